@@ -1,0 +1,18 @@
+"""Train Gluon embedding models with the lifted structured loss; data sets, preprocessing and retrieval metrics."""
+
+from gluon_lifted.lazy import lazy_names
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "EmbeddingNet": "nets.embedding",
+        "GoogLeNet": "nets.googlenet",
+        "LiftedStructureLoss": "losses",
+        "ModelCard": "card",
+        "Preprocessing": "images",
+        "load_dataset": "datasets",
+        "recall_at_k": "metrics",
+    },
+)

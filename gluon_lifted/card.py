@@ -1,0 +1,66 @@
+"""ModelCard: preprocessing and provenance, carried by run folder, ONNX file and embedding files alike."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.images import Preprocessing, preprocessing_from_json
+
+CARD_VERSION = 1
+CARD_KEY = "lifted.card"  # key in ONNX metadata_props and in parquet's schema metadata
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a caller must know to use a model rightly, and where it came from.
+
+    Parameters
+    ----------
+    name : str
+        The run's name.
+    backbone : str
+        E.g. ``"googlenet"``.
+    dim : int
+        Width D of the embedding.
+    normalised : bool
+        Whether embedding rows have unit Euclidean norm. The paper's have not.
+    preprocessing : Preprocessing
+        How images become network input.
+    dataset, loss : str
+        What the model was trained on and with.
+    provenance : dict of str
+        Iterations, seed, date, versions, file hashes: for people, never parsed.
+    card_version : int
+        Layout of this card.
+    """
+
+    name: str
+    backbone: str
+    dim: int
+    normalised: bool
+    preprocessing: Preprocessing
+    dataset: str
+    loss: str
+    provenance: dict[str, str] = field(default_factory=dict)
+    card_version: int = CARD_VERSION
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str, where: str) -> ModelCard:
+        """Read a card. Raises `RunError` naming ``where`` if it is damaged or of another version."""
+        try:
+            found: dict[str, Any] = json.loads(text)
+            version = found["card_version"]
+            if version != CARD_VERSION:
+                raise RunError(f"{where}: card version {version!r} is not {CARD_VERSION}; use the release that wrote it.")
+            card = {one.name: found[one.name] for one in fields(ModelCard)}
+            card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
+            card["dim"] = int(card["dim"])
+            return ModelCard(**card)
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            raise RunError(f"{where}: the model card is damaged ({error}); export the model again.") from None

@@ -1,0 +1,25 @@
+"""Errors a user can meet: what was found, where, what was expected, what to do; at most three sentences."""
+
+
+class LiftedError(Exception):
+    """Base of every error that is the input's fault. The command line prints its message and exits with 1."""
+
+
+class DataError(LiftedError):
+    """A data set, an image or a label is missing or not what it should be."""
+
+
+class ImageError(DataError):
+    """One image cannot be read."""
+
+
+class RunError(LiftedError):
+    """A run folder, checkpoint or model card is missing, incomplete or damaged."""
+
+
+class ConfigError(LiftedError):
+    """An option has a value that cannot work, alone or with the others."""
+
+
+class DeviceError(LiftedError):
+    """A device or framework that was asked for cannot be used on this machine."""
