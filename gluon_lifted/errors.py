@@ -23,3 +23,7 @@ class ConfigError(LiftedError):
 
 class DeviceError(LiftedError):
     """A device or framework that was asked for cannot be used on this machine."""
+
+
+class MissingPackageError(DeviceError, ImportError):
+    """A Python package of an extra that is not installed; an `ImportError` too, as importers expect."""

@@ -97,6 +97,15 @@ def read_image(source: str | os.PathLike[str] | bytes, resize: int) -> NDArray[n
     return np.asarray(square)
 
 
+def check_image(path: str | os.PathLike[str]) -> str | None:
+    """Open an image file without decoding it; return what is wrong with it, or None."""
+    try:
+        with Image.open(path):
+            return None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return f"{os.fspath(path)}: not a readable image ({type(error).__name__})."
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
     """Any mode to RGB: transparency over white, 16-bit grey scaled to 8 bits."""
     if image.mode.startswith("I;16"):

@@ -1,8 +1,8 @@
 """The one import of MXNet: NumPy and Python compatibility, CUDA libraries, devices.
 
-MXNet 1.9.1 is its last release. It still uses names that NumPy 1.24 removed (``np.bool`` and others) and
-``distutils.version``, which Python 3.12 removed; both are set back before the import. Every other module takes
-MXNet from here: ``from gluon_lifted.mx import mx, nd, gluon``.
+MXNet 1.9.1 is its last release. It still uses names that NumPy 1.24 removed (``np.bool`` and others),
+``distutils.version``, which Python 3.12 removed, and ``scipy.sparse.csr``, which SciPy 2 will remove; all are set
+back before the import. Every other module takes MXNet from here: ``from gluon_lifted.mx import mx, nd, gluon``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.errors import DeviceError
+from gluon_lifted.errors import DeviceError, MissingPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,14 @@ def _restore_numpy_names() -> None:
     for name, builtin in REMOVED_FROM_NUMPY.items():
         if name not in np.__dict__:
             setattr(np, name, builtin)
+
+
+def _restore_scipy_names() -> None:
+    try:
+        import scipy.sparse
+    except ModuleNotFoundError:
+        return  # MXNet does without
+    scipy.sparse.csr = scipy.sparse  # MXNet asks for scipy.sparse.csr.csr_matrix
 
 
 def _stand_in_for_distutils() -> None:
@@ -82,6 +90,7 @@ def _installed(distribution: str) -> bool:
 
 def _import_mxnet() -> Any:
     _restore_numpy_names()
+    _restore_scipy_names()
     _stand_in_for_distutils()
     try:
         _load_cuda_libraries()
@@ -91,7 +100,7 @@ def _import_mxnet() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "mxnet":
             raise
-        raise DeviceError(
+        raise MissingPackageError(
             "MXNet is not installed; training needs it (Python 3.10-3.12): pip install 'gluon-lifted[train]'."
         ) from None
     except OSError as error:  # a shared library that the wheel expects

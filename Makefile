@@ -1,0 +1,49 @@
+# make demo   build .venv and run `lifted demo`
+# make test   build .venv if need be and run the tests
+# make check  all that a change must pass: format, lint, types, import rules, tests
+# make test-serve  the tests that need no MXNet, in an environment that has none
+
+PYTHON ?= python3
+VENV := .venv
+SERVE := .venv-serve
+PIP := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test check test-serve constraints clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/lifted demo
+
+test: $(VENV)/installed
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/installed
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest
+
+test-serve: $(SERVE)/installed
+	$(SERVE)/bin/python -m pytest tests/test_imports.py tests/serve_cli tests/gluon_lifted
+
+# The libraries that the wheels expect are looked for before anything is built.
+$(VENV)/installed: pyproject.toml .ci/constraints-train.txt
+	@$(PYTHON) gluon_lifted/system.py
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP) -c .ci/constraints-train.txt -e '.[train,dev]'
+	@touch $@
+
+$(SERVE)/installed: pyproject.toml .ci/constraints-serve.txt
+	$(PYTHON) -m venv $(SERVE)
+	$(SERVE)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[serve,test]'
+	@touch $@
+
+# Newest versions that fit together, for all Python versions of pyproject.toml; needs uv.
+constraints:
+	uv pip compile pyproject.toml --extra train --extra dev --universal --python-version 3.10 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-train.txt
+	uv pip compile pyproject.toml --extra serve --extra test --universal --python-version 3.10 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-serve.txt
+
+clean:
+	rm -rf $(VENV) $(SERVE) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""How many CPU cores this process may use: its affinity and its container's quota, not the host's count."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def usable_cpus() -> int:
+    """Cores that this process may be scheduled on, lowered to its cgroup's quota rounded up; at least 1."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        cores = os.cpu_count() or 1
+    quota = cgroup_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def cgroup_quota(root: Path = Path("/")) -> float | None:
+    """The CPU time per wall time that the cgroups of this process allow, in cores; None without a limit.
+
+    A group is limited by its ancestors too, so every level is read and the smallest quota counts. In a
+    container the path in ``/proc/self/cgroup`` may be the host's; its missing levels are passed over.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` lie; tests put a made-up tree here.
+    """
+    quotas = [quota for folder in _cgroup_folders(root) if (quota := _quota_of(folder)) is not None]
+    return min(quotas, default=None)
+
+
+def _cgroup_folders(root: Path) -> Iterator[Path]:
+    """The folders of this process's group and its ancestors: cgroup v2, and the cpu controller of v1."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    mounts = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            tops = [mounts, mounts / "unified"]
+        elif "cpu" in controllers.split(","):
+            tops = [mounts / controllers, mounts / "cpu"]
+        else:
+            continue
+        for top in tops:
+            folder = top / group.lstrip("/")
+            yield from (level for level in (folder, *folder.parents) if level.is_relative_to(top))
+
+
+def _quota_of(folder: Path) -> float | None:
+    """``cpu.max`` holds "quota period" or "max period" (v2); v1 keeps two files and -1 for no limit."""
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        cores = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+    return cores if cores > 0 else None

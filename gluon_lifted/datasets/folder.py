@@ -1,0 +1,52 @@
+"""A folder with one sub-folder a class.
+
+Either ``ROOT/<class>/*.jpg``, where the first half of the classes in sorted order trains and the other half
+tests, the rule of the paper's data sets; or ``ROOT/train/<class>`` and ``ROOT/test/<class>``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gluon_lifted.datasets.base import ImageTable, Splits
+from gluon_lifted.errors import DataError
+from gluon_lifted.images import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYOUT = "one sub-folder a class, with the class's images in it"
+
+
+def load_folder(root: Path) -> Splits:
+    """Read the class folders of ``root``. Raises `DataError` if it is missing, empty or has one class only."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; expected {LAYOUT}.")
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        return Splits(_read_classes(root / "train"), _read_classes(root / "test"))
+    table = _read_classes(root)
+    if len(table.class_names) < 2:
+        raise DataError(
+            f"{root}: only one class ({table.class_names[0]!r}); at least 2 are needed, "
+            "half of the classes to train on and half to test with."
+        )
+    return Splits(*table.split_classes(len(table.class_names) // 2))
+
+
+def _read_classes(root: Path) -> ImageTable:
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    paths = [path for folder in folders for path in _images_in(folder)]
+    if not paths:
+        raise DataError(
+            f"{root}: no images in its {len(folders)} sub-folders ({', '.join(sorted(IMAGE_SUFFIXES))}); "
+            f"expected {LAYOUT}."
+        )
+    return ImageTable.from_names(paths, [path.parent.name for path in paths])
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )

@@ -1,0 +1,68 @@
+"""Trained network -> the four files that `export` reads, written by MXNet on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.files import sync
+from gluon_lifted.mx import mx, nd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gluon_lifted.card import ModelCard
+
+SYMBOL_FILE, PARAMS_FILE, CARD_FILE, REFERENCE_FILE = (
+    "model-symbol.json", "model-0000.params", "card.json", "reference.npz",
+)  # fmt: skip
+# Operators whose outputs the reference keeps: enough to find where a translation goes wrong, small enough to keep.
+REFERENCE_OPS = {"Concat", "FullyConnected", "LRN", "Pooling"}
+
+
+def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) -> None:
+    """Write symbol, params, reference and card into ``run``; the card, which says that the rest is there, last.
+
+    Parameters
+    ----------
+    net : HybridBlock
+        Initialised network with one input and one output.
+    images : ndarray, float32, (n, 3, H, W)
+        Inputs of the reference; its embeddings are what the exported model must reproduce.
+    """
+    net.collect_params().reset_ctx(mx.cpu())
+    net.hybridize(static_alloc=True, static_shape=True)
+    embedding = net(nd.array(images)).asnumpy()  # (n, D)
+    with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
+        folder = Path(name)
+        net.export(str(folder / "model"))
+        nodes = _node_outputs(folder, images[:1])
+        np.savez(folder / REFERENCE_FILE, data=images, embedding=embedding, **nodes)
+        hashes = {
+            f"{kind} sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            for kind, file in (("symbol", SYMBOL_FILE), ("params", PARAMS_FILE))
+        }
+        (folder / CARD_FILE).write_text(replace(card, provenance=card.provenance | hashes).to_json())
+        for file in (SYMBOL_FILE, PARAMS_FILE, REFERENCE_FILE, CARD_FILE):
+            sync(folder / file)
+            (folder / file).replace(run / file)
+    sync(run)
+
+
+def _node_outputs(folder: Path, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Outputs of the nodes in `REFERENCE_OPS`, as ``node/<name>`` -> (1, ...)."""
+    nodes = json.loads((folder / SYMBOL_FILE).read_text())["nodes"]
+    names = [node["name"] for node in nodes if node["op"] in REFERENCE_OPS]
+    internals = mx.sym.load(str(folder / SYMBOL_FILE)).get_internals()
+    block = mx.gluon.SymbolBlock(
+        mx.sym.Group([internals[f"{name}_output"] for name in names]), mx.sym.var("data")
+    )
+    block.load_parameters(str(folder / PARAMS_FILE), ignore_extra=True, cast_dtype=True)
+    outputs = block(nd.array(images))
+    return {f"node/{name}": output.asnumpy() for name, output in zip(names, outputs, strict=True)}

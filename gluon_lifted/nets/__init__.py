@@ -1,0 +1,1 @@
+"""Networks: images (N, 3, H, W) -> embedding (N, D)."""

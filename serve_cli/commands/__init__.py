@@ -1,0 +1,1 @@
+"""The commands of `lifted`, one file each: parse, call one library function, print what it returns."""

@@ -1,0 +1,32 @@
+"""`lifted doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from serve_cli.options import Json
+
+
+def doctor(
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what this machine can train and serve with, and how to mend what it cannot.
+
+    \b
+    lifted doctor
+    lifted doctor --strict && lifted train ...
+    """
+    from serve_cli.console import print_json, print_table
+    from serve_cli.runtime.doctor import examine
+
+    found = examine()
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_table(found.columns(), found.rows(), left=5)
+    if strict and found.missing:
+        raise typer.Exit(1)

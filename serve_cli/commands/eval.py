@@ -1,0 +1,50 @@
+"""`lifted eval`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve_cli.options import SOME_FAILED, BatchSize, Device, Json, Ks, OnDevice, Threads, parse_ks
+
+
+def evaluate(
+    source: Annotated[
+        Path, typer.Argument(metavar="EMBEDDINGS|MODEL.onnx", help="What `lifted embed` or `lifted export` wrote.")
+    ],
+    k: Ks = "1,2,4,8",
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="For a model: cars196, folder or glyphs; its test images.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="For a model: where the data set lies.")] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Add the recall of raw pixels of 16 x 16 px thumbnails.")
+    ] = False,
+    batch_size: BatchSize = 32,
+    threads: Threads = None,
+    device: OnDevice = Device.cpu,
+    as_json: Json = False,
+) -> None:
+    """Print recall@k: the share of images with at least one image of their class among the k nearest others.
+
+    Images without an embedding are left out and counted; the exit status is then 3.
+
+    \b
+    lifted eval embeddings --k 1,10,100
+    lifted eval model.onnx --dataset cars196 --data cars --baseline
+    """
+    from serve_cli.console import print_json, print_table
+    from serve_cli.runtime.evaluate import EvalOptions
+    from serve_cli.runtime.evaluate import evaluate as run
+
+    options = EvalOptions(source, parse_ks(k), dataset, data, baseline, batch_size, threads, device.value)
+    report = run(options)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_table(report.columns(), report.rows())
+    if report.failed:
+        raise typer.Exit(SOME_FAILED)
