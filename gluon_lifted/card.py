@@ -57,10 +57,24 @@ class ModelCard:
             found: dict[str, Any] = json.loads(text)
             version = found["card_version"]
             if version != CARD_VERSION:
-                raise RunError(f"{where}: card version {version!r} is not {CARD_VERSION}; use the release that wrote it.")
+                raise RunError(
+                    f"{where}: card version {version!r} is not {CARD_VERSION}; use the release that wrote it."
+                )
             card = {one.name: found[one.name] for one in fields(ModelCard)}
             card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
-            card["dim"] = int(card["dim"])
+            _check_types(card)
             return ModelCard(**card)
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
             raise RunError(f"{where}: the model card is damaged ({error}); export the model again.") from None
+
+
+def _check_types(card: dict[str, Any]) -> None:
+    wanted = {"name": str, "backbone": str, "dim": int, "normalised": bool, "dataset": str, "loss": str}
+    for name, kind in wanted.items():
+        if type(card[name]) is not kind:
+            raise TypeError(f"{name} is {card[name]!r:.100}, expected {kind.__name__}")
+    if card["dim"] < 1:
+        raise ValueError(f"dim is {card['dim']}, expected 1 or more")
+    provenance = card["provenance"]
+    if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
+        raise TypeError(f"provenance is {provenance!r:.100}, expected texts by name")

@@ -60,9 +60,12 @@ def _node_outputs(folder: Path, images: NDArray[np.float32]) -> dict[str, NDArra
     nodes = json.loads((folder / SYMBOL_FILE).read_text())["nodes"]
     names = [node["name"] for node in nodes if node["op"] in REFERENCE_OPS]
     internals = mx.sym.load(str(folder / SYMBOL_FILE)).get_internals()
-    block = mx.gluon.SymbolBlock(
-        mx.sym.Group([internals[f"{name}_output"] for name in names]), mx.sym.var("data")
+    group = mx.sym.Group([internals[f"{name}_output"] for name in names])
+    arrays = nd.load(str(folder / PARAMS_FILE))  # names are arg:<name> and aux:<name>
+    executor = group.simple_bind(mx.cpu(), grad_req="null", data=images.shape)
+    executor.copy_params_from(
+        *({name[4:]: array for name, array in arrays.items() if name.startswith(kind)} for kind in ("arg:", "aux:")),
+        allow_extra_params=True,
     )
-    block.load_parameters(str(folder / PARAMS_FILE), ignore_extra=True, cast_dtype=True)
-    outputs = block(nd.array(images))
+    outputs = executor.forward(is_train=False, data=nd.array(images))
     return {f"node/{name}": output.asnumpy() for name, output in zip(names, outputs, strict=True)}

@@ -7,6 +7,7 @@ everywhere.
 from __future__ import annotations
 
 import io
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from gluon_lifted.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_PIXELS = 178_956_970  # two thirds of a GiB as RGB: Pillow's own limit for a decompression bomb, doubled
+MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
@@ -55,8 +56,9 @@ class Preprocessing:
             )
         if self.channels not in ("RGB", "BGR"):
             raise ConfigError(f"channel order {self.channels!r} is unknown; use 'RGB' or 'BGR'.")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ConfigError(f"mean {self.mean} and std {self.std} need three values each, std above 0.")
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
+            raise ConfigError(f"mean {self.mean} and std {self.std} need three finite values each, std above 0.")
 
 
 def read_image(source: str | os.PathLike[str] | bytes, resize: int) -> NDArray[np.uint8]:
@@ -80,7 +82,8 @@ def read_image(source: str | os.PathLike[str] | bytes, resize: int) -> NDArray[n
     Raises
     ------
     ImageError
-        If the file is missing, empty, truncated, not an image, or has more than ``MAX_PIXELS`` pixels.
+        If the file is missing, empty, truncated, not an image, has more than ``MAX_PIXELS`` pixels, or pixels of
+        32 bits.
     """
     name = f"{len(source)} bytes in memory" if isinstance(source, bytes) else os.fspath(source)
     try:
@@ -107,7 +110,9 @@ def check_image(path: str | os.PathLike[str]) -> str | None:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: transparency over white, 16-bit grey scaled to 8 bits."""
+    """Any mode to RGB: transparency over white, 16-bit grey scaled to 8 bits. Refuses 32-bit grey."""
+    if image.mode in ("I", "F"):  # Pillow would cut off at 255
+        raise ValueError("32-bit pixels have no fixed range; save it with 8 or 16 bits")
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -164,5 +169,5 @@ def preprocessing_from_json(fields: dict[str, Any]) -> Preprocessing:
             mean=tuple(float(x) for x in fields["mean"]),  # type: ignore[arg-type]  # length checked on construction
             std=tuple(float(x) for x in fields["std"]),  # type: ignore[arg-type]
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"the card's preprocessing is damaged ({error!r}): {fields!r:.200}") from None

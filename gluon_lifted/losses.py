@@ -91,11 +91,11 @@ class LiftedStructureLoss(HybridBlock):
         same, positive = _masks(F, label, D)
         pairs = F.maximum(_sum_of_squares(F, positive), 1.0)  # (1,) 2|P|: (i, j) and (j, i)
 
-        L, softmax = _log_sum_exp(F, -D - FAR * same)  # over each row's negatives; (B, 1), (B, B)
+        L, softmax = _log_sum_exp(F, same * -FAR - D)  # over each row's negatives: (B, 1), (B, B)
         L = L + self.margin
         difference = F.broadcast_sub(L, _row(F, L))  # L_i - L_j
         logaddexp = F.broadcast_add(F.Activation(difference, act_type="softrelu"), _row(F, L))
-        hinge = F.relu(logaddexp + D) * positive  # t_ij = max(0, J_ij)
+        hinge = F.relu(logaddexp + D) * positive  # t_ij = max(0, J_ij), 0 off the pairs
         loss = _sum_of_squares(F, hinge) / (2 * pairs)  # (1,)
 
         # dJ = 1/(2|P|) sum_ij (t_ij - 2 a_i softmax_ij) dD_ij with a_i = sum_j t_ij sigmoid(L_i - L_j)

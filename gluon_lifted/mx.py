@@ -8,6 +8,7 @@ back before the import. Every other module takes MXNet from here: ``from gluon_l
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import types
 import warnings
@@ -89,6 +90,7 @@ def _installed(distribution: str) -> bool:
 
 
 def _import_mxnet() -> Any:
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # not a line on stderr for every graph
     _restore_numpy_names()
     _restore_scipy_names()
     _stand_in_for_distutils()

@@ -163,12 +163,13 @@ class _Loop:
                 loss = self.trainer.step(batch, iteration)
                 iteration += 1
                 num_images, seconds = num_images + len(batch.labels), seconds + time.monotonic() - tick
-                recall = self._after(iteration, interrupted.is_set())
+                stop = interrupted.is_set()
+                recall = self._after(iteration, stop)
                 progress = TrainProgress(iteration, self.config.iterations, loss, num_images / seconds, recall)
                 log(progress)
                 on_progress(progress)
                 self.loss = loss
-                if interrupted.is_set():
+                if stop:
                     break
                 tick = time.monotonic()
         if iteration == self.config.iterations:
