@@ -65,7 +65,9 @@ class ModelCard:
             _check_types(card)
             return ModelCard(**card)
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
-            raise RunError(f"{where}: the model card is damaged ({error}); export the model again.") from None
+            raise RunError(
+                f"{where}: the model card is damaged ({type(error).__name__}: {error}); export the model again."
+            ) from None
 
 
 def _check_types(card: dict[str, Any]) -> None:

@@ -38,9 +38,7 @@ def _describe(driver: ctypes.CDLL, number: int) -> Gpu:
     driver.cuDeviceGetName(name, len(name), device)
     memory = ctypes.c_size_t(0)
     driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
-    major, minor = (
-        _attribute(driver, code, device) for code in (COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR)
-    )
+    major, minor = (_attribute(driver, code, device) for code in (COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR))
     return Gpu(name.value.decode(errors="replace"), (major, minor), memory.value)
 
 

@@ -16,9 +16,11 @@ def doctor(
 ) -> None:
     """Show what this machine can train and serve with, and how to mend what it cannot.
 
-    \b
-    lifted doctor
-    lifted doctor --strict && lifted train ...
+    [bold]Examples[/bold]
+
+      lifted doctor
+
+      lifted doctor --strict && lifted train ...
     """
     from serve_cli.console import print_json, print_table
     from serve_cli.runtime.doctor import examine

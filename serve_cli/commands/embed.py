@@ -26,9 +26,11 @@ def embed(
     An image that cannot be read is a row with its error, and the run goes on; the exit status is then 3.
     If every image lies in a sub-folder, the first sub-folder is its label, and `lifted eval` can tell the recall.
 
-    \b
-    lifted embed model.onnx photos --out embeddings
-    lifted embed model.onnx photos --out embeddings --device gpu --batch-size 128
+    [bold]Examples[/bold]
+
+      lifted embed model.onnx photos --out embeddings
+
+      lifted embed model.onnx photos --out embeddings --device gpu --batch-size 128
     """
     from serve_cli.console import print_facts, print_json, say
     from serve_cli.runtime.embed import EmbedOptions, embed_images

@@ -32,9 +32,11 @@ def evaluate(
 
     Images without an embedding are left out and counted; the exit status is then 3.
 
-    \b
-    lifted eval embeddings --k 1,10,100
-    lifted eval model.onnx --dataset cars196 --data cars --baseline
+    [bold]Examples[/bold]
+
+      lifted eval embeddings --k 1,10,100
+
+      lifted eval model.onnx --dataset cars196 --data cars --baseline
     """
     from serve_cli.console import print_json, print_table
     from serve_cli.runtime.evaluate import EvalOptions

@@ -16,9 +16,11 @@ def inspect(
 ) -> None:
     """Show what a model, a run or a folder of embeddings is: its preprocessing, width, origin and files.
 
-    \b
-    lifted inspect model.onnx
-    lifted inspect embeddings --json
+    [bold]Examples[/bold]
+
+      lifted inspect model.onnx
+
+      lifted inspect embeddings --json
     """
     from serve_cli.console import print_facts, print_json
     from serve_cli.runtime.inspection import inspect_path

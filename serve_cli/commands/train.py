@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gluon_lifted.config import TrainConfig
-from serve_cli.console import Progress, clock, print_facts, print_json, say
+from serve_cli.console import TrainingBar, clock, print_facts, print_json, say
 from serve_cli.options import Json, Threads
 
 if TYPE_CHECKING:
-    from gluon_lifted.run_log import TrainProgress
     from gluon_lifted.training import TrainReport
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -111,30 +109,11 @@ def train(
         seed=seed,
     )
     say(f"train: {backbone} on {dataset} in {data}, {iterations:,} batches of {config.batch_size} images")
-    with _TrainingBar(config) as bar:
+    with TrainingBar() as bar:
         report = run_training(config, out, Machine(device, threads or usable_cpus()), resume, bar.show)
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(INTERRUPTED)
-
-
-class _TrainingBar(ExitStack):
-    """A bar that starts with the first batch, which is not batch 1 when a run is resumed."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        self._batch_size = config.batch_size
-        self._bar: Progress | None = None
-        self._recall = ""
-
-    def show(self, progress: TrainProgress) -> None:
-        if self._bar is None:
-            start = progress.iteration - 1
-            self._bar = self.enter_context(Progress("train", progress.iterations, "batches", start))
-        if progress.recall is not None:
-            self._recall = f", recall@1 {progress.recall:.3f} at {progress.iteration:,}"
-        text = f"loss {progress.loss:.3f}, {progress.images_per_second:.1f} images/s{self._recall}"
-        self._bar.update(progress.iteration, text)
 
 
 def _print_report(report: TrainReport, as_json: bool) -> None:

@@ -1,0 +1,12 @@
+"""The `lifted` command, and the onnxruntime pipeline that turns images into embeddings."""
+
+from gluon_lifted.lazy import lazy_names
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Embedder": "runtime.session",
+        "Embeddings": "runtime.reader",
+        "read_embeddings": "runtime.reader",
+    },
+)

@@ -1,0 +1,174 @@
+"""What a person sees: progress on stderr, results on stdout as tables or as JSON.
+
+Rich is imported where it is used, so that `lifted --help` stays instant.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    import rich.progress
+
+    from gluon_lifted.run_log import TrainProgress
+
+LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    typer.echo(message, err=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON object on stdout."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Name and value, one pair a line, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(name, Text(str(value)))
+    Console(highlight=False).print(grid)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
+    """A table on stdout; the first ``left`` columns hold text, the others numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+class Progress:
+    """How far a run is, how fast it goes and when it will end: a bar on a terminal, else a line now and then.
+
+    Parameters
+    ----------
+    label : str
+        What is being done, e.g. ``"embed"``.
+    total : int
+        Units of work in the whole run.
+    unit : str
+        Plural, e.g. ``"images"``.
+    start : int
+        Units done by an earlier run that this one resumes; they do not count for the rate.
+    now : callable
+        The clock, in seconds; tests give their own.
+
+    Examples
+    --------
+    >>> with Progress("embed", total=100) as progress:
+    ...     progress.update(50, "3 failed")
+    """
+
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        unit: str = "images",
+        start: int = 0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._label, self._total, self._unit, self._start, self._now = label, total, unit, start, now
+        self._began = self._last_line = now()
+        self._bar: rich.progress.Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        self._began = self._last_line = self._now()
+        if sys.stderr.isatty():
+            self._bar = _bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, status="starting")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, text: str = "") -> None:
+        """Show that ``done`` units are complete, with a word of the caller's such as ``"loss 3.21"``."""
+        status = self.status(done) + (f"  {text}" if text else "")
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, status=status)
+        elif self._now() - self._last_line >= LINE_EVERY_S:
+            self._last_line = self._now()
+            say(f"{self._label}: {done:,} of {self._total:,} {self._unit}, {status}")
+
+    def status(self, done: int) -> str:
+        """Rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
+        seconds = self._now() - self._began
+        rate = (done - self._start) / seconds if seconds > 0 else 0.0
+        if rate == 0:
+            return "starting"
+        if done >= self._total:
+            return f"{rate:.1f} {self._unit}/s, took {clock(seconds)}"
+        return f"{rate:.1f} {self._unit}/s, {clock((self._total - done) / rate)} left"
+
+
+def _bar() -> rich.progress.Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+        console=Console(stderr=True),
+    )
+
+
+class TrainingBar(ExitStack):
+    """A bar that starts with the first batch, which is not batch 1 when a run is resumed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Progress | None = None
+        self._recall = ""
+
+    def show(self, progress: TrainProgress) -> None:
+        if self._bar is None:
+            start = progress.iteration - 1
+            self._bar = self.enter_context(Progress("train", progress.iterations, "batches", start))
+        if progress.recall is not None:
+            self._recall = f", recall@1 {progress.recall:.3f} at {progress.iteration:,}"
+        text = f"loss {progress.loss:.3f}, {progress.images_per_second:.1f} images/s{self._recall}"
+        self._bar.update(progress.iteration, text)

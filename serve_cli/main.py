@@ -1,0 +1,98 @@
+"""The `lifted` command: registers the commands, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gluon_lifted.errors import LiftedError
+from serve_cli.commands.demo import demo
+from serve_cli.commands.doctor import doctor
+from serve_cli.commands.embed import embed
+from serve_cli.commands.eval import evaluate
+from serve_cli.commands.export import export
+from serve_cli.commands.inspect import inspect
+from serve_cli.commands.train import train
+from serve_cli.console import say
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class Commands(TyperGroup):
+    """The group of commands; Ctrl-C in any of them ends it with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("\nlifted: stopped.")
+            raise SystemExit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="lifted",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from gluon_lifted import __version__
+
+        typer.echo(f"lifted {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lifted(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train image embeddings with the lifted structured loss, export them to ONNX, run them over folders."""
+
+
+app.command("demo")(demo)
+app.command("train")(train)
+app.command("export")(export)
+app.command("embed")(embed)
+app.command("eval")(evaluate)
+app.command("inspect")(inspect)
+app.command("doctor")(doctor)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 an error the user can mend, 2 usage, 3 some rows failed."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files; unreadable ones are reported
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names that are not UTF-8
+    try:
+        _run()
+    except LiftedError as error:
+        say(f"lifted: error: {' '.join(str(error).split())}")
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run() -> None:
+    try:
+        app()
+    finally:
+        sys.stdout.flush()  # here, where a closed pipe can still be caught
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Options that more than one command takes, declared once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
+
+
+class Device(str, Enum):
+    """Where a network runs."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """``"1,2,4"`` -> ``(1, 2, 4)``, ascending. Raises `typer.BadParameter` unless all are at least 1."""
+    try:
+        ks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 1,2,4,8") from None
+    if ks[0] < 1:
+        raise typer.BadParameter(f"{ks[0]} is below 1")
+    return tuple(ks)
+
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model that `lifted export` wrote.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, max=4096, help="Images that go through the network together.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        max=1024,
+        help="Threads that read images, and threads of the network.",
+        show_default="one a core that this process may use",
+    ),
+]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+Ks = Annotated[str, typer.Option("--k", help="Ranks to report recall at, with commas between them.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left there.")]

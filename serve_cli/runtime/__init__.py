@@ -1,0 +1,1 @@
+"""What the commands call: images -> onnxruntime -> embedding files -> recall."""

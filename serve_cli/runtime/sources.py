@@ -1,0 +1,136 @@
+"""Where images come from: a folder, one file, or a data set's table -> rows in a stable order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gluon_lifted.errors import DataError
+from gluon_lifted.images import IMAGE_SUFFIXES
+from serve_cli.runtime.rows import ImageRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gluon_lifted.datasets import ImageTable
+
+
+@dataclass(frozen=True)
+class Source:
+    """Image rows that can be gone through more than once, listed anew each time.
+
+    Parameters
+    ----------
+    root : Path
+        What the rows' ids are relative to; absolute.
+    listing : callable
+        Starts going through the rows.
+    """
+
+    root: Path
+    listing: Callable[[], Iterator[ImageRow]]
+
+    def __iter__(self) -> Iterator[ImageRow]:
+        return self.listing()
+
+    def count(self) -> int:
+        """Number of rows; goes through the folders, and keeps nothing."""
+        return sum(1 for _ in self)
+
+
+def open_source(path: Path) -> Source:
+    """A folder of images, or a single image file.
+
+    Images of a folder come in the order of their relative paths, from sub-folders too; hidden names and other
+    suffixes are passed over. If no image lies in the folder itself, each first sub-folder is taken for a class
+    and names its images' label.
+
+    Raises
+    ------
+    DataError
+        If ``path`` is missing, holds no images, or cannot be listed.
+    """
+    path = Path(os.path.abspath(path))
+    if path.is_file():
+        return Source(path.parent, lambda: iter([ImageRow(as_text(path.name), path)]))
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder.")
+    labelled = not _scan(path).images
+    source = Source(path, lambda: _folder_rows(path, labelled))
+    if next(iter(source), None) is None:
+        raise DataError(
+            f"{path}: no images found. Looked in all its sub-folders for {' '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return source
+
+
+def table_source(table: ImageTable, root: Path) -> Source:
+    """The images of a data set, with ids relative to ``root`` and class names for labels."""
+    root = Path(os.path.abspath(root))
+
+    def listing() -> Iterator[ImageRow]:
+        for path, label in zip(table.paths, table.labels, strict=True):
+            relative = os.path.relpath(path, root).replace(os.sep, "/")
+            yield ImageRow(as_text(relative), Path(os.path.abspath(path)), table.class_names[label])
+
+    return Source(root, listing)
+
+
+def as_text(name: str | os.PathLike[str]) -> str:
+    """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _folder_rows(root: Path, labelled: bool) -> Iterator[ImageRow]:
+    for relative in _walk(root, "", ()):
+        name = as_text(relative)
+        yield ImageRow(name, root / relative, name.split("/", 1)[0] if labelled else None)
+
+
+def _walk(folder: Path, prefix: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """Relative paths below ``folder`` in the order of the whole paths, holding one folder's names at a time.
+
+    A folder sorts as ``name/``, which puts ``a-1/x`` and ``a.jpg`` before ``a/x``, as sorting whole paths does.
+    """
+    listing = _scan(folder)
+    if listing.identity in ancestors:  # a link to a folder above it: going in would never end
+        return
+    for name in sorted(listing.images + [name + "/" for name in listing.folders]):
+        if name.endswith("/"):
+            yield from _walk(folder / name, prefix + name, (*ancestors, listing.identity))
+        else:
+            yield prefix + name
+
+
+class _Listing(NamedTuple):
+    """Names of the images and folders in one folder; device and inode tell folders apart."""
+
+    identity: tuple[int, int]
+    images: list[str]
+    folders: list[str]
+
+
+def _scan(folder: Path) -> _Listing:
+    images, folders = [], []
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if os.path.isdir(entry.path):
+                    folders.append(entry.name)
+                elif _is_image(entry):
+                    images.append(entry.name)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); check its permissions.") from None
+    return _Listing((status.st_dev, status.st_ino), images, folders)
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """A file with an image's suffix; a link that leads nowhere counts, and fails with its reason when read."""
+    if os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:
+        return False
+    return os.path.isfile(entry.path) or (entry.is_symlink() and not os.path.exists(entry.path))

@@ -1,0 +1,63 @@
+"""The README's commands, as they stand there, on a small set of photographs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gluon_lifted.mx", reason="MXNet is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
+
+ROOT = Path(__file__).parent.parent
+FEWER = {"--iterations": "2"}  # the README trains for minutes
+
+
+def commands():
+    text = (ROOT / "README.md").read_text()
+    lines = [
+        line.split("#")[0].strip()
+        for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    return [line for line in lines if line]
+
+
+def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
+    from serve_cli.main import main
+
+    rng = np.random.default_rng(0)
+    for label in range(6):
+        folder = tmp_path / "photos" / f"class {label}"
+        folder.mkdir(parents=True)
+        for index in range(4):
+            Image.fromarray(rng.integers(0, 255, (90, 120, 3), np.uint8)).save(folder / f"{index}.jpg")
+    monkeypatch.chdir(tmp_path)
+    lifted = [line for line in commands() if line.startswith("lifted ")]
+    assert len(lifted) >= 6
+    for line in lifted:
+        words = shlex.split(line)
+        for option, value in FEWER.items():
+            if option in words:
+                words[words.index(option) + 1] = value
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0, f"{line}: {capfd.readouterr().err}"
+    assert (tmp_path / "embeddings" / "manifest.json").is_file()
+
+
+def test_the_other_commands_exist():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    project = (ROOT / "pyproject.toml").read_text()
+    for line in commands():
+        words = shlex.split(line)
+        if words[0] == "make":
+            assert words[1] in targets
+        elif words[0] == "pip":
+            extra = re.search(r"\[(.+)\]", line)[1]
+            assert f"\n{extra} = [" in project
+        else:
+            assert words[0] in ("lifted", ".")
