@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("gluon_lifted.mx", reason="MXNet is not installed")
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 pytest.importorskip("onnx", reason="onnx is not installed")
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("gluon_lifted.mx", reason="MXNet is not installed")
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.checkpoint import _checkpoints

@@ -7,15 +7,14 @@ import pytest
 from .photos import photo
 from .tiny_model import write_model
 
-pytest.importorskip("onnxruntime", reason="serving needs onnxruntime")
 
-
-@pytest.fixture()
+@pytest.fixture
 def model(tmp_path: Path) -> Path:
+    pytest.importorskip("onnxruntime", reason="serving needs onnxruntime")
     return write_model(tmp_path / "tiny.onnx")
 
 
-@pytest.fixture()
+@pytest.fixture
 def album(tmp_path: Path) -> Path:
     """Three classes of four images each, one sub-folder a class."""
     for name in ("cat", "dog", "eel"):

@@ -44,7 +44,7 @@ class Oddity:
     output_dim: str | None = None  # name of a size left open, instead of the size
 
 
-def write_model(path: Path, card: ModelCard = CARD, odd: Oddity = Oddity()) -> Path:  # noqa: B008
+def write_model(path: Path, card: ModelCard = CARD, odd: Oddity = Oddity()) -> Path:
     """Write ``embedding = flatten(data) @ weight``."""
     crop = odd.crop or card.preprocessing.crop
     sized = replace(card, preprocessing=replace(card.preprocessing, resize=max(crop, 20), crop=crop))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("gluon_lifted.mx", reason="MXNet is not installed")
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.mx import autograd, gluon, mx, nd

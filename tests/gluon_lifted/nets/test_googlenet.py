@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("gluon_lifted.mx", reason="MXNet is not installed")
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.mx import mx, nd
 from gluon_lifted.nets.googlenet import INCEPTION, LRN, GoogLeNet, Inception, caffe_name

@@ -28,7 +28,7 @@ def embed_one_by_one(rows):
     return np.array(result)
 
 
-@pytest.fixture()
+@pytest.fixture
 def rows(tmp_path):
     """Seven images, in PNG so that Pillow decodes them the same way however they are opened."""
     for number in range(7):

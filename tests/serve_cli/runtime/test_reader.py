@@ -14,7 +14,7 @@ from ..tiny_model import CARD
 from .test_sinks import batches
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     write_embeddings(tmp_path / "emb", batches(4, 3, bad={1, 6}), CARD, {}, 2, 2)
     return tmp_path / "emb"
@@ -44,10 +44,10 @@ def test_any_row_may_be_null(tmp_path, bad):
 
 
 def test_folder_without_manifest(tmp_path, folder):
-    with pytest.raises(RunError, match="has no manifest.json, no embeddings there"):
+    with pytest.raises(RunError, match=r"has no manifest\.json, no embeddings there"):
         read_embeddings(tmp_path)
     (folder / "manifest.json").unlink()
-    with pytest.raises(RunError, match="has no manifest.json, its run did not finish"):
+    with pytest.raises(RunError, match=r"has no manifest\.json, its run did not finish"):
         read_embeddings(folder)
 
 

@@ -91,7 +91,7 @@ def test_free_folders():
 
 def test_finished_embeddings_are_not_replaced_unasked(tmp_path):
     write_embeddings(tmp_path, batches(3), CARD, {})
-    with pytest.raises(RunError, match="already holds finished embeddings.*--overwrite"):
+    with pytest.raises(RunError, match=r"already holds finished embeddings.*--overwrite"):
         require_free(tmp_path, overwrite=False)
     require_free(tmp_path, overwrite=True)
     (tmp_path / "manifest.json").unlink()
@@ -151,12 +151,12 @@ def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, mon
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(sinks.pq, "ParquetWriter", Full)
-    with pytest.raises(RunError, match="cannot be written to .*No space left on device"):
+    with pytest.raises(RunError, match=r"cannot be written to .*No space left on device"):
         write_embeddings(tmp_path, batches(3), CARD, {})
     assert files(tmp_path) == []
 
 
 def test_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(sinks.os, "access", lambda path, mode: False)
-    with pytest.raises(RunError, match="cannot be written to .*permission denied"):
+    with pytest.raises(RunError, match=r"cannot be written to .*permission denied"):
         write_embeddings(tmp_path, pytest.fail, CARD, {})

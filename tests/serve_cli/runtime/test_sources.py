@@ -21,7 +21,18 @@ def ids(root):
 
 
 def test_order_is_that_of_the_sorted_paths(tmp_path):
-    names = ["a.jpg", "a/x.png", "a-1/x.jpg", "a/b/c.jpg", "B/1.jpg", "B/10.jpg", "B/2.jpg", "z.JPG", "ä b.webp", "a0.jpg"]
+    names = [
+        "a.jpg",
+        "a/x.png",
+        "a-1/x.jpg",
+        "a/b/c.jpg",
+        "B/1.jpg",
+        "B/10.jpg",
+        "B/2.jpg",
+        "z.JPG",
+        "ä b.webp",
+        "a0.jpg",
+    ]
     touch(tmp_path, *names)
     assert ids(tmp_path) == sorted(names)
     assert [row.path for row in open_source(tmp_path)] == [tmp_path / name for name in sorted(names)]

@@ -1,0 +1,18 @@
+"""MXNet files -> ONNX: read symbol and parameters without MXNet, translate, fold, verify, write."""
+
+from gluon_lifted.lazy import lazy_names
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ExportReport": "pipeline",
+        "MalformedModelError": "errors",
+        "Parity": "verify",
+        "ParityError": "errors",
+        "Reference": "reference",
+        "UnsupportedAttributeError": "errors",
+        "UnsupportedOpError": "errors",
+        "export_run": "pipeline",
+        "read_reference": "reference",
+    },
+)

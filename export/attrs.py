@@ -1,0 +1,149 @@
+"""Attributes of a symbol's node: typed, with MXNet's own defaults, each one read or the node is refused.
+
+A symbol stores attributes as text and only those that were set by hand: an absent one, or one stored as
+``None``, means MXNet's default, which the translator passes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from export.errors import MalformedModelError, UnsupportedAttributeError
+
+# What Gluon and MXNet's executors attach to nodes: training, memory and placement. None of it changes the output.
+HARMLESS = frozenset(
+    {
+        *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
+        *("__ctx_group__", "__force_mirroring__", "__mirror_stage__", "__profiler_scope__"),
+        *("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage"),  # before MXNet 0.9
+    }
+)
+MAX_TEXT = 1000  # characters
+INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
+TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
+REAL = re.compile(r"[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
+BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
+
+
+def _integer(text: str) -> int | None:
+    return int(text.rstrip("L")) if INTEGER.fullmatch(text) else None
+
+
+class Attrs:
+    """The attributes of one node.
+
+    Parameters
+    ----------
+    where : str
+        Operator and name of the node, for messages: ``"Convolution 'conv1'"``.
+    texts : mapping of str to str
+        As in the symbol.
+
+    Notes
+    -----
+    Every method raises `MalformedModelError` if the text is not of its type, or is absent and has no default.
+    """
+
+    def __init__(self, where: str, texts: Mapping[str, str]) -> None:
+        self.where = where
+        self._texts = texts
+        self._unread = {name: text for name, text in texts.items() if name not in HARMLESS}
+
+    def _take(self, name: str) -> str | None:
+        self._unread.pop(name, None)
+        text = self._texts.get(name)
+        if text is None or text == "None":
+            return None
+        if len(text) > MAX_TEXT:
+            raise self._malformed(name, text, f"at most {MAX_TEXT} characters")
+        return text.strip()
+
+    def _malformed(self, name: str, text: str, expected: str) -> MalformedModelError:
+        return MalformedModelError(f"{self.where}: attribute {name}={text!r:.60} is not {expected}.")
+
+    def _missing(self, name: str) -> MalformedModelError:
+        return MalformedModelError(f"{self.where}: attribute {name} is missing, and MXNet has no default for it.")
+
+    def integer(self, name: str, default: int | None = None, minimum: int = 0) -> int:
+        """A number such as ``"64"``."""
+        text = self._take(name)
+        if text is None:
+            if default is None:
+                raise self._missing(name)
+            return default
+        number = _integer(text)
+        if number is None or number < minimum:
+            raise self._malformed(name, text, f"an integer of at least {minimum}")
+        return number
+
+    def integers(
+        self, name: str, length: int, default: tuple[int, ...] | None = None, minimum: int = 0
+    ) -> tuple[int, ...]:
+        """Numbers such as ``"(3, 3)"`` or ``"[3,3]"``; ``"()"`` means the default."""
+        text = self._take(name)
+        if text is None or text in ("()", "[]"):
+            if default is None:
+                raise self._missing(name)
+            return default
+        found = TUPLE.fullmatch(text)
+        items = next(group for group in found.groups() if group is not None) if found else ""
+        numbers = [_integer(item.strip()) for item in items.removesuffix(",").split(",")]
+        values = tuple(number for number in numbers if number is not None and number >= minimum)
+        if len(values) != len(numbers):
+            raise self._malformed(name, text, f"a tuple of integers of at least {minimum}")
+        if len(values) != length:
+            raise self.unsupported(name, text, f"{length} numbers, as for images")
+        return values
+
+    def real(self, name: str, default: float | None = None) -> float:
+        """A finite number such as ``"1e-05"``."""
+        text = self._take(name)
+        if text is None:
+            if default is None:
+                raise self._missing(name)
+            return default
+        if not REAL.fullmatch(text) or not math.isfinite(float(text)):
+            raise self._malformed(name, text, "a finite number")
+        return float(text)
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """``"True"``, ``"true"``, ``"1"`` or their opposites."""
+        text = self._take(name)
+        if text is None:
+            return default
+        if text not in BOOLEANS:
+            raise self._malformed(name, text, "True or False")
+        return BOOLEANS[text]
+
+    def choice(self, name: str, supported: tuple[str, ...], default: str | None = None) -> str:
+        """One of ``supported``; any other value raises `UnsupportedAttributeError`."""
+        text = self._take(name)
+        if text is None:
+            if default is None:
+                raise self._missing(name)
+            return default
+        if text not in supported:
+            raise self.unsupported(name, text, " or ".join(supported))
+        return text
+
+    def ignore(self, *names: str) -> None:
+        """Attributes that do not change what the operator computes in inference."""
+        for name in names:
+            self._unread.pop(name, None)
+
+    def unsupported(self, name: str, value: object, expected: str) -> UnsupportedAttributeError:
+        """The error for a value that the translator does not take."""
+        return UnsupportedAttributeError(
+            f"{self.where}: attribute {name}={value!s:.60} is not supported (expected {expected})."
+        )
+
+    def finish(self) -> None:
+        """Raise `UnsupportedAttributeError` if an attribute was not read: it may change the output."""
+        if self._unread:
+            unread = ", ".join(f"{name}={text!s:.60}" for name, text in sorted(self._unread.items()))
+            raise UnsupportedAttributeError(
+                f"{self.where}: the translator does not know attribute {unread:.200}. "
+                "It may change the output, so the network is refused."
+            )

@@ -1,0 +1,114 @@
+"""The ONNX graph while it is being built: nodes, constants, and the shape of every tensor."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from export.errors import MalformedModelError
+
+INPUT = "data"
+OUTPUT = "embedding"
+MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
+
+Shape = tuple[int, ...]
+Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str or a list of them
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Computed from the input. Its shape is (N, *row): one row per image, N free."""
+
+    name: str
+    row: Shape
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A parameter, or a number that a translator needs."""
+
+    name: str
+    array: NDArray[Any]
+
+
+Operand = Tensor | Constant
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One ONNX node."""
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Attributes
+
+
+class Graph:
+    """Nodes in topological order.
+
+    Parameters
+    ----------
+    row : tuple of int
+        Shape of one input image: (3, H, W).
+
+    Attributes
+    ----------
+    nodes : list of GraphNode
+    constants : dict
+        Name -> array, for every constant that a node takes.
+    rows : dict
+        Name of a tensor -> its shape without N.
+    """
+
+    def __init__(self, row: Shape) -> None:
+        self.nodes: list[GraphNode] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+        self.rows: dict[str, Shape] = {INPUT: row}
+        self._names = {INPUT, OUTPUT}
+
+    @property
+    def input(self) -> Tensor:
+        return Tensor(INPUT, self.rows[INPUT])
+
+    def claim(self, name: str) -> str:
+        """A name for a new tensor or constant: ``name``, lengthened if it is taken."""
+        while name in self._names:
+            name += "_"
+        self._names.add(name)
+        return name
+
+    def constant(self, name: str, array: NDArray[Any]) -> Constant:
+        return Constant(self.claim(name), array)
+
+    def add(self, op: str, name: str, inputs: tuple[Operand, ...], row: Shape, attrs: Attributes) -> Tensor:
+        """Append a node with one output, which is named like the node."""
+        if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
+            raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
+        self.constants.update({one.name: one.array for one in inputs if isinstance(one, Constant)})
+        output = Tensor(self.claim(name), row)
+        self.rows[output.name] = row
+        self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
+        return output
+
+    def finish(self, output: Tensor) -> None:
+        """Make ``output``, which no node takes, the graph's output, under the name `OUTPUT`."""
+        place = next(index for index, node in enumerate(self.nodes) if output.name in node.outputs)
+        self.nodes[place] = replace(self.nodes[place], outputs=(OUTPUT,))
+        self.rows[OUTPUT] = self.rows.pop(output.name)
+
+    def uses(self) -> Counter[str]:
+        """How many nodes take a tensor or constant."""
+        return Counter(name for node in self.nodes for name in node.inputs)
+
+    def drop_unused_constants(self) -> None:
+        uses = self.uses()
+        self.constants = {name: array for name, array in self.constants.items() if name in uses}
+
+    def constant_bytes(self) -> int:
+        return sum(array.nbytes for array in self.constants.values())

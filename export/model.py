@@ -1,0 +1,93 @@
+"""Graph -> ONNX model, checked by ONNX itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from export.errors import MalformedModelError
+from export.graph import INPUT, OUTPUT, Graph
+from export.libraries import onnx
+from gluon_lifted import __version__
+from gluon_lifted.errors import ConfigError
+
+helper, numpy_helper = onnx.helper, onnx.numpy_helper
+FLOAT = onnx.TensorProto.FLOAT
+BATCH = "N"
+OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
+DEFAULT_OPSET = 17
+MAX_MODEL_BYTES = 2**31 - 1  # of a protobuf message
+
+
+def check_opset(opset: int) -> None:
+    """Raise `ConfigError` if the installed onnx does not know the opset, or it is too old."""
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise ConfigError(
+            f"opset {opset} cannot be written; choose {OLDEST_OPSET} to {newest} (onnx {onnx.__version__})."
+        )
+
+
+def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Write a graph as an ONNX model and let ONNX check it.
+
+    Parameters
+    ----------
+    graph : Graph
+        As `translate` returns it.
+    opset : int
+        Version of ONNX's operators.
+    metadata : mapping of str to str
+        Becomes ``metadata_props``.
+
+    Returns
+    -------
+    ModelProto
+        Input ``data`` (N, 3, H, W), output ``embedding`` (N, D), both float32. Parameters are initializers and not
+        inputs, so that runtimes may fold them. The IR version is the oldest that allows the opset.
+
+    Raises
+    ------
+    ConfigError
+        If the opset is not available.
+    MalformedModelError
+        If the parameters need more than 2 GiB.
+    """
+    check_opset(opset)
+    if graph.constant_bytes() > MAX_MODEL_BYTES:
+        raise MalformedModelError(
+            f"the network's constants take {graph.constant_bytes():,} bytes; "
+            f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
+        )
+    onnx_graph = helper.make_graph(
+        [
+            helper.make_node(node.op, list(node.inputs), list(node.outputs), name=node.name, **node.attrs)
+            for node in graph.nodes
+        ],
+        "network",
+        [helper.make_tensor_value_info(INPUT, FLOAT, [BATCH, *graph.rows[INPUT]])],
+        [helper.make_tensor_value_info(OUTPUT, FLOAT, [BATCH, *graph.rows[OUTPUT]])],
+        [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(
+        onnx_graph,
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
+        producer_name="gluon-lifted",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, dict(metadata))
+    _check(model)
+    return model
+
+
+def _check(model: onnx.ModelProto) -> None:
+    """ONNX's checker and its shape inference, which must arrive at the output's declared shape."""
+    onnx.checker.check_model(model, full_check=True)
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.output[0].type.tensor_type.shape.dim[:]
+    bare.graph.output[0].type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True, data_prop=True).graph.output[0]
+    if inferred.type != model.graph.output[0].type:
+        raise AssertionError(f"ONNX infers another output: {inferred.type} for {model.graph.output[0].type}")

@@ -1,0 +1,98 @@
+"""What a translator sees of one MXNet node: attributes, translated inputs, and a pen for ONNX nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import MalformedModelError, UnsupportedOpError
+from export.graph import Attributes, Constant, Graph, Operand, Shape, Tensor
+
+if TYPE_CHECKING:
+    from export.attrs import Attrs
+
+
+@dataclass(frozen=True)
+class Node:
+    """One MXNet node, its inputs translated.
+
+    Parameters
+    ----------
+    op, name : str
+        MXNet's operator, and the name under which the ONNX nodes appear.
+    attrs : Attrs
+    inputs : tuple of Tensor or Constant
+    graph : Graph
+        Where ONNX nodes are appended.
+    """
+
+    op: str
+    name: str
+    attrs: Attrs
+    inputs: tuple[Operand, ...]
+    graph: Graph
+
+    def malformed(self, what: str) -> MalformedModelError:
+        return MalformedModelError(f"{self.op} {self.name!r}: {what}.")
+
+    def expect_inputs(self, count: int) -> None:
+        if len(self.inputs) != count:
+            raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
+
+    def tensor(self, index: int = 0) -> Tensor:
+        """Input ``index``, which must be computed from the images."""
+        operand = self.inputs[index]
+        if isinstance(operand, Constant):
+            raise UnsupportedOpError(
+                f"{self.op} {self.name!r}: input {index} is the parameter {operand.name!r}; "
+                "only tensors computed from the images are supported there."
+            )
+        return operand
+
+    def image(self) -> tuple[Tensor, int, int, int]:
+        """Input 0, which must be (N, C, H, W): the tensor, C, H, W."""
+        data = self.tensor()
+        if len(data.row) != 3:
+            raise self.malformed(f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W)")
+        channels, height, width = data.row
+        return data, channels, height, width
+
+    def parameter(self, index: int, shape: Shape) -> Constant:
+        """Input ``index``, which must be a float32 parameter of that shape."""
+        operand = self.inputs[index]
+        if not isinstance(operand, Constant):
+            raise UnsupportedOpError(
+                f"{self.op} {self.name!r}: input {index} is computed ({operand.name!r}); "
+                "only a parameter is supported there."
+            )
+        if operand.array.shape != shape or operand.array.dtype != np.float32:
+            found = f"{operand.array.dtype} {operand.array.shape}"
+            raise self.malformed(f"parameter {operand.name!r} is {found}; expected float32 {shape}")
+        return operand
+
+    def constant(self, step: str, array: NDArray[np.float32]) -> Constant:
+        """A number of this node's own, named after it."""
+        return self.graph.constant(f"{self.name}/{step}", array)
+
+    def emit(
+        self, op: str, inputs: tuple[Operand, ...], row: Shape, attrs: Attributes | None = None, step: str = ""
+    ) -> Tensor:
+        """Append an ONNX node.
+
+        Parameters
+        ----------
+        op : str
+            ONNX's operator.
+        inputs : tuple of Tensor or Constant
+        row : tuple of int
+            Shape of the output without N.
+        attrs : dict, optional
+        step : str
+            What this node does if it is not the last of several: it is named ``<node>/<step>``. Without it, the
+            node and its output carry MXNet's name.
+        """
+        name = f"{self.name}/{step}" if step else self.name
+        return self.graph.add(op, name, inputs, row, attrs or {})

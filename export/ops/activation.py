@@ -1,0 +1,30 @@
+"""Activation, relu, sigmoid, tanh: element by element."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+ONNX_OPS = {"relu": "Relu", "sigmoid": "Sigmoid", "softrelu": "Softplus", "softsign": "Softsign", "tanh": "Tanh"}
+
+
+@translates("Activation")
+def activation(node: Node) -> Tensor:
+    kind = node.attrs.choice("act_type", tuple(ONNX_OPS))
+    return _elementwise(node, kind)
+
+
+@translates("relu", "sigmoid", "softsign", "tanh")
+def named_activation(node: Node) -> Tensor:
+    return _elementwise(node, node.op)
+
+
+def _elementwise(node: Node, kind: str) -> Tensor:
+    node.expect_inputs(1)
+    data = node.tensor()
+    return node.emit(ONNX_OPS[kind], (data,), data.row)

@@ -1,0 +1,34 @@
+"""BatchNorm in inference: scale and shift by the running statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("BatchNorm")
+def batch_norm(node: Node) -> Tensor:
+    """``(x - mean) / sqrt(var + eps) * gamma + beta``, gamma taken as 1 if ``fix_gamma``, MXNet's default."""
+    node.expect_inputs(5)
+    node.attrs.ignore("momentum", "use_global_stats", "cudnn_off")  # use_global_stats: inference does so anyway
+    axis = node.attrs.integer("axis", 1, minimum=-8)
+    if axis != 1:
+        raise node.attrs.unsupported("axis", axis, "1, NCHW")
+    if node.attrs.boolean("output_mean_var", False):
+        raise node.attrs.unsupported("output_mean_var", True, "False")
+    epsilon = node.attrs.real("eps", 1e-3)
+    data = node.tensor()
+    channels = (data.row[0],)
+    gamma, beta, mean, variance = (node.parameter(index, channels) for index in range(1, 5))
+    if epsilon + float(variance.array.min()) <= 0:
+        raise node.malformed(f"a variance in {variance.name!r} is negative; its square root is taken")
+    if node.attrs.boolean("fix_gamma", True):
+        gamma = node.constant("gamma", np.ones(channels, np.float32))
+    return node.emit("BatchNormalization", (data, gamma, beta, mean, variance), data.row, {"epsilon": epsilon})

@@ -1,0 +1,29 @@
+"""Concat: tensors side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("Concat")
+def concat(node: Node) -> Tensor:
+    count = node.attrs.integer("num_args", minimum=1)
+    node.expect_inputs(count)
+    tensors = tuple(node.tensor(index) for index in range(count))
+    first = tensors[0].row
+    dim = node.attrs.integer("dim", 1, minimum=-8)
+    axis = dim % (len(first) + 1) if -len(first) - 1 <= dim <= len(first) else dim
+    if not 1 <= axis <= len(first):
+        raise node.attrs.unsupported("dim", dim, f"1 to {len(first)}: images stay apart")
+    place = axis - 1  # of that axis in a row
+    if any(one.row[:place] != first[:place] or one.row[axis:] != first[axis:] for one in tensors):
+        shapes = ", ".join(str(one.row) for one in tensors)
+        raise node.malformed(f"its inputs {shapes:.200} differ in more than axis {place}")
+    row = (*first[:place], sum(one.row[place] for one in tensors), *first[axis:])
+    return node.emit("Concat", tensors, row, {"axis": axis})

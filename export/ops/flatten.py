@@ -1,0 +1,21 @@
+"""Flatten: (N, ...) -> (N, product)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("Flatten")
+def flatten(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    data = node.tensor()
+    if len(data.row) == 1:
+        return data
+    return node.emit("Flatten", (data,), (math.prod(data.row),), {"axis": 1})

@@ -1,0 +1,41 @@
+"""FullyConnected: Gluon's Dense."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Constant, Tensor
+    from export.node import Node
+
+
+@translates("FullyConnected")
+def fully_connected(node: Node) -> Tensor:
+    """``x @ weight.T + bias``, over all of a row if ``flatten``, over its last axis otherwise."""
+    hidden = node.attrs.integer("num_hidden", minimum=1)
+    no_bias = node.attrs.boolean("no_bias", False)
+    flatten = node.attrs.boolean("flatten", True)
+    node.expect_inputs(2 if no_bias else 3)
+    data = node.tensor()
+    width = math.prod(data.row) if flatten else data.row[-1]
+    weight = node.parameter(1, (hidden, width))
+    bias = () if no_bias else (node.parameter(2, (hidden,)),)
+    if len(data.row) > 1 and not flatten:
+        return _per_position(node, data, weight, bias)
+    if len(data.row) > 1:
+        data = node.emit("Flatten", (data,), (width,), {"axis": 1}, step="flatten")
+    return node.emit("Gemm", (data, weight, *bias), (hidden,), {"transB": 1})
+
+
+def _per_position(node: Node, data: Tensor, weight: Constant, bias: tuple[Constant, ...]) -> Tensor:
+    transposed = node.constant("weight", np.ascontiguousarray(weight.array.T))
+    row = (*data.row[:-1], weight.array.shape[0])
+    if not bias:
+        return node.emit("MatMul", (data, transposed), row)
+    product = node.emit("MatMul", (data, transposed), row, step="product")
+    return node.emit("Add", (product, *bias), row)

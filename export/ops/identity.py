@@ -1,0 +1,26 @@
+"""Operators that change nothing in inference: they leave no ONNX node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("_copy", "BlockGrad")
+def identity(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    return node.tensor()
+
+
+@translates("Dropout")
+def dropout(node: Node) -> Tensor:
+    """Gone, unless it is to drop in inference as well."""
+    node.expect_inputs(1)
+    node.attrs.ignore("p", "axes", "cudnn_off")
+    node.attrs.choice("mode", ("training",), "training")
+    return node.tensor()

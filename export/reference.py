@@ -1,0 +1,112 @@
+"""reference.npz: what MXNet computed when the network was frozen."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import MalformedModelError
+from export.files import read_limited
+
+MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
+NODE_PREFIX = "node/"
+NPY_MAGIC = b"\x93NUMPY\x01\x00"
+# numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
+NPY_HEADER = re.compile(
+    rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
+)
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Inputs and the outputs MXNet had for them.
+
+    Parameters
+    ----------
+    data : ndarray, float32, (n, 3, H, W)
+    embedding : ndarray, float32, (n, D)
+    nodes : dict
+        MXNet's name of a node -> its first output for the first image, float32, (1, ...).
+    """
+
+    data: Array
+    embedding: Array
+    nodes: dict[str, Array]
+
+
+def read_reference(path: Path) -> Reference:
+    """Read a reference file. Raises as `parse_reference`, and if the file cannot be read."""
+    return parse_reference(read_limited(path, MAX_REFERENCE_BYTES), str(path))
+
+
+def parse_reference(content: bytes, where: str) -> Reference:
+    """Read a reference.
+
+    Raises
+    ------
+    MalformedModelError
+        If the file is no npz archive, an array is missing, not float32, not finite or of the wrong shape, or the
+        arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = {
+                name.removesuffix(".npy"): _array(raw, f"{where}: {name!r:.100}") for name, raw in _unpack(archive)
+            }
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
+    missing = [name for name in ("data", "embedding") if name not in arrays]
+    if missing:
+        raise MalformedModelError(f"{where}: no array {' and no array '.join(missing)}; freeze the network again.")
+    nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
+    reference = Reference(arrays["data"], arrays["embedding"], nodes)
+    _check(reference, where)
+    return reference
+
+
+def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+    members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    if size > MAX_REFERENCE_BYTES:
+        raise ValueError(f"{size:,} bytes unpacked; the limit is {MAX_REFERENCE_BYTES:,}")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise ValueError("a compression that NumPy does not use")
+    for member in members:
+        yield member.filename, archive.read(member)
+
+
+def _array(content: bytes, where: str) -> Array:
+    """One ``.npy`` file of version 1.0, its declared size compared with its content."""
+    start = 10 + int.from_bytes(content[8:10], "little")  # magic and version, length of the header, header
+    header = NPY_HEADER.fullmatch(content[10:start])
+    if not content.startswith(NPY_MAGIC) or header is None:
+        raise MalformedModelError(f"{where} is not an array as NumPy saves it.")
+    dtype, order, axes = (part.decode() for part in header.groups())
+    if dtype != "<f4":
+        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32.")
+    shape = tuple(int(length) for length in axes.split(",") if length.strip())
+    if math.prod(shape) * 4 != len(content) - start:
+        raise MalformedModelError(f"{where} declares the shape {shape!s:.100} but has {len(content) - start:,} bytes.")
+    flat = np.frombuffer(content, "<f4", offset=start)
+    return flat.reshape(shape, order="F" if order == "True" else "C")
+
+
+def _check(reference: Reference, where: str) -> None:
+    data, embedding = reference.data, reference.embedding
+    if data.ndim != 4 or embedding.ndim != 2 or len(data) != len(embedding) or 0 in (data.size, embedding.size):
+        raise MalformedModelError(
+            f"{where}: data {data.shape} and embedding {embedding.shape}; expected (n, 3, H, W) and (n, D) with n > 0."
+        )
+    if not (np.isfinite(data).all() and np.isfinite(embedding).all()):
+        raise MalformedModelError(f"{where}: data or embedding holds NaN or infinity; the network cannot be verified.")

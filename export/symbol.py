@@ -1,0 +1,153 @@
+"""Read MXNet's symbol JSON: nodes in topological order, their attributes and inputs. No MXNet needed.
+
+The format is nnvm's ``SaveJSON``: ``nodes`` (``op``, ``name``, ``attrs``, ``inputs``), ``arg_nodes`` (indices of
+the variables) and ``heads`` (the outputs). An input is ``[node, output]`` or ``[node, output, version]``.
+Attributes are strings, under ``attrs`` since MXNet 1.0, ``attr`` and ``param`` before.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from export.errors import MalformedModelError
+
+MAX_SYMBOL_BYTES = 64 * 2**20  # ResNet-152's symbol has 0.5 MB
+MAX_NODES = 100_000  # DenseNet-201's symbol has 1,700
+MAX_NAME_LENGTH = 1000
+VARIABLE = "null"  # nnvm's op name of an input or parameter
+ATTRIBUTE_KEYS = ("param", "attr", "attrs")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One output of one node."""
+
+    node: int
+    output: int
+
+
+@dataclass(frozen=True)
+class SymbolNode:
+    """One node; ``inputs`` point to earlier nodes only."""
+
+    op: str
+    name: str
+    attrs: dict[str, str]
+    inputs: tuple[Entry, ...]
+
+    @property
+    def is_variable(self) -> bool:
+        return self.op == VARIABLE
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A network: nodes in topological order and the entries that are its outputs."""
+
+    nodes: tuple[SymbolNode, ...]
+    heads: tuple[Entry, ...]
+
+
+def parse_symbol(content: bytes, where: str) -> Symbol:
+    """Read a symbol.
+
+    Parameters
+    ----------
+    content : bytes
+        The JSON file.
+    where : str
+        Its name, for messages.
+
+    Raises
+    ------
+    MalformedModelError
+        If it is too large, not JSON, not a symbol, has an input that points to no earlier node (hence a cycle),
+        or two variables of one name.
+    """
+    if len(content) > MAX_SYMBOL_BYTES:
+        raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedModelError(f"{where}: not a symbol in JSON ({_first_line(error)}).") from None
+    if not isinstance(found, dict) or not isinstance(found.get("nodes"), list) or not found["nodes"]:
+        raise MalformedModelError(f"{where}: no list 'nodes'; expected the symbol JSON that HybridBlock.export writes.")
+    if len(found["nodes"]) > MAX_NODES:
+        raise MalformedModelError(f"{where}: {len(found['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
+    nodes = tuple(_node(raw, index, where) for index, raw in enumerate(found["nodes"]))
+    _check_variables(nodes, found.get("arg_nodes"), where)
+    heads = _entries(found.get("heads"), len(nodes), f"{where}: heads")
+    if not heads:
+        raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
+    return Symbol(nodes, heads)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
+def _node(raw: Any, index: int, where: str) -> SymbolNode:
+    place = f"{where}: node {index}"
+    if not isinstance(raw, dict):
+        raise MalformedModelError(f"{place} is not an object.")
+    node = SymbolNode(
+        op=_name(raw.get("op"), f"{place}: op"),
+        name=_name(raw.get("name"), f"{place}: name"),
+        attrs=_attributes(raw, place),
+        inputs=_entries(raw.get("inputs", []), index, f"{place}: inputs"),
+    )
+    if node.is_variable and node.inputs:
+        raise MalformedModelError(f"{place} ({node.name!r}) is a variable and has inputs.")
+    return node
+
+
+def _name(value: Any, place: str) -> str:
+    # Unprintable text (line ends, lone surrogates) would break messages and cannot be written to ONNX.
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
+        raise MalformedModelError(
+            f"{place} is not a printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}"
+        )
+    return value
+
+
+def _attributes(raw: dict[str, Any], place: str) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for key in ATTRIBUTE_KEYS:
+        found = raw.get(key, {})
+        if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+            raise MalformedModelError(f"{place}: {key} is not an object of texts.")
+        merged.update(found)
+    return merged
+
+
+def _entries(raw: Any, limit: int, place: str) -> tuple[Entry, ...]:
+    """Entries whose node index is below ``limit``."""
+    if not isinstance(raw, list):
+        raise MalformedModelError(f"{place} is not a list.")
+    return tuple(_entry(one, limit, place) for one in raw)
+
+
+def _entry(raw: Any, limit: int, place: str) -> Entry:
+    # type(), not isinstance(): true is an int to Python
+    if not isinstance(raw, list) or len(raw) not in (2, 3) or any(type(number) is not int for number in raw):
+        raise MalformedModelError(f"{place}: {raw!r:.100} is not [node, output] or [node, output, version].")
+    if not 0 <= raw[0] < limit or raw[1] < 0:
+        raise MalformedModelError(f"{place}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
+    return Entry(raw[0], raw[1])
+
+
+def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: Any, where: str) -> None:
+    """Names of variables are unique, as parameters are found by them. A block used twice repeats names of ops."""
+    seen: set[str] = set()
+    for node in nodes:
+        if node.is_variable and node.name in seen:
+            raise MalformedModelError(f"{where}: two variables are named {node.name!r}.")
+        if node.is_variable:
+            seen.add(node.name)
+    if arg_nodes is None:
+        return
+    valid = isinstance(arg_nodes, list) and all(type(i) is int and 0 <= i < len(nodes) for i in arg_nodes)
+    if not valid or not all(nodes[i].is_variable for i in arg_nodes):
+        raise MalformedModelError(f"{where}: arg_nodes is not a list of indices of variables.")

@@ -1,0 +1,21 @@
+"""Run a network in MXNet itself; import only where MXNet is known to be installed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gluon_lifted.mx import mx, nd
+from tests.export.mxnet_files import Net
+
+
+def run_mxnet(net: Net, images: np.ndarray) -> np.ndarray:
+    symbol = mx.sym.load_json(net.symbol_bytes().decode())
+    arrays = {name: nd.array(array) for name, array in net.params.items()}
+    auxiliary = set(symbol.list_auxiliary_states())
+    executor = symbol.bind(
+        mx.cpu(),
+        args={"data": nd.array(images)} | {name: array for name, array in arrays.items() if name not in auxiliary},
+        aux_states={name: array for name, array in arrays.items() if name in auxiliary},
+        grad_req="null",
+    )
+    return executor.forward(is_train=False)[0].asnumpy()

@@ -1,0 +1,231 @@
+"""Cases for every registered operator: attributes as in a symbol, and the oracle's answer. Defaults come first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from tests.export import oracles
+from tests.export.mxnet_files import Net
+
+ROW = (4, 6, 7)  # C, H, W of the images
+RNG = np.random.default_rng(5)
+
+# What a case can take beside the images themselves: the node that makes it of them, and what it should be.
+SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]]] = {
+    "logistic": ("sigmoid", {}, lambda x: 1 / (1 + np.exp(-x))),
+    "peak": ("Pooling", {"global_pool": "True"}, lambda x: x.max(axis=(2, 3), keepdims=True)),
+    "tall": ("Pooling", {"kernel": "(1, 7)"}, lambda x: x.max(axis=3, keepdims=True)),
+    "flat": ("Flatten", {}, lambda x: x.reshape(len(x), -1)),
+}
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def positive(*shape: int) -> np.ndarray:
+    return RNG.uniform(0.5, 2, shape).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class OpCase:
+    """One operator; ``oracle(*sources, *params)`` is its output."""
+
+    op: str
+    note: str
+    oracle: Callable[..., np.ndarray]
+    attrs: dict[str, str] = field(default_factory=dict)
+    params: dict[str, np.ndarray] = field(default_factory=dict)
+    sources: tuple[str, ...] = ("data",)
+
+    def net(self) -> Net:
+        """The operator, and Flatten behind it."""
+        net = Net()
+        data = net.variable("data")
+        made = [net.op(SOURCES[s][0], s, [data], SOURCES[s][1]) if s != "data" else data for s in self.sources]
+        variables = [net.variable(name, array) for name, array in self.params.items()]
+        tested = net.op(self.op, "tested", made + variables, self.attrs)
+        net.op("Flatten", "last", [tested])
+        return net
+
+    def expected(self, images: np.ndarray) -> np.ndarray:
+        sources = [SOURCES[s][2](images) if s != "data" else images for s in self.sources]
+        return self.oracle(*sources, *self.params.values()).reshape(len(images), -1)
+
+
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+def _batch_norm_params() -> dict[str, np.ndarray]:
+    return {
+        "gamma": positive(4),
+        "beta": normal(4),
+        "moving_mean": normal(4),
+        "moving_var": positive(4) / 1000,  # small: the default eps is 1e-3
+    }
+
+
+def _weights(*shape: int, bias: bool = True) -> dict[str, np.ndarray]:
+    return {"weight": normal(*shape)} | ({"bias": normal(shape[0])} if bias else {})
+
+
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanh": np.tanh,
+}
+ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+SMALL_STEPS = {"kernel": "(3, 2)", "stride": "(2, 1)", "pad": "(1, 0)"}
+
+CASES = [
+    OpCase(
+        "Convolution",
+        "defaults",
+        oracles.convolution,
+        {"kernel": "(3, 2)", "num_filter": "5"},
+        _weights(5, 4, 3, 2),
+    ),
+    OpCase(
+        "Convolution",
+        "everything set",
+        partial(oracles.convolution, stride=(2, 1), pad=(1, 2), dilate=(2, 1), groups=2),
+        {
+            **{"kernel": "[3,2]", "stride": "(2, 1)", "pad": "(1, 2)", "dilate": "(2L, 1L)"},
+            **{"num_filter": "6", "num_group": "2", "no_bias": "1", "layout": "NCHW"},
+            **{"workspace": "512", "cudnn_tune": "fastest", "cudnn_off": "True", "__lr_mult__": "2"},
+        },
+        _weights(6, 2, 3, 2, bias=False),
+    ),
+    OpCase(
+        "FullyConnected",
+        "defaults",
+        oracles.fully_connected,
+        {"num_hidden": "3"},
+        _weights(3, 4 * 6 * 7),
+    ),
+    OpCase(
+        "FullyConnected",
+        "of rows, no bias",
+        oracles.fully_connected,
+        {"num_hidden": "3", "no_bias": "True"},
+        _weights(3, 4 * 6 * 7, bias=False),
+        ("flat",),
+    ),
+    OpCase(
+        "FullyConnected",
+        "flatten=False",
+        partial(oracles.fully_connected, flatten=False),
+        {"num_hidden": "3", "flatten": "False"},
+        _weights(3, 7),
+    ),
+    OpCase(
+        "FullyConnected",
+        "flatten=False, no bias",
+        partial(oracles.fully_connected, flatten=False),
+        {"num_hidden": "3", "flatten": "0", "no_bias": "true"},
+        _weights(3, 7, bias=False),
+    ),
+    OpCase("BatchNorm", "defaults: gamma is 1", oracles.batch_norm, {}, _batch_norm_params()),
+    OpCase(
+        "BatchNorm",
+        "everything set",
+        partial(oracles.batch_norm, eps=1e-5, fix_gamma=False),
+        {"eps": "1e-05", "fix_gamma": "False", "axis": "1", "momentum": "0.9", "use_global_stats": "True"},
+        _batch_norm_params(),
+    ),
+    OpCase("LRN", "defaults: knorm is 2", partial(oracles.lrn, size=3), {"nsize": "3"}),
+    OpCase(
+        "LRN",
+        "wider than the channels",
+        partial(oracles.lrn, size=9, alpha=0.5, beta=0.3, knorm=1.5),
+        {"nsize": "9", "alpha": "0.5", "beta": "0.3", "knorm": "1.5"},
+    ),
+    OpCase("LRN", "strong", partial(oracles.lrn, size=5, alpha=2, knorm=1), {"nsize": "5", "alpha": "2", "knorm": "1"}),
+    OpCase("Pooling", "defaults", partial(oracles.pooling, kernel=(3, 2)), {"kernel": "(3, 2)"}),
+    OpCase(
+        "Pooling",
+        "average, defaults",
+        partial(oracles.pooling, kernel=(3, 2), stride=(2, 1), pad=(1, 0), kind="avg"),
+        {"pool_type": "avg"} | SMALL_STEPS,
+    ),
+    OpCase(
+        "Pooling",
+        "full maximum",
+        partial(oracles.pooling, kernel=(3, 3), stride=(2, 2), pad=(1, 0), full=True),
+        {"kernel": "(3, 3)", "stride": "(2, 2)", "pad": "(1, 0)", "pooling_convention": "full"},
+    ),
+    OpCase(
+        "Pooling",
+        "full average",
+        partial(oracles.pooling, kernel=(3, 3), stride=(2, 3), pad=(1, 1), kind="avg", full=True),
+        {"kernel": "(3, 3)", "stride": "(2, 3)", "pad": "(1, 1)", "pool_type": "avg", "pooling_convention": "full"},
+    ),
+    OpCase(
+        "Pooling",
+        "average of what is there",
+        partial(
+            oracles.pooling, kernel=(3, 3), stride=(2, 3), pad=(1, 1), kind="avg", full=True, count_include_pad=False
+        ),
+        {"kernel": "(3, 3)", "stride": "(2, 3)", "pad": "(1, 1)", "pool_type": "avg", "pooling_convention": "full"}
+        | {"count_include_pad": "False", "layout": "NCHW", "cudnn_off": "False"},
+    ),
+    OpCase("Pooling", "global", partial(oracles.global_pooling, kind="max"), {"global_pool": "True"}),
+    OpCase(
+        "Pooling",
+        "global average, kernel ignored",
+        partial(oracles.global_pooling, kind="avg"),
+        {"global_pool": "True", "pool_type": "avg", "kernel": "(2, 2)", "stride": "(2, 2)", "pad": "(1, 1)"},
+    ),
+    OpCase("Concat", "defaults", lambda *xs: np.concatenate(xs, 1), {"num_args": "2"}, sources=("data", "logistic")),
+    OpCase("Concat", "one", _same, {"num_args": "1"}),
+    OpCase(
+        "Concat", "width", lambda *xs: np.concatenate(xs, 3), {"num_args": "2", "dim": "-1"}, sources=("tall", "data")
+    ),
+    OpCase("L2Normalization", "defaults", oracles.l2_normalization),
+    OpCase(
+        "L2Normalization",
+        "of rows",
+        partial(oracles.l2_normalization, eps=0.5),
+        {"eps": "0.5", "mode": "instance"},
+        sources=("flat",),
+    ),
+    OpCase("Flatten", "defaults", lambda x: x.reshape(len(x), -1)),
+    OpCase("Dropout", "defaults", _same),
+    OpCase("Dropout", "everything set", _same, {"p": "0.4", "axes": "()", "cudnn_off": "False", "mode": "training"}),
+    OpCase("_copy", "defaults", _same),
+    OpCase("BlockGrad", "defaults", _same),
+    OpCase("Activation", "softrelu", lambda x: np.log1p(np.exp(x)), {"act_type": "softrelu"}),
+    *(OpCase("Activation", kind, oracle, {"act_type": kind}) for kind, oracle in ACTIVATIONS.items()),
+    *(OpCase(kind, "defaults", oracle) for kind, oracle in ACTIVATIONS.items()),
+    *(
+        OpCase(f"elemwise_{name}", "defaults", oracle, sources=("data", "logistic"))
+        for name, oracle in ARITHMETIC.items()
+    ),
+    *(OpCase(f"broadcast_{name}", "defaults", oracle, sources=("tall", "peak")) for name, oracle in ARITHMETIC.items()),
+    OpCase("broadcast_add", "both ways", np.add, sources=("peak", "data")),
+]
+
+# Attributes that a translator refuses, and what its message says of them.
+REFUSED = [
+    ("Convolution", {"layout": "NHWC"}, "layout=NHWC is not supported (expected NCHW)"),
+    ("Convolution", {"kernel": "(3,)"}, "kernel=(3,) is not supported (expected 2 numbers, as for images)"),
+    ("BatchNorm", {"axis": "3"}, "axis=3 is not supported (expected 1, NCHW)"),
+    ("BatchNorm", {"axis": "-1"}, "axis=-1 is not supported"),
+    ("BatchNorm", {"output_mean_var": "True"}, "output_mean_var=True is not supported"),
+    ("LRN", {"nsize": "4"}, "nsize=4 is not supported (expected an odd number)"),
+    ("Pooling", {"pool_type": "lp"}, "pool_type=lp is not supported (expected max or avg)"),
+    ("Pooling", {"pooling_convention": "same"}, "pooling_convention=same is not supported"),
+    ("Pooling", {"layout": "NHWC"}, "layout=NHWC is not supported"),
+    ("Pooling", {"kernel": "(1, 1)", "stride": "(4, 4)", "pooling_convention": "full"}, "covers none of the 6 x 7 px"),
+    ("Concat", {"dim": "0"}, "dim=0 is not supported"),
+    ("Concat", {"dim": "4"}, "dim=4 is not supported"),
+    ("L2Normalization", {"mode": "channel"}, "mode=channel is not supported (expected instance)"),
+    ("Dropout", {"mode": "always"}, "mode=always is not supported (expected training)"),
+    ("Activation", {"act_type": "gelu"}, "act_type=gelu is not supported (expected relu or sigmoid"),
+]

@@ -1,0 +1,38 @@
+"""Translate a small network and run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+from export.graph import Graph
+from export.model import build_model
+from export.symbol import parse_symbol
+from export.translate import translate
+from tests.export.mxnet_files import Net
+
+
+def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
+    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net")
+
+
+def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
+    model = build_model(graph, opset, {})
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"data": images})[0]
+
+
+def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:
+    """onnx's own evaluator, for opsets that onnxruntime does not know yet."""
+    return ReferenceEvaluator(build_model(graph, opset, {})).run(None, {"data": images})[0]
+
+
+def inferred_rows(graph: Graph) -> dict[str, Any]:
+    """Shape without N of every tensor, as ONNX infers it."""
+    model = onnx.shape_inference.infer_shapes(build_model(graph, 17, {}), strict_mode=True, data_prop=True)
+    infos = [*model.graph.input, *model.graph.value_info, *model.graph.output]
+    return {info.name: tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim[1:]) for info in infos}

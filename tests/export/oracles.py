@@ -1,0 +1,78 @@
+"""MXNet's operators in plain loops, in float64: dumber than any translation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+
+def convolution(x, weight, bias=None, stride=(1, 1), pad=(0, 0), dilate=(1, 1), groups=1):
+    n, channels, height, width = x.shape
+    filters, per_group, kh, kw = weight.shape
+    padded = np.zeros((n, channels, height + 2 * pad[0], width + 2 * pad[1]))
+    padded[:, :, pad[0] : pad[0] + height, pad[1] : pad[1] + width] = x
+    rows = (padded.shape[2] - dilate[0] * (kh - 1) - 1) // stride[0] + 1
+    columns = (padded.shape[3] - dilate[1] * (kw - 1) - 1) // stride[1] + 1
+    out = np.zeros((n, filters, rows, columns))
+    for f, i, j in itertools.product(range(filters), range(rows), range(columns)):
+        first = f // (filters // groups) * per_group  # input channel of this filter's group
+        for c, di, dj in itertools.product(range(per_group), range(kh), range(kw)):
+            pixel = padded[:, first + c, i * stride[0] + di * dilate[0], j * stride[1] + dj * dilate[1]]
+            out[:, f, i, j] += pixel * weight[f, c, di, dj]
+        out[:, f, i, j] += 0 if bias is None else bias[f]
+    return out
+
+
+def pooling(x, kernel, stride=(1, 1), pad=(0, 0), kind="max", full=False, count_include_pad=True):
+    size = x.shape[2:]
+    rounding = math.ceil if full else math.floor
+    outputs = [rounding((size[a] + 2 * pad[a] - kernel[a]) / stride[a]) + 1 for a in (0, 1)]
+    out = np.zeros((*x.shape[:2], *outputs))
+    for i, j in itertools.product(*map(range, outputs)):
+        start = [place * stride[a] - pad[a] for a, place in enumerate((i, j))]
+        stop = [min(start[a] + kernel[a], size[a] + pad[a]) for a in (0, 1)]
+        area = (stop[0] - start[0]) * (stop[1] - start[1])
+        window = x[:, :, max(start[0], 0) : min(stop[0], size[0]), max(start[1], 0) : min(stop[1], size[1])]
+        if not count_include_pad:
+            area = window.shape[2] * window.shape[3]
+        out[:, :, i, j] = window.max(axis=(2, 3)) if kind == "max" else window.sum(axis=(2, 3)) / area
+    return out
+
+
+def global_pooling(x, kind):
+    return (x.max if kind == "max" else x.mean)(axis=(2, 3), keepdims=True)
+
+
+def lrn(x, size, alpha=1e-4, beta=0.75, knorm=2.0):
+    out = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        near = range(max(0, c - size // 2), min(x.shape[1], c + size // 2 + 1))
+        energy = sum(x[:, other].astype(np.float64) ** 2 for other in near)
+        out[:, c] = x[:, c] / (knorm + alpha / size * energy) ** beta
+    return out
+
+
+def batch_norm(x, gamma, beta, mean, variance, eps=1e-3, fix_gamma=True):
+    out = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        scale = 1 if fix_gamma else gamma[c]
+        out[:, c] = (x[:, c] - mean[c]) / math.sqrt(variance[c] + eps) * scale + beta[c]
+    return out
+
+
+def fully_connected(x, weight, bias=None, flatten=True):
+    rows = x.reshape(len(x), -1) if flatten else x.reshape(-1, x.shape[-1])
+    out = np.zeros((len(rows), len(weight)))
+    for i, j in itertools.product(range(len(rows)), range(len(weight))):
+        out[i, j] = sum(float(a) * float(b) for a, b in zip(rows[i], weight[j], strict=True))
+        out[i, j] += 0 if bias is None else bias[j]
+    return out if flatten else out.reshape(*x.shape[:-1], len(weight))
+
+
+def l2_normalization(x, eps=1e-10):
+    out = np.zeros(x.shape)
+    for row in range(len(x)):
+        out[row] = x[row] / math.sqrt(sum(float(value) ** 2 for value in x[row].ravel()) + eps)
+    return out

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.export import oracles
+from tests.export.mxnet_files import Net
+from tests.export.ops_runner import inferred_rows, run_onnx, translate_net
+
+ROW = (2, 5, 4)
+RNG = np.random.default_rng(8)
+IMAGES = RNG.normal(size=(3, *ROW)).astype(np.float32)
+
+
+class ConvNet(Net):
+    """A network of convolutions and batch norms whose parameters can be shared."""
+
+    def shared(self, name: str, array: np.ndarray) -> int:
+        known = [index for index, node in enumerate(self.nodes) if node["name"] == name]
+        return known[0] if known else self.variable(name, array.astype(np.float32))
+
+    def conv(self, name: str, source: int, weight: str, bias: str | None) -> int:
+        inputs = [source, self.shared(weight, RNG.normal(size=(3, 2, 2, 2)))]
+        inputs += [self.shared(bias, RNG.normal(size=3))] if bias else []
+        return self.op(
+            "Convolution", name, inputs, {"kernel": "(2, 2)", "num_filter": "3", "no_bias": str(bias is None)}
+        )
+
+    def norm(self, name: str, source: int, fix_gamma: bool = False) -> int:
+        inputs = [self.shared(f"{name}_{part}", RNG.normal(size=3)) for part in ("gamma", "beta", "moving_mean")]
+        inputs.append(self.shared(f"{name}_moving_var", RNG.uniform(0.2, 3, 3)))
+        return self.op("BatchNorm", name, [source, *inputs], {"fix_gamma": str(fix_gamma), "eps": "0.01"})
+
+    def answer(self, weight: str, bias: str | None, norm: str, fix_gamma: bool = False) -> np.ndarray:
+        conv = oracles.convolution(IMAGES, self.params[weight], self.params[bias] if bias else None)
+        statistics = [self.params[f"{norm}_{part}"] for part in ("gamma", "beta", "moving_mean", "moving_var")]
+        return oracles.batch_norm(conv, *statistics, eps=0.01, fix_gamma=fix_gamma)
+
+
+@pytest.mark.parametrize("bias", [None, "bias"])
+@pytest.mark.parametrize("fix_gamma", [False, True])
+def test_batch_norm_becomes_part_of_the_convolution(bias: str | None, fix_gamma: bool) -> None:
+    net = ConvNet()
+    net.op("Flatten", "flat", [net.norm("bn", net.conv("conv", net.variable("data"), "weight", bias), fix_gamma)])
+    graph = translate_net(net, ROW)
+    assert [(node.op, node.name, node.outputs) for node in graph.nodes] == (
+        [("Conv", "conv", ("bn",)), ("Flatten", "flat", ("embedding",))]
+    )
+    assert set(graph.constants) == {"weight", bias or "bn_beta"}
+    assert inferred_rows(graph) == graph.rows
+    expected = net.answer("weight", bias, "bn", fix_gamma).reshape(3, -1)
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), expected, atol=1e-5)
+
+
+def test_convolution_that_others_use_is_kept() -> None:
+    net = ConvNet()
+    conv = net.conv("conv", net.variable("data"), "weight", "bias")
+    net.op("Flatten", "flat", [net.op("elemwise_add", "sum", [net.norm("bn", conv), conv])])
+    graph = translate_net(net, ROW)
+    assert [node.op for node in graph.nodes] == ["Conv", "BatchNormalization", "Add", "Flatten"]
+    expected = net.answer("weight", "bias", "bn") + oracles.convolution(
+        IMAGES, net.params["weight"], net.params["bias"]
+    )
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), expected.reshape(3, -1), atol=1e-5)
+
+
+def test_shared_parameters_are_not_overwritten() -> None:
+    net = ConvNet()
+    data = net.variable("data")
+    first = net.norm("bn1", net.conv("conv1", data, "weight", "bias"))
+    second = net.norm("bn2", net.conv("conv2", data, "weight", "bias"))
+    plain = net.conv("conv3", data, "weight", "bias")
+    net.op("Flatten", "flat", [net.op("Concat", "all", [first, second, plain], {"num_args": "3"})])
+    graph = translate_net(net, ROW)
+    assert [node.op for node in graph.nodes] == ["Conv", "Conv", "Conv", "Concat", "Flatten"]
+    parts = [net.answer("weight", "bias", "bn1"), net.answer("weight", "bias", "bn2")]
+    parts.append(oracles.convolution(IMAGES, net.params["weight"], net.params["bias"]))
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), np.concatenate(parts, 1).reshape(3, -1), atol=1e-5)
+
+
+def test_batch_norm_of_the_images_is_kept() -> None:
+    net = Net()
+    parts = [net.variable("data")]
+    parts += [net.variable(f"bn_{name}", np.ones(2, np.float32)) for name in ("gamma", "beta", "mean", "var")]
+    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", parts)])
+    assert [node.op for node in translate_net(net, ROW).nodes] == ["BatchNormalization", "Flatten"]

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from export import export_run
+from export.errors import MalformedModelError, ParityError, UnsupportedOpError
+from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.errors import ConfigError, LiftedError, RunError
+from tests.export.mxnet_files import card, npz_bytes, write_run
+from tests.export.networks import CROP, DIM, small_network, small_reference
+
+FILES = ["model-symbol.json", "model-0000.params", "card.json", "reference.npz"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    net = small_network()
+    return write_run(tmp_path / "run", net, small_reference(net))
+
+
+def test_run_becomes_a_verified_model(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    report = export_run(run, path)
+    assert report.path == path
+    assert report.size_bytes == path.stat().st_size
+    assert (report.opset, report.num_nodes) == (17, len(onnx.load(path).graph.node))
+    assert report.num_parameters == sum(array.size for array in small_network().params.values())
+    assert report.parity.batch_sizes == (1, 2, 5)
+    assert report.parity.max_abs_error < 1e-6
+    assert report.seconds > 0
+    reference = small_reference(small_network())
+    found = onnxruntime.InferenceSession(path).run(["embedding"], {"data": reference["data"]})[0]
+    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["model.onnx"]
+
+
+def test_model_carries_card_and_provenance(run: Path, tmp_path: Path) -> None:
+    export_run(run, tmp_path / "model.onnx")
+    found = {one.key: one.value for one in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert ModelCard.from_json(found[CARD_KEY], "model.onnx") == card(CROP, DIM)
+    assert found["lifted.symbol_sha256"] == hashlib.sha256((run / FILES[0]).read_bytes()).hexdigest()
+    assert found["lifted.params_sha256"] == hashlib.sha256((run / FILES[1]).read_bytes()).hexdigest()
+
+
+def test_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    export_run(run, first)
+    export_run(run, second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_opset_is_kept(run: Path, tmp_path: Path) -> None:
+    assert export_run(run, tmp_path / "model.onnx", opset=13).opset == 13
+    assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 13
+
+
+def test_missing_parents_are_made_and_an_old_model_is_replaced(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "model.onnx"
+    export_run(run, path)
+    path.write_bytes(b"old")
+    export_run(run, path)
+    assert onnx.load(path).graph.output[0].name == "embedding"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file_is_named(run: Path, tmp_path: Path, name: str) -> None:
+    (run / name).unlink()
+    with pytest.raises(RunError, match=rf"run: {name} missing; the run folder is incomplete"):
+        export_run(run, tmp_path / "model.onnx")
+
+
+def test_training_that_has_not_finished_is_said(run: Path, tmp_path: Path) -> None:
+    for name in FILES:
+        (run / name).unlink()
+    with pytest.raises(RunError, match="not a run folder, or its training has not finished"):
+        export_run(run, tmp_path / "model.onnx")
+
+
+def test_path_that_is_no_folder_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="none does not exist"):
+        export_run(tmp_path / "none", tmp_path / "model.onnx")
+    with pytest.raises(RunError, match=r"cannot be read \(File name too long"):
+        export_run(tmp_path / ("x" * 5000), tmp_path / "model.onnx")
+    with pytest.raises(RunError, match=r"card\.json is not a folder"):
+        export_run(run / "card.json", tmp_path / "model.onnx")
+
+
+def _rewrite_json(path: Path, change: dict[str, Any]) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+
+def _other_crop(run: Path) -> None:
+    (run / "card.json").write_text(card(CROP - 1, DIM).to_json())
+
+
+def _break_parity(run: Path) -> None:
+    reference = small_reference(small_network())
+    reference["embedding"] = reference["embedding"] + np.float32(0.1)
+    (run / "reference.npz").write_bytes(npz_bytes(reference))
+
+
+def _other_operator(run: Path) -> None:
+    path = run / "model-symbol.json"
+    path.write_text(path.read_text().replace('"LRN"', '"SVMOutput"'))
+
+
+DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
+    "parity": (_break_parity, ParityError, r"max \|d\| 1\.0e-01 .*Model not written\.$"),
+    "operator": (_other_operator, UnsupportedOpError, "SVMOutput x1 .first: node 'norm1'"),
+    "symbol": (lambda run: (run / FILES[0]).write_bytes(b"{"), MalformedModelError, "not a symbol in JSON"),
+    "params": (lambda run: (run / FILES[1]).write_bytes(b"{"), MalformedModelError, "the header needs 16 bytes"),
+    "reference": (lambda run: (run / FILES[3]).write_bytes(b"{"), MalformedModelError, "not a readable npz archive"),
+    "card": (lambda run: (run / FILES[2]).write_bytes(b"{}"), RunError, "the model card is damaged"),
+    "card deep": (lambda run: (run / FILES[2]).write_bytes(b"[" * 10**6), LiftedError, "card"),
+    "card bytes": (lambda run: (run / FILES[2]).write_bytes(b"\xff"), RunError, "not UTF-8"),
+    "card text": (lambda run: _rewrite_json(run / FILES[2], {"name": "\ud800"}), RunError, "not UTF-8"),
+    "dim": (lambda run: _rewrite_json(run / FILES[2], {"dim": 7}), RunError, "The files are of different runs"),
+    "crop": (_other_crop, RunError, "says crop 18 px and dim 6; .* images .3, 19, 19."),
+    "huge card": (
+        lambda run: (run / FILES[2]).write_bytes(b" " * 2**21),
+        MalformedModelError,
+        "2,097,152 bytes; such a file has at most 1,048,576",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_failure_leaves_the_old_model(run: Path, tmp_path: Path, damage: str) -> None:
+    change, kind, message = DAMAGES[damage]
+    change(run)
+    path = tmp_path / "out" / "model.onnx"
+    with pytest.raises(kind, match=message):
+        export_run(run, path)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    with pytest.raises(kind, match=message):
+        export_run(run, path)
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_embedding_of_another_width_than_the_cards_is_refused(tmp_path: Path) -> None:
+    net = small_network()
+    reference = small_reference(net)
+    reference["embedding"] = reference["embedding"][:, :4]
+    with pytest.raises(MalformedModelError, match=r"the embedding has 6 values; card\.json says 4"):
+        export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, float("nan"), float("inf")])
+def test_tolerance_that_proves_nothing_is_refused(run: Path, tmp_path: Path, tolerance: float) -> None:
+    with pytest.raises(ConfigError, match="is not a positive number"):
+        export_run(run, tmp_path / "model.onnx", tolerance=tolerance)
+
+
+def test_opset_that_cannot_be_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="opset 5 cannot be written"):
+        export_run(run, tmp_path / "model.onnx", opset=5)
+
+
+def test_path_that_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        export_run(run, tmp_path)
+    with pytest.raises(ConfigError, match="File name too long"):
+        export_run(run, tmp_path / ("x" * 5000))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"model\.onnx: cannot be written"):
+        export_run(run, tmp_path / "file" / "model.onnx")
+
+
+def test_unreadable_file_is_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any) -> Any:
+        if path.name == "model-symbol.json":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(MalformedModelError, match=r"model-symbol\.json: cannot be read \(Permission denied\)"):
+        export_run(run, tmp_path / "model.onnx")
+
+
+def test_failed_write_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out" / "model.onnx"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\)"):
+        export_run(run, path)
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export import graph as graph_module
+from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
+from export.model import build_model
+from export.symbol import parse_symbol
+from export.translate import translate
+from gluon_lifted.errors import LiftedError
+from tests.export.mxnet_files import Net
+from tests.export.networks import CROP, small_network, small_reference
+from tests.export.ops_runner import run_onnx, translate_net
+
+ROW = (3, CROP, CROP)
+JUNK_TEXTS = [
+    "",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "999999999",
+    "(0, 0)",
+    "(9, 9)",
+    "(999999999, 1)",
+    "True",
+    "None",
+    "x",
+    "()",
+    "1e30",
+]
+
+
+def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    net = small_network()
+    return net.symbol(), net.params
+
+
+def translate_found(found: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
+    return translate(parse_symbol(json.dumps(found).encode(), "s"), params, ROW, "model-symbol.json")
+
+
+def test_network_equals_plain_loops() -> None:
+    net = small_network()
+    reference = small_reference(net)
+    found = run_onnx(translate_net(net, ROW), reference["data"])
+    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
+
+
+def test_nodes_and_parameters_keep_their_names() -> None:
+    graph = translate_net(small_network(), ROW)
+    assert [node.name for node in graph.nodes if "/" not in node.name] == (
+        ["conv1", "relu1", "norm1", "pool1", "conv2", "relu2", "pool2", "concat", "fc", "unit"]
+    )
+    assert {"conv1_weight", "conv1_bias", "conv2_weight", "fc_weight", "fc_bias"} <= set(graph.constants)
+    assert graph.nodes[-1].outputs == ("embedding",)
+
+
+def test_graph_is_bare() -> None:
+    graph = translate_net(small_network(), ROW)
+    used = {name for node in graph.nodes for name in node.inputs}
+    assert set(graph.constants) <= used
+    assert all(node.outputs[0] in used | {"embedding"} for node in graph.nodes)
+    assert not {"Identity", "Dropout", "BatchNormalization"} & {node.op for node in graph.nodes}
+
+
+def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
+    found, params = small_parts()
+    last = len(found["nodes"]) - 1
+    found["nodes"][last:last] = [
+        {"op": "sin", "name": "side", "inputs": [[0, 0, 0]]},
+        {"op": "SVMOutput", "name": "loss", "inputs": [[last, 0, 0]]},
+    ]
+    found["heads"] = [[len(found["nodes"]) - 1, 0, 0]]
+    assert [node.name for node in translate_found(found, params).nodes] == (
+        [node.name for node in translate_net(small_network(), ROW).nodes]
+    )
+
+
+def test_all_unsupported_operators_are_named_at_once() -> None:
+    net = Net()
+    place = net.variable("data")
+    for index, op in enumerate(["LeakyReLU", "sin", "LeakyReLU", "Flatten"]):
+        place = net.op(op, f"node{index}", [place])
+    with pytest.raises(UnsupportedOpError) as caught:
+        translate_net(net, ROW)
+    assert str(caught.value) == (
+        "net uses 2 operators without a translator: LeakyReLU x2 (first: node 'node0'), sin x1 (first: node 'node1')."
+    )
+
+
+def test_all_missing_parameters_are_counted() -> None:
+    found, params = small_parts()
+    del params["conv1_bias"], params["fc_weight"]
+    with pytest.raises(
+        MalformedModelError, match="2 parameters are not in the parameter file: 'conv1_bias', 'fc_weight'"
+    ):
+        translate_found(found, params)
+
+
+def test_block_used_twice_repeats_names() -> None:
+    net = Net()
+    data = net.variable("data")
+    once = net.op("tanh", "twice", [data])
+    net.op("Flatten", "flat", [net.op("elemwise_add", "sum", [once, net.op("tanh", "twice", [once])])])
+    x = np.random.default_rng(0).normal(size=(2, *ROW)).astype(np.float32)
+    graph = translate_net(net, ROW)
+    np.testing.assert_allclose(run_onnx(graph, x), (np.tanh(x) + np.tanh(np.tanh(x))).reshape(2, -1), atol=1e-6)
+    assert [node.name for node in graph.nodes] == ["twice/1", "twice/2", "sum", "flat"]
+
+
+@pytest.mark.parametrize("name", ["data", "embedding", "norm1/square", "weight"])
+def test_names_that_are_taken_do_not_clash(name: str) -> None:
+    net = Net()
+    data = net.variable("data")
+    first = net.op("relu", name, [data])
+    lrn = net.op("LRN", "norm1", [net.op("relu", "norm1/power", [first])], {"nsize": "3"})
+    net.op(
+        "FullyConnected",
+        "fc",
+        [lrn, net.variable("weight", np.ones((2, 1083), np.float32))],
+        {"num_hidden": "2"} | {"no_bias": "1"},
+    )
+    graph = translate_net(net, ROW)
+    build_model(graph, 17, {})
+    assert len({node.outputs for node in graph.nodes}) == len(graph.nodes)
+
+
+def test_unread_attribute_is_refused() -> None:
+    found, params = small_parts()
+    found["nodes"][3]["attrs"]["mystery"] = "7"
+    with pytest.raises(UnsupportedAttributeError, match="mystery=7"):
+        translate_found(found, params)
+
+
+def test_parameter_named_like_the_output_does_not_clash() -> None:
+    found, params = small_parts()
+    next(node for node in found["nodes"] if node["name"] == "fc_bias")["name"] = "embedding"
+    params["embedding"] = params.pop("fc_bias")
+    graph = translate_found(found, params)
+    assert "embedding" not in graph.constants
+    build_model(graph, 17, {})
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ([[3, 0, 0], [4, 0, 0]], "has 2 outputs; expected one"),
+        ([[3, 0, 0]], r"the output is \(N, 4, 10, 10\); expected an embedding"),
+        ([[0, 0, 0]], "the output is 'data' itself"),
+        ([[1, 0, 0]], "the output is 'conv1_weight' itself"),
+    ],
+)
+def test_output_that_is_no_embedding_is_refused(heads: list[list[int]], message: str) -> None:
+    found, params = small_parts()
+    with pytest.raises(MalformedModelError, match=message):
+        translate_found(found | {"heads": heads}, params)
+
+
+def test_second_output_of_a_node_is_refused() -> None:
+    found, params = small_parts()
+    found["nodes"][-1]["inputs"][0][1] = 1
+    with pytest.raises(UnsupportedOpError, match="output 1 of FullyConnected 'fc' is used"):
+        translate_found(found, params)
+    with pytest.raises(UnsupportedOpError, match="output 2 of L2Normalization 'unit' is used"):
+        translate_found(found | {"heads": [[len(found["nodes"]) - 1, 2, 0]]}, params)
+
+
+def test_tensor_of_more_than_a_gibibyte_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, params = small_parts()
+    found["nodes"][3]["attrs"]["pad"] = "(99999, 99999)"
+    with pytest.raises(MalformedModelError, match=r"Conv 'conv1': its output for one image would have the shape"):
+        translate_found(found, params)
+    monkeypatch.setattr(graph_module, "MAX_ROW_ELEMENTS", 399)
+    with pytest.raises(MalformedModelError, match=r"\(4, 10, 10\)"):
+        translate_net(small_network(), ROW)
+
+
+def damages(found: dict[str, Any]) -> Any:
+    """Symbols with one attribute or one input changed."""
+    for index, node in enumerate(found["nodes"]):
+        for name in node.get("attrs", {}):
+            for text in JUNK_TEXTS:
+                damaged = copy.deepcopy(found)
+                damaged["nodes"][index]["attrs"][name] = text
+                yield damaged
+        for place in range(len(node["inputs"])):
+            for target in range(index):
+                damaged = copy.deepcopy(found)
+                damaged["nodes"][index]["inputs"][place][0] = target
+                yield damaged
+
+
+def test_damaged_symbol_gives_a_valid_model_or_a_message() -> None:
+    found, params = small_parts()
+    valid = total = 0
+    for damaged in damages(found):
+        total += 1
+        with contextlib.suppress(LiftedError):
+            graph = translate_found(damaged, params)
+            build_model(graph, 17, {})  # ONNX's checker and strict shape inference pass
+            valid += 1
+    assert 10 < valid < total - 100

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from export import verify as verify_module
+from export.errors import MalformedModelError, ParityError
+from export.model import build_model
+from export.reference import Reference, parse_reference
+from export.verify import verify
+from tests.export.mxnet_files import Net, npz_bytes
+from tests.export.networks import CROP, small_network, small_reference
+from tests.export.ops_runner import translate_net
+
+ROW = (3, CROP, CROP)
+
+
+def small_model(net: Net | None = None) -> onnx.ModelProto:
+    return build_model(translate_net(net or small_network(), ROW), 17, {})
+
+
+def reference(rows: int = 5) -> Reference:
+    return parse_reference(npz_bytes(small_reference(small_network(), rows)), "r")
+
+
+def model_with(name: str, change: float) -> onnx.ModelProto:
+    """One parameter moved by ``change``."""
+    net = small_network()
+    net.params[name] = net.params[name] + np.float32(change)
+    return small_model(net)
+
+
+def test_equal_model_passes() -> None:
+    parity = verify(small_model(), reference())
+    assert parity.max_abs_error < 1e-6
+    assert 0 < parity.mean_abs_error <= parity.max_abs_error
+    assert parity.min_cosine == pytest.approx(1, abs=1e-9)
+    assert parity.batch_sizes == (1, 2, 5)
+
+
+def test_bytes_and_proto_are_the_same() -> None:
+    assert verify(small_model().SerializeToString(), reference()) == verify(small_model(), reference())
+
+
+def test_one_row_is_enough() -> None:
+    assert verify(small_model(), reference(rows=1)).batch_sizes == (1,)
+
+
+def test_large_batches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_module, "LARGEST_BATCH", 3)
+    assert verify(small_model(), reference()).batch_sizes == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "node"),
+    [("conv1_weight", "conv1"), ("conv2_weight", "bn"), ("bn_beta", "bn"), ("fc_bias", "fc"), ("fc_weight", "fc")],
+)
+def test_first_node_that_differs_is_named(parameter: str, node: str) -> None:
+    with pytest.raises(ParityError, match=f"First node to differ: '{node}'") as caught:
+        verify(model_with(parameter, 0.1), reference())
+    assert "output 'embedding' differs from MXNet: max |d| " in str(caught.value)
+
+
+def test_row_that_differs_is_named() -> None:
+    good = reference()
+    embedding = good.embedding.copy()
+    embedding[3, 1] += 0.01
+    with pytest.raises(ParityError, match=r"max \|d\| 1\.0e-02 > 1\.0e-04 \(row 3\)\. None of the 9 recorded nodes"):
+        verify(small_model(), replace(good, embedding=embedding))
+
+
+def test_reference_without_nodes_says_so() -> None:
+    good = reference()
+    with pytest.raises(ParityError, match="no values of nodes"):
+        verify(small_model(), replace(good, embedding=good.embedding + 1, nodes={}))
+
+
+def test_tolerance_is_absolute_and_grows_with_large_embeddings() -> None:
+    good = reference()
+    off = replace(good, embedding=good.embedding + np.float32(5e-4))
+    with pytest.raises(ParityError):
+        verify(small_model(), off)
+    verify(small_model(), off, tolerance=6e-4)
+    shifted = good.embedding.copy()
+    shifted[0, 0] = 1000
+    with pytest.raises(ParityError, match=r"max \|d\| 1\.0e\+03 > 1\.0e-01"):
+        verify(small_model(), replace(good, embedding=shifted))
+
+
+def test_nan_is_a_difference() -> None:
+    net = small_network()
+    net.params["fc_bias"] = np.full(6, np.nan, np.float32)
+    with pytest.raises(ParityError, match=r"is not finite \(row 0\)\. First node to differ: 'fc' \(Gemm\)"):
+        verify(small_model(net), reference())
+
+
+def test_embedding_of_another_width_is_refused() -> None:
+    good = reference()
+    with pytest.raises(ParityError, match=r"is float32 \(1, 6\); expected float32 \(1, 4\)"):
+        verify(small_model(), replace(good, embedding=good.embedding[:, :4]))
+
+
+def test_embedding_of_another_type_is_refused() -> None:
+    model = small_model()
+    model.graph.node[-1].output[0] = "single"
+    model.graph.node.append(onnx.helper.make_node("Cast", ["single"], ["embedding"], to=onnx.TensorProto.DOUBLE))
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    with pytest.raises(ParityError, match="is float64"):
+        verify(model, reference())
+
+
+def test_images_of_another_size_are_refused() -> None:
+    good = reference()
+    with pytest.raises(MalformedModelError, match=r"takes images \(3, 19, 19\), the reference has \(3, 19, 18\)"):
+        verify(small_model(), replace(good, data=good.data[..., :18]))
+
+
+def test_another_interface_is_refused() -> None:
+    model = small_model()
+    model.graph.output[0].name = "conv1"
+    with pytest.raises(MalformedModelError, match=r"outputs \['conv1'\]; expected 'data' and 'embedding'"):
+        verify(model, reference())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 100])
+def test_another_file_is_refused(content: bytes) -> None:
+    with pytest.raises(MalformedModelError):
+        verify(content, reference())
+
+
+def test_model_that_onnxruntime_does_not_know_is_refused() -> None:
+    model = small_model()
+    model.opset_import[0].version = 999
+    with pytest.raises(ParityError, match=r"cannot load the model \(opset 999\)"):
+        verify(model, reference())
+
+
+def test_model_that_depends_on_the_batch_is_noticed() -> None:
+    model = small_model()
+    model.graph.node[-1].output[0] = "single"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "axis"))
+    mean = onnx.helper.make_node("ReduceMean", ["single"], ["mean"], axes=[0], keepdims=1)
+    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["single", "mean"], ["centred"])])
+    model.graph.node.append(onnx.helper.make_node("Add", ["centred", "mean"], ["same"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["same", "centred"], ["embedding"]))
+    with pytest.raises(ParityError):
+        verify(model, reference())
+
+
+def test_cosine_of_zero_rows() -> None:
+    zero, one = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
+    cosine = verify_module._min_cosine
+    assert cosine(zero, zero) == 1
+    assert cosine(zero, one) == cosine(one, zero) == 0
+    assert cosine(one, -one) == pytest.approx(-1)

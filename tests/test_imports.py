@@ -1,0 +1,71 @@
+"""Which modules an import loads, seen by a fresh Python."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"numpy", "PIL", "scipy", "matplotlib", "pyarrow", "onnx", "onnxruntime", "mxnet", "gluoncv"}
+FRAMEWORKS = {"mxnet", "gluoncv"}
+
+
+def loaded(code):
+    """Top-level names in `sys.modules` after ``code``."""
+    report = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(json.loads(run.stdout))
+
+
+@pytest.mark.parametrize("package", ["gluon_lifted", "export", "serve_cli", "serve_cli.main", "serve_cli.console"])
+def test_importing_a_package_loads_nothing_heavy(package):
+    assert loaded(f"import {package}") & HEAVY == set()
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from serve_cli.main import app; sys.argv = ['lifted', '--help']\n"
+        "sys.stdout, real = sys.stderr, sys.stdout\n"
+        "try: app()\n"
+        "except SystemExit: sys.stdout = real"
+    )
+    assert loaded(code) & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "serve_cli.runtime.embed",
+        "serve_cli.runtime.evaluate",
+        "serve_cli.runtime.inspection",
+        "serve_cli.runtime.doctor",
+        "gluon_lifted.baselines",
+        "gluon_lifted.card",
+        "gluon_lifted.config",
+        "gluon_lifted.datasets",
+        "gluon_lifted.images",
+        "gluon_lifted.metrics",
+        "gluon_lifted.samplers",
+        "export.pipeline",
+    ],
+)
+def test_serving_and_exporting_never_import_mxnet(module):
+    assert loaded(f"import {module}") & FRAMEWORKS == set()
+
+
+@pytest.mark.parametrize("module", ["baselines", "card", "datasets", "files", "gpus", "images", "metrics"])
+def test_gluon_lifted_knows_nothing_of_onnx(module):
+    assert loaded(f"import gluon_lifted.{module}") & {"onnx", "onnxruntime", "export", "serve_cli"} == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("serve_cli", "Embedder"), ("serve_cli", "read_embeddings"), ("gluon_lifted", "ModelCard")]
+)
+def test_public_names_come_when_they_are_asked_for(package, name):
+    module = __import__(package)
+    assert name in dir(module)
+    assert getattr(module, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        module.nonsense  # noqa: B018
