@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class TrainConfig:
         A name in `BACKBONES`.
     dim : int
         D, width of the embedding: 64 in the paper's shipped solvers.
+    dropout : float
+        Share of the backbone's outputs dropped in training; 0.4 in the paper (``drop7``).
     margin : float
         Distance units; 1 in the paper (``margin: 1``).
     iterations : int
@@ -35,9 +38,14 @@ class TrainConfig:
         P and K; 128 images a batch as in the paper.
     optimizer : str
         ``"sgd"`` (momentum 0.9, as in the paper) or ``"adam"``.
-    learning_rate, weight_decay : float
-        Of the backbone; the embedding layer learns 10 times as fast, biases do not decay. Decay 2e-4 as in the
-        paper.
+    learning_rate : float
+        Of the backbone.
+    embedding_lr_mult : float
+        How many times as fast the embedding layer learns; 10 in the paper, which starts from a trained backbone.
+    schedule : str
+        ``"constant"`` (the paper's steps of 32,000 iterations come after its end) or ``"linear"``, down to 0.
+    weight_decay : float
+        Of weights; biases do not decay. 2e-4 in the paper.
     resize, crop : int
         Pixels; 256 and 227 in the paper.
     validation_classes : float
@@ -52,12 +60,15 @@ class TrainConfig:
     data: str
     backbone: str = "googlenet_bn"
     dim: int = 64
+    dropout: float = 0.4
     margin: float = 1.0
     iterations: int = 20_000
     classes_per_batch: int = 32
     images_per_class: int = 4
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    embedding_lr_mult: float = 10.0
+    schedule: str = "constant"
     weight_decay: float = 2e-4
     resize: int = 256
     crop: int = 227
@@ -69,20 +80,19 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, lowest in (
             ("dim", 1), ("iterations", 0), ("classes_per_batch", 2), ("images_per_class", 2),
-            ("learning_rate", 0), ("weight_decay", 0), ("eval_every", 0), ("checkpoint_every", 0), ("seed", 0),
+            ("learning_rate", 0), ("embedding_lr_mult", 0), ("weight_decay", 0), ("eval_every", 0), ("checkpoint_every", 0), ("seed", 0),
         ):  # fmt: skip
             if getattr(self, name) < lowest:
-                raise ConfigError(
-                    f"{name.replace('_', '-')} is {getattr(self, name)}; expected {lowest} or more."
-                )
+                raise ConfigError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected {lowest} or more.")
         if self.optimizer not in OPTIMIZERS:
-            raise ConfigError(
-                f"optimizer {self.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}."
-            )
+            raise ConfigError(f"optimizer {self.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}.")
         if not 0 <= self.validation_classes < 1:
-            raise ConfigError(
-                f"validation-classes is {self.validation_classes}; expected a share from 0 to below 1."
-            )
+            raise ConfigError(f"validation-classes is {self.validation_classes}; expected a share from 0 to below 1.")
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Learning rate of the backbone for batch ``iteration``, counted from 0."""
+        left = 1 - iteration / self.iterations if self.schedule == "linear" else 1.0
+        return self.learning_rate * left
 
     @property
     def batch_size(self) -> int:

@@ -41,7 +41,9 @@ class Trainer:
         self.config, self.devices = config, devices
         self.skipped = 0  # batches whose gradient was not finite, and so was not applied
         mx.random.seed(config.seed)
-        self.net = EmbeddingNet(build_backbone(config.backbone, config.crop), config.dim)
+        self.net = EmbeddingNet(
+            build_backbone(config.backbone, config.crop), config.dim, config.dropout, config.embedding_lr_mult
+        )
         self.net.initialize(backbone_initializer(), ctx=devices)
         self.net.hybridize(static_alloc=True, static_shape=True)
         self.loss = LiftedStructureLoss(config.margin)
@@ -58,9 +60,7 @@ class Trainer:
 
     def step(self, batch: Batch, iteration: int) -> float:
         """Learn from one batch; return its loss. A batch whose gradient is not finite changes nothing."""
-        mx.random.seed(
-            (self.config.seed * SEED_STRIDE + iteration + 1) % 2**31
-        )  # dropout: exact after a resume
+        mx.random.seed((self.config.seed * SEED_STRIDE + iteration + 1) % 2**31)  # dropout: exact after a resume
         shards = np.array_split(np.arange(len(batch.labels)), len(self.devices))
         with autograd.record():
             embeddings = [
@@ -76,6 +76,7 @@ class Trainer:
             for rows, device in zip(shards, self.devices, strict=True)
         ]
         autograd.backward(embeddings, shares)
+        self.optimizer.set_learning_rate(self.config.learning_rate_at(iteration))
         self.optimizer.step(1)  # the loss is a mean over pairs already
         return loss
 
@@ -91,6 +92,4 @@ class Trainer:
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embeddings (N, D) of all batches in turn, dropout off."""
-        return np.concatenate(
-            [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy() for batch in batches]
-        )
+        return np.concatenate([self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy() for batch in batches])

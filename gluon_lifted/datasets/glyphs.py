@@ -47,6 +47,7 @@ EM = 64  # px, size at which characters are drawn before they are turned and sca
 THUMBNAIL = 32  # px, side of the drawings that tell characters apart
 ALIKE = 0.85  # correlation of two such drawings from which on people mix them up: n and ո 0.86, E and F 0.83
 SUPERSAMPLING = 2  # images are painted twice as large and averaged down
+PATCH = 25
 CONTRAST = 80  # of 255, least difference in brightness between a character and its paper
 CENTRE, EXTENT = (0.4, 0.6), (0.5, 0.72)  # of the image's side: the character's middle and its longer side
 TURN = math.radians(40)  # either way
@@ -294,7 +295,7 @@ def _luma(colour: Colour) -> float:
 
 def _paper(colour: Colour, side: int, rng: np.random.Generator) -> Image.Image:
     """Soft patches around a colour: nine of them, blended into each other."""
-    patches = np.clip(np.array(colour) + rng.normal(0, 25, (3, 3, 3)), 0, 255).astype(np.uint8)
+    patches = np.clip(np.array(colour) + rng.normal(0, PATCH, (3, 3, 3)), 0, 255).astype(np.uint8)
     return Image.fromarray(patches).resize((side, side), Image.Resampling.BICUBIC)
 
 

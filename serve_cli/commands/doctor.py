@@ -22,13 +22,14 @@ def doctor(
 
       lifted doctor --strict && lifted train ...
     """
-    from serve_cli.console import print_json, print_table
+    from serve_cli.console import print_facts, print_json, print_table
     from serve_cli.runtime.doctor import examine
 
     found = examine()
     if as_json:
         print_json(asdict(found))
     else:
-        print_table(found.columns(), found.rows(), left=5)
+        print_table(found.columns(), found.rows(), left=4)
+        print_facts(found.cures())
     if strict and found.missing:
         raise typer.Exit(1)

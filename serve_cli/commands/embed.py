@@ -13,7 +13,9 @@ from serve_cli.options import SOME_FAILED, BatchSize, Device, Json, ModelFile, O
 
 def embed(
     model: ModelFile,
-    photos: Annotated[Path, typer.Argument(help="A folder of images, with sub-folders; or one image.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="A folder of images, with sub-folders; or one image.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],
     batch_size: BatchSize = 32,
     threads: Threads = None,

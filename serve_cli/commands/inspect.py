@@ -11,7 +11,10 @@ from serve_cli.options import Json
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A model.onnx, a run of `lifted train`, or a folder of `lifted embed`.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="A model.onnx, a run of `lifted train`, or a folder of `lifted embed`."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Show what a model, a run or a folder of embeddings is: its preprocessing, width, origin and files.

@@ -40,6 +40,9 @@ def train(
         str, typer.Option(help="googlenet (the paper's) or googlenet_bn (batch norm).", rich_help_panel=NETWORK)
     ] = TrainConfig.backbone,
     dim: Annotated[int, typer.Option(help="Width of the embedding.", rich_help_panel=NETWORK)] = TrainConfig.dim,
+    dropout: Annotated[
+        float, typer.Option(help="Share of the backbone's outputs dropped in training.", rich_help_panel=NETWORK)
+    ] = TrainConfig.dropout,
     margin: Annotated[
         float, typer.Option(help="Margin of the loss, a distance.", rich_help_panel=LEARNING)
     ] = TrainConfig.margin,
@@ -54,8 +57,14 @@ def train(
     ] = TrainConfig.images_per_class,
     optimizer: Annotated[str, typer.Option(help="adam or sgd.", rich_help_panel=LEARNING)] = TrainConfig.optimizer,
     learning_rate: Annotated[
-        float, typer.Option(help="Of the backbone; the embedding layer's is 10 times it.", rich_help_panel=LEARNING)
+        float, typer.Option(help="Of the backbone.", rich_help_panel=LEARNING)
     ] = TrainConfig.learning_rate,
+    embedding_lr_mult: Annotated[
+        float, typer.Option(help="How many times as fast the embedding layer learns.", rich_help_panel=LEARNING)
+    ] = TrainConfig.embedding_lr_mult,
+    schedule: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, or linear down to 0.", rich_help_panel=LEARNING)
+    ] = TrainConfig.schedule,
     weight_decay: Annotated[
         float, typer.Option(help="Of weights; biases have none.", rich_help_panel=LEARNING)
     ] = TrainConfig.weight_decay,
@@ -94,12 +103,15 @@ def train(
         data=str(data),
         backbone=backbone,
         dim=dim,
+        dropout=dropout,
         margin=margin,
         iterations=iterations,
         classes_per_batch=classes_per_batch,
         images_per_class=images_per_class,
         optimizer=optimizer,
         learning_rate=learning_rate,
+        embedding_lr_mult=embedding_lr_mult,
+        schedule=schedule,
         weight_decay=weight_decay,
         resize=resize,
         crop=crop,

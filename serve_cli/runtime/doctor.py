@@ -63,17 +63,25 @@ class Diagnosis:
 
     def columns(self) -> list[str]:
         """Heads of the table that `rows` fills."""
-        return ["", "status", "needed for", "found", "cure"]
+        return ["", "status", "needed for", "found"]
 
     def rows(self) -> list[list[str]]:
-        return [[check.name, check.status, check.needed_for, check.found, check.cure] for check in self.checks]
+        return [[check.name, check.status, check.needed_for, check.found] for check in self.checks]
+
+    def cures(self) -> dict[str, str]:
+        """What to do about each thing that is not ok."""
+        return {check.name: check.cure for check in self.checks if check.cure}
 
 
 def examine() -> Diagnosis:
     """Look at Python, system libraries, MXNet, onnxruntime, GPUs and cores. Changes nothing, and never fails."""
     gpus = list_gpus()
     checks = [_python(), _numpy(), _libraries(), _mxnet(), _onnxruntime()]
-    checks += [_gpu(gpu) for gpu in gpus] if gpus else [Check("NVIDIA GPU", "both", OK, "none; the CPU is used")]
+    checks += (
+        [_gpu(number, gpu) for number, gpu in enumerate(gpus)]
+        if gpus
+        else [Check("NVIDIA GPU", "both", OK, "none; the CPU is used")]
+    )
     checks += [_cuda_provider()] if gpus else []
     return Diagnosis((*checks, _cores()))
 
@@ -124,15 +132,16 @@ def _onnxruntime() -> Check:
     return Check("onnxruntime", "serving", OK, f"{onnxruntime.__version__}, providers {providers}")
 
 
-def _gpu(gpu: Gpu) -> Check:
+def _gpu(number: int, gpu: Gpu) -> Check:
+    name = f"gpu:{number}"
     major, minor = gpu.compute_capability
     found = f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB, compute capability {major}.{minor}"
     if not mxnet_can_run(gpu):
-        return Check("NVIDIA GPU", "training", LIMITED, found, why_not(gpu))
+        return Check(name, "training", LIMITED, found, why_not(gpu))
     if not version("mxnet-cu112"):
         cure = "to train on it: pip install 'gluon-lifted[train-gpu]'"
-        return Check("NVIDIA GPU", "training", LIMITED, found, cure)
-    return Check("NVIDIA GPU", "training", OK, found)
+        return Check(name, "training", LIMITED, found, cure)
+    return Check(name, "training", OK, found)
 
 
 def _cuda_provider() -> Check:

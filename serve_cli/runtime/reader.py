@@ -103,7 +103,7 @@ def _read_part(path: Path, rows: int, card: ModelCard) -> tuple[pa.Table, NDArra
     """The text columns and the embeddings of one part file."""
     expected = schema(card)
     try:
-        with pq.ParquetFile(path) as part:
+        with path.open("rb") as file, pq.ParquetFile(file) as part:
             found, columns = part.metadata.num_rows, part.schema_arrow
             if found != rows:
                 raise RunError(f"{path}: has {found} rows and {MANIFEST} says {rows}; embed again.")

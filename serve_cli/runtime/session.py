@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
-ERRORS_ONLY = 3  # onnxruntime's log severity
+ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
 
 
 class Embedder:
@@ -111,8 +113,8 @@ def _open_session(model: Path, provider: str, threads: int) -> Any:
             f"this onnxruntime {onnxruntime.__version__} has no {provider}; in a fresh environment: "
             "pip install 'gluon-lifted[serve-gpu]', or use --device cpu."
         )
-    if provider == PROVIDERS["gpu"] and hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
-        onnxruntime.preload_dlls()
+    if provider == PROVIDERS["gpu"]:
+        _load_cuda(onnxruntime)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = ERRORS_ONLY
@@ -129,6 +131,14 @@ def _open_session(model: Path, provider: str, threads: int) -> Any:
         )
     session.disable_fallback()
     return session
+
+
+def _load_cuda(onnxruntime: Any) -> None:
+    """Load the CUDA libraries of the nvidia-* wheels; what is missing shows when the session starts."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it reports a missing library in five lines
+    if hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
+        with redirect_stdout(io.StringIO()):  # it prints
+            onnxruntime.preload_dlls()
 
 
 def _read_card(session: Any, model: Path) -> ModelCard:

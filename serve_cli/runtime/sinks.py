@@ -153,10 +153,13 @@ def _write_parts(folder: Path, groups: Iterator[EmbeddedRows], columns: pa.Schem
     return parts
 
 
-def _write_part(file: Path, name: str, groups: Iterable[EmbeddedRows], columns: pa.Schema) -> Part:
+def _write_part(path: Path, name: str, groups: Iterable[EmbeddedRows], columns: pa.Schema) -> Part:
     rows = failed = 0
     # A dictionary is of no use to embeddings: hardly a number comes twice.
-    with pq.ParquetWriter(file, columns, use_dictionary=["label"], compression="zstd") as writer:
+    with (
+        path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
+        pq.ParquetWriter(file, columns, use_dictionary=["label"], compression="zstd") as writer,
+    ):
         for group in groups:
             writer.write_table(_table(group, columns))
             rows += len(group.rows)
