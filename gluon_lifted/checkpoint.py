@@ -69,9 +69,7 @@ def _parts(state: Any) -> tuple[Any, ...]:
 def _optimizer_arrays(trainer: Any) -> dict[str, Any]:
     """State of the first device's updater; all devices hold the same."""
     states = trainer._updaters[0].states
-    arrays = {
-        f"{index}.{part}": array for index in states for part, array in enumerate(_parts(states[index]))
-    }
+    arrays = {f"{index}.{part}": array for index in states for part, array in enumerate(_parts(states[index]))}
     return {**arrays, UPDATES: nd.array([trainer.optimizer.num_update], dtype="int64")}
 
 

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "linear")
+LOWEST = {
+    "dim": 1,
+    "iterations": 0,
+    "classes_per_batch": 2,
+    "images_per_class": 2,
+    "learning_rate": 0,
+    "embedding_lr_mult": 0,
+    "weight_decay": 0,
+    "eval_every": 0,
+    "checkpoint_every": 0,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -78,10 +90,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, lowest in (
-            ("dim", 1), ("iterations", 0), ("classes_per_batch", 2), ("images_per_class", 2),
-            ("learning_rate", 0), ("embedding_lr_mult", 0), ("weight_decay", 0), ("eval_every", 0), ("checkpoint_every", 0), ("seed", 0),
-        ):  # fmt: skip
+        for name, lowest in LOWEST.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected {lowest} or more.")
         if self.optimizer not in OPTIMIZERS:

@@ -16,11 +16,7 @@ def parse_devices(spec: str) -> list[tuple[str, int]]:
     """``"cpu"``, ``"gpu"`` or ``"gpu:0,gpu:1"`` -> kinds and numbers. Raises `ConfigError` for anything else."""
     matches = [re.fullmatch(r"(cpu|gpu)(?::(\d{1,3}))?", part.strip()) for part in spec.split(",")]
     devices = [(match[1], int(match[2] or 0)) for match in matches if match]
-    if (
-        len(devices) < len(matches)
-        or len(set(devices)) < len(devices)
-        or len({kind for kind, _ in devices}) != 1
-    ):
+    if len(devices) < len(matches) or len(set(devices)) < len(devices) or len({kind for kind, _ in devices}) != 1:
         raise ConfigError(f"device {spec!r} is not understood; write cpu, gpu, or gpu:0,gpu:1.")
     return devices
 
@@ -40,9 +36,7 @@ def mxnet_contexts(spec: str) -> list[Any]:
 
     make: dict[str, Callable[[int], Any]] = {"cpu": mx.cpu, "gpu": mx.gpu}
     if devices[0][0] == "gpu" and not mx.runtime.Features().is_enabled("CUDA"):
-        raise DeviceError(
-            "this MXNet is built for the CPU alone; for GPUs: pip install 'gluon-lifted[train-gpu]'."
-        )
+        raise DeviceError("this MXNet is built for the CPU alone; for GPUs: pip install 'gluon-lifted[train-gpu]'.")
     return [make[kind](number) for kind, number in devices]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync
 from gluon_lifted.mx import mx, nd
 
@@ -35,10 +36,17 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         Initialised network with one input and one output.
     images : ndarray, float32, (n, 3, H, W)
         Inputs of the reference; its embeddings are what the exported model must reproduce.
+
+    Raises
+    ------
+    RunError
+        If the embeddings are not finite; nothing is written.
     """
     net.collect_params().reset_ctx(mx.cpu())
     net.hybridize(static_alloc=True, static_shape=True)
     embedding = net(nd.array(images)).asnumpy()  # (n, D)
+    if not np.isfinite(embedding).all():
+        raise RunError(f"{run}: the network's embeddings are not finite; train again with a lower learning rate.")
     with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
         folder = Path(name)
         net.export(str(folder / "model"))

@@ -68,9 +68,7 @@ class ImageLoader:
         """Open every file, without decoding it. Raises `DataError` naming the first that is no image."""
         problems = [problem for problem in self._pool.map(check_image, self.table.paths) if problem]
         if problems:
-            raise DataError(
-                f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images)."
-            )
+            raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
 
     def training_batches(self, sampler: BalancedSampler, start: int, stop: int) -> Iterator[Batch]:
         """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance."""
@@ -81,9 +79,7 @@ class ImageLoader:
 
         def submit(iteration: int) -> tuple[NDArray[np.int64], list[Future[NDArray[np.uint8]]]]:
             rows = sampler.batch(iteration)
-            return rows, [
-                self._pool.submit(augmented, row, iteration, slot) for slot, row in enumerate(rows.tolist())
-            ]
+            return rows, [self._pool.submit(augmented, row, iteration, slot) for slot, row in enumerate(rows.tolist())]
 
         return self._prefetched(submit, range(start, stop))
 

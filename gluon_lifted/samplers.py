@@ -40,6 +40,4 @@ class BalancedSampler:
         chosen = classes[position * self.num_classes : (position + 1) * self.num_classes]
         rng = np.random.default_rng([self.seed, epoch, position])
         # np.resize repeats the permutation where a class is smaller than K
-        return np.concatenate(
-            [np.resize(rng.permutation(self._rows_of_class[one]), self.num_images) for one in chosen]
-        )
+        return np.concatenate([np.resize(rng.permutation(self._rows_of_class[one]), self.num_images) for one in chosen])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.errors import RunError
 from gluon_lifted.losses import LiftedStructureLoss
 from gluon_lifted.mx import autograd, gluon, mx, nd
 from gluon_lifted.nets.embedding import EmbeddingNet
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gluon_lifted.loader import Batch
 
 OPTIMIZER_ARGUMENTS = {"sgd": {"momentum": 0.9}, "adam": {}}  # momentum: the authors' solver
+MAX_SKIPPED = 10
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart
 
 
@@ -40,6 +42,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, devices: list[Any]) -> None:
         self.config, self.devices = config, devices
         self.skipped = 0  # batches whose gradient was not finite, and so was not applied
+        self._skipped_in_a_row = 0
         mx.random.seed(config.seed)
         self.net = EmbeddingNet(
             build_backbone(config.backbone, config.crop), config.dim, config.dropout, config.embedding_lr_mult
@@ -59,7 +62,13 @@ class Trainer:
         )
 
     def step(self, batch: Batch, iteration: int) -> float:
-        """Learn from one batch; return its loss. A batch whose gradient is not finite changes nothing."""
+        """Learn from one batch; return its loss. A batch whose gradient is not finite changes nothing.
+
+        Raises
+        ------
+        RunError
+            After `MAX_SKIPPED` such batches in a row: the weights themselves are beyond repair.
+        """
         mx.random.seed((self.config.seed * SEED_STRIDE + iteration + 1) % 2**31)  # dropout: exact after a resume
         shards = np.array_split(np.arange(len(batch.labels)), len(self.devices))
         with autograd.record():
@@ -69,8 +78,9 @@ class Trainer:
             ]
         loss, gradient = self._loss_and_gradient(embeddings, batch.labels)
         if not np.isfinite(gradient.asnumpy()).all():
-            self.skipped += 1
+            self._skip()
             return loss
+        self._skipped_in_a_row = 0
         shares = [
             gradient[int(rows[0]) : int(rows[-1]) + 1].as_in_context(device)
             for rows, device in zip(shards, self.devices, strict=True)
@@ -79,6 +89,15 @@ class Trainer:
         self.optimizer.set_learning_rate(self.config.learning_rate_at(iteration))
         self.optimizer.step(1)  # the loss is a mean over pairs already
         return loss
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row == MAX_SKIPPED:
+            raise RunError(
+                f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
+                f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
+            )
 
     def _loss_and_gradient(self, embeddings: list[Any], labels: NDArray[np.int64]) -> tuple[float, Any]:
         """Loss of the whole batch, and its gradient (B, D) on the first device."""

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config import CONFIG_FILE, TrainConfig
 from gluon_lifted.cpus import usable_cpus
@@ -187,13 +189,14 @@ class _Loop:
         """Measure recall and save a checkpoint where they are due; return the recall if it was measured."""
         from gluon_lifted.checkpoint import save_checkpoint
 
-        measure = self._due(iteration, self.config.eval_every) and not interrupted
-        if measure:
+        recall = None
+        if self._due(iteration, self.config.eval_every) and not interrupted:
             embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
+            if np.isfinite(embedding).all():  # if not, the trainer says so once it is sure
+                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
             save_checkpoint(self.run, iteration, self.trainer.net, self.trainer.optimizer)
-        return self.recall if measure else None
+        return recall
 
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)

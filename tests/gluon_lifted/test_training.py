@@ -15,6 +15,7 @@ from gluon_lifted.checkpoint import _checkpoints
 from gluon_lifted.config import TrainConfig
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import ConfigError, DataError, DeviceError, RunError
+from gluon_lifted.freeze import freeze
 from gluon_lifted.loader import Batch
 from gluon_lifted.mx import gluon, mx, nd
 from gluon_lifted.trainer import Trainer
@@ -118,14 +119,27 @@ def test_two_devices_see_the_whole_batch(config):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
 
 
-def test_gradient_that_is_not_finite_is_skipped_and_counted(config):
+def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
     trainer = Trainer(config, [mx.cpu()])
     trainer.net.embedding.bias.set_data(nd.full(8, np.nan))
     before = trainer.net.embedding.weight.data().asnumpy()
     images = np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
-    trainer.step(Batch(images, np.array([0, 0, 1, 1, 2, 2])), 0)
-    assert trainer.skipped == 1
+    batch = Batch(images, np.array([0, 0, 1, 1, 2, 2]))
+    for iteration in range(9):
+        trainer.step(batch, iteration)
+    assert trainer.skipped == 9
     np.testing.assert_array_equal(trainer.net.embedding.weight.data().asnumpy(), before)
+    with pytest.raises(RunError, match="training has diverged: 10 batches in a row"):
+        trainer.step(batch, 9)
+    with pytest.raises(RunError, match="embeddings are not finite"):
+        freeze(trainer.net, tmp_path, None, images)
+    assert not list(tmp_path.iterdir())
+
+
+def test_learning_rate_falls_in_a_line(config):
+    linear = replace(config, schedule="linear", learning_rate=0.4)
+    assert [linear.learning_rate_at(i) for i in range(4)] == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert [config.learning_rate_at(i) for i in (0, 3)] == [config.learning_rate] * 2
 
 
 def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):
