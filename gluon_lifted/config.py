@@ -91,7 +91,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
-            if getattr(self, name) < lowest:
+            if not getattr(self, name) >= lowest:  # NaN is not
                 raise ConfigError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected {lowest} or more.")
         if self.optimizer not in OPTIMIZERS:
             raise ConfigError(f"optimizer {self.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}.")

@@ -6,7 +6,8 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from export import export_run
 from gluon_lifted.config import TrainConfig
@@ -21,42 +22,23 @@ from serve_cli.runtime.reader import read_embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
-@dataclass(frozen=True)
-class DemoFiles:
-    """Where the demo puts what it makes."""
+class DemoFiles(NamedTuple):
+    """What the demo makes, and where."""
 
-    root: Path
+    glyphs: Path
+    untrained: Path
+    trained: Path
+    untrained_model: Path
+    model: Path
+    embeddings: Path
+    picture: Path
 
-    @property
-    def glyphs(self) -> Path:
-        return self.root / "glyphs"
 
-    @property
-    def untrained(self) -> Path:
-        return self.root / "untrained"
-
-    @property
-    def trained(self) -> Path:
-        return self.root / "trained"
-
-    @property
-    def untrained_model(self) -> Path:
-        return self.root / "untrained.onnx"
-
-    @property
-    def model(self) -> Path:
-        return self.root / "model.onnx"
-
-    @property
-    def embeddings(self) -> Path:
-        return self.root / "embeddings"
-
-    @property
-    def picture(self) -> Path:
-        return self.root / "neighbours.png"
+def files_under(root: Path) -> DemoFiles:
+    names = ("glyphs", "untrained", "trained", "untrained.onnx", "model.onnx", "embeddings", "neighbours.png")
+    return DemoFiles(*(root / name for name in names))
 
 
 @dataclass
@@ -74,6 +56,12 @@ def demo_config(data: Path, iterations: int, seed: int) -> TrainConfig:
         dataset="glyphs",
         data=str(data),
         iterations=iterations,
+        classes_per_batch=16,
+        images_per_class=8,
+        learning_rate=4e-3,
+        embedding_lr_mult=1,
+        schedule="linear",
+        dropout=0,
         resize=48,
         crop=44,
         validation_classes=0,
@@ -91,8 +79,8 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
     DataError
         If ``root`` holds something that is not an earlier demo.
     """
-    files = DemoFiles(root)
-    _make_room(files)
+    files = files_under(root)
+    _make_room(root, files)
     report = DemoReport(files)
     with _step(report, "draw glyphs"):
         test = load_glyphs(files.glyphs).test
@@ -119,10 +107,10 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
     return report
 
 
-def _make_room(files: DemoFiles) -> None:
+def _make_room(root: Path, files: DemoFiles) -> None:
     """Remove what an earlier demo made, but for the glyphs, which stay the same."""
-    if files.root.exists() and any(files.root.iterdir()) and not files.glyphs.is_dir():
-        raise DataError(f"{files.root}: holds something that is not a demo; give another folder with --out.")
+    if root.is_dir() and any(root.iterdir()) and not files.glyphs.is_dir():
+        raise DataError(f"{root}: holds something that is not a demo; give another folder with --out.")
     for folder in (files.untrained, files.trained, files.embeddings):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (files.untrained_model, files.model, files.picture):

@@ -35,7 +35,7 @@ def demo(
 
     report = run_demo(out, iterations, seed)
     if as_json:
-        print_json({"recall@1": report.recall, "seconds": report.seconds, "out": report.files.root})
+        print_json({"recall@1": report.recall, "seconds": report.seconds, "files": report.files._asdict()})
     else:
         _print(report)
 

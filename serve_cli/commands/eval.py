@@ -38,7 +38,7 @@ def evaluate(
 
       lifted eval model.onnx --dataset cars196 --data cars --baseline
     """
-    from serve_cli.console import print_json, print_table
+    from serve_cli.console import print_facts, print_json, print_table
     from serve_cli.runtime.evaluate import EvalOptions
     from serve_cli.runtime.evaluate import evaluate as run
 
@@ -48,5 +48,6 @@ def evaluate(
         print_json(asdict(report))
     else:
         print_table(report.columns(), report.rows())
+        print_facts(report.facts())
     if report.failed:
         raise typer.Exit(SOME_FAILED)

@@ -74,21 +74,19 @@ class EvalReport:
 
     def columns(self) -> list[str]:
         """Heads of the table that `rows` fills."""
-        return ["embedding", "dim", *(f"R@{k}" for k in self.results[0].recall), "queries", "classes", "left out"]
+        return ["embedding", "dim", *(f"R@{k}" for k in self.results[0].recall)]
 
     def rows(self) -> list[list[str]]:
         """One line for each embedding; recall in percent."""
         return [
-            [
-                result.name,
-                str(result.dim),
-                *(f"{100 * recall:.2f}" for recall in result.recall.values()),
-                f"{self.queries:,}",
-                f"{self.classes:,}",
-                f"{self.failed:,}",
-            ]
+            [result.name, str(result.dim), *(f"{100 * recall:.2f}" for recall in result.recall.values())]
             for result in self.results
         ]
+
+    def facts(self) -> dict[str, str]:
+        """What the recall is of, in words."""
+        failed = f"; {self.failed:,} without an embedding left out" if self.failed else ""
+        return {"recall in %": f"{self.queries:,} queries of {self.classes:,} classes{failed}"}
 
 
 @dataclass(frozen=True, eq=False)

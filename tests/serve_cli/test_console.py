@@ -68,10 +68,10 @@ def test_bar_on_a_terminal(monkeypatch):
     now = Clock()
     with Progress("embed", total=40, now=now) as progress:
         now.seconds += 2
-        progress.update(20, "[1] failed")
+        progress.update(20, "[bold] failed")
     shown = sys.stderr.getvalue()
     assert "20/40" in shown
-    assert "10.0 images/s, 2 s left  [1] failed" in shown
+    assert "10.0 images/s, 2 s left  [bold] failed" in shown
 
 
 def test_results_go_to_stdout_and_words_to_stderr(capsys):

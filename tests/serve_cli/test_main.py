@@ -156,8 +156,9 @@ def test_ctrl_c_is_a_short_line_and_130(tmp_path, model):
     assert list((tmp_path / "emb").iterdir()) == []
 
 
-def test_reader_of_stdout_that_goes_away_is_not_an_error(model):
-    with process("import time; time.sleep(0.5)", "inspect", model) as run:
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
+    with process("import time; time.sleep(0.5)", "inspect", model, *arguments) as run:
         run.stdout.close()
         assert run.stderr.read() == ""
     assert run.returncode == 1

@@ -10,6 +10,7 @@ from PIL import Image
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 pytest.importorskip("onnx", reason="onnx is not installed")
 
+from gluon_lifted.datasets.glyphs import GlyphOptions, generate_glyphs
 from serve_cli.main import main
 
 SMALL = "--resize 36 --crop 32 --dim 8 --classes-per-batch 2 --images-per-class 2 --validation-classes 0".split()
@@ -104,6 +105,7 @@ def test_run_folders_that_are_none(lifted, photos, tmp_path):
 
 
 def test_demo_makes_all_its_files(lifted, tmp_path):
+    generate_glyphs(tmp_path / "demo" / "glyphs", GlyphOptions(train_classes=40, test_classes=8, images_per_class=4))
     status, out, err = lifted("demo", "--out", tmp_path / "demo", "--iterations", 1, "--json")
     assert status == 0, err
     report = json.loads(out)

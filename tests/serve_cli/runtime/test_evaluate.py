@@ -90,7 +90,9 @@ def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
         evaluate(EvalOptions(tmp_path, dataset="folder", data=tmp_path))
 
 
-def test_table_is_in_percent(tmp_path):
+def test_report_in_words():
     report = EvalReport((Recall("a", 8, {1: 0.25, 10: 1.0}),), queries=1234, classes=3, failed=0)
-    assert report.columns() == ["embedding", "dim", "R@1", "R@10", "queries", "classes", "left out"]
-    assert report.rows() == [["a", "8", "25.00", "100.00", "1,234", "3", "0"]]
+    assert report.columns() == ["embedding", "dim", "R@1", "R@10"]
+    assert report.rows() == [["a", "8", "25.00", "100.00"]]
+    assert report.facts() == {"recall in %": "1,234 queries of 3 classes"}
+    assert replace(report, failed=2).facts()["recall in %"].endswith("classes; 2 without an embedding left out")

@@ -53,10 +53,18 @@ def test_nothing_that_is_known(tmp_path):
         inspect_path(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{}", b" " * (2 << 20)])
-def test_damaged_card(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"{}", "is damaged"),
+        (CARD.to_json().encode() + b" " * (2 << 20), "has more than"),
+    ],
+)
+def test_damaged_card(tmp_path, content, message):
     (tmp_path / "card.json").write_bytes(content)
-    with pytest.raises(RunError, match=r"card\.json"):
+    with pytest.raises(RunError, match=rf"card\.json: .*{message}"):
         inspect_path(tmp_path)
 
 
