@@ -56,7 +56,7 @@ def demo_config(data: Path, iterations: int, seed: int) -> TrainConfig:
         dataset="glyphs",
         data=str(data),
         iterations=iterations,
-        classes_per_batch=16,
+        classes_per_batch=8,
         images_per_class=8,
         learning_rate=4e-3,
         embedding_lr_mult=1,

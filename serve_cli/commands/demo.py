@@ -12,7 +12,7 @@ from serve_cli.options import Json
 if TYPE_CHECKING:
     from serve_cli.demo import DemoReport
 
-ITERATIONS = 110
+ITERATIONS = 300
 
 
 def demo(

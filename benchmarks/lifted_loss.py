@@ -1,0 +1,319 @@
+"""Time of the lifted structured loss, forward and backward, on a CPU: ours, eager PyTorch, pytorch-metric-learning.
+
+    python benchmarks/lifted_loss.py [--sizes 128,256] [--pml-max 256] [--torch-python PATH]
+
+Embeddings are (B, 64) float32, two images per class. Each framework runs in a process of its own (two OpenMP
+runtimes in one process disturb each other), a fresh one per batch size, so that its peak memory is that size's. The
+processes take turns, several rounds. A time is the median of all its runs; the best run stands beside it, since
+other work on the machine only ever adds. The run fails if losses or gradients differ.
+
+The second table has the peak memory that a size adds to its process, and the floor: `products`, the two matrix
+products of the loss alone (squared distances, and the gradient's C X), and `pass`, one addition of two (B, B)
+matrices, both in MXNet, best runs. An operator-by-operator implementation cannot be faster than its products plus
+its passes; the last column says how many passes the rest of our time amounts to.
+
+pytorch-metric-learning writes out every combination of two pairs: 3 GB at B = 512, eight times that at 1024.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DIM, MARGIN = 64, 1.0
+ROUNDS, REST_S = 3, 0.3  # idle OpenMP threads spin for up to 0.2 s; the next process must not pay for that
+SLOW_S = 10.0  # a first run longer than this is the only one
+Step = Callable[[], tuple[float, np.ndarray]]  # one forward and backward: loss, gradient
+
+
+def batch(size: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(size).normal(size=(size, DIM)).astype("float32"), np.arange(size) // 2
+
+
+def ours(size: int) -> Step:
+    from gluon_lifted.losses import LiftedStructureLoss
+    from gluon_lifted.mx import autograd, nd
+
+    rows, classes = batch(size)
+    embedding, label = nd.array(rows), nd.array(classes)
+    embedding.attach_grad()
+    net = LiftedStructureLoss(MARGIN)
+    net.hybridize(static_alloc=True, static_shape=True)
+
+    def step() -> tuple[float, np.ndarray]:
+        with autograd.record():
+            loss = net(embedding, label)
+        loss.backward()
+        return loss.asscalar(), embedding.grad.asnumpy()
+
+    return step
+
+
+def in_torch(size: int, make: Callable[[], Callable[[Any, Any], Any]]) -> Step:
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    rows, classes = batch(size)
+    embedding, label = torch.from_numpy(rows).requires_grad_(), torch.from_numpy(classes)
+    loss_of = make()
+
+    def step() -> tuple[float, np.ndarray]:
+        embedding.grad = None
+        loss = loss_of(embedding, label)
+        loss.backward()
+        return loss.item(), embedding.grad.numpy()
+
+    return step
+
+
+def torch_loss() -> Callable[[Any, Any], Any]:
+    """The same O(B²) formula as a PyTorch user would write it."""
+    import torch
+
+    def loss_of(embedding: Any, label: Any) -> Any:
+        distance = torch.cdist(embedding, embedding)
+        same = label[:, None] == label
+        positive = same & ~torch.eye(len(label), dtype=torch.bool)
+        rows = torch.logsumexp((MARGIN - distance).masked_fill(same, -math.inf), dim=1)
+        hinge = torch.relu(torch.logaddexp(rows[:, None], rows) + distance) * positive
+        return (hinge * hinge).sum() / (2 * positive.sum())
+
+    return loss_of
+
+
+def pml_loss() -> Callable[[Any, Any], Any]:
+    from pytorch_metric_learning.distances import LpDistance
+    from pytorch_metric_learning.losses import LiftedStructureLoss
+
+    return LiftedStructureLoss(neg_margin=MARGIN, pos_margin=0, distance=LpDistance(normalize_embeddings=False))
+
+
+def products(size: int) -> Step:
+    from gluon_lifted.mx import nd
+
+    embedding = nd.array(batch(size)[0])
+    square, gradient = nd.zeros((size, size)), nd.zeros((size, DIM))
+
+    def step() -> tuple[float, np.ndarray]:
+        nd.dot(embedding, embedding, transpose_b=True, out=square)
+        nd.dot(square, embedding, out=gradient)
+        return 0.0, gradient.asnumpy()
+
+    return step
+
+
+def one_pass(size: int) -> Step:
+    from gluon_lifted.mx import nd
+
+    left, right, total = nd.ones((size, size)), nd.ones((size, size)), nd.zeros((size, size))
+
+    def step() -> tuple[float, np.ndarray]:
+        nd.elemwise_add(left, right, out=total)
+        return 0.0, total[:1].asnumpy()
+
+    return step
+
+
+RUNNERS: dict[str, Callable[[int], Step]] = {
+    "ours": ours,
+    "torch": lambda size: in_torch(size, torch_loss),
+    "pml": lambda size: in_torch(size, pml_loss),
+    "products": products,
+    "pass": one_pass,
+}
+
+
+COMPARED = ("ours", "torch", "pml")
+TIME_HEADINGS = [
+    "B",
+    "ours ms",
+    "torch ms",
+    "pml ms",
+    "ours/torch",
+    "pml/ours",
+    "best ours",
+    "best torch",
+    "ours/torch",
+]
+FLOOR_HEADINGS = ["B", "ours MB", "torch MB", "pml MB", "products ms", "pass ms", "passes"]
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(step: Step, seconds: float) -> list[float]:
+    """Times of at least three runs and ``seconds`` in all, each run in seconds."""
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def work(runner: str, size: int, seconds: float) -> None:
+    """A framework's process: one line of JSON per line of stdin."""
+    try:
+        step = RUNNERS[runner](size)
+    except ModuleNotFoundError as error:
+        print(json.dumps({"missing": error.name}), flush=True)
+        return
+    before = peak_mb()
+    started = time.perf_counter()
+    loss, gradient = step()
+    first = time.perf_counter() - started
+    norm = float(np.linalg.norm(gradient))
+    for _ in sys.stdin:
+        times = [first]
+        if first < SLOW_S:
+            step()  # caches, clocks and thread pools come back after the rest
+            times = timed(step, seconds)
+        found = {"times": times, "loss": float(loss), "norm": norm, "peak_mb": peak_mb() - before}
+        print(json.dumps(found), flush=True)
+
+
+class Worker:
+    """A framework's process, and what it has said so far."""
+
+    def __init__(self, runner: str, size: int, options: argparse.Namespace) -> None:
+        python = options.torch_python if runner in {"torch", "pml"} else sys.executable
+        command = [python, __file__, "--worker", runner, "--sizes", str(size), "--seconds", str(options.seconds)]
+        threads = {f"{name}_NUM_THREADS": str(options.threads) for name in ("OMP", "MKL", "OPENBLAS")}
+        environment = {**os.environ, **threads, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.times: list[float] = []
+        self.last: dict[str, Any] = {}
+        self.trouble = ""
+
+    def turn(self) -> None:
+        """One round of runs; nothing once the process has failed, or proved so slow that one run is enough."""
+        if self.trouble or (self.times and self.times[0] >= SLOW_S):
+            return
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # what it wrote before it went is still to be read
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        said = self.process.stdout.readline()
+        self.last = json.loads(said) if said else {}
+        if "times" in self.last:
+            self.times += self.last["times"]
+        else:
+            self.trouble = "not installed" if "missing" in self.last else "died"
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+
+    @property
+    def median(self) -> float:
+        """Milliseconds; NaN if it never ran."""
+        return 1e3 * statistics.median(self.times) if self.times else math.nan
+
+    @property
+    def best(self) -> float:
+        return 1e3 * min(self.times, default=math.nan)
+
+
+def measure(size: int, options: argparse.Namespace) -> dict[str, Worker]:
+    names = [name for name in RUNNERS if name != "pml" or size <= options.pml_max]
+    workers = {name: Worker(name, size, options) for name in names}
+    for _ in range(ROUNDS):
+        for worker in workers.values():
+            worker.turn()
+            time.sleep(REST_S)
+    for worker in workers.values():
+        worker.close()
+    return workers
+
+
+def disagreement(workers: dict[str, Worker]) -> str:
+    """Losses and gradient norms in words if they differ, else nothing."""
+    said = {name: workers[name].last for name in COMPARED if name in workers and workers[name].times}
+    mine = said.get("ours", {"loss": math.nan, "norm": math.nan})
+    if all(math.isclose(one[key], mine[key], rel_tol=1e-4) for one in said.values() for key in ("loss", "norm")):
+        return ""
+    return ", ".join(f"{name}: loss {one['loss']:.6g}, gradient {one['norm']:.6g}" for name, one in said.items())
+
+
+def cell(workers: dict[str, Worker], name: str, text: Callable[[Worker], str]) -> str:
+    worker = workers.get(name)
+    return "-" if worker is None else worker.trouble or text(worker)
+
+
+def time_row(size: int, workers: dict[str, Worker]) -> list[str]:
+    mine = workers["ours"]
+    median = [cell(workers, name, lambda it: f"{it.median:.2f}") for name in COMPARED]
+    ratio = cell(workers, "torch", lambda it: f"{mine.median / it.median:.2f}")
+    factor = cell(workers, "pml", lambda it: f"{it.median / mine.median:.0f}")
+    best = [cell(workers, name, lambda it: f"{it.best:.2f}") for name in COMPARED[:2]]
+    best_ratio = cell(workers, "torch", lambda it: f"{mine.best / it.best:.2f}")
+    return [str(size), *median, ratio, factor, *best, best_ratio]
+
+
+def floor_row(size: int, workers: dict[str, Worker]) -> list[str]:
+    memory = [cell(workers, name, lambda it: f"{it.last['peak_mb']:.0f}") for name in COMPARED]
+    bare = [cell(workers, name, lambda it: f"{it.best:.3f}") for name in ("products", "pass")]
+    rest = workers["ours"].best - workers["products"].best
+    return [str(size), *memory, *bare, f"{rest / workers['pass'].best:.0f}"]
+
+
+def line(cells: list[str]) -> str:
+    return "  ".join(f"{one:>13}" for one in cells)
+
+
+def options_from(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time of the lifted structured loss, forward and backward, CPU.")
+    parser.add_argument("--sizes", default="128,256,512,1024,2048,4096", help="batch sizes (%(default)s)")
+    parser.add_argument("--pml-max", type=int, default=256, help="largest batch for pytorch-metric-learning")
+    parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="interpreter with PyTorch")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each process (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="least time per round (%(default)s)")
+    parser.add_argument("--worker", choices=list(RUNNERS), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if not options.worker and util.find_spec("mxnet") is None:
+        parser.error("this interpreter has no MXNet; run with one that has, and name PyTorch's by --torch-python")
+    options.sizes = [int(size) for size in options.sizes.split(",")]
+    return options
+
+
+def main() -> int:
+    options = options_from(sys.argv[1:])
+    if options.worker:
+        work(options.worker, options.sizes[0], options.seconds)
+        return 0
+    print(line(TIME_HEADINGS), flush=True)
+    same, floor = True, [FLOOR_HEADINGS]
+    for size in options.sizes:
+        workers = measure(size, options)
+        print(line(time_row(size, workers)), flush=True)
+        floor.append(floor_row(size, workers))
+        if found := disagreement(workers):
+            same = False
+            print(f"B = {size}: they differ: {found}", flush=True)
+    print("", *map(line, floor), "", sep="\n")
+    print("All losses and gradient norms agree to 1e-4." if same else "FAILED: losses or gradients differ.")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
