@@ -30,7 +30,11 @@ LOWEST = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a run's outcome. Numbers without a source are ours.
+    """All that decides a run's outcome.
+
+    The defaults train from random weights. There the paper's numbers, which start from a network trained on
+    ImageNet, collapse: distances shrink to nothing, and the loss stays at that of equal embeddings. Larger
+    groups of a class, and an embedding layer no faster than the rest, brought the loss below it on CARS196.
 
     Parameters
     ----------
@@ -51,7 +55,7 @@ class TrainConfig:
     optimizer : str
         ``"sgd"`` (momentum 0.9, as in the paper) or ``"adam"``.
     learning_rate : float
-        Of the backbone.
+        Of the backbone; 1e-4 with SGD in the paper (1e-6 on CUB-200-2011).
     embedding_lr_mult : float
         How many times as fast the embedding layer learns; 10 in the paper, which starts from a trained backbone.
     schedule : str
@@ -72,15 +76,15 @@ class TrainConfig:
     data: str
     backbone: str = "googlenet_bn"
     dim: int = 64
-    dropout: float = 0.4
+    dropout: float = 0.1
     margin: float = 1.0
-    iterations: int = 20_000
-    classes_per_batch: int = 32
-    images_per_class: int = 4
+    iterations: int = 2000
+    classes_per_batch: int = 16
+    images_per_class: int = 8
     optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    embedding_lr_mult: float = 10.0
-    schedule: str = "constant"
+    learning_rate: float = 2e-3
+    embedding_lr_mult: float = 1.0
+    schedule: str = "linear"
     weight_decay: float = 2e-4
     resize: int = 256
     crop: int = 227
