@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed", exc_type=ImportError)
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export.errors import UnsupportedAttributeError
 from tests.export.mxnet_files import Net

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed", exc_type=ImportError)
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export.errors import MalformedModelError
 from export.params import parse_params

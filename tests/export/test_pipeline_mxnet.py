@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed", exc_type=ImportError)
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export import export_run
 from export.errors import ParityError

@@ -98,7 +98,7 @@ def test_bad_copies_are_named(split_layout):
         load_cars196(split_layout)
     (split_layout / "cars_test_annos_withlabels.mat").unlink()
     write_annotations(split_layout / "devkit" / "cars_train_annos.mat", [("00001.jpg", 1)], "fname")
-    with pytest.raises(DataError, match="cars_test_annos_withlabels.mat: no such file"):
+    with pytest.raises(DataError, match=r"cars_test_annos_withlabels\.mat: no such file"):
         load_cars196(split_layout)
 
 
