@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import ImageFile
 
 from gluon_lifted.errors import DeviceError, MissingPackageError
 
@@ -117,7 +118,11 @@ HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 def gluoncv_network(name: str) -> Any:
     """A GluonCV network by name, with random weights and nothing downloaded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # GluonCV's own
-        from gluoncv import model_zoo
+    truncated = ImageFile.LOAD_TRUNCATED_IMAGES
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # GluonCV's own
+            from gluoncv import model_zoo
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = truncated  # GluonCV turns it on: broken photographs would pass as whole
     return model_zoo.get_model(name, pretrained=False, pretrained_base=False)

@@ -76,7 +76,7 @@ def test_frozen_files_agree_with_each_other(whole_run):
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_resumed_run_equals_an_uninterrupted_one(config, tmp_path, optimizer):
-    config = replace(config, optimizer=optimizer, learning_rate=1e-4, eval_every=0)
+    config = replace(config, optimizer=optimizer, learning_rate=1e-4, schedule="constant", eval_every=0)
     train(config, tmp_path / "whole")
     train(replace(config, iterations=2), tmp_path / "parts")
     report = train(config, tmp_path / "parts", resume=True)
@@ -139,7 +139,8 @@ def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
 def test_learning_rate_falls_in_a_line(config):
     linear = replace(config, schedule="linear", learning_rate=0.4)
     assert [linear.learning_rate_at(i) for i in range(4)] == pytest.approx([0.4, 0.3, 0.2, 0.1])
-    assert [config.learning_rate_at(i) for i in (0, 3)] == [config.learning_rate] * 2
+    constant = replace(config, schedule="constant")
+    assert [constant.learning_rate_at(i) for i in (0, 3)] == [config.learning_rate] * 2
 
 
 def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):

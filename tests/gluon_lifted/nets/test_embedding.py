@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import ImageFile
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
@@ -91,3 +92,8 @@ def test_smallest_crop_is_the_smallest(name):
 def test_unknown_backbone():
     with pytest.raises(ConfigError, match="'vgg' is unknown; choose one of googlenet, googlenet_bn"):
         build_backbone("vgg", 227)
+
+
+def test_gluoncv_leaves_truncated_images_an_error():
+    build_backbone("googlenet_bn", 48)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
