@@ -8,7 +8,7 @@ VENV := .venv
 SERVE := .venv-serve
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check test-serve constraints clean
+.PHONY: demo test check lint test-serve constraints clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
@@ -16,12 +16,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest
 
-check: $(VENV)/installed
+check: lint test
+
+lint: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest
 
 test-serve: $(SERVE)/installed
 	$(SERVE)/bin/python -m pytest tests/test_imports.py tests/serve_cli tests/gluon_lifted

@@ -46,8 +46,8 @@ def missing_packages() -> list[str]:
 
 
 def apt_line(packages: list[str]) -> str:
-    """The command that installs ``packages``."""
-    return "sudo apt-get install -y " + " ".join(packages)
+    """The command that installs ``packages``, for root."""
+    return "apt-get install -y " + " ".join(packages)
 
 
 def python_problem(version: tuple[int, int]) -> str:
@@ -66,7 +66,7 @@ def main() -> int:
     if problem:
         sys.stdout.write(problem + "\n")
     if packages:
-        sys.stdout.write(apt_line(packages) + "\n")
+        sys.stdout.write("System libraries are missing; install them as root:\n  " + apt_line(packages) + "\n")
     return 1 if problem or packages else 0
 
 

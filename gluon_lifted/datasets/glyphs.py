@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gluon_lifted.datasets.base import Splits
 
 MARKER = "glyphs.json"
+MARKER_CHARACTERS = 4096  # more than any marker of ours has
 GENERATOR_VERSION = 1  # raise it whenever the same options would draw other pixels
 FACES = (
     "DejaVuSans",
@@ -40,7 +41,6 @@ FACES = (
     "DejaVuSerif-Bold",
     "DejaVuSerif-Italic",
 )
-UPRIGHT = 3  # the first faces: regular weight, in which characters are compared
 CATEGORIES = ("Lu", "Ll", "Lo", "Nd", "Sm", "So", "Sc")  # letters, digits, symbols: unicodedata.category
 BOX_DRAWING = range(0x2500, 0x25A0)  # lines and blocks: clutter looks the same
 EM = 64  # px, size at which characters are drawn before they are turned and scaled
@@ -106,18 +106,25 @@ def generate_glyphs(root: Path, options: GlyphOptions = GlyphOptions()) -> None:
     ConfigError
         If more classes are asked for than there are characters that look different.
     """
-    if _is_complete(root, options):
-        return
+    root = root.resolve()
     partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
     try:
-        _draw_set(partial, options)
-        (partial / MARKER).write_text(_marker(options), encoding="utf-8")
-        partial.rename(root)
+        if not _is_complete(root, options):
+            _draw_set(partial, options)
+            (partial / MARKER).write_text(_marker(options), encoding="utf-8")
+            _put_in_place(partial, root, options)
     except OSError as error:
-        if not _is_complete(root, options):  # another process may have been faster
-            raise DataError(f"{root}: the glyphs cannot be written ({error}).") from error
+        raise DataError(f"{root}: the glyphs cannot be written ({error}).") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, root: Path, options: GlyphOptions) -> None:
+    try:
+        partial.rename(root)
+    except OSError:
+        if not _is_complete(root, options):  # another process may have been faster
+            raise
 
 
 def load_glyphs(root: Path) -> Splits:
@@ -136,7 +143,10 @@ def _is_complete(root: Path, options: GlyphOptions) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     marker = root / MARKER
-    found = marker.read_text(encoding="utf-8", errors="replace") if marker.is_file() else None
+    found = None
+    if marker.is_file():
+        with marker.open(encoding="utf-8", errors="replace") as file:
+            found = file.read(MARKER_CHARACTERS)
     if found == _marker(options):
         return True
     what = "no set of glyphs" if found is None else f"glyphs of other options ({' '.join(found.split()):.200})"
@@ -144,7 +154,7 @@ def _is_complete(root: Path, options: GlyphOptions) -> bool:
 
 
 def _draw_set(folder: Path, options: GlyphOptions) -> None:
-    faces = _load_faces()
+    faces = load_faces()
     characters = distinct_characters(faces)
     order = np.random.default_rng(options.seed).permutation(len(characters))
     wanted = options.train_classes + options.test_classes
@@ -175,34 +185,38 @@ def class_name(character: str) -> str:
     return f"U+{ord(character):04X}_{name}"
 
 
-def _font_folder() -> Path:
+def _face_files() -> list[Path]:
     try:
         import matplotlib
     except ModuleNotFoundError:
         raise DataError(
             "Matplotlib is not installed; the glyphs are drawn with its fonts: pip install matplotlib."
         ) from None
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    files = [Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf" for face in FACES]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise DataError(
+            f"{missing[0]}: no such font; Matplotlib's wheels bring it. Install one: "
+            "pip install --force-reinstall matplotlib."
+        )
+    return files
 
 
-def _load_faces() -> list[ImageFont.FreeTypeFont]:
-    folder = _font_folder()
-    return [
-        # BASIC: the other layout engine, where it is installed, may place outlines differently
-        ImageFont.truetype(str(folder / f"{face}.ttf"), EM, layout_engine=ImageFont.Layout.BASIC)
-        for face in FACES
-    ]
+def load_faces() -> list[ImageFont.FreeTypeFont]:
+    """The typefaces of the glyphs. Raises `DataError` if Matplotlib or its fonts are missing."""
+    # BASIC: the other layout engine, where it is installed, may place outlines differently
+    return [ImageFont.truetype(str(file), EM, layout_engine=ImageFont.Layout.BASIC) for file in _face_files()]
 
 
 def distinct_characters(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
-    """Characters that every face has and that look different from each other, mirrored or not.
+    """Characters that every face has and that look different from each other in each of them, mirrored or not.
 
     Of characters that look alike (A and its Greek and Cyrillic namesakes) the first in Unicode stays. Mirror
     images count as alike, because training mirrors.
     """
     candidates = _characters_of_all(faces)
     alike = np.zeros((len(candidates), len(candidates)), bool)
-    for face in faces[:UPRIGHT]:
+    for face in faces:
         drawings = np.stack([_thumbnail(_mask(character, face)) for character in candidates])  # (n, T, T)
         plain, mirrored = (_standardise(each) for each in (drawings, drawings[:, :, ::-1]))
         alike |= np.maximum(plain @ plain.T, plain @ mirrored.T) >= ALIKE
@@ -230,9 +244,9 @@ def _characters_of_all(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
 def _mask(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
     """The character's ink, cut to its bounds: mode L, 255 = ink."""
     left, top, right, bottom = face.getbbox(character)
-    mask = Image.new("L", (int(max(right - left, 1)), int(max(bottom - top, 1))))
+    mask = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
     ImageDraw.Draw(mask).text((-left, -top), character, fill=255, font=face)
-    return mask
+    return mask.crop(mask.getbbox())  # Pillow's bounds take in the space beside the character
 
 
 def _thumbnail(mask: Image.Image) -> NDArray[np.float32]:

@@ -1,0 +1,282 @@
+import math
+import os
+import sys
+import unicodedata
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+pytest.importorskip("matplotlib")
+
+from gluon_lifted.datasets import glyphs, load_dataset
+from gluon_lifted.datasets.glyphs import (
+    GlyphOptions,
+    class_name,
+    distinct_characters,
+    generate_glyphs,
+    load_faces,
+)
+from gluon_lifted.errors import ConfigError, DataError
+
+SMALL = GlyphOptions(train_classes=3, test_classes=2, images_per_class=4, size=32)
+UNASSIGNED = "\U0010fffe"  # a code point that no font has: drawn as .notdef
+LOOK_ALIKES = ("AΑАᴀ", "BΒВ", "CcСсϹ", "HΗН", "Il|Ι∣", "KΚК", "OoΟОо○◯", "PpΡрР", "TΤТт", "XxΧХх", "/∕", "bd", "(⊂⊃")
+
+
+def contents(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def draw_plainly(character, font):
+    """A second way to draw, without the tested code: top left of a page of 200 x 200 px."""
+    page = Image.new("L", (200, 200))
+    ImageDraw.Draw(page).text((60, 40), character, fill=255, font=font)
+    return page
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    root = tmp_path_factory.mktemp("glyphs") / "set"
+    generate_glyphs(root, SMALL)
+    return root
+
+
+@pytest.fixture(scope="module")
+def fonts():
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return [ImageFont.truetype(str(folder / f"{face}.ttf"), 64) for face in glyphs.FACES]
+
+
+@pytest.fixture(scope="module")
+def characters():
+    return distinct_characters(load_faces())
+
+
+def test_counts_sizes_and_disjoint_classes(small):
+    classes = {split: {folder.name for folder in (small / split).iterdir()} for split in ("train", "test")}
+    assert (len(classes["train"]), len(classes["test"])) == (3, 2)
+    assert not classes["train"] & classes["test"]
+    files = [path for path in small.rglob("*") if path.is_file()]
+    assert len(files) == (3 + 2) * 4 + 1  # and the marker
+    for path in small.rglob("*.png"):
+        with Image.open(path) as image:
+            assert (image.size, image.mode) == ((32, 32), "RGB")
+
+
+def test_folder_names_tell_the_character(small):
+    assert class_name("Ж") == "U+0416_cyrillic-capital-letter-zhe"
+    for folder in small.glob("*/*"):
+        code, name = folder.name.split("_")
+        character = chr(int(code.removeprefix("U+"), 16))
+        assert name == unicodedata.name(character).lower().replace(" ", "-")
+        assert folder.name.isascii()
+
+
+def test_same_seed_same_bytes(small, tmp_path):
+    generate_glyphs(tmp_path / "again", SMALL)
+    assert contents(tmp_path / "again") == contents(small)
+
+
+def test_other_seed_other_characters_and_images(small, tmp_path):
+    generate_glyphs(tmp_path / "other", GlyphOptions(3, 2, 4, 32, seed=1))
+    other = contents(tmp_path / "other")
+    assert set(other) != set(contents(small))
+    assert not set(other.values()) & set(contents(small).values())
+
+
+def test_images_of_a_class_differ(small):
+    images = [content for name, content in contents(small).items() if name.endswith(".png")]
+    assert len(set(images)) == len(images)
+
+
+def test_equal_options_leave_the_set_alone(small):
+    before = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
+    generate_glyphs(small, SMALL)
+    assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
+
+
+def test_other_options_are_refused(small):
+    before = contents(small)
+    with pytest.raises(DataError, match="glyphs of other options .*images_per_class"):
+        generate_glyphs(small, GlyphOptions(3, 2, 5, 32))
+    assert contents(small) == before
+
+
+def test_other_generator_version_is_refused(small, monkeypatch):
+    monkeypatch.setattr(glyphs, "GENERATOR_VERSION", glyphs.GENERATOR_VERSION + 1)
+    with pytest.raises(DataError, match="other options"):
+        generate_glyphs(small, SMALL)
+
+
+def test_foreign_folder_and_file_are_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    for name in ("mine", "file"):
+        with pytest.raises(DataError, match="no set of glyphs"):
+            generate_glyphs(tmp_path / name, SMALL)
+    assert contents(tmp_path) == {"mine/notes.txt": b"keep", "file": b"keep"}
+
+
+def test_empty_and_relative_folders_are_filled(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    generate_glyphs(Path("."), SMALL)
+    assert len(list((tmp_path / "empty").rglob("*.png"))) == 20
+
+
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_interrupted_set_leaves_nothing(tmp_path, monkeypatch, failure):
+    save, saved = Image.Image.save, []
+
+    def failing_save(image, path, **options):
+        saved.append(path)
+        if len(saved) == 7:
+            raise failure
+        save(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", failing_save)
+    expected = DataError if isinstance(failure, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        generate_glyphs(tmp_path / "set", SMALL)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    generate_glyphs(tmp_path / "set", SMALL)
+    assert len(list((tmp_path / "set").rglob("*.png"))) == 20
+
+
+def test_a_half_written_set_is_not_a_set(small, tmp_path):
+    half = tmp_path / "half"
+    first = next(small.glob("train/*/00.png"))
+    (half / "train" / first.parent.name).mkdir(parents=True)
+    (half / "train" / first.parent.name / "00.png").write_bytes(first.read_bytes())
+    for read in (lambda: generate_glyphs(half, SMALL), lambda: load_dataset("glyphs", half)):
+        with pytest.raises(DataError, match="no set of glyphs"):
+            read()
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_another_process_was_faster(small, tmp_path, monkeypatch, same):
+    theirs = small if same else tmp_path
+
+    def draw_and_be_overtaken(folder, options):
+        folder.mkdir()
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "glyphs.json").write_bytes((small / "glyphs.json").read_bytes() if same else b"{}")
+
+    monkeypatch.setattr(glyphs, "_draw_set", draw_and_be_overtaken)
+    if same:
+        generate_glyphs(tmp_path / "set", SMALL)
+    else:
+        with pytest.raises(DataError, match="other options"):
+            generate_glyphs(tmp_path / "set", SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert theirs.exists()
+
+
+def test_unwritable_parent(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        generate_glyphs(tmp_path / "file" / "set", SMALL)
+
+
+def test_load_reads_any_options_and_draws_what_is_missing(small, tmp_path, monkeypatch):
+    splits = load_dataset("glyphs", small)
+    assert (len(splits.train), len(splits.test)) == (12, 8)
+    drawn = []
+    monkeypatch.setattr(glyphs, "generate_glyphs", lambda root: drawn.append(root) or generate_glyphs(root, SMALL))
+    assert len(load_dataset("glyphs", tmp_path / "new").train) == 12
+    assert drawn == [tmp_path / "new"]
+
+
+def test_options_out_of_range():
+    for wrong in ({"train_classes": 0}, {"test_classes": 0}, {"images_per_class": 1}, {"size": 8}, {"size": 1024}):
+        with pytest.raises(ConfigError):
+            GlyphOptions(**wrong)
+
+
+def test_more_classes_than_characters(tmp_path):
+    with pytest.raises(ConfigError, match="are more than the"):
+        generate_glyphs(tmp_path / "set", GlyphOptions(train_classes=100_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DataError, match="pip install matplotlib"):
+        generate_glyphs(tmp_path / "set", SMALL)
+
+
+def test_without_its_fonts(tmp_path, monkeypatch):
+    monkeypatch.setattr("matplotlib.get_data_path", lambda: os.fspath(tmp_path))
+    with pytest.raises(DataError, match="DejaVuSans.ttf: no such font"):
+        generate_glyphs(tmp_path / "set", SMALL)
+
+
+def test_there_are_enough_characters(characters):
+    default = GlyphOptions()
+    assert len(characters) >= default.train_classes + default.test_classes
+
+
+def test_every_face_has_every_character(characters, fonts):
+    for font in fonts:
+        missing = draw_plainly(UNASSIGNED, font).tobytes()
+        drawings = [draw_plainly(character, font).tobytes() for character in characters]
+        assert [one for one, drawn in zip(characters, drawings, strict=True) if drawn == missing] == []
+        assert len(set(drawings)) == len(drawings)
+
+
+def test_of_look_alikes_one_stays(characters):
+    for group in LOOK_ALIKES:
+        assert sum(one in characters for one in group) <= 1, group
+
+
+def test_no_two_drawings_coincide(characters, fonts):
+    """By another measure than the tested one: ink that two characters share, of all ink, as 20 x 20 squares."""
+    for font in fonts:
+        squares = []
+        for character in characters:
+            page = draw_plainly(character, font)
+            ink = page.crop(page.getbbox())
+            side = max(ink.size)
+            square = Image.new("L", (side, side))
+            square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
+            squares.append(np.asarray(square.resize((20, 20), Image.Resampling.BOX), float) / 255)
+        for one, other in combinations(range(len(squares)), 2):
+            a, b = squares[one], squares[other]
+            shared = np.minimum(a, b).sum() / np.maximum(a, b).sum()
+            assert shared < 0.9, characters[one] + characters[other]
+
+
+def test_perspective_view():
+    """The eight numbers give the view that the formula describes, point by point."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        matrix, tilt = rng.normal(size=(2, 2)), rng.uniform(-0.004, 0.004, 2)
+        centre, middle = rng.uniform(20, 60, 2), rng.uniform(10, 30, 2)
+        a, b, c, d, e, f, g, h = glyphs._coefficients(matrix, tilt, centre, middle)
+        for x, y in rng.uniform(0, 96, (5, 2)):
+            px, py = x - centre[0], y - centre[1]
+            depth = 1 + tilt[0] * px + tilt[1] * py
+            u = middle[0] + (matrix[0, 0] * px + matrix[0, 1] * py) / depth
+            v = middle[1] + (matrix[1, 0] * px + matrix[1, 1] * py) / depth
+            assert math.isclose((a * x + b * y + c) / (g * x + h * y + 1), u, rel_tol=1e-9, abs_tol=1e-9)
+            assert math.isclose((d * x + e * y + f) / (g * x + h * y + 1), v, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_no_point_of_an_image_lies_behind_the_viewer():
+    farthest = 1 + 0.05  # sides from a centre (fragments stand 0.05 outside) to the far edge, each way
+    assert 2 * farthest * glyphs.TILT < 1
+
+
+def test_the_character_is_there_in_every_image(small):
+    """Ink is darker than paper, which covers more than half of an image."""
+    for path in small.rglob("*.png"):
+        grey = np.asarray(Image.open(path).convert("L"), float)
+        assert np.median(grey) > 150
+        assert grey[8:24, 8:24].min() < np.median(grey) - 60
