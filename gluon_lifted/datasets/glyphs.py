@@ -76,8 +76,8 @@ class GlyphOptions:
         Decides which characters are whose, and every image.
     """
 
-    train_classes: int = 280
-    test_classes: int = 100
+    train_classes: int = 240
+    test_classes: int = 80
     images_per_class: int = 20
     size: int = 48
     seed: int = 0

@@ -102,7 +102,7 @@ def test_equal_options_leave_the_set_alone(small):
 
 def test_other_options_are_refused(small):
     before = contents(small)
-    with pytest.raises(DataError, match="glyphs of other options .*images_per_class"):
+    with pytest.raises(DataError, match=r"glyphs of other options .*images_per_class"):
         generate_glyphs(small, GlyphOptions(3, 2, 5, 32))
     assert contents(small) == before
 
@@ -214,7 +214,7 @@ def test_without_matplotlib(tmp_path, monkeypatch):
 
 def test_without_its_fonts(tmp_path, monkeypatch):
     monkeypatch.setattr("matplotlib.get_data_path", lambda: os.fspath(tmp_path))
-    with pytest.raises(DataError, match="DejaVuSans.ttf: no such font"):
+    with pytest.raises(DataError, match=r"DejaVuSans\.ttf: no such font"):
         generate_glyphs(tmp_path / "set", SMALL)
 
 
