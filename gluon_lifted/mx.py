@@ -43,7 +43,7 @@ def _restore_scipy_names() -> None:
 
 def _stand_in_for_distutils() -> None:
     """``distutils.version`` as MXNet uses it: version strings compared number by number."""
-    if util.find_spec("distutils") is not None:
+    if "distutils" in sys.modules or util.find_spec("distutils") is not None:
         return
 
     class Version:
