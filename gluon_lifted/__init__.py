@@ -7,11 +7,17 @@ __version__ = "0.1.0"
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "AllPairsContrastiveLoss": "losses",
+        "ContrastiveLoss": "losses",
         "EmbeddingNet": "nets.embedding",
+        "GeneralisedLiftedStructureLoss": "losses",
         "GoogLeNet": "nets.googlenet",
         "LiftedStructureLoss": "losses",
         "ModelCard": "card",
         "Preprocessing": "images",
+        "SemiHardTripletLoss": "losses",
+        "TripletLoss": "losses",
+        "build_loss": "losses",
         "load_dataset": "datasets",
         "recall_at_k": "metrics",
     },

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.cpus import usable_cpus
-from gluon_lifted.images import read_image
+from gluon_lifted.images import Preprocessing, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THUMBNAIL = 16  # pixels a side
+STRETCHED = Preprocessing(resize=THUMBNAIL, crop=THUMBNAIL)
 
 
 def pixel_thumbnails(paths: Sequence[Path], threads: int | None = None) -> NDArray[np.float32]:
@@ -41,6 +42,6 @@ def pixel_thumbnails(paths: Sequence[Path], threads: int | None = None) -> NDArr
     """
     rows = np.empty((len(paths), THUMBNAIL * THUMBNAIL * 3), np.float32)
     with ThreadPoolExecutor(threads or usable_cpus()) as pool:
-        for index, thumbnail in enumerate(pool.map(lambda path: read_image(path, THUMBNAIL), paths)):
+        for index, thumbnail in enumerate(pool.map(lambda path: read_image(path, STRETCHED), paths)):
             rows[index] = thumbnail.ravel()
     return rows

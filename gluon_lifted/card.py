@@ -9,7 +9,7 @@ from typing import Any
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
 
-CARD_VERSION = 1
+CARD_VERSION = 2  # 2: preprocessing with fit and trim
 CARD_KEY = "lifted.card"  # key in ONNX metadata_props and in parquet's schema metadata
 
 

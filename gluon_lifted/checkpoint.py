@@ -1,92 +1,97 @@
-"""Checkpoints of a run: all that training needs to go on. The newest two are kept.
+"""Checkpoints of a run: all that training needs to go on, one NumPy archive each. The newest two are kept.
 
-The optimizer's state is written as plain arrays: MXNet's own format for it is a pickle, which can run code.
+An archive of plain arrays holds no code, unlike the pickle that MXNet writes of an optimizer's state, and carries a
+CRC-32 of each array, so that a damaged file is recognised and the one before is used.
 """
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, Any
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import new_folder
-from gluon_lifted.mx import mx, nd
+from gluon_lifted.files import replaced_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    State = dict[str, NDArray[np.generic]]
+
 KEEP = 2
-NETWORK_FILE, OPTIMIZER_FILE = "network.params", "optimizer.nd"
-UPDATES = "updates"  # how often the weights were updated; Adam's bias correction depends on it
+FOLDER = "checkpoints"
 
 
-def save_checkpoint(run: Path, iteration: int, net: Any, trainer: Any) -> None:
-    """Write ``run/checkpoints/<iteration>/``: it appears whole or not at all."""
-    folder = run / "checkpoints" / f"{iteration:08d}"
-    if folder.is_dir():  # same seed and iteration, hence the same weights
-        return
-    with new_folder(folder) as temporary:
-        net.save_parameters(str(temporary / NETWORK_FILE))
-        nd.save(str(temporary / OPTIMIZER_FILE), _optimizer_arrays(trainer))
-    for old in _checkpoints(run)[:-KEEP]:
-        shutil.rmtree(old)
-
-
-def load_newest_checkpoint(run: Path, net: Any, trainer: Any, devices: list[Any]) -> int:
-    """Put the newest checkpoint's weights and optimizer state in place; return its iteration.
+def save_checkpoint(run: Path, iteration: int, state: State) -> None:
+    """Write ``run/checkpoints/<iteration>.npz``: it appears whole or not at all.
 
     Raises
     ------
     RunError
-        If the run has no checkpoint, or it is damaged or of another network.
+        If it cannot be written, on a full disk for instance; earlier checkpoints are as they were.
     """
-    folders = _checkpoints(run)
-    if not folders:
-        raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
-    newest = folders[-1]
+    folder = run / FOLDER
+    path = folder / f"{iteration:08d}.npz"
     try:
-        net.load_parameters(str(newest / NETWORK_FILE), ctx=devices)
-        _set_optimizer_arrays(trainer, nd.load(str(newest / OPTIMIZER_FILE)))
-    except (mx.MXNetError, AssertionError, KeyError, OSError, ValueError) as error:
+        folder.mkdir(exist_ok=True)
+        with replaced_file(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **state)
+            file.flush()
+        for old in checkpoints(run)[:-KEEP]:
+            old.unlink()
+    except OSError as error:
         raise RunError(
-            f"{newest}: cannot be loaded ({error!s:.200}); remove it to resume from the one before."
+            f"{path}: cannot be written ({error.strerror}); {_newest(run)}. "
+            "Make room and run the same command with --resume."
         ) from None
-    return int(newest.name)
 
 
-def _checkpoints(run: Path) -> list[Path]:
+def _newest(run: Path) -> str:
+    found = checkpoints(run)
+    return f"the checkpoint before, {found[-1].name}, is whole" if found else "there is no earlier checkpoint"
+
+
+def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callable[[str], None]) -> int:
+    """Restore the newest whole checkpoint; return its iteration.
+
+    Parameters
+    ----------
+    restore : callable
+        Puts a state in place, or raises KeyError or ValueError if it does not fit.
+    on_note : callable
+        Told of each damaged checkpoint that was passed over.
+
+    Raises
+    ------
+    RunError
+        If the run has no checkpoint that can be used.
+    """
+    found = checkpoints(run)
+    for path in reversed(found):
+        problem = _problem(path, restore)
+        if problem is None:
+            return int(path.stem)
+        on_note(f"{path}: damaged ({problem}); using the one before.")
+    if found:
+        raise RunError(f"{run}: none of its {len(found)} checkpoints can be used; train again into a new folder.")
+    raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
+
+
+def _problem(path: Path, restore: Callable[[State], None]) -> str | None:
+    """Restore a checkpoint; what is wrong with it, or None."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            restore({name: archive[name] for name in archive.files})
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return None
+
+
+def checkpoints(run: Path) -> list[Path]:
     """Whole checkpoints, oldest first: names are zero-padded iterations."""
-    return sorted(path for path in (run / "checkpoints").glob("[0-9]*") if path.is_dir())
-
-
-def _parts(state: Any) -> tuple[Any, ...]:
-    """An optimizer's state of one parameter: nothing (plain SGD), one array (momentum) or several (Adam)."""
-    if state is None:
-        return ()
-    return tuple(state) if isinstance(state, (list, tuple)) else (state,)
-
-
-def _optimizer_arrays(trainer: Any) -> dict[str, Any]:
-    """State of the first device's updater; all devices hold the same."""
-    states = trainer._updaters[0].states
-    arrays = {f"{index}.{part}": array for index in states for part, array in enumerate(_parts(states[index]))}
-    return {**arrays, UPDATES: nd.array([trainer.optimizer.num_update], dtype="int64")}
-
-
-def _set_optimizer_arrays(trainer: Any, arrays: dict[str, Any]) -> None:
-    optimizer = trainer.optimizer
-    updates = int(arrays[UPDATES].asscalar())
-    optimizer.num_update = updates
-    for device, updater in enumerate(trainer._updaters):
-        counts: dict[int, int] = {}
-        for index, parameter in enumerate(trainer._params):
-            if parameter.grad_req == "null" or not updates:
-                continue
-            state = optimizer.create_state_multi_precision(index, parameter.list_data()[device])
-            for part, array in enumerate(_parts(state)):
-                arrays[f"{index}.{part}"].copyto(array)
-            updater.states[index] = state
-            updater.states_synced[index] = True
-            counts[index] = updates
-        optimizer._all_index_update_counts[device] = counts
-    optimizer._index_update_count = optimizer._all_index_update_counts[0]
+    return sorted((run / FOLDER).glob("[0-9]*.npz"))

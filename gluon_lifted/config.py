@@ -1,31 +1,36 @@
-"""TrainConfig: every number of a run, with its unit."""
+"""TrainConfig: every number of a run, with its unit. The command line, recipes and files fill the same fields."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.schedules import SCHEDULES, learning_rate_factor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG_FILE = "config.json"
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "linear")
-LOWEST = {
-    "dim": 1,
-    "iterations": 0,
-    "classes_per_batch": 2,
-    "images_per_class": 2,
-    "learning_rate": 0,
-    "embedding_lr_mult": 0,
-    "weight_decay": 0,
-    "eval_every": 0,
-    "checkpoint_every": 0,
-    "seed": 0,
+DATA_SET, NETWORK, LOSS, LEARNING, RUN = "Data set", "Network", "Loss and batches", "Learning", "Run"
+LOSS_SAMPLERS = {  # a loss that reads the batch as pairs or triplets needs the sampler that lays it out so
+    "lifted": ("balanced", "pairs", "triplets", "shuffle"),
+    "contrastive": ("pairs",),
+    "contrastive-all": ("balanced", "pairs", "triplets", "shuffle"),
+    "triplet": ("triplets",),
+    "triplet-semihard": ("balanced", "pairs", "triplets", "shuffle"),
+    "generalised-lifted": ("balanced", "pairs", "triplets", "shuffle"),
 }
+BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}
+
+
+def _option(
+    default: object, help: str, panel: str, lowest: float | None = None, choices: tuple[str, ...] | None = None
+) -> Any:
+    """A field with what the command line says of it, and its bounds."""
+    return field(default=default, metadata={"help": help, "panel": panel, "lowest": lowest, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -35,81 +40,105 @@ class TrainConfig:
     The defaults train from random weights. There the paper's numbers, which start from a network trained on
     ImageNet, collapse: distances shrink to nothing, and the loss stays at that of equal embeddings. Larger
     groups of a class, and an embedding layer no faster than the rest, brought the loss below it on CARS196.
+    The paper's own numbers are in `gluon_lifted.recipes`.
 
-    Parameters
-    ----------
-    dataset, data : str
-        A name in `DATASETS`, and its folder.
-    backbone : str
-        A name in `BACKBONES`.
-    dim : int
-        D, width of the embedding: 64 in the paper's shipped solvers.
-    dropout : float
-        Share of the backbone's outputs dropped in training; 0.4 in the paper (``drop7``).
-    margin : float
-        Distance units; 1 in the paper (``margin: 1``).
-    iterations : int
-        Batches to train on; 20,000 in the paper. 0 writes the untrained network.
-    classes_per_batch, images_per_class : int
-        P and K; 128 images a batch as in the paper.
-    optimizer : str
-        ``"sgd"`` (momentum 0.9, as in the paper) or ``"adam"``.
-    learning_rate : float
-        Of the backbone; 1e-4 with SGD in the paper (1e-6 on CUB-200-2011).
-    embedding_lr_mult : float
-        How many times as fast the embedding layer learns; 10 in the paper, which starts from a trained backbone.
-    schedule : str
-        ``"constant"`` (the paper's steps of 32,000 iterations come after its end) or ``"linear"``, down to 0.
-    weight_decay : float
-        Of weights; biases do not decay. 2e-4 in the paper.
-    resize, crop : int
-        Pixels; 256 and 227 in the paper.
-    validation_classes : float
-        Share of the training classes kept out of training, to watch recall on. 0 trains on all, as the paper does.
-    eval_every, checkpoint_every : int
-        Iterations; 0 for only at the end.
-    seed : int
-        Decides weights, batches, crops and dropout.
+    Raises
+    ------
+    ConfigError
+        If a value is out of its bounds, or two values cannot work together.
     """
 
-    dataset: str
-    data: str
-    backbone: str = "googlenet_bn"
-    dim: int = 64
-    dropout: float = 0.1
-    margin: float = 1.0
-    iterations: int = 2000
-    classes_per_batch: int = 16
-    images_per_class: int = 8
-    optimizer: str = "adam"
-    learning_rate: float = 2e-3
-    embedding_lr_mult: float = 1.0
-    schedule: str = "linear"
-    weight_decay: float = 2e-4
-    resize: int = 256
-    crop: int = 227
-    validation_classes: float = 0.1
-    eval_every: int = 500
-    checkpoint_every: int = 500
-    seed: int = 0
+    dataset: str = _option("folder", "folder, manifest, cub200, cars196, sop or glyphs.", DATA_SET)
+    data: str = _option("", "Folder of the data set; for manifest a .csv or .parquet file.", DATA_SET)
+    use_boxes: bool = _option(False, "Cut every image to its bounding box first.", DATA_SET)
+    trim: bool = _option(False, "Cut white margins off first, as the authors did for products.", DATA_SET)
+    fit: str = _option(
+        "stretch",
+        "How an image becomes a square: stretch, or pad with white.",
+        DATA_SET,
+        choices=("stretch", "pad"),
+    )
+    resize: int = _option(256, "Pixels of the square's side.", DATA_SET, lowest=1)
+    crop: int = _option(227, "Pixels of the square cut out of it; smaller trains faster.", DATA_SET, lowest=1)
+    colors: str = _option(
+        "auto",
+        "Channel order, mean and scale: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), or auto: "
+        "what the --weights were trained with.",
+        DATA_SET,
+        choices=("auto", "imagenet", "caffe", "inception"),
+    )
+    validation_classes: float = _option(
+        0.1,
+        "Share of the training classes kept out to watch recall on; with 0 the test classes are watched.",
+        DATA_SET,
+        lowest=0,
+    )
+    backbone: str = _option(
+        "googlenet_bn", "googlenet (the paper's), googlenet_bn, or any GluonCV classification network.", NETWORK
+    )
+    weights: str = _option("", "Start from these: imagenet, or a .caffemodel, .pth, .safetensors, .params.", NETWORK)
+    dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1)
+    dropout: float = _option(0.1, "Share of the backbone's outputs dropped in training.", NETWORK, lowest=0)
+    normalize: bool = _option(False, "Give embeddings unit length, in training and in the exported model.", NETWORK)
+    loss: str = _option("lifted", f"{', '.join(LOSS_SAMPLERS)}.", LOSS, choices=tuple(LOSS_SAMPLERS))
+    margin: float = _option(1.0, "Margin of the loss: a distance; for the triplet losses a squared one.", LOSS)
+    sampler: str = _option(
+        "balanced",
+        "What makes a batch: balanced (P classes x K images), pairs (the authors' list), triplets, shuffle.",
+        LOSS,
+        choices=("balanced", *BATCH_MULTIPLES),
+    )
+    batch_size: int = _option(128, "Images of a batch, over all devices and machines.", LOSS, lowest=2)
+    images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
+    iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
+    optimizer: str = _option("adam", "adam or sgd.", LEARNING, choices=("adam", "sgd"))
+    momentum: float = _option(0.9, "Of sgd.", LEARNING, lowest=0)
+    learning_rate: float = _option(2e-3, "Of the backbone's weights.", LEARNING, lowest=0)
+    embedding_lr_mult: float = _option(1.0, "How many times as fast the embedding layer learns.", LEARNING, lowest=0)
+    bias_lr_mult: float = _option(2.0, "How many times as fast as weights biases learn.", LEARNING, lowest=0)
+    schedule: str = _option(
+        "linear",
+        "Of the learning rate: constant, linear or cosine (both down to 0), step.",
+        LEARNING,
+        choices=SCHEDULES,
+    )
+    warmup: int = _option(0, "First iterations in which the rate rises from 0.", LEARNING, lowest=0)
+    step_every: int = _option(32_000, "Iterations between the steps of the step schedule.", LEARNING, lowest=1)
+    step_factor: float = _option(0.96, "What a step multiplies the rate by.", LEARNING, lowest=0)
+    weight_decay: float = _option(2e-4, "Of weights; biases have none.", LEARNING, lowest=0)
+    clip_gradient: float = _option(0.0, "Largest norm of the gradient of all weights; 0: no limit.", LEARNING, lowest=0)
+    amp: bool = _option(False, "Mixed precision: float16 where it is safe. GPUs only.", LEARNING)
+    seed: int = _option(0, "Decides weights, batches, crops, dropout.", LEARNING, lowest=0)
+    eval_every: int = _option(500, "Iterations between measures of recall; 0: at the end.", RUN, lowest=0)
+    checkpoint_every: int = _option(500, "Iterations between checkpoints; 0: at the end.", RUN, lowest=0)
+    tensorboard: bool = _option(False, "Write TensorBoard event files into the run folder too.", RUN)
 
     def __post_init__(self) -> None:
-        for name, lowest in LOWEST.items():
-            if not getattr(self, name) >= lowest:  # NaN is not
-                raise ConfigError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected {lowest} or more.")
-        if self.optimizer not in OPTIMIZERS:
-            raise ConfigError(f"optimizer {self.optimizer!r} is unknown; choose one of {', '.join(OPTIMIZERS)}.")
-        if not 0 <= self.validation_classes < 1:
-            raise ConfigError(f"validation-classes is {self.validation_classes}; expected a share from 0 to below 1.")
+        for one in fields(self):
+            _check_field(one.name, getattr(self, one.name), one.metadata)
+        for name in ("dropout", "momentum", "validation_classes"):
+            if getattr(self, name) >= 1:
+                raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
+        if self.sampler not in LOSS_SAMPLERS[self.loss]:
+            wanted = " or ".join(LOSS_SAMPLERS[self.loss])
+            raise ConfigError(
+                f"loss {self.loss} reads its batches as {wanted}, not {self.sampler}: --sampler {wanted}."
+            )
+        multiple = BATCH_MULTIPLES.get(self.sampler, self.images_per_class)
+        if self.batch_size % multiple or (self.sampler == "balanced" and self.batch_size < 2 * multiple):
+            raise ConfigError(
+                f"batch-size {self.batch_size} does not suit the {self.sampler} sampler; "
+                f"expected a multiple of {multiple}{', twice or more' if self.sampler == 'balanced' else ''}."
+            )
 
     def learning_rate_at(self, iteration: int) -> float:
-        """Learning rate of the backbone for batch ``iteration``, counted from 0."""
-        left = 1 - iteration / self.iterations if self.schedule == "linear" else 1.0
-        return self.learning_rate * left
+        """Learning rate of the backbone's weights for batch ``iteration``, counted from 0."""
+        return self.learning_rate * learning_rate_factor(self, iteration)
 
     @property
-    def batch_size(self) -> int:
-        return self.classes_per_batch * self.images_per_class
+    def classes_per_batch(self) -> int:
+        """P of a balanced batch."""
+        return self.batch_size // self.images_per_class
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -125,5 +154,26 @@ class TrainConfig:
         try:
             found: dict[str, Any] = json.loads(path.read_text())
             return TrainConfig(**{one.name: found[one.name] for one in fields(TrainConfig)})
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
             raise RunError(f"{path}: damaged ({error!r}); train again into a new folder.") from None
+
+
+def spelled(name: str) -> str:
+    """A field as the command line spells it: ``batch_size`` -> ``batch-size``."""
+    return name.replace("_", "-")
+
+
+def _check_field(name: str, value: Any, metadata: Any) -> None:
+    kind = type(DEFAULTS[name])
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise ConfigError(f"{spelled(name)} is {value!r:.100}; expected {KINDS[kind]}.")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{spelled(name)} is {value}; expected a finite number.")
+    if metadata["lowest"] is not None and value < metadata["lowest"]:
+        raise ConfigError(f"{spelled(name)} is {value}; expected {metadata['lowest']} or more.")
+    if metadata["choices"] is not None and value not in metadata["choices"]:
+        raise ConfigError(f"{spelled(name)} {value!r} is unknown; choose one of {', '.join(metadata['choices'])}.")
+
+
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(TrainConfig)}

@@ -25,17 +25,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.datasets.base import ImageTable
-    from gluon_lifted.samplers import BalancedSampler
+    from gluon_lifted.samplers import Sampler
 
 BATCHES_AHEAD = 2
 CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded once
 
 
 class Batch(NamedTuple):
-    """``images`` (B, 3, crop, crop) float32, normalised; ``labels`` (B,) int64."""
+    """``images`` (b, 3, crop, crop) float32, normalised; ``labels`` (B,) int64 of the whole batch.
+
+    Where several machines train, the images are this machine's alone: rows ``start`` ... ``start + b - 1`` of B.
+    """
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
+    start: int = 0
+
+
+class _Pending(NamedTuple):
+    """A batch that threads are filling."""
+
+    batch: Batch
+    filled: list[Future[None]]
+
+    def wait(self) -> Batch:
+        for one in self.filled:
+            one.result()
+        return self.batch
 
 
 class ImageLoader:
@@ -65,58 +81,68 @@ class ImageLoader:
         self._pool.shutdown(cancel_futures=True)
 
     def check_readable(self) -> None:
-        """Open every file, without decoding it. Raises `DataError` naming the first that is no image."""
-        problems = [problem for problem in self._pool.map(check_image, self.table.paths) if problem]
+        """Open every file, without decoding it. Raises `DataError` naming the first that is bad, or has a bad box."""
+        boxes = map(self.table.box, range(len(self.table)))
+        problems = [problem for problem in self._pool.map(check_image, self.table.paths, boxes) if problem]
         if problems:
             raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
 
-    def training_batches(self, sampler: BalancedSampler, start: int, stop: int) -> Iterator[Batch]:
-        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance."""
+    def training_batches(
+        self, sampler: Sampler, start: int, stop: int, machine: int = 0, machines: int = 1
+    ) -> Iterator[Batch]:
+        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one machine's share of each."""
 
-        def augmented(row: int, iteration: int, slot: int) -> NDArray[np.uint8]:
-            rng = np.random.default_rng([sampler.seed, iteration, slot])
-            return random_crop_mirror(self._square(row), self.preprocessing.crop, rng)
-
-        def submit(iteration: int) -> tuple[NDArray[np.int64], list[Future[NDArray[np.uint8]]]]:
+        def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
-            return rows, [self._pool.submit(augmented, row, iteration, slot) for slot, row in enumerate(rows.tolist())]
+
+            def cut(slot: int) -> NDArray[np.uint8]:
+                rng = np.random.default_rng([sampler.seed, iteration, slot])
+                return random_crop_mirror(self._square(int(rows[slot])), self.preprocessing.crop, rng)
+
+            return self._submit(rows, np.array_split(np.arange(len(rows)), machines)[machine], cut)
 
         return self._prefetched(submit, range(start, stop))
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
         """Every image once, in order, cropped at the centre; the last batch may be short."""
 
-        def centred(row: int) -> NDArray[np.uint8]:
-            return center_crop(self._square(row), self.preprocessing.crop)
-
-        def submit(first: int) -> tuple[NDArray[np.int64], list[Future[NDArray[np.uint8]]]]:
+        def submit(first: int) -> _Pending:
             rows = np.arange(first, min(first + batch_size, len(self.table)))
-            return rows, [self._pool.submit(centred, row) for row in rows.tolist()]
+            return self._submit(
+                rows,
+                np.arange(len(rows)),
+                lambda slot: center_crop(self._square(int(rows[slot])), self.preprocessing.crop),
+            )
 
         return self._prefetched(submit, range(0, len(self.table), batch_size))
 
-    def _prefetched(
-        self,
-        submit: Callable[[int], tuple[NDArray[np.int64], list[Future[NDArray[np.uint8]]]]],
-        keys: Iterable[int],
-    ) -> Iterator[Batch]:
-        pending: deque[tuple[NDArray[np.int64], list[Future[NDArray[np.uint8]]]]] = deque()
+    def _submit(
+        self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[int], NDArray[np.uint8]]
+    ) -> _Pending:
+        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalising."""
+        crop = self.preprocessing.crop
+        images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
+
+        def fill(place: int, slot: int) -> None:
+            images[place] = normalise(cut(slot)[None], self.preprocessing)[0]
+
+        filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
+        return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)
+
+    def _prefetched(self, submit: Callable[[int], _Pending], keys: Iterable[int]) -> Iterator[Batch]:
+        pending: deque[_Pending] = deque()
         for key in keys:
             pending.append(submit(key))
             if len(pending) > BATCHES_AHEAD:
-                yield self._collect(*pending.popleft())
+                yield pending.popleft().wait()
         while pending:
-            yield self._collect(*pending.popleft())
-
-    def _collect(self, rows: NDArray[np.int64], crops: list[Future[NDArray[np.uint8]]]) -> Batch:
-        pixels = np.stack([crop.result() for crop in crops])  # (B, crop, crop, 3) uint8
-        return Batch(normalise(pixels, self.preprocessing), self.table.labels[rows])
+            yield pending.popleft().wait()
 
     def _square(self, row: int) -> NDArray[np.uint8]:
         """The image before cropping: (resize, resize, 3), from memory if it was decoded before."""
         square = self._cache.get(row)
         if square is None:
-            square = read_image(self.table.paths[row], self.preprocessing.resize)
+            square = read_image(self.table.paths[row], self.preprocessing, self.table.box(row))
             if len(self._cache) < self._cached_rows:
                 self._cache[row] = square
         return square

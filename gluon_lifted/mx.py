@@ -116,8 +116,8 @@ autograd, gluon, nd = mx.autograd, mx.gluon, mx.nd
 HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 
-def gluoncv_network(name: str) -> Any:
-    """A GluonCV network by name, with random weights and nothing downloaded."""
+def gluoncv_zoo() -> Any:
+    """GluonCV's ``model_zoo``, imported without its warnings and without what it does to Pillow."""
     truncated = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         with warnings.catch_warnings():
@@ -125,4 +125,12 @@ def gluoncv_network(name: str) -> Any:
             from gluoncv import model_zoo
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated  # GluonCV turns it on: broken photographs would pass as whole
-    return model_zoo.get_model(name, pretrained=False, pretrained_base=False)
+    return model_zoo
+
+
+def gluoncv_network(name: str) -> Any:
+    """A GluonCV classification network by name, with random weights and nothing downloaded."""
+    zoo = gluoncv_zoo()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return zoo.get_model(name, pretrained=False)

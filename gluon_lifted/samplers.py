@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gluon_lifted.errors import ConfigError, DataError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MAX_PAIRS = 10_000_000  # positive ones in a list; with the negatives 320 MB of row numbers, and as much to shuffle
+
+
+class Sampler(Protocol):
+    """What training asks of a sampler."""
+
+    seed: int
+
+    def batch(self, iteration: int) -> NDArray[np.int64]:
+        """Rows of batch ``iteration``, counted from 0: (B,)."""
 
 
 class BalancedSampler:
@@ -41,3 +54,203 @@ class BalancedSampler:
         rng = np.random.default_rng([self.seed, epoch, position])
         # np.resize repeats the permutation where a class is smaller than K
         return np.concatenate([np.resize(rng.permutation(self._rows_of_class[one]), self.num_images) for one in chosen])
+
+
+class PairSampler:
+    """The authors' list of pairs, in blocks of B/2 left and B/2 right images.
+
+    As in their ``get_training_examples_multilabel.m`` and ``gen_caffe_dataset_multilabel_m128.m``, where B is 128:
+
+    1. The positive pairs are all pairs of two images of a class, and every image with itself (it is cropped at
+       random, so both sides still differ).
+    2. Each image gets ``ceil(positive pairs / images)`` negatives. A class of n images draws n times as many
+       distinct images of other classes and deals them out evenly; where there are not that many, all there are.
+    3. Negative pairs are dropped at random until the number of pairs divides by B/2 (and then positive ones, where
+       the negatives do not suffice). The list is shuffled once and cut into blocks.
+
+    The list is made once, and batches go through it round and round: only crops change from pass to pass.
+
+    Parameters
+    ----------
+    labels : ndarray, int64, (N,)
+        Class of each image, 0 ... C - 1.
+    batch_size : int
+        B, images; even. 128 in the paper.
+    seed : int
+        Equal seeds give equal lists.
+
+    Attributes
+    ----------
+    blocks : ndarray, int64, (batches of a pass, B)
+        Rows of every batch: left images, then right images. Columns i and i + B/2 are a pair.
+
+    Raises
+    ------
+    ConfigError
+        If the batch size is odd or below 2, if the list is too short for one block, or if the classes are so large
+        that the list would not fit the memory.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        _check_batch_size(batch_size, 2, "pairs")
+        classes = _Classes(labels)
+        num_positives = int((classes.sizes * (classes.sizes + 1) // 2).sum())
+        if num_positives > MAX_PAIRS:
+            raise ConfigError(
+                f"the classes have {num_positives:,} positive pairs, and a list of pairs holds {MAX_PAIRS:,}; "
+                "use the balanced sampler."
+            )
+        rng = np.random.default_rng(seed)
+        negs_per_image = -(-num_positives // len(labels))  # rounded up
+        every = range(len(classes))
+        positives = np.concatenate([classes.positive_pairs(one) for one in every], axis=1)
+        negatives = np.concatenate([classes.negative_pairs(one, negs_per_image, rng) for one in every], axis=1)
+        pairs = np.concatenate([rng.permutation(negatives, axis=1), rng.permutation(positives, axis=1)], axis=1)
+        half = batch_size // 2
+        if pairs.shape[1] < half:
+            raise ConfigError(f"a batch of {batch_size} images needs {half} pairs; the images make {pairs.shape[1]}.")
+        pairs = rng.permutation(pairs[:, pairs.shape[1] % half :], axis=1)  # (2, blocks * half): left, right
+        self.blocks: NDArray[np.int64] = pairs.reshape(2, -1, half).transpose(1, 0, 2).reshape(-1, batch_size)
+        self.seed = seed
+
+    def batch(self, iteration: int) -> NDArray[np.int64]:
+        """Rows of batch ``iteration``: (B,), the left images, then the right ones."""
+        rows: NDArray[np.int64] = self.blocks[iteration % len(self.blocks)].copy()
+        return rows
+
+
+class TripletSampler:
+    """Disjoint triplets: B/3 anchors, each with one positive and one negative of its own.
+
+    The authors published no sampler of triplets; this is the plainest one. Anchors go through a permutation per
+    epoch, and batches run on from one epoch into the next, so that every image is an anchor once per epoch. The
+    positive is any other image of the anchor's class and the negative any image of another class, with equal
+    chances. An image that is alone in its class is never an anchor.
+
+    Parameters
+    ----------
+    labels : ndarray, int64, (N,)
+        Class of each image, 0 ... C - 1.
+    batch_size : int
+        B, images; a multiple of 3.
+    seed : int
+        Equal seeds give equal batches.
+
+    Raises
+    ------
+    ConfigError
+        If the batch size is not a multiple of 3, or below 3.
+    DataError
+        If there is one class only, or no class has two images.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        _check_batch_size(batch_size, 3, "triplets")
+        self._classes = _Classes(labels)
+        # Places in the order of `_Classes.rows`
+        self._class_of_place = np.repeat(np.arange(len(self._classes)), self._classes.sizes)
+        self._anchors: NDArray[np.int64] = np.flatnonzero(self._classes.sizes[self._class_of_place] > 1)
+        if len(self._classes) < 2 or not len(self._anchors):
+            raise DataError("triplets need at least two classes, one of them with two images; add images.")
+        self._num_triplets = batch_size // 3
+        self.seed = seed
+
+    def batch(self, iteration: int) -> NDArray[np.int64]:
+        """Rows of batch ``iteration``: (B,), the anchors, then the positives, then the negatives."""
+        anchors = self._anchor_places(iteration)  # (B/3,), as all that follows
+        classes = self._class_of_place[anchors]
+        starts, sizes = self._classes.starts[classes], self._classes.sizes[classes]
+        rng = np.random.default_rng([self.seed, iteration, 1])  # 1: apart from the numbers of an epoch's order
+        positives = starts + (anchors - starts + rng.integers(1, sizes)) % sizes  # 1 ... n - 1 further round the class
+        negatives = _outside(rng.integers(len(self._classes.rows) - sizes), starts, sizes)
+        rows: NDArray[np.int64] = self._classes.rows[np.concatenate([anchors, positives, negatives])]
+        return rows
+
+    def _anchor_places(self, iteration: int) -> NDArray[np.int64]:
+        """The next B/3 of the epochs' permutations, one after the other."""
+        start = iteration * self._num_triplets
+        first, last = (place // len(self._anchors) for place in (start, start + self._num_triplets - 1))
+        epochs = [_epoch_order(self.seed, epoch, len(self._anchors)) for epoch in range(first, last + 1)]
+        start -= first * len(self._anchors)
+        return np.take(self._anchors, np.concatenate(epochs)[start : start + self._num_triplets])
+
+
+class ShuffleSampler:
+    """Every image with equal chances and no regard to its class: a permutation per epoch, cut into batches.
+
+    A batch never holds an image twice. The remainder of an epoch that does not fill a batch is dropped; which
+    images those are changes from epoch to epoch.
+
+    Parameters
+    ----------
+    labels : ndarray, int64, (N,)
+        Class of each image; only their number counts.
+    batch_size : int
+        B, images; 2 ... N.
+    seed : int
+        Equal seeds give equal batches.
+
+    Raises
+    ------
+    ConfigError
+        If the batch size is below 2, or larger than the number of images.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        if not 2 <= batch_size <= len(labels):
+            raise ConfigError(
+                f"a batch of {batch_size} images does not fit; expected 2 to {len(labels)}, all there are."
+            )
+        self._num_images = len(labels)
+        self._batch_size = batch_size
+        self.seed = seed
+
+    def batch(self, iteration: int) -> NDArray[np.int64]:
+        """Rows of batch ``iteration``: (B,)."""
+        epoch, position = divmod(iteration, self._num_images // self._batch_size)
+        order = _epoch_order(self.seed, epoch, self._num_images)
+        return order[position * self._batch_size :][: self._batch_size]
+
+
+class _Classes:
+    """Rows put in class order: class c has ``rows[starts[c] : starts[c] + sizes[c]]``."""
+
+    def __init__(self, labels: NDArray[np.int64]) -> None:
+        self.rows: NDArray[np.int64] = np.argsort(labels, kind="stable")
+        self.sizes: NDArray[np.int64] = np.bincount(labels)
+        self.starts: NDArray[np.int64] = np.cumsum(self.sizes) - self.sizes
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def positive_pairs(self, one: int) -> NDArray[np.int64]:
+        """All pairs of two images of a class, and every image with itself: (2, n (n + 1) / 2)."""
+        pairs: NDArray[np.int64] = self.rows[self.starts[one] + np.array(np.triu_indices(self.sizes[one]))]
+        return pairs
+
+    def negative_pairs(self, one: int, negs_per_image: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Each image of a class with ``negs_per_image`` distinct images of other classes: (2, pairs)."""
+        start, size = self.starts[one], self.sizes[one]
+        num_outside = len(self.rows) - size
+        places = rng.choice(num_outside, min(negs_per_image * size, num_outside), replace=False)
+        left = start + np.arange(len(places)) % size
+        pairs: NDArray[np.int64] = self.rows[np.stack([left, _outside(places, start, size)])]
+        return pairs
+
+
+def _outside(
+    places: NDArray[np.int64], starts: NDArray[np.int64] | np.int64, sizes: NDArray[np.int64] | np.int64
+) -> NDArray[np.int64]:
+    """Places counted without a class -> places in the order that has it."""
+    return places + sizes * (places >= starts)
+
+
+def _epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(length)
+
+
+def _check_batch_size(batch_size: int, multiple: int, groups: str) -> None:
+    if batch_size < multiple or batch_size % multiple:
+        raise ConfigError(
+            f"a batch of {batch_size} images does not divide into {groups}; give a multiple of {multiple}."
+        )

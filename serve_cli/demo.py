@@ -13,7 +13,7 @@ from export import export_run
 from gluon_lifted.config import TrainConfig
 from gluon_lifted.datasets.glyphs import load_glyphs
 from gluon_lifted.errors import DataError
-from gluon_lifted.training import train
+from gluon_lifted.training import Hooks, train
 from serve_cli.console import TrainingBar, say
 from serve_cli.picture import draw_neighbours
 from serve_cli.runtime.embed import EmbedOptions, embed_images
@@ -56,7 +56,7 @@ def demo_config(data: Path, iterations: int, seed: int) -> TrainConfig:
         dataset="glyphs",
         data=str(data),
         iterations=iterations,
-        classes_per_batch=8,
+        batch_size=64,
         learning_rate=4e-3,
         dropout=0,
         resize=48,
@@ -86,7 +86,7 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
         train(demo_config(files.glyphs, 0, seed), files.untrained)
         export_run(files.untrained, files.untrained_model)
     with _step(report, "train"), TrainingBar() as bar:
-        train(config, files.trained, on_progress=bar.show)
+        train(config, files.trained, hooks=Hooks(bar.show))
     with _step(report, "export and verify"):
         export_run(files.trained, files.model)
     with _step(report, "embed"):

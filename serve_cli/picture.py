@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from gluon_lifted.files import replaced_file
-from gluon_lifted.images import read_image
+from gluon_lifted.images import Preprocessing, read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TILE, BORDER, GAP = 96, 4, 24  # pixels
 HIT, MISS, BACKGROUND = "#2e9e44", "#d43a2f", "white"
+WHOLE = Preprocessing(resize=TILE - 2 * BORDER, crop=TILE - 2 * BORDER)
 
 
 def draw_neighbours(found: Embeddings, path: Path, queries: int = 10, neighbours: int = 8) -> None:
@@ -57,5 +58,5 @@ def _nearest(embedding: NDArray[np.float32], query: int) -> NDArray[np.intp]:
 
 
 def _tile(path: str, colour: str) -> Image.Image:
-    image = Image.fromarray(read_image(path, TILE - 2 * BORDER))
+    image = Image.fromarray(read_image(path, WHOLE))
     return ImageOps.expand(image, BORDER, colour)

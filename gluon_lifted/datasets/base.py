@@ -1,8 +1,9 @@
-"""ImageTable: image paths with class labels; Splits: the two tables of a zero-shot retrieval data set."""
+"""ImageTable: image paths with class labels; Splits: the two tables of a zero-shot retrieval data set, and what
+they must hold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from gluon_lifted.framing import Box
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +31,34 @@ class ImageTable:
         Class of each image, an index into ``class_names``.
     class_names : tuple of str
         Names of the classes; every one has at least one image.
+    boxes : ndarray, float32, (N, 4), optional
+        What to use of each image: left, top, right, bottom in pixels of the upright image. NaN where there is no
+        box; None if the data set has none, or they are not wanted.
     """
 
     paths: tuple[Path, ...]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    boxes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @staticmethod
-    def from_names(paths: Sequence[Path], names: Sequence[str]) -> ImageTable:
+    def from_names(paths: Sequence[Path], names: Sequence[str], boxes: NDArray[np.float32] | None = None) -> ImageTable:
         """Build a table from each image's class name; classes are numbered in sorted order of their names."""
         class_names, labels = np.unique(np.asarray(names, dtype=str), return_inverse=True)
-        return ImageTable(tuple(paths), labels.astype(np.int64), tuple(class_names.tolist()))
+        return ImageTable(tuple(paths), labels.astype(np.int64), tuple(class_names.tolist()), boxes)
+
+    def box(self, row: int) -> Box | None:
+        """Left, top, right, bottom of what to use of one image, or None if that is the whole of it."""
+        if self.boxes is None or np.isnan(self.boxes[row]).any():
+            return None
+        left, top, right, bottom = self.boxes[row].tolist()
+        return left, top, right, bottom
+
+    def without_boxes(self) -> ImageTable:
+        return replace(self, boxes=None)
 
     def images_per_class(self) -> NDArray[np.int64]:
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
@@ -53,7 +70,8 @@ class ImageTable:
     def _of_classes(self, start: int, stop: int) -> ImageTable:
         rows = np.flatnonzero((self.labels >= start) & (self.labels < stop))
         paths = tuple(self.paths[row] for row in rows)
-        return ImageTable(paths, self.labels[rows] - start, self.class_names[start:stop])
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return ImageTable(paths, self.labels[rows] - start, self.class_names[start:stop], boxes)
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,30 @@ class Splits:
                 f"class {min(common)!r} is in both the training and the test images; "
                 f"a zero-shot test needs classes never trained on: move it to one side ({len(common)} such classes)."
             )
+
+
+@dataclass(frozen=True)
+class PublishedCounts:
+    """How many images and classes a published data set has on either side of its split."""
+
+    train_images: int
+    train_classes: int
+    test_images: int
+    test_classes: int
+
+    def require(self, splits: Splits, where: Path, remedy: str) -> None:
+        """Refuse a copy that has more or less. Raises `DataError` ending in ``remedy``."""
+        found = PublishedCounts(
+            len(splits.train), len(splits.train.class_names), len(splits.test), len(splits.test.class_names)
+        )
+        if found != self:
+            raise DataError(f"{where}: has {found}, but {self} were published; {remedy}.")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.train_images:,} training images of {self.train_classes:,} classes "
+            f"and {self.test_images:,} test images of {self.test_classes:,}"
+        )
 
 
 def require_trainable(table: ImageTable, where: Path) -> None:

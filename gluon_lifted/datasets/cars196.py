@@ -1,35 +1,63 @@
 """CARS196 (Krause et al., 3dRR-13): 196 car classes; classes 1-98 train and 99-196 test (Song et al. 2016).
 
-Both official layouts are read:
+Three layouts are read:
 
-- all in one: ``cars_annos.mat`` beside ``car_ims/``;
+- one folder: ``cars_annos.mat`` beside ``car_ims/``;
 - split: ``devkit/cars_train_annos.mat`` and ``cars_train/``, and ``cars_test_annos_withlabels.mat`` (in
-  ``devkit/`` or beside it) and ``cars_test/``. The official halves are pooled and then split by class. A copy
-  with one half alone is read as it is.
+  ``devkit/`` or beside it) and ``cars_test/``;
+- Kaggle's: ``anno_train.csv``, ``anno_test.csv`` and ``names.csv`` beside ``car_data/car_data/train/<class>/`` and
+  ``.../test/<class>/``.
 
-The images are used whole: the annotation files' bounding boxes are not applied.
+The official halves are for classification: they are pooled, and then split by class. A copy with one half alone is
+read as it is. File names begin anew in each half.
+
+The files give a box as its first and last column and row of pixels, counted from 1 as MATLAB does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.datasets.base import ImageTable, Splits
+from gluon_lifted.datasets.annotations import (
+    Annotation,
+    checked_box,
+    four_numbers,
+    path_inside,
+    read_lines,
+    require_file,
+    tables,
+    whole_number,
+)
+from gluon_lifted.datasets.base import PublishedCounts, Splits
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from gluon_lifted.framing import Box
+
 NUM_CLASSES, NUM_TRAIN_CLASSES = 196, 98
-SOURCE = "cars_annos.mat with car_ims/, or devkit/cars_train_annos.mat with cars_train/"
+HALVES = ("train", "test")
+# 16,185 images. The training half's share was counted in its annotation file; the test half's is what remains.
+PUBLISHED: Mapping[str, PublishedCounts] = MappingProxyType(
+    {
+        "whole": PublishedCounts(train_images=8_054, train_classes=98, test_images=8_131, test_classes=98),
+        "train": PublishedCounts(train_images=4_052, train_classes=98, test_images=4_092, test_classes=98),
+        "test": PublishedCounts(train_images=4_002, train_classes=98, test_images=4_039, test_classes=98),
+    }
+)
+BOX_FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
+REMEDY = "get it from https://www.kaggle.com/datasets/jutrera/stanford-car-dataset-by-classes-folder and unpack it"
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """One annotation file, where its images are, and what its fields are called."""
+class _MatLayout:
+    """One annotation file, where its images are, and what its field of file names is called."""
 
     annotations: Path
     images: Path
@@ -37,84 +65,127 @@ class _Layout:
     names: Path
 
 
-def load_cars196(root: Path) -> Splits:
-    """Read CARS196 in either layout. Raises `DataError` naming the file that is missing or damaged."""
-    layouts = _find_layouts(root)
-    paths: list[Path] = []
-    classes: list[int] = []
-    for layout in layouts:
-        for path, label in _read_annotations(layout):
-            paths.append(path)
-            classes.append(label)
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{missing[0]}: listed in the annotations but not there ({len(missing)} of {len(paths)} images); "
-            "unpack the image archive again."
-        )
-    names = _read_class_names(layouts[0].names)
-    # The number keeps the official class order where names are sorted.
-    table = ImageTable.from_names(paths, [f"{label:03d} {names[label - 1]}" for label in classes])
-    num_train = sum(int(name[:3]) <= NUM_TRAIN_CLASSES for name in table.class_names)
-    return Splits(*table.split_classes(num_train))
+def load_cars196(root: Path, published: Mapping[str, PublishedCounts] = PUBLISHED) -> Splits:
+    """Read CARS196 in any of its layouts.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds the annotations and the images' folder.
+    published : mapping of str to PublishedCounts
+        What a ``"whole"`` copy must hold, and one of the official ``"train"`` or ``"test"`` half alone.
+
+    Raises
+    ------
+    DataError
+        Naming what is missing or damaged, and where to get it.
+    """
+    halves = _read_halves(root)
+    splits = tables([row for rows in halves.values() for row in rows], REMEDY)
+    part = next(iter(halves)) if len(halves) == 1 else "whole"
+    published[part].require(splits, root, REMEDY)
+    return splits
 
 
-def _find_layouts(root: Path) -> list[_Layout]:
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected {SOURCE}.")
+def _read_halves(root: Path) -> dict[str, list[Annotation]]:
+    """Annotations by official half, or all of them as ``"whole"``."""
     whole = root / "cars_annos.mat"
     if whole.is_file():
-        return [_Layout(whole, root, "relative_im_path", whole)]
-    meta = root / "devkit" / "cars_meta.mat"
-    halves = [
-        _Layout(root / "devkit" / "cars_train_annos.mat", root / "cars_train", "fname", meta),
-        _Layout(_labelled_test_annotations(root), root / "cars_test", "fname", meta),
-    ]
-    found = [half for half in halves if half.images.is_dir()]
-    if not found:
-        raise DataError(f"{root}: not CARS196; expected {SOURCE}.")
-    return found
+        return {"whole": _read_mat(_MatLayout(whole, root, "relative_im_path", whole))}
+    folders = root / "car_data" / "car_data"
+    halves = {half: _read_csv(root, half) for half in HALVES if (folders / half).is_dir()}
+    halves = halves or {
+        half: _read_mat(
+            _MatLayout(
+                _split_annotations(root, half), root / f"cars_{half}", "fname", root / "devkit" / "cars_meta.mat"
+            )
+        )
+        for half in HALVES
+        if (root / f"cars_{half}").is_dir()
+    }
+    if not halves:
+        raise DataError(
+            f"{root}: not CARS196, which is cars_annos.mat with car_ims/, devkit/ with cars_train/ and cars_test/, "
+            f"or names.csv with car_data/; {REMEDY}."
+        )
+    return halves
 
 
-def _labelled_test_annotations(root: Path) -> Path:
-    name = "cars_test_annos_withlabels.mat"
+def _split_annotations(root: Path, half: str) -> Path:
+    if half == "train":
+        return root / "devkit" / "cars_train_annos.mat"
+    name = "cars_test_annos_withlabels.mat"  # cars_test_annos.mat has no classes
     beside = root / name
     return beside if beside.is_file() else root / "devkit" / name
 
 
-def _read_annotations(layout: _Layout) -> list[tuple[Path, int]]:
-    records = _load_mat(layout.annotations, "annotations")
+def _read_mat(layout: _MatLayout) -> list[Annotation]:
+    records = np.atleast_1d(_load_mat(layout.annotations, "annotations"))
+    names = [str(name) for name in np.atleast_1d(_load_mat(layout.names, "class_names"))]
+    _require_names(names, layout.names)
+    boxed = set(BOX_FIELDS) <= set(records.dtype.names or ())
+    fields = (layout.file_field, "class", *(BOX_FIELDS if boxed else ()))
     try:
-        rows = [
-            (layout.images / str(file), int(label))
-            for file, label in zip(
-                *(np.atleast_1d(records[name]) for name in (layout.file_field, "class")), strict=True
-            )
-        ]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+        columns = [records[field] for field in fields]
+    except (KeyError, IndexError, ValueError) as error:
         raise DataError(
-            f"{layout.annotations}: no fields {layout.file_field!r} and 'class' ({error}); download it again."
+            f"{layout.annotations}: no fields {layout.file_field!r} and 'class' ({error}); {REMEDY}."
         ) from None
-    for path, label in rows:
-        if not 1 <= label <= NUM_CLASSES:
-            raise DataError(f"{layout.annotations}: {path.name} has class {label}; expected 1 to {NUM_CLASSES}.")
+    rows = []
+    for number, (file, label, *box) in enumerate(zip(*columns, strict=True), start=1):
+        where = f"{layout.annotations}, entry {number}"
+        class_id = _class_id(str(label).removesuffix(".0"), where)  # MATLAB's numbers are doubles
+        path = path_inside(layout.images, str(file), where)
+        rows.append(_annotation(path, class_id, names, _box(box, where) if boxed else None))
     return rows
 
 
-def _read_class_names(path: Path) -> list[str]:
-    names = [str(name) for name in np.atleast_1d(_load_mat(path, "class_names"))]
+def _read_csv(root: Path, half: str) -> list[Annotation]:
+    """Kaggle's layout; rows are file, x1, y1, x2, y2, class, without a header."""
+    names = [line.text.strip('"') for line in read_lines(root / "names.csv", REMEDY)]
+    _require_names(names, root / "names.csv")
+    rows = []
+    for where, line in read_lines(root / f"anno_{half}.csv", REMEDY):
+        file, *cells = line.rsplit(",", 5)
+        if len(cells) != 5:
+            raise DataError(f"{where}: expected file, x1, y1, x2, y2, class, found {line!r:.100}; {REMEDY}.")
+        class_id = _class_id(cells[4], where)
+        folder = names[class_id - 1].replace("/", "-")
+        path = path_inside(root / "car_data" / "car_data" / half, f"{folder}/{file}", where)
+        rows.append(_annotation(path, class_id, names, _box(cells[:4], where)))
+    return rows
+
+
+def _annotation(path: Path, class_id: int, names: list[str], box: Box | None) -> Annotation:
+    # The number keeps the official class order where names are sorted.
+    name = f"{class_id:03d} {names[class_id - 1]}"
+    return Annotation(path, name, "train" if class_id <= NUM_TRAIN_CLASSES else "test", box)
+
+
+def _class_id(text: str, where: str) -> int:
+    class_id = whole_number(text, where)
+    if not 1 <= class_id <= NUM_CLASSES:
+        raise DataError(f"{where}: has class {class_id}; expected 1 to {NUM_CLASSES}.")
+    return class_id
+
+
+def _box(cells: Sequence[Any], where: str) -> Box:
+    """First and last pixel, counted from 1, to edges."""
+    first_x, first_y, last_x, last_y = four_numbers(cells, where)
+    return checked_box((first_x - 1, first_y - 1, last_x, last_y), where)
+
+
+def _require_names(names: list[str], path: Path) -> None:
     if len(names) != NUM_CLASSES:
         raise DataError(f"{path}: {len(names)} class names; expected {NUM_CLASSES}.")
-    return names
 
 
 def _load_mat(path: Path, variable: str) -> Any:
     """One variable of a MATLAB file; struct arrays come as NumPy record arrays."""
     from scipy.io import loadmat
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; CARS196 needs it ({SOURCE}).")
+    require_file(path, REMEDY)
     try:
         return loadmat(path, squeeze_me=True, variable_names=[variable])[variable]
     except Exception as error:  # scipy raises a dozen types on damaged files, zlib.error and struct.error among them
-        raise DataError(f"{path}: not a MATLAB file holding {variable!r} ({error}); download it again.") from None
+        raise DataError(f"{path}: not a MATLAB file holding {variable!r} ({error}); {REMEDY}.") from None

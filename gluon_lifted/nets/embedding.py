@@ -7,12 +7,10 @@ from typing import Any
 from gluon_lifted.mx import HybridBlock, mx, nn
 
 DROPOUT = 0.4  # drop7 of the authors' train_val_*.prototxt: dropout_ratio
-LR_MULT = 10.0  # fc_embedding: lr_mult of its weights, same file
-BIAS_LR_MULT = 2.0  # every layer: lr_mult of biases is twice that of weights (1 and 2; 10 and 20), same file
 
 
 class EmbeddingNet(HybridBlock):
-    """Images (N, 3, H, W) -> embedding (N, D), not normalised, as in Song et al. 2016.
+    """Images (N, 3, H, W) -> embedding (N, D); not normalised in Song et al. 2016.
 
     Parameters
     ----------
@@ -22,29 +20,37 @@ class EmbeddingNet(HybridBlock):
         D, the width of the embedding; 64 to 512 in the paper.
     dropout : float
         Share of the backbone's outputs dropped in training.
-    lr_mult : float
-        How many times as fast as the backbone the embedding layer learns.
+    normalize : bool
+        Give every row unit Euclidean length; a row of zeros stays near zero.
 
     Notes
     -----
-    The embedding layer is drawn from Caffe's ``xavier``, U(-sqrt(3 / C), sqrt(3 / C)). Biases learn twice as
-    fast as weights and do not decay.
+    The embedding layer is drawn from Caffe's ``xavier``, U(-sqrt(3 / C), sqrt(3 / C)).
     """
 
-    def __init__(self, backbone: Any, dim: int, dropout: float = DROPOUT, lr_mult: float = LR_MULT) -> None:
+    def __init__(self, backbone: Any, dim: int, dropout: float = DROPOUT, normalize: bool = False) -> None:
         super().__init__(prefix="")
+        self.normalize = normalize
         with self.name_scope():
             self.backbone = backbone
             self.dropout = nn.Dropout(dropout, prefix="dropout_")
             # Xavier over fan-in with magnitude 3 is U(-sqrt(3 / fan_in), ...): Caffe's filler.hpp
             xavier = mx.init.Xavier(rnd_type="uniform", factor_type="in", magnitude=3)
             self.embedding = nn.Dense(dim, weight_initializer=xavier, prefix="embedding_")
-        for name, parameter in self.collect_params().items():
-            parameter.lr_mult = lr_mult if name.startswith(self.embedding.prefix) else 1.0
-            if name.endswith("bias"):
-                parameter.lr_mult *= BIAS_LR_MULT
-                parameter.wd_mult = 0.0
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         x = self.backbone(x)  # (N, C, 1, 1)
-        return self.embedding(self.dropout(x))  # (N, D)
+        x = self.embedding(self.dropout(x))  # (N, D)
+        return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
+
+    def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
+        """How many times as fast as the backbone's weights the embedding layer and biases learn.
+
+        The factors of both multiply for the embedding layer's bias, and biases do not decay: in the authors'
+        train_val, lr_mult is 1 and 2, in the embedding layer 10 and 20, and decay_mult 1 and 0.
+        """
+        for name, parameter in self.collect_params().items():
+            parameter.lr_mult = embedding_mult if name.startswith(self.embedding.prefix) else 1.0
+            if name.endswith("bias"):
+                parameter.lr_mult *= bias_mult
+                parameter.wd_mult = 0.0

@@ -17,9 +17,12 @@ def evaluate(
     ],
     k: Ks = "1,2,4,8",
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="For a model: cars196, folder or glyphs; its test images.")
+        str | None, typer.Option("--dataset", help="For a model: a data set that `lifted train` knows; its test images.")
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="For a model: where the data set lies.")] = None,
+    use_boxes: Annotated[
+        bool, typer.Option("--use-boxes", help="Cut images to the data set's bounding boxes, as in training.")
+    ] = False,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Add the recall of raw pixels of 16 x 16 px thumbnails.")
     ] = False,
@@ -42,7 +45,7 @@ def evaluate(
     from serve_cli.runtime.evaluate import EvalOptions
     from serve_cli.runtime.evaluate import evaluate as run
 
-    options = EvalOptions(source, parse_ks(k), dataset, data, baseline, batch_size, threads, device.value)
+    options = EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, batch_size, threads, device.value)
     report = run(options)
     if as_json:
         print_json(asdict(report))

@@ -4,87 +4,52 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.config import TrainConfig
+from gluon_lifted.config import RUN
+from serve_cli.config_options import with_config_options
 from serve_cli.console import TrainingBar, clock, print_facts, print_json, say
 from serve_cli.options import Json, Threads
 
 if TYPE_CHECKING:
-    from gluon_lifted.training import TrainReport
+    from gluon_lifted.config import TrainConfig
+    from gluon_lifted.loop import TrainReport
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-DATA_SET, NETWORK, LEARNING, REPORTING = "Data set", "Network", "Learning", "Run"
+SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
 
 
+@with_config_options
 def train(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="folder, cars196 or glyphs.")],
-    data: Annotated[Path, typer.Option(help="Folder of the data set.", rich_help_panel=DATA_SET)],
-    out: Annotated[Path, typer.Option(help="Run folder to write.", rich_help_panel=REPORTING)],
-    resize: Annotated[
-        int, typer.Option(help="Pixels an image is stretched to, both ways.", rich_help_panel=DATA_SET)
-    ] = TrainConfig.resize,
-    crop: Annotated[
-        int, typer.Option(help="Pixels of the square cut out; smaller trains faster.", rich_help_panel=DATA_SET)
-    ] = TrainConfig.crop,
-    validation_classes: Annotated[
-        float,
-        typer.Option(
-            help="Share of the training classes kept out to watch recall on; with 0 the test classes are watched.",
-            rich_help_panel=DATA_SET,
-        ),
-    ] = TrainConfig.validation_classes,
-    backbone: Annotated[
-        str, typer.Option(help="googlenet (the paper's) or googlenet_bn (batch norm).", rich_help_panel=NETWORK)
-    ] = TrainConfig.backbone,
-    dim: Annotated[int, typer.Option(help="Width of the embedding.", rich_help_panel=NETWORK)] = TrainConfig.dim,
-    dropout: Annotated[
-        float, typer.Option(help="Share of the backbone's outputs dropped in training.", rich_help_panel=NETWORK)
-    ] = TrainConfig.dropout,
-    margin: Annotated[
-        float, typer.Option(help="Margin of the loss, a distance.", rich_help_panel=LEARNING)
-    ] = TrainConfig.margin,
-    iterations: Annotated[
-        int, typer.Option(help="Batches to train on.", rich_help_panel=LEARNING)
-    ] = TrainConfig.iterations,
-    classes_per_batch: Annotated[
-        int, typer.Option(help="Classes in a batch.", rich_help_panel=LEARNING)
-    ] = TrainConfig.classes_per_batch,
-    images_per_class: Annotated[
-        int, typer.Option(help="Images of each class in a batch.", rich_help_panel=LEARNING)
-    ] = TrainConfig.images_per_class,
-    optimizer: Annotated[str, typer.Option(help="adam or sgd.", rich_help_panel=LEARNING)] = TrainConfig.optimizer,
-    learning_rate: Annotated[
-        float, typer.Option(help="Of the backbone.", rich_help_panel=LEARNING)
-    ] = TrainConfig.learning_rate,
-    embedding_lr_mult: Annotated[
-        float, typer.Option(help="How many times as fast the embedding layer learns.", rich_help_panel=LEARNING)
-    ] = TrainConfig.embedding_lr_mult,
-    schedule: Annotated[
-        str, typer.Option(help="Of the learning rate: constant, or linear down to 0.", rich_help_panel=LEARNING)
-    ] = TrainConfig.schedule,
-    weight_decay: Annotated[
-        float, typer.Option(help="Of weights; biases have none.", rich_help_panel=LEARNING)
-    ] = TrainConfig.weight_decay,
-    seed: Annotated[
-        int, typer.Option(help="Decides weights, batches, crops, dropout.", rich_help_panel=LEARNING)
-    ] = TrainConfig.seed,
-    eval_every: Annotated[
-        int, typer.Option(help="Iterations between measures of recall; 0: at the end.", rich_help_panel=REPORTING)
-    ] = TrainConfig.eval_every,
-    checkpoint_every: Annotated[
-        int, typer.Option(help="Iterations between checkpoints; 0: at the end.", rich_help_panel=REPORTING)
-    ] = TrainConfig.checkpoint_every,
+    given: dict[str, Any],
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.", rich_help_panel=RUN)] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.", rich_help_panel=REPORTING)
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.", rich_help_panel=RUN)
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=REPORTING)] = "cpu",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="paper-cub, paper-cars or paper-sop: the paper's numbers.", rich_help_panel=SETTINGS),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML or YAML file; wins over a recipe, options win over both.", rich_help_panel=SETTINGS),
+    ] = None,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)] = "cpu",
+    machines: Annotated[int, typer.Option(min=1, help="Machines that train together.", rich_help_panel=MACHINES)] = 1,
+    rank: Annotated[int, typer.Option(help="Which of them this is, from 0.", rich_help_panel=MACHINES)] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES)
+    ] = "127.0.0.1:9091",
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train an embedding network with the lifted structured loss.
+    """Train an embedding network: the lifted structured loss, or one of those it was compared with.
 
     Ctrl-C stops after the current batch and leaves a checkpoint; the same command with --resume goes on.
 
@@ -92,54 +57,61 @@ def train(
 
       lifted train folder --data photos --out runs/mine --crop 64 --resize 72 --iterations 1000
 
-      lifted train cars196 --data CARS196 --out runs/cars --device gpu:0,gpu:1
+      lifted train --recipe paper-cars --data CARS196 --weights bvlc_googlenet.caffemodel --out runs/cars
+
+      lifted train --recipe paper-cub --print-config > cub.toml
+
+      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub --device gpu:0,gpu:1
+
+    Two machines, the same on each but for the rank, with --out on a disk that both see:
+
+      lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
     """
+    from gluon_lifted.cluster import ClusterSpec
     from gluon_lifted.cpus import usable_cpus
-    from gluon_lifted.training import Machine
+    from gluon_lifted.settings import as_toml, config_of, resolve
+    from gluon_lifted.training import Hooks, Machine
     from gluon_lifted.training import train as run_training
 
-    config = TrainConfig(
-        dataset=dataset,
-        data=str(data),
-        backbone=backbone,
-        dim=dim,
-        dropout=dropout,
-        margin=margin,
-        iterations=iterations,
-        classes_per_batch=classes_per_batch,
-        images_per_class=images_per_class,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        embedding_lr_mult=embedding_lr_mult,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        resize=resize,
-        crop=crop,
-        validation_classes=validation_classes,
-        eval_every=eval_every,
-        checkpoint_every=checkpoint_every,
-        seed=seed,
-    )
-    say(f"train: {backbone} on {dataset} in {data}, {iterations:,} batches of {config.batch_size} images")
+    settings = resolve(given, recipe, config)
+    resolved = config_of(settings)
+    if print_config:
+        typer.echo(as_toml(settings), nl=False)
+        return
+    if out is None or not resolved.data:
+        raise typer.BadParameter("name the data with --data and the run folder with --out")
+    if recipe:
+        say(as_toml({name: one for name, one in settings.items() if one.source != "default"}))
+    _announce(resolved)
+    cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
     with TrainingBar() as bar:
-        report = run_training(config, out, Machine(device, threads or usable_cpus()), resume, bar.show)
+        machine = Machine(device, threads or usable_cpus(), cluster)
+        report = run_training(resolved, out, machine, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(INTERRUPTED)
 
 
+def _announce(config: TrainConfig) -> None:
+    say(
+        f"train: {config.backbone} with the {config.loss} loss on {config.dataset} in {config.data}, "
+        f"{config.iterations:,} batches of {config.batch_size} images"
+    )
+
+
 def _print_report(report: TrainReport, as_json: bool) -> None:
     if report.skipped:
-        say(f"train: {report.skipped} batches had a gradient that was not finite, and were not learned from")
+        say(f"train: {report.skipped} batches had a gradient that was zero or not finite, and were not learned from")
     if as_json:
         print_json({**asdict(report), "finished": report.finished})
         return
     facts = {
         "run": report.run,
         "iterations": f"{report.iteration:,} of {report.iterations:,}",
-        "time": clock(report.seconds),
+        "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
         "loss": "-" if report.loss is None else f"{report.loss:.4f}",
         "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on the classes watched",
+        "curves": report.run / "curves.png" if report.finished else "-",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished
         else "interrupted; the same command with --resume goes on",

@@ -30,7 +30,7 @@ class EvalOptions:
     """What `lifted eval` is asked for.
 
     ``source`` is an embedding folder, or a model; a model takes ``dataset`` (a name that
-    `gluon_lifted.load_dataset` knows) and ``data`` (its root). ``threads`` None is one for each core that this
+    `gluon_lifted.load_dataset` knows), ``data`` (its root) and ``use_boxes`` (as in training). ``threads`` None is one for each core that this
     process may use.
     """
 
@@ -38,6 +38,7 @@ class EvalOptions:
     ks: tuple[int, ...] = (1, 2, 4, 8)
     dataset: str | None = None
     data: Path | None = None
+    use_boxes: bool = False
     baseline: bool = False
     batch_size: int = 32
     threads: int | None = None
@@ -148,7 +149,7 @@ def _of_model(options: EvalOptions) -> _Labelled:
         )
     threads = options.threads or usable_cpus()
     embedder = Embedder(options.source, options.device, threads)
-    source = table_source(load_dataset(options.dataset, options.data).test, options.data)
+    source = table_source(load_dataset(options.dataset, options.data, options.use_boxes).test, options.data)
     with Progress("embed", total=source.count()) as progress:
         batches = embed_rows(embedder, source, options.batch_size, threads)
         found = collect(reported(batches, progress), embedder.card.dim)

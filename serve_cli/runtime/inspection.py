@@ -39,8 +39,9 @@ class Inspection:
             "name": self.card.name,
             "backbone": self.card.backbone,
             "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalised else 'not normalised'}",
-            "images": f"stretched to {pixels.resize} x {pixels.resize} px, centre {pixels.crop} x {pixels.crop}, "
-            f"{pixels.channels}",
+            "images": f"{'margins trimmed, ' if pixels.trim else ''}"
+            f"{'padded' if pixels.fit == 'pad' else 'stretched'} to {pixels.resize} x {pixels.resize} px, "
+            f"centre {pixels.crop} x {pixels.crop}, {pixels.channels}",
             "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
             "data set": self.card.dataset,
             "loss": self.card.loss,

@@ -188,7 +188,8 @@ class _Pending:
         """Decode one image into its place. Returns what was wrong with it, and the seconds it took."""
         watch = _Stopwatch()
         try:
-            square = read_image(self._rows[slot].path, self._preprocessing.resize)
+            row = self._rows[slot]
+            square = read_image(row.path, self._preprocessing, row.box)
         except ImageError as error:
             return as_text(str(error)), watch.lap()
         self._pixels[slot] = center_crop(square, self._preprocessing.crop)

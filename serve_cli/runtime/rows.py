@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gluon_lifted.framing import Box
+
 
 @dataclass(frozen=True)
 class ImageRow:
@@ -25,11 +27,14 @@ class ImageRow:
         The file to open.
     label : str or None
         Name of its class, where that is known.
+    box : tuple of 4 float, optional
+        Left, top, right, bottom in pixels of the upright image: all that is used of it.
     """
 
     id: str
     path: Path
     label: str | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,13 +67,13 @@ def open_source(path: Path) -> Source:
 
 
 def table_source(table: ImageTable, root: Path) -> Source:
-    """The images of a data set, with ids relative to ``root`` and class names for labels."""
-    root = Path(os.path.abspath(root))
+    """The images of a data set, with ids relative to ``root``, its folder or manifest, and class names for labels."""
+    root = Path(os.path.abspath(root if root.is_dir() else root.parent))
 
     def listing() -> Iterator[ImageRow]:
-        for path, label in zip(table.paths, table.labels, strict=True):
+        for row, (path, label) in enumerate(zip(table.paths, table.labels, strict=True)):
             relative = os.path.relpath(path, root).replace(os.sep, "/")
-            yield ImageRow(as_text(relative), Path(os.path.abspath(path)), table.class_names[label])
+            yield ImageRow(as_text(relative), Path(os.path.abspath(path)), table.class_names[label], table.box(row))
 
     return Source(root, listing)
 

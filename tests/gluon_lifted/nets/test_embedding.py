@@ -45,6 +45,7 @@ def test_gradients_are_the_same_eager_and_hybrid():
 def test_learning_rate_and_decay_multipliers_act():
     """One SGD step with equal gradients: weights of the embedding layer move 10x, its biases 20x, others 1x and 2x."""
     net = small_net()
+    net.set_learning_rates(embedding_mult=10, bias_mult=2)
     with autograd.record():  # the optimizer skips parameters that no backward pass has reached
         net(nd.ones((1, 3, 48, 48))).sum().backward()
     before = {}

@@ -135,8 +135,8 @@ def test_network_and_decoding_overlap(model, rows, monkeypatch):
     second_decoded = threading.Event()
     real_read = pipeline.read_image
 
-    def watched(path, resize):
-        square = real_read(path, resize)
+    def watched(path, preprocessing, box):
+        square = real_read(path, preprocessing, box)
         if path == rows[3].path:
             second_decoded.set()
         return square
@@ -160,14 +160,14 @@ def test_threads_end_when_the_caller_stops_early(model, rows):
 
 
 def test_bug_in_a_thread_is_not_taken_for_a_bad_image(model, rows, monkeypatch):
-    monkeypatch.setattr(pipeline, "read_image", lambda path, resize: 1 / 0)
+    monkeypatch.setattr(pipeline, "read_image", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embed(model, rows)
 
 
 def test_times_add_up(model, rows, monkeypatch):
     real_read = pipeline.read_image
-    monkeypatch.setattr(pipeline, "read_image", lambda path, side: time.sleep(0.02) or real_read(path, side))
+    monkeypatch.setattr(pipeline, "read_image", lambda *given: time.sleep(0.02) or real_read(*given))
     embedder, times = Embedder(model), StageTimes()
     embedder.embed = lambda pixels: time.sleep(0.03) or np.zeros((len(pixels), CARD.dim), np.float32)
     began = time.perf_counter()

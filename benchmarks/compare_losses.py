@@ -1,0 +1,260 @@
+"""Lifted structure, contrastive and triplet loss at equal budget: recall and NMI on classes never trained on.
+
+    python benchmarks/compare_losses.py --data CARS196 --work /tmp/losses [--jobs 2]
+
+For each loss and seed: train, export to ONNX, embed the test images with onnxruntime, measure. Backbone, images,
+batches, augmentation, optimizer, schedule and number of iterations are the same for all; batches are P classes x K
+images, and every loss uses all pairs or triplets of the batch. The one number that is chosen per loss is the
+learning rate: a short pilot run for each rate and loss, with a tenth of the training classes kept out, and the rate
+with the best recall@1 on those wins. The test classes decide nothing.
+
+Each run has a process of its own with one thread, so that its result does not depend on what runs beside it. Started
+again, the command goes on where it was. It writes results/compare_losses.md and .json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+LOSSES = ("lifted", "contrastive-all", "triplet-semihard")
+RATES = (1e-3, 2e-3, 4e-3)
+SEEDS = (0, 1, 2)
+KS = (1, 2, 4, 8)
+COLUMNS = [*(f"R@{k}" for k in KS), "NMI"]
+
+
+def config_for(options: argparse.Namespace, loss: str, rate: float, seed: int, pilot: bool = False) -> Any:
+    from gluon_lifted.config import TrainConfig
+
+    config = TrainConfig(
+        options.dataset,
+        str(options.data),
+        loss=loss,
+        learning_rate=rate,
+        seed=seed,
+        resize=54,
+        crop=48,
+        batch_size=64,
+        images_per_class=8,
+        iterations=options.iterations,
+        validation_classes=0.0,
+        eval_every=0,
+        checkpoint_every=100,
+    )
+    return replace(config, iterations=options.pilot_iterations, validation_classes=0.1) if pilot else config
+
+
+def train_run(config: Any, run: Path) -> float | None:
+    """Train, or go on, or do nothing where it is done; recall@1 on the classes watched."""
+    from gluon_lifted.checkpoint import checkpoints
+    from gluon_lifted.training import Machine, train
+
+    done = run / "done.json"
+    if not done.exists():
+        resume = bool(checkpoints(run))
+        if not resume:
+            (run / "config.json").unlink(missing_ok=True)
+        report = train(config, run, Machine("cpu", 1), resume)
+        done.write_text(json.dumps({"recall": report.recall, "seconds": report.seconds}))
+    return json.loads(done.read_text())["recall"]
+
+
+def measured(embedding: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """In percent."""
+    from gluon_lifted.clustering import kmeans, nmi
+    from gluon_lifted.metrics import recall_at_k
+
+    found = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
+    clusters = kmeans(embedding, len(np.unique(labels)), seed=0)
+    return found | {"NMI": 100 * nmi(labels, clusters)}
+
+
+def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
+    """Export a run, embed the data set's test images with the exported file, measure."""
+    from export import export_run
+    from gluon_lifted.datasets import load_dataset
+    from serve_cli.runtime.pipeline import collect, embed_rows
+    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.sources import table_source
+
+    model = run / "model.onnx"
+    if not model.exists():
+        export_run(run, model)
+    embedder = Embedder(model, "cpu", 1)
+    table = load_dataset(options.dataset, options.data).test
+    found = collect(embed_rows(embedder, table_source(table, options.data), 32, 1), embedder.card.dim)
+    failed = [error for error in found.errors if error]
+    if failed:
+        raise SystemExit(f"{len(failed)} test images could not be read; the first: {failed[0]}")
+    return measured(found.embedding, table.labels)
+
+
+def pixel_baseline(options: argparse.Namespace) -> dict[str, float]:
+    from gluon_lifted.baselines import pixel_thumbnails
+    from gluon_lifted.datasets import load_dataset
+
+    table = load_dataset(options.dataset, options.data).test
+    return measured(pixel_thumbnails(table.paths), table.labels)
+
+
+def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
+    """One process's job; its result goes into a file."""
+    result = options.work / f"{job['name']}.json"
+    run = options.work / job["name"]
+    if job["kind"] == "pixels":
+        found: Any = pixel_baseline(options)
+    elif job["kind"] == "pilot":
+        found = train_run(config_for(options, job["loss"], job["rate"], 0, pilot=True), run)
+    else:
+        config = config_for(options, job["loss"], job["rate"], job["seed"])
+        train_run(replace(config, iterations=0) if job["kind"] == "untrained" else config, run)
+        found = evaluated(options, run)
+    temporary = result.with_suffix(".tmp")
+    temporary.write_text(json.dumps(found))
+    temporary.replace(result)
+
+
+def run_jobs(options: argparse.Namespace, jobs: list[dict[str, Any]]) -> list[Any]:
+    """Results of all jobs in order; a process each, ``--jobs`` at a time, those done before left out."""
+    environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}}
+
+    def result(job: dict[str, Any]) -> Any:
+        path = options.work / f"{job['name']}.json"
+        if not path.exists():
+            began = time.monotonic()
+            command = [sys.executable, __file__, *sys.argv[1:], "--worker", json.dumps(job)]
+            with (options.work / f"{job['name']}.log").open("w") as log:
+                subprocess.run(command, env=environment, stdout=log, stderr=log, check=True)
+            print(f"{job['name']}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        return json.loads(path.read_text())
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        return list(pool.map(result, jobs))
+
+
+def choose_rates(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """The best rate of each loss, and the pilots' recall@1 behind the choice."""
+    jobs = [
+        {"kind": "pilot", "name": f"pilot-{loss}-{rate:g}", "loss": loss, "rate": rate}
+        for loss in LOSSES
+        for rate in RATES
+    ]
+    recalls = np.reshape(run_jobs(options, jobs), (len(LOSSES), len(RATES)))
+    best = {loss: RATES[int(row.argmax())] for loss, row in zip(LOSSES, recalls, strict=True)}
+    return best, {loss: row.tolist() for loss, row in zip(LOSSES, recalls, strict=True)}
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation over the seeds."""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+def report(options: argparse.Namespace, rates: dict[str, float], found: dict[str, list[dict[str, float]]]) -> str:
+    lines = [f"| embedding | learning rate | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for name, runs in found.items():
+        cells = [spread([run[column] for run in runs]) for column in COLUMNS]
+        rate = f"{rates[name]:g}" if name in rates else "-"
+        lines.append(f"| {name} | {rate} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, one thread a run"
+
+
+def commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def write_results(
+    options: argparse.Namespace,
+    rates: dict[str, float],
+    pilots: dict[str, list[float]],
+    found: dict[str, list[dict[str, float]]],
+) -> str:
+    table = report(options, rates, found)
+    config = asdict(replace(config_for(options, "lifted", 0.0, 0), data=""))
+    same = {name: value for name, value in config.items() if name not in ("loss", "learning_rate", "seed", "data")}
+    pilot_lines = [
+        f"| {loss} | {' | '.join(f'{100 * value:.2f}' for value in row)} |" for loss, row in pilots.items()
+    ]
+    text = f"""# Losses at equal budget
+
+Made by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --work WORK
+--iterations {options.iterations} --pilot-iterations {options.pilot_iterations}`, commit {commit()}, on {machine()}.
+
+Percent, on the data set's test classes, none of which was trained on; every image is a query, all others its
+gallery. Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}, from random weights; "untrained" is the
+same network before the first batch.
+NMI is of k-means with as many clusters as classes. Embeddings are those of the exported ONNX file.
+
+{table}
+
+Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a tenth of the training classes kept out,
+which chose the learning rate:
+
+| loss | {' | '.join(f'{rate:g}' for rate in RATES)} |
+{'|---' * (len(RATES) + 1)}|
+{chr(10).join(pilot_lines)}
+
+The same for all: {', '.join(f'{name} {value}' for name, value in same.items() if value != '')}.
+"""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "compare_losses.md").write_text(text)
+    (RESULTS / "compare_losses.json").write_text(
+        json.dumps({"config": config, "rates": rates, "pilots": pilots, "results": found}, indent=1) + "\n"
+    )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="cars196", help="a data set's name (%(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="its folder")
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs; started again, it goes on there")
+    parser.add_argument("--iterations", type=int, default=1500, help="of a run (%(default)s)")
+    parser.add_argument("--pilot-iterations", type=int, default=200, help="of a pilot (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.worker:
+        work(options, json.loads(options.worker))
+        return
+    rates, pilots = choose_rates(options)
+    jobs = [
+        {"kind": "train", "name": f"{loss}-{seed}", "loss": loss, "rate": rates[loss], "seed": seed}
+        for seed in SEEDS
+        for loss in LOSSES
+    ]
+    others = [
+        {"kind": "untrained", "name": f"untrained-{seed}", "loss": "lifted", "rate": 0.0, "seed": seed}
+        for seed in SEEDS
+    ] + [{"kind": "pixels", "name": "pixels"}]
+    results = run_jobs(options, others + jobs)
+    found = {loss: [one for one, job in zip(results[len(others) :], jobs) if job["loss"] == loss] for loss in LOSSES}
+    found |= {"raw pixels, 16 x 16": results[len(SEEDS) : len(others)], "untrained": results[: len(SEEDS)]}
+    print(write_results(options, rates, pilots, found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Which part of an image is used, and how that part becomes a square.
+
+A box is ``(left, top, right, bottom)`` in pixels of the upright original, edges and not pixel centres: a whole
+image of 640 x 480 px is ``(0, 0, 640, 480)``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+
+Box = tuple[float, float, float, float]
+
+FITS = ("stretch", "pad")
+# The authors' object crop for Stanford Online Products (``load_cropped_images.m`` of their training code):
+BACKGROUND_GREY = 250  # a pixel this light or lighter is background
+TRIM_MARGIN = 15  # pixels kept around the rest
+BOX_SLACK = 1  # pixels that a box may stick out: annotators count from 0 or 1, and round
+
+EXIF_ORIENTATION = 0x0112
+QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap width and height (CIPA DC-008)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels of an opened image as it will be shown; decodes nothing if it is a JPEG."""
+    # Pillow turns TIFF by itself, and gives the size after that.
+    turned = image.format != "TIFF" and image.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
+    return (image.height, image.width) if turned else image.size
+
+
+def box_problem(box: Box, size: tuple[int, int]) -> str | None:
+    """What keeps a box from being cut out of an upright image of ``size`` (width, height), or None."""
+    left, top, right, bottom = box
+    width, height = size
+    inside = (
+        -BOX_SLACK <= left < min(right, width)
+        and -BOX_SLACK <= top < min(bottom, height)
+        and 0 < right <= width + BOX_SLACK
+        and 0 < bottom <= height + BOX_SLACK
+    )  # False where a number is NaN
+    if inside:
+        return None
+    return (
+        f"its box, ({left:g}, {top:g}, {right:g}, {bottom:g}), does not fit into its {width} x {height} px; "
+        "leave out --use-boxes if the images are cropped already."
+    )
+
+
+def crop_to_box(image: Image.Image, box: Box) -> Image.Image:
+    """Cut out a box, grown to whole pixels."""
+    left, top, right, bottom = box
+    return image.crop(
+        (
+            max(math.floor(left), 0),
+            max(math.floor(top), 0),
+            min(math.ceil(right), image.width),
+            min(math.ceil(bottom), image.height),
+        )
+    )
+
+
+def trim_background(image: Image.Image) -> Image.Image:
+    """Cut an RGB image to what is darker than its white background, and a margin; all white, it stays whole."""
+    darker = image.convert("L").point([255] * BACKGROUND_GREY + [0] * (256 - BACKGROUND_GREY))
+    found = darker.getbbox()
+    if found is None:
+        return image
+    left, top, right, bottom = found
+    return image.crop(
+        (
+            max(left - TRIM_MARGIN, 0),
+            max(top - TRIM_MARGIN, 0),
+            min(right + TRIM_MARGIN, image.width),
+            min(bottom + TRIM_MARGIN, image.height),
+        )
+    )
+
+
+def fit_square(image: Image.Image, side: int, fit: str) -> Image.Image:
+    """Resize to ``side`` x ``side`` px: stretched, or with the aspect ratio kept and white on both shorter sides."""
+    if fit == "stretch":
+        return image.resize((side, side), Image.Resampling.BILINEAR)
+    longer = max(image.size)
+    width, height = (max(round(length * side / longer), 1) for length in image.size)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((side - width) // 2, (side - height) // 2))
+    return square

@@ -1,0 +1,29 @@
+"""MetricLoss: what all losses share, a margin that is a number."""
+
+from __future__ import annotations
+
+import math
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.mx import HybridBlock
+
+
+class MetricLoss(HybridBlock):
+    """A loss of a batch's embeddings and labels: (B, D), (B,) -> (1,).
+
+    Parameters
+    ----------
+    margin : float
+        1 in the paper, for all its losses.
+
+    Raises
+    ------
+    ConfigError
+        If the margin is not a finite number.
+    """
+
+    def __init__(self, margin: float = 1.0) -> None:
+        if not math.isfinite(margin):
+            raise ConfigError(f"The margin of {type(self).__name__} is {margin}; it must be finite (paper: 1.0).")
+        super().__init__()
+        self.margin = float(margin)

@@ -1,0 +1,155 @@
+"""Triplet loss: an anchor nearer to its positive than to a negative, by a margin of squared distance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gluon_lifted.losses.base import MetricLoss
+from gluon_lifted.losses.distances import (
+    centred,
+    column,
+    indicator,
+    label_vector,
+    masks,
+    row_sums,
+    squared_distances,
+    sum_of_products,
+    sum_of_squares,
+)
+
+SEARCH_STEPS = tuple(2**k for k in reversed(range(16)))  # MXNet holds no (B, B) matrix of B > 46340
+
+
+class TripletLoss(MetricLoss):
+    r"""Triplet loss of disjoint triplets (Weinberger, Saul, JMLR 2009), as Song et al. 2016 write it.
+
+    Rows i, i + B/3 and i + 2B/3 of a batch of B images are anchor, positive and negative of triplet i:
+
+    .. math:: J = \frac{3}{2B} \sum_{i=1}^{B/3} \max(0, D_{ap}^2 - D_{an}^2 + \alpha)
+
+    with D the Euclidean distance. It is half the mean over the triplets.
+
+    Parameters
+    ----------
+    margin : float
+        The margin :math:`\alpha`, in units of squared distance. The paper's is 1.
+
+    Inputs
+    ------
+    embedding : (B, D) float32 or float64
+        B a multiple of 3; MXNet refuses to split any other.
+    label : (B,) or (B, 1), any numeric dtype
+        Class of each row. A triplet whose labels are not equal, equal, different counts with a loss of 0.
+
+    Outputs
+    -------
+    loss : (1,) of the embedding's dtype
+
+    Notes
+    -----
+    NaN or infinity in the embedding gives NaN.
+
+    Raises
+    ------
+    ConfigError
+        If the margin is not a finite number.
+    """
+
+    def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        anchor, positive, negative = F.split(embedding, num_outputs=3, axis=0)  # (B/3, D) each
+        labels = F.split(label_vector(F, label, embedding), num_outputs=3, axis=0)
+        D2_positive = F.sum(F.square(anchor - positive), axis=1)  # (B/3,), as all that follows
+        D2_negative = F.sum(F.square(anchor - negative), axis=1)
+        gap = D2_positive - D2_negative
+        valid = indicator(F, F.broadcast_equal(labels[0], labels[1]), gap) * indicator(
+            F, F.broadcast_not_equal(labels[0], labels[2]), gap
+        )
+        hinge = F.relu(gap + self.margin) + 0 * gap  # 0 * inf is NaN: an infinite distance does not pass as a far one
+        return F.mean(hinge * valid) / 2
+
+
+class SemiHardTripletLoss(MetricLoss):
+    r"""Triplet loss with semi-hard negatives within the batch (Schroff, Kalenichenko, Philbin, "FaceNet", CVPR 2015).
+
+    With P the ordered pairs (a, p) of equal label, a not p, and D the Euclidean distance:
+
+    .. math::
+        J &= \frac{1}{|P|} \sum_{(a,p) \in P} \max(0, D_{ap}^2 - D_{an}^2 + \alpha) \\
+        n &= \operatorname{argmin}_{n : D_{an} > D_{ap}} D_{an}
+
+    among the negatives of a. Where none is farther than the positive, n is the farthest negative there is, as in
+    TensorFlow's ``triplet_semihard_loss``; the paper leaves that case open.
+
+    Parameters
+    ----------
+    margin : float
+        The margin :math:`\alpha`, in units of squared distance. FaceNet's is 0.2, on embeddings of unit length.
+
+    Inputs
+    ------
+    embedding : (B, D) float32 or float64
+        Taken as it is; let the network normalise it, if it is to have unit length.
+    label : (B,) or (B, 1), any numeric dtype
+        Class of each row. Compared for equality in its own dtype.
+
+    Outputs
+    -------
+    loss : (1,) of the embedding's dtype
+        0, with gradient 0, for a batch without positive pairs or without negatives.
+
+    Notes
+    -----
+    O(B²) memory, O(B² log B) time: each row's negatives are sorted once, and all positives look their place up by
+    binary search. The choice of n is a constant to the gradient. A negative exactly as far as the positive, as
+    computed, is not farther; of equally far negatives any one is taken. Distances are as accurate as those of
+    `LiftedStructureLoss`. NaN or infinity in the embedding gives NaN.
+
+    Raises
+    ------
+    ConfigError
+        If the margin is not a finite number.
+    """
+
+    def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        D2 = squared_distances(F, centred(F, embedding))  # (B, B), as all that follows unless it says otherwise
+        same, positive = masks(F, label, D2)
+        chosen = semi_hard_negatives(F, F.BlockGrad(D2), 1 - same)
+        D2_negative = F.take(F.reshape(D2, (-1,)), chosen)
+        pairs = F.broadcast_mul(positive, F.sign(row_sums(F, 1 - same)))
+        hinge = F.relu(D2 - D2_negative + self.margin)
+        return sum_of_products(F, hinge, pairs) / F.maximum(sum_of_squares(F, pairs), 1.0)
+
+
+def semi_hard_negatives(F: Any, D2: Any, negative: Any) -> Any:
+    """For every place of ``D2`` the nearest negative of its row that is farther, else the row's farthest negative.
+
+    Parameters
+    ----------
+    D2 : (B, B)
+        Squared distances.
+    negative : (B, B)
+        1 where the column is a negative of the row, else 0. The diagonal is 0.
+
+    Returns
+    -------
+    (B, B) int32
+        Places in the flat matrix, row * B + column. Without meaning in rows that have no negative.
+    """
+    index = F.cast(F.contrib.arange_like(D2, axis=0), "int32")
+    size = F.max(index) + 1  # (1,)
+    start = column(F, F.broadcast_mul(index, size))  # (B, 1) where each row begins in the flat matrix
+    last = F.broadcast_add(start, size - 1)
+    candidates = F.where(negative, D2, F.ones_like(D2) * math.inf)
+    order = F.broadcast_add(start, F.argsort(candidates, axis=1, dtype="int32"))  # places of nearest to farthest
+    # (B²,); the last of each row is inf, for the diagonal is no negative. Not `topk`, whose backward pass can crash.
+    ascending = F.reshape(F.take(F.reshape(candidates, (-1,)), order), (-1,))
+
+    place = F.broadcast_add(start, F.zeros_like(order))  # of the first candidate that may be farther
+    for step in SEARCH_STEPS:
+        ahead = F.broadcast_minimum(place + step, last + 1)
+        nearer = F.take(ascending, ahead - 1) <= D2  # all before ``ahead`` are no farther than the positive
+        place = F.where(nearer, ahead, place)
+    farthest = F.cast(row_sums(F, negative), "int32") + start - 1
+    place = F.broadcast_minimum(place, farthest)
+    return F.take(F.reshape(order, (-1,)), place)

@@ -1,0 +1,44 @@
+"""Read ``.safetensors`` files, by the `safetensors` package."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gluon_lifted.errors import DataError, MissingPackageError
+
+MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+
+
+def is_safetensors(content: memoryview) -> bool:
+    """Whether a file begins as the format does: uint64 length of the header, and a header of JSON."""
+    if len(content) < 10:
+        return False
+    (size,) = struct.unpack("<Q", content[:8])
+    return 2 <= size <= min(len(content) - 8, MAX_HEADER_BYTES) and content[8] == ord("{")
+
+
+def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the tensors of a ``.safetensors`` file.
+
+    Raises
+    ------
+    DataError
+        If its header does not match its content, or has a type that NumPy has not.
+    MissingPackageError
+        If `safetensors` is not installed.
+    """
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            f"{path}: reading it needs the safetensors package: pip install 'gluon-lifted[train]'."
+        ) from None
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({error!s:.200}).") from None

@@ -1,0 +1,210 @@
+"""Read the pickle in PyTorch's files as data: its opcodes are interpreted here, and nothing is imported or called.
+
+`torch.save` describes a ``state_dict`` with some thirty of pickle's opcodes (protocol 2) and a handful of names;
+those are known here, every other is refused. Storages, the tensors' numbers, are outside the pickle; it refers to
+them by key (``torch/serialization.py``: ``persistent_id``).
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gluon_lifted.errors import DataError
+
+MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's takes some 50 KiB
+STORAGES = {
+    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "u1",
+}  # fmt: skip
+
+
+class Name(NamedTuple):
+    """A class or function that the pickle names: only ever compared, never looked up."""
+
+    module: str
+    name: str
+
+
+ORDERED_DICT = Name("collections", "OrderedDict")
+TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+PARAMETER = Name("torch._utils", "_rebuild_parameter")
+KNOWN = {ORDERED_DICT, TENSOR, PARAMETER, *(Name("torch", storage) for storage in STORAGES)}
+
+
+class Storage(NamedTuple):
+    """Where a tensor's numbers are: a key in the file, their type and how many there are."""
+
+    key: str
+    dtype: str
+    size: int
+
+
+class Tensor(NamedTuple):
+    """A view of a storage; offset and strides count elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Mark:
+    """What MARK leaves on the stack."""
+
+
+def read_pickle(content: memoryview, where: str) -> tuple[Any, int]:
+    """Interpret the pickle that ``content`` begins with.
+
+    Parameters
+    ----------
+    content : memoryview
+        At most `MAX_PICKLE_BYTES` of it are read.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    value
+        Made of dict, list, tuple, str, int, float, bool, None, `Tensor` and `Storage`.
+    length : int
+        Bytes of the pickle.
+
+    Raises
+    ------
+    DataError
+        For a damaged pickle, or one with opcodes or names that a ``state_dict`` has no need of.
+    """
+    machine = _Machine(where)
+    file = io.BytesIO(content[:MAX_PICKLE_BYTES])
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name == "STOP":
+                break
+            machine.step(opcode.name, argument)
+        return machine.result(), file.tell()
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, StopIteration) as error:
+        raise DataError(f"{where}: its pickle is damaged ({type(error).__name__}: {error!s:.100}).") from None
+
+
+class _Machine:
+    """Pickle's stack and memo."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._stack: list[Any] = []
+        self._memo: dict[int, Any] = {}
+
+    def result(self) -> Any:
+        value = self.pop()
+        if self._stack:
+            raise ValueError("more than one object")
+        return value
+
+    def step(self, opcode: str, argument: Any) -> None:
+        if opcode in PUSH:
+            self._stack.append(PUSH[opcode](argument))
+        elif opcode in ("BINPUT", "LONG_BINPUT"):
+            self._memo[argument] = self._stack[-1]
+        elif opcode in ("BINGET", "LONG_BINGET"):
+            self._stack.append(self._memo[argument])
+        elif opcode == "GLOBAL":
+            self._stack.append(self._name(*argument.split(" ", 1)))
+        elif opcode in COMBINE:
+            COMBINE[opcode](self)
+        elif opcode != "PROTO":
+            raise DataError(f"{self._where}: has the opcode {opcode}, which a state_dict has no need of; not loaded.")
+
+    def _name(self, module: str, name: str) -> Name:
+        found = Name(module, name)
+        if found not in KNOWN:
+            raise DataError(
+                f"{self._where}: names {module}.{name}, and only tensors are loaded; save the network's state_dict()."
+            )
+        return found
+
+    def pop(self) -> Any:
+        if not self._stack or isinstance(self._stack[-1], Mark):
+            raise IndexError("nothing on the stack")
+        return self._stack.pop()
+
+    def pop_to_mark(self) -> list[Any]:
+        items = []
+        while not isinstance(self._stack[-1], Mark):
+            items.append(self._stack.pop())
+        self._stack.pop()
+        return items[::-1]
+
+    def tuple_of(self, size: int) -> None:
+        self._stack.append(tuple([self.pop() for _ in range(size)][::-1]))
+
+    def tuple_to_mark(self) -> None:
+        self._stack.append(tuple(self.pop_to_mark()))
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, dict) or not all(isinstance(key, (str, int)) for key in items[::2]):
+            raise TypeError("items for what is no dict of texts and numbers")
+        target.update(zip(items[::2], items[1::2], strict=True))
+
+    def append(self, items: list[Any]) -> None:
+        if not isinstance(self._stack[-1], list):
+            raise TypeError("items for what is no list")
+        self._stack[-1].extend(items)
+
+    def build(self) -> None:
+        """Attributes of an object; an OrderedDict's (``_metadata``) are of no use here."""
+        self.pop()
+        if not isinstance(self._stack[-1], dict):
+            raise TypeError("attributes for what is no dict")
+
+    def reduce(self) -> None:
+        arguments, function = self.pop(), self.pop()
+        if function == ORDERED_DICT and arguments == ():
+            self._stack.append({})
+        elif function == TENSOR:
+            storage, offset, shape, strides = arguments[:4]
+            self._stack.append(_tensor(storage, offset, shape, strides))
+        elif function == PARAMETER and isinstance(arguments[0], Tensor):
+            self._stack.append(arguments[0])
+        else:
+            raise TypeError("a call of what is no tensor")
+
+    def persistent(self) -> None:
+        kind, dtype, key, _, size = self.pop()[:5]
+        if kind != "storage" or not isinstance(key, str) or not _is_count(size):
+            raise TypeError("a reference to what is no storage")
+        self._stack.append(Storage(key, STORAGES[dtype.name], size))
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
+    sizes = (offset, *shape, *strides)
+    if not isinstance(storage, Storage) or len(shape) != len(strides) or not all(map(_is_count, sizes)):
+        raise TypeError("a tensor without storage, shape or strides")
+    return Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+PUSH: dict[str, Callable[[Any], Any]] = {
+    "MARK": lambda _: Mark(), "NONE": lambda _: None, "NEWTRUE": lambda _: True, "NEWFALSE": lambda _: False,
+    "EMPTY_DICT": lambda _: {}, "EMPTY_LIST": lambda _: [], "EMPTY_TUPLE": lambda _: (),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), lambda value: value),
+}  # fmt: skip
+COMBINE: dict[str, Callable[[_Machine], None]] = {
+    "TUPLE": _Machine.tuple_to_mark,
+    "TUPLE1": lambda machine: machine.tuple_of(1),
+    "TUPLE2": lambda machine: machine.tuple_of(2),
+    "TUPLE3": lambda machine: machine.tuple_of(3),
+    "SETITEM": lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
+    "SETITEMS": lambda machine: machine.set_items(machine.pop_to_mark()),
+    "APPEND": lambda machine: machine.append([machine.pop()]),
+    "APPENDS": lambda machine: machine.append(machine.pop_to_mark()),
+    "BUILD": _Machine.build,
+    "REDUCE": _Machine.reduce,
+    "BINPERSID": _Machine.persistent,
+}

@@ -1,0 +1,52 @@
+"""Batches for the losses, and how the tests run them."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from gluon_lifted.mx import autograd, nd
+
+BLOCKS = {"contrastive": 2, "triplet": 3}  # how many rows, B / blocks apart, belong together
+POINTS = st.tuples(st.integers(-2, 2), st.integers(-2, 2), st.integers(0, 3))  # x, y, label: many duplicates and ties
+
+
+def run(net, embedding, label, label_dtype="int32", head=1.0):
+    """Loss and gradient by the code, after a check of shape and dtype."""
+    x = nd.array(embedding, dtype=embedding.dtype)
+    x.attach_grad()
+    with autograd.record():
+        loss = net(x, nd.array(label, dtype=label_dtype))
+    loss.backward(nd.full((1,), head, dtype=embedding.dtype))
+    assert loss.shape == (1,)
+    assert loss.dtype == x.grad.dtype == embedding.dtype
+    return loss.asnumpy()[0], x.grad.asnumpy()
+
+
+def hybrid(net):
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def batch(rows, classes, scale=1.0, dim=8, seed=0, dtype="float64"):
+    """Random rows and labels."""
+    rng = np.random.default_rng(seed)
+    return (scale * rng.normal(size=(rows, dim))).astype(dtype), rng.integers(0, classes, rows)
+
+
+def batch_for(name, rows, **how):
+    """Random rows, laid out as the loss of that name reads them; ``rows`` is a multiple of 6."""
+    embedding, label = batch(rows, 4, **how)
+    if name == "triplet":
+        label = np.concatenate([label[: rows // 3], label[: rows // 3], label[: rows // 3] + 1])
+    return embedding, label
+
+
+def assert_agree(net, loops, embedding, label, rtol):
+    """``loops`` gives loss and gradient; a gradient of None is not compared."""
+    loss, gradient = run(net, embedding, label)
+    expected, expected_gradient = loops(np.asarray(embedding, np.float64), label, net.margin)
+    np.testing.assert_allclose(loss, expected, rtol=rtol, atol=rtol)
+    if expected_gradient is not None:
+        largest = max(1.0, abs(expected_gradient).max())
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=rtol * largest)

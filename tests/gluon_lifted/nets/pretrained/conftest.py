@@ -1,0 +1,144 @@
+"""Writers of the formats of others, by their public descriptions. None of the code under test is used."""
+
+import pickle
+import struct
+import sys
+import types
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+
+
+def varint(value):
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def message(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def number_field(number, value):
+    return varint(number << 3) + varint(value)
+
+
+def blob(array, legacy):
+    if legacy:
+        shape = (1,) * (4 - array.ndim) + array.shape
+        head = b"".join(number_field(index + 1, size) for index, size in enumerate(shape))
+    else:
+        head = message(7, message(1, b"".join(map(varint, array.shape))))
+    wide = array.dtype == np.float64
+    return head + message(8 if wide else 5, array.astype("<f8" if wide else "<f4").tobytes())
+
+
+@pytest.fixture(scope="session")
+def write_caffemodel():
+    """(path, {layer: [arrays]}, legacy): a NetParameter of layers = 2 (legacy) or layer = 100."""
+
+    def write(path, layers, legacy=False):
+        content = message(1, b"a network")
+        for name, arrays in layers.items():
+            fields = message(4, name.encode()) if legacy else message(1, name.encode()) + message(2, b"Convolution")
+            fields += b"".join(message(6 if legacy else 7, blob(array, legacy)) for array in arrays)
+            content += message(2 if legacy else 100, fields)
+        path.write_bytes(content)
+
+    return write
+
+
+class Storage:
+    def __init__(self, key, array):
+        self.key, self.array = key, array
+
+
+class Tensor:
+    """Pickles as torch.Tensor does."""
+
+    def __init__(self, storage, offset, shape, strides):
+        self.arguments = (storage, offset, shape, strides, False, OrderedDict())
+
+    def __reduce__(self):
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
+
+
+@pytest.fixture
+def torch_names(monkeypatch):
+    """Modules with the names that PyTorch's pickles hold, for the writer's own pickler."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in ("FloatStorage", "DoubleStorage", "HalfStorage", "LongStorage"):
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2(*_):
+        """Never called."""
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    return torch
+
+
+@pytest.fixture
+def torch_pickle(tmp_path, torch_names):
+    """(object, legacy) -> its pickle as torch.save writes it."""
+    classes = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
+
+    def dump(value, legacy=False):
+        class Pickler(pickle.Pickler):
+            def persistent_id(self, one):
+                if not isinstance(one, Storage):
+                    return None
+                kind = getattr(torch_names, classes[one.array.dtype.str[1:]])
+                return ("storage", kind, one.key, "cpu", one.array.size, *((None,) if legacy else ()))
+
+        path = tmp_path / "one.pkl"
+        with path.open("wb") as file:
+            Pickler(file, protocol=2).dump(value)
+        return path.read_bytes()
+
+    return dump
+
+
+def tensors_of(arrays):
+    """{name: Tensor}, and their storages. Each array has a storage of its own."""
+    state, storages = OrderedDict(), []
+    for index, (name, array) in enumerate(arrays.items()):
+        storages.append(Storage(str(index), np.ascontiguousarray(array).reshape(-1)))
+        strides = tuple(stride // array.itemsize for stride in np.ascontiguousarray(array).strides)
+        state[name] = Tensor(storages[-1], 0, array.shape, strides[: array.ndim])
+    state._metadata = OrderedDict(version=1)  # as Module.state_dict has it: pickled with BUILD
+    return state, storages
+
+
+@pytest.fixture
+def write_torch(torch_pickle):
+    """(path, arrays, legacy) or (path, state=..., storages=...): a file of torch.save."""
+
+    def write(path, arrays=None, legacy=False, state=None, storages=()):
+        if arrays is not None:
+            state, storages = tensors_of(arrays)
+        if legacy:
+            facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+            with path.open("wb") as file:
+                for value in (MAGIC_NUMBER, 1001, facts, state, [one.key for one in storages]):
+                    file.write(torch_pickle(value, legacy=True))
+                for one in storages:
+                    file.write(struct.pack("<q", one.array.size) + one.array.tobytes())
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("archive/data.pkl", torch_pickle(state))
+                archive.writestr("archive/byteorder", "little")
+                for one in storages:
+                    archive.writestr(f"archive/data/{one.key}", one.array.tobytes())
+                archive.writestr("archive/version", "3\n")
+
+    return write

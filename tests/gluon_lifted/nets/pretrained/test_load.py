@@ -1,0 +1,259 @@
+"""Weights out of a network, into a file, into another network: then every layer of the two gives the same."""
+
+import functools
+import json
+import struct
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.images import Preprocessing
+from gluon_lifted.mx import gluoncv_network, mx, nd
+from gluon_lifted.nets.embedding import EmbeddingNet
+from gluon_lifted.nets.googlenet import caffe_name
+from gluon_lifted.nets.pretrained.load import load_weights
+from gluon_lifted.nets.pretrained.names import torchvision_name
+from gluon_lifted.nets.pretrained.report import COLORS
+from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
+
+CROP = 64
+
+
+def network(backbone, seed, dim=8):
+    """With weights of its own in every layer, batch norm's statistics too."""
+    mx.random.seed(seed)
+    net = EmbeddingNet(build_backbone(backbone, CROP), dim)
+    net.initialize(backbone_initializer())
+    net(nd.zeros((1, 3, CROP, CROP)))
+    rng = np.random.default_rng(seed)
+    for name, one in net.collect_params().items():
+        if not name.endswith("weight"):
+            one.set_data(nd.array(rng.uniform(0.5, 1.5, one.shape)))
+    return net
+
+
+@functools.lru_cache(maxsize=2)
+def sender(backbone):
+    return network(backbone, 1)
+
+
+@functools.lru_cache(maxsize=2)
+def receiver(backbone):
+    return network(backbone, 2)
+
+
+def arrays(net):
+    return {name: one.data().asnumpy() for name, one in net.collect_params().items()}
+
+
+def layers(net):
+    """Outputs of every node of a network's backbone, in order."""
+    images = nd.array(np.random.default_rng(5).normal(size=(2, 3, CROP, CROP)))
+    internals = net.backbone(mx.sym.var("data")).get_internals()
+    executor = internals.simple_bind(mx.cpu(), grad_req="null", data=images.shape)
+    values = {name: one.data() for name, one in net.backbone.collect_params().items()}
+    executor.copy_params_from(values, values, allow_extra_params=True)
+    return [output.asnumpy() for output in executor.forward(is_train=False, data=images)]
+
+
+def assert_same_layers(one, two):
+    ones, twos = layers(one), layers(two)
+    assert len(ones) == len(twos) > 100
+    for left, right in zip(ones, twos, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def caffe_layers(net):
+    found = {}
+    for name, array in arrays(net.backbone).items():
+        layer, blob = caffe_name(name.removeprefix("googlenet_"))
+        found.setdefault(layer, [None, None])[blob] = array
+    return found
+
+
+def torchvision_state(net):
+    state = {torchvision_name(name): array for name, array in arrays(net.backbone).items()}
+    return state | {"conv1.bn.num_batches_tracked": np.array(3), "fc.weight": np.zeros((10, 1024), "f4")}
+
+
+def write_safetensors(path, tensors):
+    header, data = {}, b""
+    for name, array in tensors.items():
+        dtype = {"f4": "F32", "i8": "I64"}[array.dtype.str[1:]]
+        content = array.tobytes()
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_caffemodel_out_and_in(tmp_path, write_caffemodel, legacy):
+    net, path = receiver("googlenet"), tmp_path / "bvlc_googlenet.caffemodel"
+    head = {"loss1/classifier": [np.ones((5, 4), "f4"), np.ones(5, "f4")]}
+    write_caffemodel(path, caffe_layers(sender("googlenet")) | head, legacy)
+    before = net.embedding.weight.data().asnumpy()
+    report = load_weights(net, str(path), "googlenet")
+    assert_same_layers(sender("googlenet"), net)
+    assert report.format == "caffemodel"
+    assert sorted(report.used) == sorted(net.backbone.collect_params())
+    assert len(report.used) == 114
+    assert report.skipped == ("loss1/classifier[0]", "loss1/classifier[1]")
+    assert report.missing == ("embedding_weight", "embedding_bias")
+    assert report.colors == COLORS["caffe"] == ("BGR", (104, 117, 123), (1, 1, 1))
+    assert str(report) == f"{path} (caffemodel): 114 tensors used, 2 skipped, 2 missing"
+    np.testing.assert_array_equal(net.embedding.weight.data().asnumpy(), before)
+
+
+@pytest.mark.parametrize("kind", ["torch", "torch legacy", "safetensors"])
+def test_torchvision_out_and_in(tmp_path, write_torch, kind):
+    net, path = receiver("googlenet_bn"), tmp_path / "weights"
+    state = torchvision_state(sender("googlenet_bn"))
+    if kind == "safetensors":
+        pytest.importorskip("safetensors", reason="safetensors is not installed")
+        write_safetensors(path, state)
+    else:
+        write_torch(path, state, legacy=kind == "torch legacy")
+    report = load_weights(net, str(path), "googlenet_bn")
+    assert_same_layers(sender("googlenet_bn"), net)
+    assert report.format == kind.split()[0]
+    assert len(report.used) == 57 * 5  # convolution; gamma, beta, mean, variance
+    assert report.skipped == ("conv1.bn.num_batches_tracked", "fc.weight")
+    assert report.colors == COLORS["inception"]
+
+
+def test_torchvisions_colors_are_what_its_network_computes_from_imagenets():
+    """transform_input: x * (std / 0.5) + (mean - 0.5) / 0.5, of x normalised with ImageNet's mean and std."""
+    pixels = np.array([0.0, 1.0, 100.0, 255.0])
+    for channel, (mean, std) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
+        x = (pixels / 255 - mean) / std
+        expected = x * (std / 0.5) + (mean - 0.5) / 0.5
+        colors, imagenet = COLORS["inception"], COLORS["imagenet"]
+        np.testing.assert_allclose((pixels - colors.mean[channel]) / colors.std[channel], expected, atol=1e-12)
+        np.testing.assert_allclose((pixels - imagenet.mean[channel]) / imagenet.std[channel], x, atol=1e-12)
+
+
+@pytest.mark.parametrize("backbone", ["googlenet", "googlenet_bn"])
+@pytest.mark.parametrize("way", ["export", "save_parameters"])
+def test_our_own_params_fill_the_embedding_layer_too(tmp_path, backbone, way):
+    net, other = receiver(backbone), sender(backbone)
+    path = tmp_path / "model-0000.params"
+    if way == "export":
+        other.hybridize()
+        other(nd.zeros((1, 3, CROP, CROP)))
+        other.export(str(tmp_path / "model"))
+    else:
+        other.save_parameters(str(path))
+    report = load_weights(net, str(path), backbone)
+    assert_same_layers(other, net)
+    assert (report.skipped, report.missing, report.colors) == ((), (), None)
+    for name, array in arrays(other).items():
+        np.testing.assert_array_equal(arrays(net)[name], array)
+
+
+def test_colors_of_our_own_run_are_its_cards(tmp_path):
+    sender("googlenet").save_parameters(str(tmp_path / "model-0000.params"))
+    preprocessing = Preprocessing(channels="BGR", mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
+    (tmp_path / "card.json").write_text(card.to_json())
+    report = load_weights(receiver("googlenet"), str(tmp_path / "model-0000.params"), "googlenet")
+    assert report.colors == ("BGR", (1, 2, 3), (4, 5, 6))
+
+
+def test_embedding_layer_of_another_width_is_left_alone(tmp_path):
+    path = tmp_path / "x.params"
+    network("googlenet", 1, dim=6).save_parameters(str(path))
+    net = network("googlenet", 2, dim=8)
+    before = net.embedding.weight.data().asnumpy()
+    report = load_weights(net, str(path), "googlenet")
+    assert report.missing == ("embedding_weight", "embedding_bias")
+    assert report.skipped == ("embedding.bias", "embedding.weight")
+    np.testing.assert_array_equal(net.embedding.weight.data().asnumpy(), before)
+
+
+@pytest.mark.parametrize("way", ["save_parameters", "export", "save"])
+def test_gluoncvs_params_by_all_their_names(tmp_path, way):
+    backbone, path = "resnet18_v1b", tmp_path / "model-0000.params"
+    classifier = gluoncv_network(backbone)
+    classifier.initialize(mx.init.Xavier())
+    images = nd.random.normal(shape=(2, 3, CROP, CROP))
+    classifier.hybridize()
+    classifier(images)
+    if way == "export":
+        classifier.export(str(tmp_path / "model"))
+    else:
+        (classifier.save_parameters if way == "save_parameters" else classifier.collect_params().save)(str(path))
+    net = network(backbone, 2)
+    report = load_weights(net, str(path), backbone)
+    assert len(report.skipped) == 2  # fc
+    assert report.missing == ("embedding_weight", "embedding_bias")
+    assert report.colors == COLORS["imagenet"]
+    weight, bias = (one.data().asnumpy() for one in classifier.fc.collect_params().values())
+    logits = net.backbone(images).asnumpy().reshape(2, -1) @ weight.T + bias
+    np.testing.assert_allclose(logits, classifier(images).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_wrong_backbone_is_named(tmp_path, write_caffemodel, write_torch):
+    write_caffemodel(tmp_path / "a.caffemodel", {"conv1/7x7_s2": [np.ones((1, 1, 1, 1), "f4")]})
+    with pytest.raises(ConfigError, match=r"a\.caffemodel: caffemodel weights are read for --backbone googlenet, not "):
+        load_weights(receiver("googlenet_bn"), str(tmp_path / "a.caffemodel"), "googlenet_bn")
+    write_torch(tmp_path / "b.pth", {"w": np.ones(1, "f4")})
+    with pytest.raises(ConfigError, match=r"b\.pth: torch weights are read for --backbone googlenet_bn, not for goog"):
+        load_weights(receiver("googlenet"), str(tmp_path / "b.pth"), "googlenet")
+
+
+def test_wrong_network_changes_nothing(tmp_path, write_torch):
+    net = receiver("googlenet_bn")
+    before = arrays(net)
+    good = torchvision_state(sender("googlenet_bn"))
+    last = "inception5b.branch4.1.bn.running_var"
+    path = tmp_path / "x.pth"
+    for state, error, message in [
+        ({"layer1.0.conv1.weight": np.ones((2, 2), "f4")}, ConfigError, "has no tensor 'conv1.conv.weight' and lacks 285 of the 285"),
+        ({name: one for name, one in good.items() if name != last}, ConfigError, f"has no tensor '{last}' and lacks 1 of"),
+        (good | {last: np.ones(127, "f4")}, ConfigError, rf"'{last}' has the shape \(127,\), googlenet_bn needs \(128,\)"),
+        (good | {last: np.full(128, np.nan, "f4")}, DataError, f"'{last}' holds NaN or infinity"),
+        (good | {last: np.ones(128, "i8")}, DataError, f"'{last}' has the type int64; expected floating point"),
+    ]:  # fmt: skip
+        write_torch(path, state)
+        with pytest.raises(error, match=r"x\.pth: .*" + message):
+            load_weights(net, str(path), "googlenet_bn")
+    after = arrays(net)
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array)
+
+
+def test_network_that_has_seen_no_image_takes_weights_too(tmp_path):
+    sender("googlenet").save_parameters(str(tmp_path / "x.params"))
+    net = EmbeddingNet(build_backbone("googlenet", CROP), 8)
+    net.initialize(backbone_initializer())
+    load_weights(net, str(tmp_path / "x.params"), "googlenet")
+    assert_same_layers(sender("googlenet"), net)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file or directory"),
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html><html>", "begins with b'<!DOCTYPE html><', as no .caffemodel, .pth, .safetensors or .params"),
+        (b"\n\nsome text", "damaged"),
+        (b"\x0a\x01a", "holds no tensors"),
+        (b"PK\x03\x04 not a zip", "the archive is damaged"),
+    ],
+)
+def test_other_files_are_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "weights.bin"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=f"weights\\.bin: .*{message}"):
+        load_weights(receiver("googlenet"), str(path), "googlenet")
+
+
+def test_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match="Is a directory"):
+        load_weights(receiver("googlenet"), str(tmp_path), "googlenet")
