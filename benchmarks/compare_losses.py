@@ -194,16 +194,14 @@ def write_results(
     table = report(options, rates, found)
     config = asdict(replace(config_for(options, "lifted", 0.0, 0), data=""))
     same = {name: value for name, value in config.items() if name not in ("loss", "learning_rate", "seed", "data")}
-    pilot_lines = [
-        f"| {loss} | {' | '.join(f'{100 * value:.2f}' for value in row)} |" for loss, row in pilots.items()
-    ]
+    pilot_lines = [f"| {loss} | {' | '.join(f'{100 * value:.2f}' for value in row)} |" for loss, row in pilots.items()]
     text = f"""# Losses at equal budget
 
 Made by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --work WORK
 --iterations {options.iterations} --pilot-iterations {options.pilot_iterations}`, commit {commit()}, on {machine()}.
 
 Percent, on the data set's test classes, none of which was trained on; every image is a query, all others its
-gallery. Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}, from random weights; "untrained" is the
+gallery. Mean ± standard deviation over seeds {", ".join(map(str, SEEDS))}, from random weights; "untrained" is the
 same network before the first batch.
 NMI is of k-means with as many clusters as classes. Embeddings are those of the exported ONNX file.
 
@@ -212,11 +210,11 @@ NMI is of k-means with as many clusters as classes. Embeddings are those of the 
 Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a tenth of the training classes kept out,
 which chose the learning rate:
 
-| loss | {' | '.join(f'{rate:g}' for rate in RATES)} |
-{'|---' * (len(RATES) + 1)}|
+| loss | {" | ".join(f"{rate:g}" for rate in RATES)} |
+{"|---" * (len(RATES) + 1)}|
 {chr(10).join(pilot_lines)}
 
-The same for all: {', '.join(f'{name} {value}' for name, value in same.items() if value != '')}.
+The same for all: {", ".join(f"{name} {value}" for name, value in same.items() if value != "")}.
 """
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "compare_losses.md").write_text(text)
@@ -231,8 +229,8 @@ def main() -> None:
     parser.add_argument("--dataset", default="cars196", help="a data set's name (%(default)s)")
     parser.add_argument("--data", type=Path, required=True, help="its folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for runs; started again, it goes on there")
-    parser.add_argument("--iterations", type=int, default=1500, help="of a run (%(default)s)")
-    parser.add_argument("--pilot-iterations", type=int, default=200, help="of a pilot (%(default)s)")
+    parser.add_argument("--iterations", type=int, default=2000, help="of a run (%(default)s)")
+    parser.add_argument("--pilot-iterations", type=int, default=300, help="of a pilot (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -68,6 +68,7 @@ def draw_curves(run: Path) -> Path:
     above.set_title(_printable(run.resolve().name), fontsize=15, pad=12, parse_math=False)
     below.set_xlabel("iteration", fontsize=13)
     below.xaxis.set_major_formatter("{x:,.0f}")
+    below.locator_params(axis="x", integer=True, min_n_ticks=1)
     figure.align_ylabels()
     _save(figure, run / CURVES_FILE)
     return run / CURVES_FILE
@@ -113,17 +114,14 @@ def _number(value: object) -> float | None:
 
 def _new_figure() -> Figure:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from matplotlib import figure
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
         raise MissingPackageError(
             "Matplotlib is not installed; drawing curves needs it: pip install 'gluon-lifted[train]'."
         ) from None
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")  # no pyplot: no window, no global state
-    FigureCanvasAgg(figure)
-    return figure
+    return figure.Figure(figsize=(WIDTH, HEIGHT), layout="constrained")  # no pyplot: no window, no global state
 
 
 def _draw_loss(axes: Axes, loss: Curve) -> None:
@@ -135,9 +133,7 @@ def _draw_loss(axes: Axes, loss: Curve) -> None:
     axes.plot(loss.iterations, median, color=LOSS, linewidth=2.2, label=f"median of {window}")
     if loss.values.min() > 0 and loss.values.max() > SPREAD * np.median(loss.values):
         axes.set_yscale("log")
-    legend = axes.legend(loc="upper right", frameon=False, fontsize=11, markerscale=2)
-    for handle in legend.legend_handles:
-        handle.set_alpha(1)  # type: ignore[union-attr]
+    axes.legend(loc="upper right", frameon=False, fontsize=11, markerscale=2)
     _write_last(axes, loss.iterations[-1], median[-1], f"{median[-1]:.4g}", LOSS)
 
 
@@ -153,7 +149,7 @@ def _save(figure: Figure, path: Path) -> None:
     try:
         with warnings.catch_warnings(), replaced_file(path) as temporary:
             warnings.filterwarnings("ignore", "Glyph .* missing from")  # of the run's name; a box is drawn for it
-            figure.savefig(temporary, format="png", dpi=DPI)
+            figure.savefig(temporary, format="png", dpi=DPI, backend="agg")
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change who may write.") from None
 

@@ -104,8 +104,8 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
-        if self.writes and iteration == self.config.iterations:
-            self._finish()
+        if self.writes:
+            self._finish(iteration == self.config.iterations)
         return TrainReport(
             self.run,
             iteration,
@@ -133,11 +133,13 @@ class Loop:
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
 
-    def _finish(self) -> None:
+    def _finish(self, whole: bool) -> None:
+        """Draw the curves, and freeze the network of a whole run."""
         try:
-            images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-            freeze(self.trainer.net, self.run, self._card(), images)
             draw_curves(self.run)
+            if whole:
+                images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
+                freeze(self.trainer.net, self.run, self._card(), images)
         except OSError as error:
             raise RunError(
                 f"{self.run}: cannot be written ({error.strerror or error}); "

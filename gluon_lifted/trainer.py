@@ -11,17 +11,19 @@ from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.losses import build_loss
 from gluon_lifted.mx import autograd, mx, nd
 from gluon_lifted.nets.embedding import EmbeddingNet
+from gluon_lifted.nets.pretrained.load import load_weights
 from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
 from gluon_lifted.optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from gluon_lifted.cluster import Cluster
     from gluon_lifted.config import TrainConfig
     from gluon_lifted.loader import Batch
+    from gluon_lifted.nets.pretrained.report import WeightsReport
 
 MAX_SKIPPED = 10
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart
@@ -48,6 +50,8 @@ class Trainer:
         self.config, self.devices, self.cluster = config, devices, cluster
         self.skipped = 0  # batches that taught nothing: gradient not finite, or zero
         self._not_finite_in_a_row = 0
+        self.weights: WeightsReport | None = None  # what was loaded of others' weights
+        self.loss = _traced_loss(config, devices[0])
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
         backbone = build_backbone(config.backbone, config.crop)
@@ -55,8 +59,6 @@ class Trainer:
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
         self.net.initialize(backbone_initializer(), ctx=devices)
         self.net.hybridize(static_alloc=True, static_shape=True)
-        self.loss = build_loss(config.loss, config.margin)
-        self.loss.hybridize(static_alloc=True, static_shape=True)
         for device in devices:  # shapes are known, and weights drawn, after the first forward pass
             self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
         self.optimizer = Optimizer(self.net.collect_params(), config, cluster)
@@ -78,11 +80,11 @@ class Trainer:
             ]
         loss, gradient = self._loss_and_gradient(embeddings, batch)
         largest = float(np.abs(gradient.asnumpy()).max())
-        if largest == 0:  # every pair is apart already, or the batch has none
+        if self.cluster.any("dead batch", largest == 0):  # every pair is apart already, or the batch has none
             self.skipped += 1
             return loss
         applied = False
-        if np.isfinite(largest):
+        if not self.cluster.any("not finite", not np.isfinite(largest)):
             self._backward(embeddings, gradient, shards, batch)
             applied = self.optimizer.step(iteration)
         self._count(applied)
@@ -129,6 +131,24 @@ class Trainer:
         padded[batch.start : batch.start + len(own)] = own.as_in_context(mx.cpu())
         return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
 
+    def load_weights(self, on_note: Callable[[str], None]) -> str:
+        """Start from trained weights; return the name of the `COLORS` that they expect.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If they cannot be had, or are another network's, or the configuration names other colors.
+        """
+        source, wanted = self.config.weights, self.config.colors
+        found = load_weights(self.net, source, self.config.backbone, on_note)
+        on_note(str(found))
+        self.weights = found
+        expected = found.colors or "imagenet"
+        if wanted not in ("auto", expected):
+            on_note(f"{source}: was trained with --colors {expected}, and goes on with {wanted} as asked.")
+            return wanted
+        return expected
+
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embeddings (N, D) of all batches in turn, dropout off."""
         return np.concatenate(
@@ -149,6 +169,14 @@ class Trainer:
         for name, one in weights.items():
             one.set_data(nd.array(state[WEIGHT + name], dtype=one.dtype))
         self.optimizer.restore(state)
+
+
+def _traced_loss(config: TrainConfig, device: Any) -> Any:
+    """The loss, its graph made before mixed precision can put float16 into it."""
+    loss = build_loss(config.loss, config.margin)
+    loss.hybridize(static_alloc=True, static_shape=True)
+    loss(nd.zeros((6, config.dim), ctx=device), nd.zeros((6,), ctx=device))  # 6 rows make pairs and triplets
+    return loss
 
 
 def _start_mixed_precision(config: TrainConfig, devices: list[Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gluon_lifted.samplers import Sampler
     from gluon_lifted.trainer import Trainer
 
+WEIGHTS_FILE = "weights.json"  # what was taken of the weights that a run started from
 MAY_CHANGE = ("data", "weights", "iterations", "eval_every", "checkpoint_every", "tensorboard")  # when a run is resumed
 
 
@@ -152,6 +154,11 @@ def _check_batch(batch: int, devices: int) -> None:
         raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; name fewer.")
 
 
+def _write(path: Path, text: str) -> None:
+    with replaced_file(path) as temporary:
+        temporary.write_text(text)
+
+
 def _open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, hooks: Hooks) -> int:
     """Make the run folder, or go on in it; give all machines the writer's weights. Return the iteration to start at."""
     start = 0
@@ -160,8 +167,9 @@ def _open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, ho
             start = load_checkpoint(run, trainer.restore, hooks.on_note)
         else:
             run.mkdir(parents=True, exist_ok=True)
-            with replaced_file(run / CONFIG_FILE) as path:
-                path.write_text(config.to_json())
+            if trainer.weights is not None:
+                _write(run / WEIGHTS_FILE, json.dumps(asdict(trainer.weights), indent=2))
+            _write(run / CONFIG_FILE, config.to_json())
     if trainer.cluster.size > 1:
         state = trainer.cluster.broadcast(trainer.state() | {"start": np.array(start, np.float64)})
         trainer.restore(state)

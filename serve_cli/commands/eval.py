@@ -17,7 +17,8 @@ def evaluate(
     ],
     k: Ks = "1,2,4,8",
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="For a model: a data set that `lifted train` knows; its test images.")
+        str | None,
+        typer.Option("--dataset", help="For a model: a data set that `lifted train` knows; its test images."),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="For a model: where the data set lies.")] = None,
     use_boxes: Annotated[

@@ -111,7 +111,7 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
         "loss": "-" if report.loss is None else f"{report.loss:.4f}",
         "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on the classes watched",
-        "curves": report.run / "curves.png" if report.finished else "-",
+        "curves": report.run / "curves.png",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished
         else "interrupted; the same command with --resume goes on",

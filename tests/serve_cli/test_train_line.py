@@ -13,7 +13,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 from gluon_lifted.datasets.glyphs import GlyphOptions, generate_glyphs
 from serve_cli.main import main
 
-SMALL = "--resize 36 --crop 32 --dim 8 --classes-per-batch 2 --images-per-class 2 --validation-classes 0".split()
+SMALL = "--resize 36 --crop 32 --dim 8 --batch-size 4 --images-per-class 2 --validation-classes 0".split()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_train_interrupt_resume_export(lifted, photos, tmp_path):
     assert status == 0, err
     report = json.loads(out)
     assert (report["iteration"], report["finished"], report["run"]) == (2, True, str(run))
-    assert "train: googlenet_bn on folder" in err
+    assert "train: googlenet_bn with the lifted loss on folder" in err
     status, _, err = lifted(*words)
     assert (status, "already holds a run; add --resume" in err) == (1, True)
     status, out, err = lifted(*words[:-1], 3, "--resume")

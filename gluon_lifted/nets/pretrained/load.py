@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gluon_lifted.card import ModelCard
+from gluon_lifted.colors import COLORS
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.freeze import CARD_FILE
 from gluon_lifted.mx import nd
 from gluon_lifted.nets.pretrained.names import Names, caffe_names, mxnet_names, torchvision_names
 from gluon_lifted.nets.pretrained.read import Tensors, read_weights
-from gluon_lifted.nets.pretrained.report import COLORS, Colors, WeightsReport
+from gluon_lifted.nets.pretrained.report import WeightsReport
 from gluon_lifted.nets.pretrained.store import fetch_imagenet
 
 IMAGENET = "imagenet"
@@ -112,14 +113,15 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[Any]:
     return array
 
 
-def _colors(kind: str, path: Path, backbone: str, own: bool) -> Colors | None:
+def _colors(kind: str, path: Path, backbone: str, own: bool) -> str | None:
+    """What a network with these weights is fed: torchvision's googlenet is ported from TensorFlow, and feeds it so."""
     if kind != "params":
-        return COLORS["caffe" if kind == "caffemodel" else "inception"]
+        return "caffe" if kind == "caffemodel" else "inception"
     if not own:  # GluonCV's; those for CIFAR-10 saw statistics of its own
-        return None if backbone.startswith("cifar") else COLORS["imagenet"]
+        return None if backbone.startswith("cifar") else "imagenet"
+    card = path.parent / CARD_FILE
     try:
-        card = ModelCard.from_json((path.parent / CARD_FILE).read_text(encoding="utf-8"), str(path.parent / CARD_FILE))
+        used = ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
     except (OSError, UnicodeDecodeError, RunError):
         return None
-    used = card.preprocessing
-    return Colors(used.channels, used.mean, used.std)
+    return next((name for name, one in COLORS.items() if one == (used.channels, used.mean, used.std)), None)

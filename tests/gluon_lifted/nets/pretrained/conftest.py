@@ -1,11 +1,13 @@
 """Writers of the formats of others, by their public descriptions. None of the code under test is used."""
 
+import io
 import pickle
 import struct
 import sys
 import types
 import zipfile
 from collections import OrderedDict
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -69,8 +71,7 @@ class Tensor:
         return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
 
 
-@pytest.fixture
-def torch_names(monkeypatch):
+def fake_torch():
     """Modules with the names that PyTorch's pickles hold, for the writer's own pickler."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     for name in ("FloatStorage", "DoubleStorage", "HalfStorage", "LongStorage"):
@@ -79,33 +80,27 @@ def torch_names(monkeypatch):
     def _rebuild_tensor_v2(*_):
         """Never called."""
 
-    _rebuild_tensor_v2.__module__ = "torch._utils"
-    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
     utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
-    return torch
+    return {"torch": torch, "torch._utils": utils}
 
 
-@pytest.fixture
-def torch_pickle(tmp_path, torch_names):
-    """(object, legacy) -> its pickle as torch.save writes it."""
+def torch_pickle(value, legacy=False):
+    """A pickle as torch.save writes it."""
+    modules = fake_torch()
     classes = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
 
-    def dump(value, legacy=False):
-        class Pickler(pickle.Pickler):
-            def persistent_id(self, one):
-                if not isinstance(one, Storage):
-                    return None
-                kind = getattr(torch_names, classes[one.array.dtype.str[1:]])
-                return ("storage", kind, one.key, "cpu", one.array.size, *((None,) if legacy else ()))
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, one):
+            if not isinstance(one, Storage):
+                return None
+            kind = getattr(modules["torch"], classes[one.array.dtype.str[1:]])
+            return ("storage", kind, one.key, "cpu", one.array.size, *((None,) if legacy else ()))
 
-        path = tmp_path / "one.pkl"
-        with path.open("wb") as file:
-            Pickler(file, protocol=2).dump(value)
-        return path.read_bytes()
-
-    return dump
+    with patch.dict(sys.modules, modules):
+        file = io.BytesIO()
+        Pickler(file, protocol=2).dump(value)
+        return file.getvalue()
 
 
 def tensors_of(arrays):
@@ -119,8 +114,8 @@ def tensors_of(arrays):
     return state, storages
 
 
-@pytest.fixture
-def write_torch(torch_pickle):
+@pytest.fixture(scope="session")
+def write_torch():
     """(path, arrays, legacy) or (path, state=..., storages=...): a file of torch.save."""
 
     def write(path, arrays=None, legacy=False, state=None, storages=()):

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,7 +116,5 @@ def test_no_damage_gives_another_error(tmp_path_factory, write_caffemodel, posit
     content = bytearray(small(tmp_path_factory.getbasetemp(), write_caffemodel))
     content[position % len(content)] = value
     for damaged in (content, content[:end]):
-        try:
+        with contextlib.suppress(DataError):
             parse_caffemodel(memoryview(damaged), "x")
-        except DataError:
-            pass

@@ -1,3 +1,4 @@
+import contextlib
 import struct
 
 import numpy as np
@@ -23,7 +24,9 @@ def array_of(array, magic=V2):
 def file_of(arrays, magic=V2):
     names = [struct.pack("<Q", len(name)) + name.encode() for name in arrays]
     blobs = [array_of(array, magic) for array in arrays.values()]
-    return struct.pack("<QQ", 0x112, 0) + b"".join(struct.pack("<Q", len(one)) + b"".join(one) for one in (blobs, names))
+    return struct.pack("<QQ", 0x112, 0) + b"".join(
+        struct.pack("<Q", len(one)) + b"".join(one) for one in (blobs, names)
+    )
 
 
 @pytest.mark.parametrize("magic", [V2, 0])
@@ -81,7 +84,5 @@ def test_no_damage_gives_another_error(position, value, end):
     content = bytearray(file_of(ARRAYS))
     content[int(position * len(content))] = value
     for damaged in (content, content[: int(end * len(content))]):
-        try:
+        with contextlib.suppress(DataError):
             parse_params(memoryview(damaged), "x")
-        except DataError:
-            pass
