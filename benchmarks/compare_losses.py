@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="cars196", help="a data set's name (%(default)s)")
     parser.add_argument("--data", type=Path, required=True, help="its folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for runs; started again, it goes on there")
-    parser.add_argument("--iterations", type=int, default=2000, help="of a run (%(default)s)")
+    parser.add_argument("--iterations", type=int, default=1000, help="of a run (%(default)s)")
     parser.add_argument("--pilot-iterations", type=int, default=300, help="of a pilot (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)

@@ -67,6 +67,7 @@ class TrainConfig:
         DATA_SET,
         choices=("auto", "imagenet", "caffe", "inception"),
     )
+    mean_image: str = _option("", "A .binaryproto of Caffe's, subtracted before cropping; --colors caffe.", DATA_SET)
     validation_classes: float = _option(
         0.1,
         "Share of the training classes kept out to watch recall on; with 0 the test classes are watched.",
@@ -119,6 +120,8 @@ class TrainConfig:
         for name in ("dropout", "momentum", "validation_classes"):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
+        if self.mean_image and self.colors != "caffe":
+            raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add that, or leave it out.")
         if self.sampler not in LOSS_SAMPLERS[self.loss]:
             wanted = " or ".join(LOSS_SAMPLERS[self.loss])
             raise ConfigError(

@@ -10,7 +10,7 @@ import io
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.framing import Box
 
+Value = TypeVar("Value", bound=np.generic)  # of pixels, or of what is subtracted from them
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 JPEG_SCALES = (8, 4, 2)  # 1 / these are the reduced sizes that JPEG can be decoded at
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -156,13 +157,13 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def center_crop(image: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
+def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:
     """Cut the centre: (H, W, 3) -> (crop, crop, 3), a view. Offset ``(H - crop) // 2``, as Caffe's."""
     top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
     return image[top : top + crop, left : left + crop]
 
 
-def random_crop_mirror(image: NDArray[np.uint8], crop: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def random_crop_mirror(image: NDArray[Value], crop: int, rng: np.random.Generator) -> NDArray[Value]:
     """Cut at a uniform random offset and mirror with probability 1/2: (H, W, 3) -> (crop, crop, 3), a view."""
     top, left = rng.integers(image.shape[0] - crop + 1), rng.integers(image.shape[1] - crop + 1)
     cut = image[top : top + crop, left : left + crop]

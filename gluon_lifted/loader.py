@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gluon_lifted.datasets.base import ImageTable
     from gluon_lifted.samplers import Sampler
 
+Square = Any  # NDArray of (side, side, 3): pixels or, as float32, what to subtract from them
 BATCHES_AHEAD = 2
 CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded once
 
@@ -65,10 +66,19 @@ class ImageLoader:
         Sizes and normalisation.
     threads : int
         Images decoded at a time. The result does not depend on it.
+    residual : ndarray, float32, (resize, resize, 3), optional
+        What to subtract at each place; that of the centre crop is left to the network (`gluon_lifted.mean_image`).
     """
 
-    def __init__(self, table: ImageTable, preprocessing: Preprocessing, threads: int) -> None:
+    def __init__(
+        self,
+        table: ImageTable,
+        preprocessing: Preprocessing,
+        threads: int,
+        residual: NDArray[np.float32] | None = None,
+    ) -> None:
         self.table = table
+        self._residual = residual
         self.preprocessing = preprocessing
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._cache: dict[int, NDArray[np.uint8]] = {}
@@ -95,9 +105,9 @@ class ImageLoader:
         def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
 
-            def cut(slot: int) -> NDArray[np.uint8]:
+            def cut(square: Square, slot: int) -> Square:
                 rng = np.random.default_rng([sampler.seed, iteration, slot])
-                return random_crop_mirror(self._square(int(rows[slot])), self.preprocessing.crop, rng)
+                return random_crop_mirror(square, self.preprocessing.crop, rng)
 
             return self._submit(rows, np.array_split(np.arange(len(rows)), machines)[machine], cut)
 
@@ -109,22 +119,26 @@ class ImageLoader:
         def submit(first: int) -> _Pending:
             rows = np.arange(first, min(first + batch_size, len(self.table)))
             return self._submit(
-                rows,
-                np.arange(len(rows)),
-                lambda slot: center_crop(self._square(int(rows[slot])), self.preprocessing.crop),
+                rows, np.arange(len(rows)), lambda square, _: center_crop(square, self.preprocessing.crop)
             )
 
         return self._prefetched(submit, range(0, len(self.table), batch_size))
 
     def _submit(
-        self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[int], NDArray[np.uint8]]
+        self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
     ) -> _Pending:
-        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalising."""
+        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalising.
+
+        ``cut`` takes a square and a slot, and gives the same part of it each time.
+        """
         crop = self.preprocessing.crop
         images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
 
         def fill(place: int, slot: int) -> None:
-            images[place] = normalise(cut(slot)[None], self.preprocessing)[0]
+            images[place] = normalise(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
+            if self._residual is not None:
+                there = cut(self._residual, slot)  # (crop, crop, 3)
+                images[place] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
 
         filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
         return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)

@@ -8,6 +8,7 @@ import numpy as np
 
 from gluon_lifted.cluster import ALONE
 from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.images import center_crop
 from gluon_lifted.losses import build_loss
 from gluon_lifted.mx import autograd, mx, nd
 from gluon_lifted.nets.embedding import EmbeddingNet
@@ -44,9 +45,17 @@ class Trainer:
         Each takes an equal share of this machine's part of a batch.
     cluster : Cluster, optional
         The machines that train together.
+    residual : ndarray, float32, (resize, resize, 3), optional
+        Of a mean image; the network subtracts its centre crop.
     """
 
-    def __init__(self, config: TrainConfig, devices: list[Any], cluster: Cluster = ALONE) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        devices: list[Any],
+        cluster: Cluster = ALONE,
+        residual: NDArray[np.float32] | None = None,
+    ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
         self.skipped = 0  # batches that taught nothing: gradient not finite, or zero
         self._not_finite_in_a_row = 0
@@ -55,7 +64,8 @@ class Trainer:
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
         backbone = build_backbone(config.backbone, config.crop)
-        self.net = EmbeddingNet(backbone, config.dim, config.dropout, config.normalize)
+        center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
+        self.net = EmbeddingNet(backbone, config.dim, config.dropout, config.normalize, center)
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
         self.net.initialize(backbone_initializer(), ctx=devices)
         self.net.hybridize(static_alloc=True, static_shape=True)

@@ -20,6 +20,7 @@ from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.loader import ImageLoader
+from gluon_lifted.mean_image import mean_residual
 from gluon_lifted.samplers import BalancedSampler, PairSampler, ShuffleSampler, TripletSampler
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def train(
         raise RunError(f"{run}: already holds a run; add --resume to go on with it, or give another --out.")
     devices = mxnet_contexts(machine.device)
     learned, watched = _tables(config)
+    residual = mean_residual(config)
     with join_cluster(machine.cluster) as cluster:
         from gluon_lifted.loop import Loop
         from gluon_lifted.trainer import Trainer
@@ -91,12 +93,12 @@ def train(
         sampler = _sampler(config, learned)
         _require_same_work(cluster, config, learned)
         _check_batch(len(sampler.batch(0)), len(devices) * cluster.size)
-        trainer = Trainer(config, devices, cluster)
+        trainer = Trainer(config, devices, cluster, residual)
         if config.weights and not resume:
             config = replace(config, colors=trainer.load_weights(hooks.on_note))
         preprocessing = preprocessing_of(config)
         with (
-            ImageLoader(learned, preprocessing, machine.threads) as loader,
+            ImageLoader(learned, preprocessing, machine.threads, residual) as loader,
             ImageLoader(watched, preprocessing, machine.threads) as watcher,
         ):
             loader.check_readable()

@@ -79,6 +79,11 @@ def _layer(cursor: Cursor, numbers: LayerFields, where: str) -> list[tuple[str, 
     return [(f"{name}[{index}]", array) for index, array in enumerate(arrays)]
 
 
+def parse_blob(content: memoryview, where: str) -> NDArray[Any]:
+    """The array of a ``.binaryproto``: one ``BlobProto``. Raises `DataError` as `parse_caffemodel` does."""
+    return _blob(Cursor(content, where), "the blob")
+
+
 def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
     legacy = {1: 1, 2: 1, 3: 1, 4: 1}
     shape: list[int] | None = None

@@ -56,15 +56,15 @@ def load_weights(
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
+    parameters = net.collect_params()
     for ours, array in chosen.items():
-        parameter = net.collect_params()[ours]
-        parameter.set_data(nd.array(array, dtype=parameter.dtype))
+        parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
     return WeightsReport(
         source=source,
         format=kind,
         used=tuple(chosen),
         skipped=tuple(sorted(set(tensors) - {names[ours] for ours in chosen})),
-        missing=tuple(ours for ours in net.collect_params() if ours not in chosen),
+        missing=tuple(ours for ours in parameters if ours not in chosen),
         colors=_colors(kind, path, backbone, own=names.get(net.embedding.weight.name) in tensors),
     )
 
@@ -75,7 +75,7 @@ def _names(kind: str, net: Any, backbone: str, found: set[str]) -> Names:
     return mxnet_names(net, backbone, found) if kind == "params" else torchvision_names(net)
 
 
-def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[Any]]:
+def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
     """The array of every parameter of the backbone, and of the embedding layer if it fits; all checked."""
     required = list(net.backbone.collect_params())
     absent = [ours for ours in required if names.get(ours) not in tensors]
@@ -105,12 +105,14 @@ def _same_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(found) == len(expected) and all(b in (a, 0) for a, b in zip(found, expected, strict=True))
 
 
-def _checked(array: NDArray[Any], what: str) -> NDArray[Any]:
+def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     if array.dtype.kind != "f":
         raise DataError(f"{what} has the type {array.dtype}; expected floating point.")
-    if not np.isfinite(array).all():
-        raise DataError(f"{what} holds NaN or infinity; the file is damaged.")
-    return array
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32, copy=False)
+    if not np.isfinite(single).all():
+        raise DataError(f"{what} holds NaN, infinity or what is too large for 32 bits; the file is damaged.")
+    return single
 
 
 def _colors(kind: str, path: Path, backbone: str, own: bool) -> str | None:

@@ -60,6 +60,8 @@ def fetch_imagenet(backbone: str, on_note: Callable[[str], None]) -> Path:
                 _download(stored, temporary)
     except FAILURES as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(error, urllib.error.HTTPError):  # it is the open answer too
+            error.close()
         raise DataError(
             f"ImageNet weights of {backbone} cannot be fetched ({reason!s:.200}). "
             f"Download {stored.url} elsewhere, and give the .params file in it with --weights."

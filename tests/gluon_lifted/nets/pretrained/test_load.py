@@ -222,7 +222,8 @@ LAST = "inception5b.branch4.1.bn.running_var"
         (lambda state: state.pop(LAST), ConfigError, f"has no tensor '{LAST}' and lacks 1 of the 285"),
         (lambda state: state.update({LAST: np.ones(127, "f4")}), ConfigError,
          rf"tensor '{LAST}' has the shape \(127,\), googlenet_bn needs \(128,\) for inception5b.3.1.1.running_var"),
-        (lambda state: state.update({LAST: np.full(128, np.nan, "f4")}), DataError, f"'{LAST}' holds NaN or infinity"),
+        (lambda state: state.update({LAST: np.full(128, np.nan, "f4")}), DataError, f"'{LAST}' holds NaN, infinity"),
+        (lambda state: state.update({LAST: np.full(128, 1e300)}), DataError, "or what is too large for 32 bits"),
         (lambda state: state.update({LAST: np.ones(128, "i8")}), DataError, f"'{LAST}' has the type int64; expected"),
     ],
 )  # fmt: skip
