@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class EvalOptions:
     """What `lifted eval` is asked for.
 
-    ``source`` is an embedding folder, or a model; a model takes ``dataset`` (a name that
-    `gluon_lifted.load_dataset` knows), ``data`` (its root) and ``use_boxes`` (as in training). ``threads`` None is one for each core that this
+    ``source`` is an embedding folder, or a model; a model takes ``dataset`` (a name that `gluon_lifted.load_dataset`
+    knows), ``data`` (its root) and ``use_boxes`` (as in training). ``threads`` None is one for each core that this
     process may use.
     """
 

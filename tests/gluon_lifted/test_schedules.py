@@ -1,6 +1,7 @@
 """Learning rates against the formulas of their sources, written out iteration by iteration."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_warmup_rises_from_0_to_the_whole_rate(schedule):
     found = rates(schedule=schedule, warmup=3, iterations=8, step_every=100)
     assert found[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert found[3] == pytest.approx(0.4)
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(found[3:], found[4:], strict=False))
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(found[3:]))
 
 
 def test_linear_after_warmup_ends_one_step_above_0():

@@ -1,4 +1,4 @@
-"""A training run in a process of its own: `python train_runner.py RUN '{"iterations": 4, ...}' [rank machines port]`."""
+"""A training run in a process of its own: `python train_runner.py RUN CONFIG_JSON [rank machines port]`."""
 
 import json
 import sys

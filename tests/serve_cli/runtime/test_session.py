@@ -48,7 +48,7 @@ def test_provider_that_does_not_start_is_refused(model, monkeypatch, capsys):
         return real(path, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load"), raising=False)  # noqa: T201
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load"), raising=False)
     monkeypatch.setattr(onnxruntime, "set_default_logger_severity", lambda level: None)
     with pytest.raises(DeviceError, match="CUDAExecutionProvider was asked for and onnxruntime started CPU"):
         Embedder(model, device="gpu")
