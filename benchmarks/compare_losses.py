@@ -249,7 +249,8 @@ def main() -> None:
         for seed in SEEDS
     ] + [{"kind": "pixels", "name": "pixels"}]
     results = run_jobs(options, others + jobs)
-    found = {loss: [one for one, job in zip(results[len(others) :], jobs, strict=True) if job["loss"] == loss] for loss in LOSSES}
+    trained = list(zip(jobs, results[len(others) :], strict=True))
+    found = {loss: [one for job, one in trained if job["loss"] == loss] for loss in LOSSES}
     found |= {"raw pixels, 16 x 16": results[len(SEEDS) : len(others)], "untrained": results[: len(SEEDS)]}
     print(write_results(options, rates, pilots, found))
 

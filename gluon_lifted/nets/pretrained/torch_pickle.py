@@ -154,12 +154,6 @@ class _Machine:
             raise TypeError("items for what is no list")
         self._stack[-1].extend(items)
 
-    def build(self) -> None:
-        """Attributes of an object; an OrderedDict's (``_metadata``) are of no use here."""
-        self.pop()
-        if not isinstance(self._stack[-1], dict):
-            raise TypeError("attributes for what is no dict")
-
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
         if function == ORDERED_DICT and arguments == ():
@@ -195,7 +189,7 @@ PUSH: dict[str, Callable[[Any], Any]] = {
     "EMPTY_DICT": lambda _: {}, "EMPTY_LIST": lambda _: [], "EMPTY_TUPLE": lambda _: (),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), lambda value: value),
 }  # fmt: skip
-COMBINE: dict[str, Callable[[_Machine], None]] = {
+COMBINE: dict[str, Callable[[_Machine], object]] = {
     "TUPLE": _Machine.tuple_to_mark,
     "TUPLE1": lambda machine: machine.tuple_of(1),
     "TUPLE2": lambda machine: machine.tuple_of(2),
@@ -204,7 +198,7 @@ COMBINE: dict[str, Callable[[_Machine], None]] = {
     "SETITEMS": lambda machine: machine.set_items(machine.pop_to_mark()),
     "APPEND": lambda machine: machine.append([machine.pop()]),
     "APPENDS": lambda machine: machine.append(machine.pop_to_mark()),
-    "BUILD": _Machine.build,
+    "BUILD": _Machine.pop,  # attributes: an OrderedDict's (_metadata) are of no use here
     "REDUCE": _Machine.reduce,
     "BINPERSID": _Machine.persistent,
 }
