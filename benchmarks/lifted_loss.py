@@ -18,24 +18,20 @@ pytorch-metric-learning writes out every combination of two pairs: 3 GB at B = 5
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import math
 import os
 import resource
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib import util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worker import Worker, answer, timed
 
 DIM, MARGIN = 64, 1.0
-ROUNDS, REST_S = 3, 0.3  # idle OpenMP threads spin for up to 0.2 s; the next process must not pay for that
+ROUNDS = 3
 SLOW_S = 10.0  # a first run longer than this is the only one
 Step = Callable[[], tuple[float, np.ndarray]]  # one forward and backward: loss, gradient
 
@@ -156,93 +152,42 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(step: Step, seconds: float) -> list[float]:
-    """Times of at least three runs and ``seconds`` in all, each run in seconds."""
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < seconds:
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    return times
-
-
 def work(runner: str, size: int, seconds: float) -> None:
-    """A framework's process: one line of JSON per line of stdin."""
-    try:
+    """A framework's process."""
+
+    def start() -> Callable[[], dict[str, Any]]:
         step = RUNNERS[runner](size)
-    except ModuleNotFoundError as error:
-        print(json.dumps({"missing": error.name}), flush=True)
-        return
-    before = peak_mb()
-    started = time.perf_counter()
-    loss, gradient = step()
-    first = time.perf_counter() - started
-    norm = float(np.linalg.norm(gradient))
-    for _ in sys.stdin:
-        times = [first]
-        if first < SLOW_S:
-            step()  # caches, clocks and thread pools come back after the rest
-            times = timed(step, seconds)
-        found = {"times": times, "loss": float(loss), "norm": norm, "peak_mb": peak_mb() - before}
-        print(json.dumps(found), flush=True)
+        before = peak_mb()
+        started = time.perf_counter()
+        loss, gradient = step()
+        first = time.perf_counter() - started
+        norm = float(np.linalg.norm(gradient))
 
+        def one_round() -> dict[str, Any]:
+            times = [first]
+            if first < SLOW_S:
+                step()  # caches, clocks and thread pools come back after the rest
+                times = timed(step, seconds)
+            return {"times": times, "loss": float(loss), "norm": norm, "peak_mb": peak_mb() - before}
 
-class Worker:
-    """A framework's process, and what it has said so far."""
+        return one_round
 
-    def __init__(self, runner: str, size: int, options: argparse.Namespace) -> None:
-        python = options.torch_python if runner in {"torch", "pml"} else sys.executable
-        command = [python, __file__, "--worker", runner, "--sizes", str(size), "--seconds", str(options.seconds)]
-        threads = {f"{name}_NUM_THREADS": str(options.threads) for name in ("OMP", "MKL", "OPENBLAS")}
-        environment = {**os.environ, **threads, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.times: list[float] = []
-        self.last: dict[str, Any] = {}
-        self.trouble = ""
-
-    def turn(self) -> None:
-        """One round of runs; nothing once the process has failed, or proved so slow that one run is enough."""
-        if self.trouble or (self.times and self.times[0] >= SLOW_S):
-            return
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # what it wrote before it went is still to be read
-            self.process.stdin.write("\n")
-            self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        self.last = json.loads(said) if said else {}
-        if "times" in self.last:
-            self.times += self.last["times"]
-        else:
-            self.trouble = "not installed" if "missing" in self.last else "died"
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait()
-
-    @property
-    def median(self) -> float:
-        """Milliseconds; NaN if it never ran."""
-        return 1e3 * statistics.median(self.times) if self.times else math.nan
-
-    @property
-    def best(self) -> float:
-        return 1e3 * min(self.times, default=math.nan)
+    answer(start)
 
 
 def measure(size: int, options: argparse.Namespace) -> dict[str, Worker]:
-    names = [name for name in RUNNERS if name != "pml" or size <= options.pml_max]
-    workers = {name: Worker(name, size, options) for name in names}
+    def worker(name: str) -> Worker:
+        python = options.torch_python if name in {"torch", "pml"} else sys.executable
+        arguments = ["--worker", name, "--sizes", str(size), "--seconds", str(options.seconds)]
+        return Worker([python, __file__, *arguments], options.threads)
+
+    workers = {name: worker(name) for name in RUNNERS if name != "pml" or size <= options.pml_max}
     for _ in range(ROUNDS):
-        for worker in workers.values():
-            worker.turn()
-            time.sleep(REST_S)
-    for worker in workers.values():
-        worker.close()
+        for one in workers.values():
+            if not one.times or one.times[0] < SLOW_S:
+                one.turn()
+    for one in workers.values():
+        one.close()
     return workers
 
 
@@ -262,17 +207,17 @@ def cell(workers: dict[str, Worker], name: str, text: Callable[[Worker], str]) -
 
 def time_row(size: int, workers: dict[str, Worker]) -> list[str]:
     mine = workers["ours"]
-    median = [cell(workers, name, lambda it: f"{it.median:.2f}") for name in COMPARED]
+    median = [cell(workers, name, lambda it: f"{1e3 * it.median:.2f}") for name in COMPARED]
     ratio = cell(workers, "torch", lambda it: f"{mine.median / it.median:.2f}")
     factor = cell(workers, "pml", lambda it: f"{it.median / mine.median:.0f}")
-    best = [cell(workers, name, lambda it: f"{it.best:.2f}") for name in COMPARED[:2]]
+    best = [cell(workers, name, lambda it: f"{1e3 * it.best:.2f}") for name in COMPARED[:2]]
     best_ratio = cell(workers, "torch", lambda it: f"{mine.best / it.best:.2f}")
     return [str(size), *median, ratio, factor, *best, best_ratio]
 
 
 def floor_row(size: int, workers: dict[str, Worker]) -> list[str]:
     memory = [cell(workers, name, lambda it: f"{it.last['peak_mb']:.0f}") for name in COMPARED]
-    bare = [cell(workers, name, lambda it: f"{it.best:.3f}") for name in ("products", "pass")]
+    bare = [cell(workers, name, lambda it: f"{1e3 * it.best:.3f}") for name in ("products", "pass")]
     rest = workers["ours"].best - workers["products"].best
     return [str(size), *memory, *bare, f"{rest / workers['pass'].best:.0f}"]
 

@@ -104,6 +104,7 @@ def ours(backbone: str) -> Step:
 
 def torch_network(backbone: str) -> Any:
     """Images -> embeddings (B, 64), layer for layer as ours: `googlenet_bn` has 3x3 for 5x5, and no LRN."""
+    import torch
     from torch import nn
 
     norm = backbone == "googlenet_bn"
@@ -120,8 +121,6 @@ def torch_network(backbone: str) -> Any:
 
     class Branches(nn.ModuleList):
         def forward(self, x: Any) -> Any:
-            import torch
-
             return torch.cat([branch(x) for branch in self], dim=1)
 
     layers = [conv(3, 64, 7, 2), pool(), *lrn(), conv(64, 64, 1), conv(64, 192, 3), *lrn(), pool()]

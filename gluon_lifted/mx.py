@@ -116,6 +116,13 @@ autograd, gluon, nd = mx.autograd, mx.gluon, mx.nd
 HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 
+def start_mixed_precision() -> None:
+    """Have networks made from now on cast to float16 where MXNet's lists say it is safe; for the whole process."""
+    from mxnet.contrib import amp  # MXNet does not import it by itself
+
+    amp.init()
+
+
 def gluoncv_zoo() -> Any:
     """GluonCV's ``model_zoo``, imported without its warnings and without what it does to Pillow."""
     truncated = ImageFile.LOAD_TRUNCATED_IMAGES

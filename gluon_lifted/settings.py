@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.config import DEFAULTS, TrainConfig
-from gluon_lifted.errors import ConfigError
+from gluon_lifted.errors import ConfigError, MissingPackageError
 from gluon_lifted.recipes import Sourced, recipe
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def config_of(settings: Settings) -> TrainConfig:
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Fields of `TrainConfig` in a TOML or YAML file. Raises `ConfigError` if it is not one."""
+    """Fields of `TrainConfig` in a TOML or YAML file. Raises `ConfigError` if it is not one.
+
+    YAML needs PyYAML: `MissingPackageError` without it.
+    """
     if path.suffix not in (".toml", ".yaml", ".yml"):
         raise ConfigError(f"{path}: expected a name that ends in .toml, .yaml or .yml.")
     try:
@@ -105,8 +108,12 @@ def _parse_toml(text: str) -> Any:
 
 
 def _parse_yaml(text: str) -> Any:
-    import yaml
-
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            "Reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
+        ) from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -10,7 +10,7 @@ from gluon_lifted.cluster import ALONE
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import center_crop
 from gluon_lifted.losses import build_loss
-from gluon_lifted.mx import autograd, mx, nd
+from gluon_lifted.mx import autograd, mx, nd, start_mixed_precision
 from gluon_lifted.nets.embedding import EmbeddingNet
 from gluon_lifted.nets.pretrained.load import load_weights
 from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
@@ -195,4 +195,4 @@ def _start_mixed_precision(config: TrainConfig, devices: list[Any]) -> None:
         return
     if any(device.device_type != "gpu" for device in devices):
         raise ConfigError("--amp is mixed precision for GPUs; train on --device gpu, or leave it out.")
-    mx.contrib.amp.init()
+    start_mixed_precision()

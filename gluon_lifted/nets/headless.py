@@ -40,7 +40,7 @@ def headless(network: Any, side: int = SIDE) -> Any:
     output = network(mx.sym.var("data"))
     output = output[0] if isinstance(output, (list, tuple)) else output
     parameters = network._collect_params_with_prefix()  # {"features.0.weight": Parameter}
-    graph: dict[str, list[Node]] = json.loads(output.tojson())
+    graph: dict[str, list[Node]] = json.loads(output.tojson(remove_amp_cast=False))
     _rename(graph["nodes"], {one.name: name for name, one in parameters.items()})
     internals = mx.sym.load_json(json.dumps(graph)).get_internals()
     features = internals[f"{_features(graph['nodes'])['name']}_output"]

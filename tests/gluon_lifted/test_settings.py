@@ -1,6 +1,7 @@
 """Defaults, recipes, files and the command line, put together in this order."""
 
 import re
+import sys
 from dataclasses import asdict, fields
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.config import LOSS_SAMPLERS, TrainConfig
-from gluon_lifted.errors import ConfigError
+from gluon_lifted.errors import ConfigError, MissingPackageError
 from gluon_lifted.recipes import RECIPES
 from gluon_lifted.settings import as_toml, config_of, read_config_file, resolve
 
@@ -88,6 +89,7 @@ def test_any_text_survives_toml(tmp_path_factory, text):
 
 
 def test_yaml_and_toml_say_the_same(tmp_path):
+    pytest.importorskip("yaml", reason="PyYAML is not installed")
     toml, yaml = tmp_path / "a.toml", tmp_path / "a.yaml"
     toml.write_text('learning_rate = 1e-4\nnormalize = true\nmargin = 2\ndata = "x"\n')
     yaml.write_text("learning-rate: 1e-4\nnormalize: true\nmargin: 2\ndata: x\n")  # YAML takes 1e-4 for a text
@@ -109,11 +111,21 @@ def test_yaml_and_toml_say_the_same(tmp_path):
     ],
 )
 def test_bad_files_are_named(tmp_path, name, content, message):
+    if name.endswith(".yaml"):
+        pytest.importorskip("yaml", reason="PyYAML is not installed")
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(ConfigError, match=message) as error:
         read_config_file(path)
     assert str(path) in str(error.value)
+
+
+def test_yaml_without_its_reader_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    path = tmp_path / "a.yaml"
+    path.write_text("dim: 8\n")
+    with pytest.raises(MissingPackageError, match="pyyaml"):
+        read_config_file(path)
 
 
 def test_missing_file_and_unknown_recipe(tmp_path):

@@ -27,7 +27,8 @@ LIST_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 DENSE = 0
 MAX_AXES = 32  # NumPy's own limit
-DTYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "u1", 4: "<i4", 5: "i1", 6: "<i8"}  # mshadow/base.h: TypeFlag
+MAX_NAME_BYTES = 4000
+DTYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "u1", 4: "<i4", 5: "i1", 6: "<i8", 7: "?"}  # mshadow/base.h: TypeFlag
 
 
 def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
@@ -57,10 +58,12 @@ def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
         raise cursor.damaged(f"begins with {magic:#x}, not {LIST_MAGIC:#x}")
     arrays = [_array(cursor, f"array {index}") for index in range(_count(cursor, "arrays"))]
     names = [_name(cursor, f"name {index}") for index in range(_count(cursor, "names"))]
-    if cursor.left or len(arrays) != len(names) or len(set(names)) != len(names):
-        raise cursor.damaged(
-            f"{len(arrays)} arrays have {len(set(names))} different names, and {cursor.left:,} bytes follow"
-        )
+    if cursor.left:
+        raise cursor.damaged(f"{cursor.left:,} bytes follow the last name")
+    if len(arrays) != len(names):
+        raise cursor.damaged(f"{len(arrays)} arrays but {len(names)} names")
+    if len(set(names)) != len(names):
+        raise cursor.damaged("two arrays have one name")
     return dict(zip(names, arrays, strict=True))
 
 
@@ -78,7 +81,10 @@ def _array(cursor: Cursor, what: str) -> NDArray[Any]:
     if flag not in DTYPES:
         raise cursor.damaged(f"{what} has type flag {flag}, not one of 0 to {max(DTYPES)}")
     dtype = np.dtype(DTYPES[flag])
-    return np.frombuffer(cursor.take(math.prod(shape) * dtype.itemsize, what), dtype).reshape(shape)
+    elements = cursor.take(math.prod(shape) * dtype.itemsize, what)
+    if dtype == np.bool_:  # bytes other than 0 and 1 would make invalid booleans
+        return np.frombuffer(elements, np.uint8).astype(np.bool_).reshape(shape)
+    return np.frombuffer(elements, dtype).reshape(shape)
 
 
 def _shape(cursor: Cursor, what: str) -> tuple[int, ...]:
@@ -88,8 +94,10 @@ def _shape(cursor: Cursor, what: str) -> tuple[int, ...]:
         raise cursor.damaged(f"{what} has storage type {storage}, a sparse array")
     known = magic in (V1, V2, V3)
     axes = cursor.numbers("<i", f"{what}: its axes")[0] if known else magic
-    if not 0 <= axes <= MAX_AXES or (axes == 0 and magic != V3):
-        raise cursor.damaged(f"{what} has {axes} axes; expected 1 to {MAX_AXES}")
+    if axes == -1 or (axes == 0 and magic != V3):
+        raise cursor.damaged(f"{what} is empty")
+    if not 0 <= axes <= MAX_AXES:
+        raise cursor.damaged(f"{what} has {axes} axes; expected at most {MAX_AXES}")
     shape: tuple[int, ...] = cursor.numbers(f"<{axes}{'q' if known else 'I'}", f"{what}: its shape")
     if min(shape, default=1) < 1:
         raise cursor.damaged(f"{what} has the shape {shape}")
@@ -98,4 +106,6 @@ def _shape(cursor: Cursor, what: str) -> tuple[int, ...]:
 
 def _name(cursor: Cursor, what: str) -> str:
     (size,) = cursor.numbers("<Q", f"{what}: its length")
+    if size > MAX_NAME_BYTES:
+        raise cursor.damaged(f"{what} has {size:,} bytes, more than {MAX_NAME_BYTES}")
     return cursor.text(size, what)
