@@ -29,7 +29,7 @@ test-serve: $(SERVE)/installed
 
 # The libraries that the wheels expect are looked for before anything is built.
 $(VENV)/installed: pyproject.toml .ci/constraints-train.txt
-	@$(PYTHON) gluon_lifted/system.py
+	@$(PYTHON) gluon_lifted/machine/system.py
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP) -c .ci/constraints-train.txt -e '.[train,dev]'
 	@touch $@

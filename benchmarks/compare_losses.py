@@ -4,9 +4,9 @@
 
 For each loss and seed: train, export to ONNX, embed the test images with onnxruntime, measure. Backbone, images,
 batches, augmentation, optimizer, schedule and number of iterations are the same for all; batches are P classes x K
-images, and every loss uses all pairs or triplets of the batch. The one number that is chosen per loss is the
-learning rate: a short pilot run for each rate and loss, with a tenth of the training classes kept out, and the rate
-with the best recall@1 on those wins. The test classes decide nothing.
+images, and every loss uses all pairs or triplets of the batch. What is chosen per loss is the learning rate, and
+whether embeddings have unit length: a short pilot run for each, with a fifth of the training classes kept out, and
+the best recall@1 on those wins. The test classes decide nothing.
 
 Each run has a process of its own with one thread, so that its result does not depend on what runs beside it. Started
 again, the command goes on where it was. It writes results/compare_losses.md and .json beside this file.
@@ -25,26 +25,47 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-LOSSES = ("lifted", "contrastive-all", "triplet-semihard")
-RATES = (1e-3, 2e-3, 4e-3)
+RATES = (1e-3, 3e-3)
+FORMS = {  # margins without and with unit length: Song et al. 2016, Hadsell et al. 2006, Schroff et al. 2015
+    "lifted": (1.0, 1.0),
+    "contrastive-all": (1.0, 1.0),
+    "triplet-semihard": (1.0, 0.2),
+}
 SEEDS = (0, 1, 2)
 KS = (1, 2, 4, 8)
 COLUMNS = [*(f"R@{k}" for k in KS), "NMI"]
 
 
-def config_for(options: argparse.Namespace, loss: str, rate: float, seed: int, pilot: bool = False) -> Any:
-    from gluon_lifted.config import TrainConfig
+class Choice(NamedTuple):
+    """What a pilot tries: the learning rate, and unit length with the margin that belongs to it."""
+
+    rate: float
+    normalize: bool
+    margin: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:g}{', unit length' if self.normalize else ''}"
+
+
+def choices(loss: str) -> list[Choice]:
+    return [Choice(rate, bool(unit), FORMS[loss][unit]) for unit in (0, 1) for rate in RATES]
+
+
+def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int, pilot: bool = False) -> Any:
+    from gluon_lifted.settings.config import TrainConfig
 
     config = TrainConfig(
         options.dataset,
         str(options.data),
         loss=loss,
-        learning_rate=rate,
+        learning_rate=choice.rate,
+        normalize=choice.normalize,
+        margin=choice.margin,
         seed=seed,
         resize=54,
         crop=48,
@@ -55,13 +76,13 @@ def config_for(options: argparse.Namespace, loss: str, rate: float, seed: int, p
         eval_every=0,
         checkpoint_every=100,
     )
-    return replace(config, iterations=options.pilot_iterations, validation_classes=0.1) if pilot else config
+    return replace(config, iterations=options.pilot_iterations, validation_classes=0.2) if pilot else config
 
 
 def train_run(config: Any, run: Path) -> float | None:
     """Train, or go on, or do nothing where it is done; recall@1 on the classes watched."""
-    from gluon_lifted.checkpoint import checkpoints
-    from gluon_lifted.training import Machine, train
+    from gluon_lifted.training.checkpoint import checkpoints
+    from gluon_lifted.training.run import Machine, train
 
     done = run / "done.json"
     if not done.exists():
@@ -75,8 +96,8 @@ def train_run(config: Any, run: Path) -> float | None:
 
 def measured(embedding: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """In percent."""
-    from gluon_lifted.clustering import kmeans, nmi
-    from gluon_lifted.metrics import recall_at_k
+    from gluon_lifted.metrics.clustering import kmeans, nmi
+    from gluon_lifted.metrics.recall import recall_at_k
 
     found = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
     clusters = kmeans(embedding, len(np.unique(labels)), seed=0)
@@ -104,8 +125,8 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
 
 
 def pixel_baseline(options: argparse.Namespace) -> dict[str, float]:
-    from gluon_lifted.baselines import pixel_thumbnails
     from gluon_lifted.datasets import load_dataset
+    from gluon_lifted.metrics.baselines import pixel_thumbnails
 
     table = load_dataset(options.dataset, options.data).test
     return measured(pixel_thumbnails(table.paths), table.labels)
@@ -118,9 +139,9 @@ def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
     if job["kind"] == "pixels":
         found: Any = pixel_baseline(options)
     elif job["kind"] == "pilot":
-        found = train_run(config_for(options, job["loss"], job["rate"], 0, pilot=True), run)
+        found = train_run(config_for(options, job["loss"], Choice(*job["choice"]), 0, pilot=True), run)
     else:
-        config = config_for(options, job["loss"], job["rate"], job["seed"])
+        config = config_for(options, job["loss"], Choice(*job["choice"]), job["seed"])
         train_run(replace(config, iterations=0) if job["kind"] == "untrained" else config, run)
         found = evaluated(options, run)
     temporary = result.with_suffix(".tmp")
@@ -146,16 +167,15 @@ def run_jobs(options: argparse.Namespace, jobs: list[dict[str, Any]]) -> list[An
         return list(pool.map(result, jobs))
 
 
-def choose_rates(options: argparse.Namespace) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """The best rate of each loss, and the pilots' recall@1 behind the choice."""
+def pilot_recalls(options: argparse.Namespace) -> dict[str, dict[Choice, float]]:
+    """Recall@1 of the pilots, for each loss and choice."""
+    tried = [(loss, choice) for loss in FORMS for choice in choices(loss)]
     jobs = [
-        {"kind": "pilot", "name": f"pilot-{loss}-{rate:g}", "loss": loss, "rate": rate}
-        for loss in LOSSES
-        for rate in RATES
+        {"kind": "pilot", "name": f"pilot-{loss}-{choice.rate:g}-{choice.normalize:d}", "loss": loss, "choice": choice}
+        for loss, choice in tried
     ]
-    recalls = np.reshape(run_jobs(options, jobs), (len(LOSSES), len(RATES)))
-    best = {loss: RATES[int(row.argmax())] for loss, row in zip(LOSSES, recalls, strict=True)}
-    return best, {loss: row.tolist() for loss, row in zip(LOSSES, recalls, strict=True)}
+    recalls = dict(zip(tried, run_jobs(options, jobs), strict=True))
+    return {loss: {choice: recalls[loss, choice] for choice in choices(loss)} for loss in FORMS}
 
 
 def spread(values: list[float]) -> str:
@@ -163,12 +183,19 @@ def spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 
-def report(options: argparse.Namespace, rates: dict[str, float], found: dict[str, list[dict[str, float]]]) -> str:
+def results_table(chosen: dict[str, Choice], found: dict[str, list[dict[str, float]]]) -> str:
     lines = [f"| embedding | learning rate | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
     for name, runs in found.items():
         cells = [spread([run[column] for run in runs]) for column in COLUMNS]
-        rate = f"{rates[name]:g}" if name in rates else "-"
-        lines.append(f"| {name} | {rate} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {chosen.get(name, '-')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def pilots_table(pilots: dict[str, dict[Choice, float]]) -> str:
+    columns = [str(choice) for choice in choices("lifted")]
+    lines = [f"| loss | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for loss, recalls in pilots.items():
+        lines.append(f"| {loss} | {' | '.join(f'{100 * value:.2f}' for value in recalls.values())} |")
     return "\n".join(lines)
 
 
@@ -187,14 +214,14 @@ def commit() -> str:
 
 def write_results(
     options: argparse.Namespace,
-    rates: dict[str, float],
-    pilots: dict[str, list[float]],
+    pilots: dict[str, dict[Choice, float]],
+    chosen: dict[str, Choice],
     found: dict[str, list[dict[str, float]]],
 ) -> str:
-    table = report(options, rates, found)
-    config = asdict(replace(config_for(options, "lifted", 0.0, 0), data=""))
-    same = {name: value for name, value in config.items() if name not in ("loss", "learning_rate", "seed", "data")}
-    pilot_lines = [f"| {loss} | {' | '.join(f'{100 * value:.2f}' for value in row)} |" for loss, row in pilots.items()]
+    table = results_table(chosen, found)
+    config = asdict(replace(config_for(options, "lifted", chosen["lifted"], 0), data=""))
+    differs = ("loss", "learning_rate", "normalize", "margin", "seed", "data")
+    same = {name: value for name, value in config.items() if name not in differs}
     text = f"""# Losses at equal budget
 
 Made by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --work WORK
@@ -207,21 +234,27 @@ NMI is of k-means with as many clusters as classes. Embeddings are those of the 
 
 {table}
 
-Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a tenth of the training classes kept out,
-which chose the learning rate:
+Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a fifth of the training classes kept out,
+which chose the learning rate and whether embeddings have unit length. Margins: {margins()}.
 
-| loss | {" | ".join(f"{rate:g}" for rate in RATES)} |
-{"|---" * (len(RATES) + 1)}|
-{chr(10).join(pilot_lines)}
+{pilots_table(pilots)}
 
 The same for all: {", ".join(f"{name} {value}" for name, value in same.items() if value != "")}.
 """
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "compare_losses.md").write_text(text)
-    (RESULTS / "compare_losses.json").write_text(
-        json.dumps({"config": config, "rates": rates, "pilots": pilots, "results": found}, indent=1) + "\n"
-    )
+    record = {
+        "config": config,
+        "chosen": {loss: choice._asdict() for loss, choice in chosen.items()},
+        "pilots": {loss: list(recalls.values()) for loss, recalls in pilots.items()},
+        "results": found,
+    }
+    (RESULTS / "compare_losses.json").write_text(json.dumps(record, indent=1) + "\n")
     return table
+
+
+def margins() -> str:
+    return ", ".join(f"{loss} {free:g} ({unit:g} at unit length)" for loss, (free, unit) in FORMS.items())
 
 
 def main() -> None:
@@ -229,8 +262,8 @@ def main() -> None:
     parser.add_argument("--dataset", default="cars196", help="a data set's name (%(default)s)")
     parser.add_argument("--data", type=Path, required=True, help="its folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for runs; started again, it goes on there")
-    parser.add_argument("--iterations", type=int, default=1000, help="of a run (%(default)s)")
-    parser.add_argument("--pilot-iterations", type=int, default=300, help="of a pilot (%(default)s)")
+    parser.add_argument("--iterations", type=int, default=2000, help="of a run (%(default)s)")
+    parser.add_argument("--pilot-iterations", type=int, default=500, help="of a pilot (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -238,21 +271,22 @@ def main() -> None:
     if options.worker:
         work(options, json.loads(options.worker))
         return
-    rates, pilots = choose_rates(options)
+    pilots = pilot_recalls(options)
+    chosen = {loss: max(recalls, key=recalls.__getitem__) for loss, recalls in pilots.items()}
     jobs = [
-        {"kind": "train", "name": f"{loss}-{seed}", "loss": loss, "rate": rates[loss], "seed": seed}
+        {"kind": "train", "name": f"{loss}-{seed}", "loss": loss, "choice": chosen[loss], "seed": seed}
         for seed in SEEDS
-        for loss in LOSSES
+        for loss in FORMS
     ]
     others = [
-        {"kind": "untrained", "name": f"untrained-{seed}", "loss": "lifted", "rate": 0.0, "seed": seed}
+        {"kind": "untrained", "name": f"untrained-{seed}", "loss": "lifted", "choice": (0.0, False, 1.0), "seed": seed}
         for seed in SEEDS
     ] + [{"kind": "pixels", "name": "pixels"}]
     results = run_jobs(options, others + jobs)
     trained = list(zip(jobs, results[len(others) :], strict=True))
-    found = {loss: [one for job, one in trained if job["loss"] == loss] for loss in LOSSES}
+    found = {loss: [one for job, one in trained if job["loss"] == loss] for loss in FORMS}
     found |= {"raw pixels, 16 x 16": results[len(SEEDS) : len(others)], "untrained": results[: len(SEEDS)]}
-    print(write_results(options, rates, pilots, found))
+    print(write_results(options, pilots, chosen, found))
 
 
 if __name__ == "__main__":

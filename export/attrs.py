@@ -68,11 +68,18 @@ class Attrs:
 
     def integer(self, name: str, default: int | None = None, minimum: int = 0) -> int:
         """A number such as ``"64"``."""
+        number = self.optional_integer(name, minimum)
+        if number is not None:
+            return number
+        if default is None:
+            raise self._missing(name)
+        return default
+
+    def optional_integer(self, name: str, minimum: int = 0) -> int | None:
+        """A number, or None where the attribute is absent or stored as ``None``."""
         text = self._take(name)
         if text is None:
-            if default is None:
-                raise self._missing(name)
-            return default
+            return None
         number = _integer(text)
         if number is None or number < minimum:
             raise self._malformed(name, text, f"an integer of at least {minimum}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class Node:
             raise self.malformed(f"parameter {operand.name!r} is {found}; expected float32 {shape}")
         return operand
 
-    def constant(self, step: str, array: NDArray[np.float32]) -> Constant:
+    def constant(self, step: str, array: NDArray[Any]) -> Constant:
         """A number of this node's own, named after it."""
         return self.graph.constant(f"{self.name}/{step}", array)
 

@@ -18,7 +18,9 @@ __getattr__, __dir__ = lazy_names(
         "SemiHardTripletLoss": "losses",
         "TripletLoss": "losses",
         "build_loss": "losses",
+        "TrainConfig": "settings.config",
         "load_dataset": "datasets",
-        "recall_at_k": "metrics",
+        "recall_at_k": "metrics.recall",
+        "train": "training.run",
     },
 )

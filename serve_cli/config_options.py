@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.config import TrainConfig, spelled
+from gluon_lifted.settings.config import TrainConfig, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import rich.progress
 
-    from gluon_lifted.run_log import TrainProgress
+    from gluon_lifted.records.run_log import TrainProgress
 
 LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from export import export_run
-from gluon_lifted.config import TrainConfig
 from gluon_lifted.datasets.glyphs import load_glyphs
 from gluon_lifted.errors import DataError
-from gluon_lifted.training import Hooks, train
+from gluon_lifted.settings.config import TrainConfig
+from gluon_lifted.training.hooks import Hooks
+from gluon_lifted.training.run import train
 from serve_cli.console import TrainingBar, say
 from serve_cli.picture import draw_neighbours
 from serve_cli.runtime.embed import EmbedOptions, embed_images

@@ -12,6 +12,7 @@ from export.ops import (
     l2_normalization,
     lrn,
     pooling,
+    slice_axis,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "l2_normalization",
     "lrn",
     "pooling",
+    "slice_axis",
 ]

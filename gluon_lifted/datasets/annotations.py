@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 MAX_EDGE = 1 << 24  # pixels; float32 holds whole numbers up to here
 MAX_BYTES = 64 << 20  # of one annotation file; the longest official list, of 60,502 images, has about 3 MB

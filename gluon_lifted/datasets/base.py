@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 
 @dataclass(frozen=True, eq=False)

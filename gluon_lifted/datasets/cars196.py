@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 NUM_CLASSES, NUM_TRAIN_CLASSES = 196, 98
 HALVES = ("train", "test")

@@ -26,7 +26,7 @@ from gluon_lifted.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 NUM_TRAIN_CLASSES = 100
 PUBLISHED = PublishedCounts(train_images=5_864, train_classes=100, test_images=5_924, test_classes=100)

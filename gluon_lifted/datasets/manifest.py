@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 NEEDED, SPLIT, BOX = ("path", "label"), "split", ("x1", "y1", "x2", "y2")
 MAX_ROWS = 10_000_000

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.config import RUN
+from gluon_lifted.settings.config import RUN
 from serve_cli.config_options import with_config_options
 from serve_cli.console import TrainingBar, clock, print_facts, print_json, say
 from serve_cli.options import Json, Threads
 
 if TYPE_CHECKING:
-    from gluon_lifted.config import TrainConfig
-    from gluon_lifted.loop import TrainReport
+    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.training.loop import TrainReport
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
@@ -68,10 +68,11 @@ def train(
       lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
     """
     from gluon_lifted.cluster import ClusterSpec
-    from gluon_lifted.cpus import usable_cpus
-    from gluon_lifted.settings import as_toml, config_of, resolve
-    from gluon_lifted.training import Hooks, Machine
-    from gluon_lifted.training import train as run_training
+    from gluon_lifted.machine.cpus import usable_cpus
+    from gluon_lifted.settings.resolve import as_toml, config_of, resolve
+    from gluon_lifted.training.hooks import Hooks
+    from gluon_lifted.training.run import Machine
+    from gluon_lifted.training.run import train as run_training
 
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)

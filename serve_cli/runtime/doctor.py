@@ -8,10 +8,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from gluon_lifted.cpus import cgroup_quota, usable_cpus
 from gluon_lifted.errors import DeviceError
-from gluon_lifted.gpus import Gpu, list_gpus, mxnet_can_run, why_not
-from gluon_lifted.system import PACKAGE_OF_LIBRARY, apt_line, missing_libraries, missing_packages, python_problem
+from gluon_lifted.machine.cpus import cgroup_quota, usable_cpus
+from gluon_lifted.machine.gpus import Gpu, list_gpus, mxnet_can_run, why_not
+from gluon_lifted.machine.system import (
+    PACKAGE_OF_LIBRARY,
+    apt_line,
+    missing_libraries,
+    missing_packages,
+    python_problem,
+)
 from serve_cli.runtime.files import version
 from serve_cli.runtime.session import PROVIDERS, import_onnxruntime
 

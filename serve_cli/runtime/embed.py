@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.cpus import usable_cpus
+from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli.console import Progress, clock
 from serve_cli.runtime.files import sha256, versions
 from serve_cli.runtime.pipeline import StageTimes, embed_rows, reported

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.baselines import pixel_thumbnails
-from gluon_lifted.cpus import usable_cpus
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from gluon_lifted.metrics import recall_at_k
+from gluon_lifted.machine.cpus import usable_cpus
+from gluon_lifted.metrics.baselines import pixel_thumbnails
+from gluon_lifted.metrics.recall import recall_at_k
 from serve_cli.console import Progress
 from serve_cli.runtime.pipeline import collect, embed_rows, reported
 from serve_cli.runtime.reader import read_embeddings

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gluon_lifted.framing import Box
+    from gluon_lifted.images.framing import Box
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.card import CARD_KEY, ModelCard
-from gluon_lifted.cpus import usable_cpus
 from gluon_lifted.errors import DeviceError, RunError
 from gluon_lifted.images import normalise
+from gluon_lifted.machine.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

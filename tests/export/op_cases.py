@@ -187,6 +187,10 @@ CASES = [
     OpCase(
         "Concat", "width", lambda *xs: np.concatenate(xs, 3), {"num_args": "2", "dim": "-1"}, sources=("tall", "data")
     ),
+    OpCase("slice_axis", "all of it", _same, {"axis": "0", "begin": "0", "end": "None"}),
+    OpCase("slice_axis", "of channels", lambda x: x[:, 1:3], {"axis": "1", "begin": "1", "end": "3"}),
+    OpCase("slice_axis", "from the end", lambda x: x[..., -5:-1], {"axis": "-1", "begin": "-5", "end": "-1"}),
+    OpCase("slice_axis", "to the end", lambda x: x[:, :, 4:], {"axis": "2", "begin": "4", "end": "None"}),
     OpCase("L2Normalization", "defaults", oracles.l2_normalization),
     OpCase(
         "L2Normalization",
@@ -225,6 +229,8 @@ REFUSED = [
     ("Pooling", {"kernel": "(1, 1)", "stride": "(4, 4)", "pooling_convention": "full"}, "covers none of the 6 x 7 px"),
     ("Concat", {"dim": "0"}, "dim=0 is not supported"),
     ("Concat", {"dim": "4"}, "dim=4 is not supported"),
+    ("slice_axis", {"axis": "0", "begin": "1", "end": "None"}, "axis=0 is not supported (expected 1 to 3: images stay apart)"),
+    ("slice_axis", {"axis": "4", "begin": "1", "end": "None"}, "axis=4 is not supported"),
     ("L2Normalization", {"mode": "channel"}, "mode=channel is not supported (expected instance)"),
     ("Dropout", {"mode": "always"}, "mode=always is not supported (expected training)"),
     ("Activation", {"act_type": "gelu"}, "act_type=gelu is not supported (expected relu or sigmoid"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gluon_lifted.config import LOSS_SAMPLERS, TrainConfig
+from gluon_lifted.settings.config import LOSS_SAMPLERS, TrainConfig
 from serve_cli.main import main
 
 SMALL = shlex.split(

@@ -23,7 +23,7 @@ class WeightsReport:
         Our parameters that the file has nothing for and that keep their values: the embedding layer's, never the
         backbone's.
     colors : str or None
-        How the weights' network was fed, a name in `gluon_lifted.colors.COLORS`; None if the file does not tell.
+        How the weights' network was fed, a name in `gluon_lifted.images.colors.COLORS`; None if the file does not tell.
     """
 
     source: str

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gluon_lifted.gpus import Gpu
+from gluon_lifted.machine.gpus import Gpu
 from serve_cli.runtime import doctor
 from serve_cli.runtime.doctor import examine
 

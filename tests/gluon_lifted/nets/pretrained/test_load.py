@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.card import ModelCard
-from gluon_lifted.colors import COLORS
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import Preprocessing
+from gluon_lifted.images.colors import COLORS
 from gluon_lifted.mx import gluon, gluoncv_network, mx, nd
 from gluon_lifted.nets.embedding import EmbeddingNet
 from gluon_lifted.nets.googlenet import caffe_name

@@ -1,0 +1,162 @@
+"""Decode and augment in parallel threads, a batch or two ahead of the network."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gluon_lifted.errors import DataError
+from gluon_lifted.images import (
+    Preprocessing,
+    center_crop,
+    check_image,
+    normalise,
+    random_crop_mirror,
+    read_image,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.batches.samplers import Sampler
+    from gluon_lifted.datasets.base import ImageTable
+
+Square = Any  # NDArray of (side, side, 3): pixels or, as float32, what to subtract from them
+BATCHES_AHEAD = 2
+CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded once
+
+
+class Batch(NamedTuple):
+    """``images`` (b, 3, crop, crop) float32, normalised; ``labels`` (B,) int64 of the whole batch.
+
+    Where several machines train, the images are this machine's alone: rows ``start`` ... ``start + b - 1`` of B.
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    start: int = 0
+
+
+class _Pending(NamedTuple):
+    """A batch that threads are filling."""
+
+    batch: Batch
+    filled: list[Future[None]]
+
+    def wait(self) -> Batch:
+        for one in self.filled:
+            one.result()
+        return self.batch
+
+
+class ImageLoader:
+    """Batches of an `ImageTable`. Use as a context manager: it owns threads.
+
+    Parameters
+    ----------
+    table : ImageTable
+        The images.
+    preprocessing : Preprocessing
+        Sizes and normalisation.
+    threads : int
+        Images decoded at a time. The result does not depend on it.
+    residual : ndarray, float32, (resize, resize, 3), optional
+        What to subtract at each place; that of the centre crop is left to the network (`images.mean_image`).
+    """
+
+    def __init__(
+        self,
+        table: ImageTable,
+        preprocessing: Preprocessing,
+        threads: int,
+        residual: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.table = table
+        self._residual = residual
+        self.preprocessing = preprocessing
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._cached_rows = CACHE_BYTES // (3 * preprocessing.resize**2)
+
+    def __enter__(self) -> ImageLoader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def check_readable(self) -> None:
+        """Open every file, without decoding it. Raises `DataError` naming the first that is bad, or has a bad box."""
+        boxes = map(self.table.box, range(len(self.table)))
+        problems = [problem for problem in self._pool.map(check_image, self.table.paths, boxes) if problem]
+        if problems:
+            raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
+
+    def training_batches(
+        self, sampler: Sampler, start: int, stop: int, machine: int = 0, machines: int = 1
+    ) -> Iterator[Batch]:
+        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one machine's share of each."""
+
+        def submit(iteration: int) -> _Pending:
+            rows = sampler.batch(iteration)
+
+            def cut(square: Square, slot: int) -> Square:
+                rng = np.random.default_rng([sampler.seed, iteration, slot])
+                return random_crop_mirror(square, self.preprocessing.crop, rng)
+
+            return self._submit(rows, np.array_split(np.arange(len(rows)), machines)[machine], cut)
+
+        return self._prefetched(submit, range(start, stop))
+
+    def test_batches(self, batch_size: int) -> Iterator[Batch]:
+        """Every image once, in order, cropped at the centre; the last batch may be short."""
+
+        def submit(first: int) -> _Pending:
+            rows = np.arange(first, min(first + batch_size, len(self.table)))
+            return self._submit(
+                rows, np.arange(len(rows)), lambda square, _: center_crop(square, self.preprocessing.crop)
+            )
+
+        return self._prefetched(submit, range(0, len(self.table), batch_size))
+
+    def _submit(
+        self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
+    ) -> _Pending:
+        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalising.
+
+        ``cut`` takes a square and a slot, and gives the same part of it each time.
+        """
+        crop = self.preprocessing.crop
+        images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
+
+        def fill(place: int, slot: int) -> None:
+            images[place] = normalise(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
+            if self._residual is not None:
+                there = cut(self._residual, slot)  # (crop, crop, 3)
+                images[place] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
+
+        filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
+        return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)
+
+    def _prefetched(self, submit: Callable[[int], _Pending], keys: Iterable[int]) -> Iterator[Batch]:
+        pending: deque[_Pending] = deque()
+        for key in keys:
+            pending.append(submit(key))
+            if len(pending) > BATCHES_AHEAD:
+                yield pending.popleft().wait()
+        while pending:
+            yield pending.popleft().wait()
+
+    def _square(self, row: int) -> NDArray[np.uint8]:
+        """The image before cropping: (resize, resize, 3), from memory if it was decoded before."""
+        square = self._cache.get(row)
+        if square is None:
+            square = read_image(self.table.paths[row], self.preprocessing, self.table.box(row))
+            if len(self._cache) < self._cached_rows:
+                self._cache[row] = square
+        return square

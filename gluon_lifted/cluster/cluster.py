@@ -1,0 +1,135 @@
+"""Cluster: the sums that machines exchange, and what follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of it for good
+
+
+class Cluster:
+    """One machine alone; all that several machines do follows from `all_sum`.
+
+    Every machine makes the same calls in the same order, with the same names and shapes.
+
+    Attributes
+    ----------
+    size, index : int
+        How many machines there are, and which one this is: its rank.
+    """
+
+    size, index = 1, 0
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this is the machine that writes the run folder."""
+        return self.index == 0
+
+    def all_sum(self, name: str, array: Any) -> Any:
+        """The elementwise sum of all machines' arrays; the array itself where there is one machine.
+
+        Every machine gets the same bits. With three machines or more the order of the addends, and so the rounding,
+        depends on which comes first. It waits for the other machines, so it ends at the same time on all.
+
+        Parameters
+        ----------
+        name : str
+            Tells apart what is summed. Each name and shape keeps buffers of the array's size.
+        array : mx.nd.NDArray, float32 or float64
+            Not empty, which MXNet has no arrays for. Left as it is. The sum is a new array in the same context.
+
+        Raises
+        ------
+        TypeError
+            If the array is of another dtype.
+        RunError
+            If a machine has ended, is silent or does not come.
+        """
+        del name
+        return array
+
+    def all_sum_many(self, name: str, arrays: Sequence[Any]) -> list[Any]:
+        """`all_sum` of arrays of one dtype and context, of any shapes, in one exchange; the sums share memory."""
+        if self.size == 1 or not arrays:
+            return list(arrays)
+        from gluon_lifted.mx import nd
+
+        total = self.all_sum(name, nd.concat(*(one.reshape((-1,)) for one in arrays), dim=0))
+        ends = np.cumsum([one.size for one in arrays])
+        return [total[int(end) - one.size : int(end)].reshape(one.shape) for one, end in zip(arrays, ends, strict=True)]
+
+    def broadcast(self, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The writer's arrays, on every machine.
+
+        Parameters
+        ----------
+        state : mapping of str to ndarray
+            Numbers that float64 holds exactly. Other machines pass arrays of the same names, shapes and dtypes.
+
+        Raises
+        ------
+        ConfigError
+            If they do not.
+        """
+        if self.size == 1:
+            return dict(state)
+        self.require_same("network", repr([(name, one.shape, one.dtype.str) for name, one in state.items()]))
+        from gluon_lifted.mx import nd
+
+        flat = np.concatenate([np.zeros(0), *(one.ravel() for one in state.values())]).astype(np.float64)
+        for start in range(0, len(flat), BROADCAST_CHUNK):
+            part = flat[start : start + BROADCAST_CHUNK]  # a view
+            sent = np.zeros(BROADCAST_CHUNK)
+            if self.is_writer:
+                sent[: len(part)] = part
+            part[:] = self.all_sum("broadcast", nd.array(sent, dtype=np.float64)).asnumpy()[: len(part)]
+        parts = np.split(flat, np.cumsum([one.size for one in state.values()]))
+        return {
+            name: part.astype(one.dtype).reshape(one.shape)
+            for (name, one), part in zip(state.items(), parts[:-1], strict=True)
+        }
+
+    def any(self, name: str, flag: bool) -> bool:
+        """Whether the flag is set on any machine."""
+        if self.size == 1:
+            return flag
+        from gluon_lifted.mx import nd
+
+        return bool(self.all_sum(name, nd.array([flag])).asscalar())
+
+    def barrier(self) -> None:
+        """Wait until all machines are here."""
+        self.any("barrier", False)
+
+    def require_same(self, what: str, text: str) -> None:
+        """Raise `ConfigError`, on every machine, unless all pass the same ``text``; ``what`` names it."""
+        if self.size == 1:
+            return
+        from gluon_lifted.mx import nd
+
+        digests = np.zeros((self.size, hashlib.sha256().digest_size), np.float32)
+        digests[self.index] = list(hashlib.sha256(text.encode()).digest())
+        digests = self.all_sum("digest", nd.array(digests)).asnumpy()
+        differs = np.flatnonzero((digests != digests[0]).any(axis=1))
+        if len(differs):
+            raise MachinesDifferError(
+                f"machine {differs[0]} has another {what} than machine 0; "
+                "run the same command, with the same data and the same versions, on every machine."
+            )
+
+
+class MachinesDifferError(ConfigError):
+    """Raised on all machines at once, which therefore can leave in order."""
+
+
+ALONE = Cluster()

@@ -1,0 +1,22 @@
+"""Images on their way into a network; the same for training, freezing, serving and evaluation."""
+
+from gluon_lifted.images.preprocessing import (
+    Preprocessing,
+    center_crop,
+    normalise,
+    preprocessing_from_json,
+    random_crop_mirror,
+)
+from gluon_lifted.images.reading import IMAGE_SUFFIXES, MAX_PIXELS, check_image, read_image
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "Preprocessing",
+    "center_crop",
+    "check_image",
+    "normalise",
+    "preprocessing_from_json",
+    "random_crop_mirror",
+    "read_image",
+]

@@ -1,0 +1,34 @@
+"""Named ways to turn the pixels of a crop into network input: channel order, mean, scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from gluon_lifted.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from gluon_lifted.settings.config import TrainConfig
+
+
+class Colors(NamedTuple):
+    """Pixels of 0-255, less ``mean``, over ``std``, both in the order of ``channels``."""
+
+    channels: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+COLORS = {
+    # ImageNet's statistics, times 255: what GluonCV's networks were trained with
+    "imagenet": Colors("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    # mean_value of bvlc_googlenet's train_val.prototxt
+    "caffe": Colors("BGR", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
+    # -1 to 1: what torchvision's googlenet turns its input into (transform_input), its weights being TensorFlow's
+    "inception": Colors("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+}
+
+
+def preprocessing_of(config: TrainConfig) -> Preprocessing:
+    """How a run's images become network input; ``auto`` without weights to go by is ``imagenet``."""
+    colors = COLORS["imagenet" if config.colors == "auto" else config.colors]
+    return Preprocessing(config.resize, config.crop, *colors, config.fit, config.trim)

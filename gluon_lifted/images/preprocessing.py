@@ -1,0 +1,123 @@
+"""How an image becomes network input: the size of its square, crops, normalisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.images.framing import FITS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+Value = TypeVar("Value", bound=np.generic)  # of pixels, or of what is subtracted from them
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes network input.
+
+    Parameters
+    ----------
+    resize : int
+        Pixels. Side of the square that an image becomes; "normalized to 256 by 256" in Song et al. 2016.
+    crop : int
+        Pixels. Side of the square cut out: at random in training, centred otherwise (227 of 256 in the
+        authors' ``train_val`` prototxt).
+    channels : str
+        ``"RGB"`` or ``"BGR"`` (Caffe's order).
+    mean, std : tuple of 3 float
+        Subtracted from, then divided into pixels of 0-255, in the order of ``channels``. Defaults: the
+        ImageNet statistics 0.485, 0.456, 0.406 / 0.229, 0.224, 0.225 times 255, as GluonCV's models expect.
+    fit : str
+        ``"stretch"``: the aspect ratio is given up, as the paper's re-implementations do. ``"pad"``: the longer
+        side becomes ``resize``, and white fills up the shorter one, as the authors do it for Stanford Online
+        Products (``load_cropped_images.m``).
+    trim : bool
+        Before that, cut off the white background around the object; the authors' other step for those images.
+    """
+
+    resize: int = 256
+    crop: int = 227
+    channels: str = "RGB"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    fit: str = "stretch"
+    trim: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.crop <= self.resize <= 4096:
+            raise ConfigError(
+                f"crop {self.crop} and resize {self.resize} px do not fit; 1 <= crop <= resize <= 4096 must hold."
+            )
+        if self.channels not in ("RGB", "BGR"):
+            raise ConfigError(f"channel order {self.channels!r} is unknown; use 'RGB' or 'BGR'.")
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
+            raise ConfigError(f"mean {self.mean} and std {self.std} need three finite values each, std above 0.")
+        if self.fit not in FITS:
+            raise ConfigError(f"fit {self.fit!r} is unknown; use {' or '.join(map(repr, FITS))}.")
+
+
+def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:
+    """Cut the centre: (H, W, 3) -> (crop, crop, 3), a view. Offset ``(H - crop) // 2``, as Caffe's."""
+    top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
+    return image[top : top + crop, left : left + crop]
+
+
+def random_crop_mirror(image: NDArray[Value], crop: int, rng: np.random.Generator) -> NDArray[Value]:
+    """Cut at a uniform random offset and mirror with probability 1/2: (H, W, 3) -> (crop, crop, 3), a view."""
+    top, left = rng.integers(image.shape[0] - crop + 1), rng.integers(image.shape[1] - crop + 1)
+    cut = image[top : top + crop, left : left + crop]
+    return cut[:, ::-1] if rng.random() < 0.5 else cut
+
+
+def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Turn cropped pixels into network input.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8, (N, H, W, 3)
+        RGB.
+
+    Returns
+    -------
+    ndarray, float32, (N, 3, H, W)
+        ``(pixels - mean) / std`` in the card's channel order, contiguous.
+    """
+    planes = pixels.transpose(0, 3, 1, 2)  # (N, H, W, 3) -> (N, 3, H, W), a view
+    if preprocessing.channels == "BGR":
+        planes = planes[:, ::-1]
+    scale = (1 / np.asarray(preprocessing.std, np.float32))[:, None, None]  # (3, 1, 1)
+    shift = np.asarray(preprocessing.mean, np.float32)[:, None, None] * scale
+    batch: NDArray[np.float32] = np.empty(planes.shape, np.float32)
+    np.multiply(planes, scale, out=batch)
+    batch -= shift
+    return batch
+
+
+def preprocessing_from_json(fields: dict[str, Any]) -> Preprocessing:
+    """Rebuild a `Preprocessing` from a card. Raises `ConfigError` if a field is missing, unknown or mistyped."""
+    try:
+        return Preprocessing(
+            resize=int(fields["resize"]),
+            crop=int(fields["crop"]),
+            channels=str(fields["channels"]),
+            mean=tuple(float(x) for x in fields["mean"]),  # type: ignore[arg-type]  # length checked on construction
+            std=tuple(float(x) for x in fields["std"]),  # type: ignore[arg-type]
+            fit=str(fields["fit"]),
+            trim=_true_or_false(fields["trim"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(f"the card's preprocessing is damaged ({error!r}): {fields!r:.200}") from None
+
+
+def _true_or_false(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"trim is {value!r:.100}, expected true or false")
+    return value

@@ -1,0 +1,105 @@
+"""Path or bytes -> upright RGB -> square."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gluon_lifted.errors import ImageError
+from gluon_lifted.images.framing import box_problem, crop_to_box, fit_square, trim_background, upright_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gluon_lifted.images.framing import Box
+    from gluon_lifted.images.preprocessing import Preprocessing
+
+MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
+JPEG_SCALES = (8, 4, 2)  # 1 / these are the reduced sizes that JPEG can be decoded at
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+def read_image(
+    source: str | os.PathLike[str] | bytes, preprocessing: Preprocessing, box: Box | None = None
+) -> NDArray[np.uint8]:
+    """Decode one image, turn it upright, cut out what is used of it and make that a square.
+
+    A JPEG that is used whole is decoded at the smallest of its built-in scales that is no smaller than
+    ``preprocessing.resize`` (Pillow's ``draft``): about 5x faster on photographs of 1600x1200 px.
+
+    Parameters
+    ----------
+    source : path or bytes
+        An image file or its content.
+    preprocessing : Preprocessing
+        Its ``resize``, ``fit`` and ``trim`` are applied; cropping and normalising come later.
+    box : tuple of 4 float, optional
+        Left, top, right, bottom in pixels of the upright image: all that is used of it.
+
+    Returns
+    -------
+    ndarray, uint8, (resize, resize, 3)
+        RGB.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty, truncated, not an image, has more than ``MAX_PIXELS`` pixels, or pixels of
+        32 bits, or if the box does not fit into it.
+    """
+    name = f"{len(source)} bytes in memory" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"{name}: {image.width} x {image.height} px is more than the limit of {MAX_PIXELS}.")
+            if box is not None and (problem := box_problem(box, upright_size(image))):
+                raise ImageError(f"{name}: {problem}")
+            if box is None and not preprocessing.trim:  # those are in whole pixels of the original
+                _reduce_jpeg(image, preprocessing)
+            used = _as_rgb(ImageOps.exif_transpose(image))
+            if box is not None:
+                used = crop_to_box(used, box)
+            if preprocessing.trim:
+                used = trim_background(used)
+            square = fit_square(used, preprocessing.resize, preprocessing.fit)
+    except UnidentifiedImageError:
+        raise ImageError(f"{name}: not an image that Pillow can read.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name}: cannot be read ({error}).") from error
+    return np.asarray(square)
+
+
+def check_image(path: str | os.PathLike[str], box: Box | None = None) -> str | None:
+    """Open an image file without decoding it; return what is wrong with it or its box, or None."""
+    try:
+        with Image.open(path) as image:
+            problem = box_problem(box, upright_size(image)) if box is not None else None
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        return f"{os.fspath(path)}: not a readable image ({type(error).__name__})."
+    return f"{os.fspath(path)}: {problem}" if problem else None
+
+
+def _reduce_jpeg(image: Image.Image, preprocessing: Preprocessing) -> None:
+    """Have a JPEG decoded at the smallest of its scales that is large enough; other formats stay as they are."""
+    used = min(image.size) if preprocessing.fit == "stretch" else max(image.size)
+    for scale in JPEG_SCALES:
+        if used >= scale * preprocessing.resize and min(image.size) >= scale:
+            image.draft("RGB", (image.width // scale, image.height // scale))
+            return
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB: transparency over white, 16-bit grey scaled to 8 bits. Refuses 32-bit grey."""
+    if image.mode in ("I", "F"):  # Pillow would cut off at 255
+        raise ValueError("32-bit pixels have no fixed range; save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

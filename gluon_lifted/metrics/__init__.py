@@ -1,0 +1,1 @@
+"""How good embeddings are: recall, clustering, and what to compare them with."""

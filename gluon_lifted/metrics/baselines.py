@@ -1,0 +1,47 @@
+"""What an embedding must beat: retrieval by the raw pixels of a thumbnail."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.images import Preprocessing, read_image
+from gluon_lifted.machine.cpus import usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+THUMBNAIL = 16  # pixels a side
+STRETCHED = Preprocessing(resize=THUMBNAIL, crop=THUMBNAIL)
+
+
+def pixel_thumbnails(paths: Sequence[Path], threads: int | None = None) -> NDArray[np.float32]:
+    """Each image, shrunk to 16 x 16 px, as one row of its pixels.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        N image files.
+    threads : int, optional
+        Files read at a time; by default one for each core that may be used.
+
+    Returns
+    -------
+    ndarray, float32, (N, 768)
+        RGB of 0-255, row by row of the thumbnail.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read.
+    """
+    rows = np.empty((len(paths), THUMBNAIL * THUMBNAIL * 3), np.float32)
+    with ThreadPoolExecutor(threads or usable_cpus()) as pool:
+        for index, thumbnail in enumerate(pool.map(lambda path: read_image(path, STRETCHED), paths)):
+            rows[index] = thumbnail.ravel()
+    return rows

@@ -1,0 +1,1 @@
+"""A run, from its data to the frozen network."""

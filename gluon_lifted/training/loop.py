@@ -1,0 +1,168 @@
+"""The iterations of a run: learn, log, measure recall, save; at the end freeze the network and draw the curves."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import RunError
+from gluon_lifted.freeze import freeze
+from gluon_lifted.metrics.recall import recall_at_k
+from gluon_lifted.mx import mx
+from gluon_lifted.records.curves import draw_curves
+from gluon_lifted.records.run_log import TrainProgress, run_log
+from gluon_lifted.training.checkpoint import save_checkpoint
+from gluon_lifted.training.interrupt import interruptible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gluon_lifted.batches.loader import ImageLoader
+    from gluon_lifted.batches.samplers import Sampler
+    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.training.hooks import Hooks
+    from gluon_lifted.training.trainer import Trainer
+
+REFERENCE_IMAGES = 8
+TEST_BATCH = 32
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a run did. ``iteration`` is below ``iterations`` if it was interrupted.
+
+    ``waiting`` is the share of the training time in which the network waited for images.
+    """
+
+    run: Path
+    iteration: int
+    iterations: int
+    loss: float | None
+    recall: float | None
+    skipped: int
+    waiting: float
+    seconds: float
+
+    @property
+    def finished(self) -> bool:
+        return self.iteration == self.iterations
+
+
+class Loop:
+    """One pass through the iterations, with its log."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        run: Path,
+        trainer: Trainer,
+        sampler: Sampler,
+        loader: ImageLoader,
+        watcher: ImageLoader,
+    ) -> None:
+        self.config, self.run, self.trainer, self.sampler = config, run, trainer, sampler
+        self.loader, self.watcher = loader, watcher
+        self.writes = trainer.cluster.is_writer
+        self.loss: float | None = None
+        self.recall: float | None = None
+
+    def go(self, start: int, hooks: Hooks) -> TrainReport:
+        """Train from iteration ``start`` to the end, or to Ctrl-C."""
+        began, iteration, num_images, training, waiting = time.monotonic(), start, 0, 0.0, 0.0
+        cluster = self.trainer.cluster
+        batches = self.loader.training_batches(self.sampler, start, self.config.iterations, cluster.index, cluster.size)
+        with interruptible() as interrupted, ExitStack() as stack:
+            log = stack.enter_context(run_log(self.run, start, self.config.tensorboard)) if self.writes else None
+            tick = time.monotonic()
+            for batch in batches:
+                waiting += time.monotonic() - tick
+                self.loss = self.trainer.step(batch, iteration)
+                rate = self.config.learning_rate_at(iteration)
+                iteration += 1
+                num_images, training = num_images + len(batch.labels), training + time.monotonic() - tick
+                stop = cluster.any("stop", interrupted.is_set())
+                recall = self._after(iteration, stop)
+                progress = TrainProgress(
+                    iteration,
+                    self.config.iterations,
+                    self.loss,
+                    rate,
+                    num_images / training,
+                    waiting / training,
+                    recall,
+                )
+                if log is not None:
+                    log(progress)
+                hooks.on_progress(progress)
+                if stop:
+                    break
+                tick = time.monotonic()
+        if self.writes:
+            self._finish(iteration == self.config.iterations)
+        return TrainReport(
+            self.run,
+            iteration,
+            self.config.iterations,
+            self.loss,
+            self.recall,
+            self.trainer.skipped,
+            waiting / training if training else 0.0,
+            time.monotonic() - began,
+        )
+
+    def _after(self, iteration: int, interrupted: bool) -> float | None:
+        """Measure recall and save a checkpoint where they are due; return the recall if it was measured."""
+        if not self.writes:
+            return None
+        recall = None
+        if self._due(iteration, self.config.eval_every) and not interrupted:
+            embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
+            if np.isfinite(embedding).all():  # if not, the trainer says so once it is sure
+                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
+        if self._due(iteration, self.config.checkpoint_every) or interrupted:
+            save_checkpoint(self.run, iteration, self.trainer.state())
+        return recall
+
+    def _due(self, iteration: int, every: int) -> bool:
+        return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
+
+    def _finish(self, whole: bool) -> None:
+        """Draw the curves, and freeze the network of a whole run."""
+        try:
+            draw_curves(self.run)
+            if whole:
+                images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
+                freeze(self.trainer.net, self.run, self._card(), images)
+        except OSError as error:
+            raise RunError(
+                f"{self.run}: cannot be written ({error.strerror or error}); "
+                "make room and run the same command with --resume."
+            ) from None
+
+    def _card(self) -> ModelCard:
+        config = self.config
+        return ModelCard(
+            name=self.run.resolve().name,
+            backbone=config.backbone,
+            dim=config.dim,
+            normalised=config.normalize,
+            preprocessing=self.loader.preprocessing,
+            dataset=config.dataset,
+            loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",
+            provenance={
+                "iterations": str(config.iterations),
+                "sampler": config.sampler,
+                "weights": config.weights or "random",
+                "seed": str(config.seed),
+                "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                **{name: metadata.version(name) for name in ("gluon-lifted", "numpy", "pillow")},
+                "mxnet": str(mx.__version__),
+            },
+        )

@@ -1,0 +1,130 @@
+"""Optimizer: gradients -> weights, on all devices and machines alike; clipping, and no step from a bad gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.mx import gluon, nd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gluon_lifted.cluster import Cluster
+    from gluon_lifted.settings.config import TrainConfig
+
+FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # MXNet AMP's own (contrib/amp/loss_scaler.py), as the next line
+DOUBLE_AFTER = 2000  # good steps in a row
+UPDATES, SCALE, GOOD_STEPS = "updates", "scale", "good_steps"
+
+
+class Optimizer:
+    """SGD or Adam over a network's parameters.
+
+    Parameters
+    ----------
+    parameters : gluon.ParameterDict
+        Initialised, on every device. Their ``lr_mult`` and ``wd_mult`` count.
+    config : TrainConfig
+        Rates, decay, clipping; with ``amp`` gradients are scaled up so that float16 does not lose them.
+    cluster : Cluster
+        The machines whose gradients are summed.
+
+    Notes
+    -----
+    The scale of mixed precision halves when a gradient overflows, and doubles after 2,000 steps without
+    (Micikevicius et al. 2018, "Mixed precision training", section 3.2).
+    """
+
+    def __init__(self, parameters: Any, config: TrainConfig, cluster: Cluster) -> None:
+        arguments = {"learning_rate": config.learning_rate, "wd": config.weight_decay}
+        if config.optimizer == "sgd":
+            arguments["momentum"] = config.momentum
+        self._trainer = gluon.Trainer(parameters, config.optimizer, arguments, update_on_kvstore=False)
+        self._config, self._cluster = config, cluster
+        self._trained = [one for one in self._trainer._params if one.grad_req != "null"]
+        self._scale = FIRST_SCALE if config.amp else 1.0
+        self._good_steps = 0
+        self._create_states()
+
+    @property
+    def gradient_scale(self) -> float:
+        """What the loss's gradient is multiplied by before it is taken back through the network."""
+        return self._scale
+
+    def step(self, iteration: int) -> bool:
+        """Apply the gradients; False if they were not finite, and nothing changed."""
+        self._trainer.allreduce_grads()  # over this machine's devices
+        gradients = [one.list_grad() for one in self._trained]
+        summed = self._cluster.all_sum_many("gradient", [one[0] for one in gradients])
+        for total, copies in zip(summed, gradients, strict=True):
+            for copy in copies:
+                if copy is not total:
+                    total.copyto(copy)
+        firsts = [one[0] for one in gradients]
+        squared_norm = float(nd.multi_sum_sq(*firsts, num_arrays=len(firsts)).sum().asscalar())
+        self._adapt_scale(math.isfinite(squared_norm))
+        if not math.isfinite(squared_norm):
+            return False
+        scale, limit = self._scale_of_gradients, self._config.clip_gradient
+        if limit:
+            scale = max(scale, math.sqrt(squared_norm) / limit)  # so that the norm applied is at most the limit
+        self._trainer.set_learning_rate(self._config.learning_rate_at(iteration))
+        self._trainer.update(scale)  # divides by it; the loss is a mean over pairs already
+        return True
+
+    def _adapt_scale(self, finite: bool) -> None:
+        self._scale_of_gradients = self._scale
+        if not self._config.amp:
+            return
+        self._good_steps = self._good_steps + 1 if finite else 0
+        if not finite:
+            self._scale /= 2
+        elif self._good_steps % DOUBLE_AFTER == 0:
+            self._scale = min(2 * self._scale, LARGEST_SCALE)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next step depends on, as arrays by name; all devices hold the same."""
+        states = self._trainer._updaters[0].states
+        arrays = {
+            f"{index}.{part}": one.asnumpy() for index in states for part, one in enumerate(_parts(states[index]))
+        }
+        numbers = {UPDATES: self._trainer.optimizer.num_update, SCALE: self._scale, GOOD_STEPS: self._good_steps}
+        return arrays | {name: np.array(value, np.float64) for name, value in numbers.items()}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
+        optimizer = self._trainer.optimizer
+        for updater in self._trainer._updaters:
+            for index, one in updater.states.items():
+                for part, array in enumerate(_parts(one)):
+                    value = state[f"{index}.{part}"]
+                    if value.shape != array.shape:
+                        raise ValueError(f"optimizer state {index}.{part} is {value.shape}, expected {array.shape}")
+                    array[:] = nd.array(value, dtype=value.dtype)
+        updates = int(state[UPDATES])
+        self._scale, self._good_steps = float(state[SCALE]), int(state[GOOD_STEPS])
+        optimizer.num_update = updates
+        indices = list(self._trainer._updaters[0].states) if updates else []
+        for device in range(len(self._trainer._updaters)):
+            optimizer._all_index_update_counts[device] = dict.fromkeys(indices, updates)
+        optimizer._index_update_count = optimizer._all_index_update_counts[0]
+
+    def _create_states(self) -> None:
+        """As the first step would: so that a state's names are the same before and after it."""
+        optimizer = self._trainer.optimizer
+        for device, updater in enumerate(self._trainer._updaters):
+            for index, parameter in enumerate(self._trainer._params):
+                if parameter.grad_req != "null":
+                    weight = parameter.list_data()[device]
+                    updater.states[index] = optimizer.create_state_multi_precision(index, weight)
+                    updater.states_synced[index] = True
+
+
+def _parts(state: Any) -> tuple[Any, ...]:
+    """An optimizer's state of one parameter: nothing (plain SGD), one array (momentum) or several (Adam)."""
+    if state is None:
+        return ()
+    return tuple(state) if isinstance(state, (list, tuple)) else (state,)

@@ -1,0 +1,198 @@
+"""Trainer: batches -> embeddings -> loss -> weights, over the devices of one machine or of several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.cluster import ALONE
+from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.images import center_crop
+from gluon_lifted.losses import build_loss
+from gluon_lifted.mx import autograd, mx, nd, start_mixed_precision
+from gluon_lifted.nets.embedding import EmbeddingNet
+from gluon_lifted.nets.pretrained.load import load_weights
+from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
+from gluon_lifted.training.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.batches.loader import Batch
+    from gluon_lifted.cluster import Cluster
+    from gluon_lifted.nets.pretrained.report import WeightsReport
+    from gluon_lifted.settings.config import TrainConfig
+
+MAX_SKIPPED = 10
+SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart
+WEIGHT = "weight:"  # before the names of weights in a state, where the optimizer's have none
+
+
+class Trainer:
+    """A network, its loss and its optimizer.
+
+    The embeddings of all devices and machines are gathered before the loss, so that it compares every image with
+    the whole batch, not with its device's share of it.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Decides network, loss, optimizer and seed.
+    devices : list of mx.Context
+        Each takes an equal share of this machine's part of a batch.
+    cluster : Cluster, optional
+        The machines that train together.
+    residual : ndarray, float32, (resize, resize, 3), optional
+        Of a mean image; the network subtracts its centre crop.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        devices: list[Any],
+        cluster: Cluster = ALONE,
+        residual: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.config, self.devices, self.cluster = config, devices, cluster
+        self.skipped = 0  # batches that taught nothing: gradient not finite, or zero
+        self._not_finite_in_a_row = 0
+        self.weights: WeightsReport | None = None  # what was loaded of others' weights
+        self.loss = _traced_loss(config, devices[0])
+        _start_mixed_precision(config, devices)
+        mx.random.seed(config.seed)
+        backbone = build_backbone(config.backbone, config.crop)
+        center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
+        self.net = EmbeddingNet(backbone, config.dim, config.dropout, config.normalize, center)
+        self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
+        self.net.initialize(backbone_initializer(), ctx=devices)
+        self.net.hybridize(static_alloc=True, static_shape=True)
+        for device in devices:  # shapes are known, and weights drawn, after the first forward pass
+            self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
+        self.optimizer = Optimizer(self.net.collect_params(), config, cluster)
+
+    def step(self, batch: Batch, iteration: int) -> float:
+        """Learn from one batch; return its loss. A batch whose gradient is zero or not finite changes nothing.
+
+        Raises
+        ------
+        RunError
+            After `MAX_SKIPPED` batches in a row without a finite gradient: the weights are beyond repair.
+        """
+        self._seed_dropout(iteration)
+        shards = np.array_split(np.arange(len(batch.images)), len(self.devices))
+        with autograd.record():
+            embeddings = [
+                self.net(nd.array(batch.images[rows[0] : rows[-1] + 1], ctx=device))
+                for rows, device in zip(shards, self.devices, strict=True)
+            ]
+        loss, gradient = self._loss_and_gradient(embeddings, batch)
+        largest = float(np.abs(gradient.asnumpy()).max())
+        if self.cluster.any("dead batch", largest == 0):  # every pair is apart already, or the batch has none
+            self.skipped += 1
+            return loss
+        applied = False
+        if not self.cluster.any("not finite", not np.isfinite(largest)):
+            self._backward(embeddings, gradient, shards, batch)
+            applied = self.optimizer.step(iteration)
+        self._count(applied)
+        return loss
+
+    def _seed_dropout(self, iteration: int) -> None:
+        """A stream for each iteration and machine, so that a resumed run draws what an uninterrupted one does."""
+        stream = (iteration + 1) * self.cluster.size + self.cluster.index
+        mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
+
+    def _backward(self, embeddings: list[Any], gradient: Any, shards: list[NDArray[np.intp]], batch: Batch) -> None:
+        scaled = gradient * self.optimizer.gradient_scale
+        shares = [
+            scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1].astype(one.dtype).as_in_context(device)
+            for rows, device, one in zip(shards, self.devices, embeddings, strict=True)
+        ]
+        autograd.backward(embeddings, shares)
+
+    def _count(self, applied: bool) -> None:
+        self._not_finite_in_a_row = 0 if applied else self._not_finite_in_a_row + 1
+        self.skipped += not applied
+        if self._not_finite_in_a_row == MAX_SKIPPED:
+            raise RunError(
+                f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
+                f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
+            )
+
+    def _loss_and_gradient(self, embeddings: list[Any], batch: Batch) -> tuple[float, Any]:
+        """Loss of the whole batch, and its gradient (B, D) on the first device."""
+        home = self.devices[0]
+        own = nd.concat(*(one.detach().as_in_context(home).astype("float32") for one in embeddings), dim=0)  # (b, D)
+        gathered = self._gathered(own, batch)  # (B, D)
+        gathered.attach_grad()
+        with autograd.record():
+            loss = self.loss(gathered, nd.array(batch.labels, ctx=home))
+        loss.backward()
+        return float(loss.asscalar()), gathered.grad
+
+    def _gathered(self, own: Any, batch: Batch) -> Any:
+        """The embeddings of all machines: each adds its rows to zeros."""
+        if self.cluster.size == 1:
+            return own
+        padded = nd.zeros((len(batch.labels), own.shape[1]))
+        padded[batch.start : batch.start + len(own)] = own.as_in_context(mx.cpu())
+        return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
+
+    def load_weights(self, on_note: Callable[[str], None]) -> str:
+        """Start from trained weights; return the name of the `COLORS` that they expect.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If they cannot be had, or are another network's, or the configuration names other colors.
+        """
+        source, wanted = self.config.weights, self.config.colors
+        found = load_weights(self.net, source, self.config.backbone, on_note)
+        on_note(str(found))
+        self.weights = found
+        expected = found.colors or "imagenet"
+        if wanted not in ("auto", expected):
+            on_note(f"{source}: was trained with --colors {expected}, and goes on with {wanted} as asked.")
+            return wanted
+        return expected
+
+    def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
+        """Embeddings (N, D) of all batches in turn, dropout off."""
+        return np.concatenate(
+            [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
+        )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Weights and optimizer state as arrays by name: what a checkpoint holds."""
+        weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
+        return {WEIGHT + name: one._reduce().asnumpy() for name, one in weights.items()} | self.optimizer.state()
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
+        weights = self.net._collect_params_with_prefix()
+        for name, one in weights.items():
+            if state[WEIGHT + name].shape != one.shape:
+                raise ValueError(f"{name} is {state[WEIGHT + name].shape}, expected {one.shape}")
+        for name, one in weights.items():
+            one.set_data(nd.array(state[WEIGHT + name], dtype=one.dtype))
+        self.optimizer.restore(state)
+
+
+def _traced_loss(config: TrainConfig, device: Any) -> Any:
+    """The loss, its graph made before mixed precision can put float16 into it."""
+    loss = build_loss(config.loss, config.margin)
+    loss.hybridize(static_alloc=True, static_shape=True)
+    loss(nd.zeros((6, config.dim), ctx=device), nd.zeros((6,), ctx=device))  # 6 rows make pairs and triplets
+    return loss
+
+
+def _start_mixed_precision(config: TrainConfig, devices: list[Any]) -> None:
+    """Let MXNet cast to float16 where it is safe; must come before the network, and holds for the process."""
+    if not config.amp:
+        return
+    if any(device.device_type != "gpu" for device in devices):
+        raise ConfigError("--amp is mixed precision for GPUs; train on --device gpu, or leave it out.")
+    start_mixed_precision()

@@ -1,0 +1,113 @@
+"""Checkpoints: whole or not there; the newest whole one is used."""
+
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+
+
+def state(value):
+    return {"weight:a.b": np.full((40, 50), value, np.float32), "updates": np.array(value, np.float64)}
+
+
+@pytest.fixture
+def run(tmp_path):
+    for iteration in (5, 10, 15):
+        save_checkpoint(tmp_path, iteration, state(iteration))
+    return tmp_path
+
+
+def load(run):
+    restored, notes = [], []
+    iteration = load_checkpoint(run, restored.append, notes.append)
+    return iteration, restored[-1], notes
+
+
+def test_the_newest_two_are_kept_and_the_newest_is_loaded(run):
+    assert [path.name for path in checkpoints(run)] == ["00000010.npz", "00000015.npz"]
+    iteration, found, notes = load(run)
+    assert (iteration, notes) == (15, [])
+    for name, array in state(15).items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "text"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, damage):
+    newest = checkpoints(run)[-1]
+    content = bytearray(newest.read_bytes())
+    if damage == "one bit":
+        content[len(content) // 2] ^= 1  # within the data of the large array
+    newest.write_bytes({"truncated": content[:-100], "one bit": content, "empty": b"", "text": b"no"}[damage])
+    iteration, found, notes = load(run)
+    assert iteration == 10
+    assert found["updates"] == 10
+    assert len(notes) == 1
+    assert "00000015.npz: damaged" in notes[0]
+    assert "using the one before" in notes[0]
+
+
+def test_a_checkpoint_of_another_network_is_passed_over(run):
+    def restore(found):
+        if found["updates"] == 15:
+            raise ValueError("weight is (3,), expected (4,)")
+
+    notes = []
+    assert load_checkpoint(run, restore, notes.append) == 10
+    assert "expected (4,)" in notes[0]
+
+
+def test_pickles_are_never_loaded(run):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("code of a checkpoint was run",))
+
+    np.savez(checkpoints(run)[-1], bomb=np.array([Bomb()], dtype=object))
+    iteration, _, notes = load(run)
+    assert iteration == 10
+    assert "pickle" in notes[0]
+
+
+def test_nothing_to_resume_from(tmp_path, run):
+    with pytest.raises(RunError, match="no checkpoint to resume from"):
+        load(run / "nowhere")
+    for path in checkpoints(run):
+        path.write_bytes(b"PK")
+    with pytest.raises(RunError, match="none of its 2 checkpoints can be used"):
+        load(run)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from gluon_lifted.training.checkpoint import save_checkpoint
+from gluon_lifted.errors import RunError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # a write past it fails, half done, as on a full disk
+try:
+    save_checkpoint(Path(sys.argv[1]), 20, {"weight:a": np.zeros(50_000)})
+except RunError as error:
+    print(error)
+"""
+
+
+def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
+    before = {path: path.read_bytes() for path in checkpoints(run)}
+    found = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(run)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "00000020.npz: cannot be written" in found.stdout
+    assert "the checkpoint before, 00000015.npz, is whole" in found.stdout
+    assert {path: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
+    assert load(run)[0] == 15
+
+
+def test_arrays_are_stored_as_they_are(run):
+    with zipfile.ZipFile(checkpoints(run)[-1]) as archive:
+        assert all(one.compress_type == zipfile.ZIP_STORED for one in archive.infolist())

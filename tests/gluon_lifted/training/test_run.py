@@ -1,0 +1,188 @@
+"""A whole run on small images: log, checkpoints, resume, interruption, several devices, frozen files."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from gluon_lifted.batches.loader import Batch
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import ConfigError, DataError, DeviceError, RunError
+from gluon_lifted.freeze import freeze
+from gluon_lifted.machine.devices import mxnet_contexts
+from gluon_lifted.mx import gluon, mx, nd
+from gluon_lifted.settings.config import TrainConfig
+from gluon_lifted.training.checkpoint import checkpoints
+from gluon_lifted.training.hooks import Hooks
+from gluon_lifted.training.run import Machine, _tables, train
+from gluon_lifted.training.trainer import Trainer
+
+
+@pytest.fixture
+def config(photos):
+    return TrainConfig(
+        "folder", str(photos), dim=8, iterations=4, batch_size=6, images_per_class=2, resize=36, crop=32,
+        validation_classes=0, eval_every=2, checkpoint_every=2,
+    )  # fmt: skip
+
+
+def log_of(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(run):
+    return {name: array.asnumpy() for name, array in nd.load(str(run / "model-0000.params")).items()}
+
+
+@pytest.fixture(scope="module")
+def whole_run(photos, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    config = TrainConfig(
+        "folder", str(photos), dim=8, iterations=4, batch_size=6, images_per_class=2, resize=36, crop=32,
+        validation_classes=0, eval_every=2, checkpoint_every=2,
+    )  # fmt: skip
+    return run, train(config, run)
+
+
+def test_run_folder(whole_run, config):
+    run, report = whole_run
+    assert report.finished
+    assert 0 <= report.recall <= 1
+    assert TrainConfig.read(run) == config
+    log = log_of(run)
+    assert [line["iteration"] for line in log] == [1, 2, 3, 4]
+    assert ["recall@1" in line for line in log] == [False, True, False, True]
+    assert [path.name for path in checkpoints(run)] == ["00000002.npz", "00000004.npz"]
+    assert not [path for path in run.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's own reader of its own file
+def test_frozen_files_agree_with_each_other(whole_run):
+    run, _ = whole_run
+    card = ModelCard.from_json((run / "card.json").read_text(), "card")
+    assert (card.backbone, card.dim, card.preprocessing.crop) == ("googlenet_bn", 8, 32)
+    with np.load(run / "reference.npz", allow_pickle=False) as reference:
+        arrays = {name: reference[name] for name in reference.files}
+    block = gluon.SymbolBlock.imports(str(run / "model-symbol.json"), ["data"], str(run / "model-0000.params"))
+    np.testing.assert_allclose(block(nd.array(arrays["data"])).asnumpy(), arrays["embedding"], rtol=1e-5, atol=1e-5)
+    assert arrays["data"].shape == (8, 3, 32, 32)
+    assert arrays["node/embedding_fwd"].shape == (1, 8)
+    np.testing.assert_allclose(arrays["node/embedding_fwd"][0], arrays["embedding"][0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_resumed_run_equals_an_uninterrupted_one(config, tmp_path, optimizer):
+    config = replace(config, optimizer=optimizer, learning_rate=1e-4, schedule="constant", eval_every=0)
+    train(config, tmp_path / "whole")
+    train(replace(config, iterations=2), tmp_path / "parts")
+    report = train(config, tmp_path / "parts", resume=True)
+    assert report.iteration == 4
+    assert [line["iteration"] for line in log_of(tmp_path / "parts")] == [1, 2, 3, 4]
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for one, two in zip(whole.values(), parts.values(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from(config, tmp_path):
+    run, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
+
+    def press(progress):
+        if progress.iteration == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    report = train(replace(config, checkpoint_every=0), run, hooks=Hooks(press))
+    assert (report.iteration, report.finished) == (2, False)  # the batch after the one that was under way
+    assert not (run / "card.json").exists()
+    assert train(replace(config, checkpoint_every=0), run, resume=True).finished
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_two_devices_see_the_whole_batch(config):
+    """Gradient and loss of one step equal those of one device: a plain network, as batch norm works per device."""
+    config = replace(config, backbone="googlenet", crop=48, resize=48, optimizer="sgd", learning_rate=1e-4)
+    rng = np.random.default_rng(0)
+    batch = Batch(rng.normal(size=(7, 3, 48, 48)).astype(np.float32), np.array([0, 0, 1, 1, 1, 2, 2]))
+    losses, gradients = [], []
+    for spec in ("cpu", "cpu:0,cpu:1"):
+        trainer = Trainer(config, mxnet_contexts(spec))
+        trainer.net.dropout._rate = 0
+        trainer.net.hybridize()  # anew, without dropout
+        losses.append(trainer.step(batch, 0))
+        gradients.append([p.list_grad()[0].asnumpy() for p in trainer.net.collect_params().values()])  # summed
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for one, two in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
+    trainer = Trainer(config, [mx.cpu()])
+    trainer.net.embedding.bias.set_data(nd.full(8, np.nan))
+    before = trainer.net.embedding.weight.data().asnumpy()
+    images = np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
+    batch = Batch(images, np.array([0, 0, 1, 1, 2, 2]))
+    for iteration in range(9):
+        trainer.step(batch, iteration)
+    assert trainer.skipped == 9
+    np.testing.assert_array_equal(trainer.net.embedding.weight.data().asnumpy(), before)
+    with pytest.raises(RunError, match="training has diverged: 10 batches in a row"):
+        trainer.step(batch, 9)
+    with pytest.raises(RunError, match="embeddings are not finite"):
+        freeze(trainer.net, tmp_path, None, images)
+    assert not list(tmp_path.iterdir())
+
+
+def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):
+    report = train(replace(config, iterations=0), tmp_path / "untrained")
+    assert report.finished
+    assert (tmp_path / "untrained" / "card.json").is_file()
+
+
+def test_validation_classes_are_kept_out_of_training(config):
+    tables = _tables(replace(config, validation_classes=0.25))
+    assert [table.class_names for table in tables] == [("class 0", "class 1", "class 2"), ("class 3",)]
+
+
+def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
+    run = tmp_path / "run"
+    for bad, error, message in (
+        (replace(config, backbone="vgg"), ConfigError, "backbone 'vgg'"),
+        (replace(config, crop=20), ConfigError, "crop 20 px is too small"),
+        (replace(config, data=str(tmp_path / "nowhere")), DataError, "no such folder"),
+        (replace(config, validation_classes=0.75), DataError, "1 class to train on"),
+    ):
+        with pytest.raises(error, match=message):
+            train(bad, run)
+        assert not run.exists()
+    for spec in ("tpu", "cpu,gpu", "gpu:0,gpu:0", ""):
+        with pytest.raises(ConfigError, match="is not understood"):
+            train(config, run, Machine(spec))
+    with pytest.raises(DeviceError, match="gpu:90 is not there"):
+        train(config, run, Machine("gpu:90"))
+    assert not run.exists()
+
+
+def test_resume_is_refused_where_it_cannot_work(whole_run, config, tmp_path):
+    run, _ = whole_run
+    with pytest.raises(RunError, match="already holds a run; add --resume"):
+        train(config, run)
+    with pytest.raises(RunError, match="was started with dim 8, not 9"):
+        train(replace(config, dim=9), run, resume=True)
+    with pytest.raises(RunError, match="not a run folder"):
+        train(config, tmp_path, resume=True)
+
+
+def test_resume_passes_over_a_damaged_checkpoint(config, tmp_path):
+    run, notes = tmp_path / "run", []
+    train(replace(config, iterations=3), run)
+    path = run / "checkpoints" / "00000003.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    report = train(config, run, resume=True, hooks=Hooks(on_note=notes.append))
+    assert report.finished
+    assert len(notes) == 1
+    assert "00000003.npz: damaged" in notes[0]
+    assert [line["iteration"] for line in log_of(run)] == [1, 2, 3, 4]
