@@ -57,9 +57,9 @@ class LRN(HybridBlock):
 
     Notes
     -----
-    On CPUs the gradient of MXNet 1.9's LRN is wrong, by 30 to 40 %, where the layer above hands its own gradient down
-    in oneDNN's blocked layout, as convolutions and pooling do. A slice takes the plain layout alone, so one that cuts
-    nothing off stands between; `export` leaves it out.
+    On CPUs the gradient of MXNet 1.9's LRN is wrong, by 25 to 50 % of its length, where the layer above hands down its
+    own in oneDNN's blocked layout, as convolutions and pooling do. A slice takes the plain layout alone, so one that
+    cuts nothing off stands between; `export` leaves it out.
     """
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:

@@ -229,7 +229,11 @@ REFUSED = [
     ("Pooling", {"kernel": "(1, 1)", "stride": "(4, 4)", "pooling_convention": "full"}, "covers none of the 6 x 7 px"),
     ("Concat", {"dim": "0"}, "dim=0 is not supported"),
     ("Concat", {"dim": "4"}, "dim=4 is not supported"),
-    ("slice_axis", {"axis": "0", "begin": "1", "end": "None"}, "axis=0 is not supported (expected 1 to 3: images stay apart)"),
+    (
+        "slice_axis",
+        {"axis": "0", "begin": "1", "end": "None"},
+        "axis=0 is not supported (expected 1 to 3: images stay apart)",
+    ),
     ("slice_axis", {"axis": "4", "begin": "1", "end": "None"}, "axis=4 is not supported"),
     ("L2Normalization", {"mode": "channel"}, "mode=channel is not supported (expected instance)"),
     ("Dropout", {"mode": "always"}, "mode=always is not supported (expected training)"),
