@@ -243,7 +243,7 @@ def disagreement(workers: dict[str, Worker]) -> str:
     """What the networks found, if it differs, else nothing."""
     said = [(runner, workers[runner].last) for runner in COMPARED if not workers[runner].trouble]
     keys = ("parameters", "loss", "gradient")
-    if said and all(math.isclose(one[key], said[0][1][key], rel_tol=1e-3) for _, one in said for key in keys):
+    if said and all(math.isclose(one[key], said[0][1][key], rel_tol=5e-3) for _, one in said for key in keys):
         return ""
     return "; ".join(f"{runner}: " + ", ".join(f"{key} {one[key]:.7g}" for key in keys) for runner, one in said)
 
@@ -280,7 +280,7 @@ def main() -> int:
         if found := disagreement(workers):
             same = False
             notes.append(f"{backbone}: FAILED, the networks differ: {found}.")
-    print("", *notes, *(["Parameters, losses and gradients agree to 1e-3."] if same else []), sep="\n")
+    print("", *notes, *(["Parameters, losses and gradients agree to 5e-3."] if same else []), sep="\n")
     return 0 if same else 1
 
 
