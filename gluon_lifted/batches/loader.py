@@ -67,7 +67,7 @@ class ImageLoader:
     threads : int
         Images decoded at a time. The result does not depend on it.
     residual : ndarray, float32, (resize, resize, 3), optional
-        What to subtract at each place; that of the centre crop is left to the network (`images.mean_image`).
+        What to subtract at each place; that of the centre crop is left to the network (`nets.mean_image`).
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class EmbeddingNet(HybridBlock):
     normalize : bool
         Give every row unit Euclidean length; a row of zeros stays near zero.
     mean_residual : ndarray, float32, (1, 3, H, W), optional
-        Subtracted from every image (`gluon_lifted.images.mean_image`); then other sizes do not fit.
+        Subtracted from every image (`gluon_lifted.nets.mean_image`); then other sizes do not fit.
 
     Notes
     -----

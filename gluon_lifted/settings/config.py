@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, RunError
-from gluon_lifted.settings.schedules import SCHEDULES, learning_rate_factor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG_FILE = "config.json"
 DATA_SET, NETWORK, LOSS, LEARNING, RUN = "Data set", "Network", "Loss and batches", "Learning", "Run"
+SCHEDULES = ("constant", "linear", "step", "cosine")
 LOSS_SAMPLERS = {  # a loss that reads the batch as pairs or triplets needs the sampler that lays it out so
     "lifted": ("balanced", "pairs", "triplets", "shuffle"),
     "contrastive": ("pairs",),
@@ -133,10 +133,6 @@ class TrainConfig:
                 f"batch-size {self.batch_size} does not suit the {self.sampler} sampler; "
                 f"expected a multiple of {multiple}{', twice or more' if self.sampler == 'balanced' else ''}."
             )
-
-    def learning_rate_at(self, iteration: int) -> float:
-        """Learning rate of the backbone's weights for batch ``iteration``, counted from 0."""
-        return self.learning_rate * learning_rate_factor(self, iteration)
 
     @property
     def classes_per_batch(self) -> int:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gluon_lifted.settings.config import TrainConfig
 
-SCHEDULES = ("constant", "linear", "step", "cosine")
 
-
-def learning_rate_factor(config: TrainConfig, iteration: int) -> float:
-    r"""What the learning rate is multiplied by for batch ``iteration``, counted from 0.
+def learning_rate(config: TrainConfig, iteration: int) -> float:
+    """Of the backbone's weights for batch ``iteration``, counted from 0.
 
     Notes
     -----
-    With t the iteration, T ``iterations`` and W ``warmup``:
+    ``config.learning_rate``, times a factor. With t the iteration, T ``iterations`` and W ``warmup``:
 
     - during warm-up, t < W: (t + 1) / (W + 1), whatever the schedule;
     - ``constant``: 1;
@@ -24,6 +22,10 @@ def learning_rate_factor(config: TrainConfig, iteration: int) -> float:
     - ``cosine``: (1 + cos(pi (t - W) / (T - W))) / 2 (Loshchilov and Hutter 2017, eq. 5, without restarts);
     - ``step``: factor ^ floor(t / every), Caffe's lr_policy ``step``.
     """
+    return config.learning_rate * _factor(config, iteration)
+
+
+def _factor(config: TrainConfig, iteration: int) -> float:
     if iteration < config.warmup:
         return (iteration + 1) / (config.warmup + 1)
     if config.schedule == "step":

@@ -13,12 +13,13 @@ import numpy as np
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
-from gluon_lifted.freeze import freeze
 from gluon_lifted.metrics.recall import recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.records.curves import draw_curves
 from gluon_lifted.records.run_log import TrainProgress, run_log
+from gluon_lifted.settings.schedules import learning_rate
 from gluon_lifted.training.checkpoint import save_checkpoint
+from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.interrupt import interruptible
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Loop:
             for batch in batches:
                 waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
-                rate = self.config.learning_rate_at(iteration)
+                rate = learning_rate(self.config, iteration)
                 iteration += 1
                 num_images, training = num_images + len(batch.labels), training + time.monotonic() - tick
                 stop = cluster.any("stop", interrupted.is_set())

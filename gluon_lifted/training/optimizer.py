@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.mx import gluon, nd
+from gluon_lifted.settings.schedules import learning_rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class Optimizer:
         scale, limit = self._scale_of_gradients, self._config.clip_gradient
         if limit:
             scale = max(scale, math.sqrt(squared_norm) / limit)  # so that the norm applied is at most the limit
-        self._trainer.set_learning_rate(self._config.learning_rate_at(iteration))
+        self._trainer.set_learning_rate(learning_rate(self._config, iteration))
         self._trainer.update(scale)  # divides by it; the loss is a mean over pairs already
         return True
 

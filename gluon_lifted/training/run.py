@@ -17,9 +17,9 @@ from gluon_lifted.datasets.base import require_trainable
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.images.colors import preprocessing_of
-from gluon_lifted.images.mean_image import mean_residual
 from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.machine.devices import mxnet_contexts
+from gluon_lifted.nets.mean_image import mean_residual
 from gluon_lifted.settings.config import CONFIG_FILE, TrainConfig, spelled
 from gluon_lifted.training.checkpoint import load_checkpoint
 from gluon_lifted.training.hooks import Hooks

@@ -14,8 +14,8 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from export import export_run
 from export.errors import ParityError
-from gluon_lifted.freeze import freeze
 from gluon_lifted.mx import HybridBlock, mx, nd, nn
+from gluon_lifted.training.freeze import freeze
 from tests.export.mxnet_files import card, npz_bytes
 
 IMAGES = np.random.default_rng(1).normal(size=(3, 3, 23, 23)).astype(np.float32)

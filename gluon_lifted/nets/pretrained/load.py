@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from gluon_lifted.freeze import CARD_FILE
 from gluon_lifted.images.colors import COLORS
 from gluon_lifted.mx import nd
 from gluon_lifted.nets.pretrained.names import Names, caffe_names, mxnet_names, torchvision_names
 from gluon_lifted.nets.pretrained.read import Tensors, read_weights
 from gluon_lifted.nets.pretrained.report import WeightsReport
 from gluon_lifted.nets.pretrained.store import fetch_imagenet
+from gluon_lifted.training.freeze import CARD_FILE
 
 IMAGENET = "imagenet"
 BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors": "googlenet_bn"}

@@ -12,6 +12,7 @@ from gluon_lifted.errors import ConfigError, MissingPackageError
 from gluon_lifted.settings.config import LOSS_SAMPLERS, TrainConfig
 from gluon_lifted.settings.recipes import RECIPES
 from gluon_lifted.settings.resolve import as_toml, config_of, read_config_file, resolve
+from gluon_lifted.settings.schedules import learning_rate
 
 
 def test_defaults_alone_are_the_dataclass():
@@ -53,7 +54,7 @@ def test_recipes_are_the_published_numbers(name):
 
 def test_rate_of_the_birds_falls_once():
     config = config_of(resolve({}, "paper-cub"))
-    assert [config.learning_rate_at(i) for i in (0, 31_999, 32_000, 39_999)] == pytest.approx(
+    assert [learning_rate(config, i) for i in (0, 31_999, 32_000, 39_999)] == pytest.approx(
         [1e-6, 1e-6, 0.96e-6, 0.96e-6]
     )
 

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from gluon_lifted.settings.config import TrainConfig
-from gluon_lifted.settings.schedules import SCHEDULES
+from gluon_lifted.settings.config import SCHEDULES, TrainConfig
+from gluon_lifted.settings.schedules import learning_rate
 
 
 def rates(**values):
     config = TrainConfig(learning_rate=0.4, **values)
-    return [config.learning_rate_at(i) for i in range(config.iterations)]
+    return [learning_rate(config, i) for i in range(config.iterations)]
 
 
 def test_constant():

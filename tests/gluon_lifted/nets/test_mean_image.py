@@ -12,7 +12,7 @@ from gluon_lifted.batches.samplers import BalancedSampler
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import Preprocessing, center_crop, random_crop_mirror, read_image
-from gluon_lifted.images.mean_image import mean_residual, read_mean_image
+from gluon_lifted.nets.mean_image import mean_residual, read_mean_image
 from gluon_lifted.settings.config import TrainConfig
 
 SIDE, CROP = 24, 20
