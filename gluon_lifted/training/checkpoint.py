@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
     try:
         folder.mkdir(exist_ok=True)
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **state)
+            _write(file, state)
             file.flush()
         for old in checkpoints(run)[:-KEEP]:
             old.unlink()
@@ -49,6 +49,14 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
             f"{path}: cannot be written ({error.strerror}); {_newest(run)}. "
             "Make room and run the same command with --resume."
         ) from None
+
+
+def _write(file: IO[bytes], state: State) -> None:
+    """What `numpy.savez` writes; but that leaves its archive open when it fails, to complain at some later time."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in state.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.save(member, array, allow_pickle=False)
 
 
 def _newest(run: Path) -> str:

@@ -102,6 +102,7 @@ def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
     found = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(run)], capture_output=True, text=True, check=True, timeout=60
     )
+    assert found.stderr == ""
     assert "00000020.npz: cannot be written" in found.stdout
     assert "the checkpoint before, 00000015.npz, is whole" in found.stdout
     assert {path: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
