@@ -47,8 +47,10 @@ class ImageTable:
     @staticmethod
     def from_names(paths: Sequence[Path], names: Sequence[str], boxes: NDArray[np.float32] | None = None) -> ImageTable:
         """Build a table from each image's class name; classes are numbered in sorted order of their names."""
-        class_names, labels = np.unique(np.asarray(names, dtype=str), return_inverse=True)
-        return ImageTable(tuple(paths), labels.astype(np.int64), tuple(class_names.tolist()), boxes)
+        class_names = sorted(set(names))
+        numbers = {name: label for label, name in enumerate(class_names)}
+        labels = np.fromiter((numbers[name] for name in names), np.int64, len(names))
+        return ImageTable(tuple(paths), labels, tuple(class_names), boxes)
 
     def box(self, row: int) -> Box | None:
         """Left, top, right, bottom of what to use of one image, or None if that is the whole of it."""
@@ -76,10 +78,14 @@ class ImageTable:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images to train on and images to test with; no class is in both."""
+    """Images to train on and images to test with; no class is in both.
+
+    ``note`` says what keeps a copy of a published data set from being compared with published results.
+    """
 
     train: ImageTable
     test: ImageTable
+    note: str = ""
 
     def __post_init__(self) -> None:
         common = set(self.train.class_names) & set(self.test.class_names)
@@ -117,7 +123,10 @@ class PublishedCounts:
 def require_trainable(table: ImageTable, where: Path) -> None:
     """Refuse a training table that has no negatives or a class without a positive pair. Raises `DataError`."""
     if len(table.class_names) < 2:
-        raise DataError(f"{where}: {len(table.class_names)} class to train on; the loss compares at least 2.")
+        raise DataError(
+            f"{where}: {len(table.class_names)} class to train on, and the loss compares at least 2: "
+            "add classes (half of a folder's test), or lower --validation-classes."
+        )
     counts = table.images_per_class()
     if counts.min() < 2:
         alone = int(counts.argmin())

@@ -48,9 +48,11 @@ def load_dataset(name: str, root: Path, use_boxes: bool = False) -> Splits:
     """
     if name not in DATASETS:
         raise ConfigError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}.")
+    if name != "glyphs" and not root.exists():  # glyphs are drawn
+        raise DataError(f"{root}: no such {'file' if name == 'manifest' else 'folder'}; expected the data set {name}.")
     splits = DATASETS[name](root)
     if not use_boxes:
-        return Splits(splits.train.without_boxes(), splits.test.without_boxes())
+        return Splits(splits.train.without_boxes(), splits.test.without_boxes(), splits.note)
     if splits.train.boxes is None:
         raise DataError(f"{root}: has no bounding boxes; leave out --use-boxes.")
     return splits

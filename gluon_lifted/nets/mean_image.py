@@ -59,7 +59,9 @@ def read_mean_image(path: Path) -> NDArray[np.float32]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); expected a .binaryproto of Caffe's.") from None
     blob = parse_blob(memoryview(content), str(path))
-    image = np.asarray(blob.reshape(blob.shape[-3:]), np.float32)  # (1, 3, H, W) in files until 2014
-    if image.ndim != 3 or len(image) != 3 or not np.isfinite(image).all() or image.min() < 0 or image.max() > 255:
+    shape = blob.shape[1:] if blob.ndim == 4 and len(blob) == 1 else blob.shape  # (1, 3, H, W) in files until 2014
+    image = np.asarray(blob.reshape(shape), np.float32)
+    in_range = image.size > 0 and bool(((image >= 0) & (image <= 255)).all())  # False where a number is NaN
+    if image.ndim != 3 or len(image) != 3 or not in_range:
         raise DataError(f"{path}: holds {blob.shape}; expected 3 channels of means from 0 to 255.")
     return image

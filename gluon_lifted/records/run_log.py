@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
@@ -60,7 +60,8 @@ def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[Trai
     with ExitStack() as stack:
         try:
             _drop_after(path, start)
-            file = stack.enter_context(path.open("a", buffering=1))
+            file = path.open("a", buffering=1)
+            stack.callback(_close, file)
             events = None
             if tensorboard:
                 from gluon_lifted.records.tensorboard import EventLog
@@ -79,6 +80,23 @@ def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[Trai
                 raise _unwritable(path, error) from None
 
         yield write
+
+
+def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
+    """Loss and recall as last logged up to an iteration, in a run that goes on from there; None if they were not."""
+    path = run / METRICS_FILE
+    found: dict[str, float] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if _iteration_of(line) <= start:
+                found |= json.loads(line)
+    return found.get("loss"), found.get("recall@1")
+
+
+def _close(file: TextIO) -> None:
+    """What a full disk did not take was reported when it was written; closing tries once more."""
+    with suppress(OSError):
+        file.close()
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

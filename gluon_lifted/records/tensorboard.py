@@ -43,7 +43,7 @@ class EventLog:
     """
 
     def __init__(self, folder: Path, start: int) -> None:
-        writers, self._proto, self._summary = _tensorboardx()
+        writers, self._proto, self._summary = require_tensorboardx()
         self._folder = folder
         with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,8 @@ class EventLog:
             ) from None
 
 
-def _tensorboardx() -> tuple[Any, Any, Any]:
+def require_tensorboardx() -> tuple[Any, Any, Any]:
+    """Its modules that write events. Raises `MissingPackageError` if it is not installed."""
     try:
         from tensorboardX import event_file_writer
         from tensorboardX.proto import event_pb2, summary_pb2

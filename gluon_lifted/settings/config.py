@@ -27,10 +27,16 @@ BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}
 
 
 def _option(
-    default: object, help: str, panel: str, lowest: float | None = None, choices: tuple[str, ...] | None = None
+    default: object,
+    help: str,
+    panel: str,
+    lowest: float | None = None,
+    highest: float | None = None,
+    choices: tuple[str, ...] | None = None,
 ) -> Any:
     """A field with what the command line says of it, and its bounds."""
-    return field(default=default, metadata={"help": help, "panel": panel, "lowest": lowest, "choices": choices})
+    metadata = {"help": help, "panel": panel, "lowest": lowest, "highest": highest, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class TrainConfig:
         If a value is out of its bounds, or two values cannot work together.
     """
 
-    dataset: str = _option("folder", "folder, manifest, cub200, cars196, sop or glyphs.", DATA_SET)
+    dataset: str = _option("folder", "folder, manifest, cub200, cars196, sop, or glyphs, which are drawn.", DATA_SET)
     data: str = _option("", "Folder of the data set; for manifest a .csv or .parquet file.", DATA_SET)
     use_boxes: bool = _option(False, "Cut every image to its bounding box first.", DATA_SET)
     trim: bool = _option(False, "Cut white margins off first, as the authors did for products.", DATA_SET)
@@ -58,7 +64,7 @@ class TrainConfig:
         DATA_SET,
         choices=("stretch", "pad"),
     )
-    resize: int = _option(256, "Pixels of the square's side.", DATA_SET, lowest=1)
+    resize: int = _option(256, "Pixels of the square's side.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Pixels of the square cut out of it; smaller trains faster.", DATA_SET, lowest=1)
     colors: str = _option(
         "auto",
@@ -70,32 +76,37 @@ class TrainConfig:
     mean_image: str = _option("", "A .binaryproto of Caffe's, subtracted before cropping; --colors caffe.", DATA_SET)
     validation_classes: float = _option(
         0.1,
-        "Share of the training classes kept out to watch recall on; with 0 the test classes are watched.",
+        "Share of the training classes kept out to watch recall on; if fewer than 2, the test classes are watched.",
         DATA_SET,
         lowest=0,
     )
     backbone: str = _option(
-        "googlenet_bn", "googlenet (the paper's), googlenet_bn, or any GluonCV classification network.", NETWORK
+        "googlenet_bn",
+        "googlenet (the paper's), googlenet_bn (learns from random weights too), or any GluonCV classifier.",
+        NETWORK,
     )
     weights: str = _option("", "Start from these: imagenet, or a .caffemodel, .pth, .safetensors, .params.", NETWORK)
-    dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1)
-    dropout: float = _option(0.1, "Share of the backbone's outputs dropped in training.", NETWORK, lowest=0)
+    dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
+    dropout: float = _option(0.1, "Share of the backbone's outputs dropped; 0.4 with --weights.", NETWORK, lowest=0)
     normalize: bool = _option(False, "Give embeddings unit length, in training and in the exported model.", NETWORK)
     loss: str = _option("lifted", f"{', '.join(LOSS_SAMPLERS)}.", LOSS, choices=tuple(LOSS_SAMPLERS))
     margin: float = _option(1.0, "Margin of the loss: a distance; for the triplet losses a squared one.", LOSS)
     sampler: str = _option(
         "balanced",
-        "What makes a batch: balanced (P classes x K images), pairs (the authors' list), triplets, shuffle.",
+        "What makes a batch: balanced (P classes x K images), pairs (the authors' list; with --loss contrastive), "
+        "triplets (with --loss triplet), shuffle.",
         LOSS,
         choices=("balanced", *BATCH_MULTIPLES),
     )
-    batch_size: int = _option(128, "Images of a batch, over all devices and machines.", LOSS, lowest=2)
+    batch_size: int = _option(128, "Images of a batch, of all devices; 120 with --loss triplet.", LOSS, lowest=2)
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
     iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
     optimizer: str = _option("adam", "adam or sgd.", LEARNING, choices=("adam", "sgd"))
     momentum: float = _option(0.9, "Of sgd.", LEARNING, lowest=0)
-    learning_rate: float = _option(2e-3, "Of the backbone's weights.", LEARNING, lowest=0)
-    embedding_lr_mult: float = _option(1.0, "How many times as fast the embedding layer learns.", LEARNING, lowest=0)
+    learning_rate: float = _option(2e-3, "Of the backbone's weights; 1e-4 with --weights.", LEARNING, lowest=0)
+    embedding_lr_mult: float = _option(
+        1.0, "How many times as fast the embedding layer learns; 10 with --weights.", LEARNING, lowest=0
+    )
     bias_lr_mult: float = _option(2.0, "How many times as fast as weights biases learn.", LEARNING, lowest=0)
     schedule: str = _option(
         "linear",
@@ -120,6 +131,8 @@ class TrainConfig:
         for name in ("dropout", "momentum", "validation_classes"):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
+        if self.crop > self.resize:
+            raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
         if self.mean_image and self.colors != "caffe":
             raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add that, or leave it out.")
         if self.sampler not in LOSS_SAMPLERS[self.loss]:
@@ -170,6 +183,8 @@ def _check_field(name: str, value: Any, metadata: Any) -> None:
         raise ConfigError(f"{spelled(name)} is {value}; expected a finite number.")
     if metadata["lowest"] is not None and value < metadata["lowest"]:
         raise ConfigError(f"{spelled(name)} is {value}; expected {metadata['lowest']} or more.")
+    if metadata["highest"] is not None and value > metadata["highest"]:
+        raise ConfigError(f"{spelled(name)} is {value}; expected at most {metadata['highest']}.")
     if metadata["choices"] is not None and value not in metadata["choices"]:
         raise ConfigError(f"{spelled(name)} {value!r} is unknown; choose one of {', '.join(metadata['choices'])}.")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 
@@ -40,7 +41,7 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
     try:
         folder.mkdir(exist_ok=True)
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            _write(file, state)
+            write_npz(file, state)
             file.flush()
         for old in checkpoints(run)[:-KEEP]:
             old.unlink()
@@ -49,14 +50,6 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
             f"{path}: cannot be written ({error.strerror}); {_newest(run)}. "
             "Make room and run the same command with --resume."
         ) from None
-
-
-def _write(file: IO[bytes], state: State) -> None:
-    """What `numpy.savez` writes; but that leaves its archive open when it fails, to complain at some later time."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in state.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.save(member, array, allow_pickle=False)
 
 
 def _newest(run: Path) -> str:
@@ -95,7 +88,7 @@ def _problem(path: Path, restore: Callable[[State], None]) -> str | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             restore({name: archive[name] for name in archive.files})
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync
 from gluon_lifted.mx import mx, nd
@@ -41,6 +42,8 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
     ------
     RunError
         If the embeddings are not finite; nothing is written.
+    OSError
+        If the folder cannot be written, on a full disk for instance.
     """
     net.collect_params().reset_ctx(mx.cpu())
     net.hybridize(static_alloc=True, static_shape=True)
@@ -49,9 +52,13 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         raise RunError(f"{run}: the network's embeddings are not finite; train again with a lower learning rate.")
     with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
         folder = Path(name)
-        net.export(str(folder / "model"))
+        try:
+            net.export(str(folder / "model"))
+        except mx.MXNetError as error:  # its files know no other error
+            raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
         nodes = _node_outputs(folder, images[:1])
-        np.savez(folder / REFERENCE_FILE, data=images, embedding=embedding, **nodes)
+        with (folder / REFERENCE_FILE).open("wb") as reference:
+            write_npz(reference, {"data": images, "embedding": embedding} | nodes)
         hashes = {
             f"{kind} sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()
             for kind, file in (("symbol", SYMBOL_FILE), ("params", PARAMS_FILE))

@@ -16,7 +16,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.metrics.recall import recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.records.curves import draw_curves
-from gluon_lifted.records.run_log import TrainProgress, run_log
+from gluon_lifted.records.run_log import TrainProgress, last_values, run_log
 from gluon_lifted.settings.schedules import learning_rate
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
@@ -39,7 +39,8 @@ TEST_BATCH = 32
 class TrainReport:
     """What a run did. ``iteration`` is below ``iterations`` if it was interrupted.
 
-    ``waiting`` is the share of the training time in which the network waited for images.
+    ``recall`` is that of the images in ``watched``. Batches that taught nothing had a gradient of zero (``dead``) or
+    one that was ``not_finite``. ``waiting`` is the share of the training time in which the network waited for images.
     """
 
     run: Path
@@ -47,7 +48,9 @@ class TrainReport:
     iterations: int
     loss: float | None
     recall: float | None
-    skipped: int
+    watched: str
+    dead: int
+    not_finite: int
     waiting: float
     seconds: float
 
@@ -67,9 +70,11 @@ class Loop:
         sampler: Sampler,
         loader: ImageLoader,
         watcher: ImageLoader,
+        watched_as: str,
     ) -> None:
         self.config, self.run, self.trainer, self.sampler = config, run, trainer, sampler
         self.loader, self.watcher = loader, watcher
+        self.watched_as = watched_as
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
@@ -77,6 +82,7 @@ class Loop:
     def go(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the end, or to Ctrl-C."""
         began, iteration, num_images, training, waiting = time.monotonic(), start, 0, 0.0, 0.0
+        self.loss, self.recall = last_values(self.run, start)
         cluster = self.trainer.cluster
         batches = self.loader.training_batches(self.sampler, start, self.config.iterations, cluster.index, cluster.size)
         with interruptible() as interrupted, ExitStack() as stack:
@@ -113,7 +119,9 @@ class Loop:
             self.config.iterations,
             self.loss,
             self.recall,
-            self.trainer.skipped,
+            self.watched_as,
+            self.trainer.skipped.dead,
+            self.trainer.skipped.not_finite,
             waiting / training if training else 0.0,
             time.monotonic() - began,
         )

@@ -45,6 +45,9 @@ class Optimizer:
             arguments["momentum"] = config.momentum
         self._trainer = gluon.Trainer(parameters, config.optimizer, arguments, update_on_kvstore=False)
         self._config, self._cluster = config, cluster
+        # Gluon would do this after the first backward pass, and undo what that did to batch norm's statistics.
+        self._trainer._init_kvstore()
+        self._trainer._init_params()
         self._trained = [one for one in self._trainer._params if one.grad_req != "null"]
         self._scale = FIRST_SCALE if config.amp else 1.0
         self._good_steps = 0
@@ -109,9 +112,9 @@ class Optimizer:
         self._scale, self._good_steps = float(state[SCALE]), int(state[GOOD_STEPS])
         optimizer.num_update = updates
         indices = list(self._trainer._updaters[0].states) if updates else []
-        for device in range(len(self._trainer._updaters)):
-            optimizer._all_index_update_counts[device] = dict.fromkeys(indices, updates)
-        optimizer._index_update_count = optimizer._all_index_update_counts[0]
+        devices = [device.device_id for device in self._trained[0].list_ctx()]
+        optimizer._all_index_update_counts = {device: dict.fromkeys(indices, updates) for device in devices}
+        optimizer._index_update_count = optimizer._all_index_update_counts[devices[0]]
 
     def _create_states(self) -> None:
         """As the first step would: so that a state's names are the same before and after it."""

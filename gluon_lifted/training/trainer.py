@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,35 @@ if TYPE_CHECKING:
 
 MAX_SKIPPED = 10
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart
+SKIPPED = "skipped"  # in a state
 WEIGHT = "weight:"  # before the names of weights in a state, where the optimizer's have none
+
+
+@dataclass
+class Skipped:
+    """Batches that taught nothing.
+
+    Parameters
+    ----------
+    dead : int
+        Those with a gradient of zero.
+    not_finite : int
+        Those with NaN or infinity in it.
+    in_a_row : int
+        Of the latter, how many came last.
+    """
+
+    dead: int = 0
+    not_finite: int = 0
+    in_a_row: int = 0
+
+    def count(self, applied: bool, dead: bool) -> None:
+        self.dead += dead
+        self.not_finite += not applied and not dead
+        self.in_a_row = 0 if applied else self.in_a_row + (not dead)
+
+    def numbers(self) -> NDArray[np.float64]:
+        return np.array([self.dead, self.not_finite, self.in_a_row], np.float64)
 
 
 class Trainer:
@@ -57,8 +86,7 @@ class Trainer:
         residual: NDArray[np.float32] | None = None,
     ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
-        self.skipped = 0  # batches that taught nothing: gradient not finite, or zero
-        self._not_finite_in_a_row = 0
+        self.skipped = Skipped()
         self.weights: WeightsReport | None = None  # what was loaded of others' weights
         self.loss = _traced_loss(config, devices[0])
         _start_mixed_precision(config, devices)
@@ -71,7 +99,9 @@ class Trainer:
         self.net.hybridize(static_alloc=True, static_shape=True)
         for device in devices:  # shapes are known, and weights drawn, after the first forward pass
             self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
-        self.optimizer = Optimizer(self.net.collect_params(), config, cluster)
+        parameters = self.net.collect_params()
+        self._statistics = [one for name, one in parameters.items() if name.endswith(("running_mean", "running_var"))]
+        self.optimizer = Optimizer(parameters, config, cluster)
 
     def step(self, batch: Batch, iteration: int) -> float:
         """Learn from one batch; return its loss. A batch whose gradient is zero or not finite changes nothing.
@@ -82,6 +112,7 @@ class Trainer:
             After `MAX_SKIPPED` batches in a row without a finite gradient: the weights are beyond repair.
         """
         self._seed_dropout(iteration)
+        before = [[copy.copy() for copy in one.list_data()] for one in self._statistics]
         shards = np.array_split(np.arange(len(batch.images)), len(self.devices))
         with autograd.record():
             embeddings = [
@@ -90,15 +121,32 @@ class Trainer:
             ]
         loss, gradient = self._loss_and_gradient(embeddings, batch)
         largest = float(np.abs(gradient.asnumpy()).max())
-        if self.cluster.any("dead batch", largest == 0):  # every pair is apart already, or the batch has none
-            self.skipped += 1
-            return loss
+        dead = self.cluster.any("dead batch", largest == 0)  # every pair is apart already, or the batch has none
         applied = False
-        if not self.cluster.any("not finite", not np.isfinite(largest)):
+        if not dead and not self.cluster.any("not finite", not np.isfinite(largest)):
             self._backward(embeddings, gradient, shards, batch)
             applied = self.optimizer.step(iteration)
-        self._count(applied)
+        if not applied:
+            self._put_back(before)
+        self.skipped.count(applied, dead)
+        if self.skipped.in_a_row == MAX_SKIPPED:
+            raise RunError(
+                f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
+                f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
+            )
         return loss
+
+    def _put_back(self, statistics: list[list[Any]]) -> None:
+        """Batch norm's, which a backward pass has changed; NaN would stay in them for good."""
+        for one, copies in zip(self._statistics, statistics, strict=True):
+            for now, before in zip(one.list_data(), copies, strict=True):
+                before.copyto(now)
+
+    def _even_out(self) -> None:
+        """Give all devices the mean of their batch norm's statistics, which are of other images on each."""
+        if len(self.devices) > 1:
+            for one in self._statistics:
+                one.set_data(one._reduce())
 
     def _seed_dropout(self, iteration: int) -> None:
         """A stream for each iteration and machine, so that a resumed run draws what an uninterrupted one does."""
@@ -112,15 +160,6 @@ class Trainer:
             for rows, device, one in zip(shards, self.devices, embeddings, strict=True)
         ]
         autograd.backward(embeddings, shares)
-
-    def _count(self, applied: bool) -> None:
-        self._not_finite_in_a_row = 0 if applied else self._not_finite_in_a_row + 1
-        self.skipped += not applied
-        if self._not_finite_in_a_row == MAX_SKIPPED:
-            raise RunError(
-                f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
-                f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
-            )
 
     def _loss_and_gradient(self, embeddings: list[Any], batch: Batch) -> tuple[float, Any]:
         """Loss of the whole batch, and its gradient (B, D) on the first device."""
@@ -161,14 +200,17 @@ class Trainer:
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embeddings (N, D) of all batches in turn, dropout off."""
+        self._even_out()
         return np.concatenate(
             [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and optimizer state as arrays by name: what a checkpoint holds."""
+        self._even_out()
         weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
-        return {WEIGHT + name: one._reduce().asnumpy() for name, one in weights.items()} | self.optimizer.state()
+        arrays = {WEIGHT + name: one.list_data()[0].asnumpy() for name, one in weights.items()}
+        return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
@@ -179,6 +221,7 @@ class Trainer:
         for name, one in weights.items():
             one.set_data(nd.array(state[WEIGHT + name], dtype=one.dtype))
         self.optimizer.restore(state)
+        self.skipped = Skipped(*map(int, state[SKIPPED]))
 
 
 def _traced_loss(config: TrainConfig, device: Any) -> Any:

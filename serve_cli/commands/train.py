@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gluon_lifted.settings.config import TrainConfig
     from gluon_lifted.training.loop import TrainReport
 
+SCHEDULER = "127.0.0.1:9091"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
 
@@ -45,7 +46,7 @@ def train(
     rank: Annotated[int, typer.Option(help="Which of them this is, from 0.", rich_help_panel=MACHINES)] = 0,
     scheduler: Annotated[
         str, typer.Option(help="HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES)
-    ] = "127.0.0.1:9091",
+    ] = SCHEDULER,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -81,8 +82,10 @@ def train(
         return
     if out is None or not resolved.data:
         raise typer.BadParameter("name the data with --data and the run folder with --out")
-    if recipe:
-        say(as_toml({name: one for name, one in settings.items() if one.source != "default"}))
+    if elsewhere := {name: one for name, one in settings.items() if one.source not in ("default", "command line")}:
+        say(as_toml(elsewhere))
+    if machines == 1 and (rank or scheduler != SCHEDULER):
+        raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
     _announce(resolved)
     cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
     with TrainingBar() as bar:
@@ -101,8 +104,10 @@ def _announce(config: TrainConfig) -> None:
 
 
 def _print_report(report: TrainReport, as_json: bool) -> None:
-    if report.skipped:
-        say(f"train: {report.skipped} batches had a gradient that was zero or not finite, and were not learned from")
+    if report.dead:
+        say(f"train: {report.dead:,} batches taught nothing: no pair of a class, or all as far apart as the loss asks")
+    if report.not_finite:
+        say(f"train: {report.not_finite:,} batches were left out: their gradient was not finite; lower --learning-rate")
     if as_json:
         print_json({**asdict(report), "finished": report.finished})
         return
@@ -110,8 +115,8 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         "run": report.run,
         "iterations": f"{report.iteration:,} of {report.iterations:,}",
         "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
-        "loss": "-" if report.loss is None else f"{report.loss:.4f}",
-        "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on the classes watched",
+        "loss": "-" if report.loss is None else f"{report.loss:.4g}",
+        "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on {report.watched}",
         "curves": report.run / "curves.png",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished

@@ -26,6 +26,7 @@ from gluon_lifted.nets.pretrained.cursor import Cursor
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp
 MAX_BLOBS = 100_000
+MAX_NAME_BYTES = 4000
 
 
 class LayerFields(NamedTuple):
@@ -70,11 +71,16 @@ def parse_caffemodel(content: memoryview, where: str) -> dict[str, NDArray[Any]]
 
 
 def _layer(cursor: Cursor, numbers: LayerFields, where: str) -> list[tuple[str, NDArray[Any]]]:
-    name, arrays = "", []
+    name = ""
+    arrays: list[NDArray[Any]] = []
     for number, value in _fields(cursor):
         if number == numbers.name and isinstance(value, memoryview):
+            if len(value) > MAX_NAME_BYTES:
+                raise cursor.damaged(f"a layer's name has {len(value):,} bytes, more than {MAX_NAME_BYTES}")
             name = Cursor(value, where).text(len(value), "a layer's name")
         elif number == numbers.blobs and isinstance(value, memoryview):
+            if len(arrays) == MAX_BLOBS:
+                raise cursor.damaged(f"layer {name!r:.100} has more than {MAX_BLOBS} blobs")
             arrays.append(_blob(Cursor(value, where), f"a blob of layer {name!r:.100}"))
     return [(f"{name}[{index}]", array) for index, array in enumerate(arrays)]
 

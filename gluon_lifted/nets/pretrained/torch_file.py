@@ -25,7 +25,6 @@ ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # MAGIC_NUMBER in torch/serialization.py
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")  # its pickle: protocol 2, LONG1 of 10 bytes
 LEGACY_VERSION = 1001
-MAX_AXES = 32  # NumPy's own limit
 
 Storages = dict[str, NDArray[Any]]
 
@@ -127,7 +126,7 @@ def _view(tensor: Tensor, storages: Storages, where: str) -> NDArray[Any]:
     if storage is None or storage.size != tensor.storage.size:
         raise DataError(f"{where} has a storage of another size than it says; the file is damaged.")
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
-    if min(tensor.shape, default=1) < 1 or last >= storage.size or len(tensor.shape) > MAX_AXES:
+    if min(tensor.shape, default=1) < 1 or last >= storage.size:
         raise DataError(f"{where} of shape {tensor.shape!s:.100} does not fit into its storage.")
     strides = [stride * storage.itemsize for stride in tensor.strides]
     return as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from gluon_lifted.errors import DataError
 
 MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's takes some 50 KiB
+MAX_AXES = 32  # NumPy's own limit
 STORAGES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
     "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "u1",
@@ -174,6 +175,8 @@ class _Machine:
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
+    if len(shape) > MAX_AXES or len(strides) > MAX_AXES:
+        raise ValueError(f"a tensor of {len(shape)} axes; NumPy has at most {MAX_AXES}")
     sizes = (offset, *shape, *strides)
     if not isinstance(storage, Storage) or len(shape) != len(strides) or not all(map(_is_count, sizes)):
         raise TypeError("a tensor without storage, shape or strides")

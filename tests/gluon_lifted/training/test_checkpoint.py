@@ -112,3 +112,14 @@ def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
 def test_arrays_are_stored_as_they_are(run):
     with zipfile.ZipFile(checkpoints(run)[-1]) as archive:
         assert all(one.compress_type == zipfile.ZIP_STORED for one in archive.infolist())
+
+
+def test_any_flipped_bit_is_passed_over(run):
+    newest = checkpoints(run)[-1]
+    whole = newest.read_bytes()
+    for place in [*range(60), *range(len(whole) - 250, len(whole))]:  # the archive's own words
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            newest.write_bytes(damaged)
+            assert load(run)[0] in (15, 10)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from gluon_lifted.machine.devices import mxnet_contexts
 from gluon_lifted.mx import gluon, mx, nd
 from gluon_lifted.settings.config import TrainConfig
 from gluon_lifted.training.checkpoint import checkpoints
+from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.hooks import Hooks
-from gluon_lifted.training.run import Machine, _tables, train
+from gluon_lifted.training.run import Machine, train
 from gluon_lifted.training.trainer import Trainer
 
 
@@ -53,7 +55,8 @@ def test_run_folder(whole_run, config):
     run, report = whole_run
     assert report.finished
     assert 0 <= report.recall <= 1
-    assert TrainConfig.read(run) == config
+    assert TrainConfig.read(run) == replace(config, colors="imagenet")
+    assert report.watched == "24 images of 4 test classes"
     log = log_of(run)
     assert [line["iteration"] for line in log] == [1, 2, 3, 4]
     assert ["recall@1" in line for line in log] == [False, True, False, True]
@@ -88,6 +91,37 @@ def test_resumed_run_equals_an_uninterrupted_one(config, tmp_path, optimizer):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
+def test_a_run_that_dies_before_its_first_checkpoint_is_resumed_from_the_start(config, tmp_path):
+    def die(progress):
+        if progress.iteration == 1:
+            raise RuntimeError("as if it were killed")
+
+    with pytest.raises(RuntimeError):
+        train(config, tmp_path / "killed", hooks=Hooks(die))
+    (tmp_path / "killed" / ".config.json.1234.tmp").touch()
+    train(config, tmp_path / "killed", resume=True)
+    train(config, tmp_path / "whole")
+    assert not [path for path in (tmp_path / "killed").rglob("*") if path.name.startswith(".")]
+    for one, two in zip(weights(tmp_path / "killed").values(), weights(tmp_path / "whole").values(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_finished_run_reports_what_it_found(whole_run, config):
+    run, report = whole_run
+    again = train(config, run, resume=True)
+    assert (again.loss, again.recall, again.iteration) == (report.loss, report.recall, 4)
+    with pytest.raises(RunError, match="has trained 4 iterations, more than the 2 asked for; give --iterations 4"):
+        train(replace(config, iterations=2), run, resume=True)
+
+
+def test_an_out_that_is_a_file_is_refused(config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="is no folder"):
+        train(config, tmp_path / "file")
+    with pytest.raises(RunError, match="cannot be written"):
+        train(replace(config, iterations=0), Path("/proc/run"))
+
+
 def test_ctrl_c_leaves_a_checkpoint_to_resume_from(config, tmp_path):
     run, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
 
@@ -119,6 +153,42 @@ def test_two_devices_see_the_whole_batch(config):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("spec", ["cpu:1", "cpu:2,cpu:3", "cpu:0,cpu:1,cpu:2"])
+def test_a_trainer_on_any_devices_goes_on_from_its_state_bit_for_bit(config, spec):
+    config = replace(config, backbone="cifar_resnet20_v1", dropout=0.0)
+    rng = np.random.default_rng(0)
+    batches = [Batch(rng.normal(size=(6, 3, 32, 32)).astype(np.float32), np.arange(6) // 2) for _ in range(4)]
+
+    def trained(first, batches, state=None):
+        trainer = Trainer(config, mxnet_contexts(spec))
+        if state:
+            trainer.restore(state)
+        for iteration, batch in enumerate(batches, start=first):
+            trainer.step(batch, iteration)
+        return trainer.state()
+
+    whole, half = trained(0, batches), trained(0, batches[:2])
+    parts = trained(2, batches[2:], half)
+    assert abs(half["weight:backbone.1.running_mean"]).max() > 0  # the first step counts on all devices
+    for name, array in whole.items():
+        if "running" not in name:  # which rounding may move: state() gives all devices their mean
+            np.testing.assert_array_equal(parts[name], array, name)
+
+
+def test_a_skipped_batch_leaves_everything_as_it_was(config):
+    trainer = Trainer(config, [mx.cpu()])
+    images = np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
+    trainer.step(Batch(images, np.arange(6) // 2), 0)
+    before = trainer.state()
+    images[0, 0, 0, 0] = np.inf
+    trainer.step(Batch(images, np.arange(6) // 2), 1)
+    trainer.step(Batch(images, np.arange(6)), 2)  # no two of a class
+    assert (trainer.skipped.not_finite, trainer.skipped.dead) == (1, 1)
+    for name, array in trainer.state().items():
+        if name != "skipped":
+            np.testing.assert_array_equal(array, before[name], name)
+
+
 def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
     trainer = Trainer(config, [mx.cpu()])
     trainer.net.embedding.bias.set_data(nd.full(8, np.nan))
@@ -127,7 +197,7 @@ def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
     batch = Batch(images, np.array([0, 0, 1, 1, 2, 2]))
     for iteration in range(9):
         trainer.step(batch, iteration)
-    assert trainer.skipped == 9
+    assert trainer.skipped.not_finite == 9
     np.testing.assert_array_equal(trainer.net.embedding.weight.data().asnumpy(), before)
     with pytest.raises(RunError, match="training has diverged: 10 batches in a row"):
         trainer.step(batch, 9)
@@ -143,8 +213,23 @@ def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):
 
 
 def test_validation_classes_are_kept_out_of_training(config):
-    tables = _tables(replace(config, validation_classes=0.25))
-    assert [table.class_names for table in tables] == [("class 0", "class 1", "class 2"), ("class 3",)]
+    data = load_data(replace(config, validation_classes=0.5))
+    assert (data.learned.class_names, data.watched.class_names) == (("class 0", "class 1"), ("class 2", "class 3"))
+    assert data.watched_as == "12 images of 2 validation classes"
+
+
+def test_one_class_alone_is_not_watched(config):
+    data = load_data(replace(config, validation_classes=0.25))
+    assert len(data.learned.class_names) == 4
+    assert data.watched_as == "24 images of 4 test classes"
+
+
+def test_what_batches_lack_is_said(config, tmp_path):
+    notes = []
+    config = replace(config, images_per_class=8, batch_size=40, iterations=0)
+    train(config, tmp_path / "run", hooks=Hooks(on_note=notes.append))
+    assert "4 classes to train on make batches of 32 images." in notes
+    assert "the smallest class has 6 images: some are repeated within a batch." in notes
 
 
 def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
@@ -183,6 +268,6 @@ def test_resume_passes_over_a_damaged_checkpoint(config, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     report = train(config, run, resume=True, hooks=Hooks(on_note=notes.append))
     assert report.finished
-    assert len(notes) == 1
-    assert "00000003.npz: damaged" in notes[0]
+    assert len(notes) == 2  # what is watched, and
+    assert "00000003.npz: damaged" in notes[1]
     assert [line["iteration"] for line in log_of(run)] == [1, 2, 3, 4]

@@ -1,0 +1,81 @@
+"""What a run learns from: its images, those that recall is watched on, and how they make batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gluon_lifted.batches.samplers import BalancedSampler, PairSampler, ShuffleSampler, TripletSampler
+from gluon_lifted.datasets import ImageTable, load_dataset
+from gluon_lifted.datasets.base import require_trainable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gluon_lifted.batches.samplers import Sampler
+    from gluon_lifted.settings.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images to learn from, and those to watch recall on: of classes kept out, or the test images.
+
+    Parameters
+    ----------
+    learned, watched : ImageTable
+    watched_as : str
+        What is watched, in words.
+    notes : tuple of str
+        What is worth knowing of them.
+    """
+
+    learned: ImageTable
+    watched: ImageTable
+    watched_as: str
+    notes: tuple[str, ...] = ()
+
+
+def load_data(config: TrainConfig) -> TrainingData:
+    """Read the data set, and keep classes out of training. Raises `DataError` if it cannot be trained on.
+
+    Of one class alone recall would always be 1: where the share comes to fewer than two, none is kept out.
+    """
+    root = Path(config.data)
+    splits = load_dataset(config.dataset, root, config.use_boxes)
+    num_classes = len(splits.train.class_names)
+    kept_out = round(num_classes * config.validation_classes)
+    kept_out = kept_out if kept_out > 1 else 0
+    learned, validation = splits.train.split_classes(num_classes - kept_out)
+    require_trainable(learned, root)
+    watched, kind = (validation, "validation") if kept_out else (splits.test, "test")
+    watched_as = f"{len(watched):,} images of {len(watched.class_names)} {kind} classes"
+    notes = (f"recall is watched on {watched_as}.",)
+    return TrainingData(learned, watched, watched_as, (splits.note, *notes) if splits.note else notes)
+
+
+def build_sampler(config: TrainConfig, table: ImageTable) -> Sampler:
+    if config.sampler == "balanced":
+        return BalancedSampler(table.labels, config.classes_per_batch, config.images_per_class, config.seed)
+    samplers: dict[str, Callable[[NDArray[np.int64], int, int], Sampler]] = {
+        "pairs": PairSampler,
+        "triplets": TripletSampler,
+        "shuffle": ShuffleSampler,
+    }
+    return samplers[config.sampler](table.labels, config.batch_size, config.seed)
+
+
+def batch_notes(config: TrainConfig, table: ImageTable, batch: int) -> list[str]:
+    """Where batches are not what was asked for, as the classes are too few or too small."""
+    if config.sampler != "balanced":
+        return []
+    notes = []
+    if batch != config.batch_size:
+        notes.append(f"{len(table.class_names)} classes to train on make batches of {batch} images.")
+    smallest = int(table.images_per_class().min())
+    if smallest < config.images_per_class:
+        notes.append(f"the smallest class has {smallest} images: some are repeated within a batch.")
+    return notes
