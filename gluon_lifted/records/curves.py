@@ -23,6 +23,7 @@ CURVES_FILE = "curves.png"
 WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
 LOSS, RECALL, GREY = "#2f6db5", "#c4622d", "#777777"
 WINDOWS = 50  # a run holds that many windows of the running median
+LEAST_SPAN = 4  # percent of recall, so that noise does not fill the picture
 SPREAD = 20  # from this ratio of the largest loss to the median on, the axis is logarithmic
 LARGEST = 1e100  # far beyond float32; axes overflow near the end of float64
 TITLE_LENGTH = 70  # characters; more would not fit the width
@@ -129,11 +130,13 @@ def _draw_loss(axes: Axes, loss: Curve) -> None:
     if not len(loss.values):
         return _say_nothing_measured(axes)
     median, window = running_median(loss.values)
-    axes.plot(*loss, ".", color=LOSS, alpha=0.25, markersize=4, markeredgewidth=0, label="a batch")
+    if window > 1:
+        axes.plot(*loss, ".", color=LOSS, alpha=0.25, markersize=4, markeredgewidth=0, label="a batch")
     axes.plot(loss.iterations, median, color=LOSS, linewidth=2.2, label=f"median of {window}")
     if loss.values.min() > 0 and loss.values.max() > SPREAD * np.median(loss.values):
         axes.set_yscale("log")
-    axes.legend(loc="upper right", frameon=False, fontsize=11, markerscale=2)
+    if window > 1:
+        axes.legend(loc="best", frameon=False, fontsize=11, markerscale=2)
     _write_last(axes, loss.iterations[-1], median[-1], f"{median[-1]:.4g}", LOSS)
 
 
@@ -142,6 +145,9 @@ def _draw_recall(axes: Axes, recall: Curve) -> None:
     if not len(recall.values):
         return _say_nothing_measured(axes)
     axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
+    low, high = axes.get_ylim()
+    spare = max(0, LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(low - spare, high + spare)
     _write_last(axes, recall.iterations[-1], 100 * recall.values[-1], f"{100 * recall.values[-1]:.3g} %", RECALL)
 
 

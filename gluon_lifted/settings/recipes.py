@@ -22,12 +22,14 @@ class Sourced(NamedTuple):
     source: str
 
 
+# Where the files and issues that are named below are to be found
+REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
     "fit": Sourced("stretch", "paper: images normalised to 256 x 256; re-implementations ignore the aspect ratio"),
     "resize": Sourced(256, "code/config.m"),
     "crop": Sourced(227, "train_val: crop_size 227"),
     "colors": Sourced("caffe", "bvlc_googlenet: BGR, mean_value 104, 117, 123"),
-    "mean_image": Sourced("", "train_val: imagenet_mean.binaryproto; name yours to do the same"),
+    "mean_image": Sourced("", "not as published: train_val subtracts imagenet_mean.binaryproto; name yours"),
     "validation_classes": Sourced(0.0, "no validation split in the published code"),
     "backbone": Sourced("googlenet", "train_val: the layers of bvlc_googlenet"),
     "weights": Sourced("bvlc_googlenet.caffemodel", "README: fine-tuned from bvlc_googlenet"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_FILE_BYTES = 1 << 20
+DEFAULT = "default"
 LOSS_DEFAULTS = {
     "contrastive": {"sampler": Sourced("pairs", "the loss reads pairs")},
     "triplet": {
@@ -52,7 +53,7 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: Path
     if file is not None:
         chosen |= {name: Sourced(value, file.name) for name, value in read_config_file(file).items()}
     chosen |= {name: Sourced(value, "command line") for name, value in given.items()}
-    settings = {name: Sourced(value, "default") for name, value in DEFAULTS.items()}
+    settings = {name: Sourced(value, DEFAULT) for name, value in DEFAULTS.items()}
     if not recipe_name:
         loss = chosen.get("loss", settings["loss"]).value
         settings |= LOSS_DEFAULTS.get(loss, {})
@@ -121,8 +122,14 @@ def _parse_yaml(text: str) -> Any:
 
 
 def as_toml(settings: Settings) -> str:
-    """The settings as a TOML file that `read_config_file` takes, each with its source as a comment."""
-    lines = [(f"{name} = {_toml(setting.value)}", setting.source) for name, setting in settings.items()]
+    """The settings as a TOML file that `read_config_file` takes, each with its source as a comment.
+
+    Defaults are comments altogether: some of them change with the loss and with weights to start from.
+    """
+    lines = [
+        (f"{'# ' if setting.source == DEFAULT else ''}{name} = {_toml(setting.value)}", setting.source)
+        for name, setting in settings.items()
+    ]
     width = max(len(line) for line, _ in lines)
     return "".join(f"{line:{width}}  # {source}\n" for line, source in lines)
 

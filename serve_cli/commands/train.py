@@ -70,6 +70,7 @@ def train(
     """
     from gluon_lifted.cluster import ClusterSpec
     from gluon_lifted.machine.cpus import usable_cpus
+    from gluon_lifted.settings.recipes import REPOSITORY
     from gluon_lifted.settings.resolve import as_toml, config_of, resolve
     from gluon_lifted.training.hooks import Hooks
     from gluon_lifted.training.run import Machine
@@ -78,6 +79,8 @@ def train(
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)
     if print_config:
+        if recipe:
+            typer.echo(f"# Sources: the paper (arXiv:1511.06452), and the authors' files and issues at {REPOSITORY}")
         typer.echo(as_toml(settings), nl=False)
         return
     if out is None or not resolved.data:

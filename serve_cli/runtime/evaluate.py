@@ -13,7 +13,7 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall import recall_at_k
-from serve_cli.console import Progress
+from serve_cli.console import Progress, say
 from serve_cli.runtime.pipeline import collect, embed_rows, reported
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.session import Embedder
@@ -149,7 +149,10 @@ def _of_model(options: EvalOptions) -> _Labelled:
         )
     threads = options.threads or usable_cpus()
     embedder = Embedder(options.source, options.device, threads)
-    source = table_source(load_dataset(options.dataset, options.data, options.use_boxes).test, options.data)
+    splits = load_dataset(options.dataset, options.data, options.use_boxes)
+    if splits.note:
+        say(f"eval: {splits.note}")
+    source = table_source(splits.test, options.data)
     with Progress("embed", total=source.count()) as progress:
         batches = embed_rows(embedder, source, options.batch_size, threads)
         found = collect(reported(batches, progress), embedder.card.dim)

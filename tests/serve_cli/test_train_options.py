@@ -50,7 +50,8 @@ def needs_mxnet():
 def test_print_config_shows_every_field_with_its_source(lifted):
     status, out, err = lifted("train", "--recipe", "paper-cars", "--print-config", "--dim", 128, "--normalize")
     assert (status, err) == (0, "")
-    lines = dict(line.split(" = ", 1) for line in out.splitlines())
+    assert out.startswith("# Sources: the paper")
+    lines = dict(line.removeprefix("# ").split(" = ", 1) for line in out.splitlines()[1:])
     assert set(lines) == set(TrainConfig.__dataclass_fields__)
     assert lines["dim"].split() == ["128", "#", "command", "line"]
     assert lines["normalize"].startswith("true")
@@ -63,7 +64,7 @@ def test_what_is_printed_is_a_config_file(lifted, tmp_path):
     (tmp_path / "sop.toml").write_text(out)
     status, again, _ = lifted("train", "--config", tmp_path / "sop.toml", "--print-config", "--seed", 8)
     assert status == 0
-    values = [[line.split("#")[0] for line in text.splitlines()] for text in (out, again)]
+    values = [[line.split("  #")[0] for line in text.splitlines()] for text in (out.split("\n", 1)[1], again)]
     differing = [(one, two) for one, two in zip(*values, strict=True) if one != two]
     assert [tuple(map(str.split, pair)) for pair in differing] == [(["seed", "=", "7"], ["seed", "=", "8"])]
 

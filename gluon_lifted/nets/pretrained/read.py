@@ -40,7 +40,9 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"
-        raise DataError(f"{path}: cannot be read as a file of weights ({reason}).") from None
+        raise DataError(
+            f"{path}: cannot be read ({reason}); expected imagenet, or a file of weights of Caffe, PyTorch or MXNet."
+        ) from None
     found, tensors = _parse(path, content)
     if not tensors:
         raise DataError(f"{path}: holds no tensors; expected the weights of a network.")

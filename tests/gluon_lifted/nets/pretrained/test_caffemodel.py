@@ -118,3 +118,10 @@ def test_no_damage_gives_another_error(tmp_path_factory, write_caffemodel, posit
     for damaged in (content, content[:end]):
         with contextlib.suppress(DataError):
             parse_caffemodel(memoryview(damaged), "x")
+
+
+def test_a_long_name_is_refused_before_it_is_repeated(tmp_path, write_caffemodel):
+    path = tmp_path / "net.caffemodel"
+    write_caffemodel(path, {"n" * 4001: [np.zeros(0, "f4")] * 50}, False)
+    with pytest.raises(DataError, match="a layer's name has 4,001 bytes, more than 4000"):
+        parse_caffemodel(memoryview(path.read_bytes()), "net")

@@ -58,13 +58,20 @@ def test_tensors_that_share_a_storage_are_views_of_it(tmp_path, write_torch, leg
 
 @pytest.mark.parametrize(
     ("offset", "shape", "strides"),
-    [(0, (3, 4), (4, 2)), (1, (12,), (1,)), (12, (), ()), (0, (2**40,), (1,)), (0, (0, 4), (4, 1)),
-     (0, (2,) * 33, (0,) * 33)],
+    [(0, (3, 4), (4, 2)), (1, (12,), (1,)), (12, (), ()), (0, (2**40,), (1,)), (0, (0, 4), (4, 1))],
 )  # fmt: skip
 def test_view_outside_its_storage_is_refused(tmp_path, write_torch, offset, shape, strides):
     storage = Storage("0", np.arange(12, dtype="f4"))
     write_torch(tmp_path / "net.pth", state={"w": Tensor(storage, offset, shape, strides)}, storages=[storage])
     with pytest.raises(DataError, match=r"net\.pth: tensor 'w' of shape .* does not fit into its storage"):
+        parse(tmp_path / "net.pth")
+
+
+def test_axes_are_counted_before_they_are_copied(tmp_path, write_torch):
+    storage = Storage("0", np.arange(12, dtype="f4"))
+    state = {"w": Tensor(storage, 0, (2,) * 33, (0,) * 33)}
+    write_torch(tmp_path / "net.pth", state=state, storages=[storage])
+    with pytest.raises(DataError, match="a tensor of 33 axes; NumPy has at most 32"):
         parse(tmp_path / "net.pth")
 
 
