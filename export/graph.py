@@ -36,6 +36,7 @@ class Constant:
 
 
 Operand = Tensor | Constant
+NOTHING = Tensor("", ())  # an optional input of ONNX's that is left out
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,18 @@ class Graph:
         """How many nodes take a tensor or constant."""
         return Counter(name for node in self.nodes for name in node.inputs)
 
-    def drop_unused_constants(self) -> None:
+    def drop_unused(self) -> None:
+        """Nodes and constants that the output does not depend on."""
+        needed = {OUTPUT}
+        kept = []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.outputs):
+                needed.update(node.inputs)
+                kept.append(node)
+            else:
+                for name in node.outputs:
+                    del self.rows[name]
+        self.nodes = kept[::-1]
         uses = self.uses()
         self.constants = {name: array for name, array in self.constants.items() if name in uses}
 

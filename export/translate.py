@@ -14,6 +14,7 @@ from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph import INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
 from export.passes.batch_norm import fold_batch_norm
+from export.passes.scalars import use_scalars
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
@@ -61,7 +62,8 @@ def translate(symbol: Symbol, params: Params, row: Shape, where: str) -> Graph:
             operands[index] = _translate_node(symbol, node, name, operands, graph)
     graph.finish(_embedding(operands[symbol.heads[0].node], where))
     fold_batch_norm(graph)
-    graph.drop_unused_constants()
+    use_scalars(graph)
+    graph.drop_unused()
     return graph
 
 
