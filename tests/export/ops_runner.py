@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from export.graph import Graph
 from export.model import build_model
+from export.params import parse_params
 from export.symbol import parse_symbol
 from export.translate import translate
 from tests.export.mxnet_files import Net
@@ -18,6 +20,11 @@ from tests.export.mxnet_files import Net
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
     return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net")
+
+
+def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
+    arrays = parse_params(params.read_bytes(), str(params))
+    return translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol))
 
 
 def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
