@@ -19,7 +19,7 @@ from tests.export.mxnet_files import Net
 
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
-    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net")
+    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",))
 
 
 def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
@@ -28,9 +28,13 @@ def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
 
 
 def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
+    return run_all(graph, images, opset)[0]
+
+
+def run_all(graph: Graph, images: np.ndarray, opset: int = 17) -> list[np.ndarray]:
     model = build_model(graph, opset, {})
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"data": images})[0]
+    return session.run(None, {graph.input.name: images})
 
 
 def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:
