@@ -20,6 +20,7 @@ HARMLESS = frozenset(
         *("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage"),  # before MXNet 0.9
     }
 )
+FIRST_PLACE = -(2**31)  # MXNet keeps places as 32-bit numbers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
 TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
@@ -86,22 +87,37 @@ class Attrs:
         return number
 
     def integers(
-        self, name: str, length: int, default: tuple[int, ...] | None = None, minimum: int = 0
+        self, name: str, length: int | None = None, default: tuple[int, ...] | None = None, minimum: int = 0
     ) -> tuple[int, ...]:
-        """Numbers such as ``"(3, 3)"`` or ``"[3,3]"``; ``"()"`` means the default."""
-        text = self._take(name)
-        if text is None or text in ("()", "[]"):
+        """Numbers such as ``"(3, 3)"`` or ``"[3,3]"``, of any length if none is given; ``"()"`` means the default."""
+        values = self.places(name, minimum)
+        if values is None or not values:
             if default is None:
                 raise self._missing(name)
             return default
+        numbers = tuple(value for value in values if value is not None)
+        if len(numbers) != len(values):
+            raise self._malformed(name, self._texts[name], f"a tuple of integers of at least {minimum}")
+        if length is not None and len(numbers) != length:
+            raise self.unsupported(name, self._texts[name], f"{length} numbers, as for images")
+        return numbers
+
+    def places(self, name: str, minimum: int = FIRST_PLACE) -> tuple[int | None, ...] | None:
+        """Numbers that may be left out, such as ``"(0, None, -1)"``; None where the attribute is absent."""
+        text = self._take(name)
+        if text is None:
+            return None
+        if text in ("()", "[]"):
+            return ()
         found = TUPLE.fullmatch(text)
         items = next(group for group in found.groups() if group is not None) if found else ""
-        numbers = [_integer(item.strip()) for item in items.removesuffix(",").split(",")]
-        values = tuple(number for number in numbers if number is not None and number >= minimum)
-        if len(values) != len(numbers):
+        texts = [item.strip() for item in items.removesuffix(",").split(",")]
+        values = tuple(None if item == "None" else _integer(item) for item in texts)
+        if any(
+            (value is None and item != "None") or (value is not None and value < minimum)
+            for value, item in zip(values, texts, strict=True)
+        ):
             raise self._malformed(name, text, f"a tuple of integers of at least {minimum}")
-        if len(values) != length:
-            raise self.unsupported(name, text, f"{length} numbers, as for images")
         return values
 
     def real(self, name: str, default: float | None = None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
 
-INPUT = "data"
-OUTPUT = "embedding"
+INPUT = "data"  # what Gluon calls a network's images
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
 Shape = tuple[int, ...]
@@ -36,6 +36,7 @@ class Constant:
 
 
 Operand = Tensor | Constant
+NOTHING = Tensor("", ())  # an optional input of ONNX's that is left out
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,15 @@ class Graph:
     ----------
     row : tuple of int
         Shape of one input image: (3, H, W).
+    input_name : str
+        Of the images.
 
     Attributes
     ----------
+    input : Tensor
+        The images.
+    outputs : list of str
+        Names of the network's outputs.
     nodes : list of GraphNode
     constants : dict
         Name -> array, for every constant that a node takes.
@@ -66,15 +73,13 @@ class Graph:
         Name of a tensor -> its shape without N.
     """
 
-    def __init__(self, row: Shape) -> None:
+    def __init__(self, row: Shape, input_name: str = INPUT, outputs: Sequence[str] = ()) -> None:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self.rows: dict[str, Shape] = {INPUT: row}
-        self._names = {INPUT, OUTPUT}
-
-    @property
-    def input(self) -> Tensor:
-        return Tensor(INPUT, self.rows[INPUT])
+        self.input = Tensor(input_name, row)
+        self.outputs = list(outputs)
+        self.rows: dict[str, Shape] = {input_name: row}
+        self._names = {input_name, *outputs}
 
     def claim(self, name: str) -> str:
         """A name for a new tensor or constant: ``name``, lengthened if it is taken."""
@@ -96,17 +101,35 @@ class Graph:
         self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
         return output
 
-    def finish(self, output: Tensor) -> None:
-        """Make ``output``, which no node takes, the graph's output, under the name `OUTPUT`."""
-        place = next(index for index, node in enumerate(self.nodes) if output.name in node.outputs)
-        self.nodes[place] = replace(self.nodes[place], outputs=(OUTPUT,))
-        self.rows[OUTPUT] = self.rows.pop(output.name)
+    def finish(self, heads: Sequence[Tensor]) -> None:
+        """Give the tensors that are the network's outputs their names, wherever they stand."""
+        names = {head.name: name for head, name in zip(heads, self.outputs, strict=True)}
+        self.nodes = [
+            replace(
+                node,
+                inputs=tuple(names.get(one, one) for one in node.inputs),
+                outputs=tuple(names.get(one, one) for one in node.outputs),
+            )
+            for node in self.nodes
+        ]
+        self.rows = {names.get(name, name): row for name, row in self.rows.items()}
 
     def uses(self) -> Counter[str]:
         """How many nodes take a tensor or constant."""
         return Counter(name for node in self.nodes for name in node.inputs)
 
-    def drop_unused_constants(self) -> None:
+    def drop_unused(self) -> None:
+        """Nodes and constants that the output does not depend on."""
+        needed = set(self.outputs)
+        kept = []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.outputs):
+                needed.update(node.inputs)
+                kept.append(node)
+            else:
+                for name in node.outputs:
+                    del self.rows[name]
+        self.nodes = kept[::-1]
         uses = self.uses()
         self.constants = {name: array for name, array in self.constants.items() if name in uses}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from export.errors import MalformedModelError
-from export.graph import INPUT, OUTPUT, Graph
+from export.graph import Graph, Tensor
 from export.libraries import onnx
 from gluon_lifted import __version__
 from gluon_lifted.errors import ConfigError
@@ -42,8 +42,8 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
     Returns
     -------
     ModelProto
-        Input ``data`` (N, 3, H, W), output ``embedding`` (N, D), both float32. Parameters are initializers and not
-        inputs, so that runtimes may fold them. The IR version is the oldest that allows the opset.
+        Images (N, 3, H, W) to outputs (N, ...), all float32. Parameters are initializers and not inputs, so that
+        runtimes may fold them. The IR version is the oldest that allows the opset.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
             for node in graph.nodes
         ],
         "network",
-        [helper.make_tensor_value_info(INPUT, FLOAT, [BATCH, *graph.rows[INPUT]])],
-        [helper.make_tensor_value_info(OUTPUT, FLOAT, [BATCH, *graph.rows[OUTPUT]])],
+        [_info(graph.input)],
+        [_info(Tensor(name, graph.rows[name])) for name in graph.outputs],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
     opsets = [helper.make_opsetid("", opset)]
@@ -82,12 +82,26 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
 
 
 def _check(model: onnx.ModelProto) -> None:
-    """ONNX's checker and its shape inference, which must arrive at the output's declared shape."""
+    """ONNX's checker and its shape inference, which must arrive at the declared shapes of the outputs.
+
+    It loses sight of N where images are resized.
+    """
     onnx.checker.check_model(model, full_check=True)
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
-    del bare.graph.output[0].type.tensor_type.shape.dim[:]
-    bare.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True, data_prop=True).graph.output[0]
-    if inferred.type != model.graph.output[0].type:
-        raise AssertionError(f"ONNX infers another output: {inferred.type} for {model.graph.output[0].type}")
+    for one in bare.graph.output:
+        one.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True, data_prop=True)
+    found, declared = ([_output(one) for one in proto.graph.output] for proto in (inferred, model))
+    if found != declared:
+        raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
+
+
+def _info(tensor: Tensor) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor.name, FLOAT, [BATCH, *tensor.row])
+
+
+def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:
+    """Name, type and shape without N."""
+    tensor = info.type.tensor_type
+    return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim[1:]]

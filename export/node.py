@@ -60,6 +60,15 @@ class Node:
         channels, height, width = data.row
         return data, channels, height, width
 
+    def axis(self, name: str, default: int | None = None) -> int:
+        """An attribute that names an axis of input 0, not that of the images; negative ones count back."""
+        axes = len(self.tensor().row) + 1
+        value = self.attrs.integer(name, default, minimum=-8)
+        axis = value % axes if -axes <= value < axes else value
+        if not 1 <= axis < axes:
+            raise self.attrs.unsupported(name, value, f"1 to {axes - 1}: images stay apart")
+        return axis
+
     def parameter(self, index: int, shape: Shape) -> Constant:
         """Input ``index``, which must be a float32 parameter of that shape."""
         operand = self.inputs[index]
@@ -76,6 +85,10 @@ class Node:
     def constant(self, step: str, array: NDArray[Any]) -> Constant:
         """A number of this node's own, named after it."""
         return self.graph.constant(f"{self.name}/{step}", array)
+
+    def places(self, step: str, *numbers: int) -> Constant:
+        """Axes, sizes or positions, as ONNX takes them: int64."""
+        return self.constant(step, np.array(numbers, np.int64))
 
     def emit(
         self, op: str, inputs: tuple[Operand, ...], row: Shape, attrs: Attributes | None = None, step: str = ""

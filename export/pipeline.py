@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError, ParityError
-from export.graph import OUTPUT
 from export.model import DEFAULT_OPSET, build_model, check_opset
-from export.run_folder import CARD, SYMBOL, RunFolder, read_run
+from export.run_folder import CARD, EMBEDDING, SYMBOL, RunFolder, read_run
 from export.translate import translate
 from export.verify import DEFAULT_TOLERANCE, Parity, verify
 from gluon_lifted.card import CARD_KEY
@@ -79,10 +78,10 @@ def export_run(
     _check_options(onnx_path, opset, tolerance)
     files = read_run(run)
     crop = files.card.preprocessing.crop
-    graph = translate(files.symbol, files.params, (3, crop, crop), str(run / SYMBOL))
-    if graph.rows[OUTPUT] != (files.card.dim,):
+    graph = translate(files.symbol, files.params, (3, crop, crop), str(run / SYMBOL), outputs=(EMBEDDING,))
+    if graph.rows[EMBEDDING] != (files.card.dim,):
         raise MalformedModelError(
-            f"{run / SYMBOL}: the embedding has {graph.rows[OUTPUT][0]} values; {CARD} says {files.card.dim}."
+            f"{run / SYMBOL}: the output for an image is {graph.rows[EMBEDDING]}; {CARD} says ({files.card.dim},)."
         )
     content = build_model(graph, opset, _metadata(files)).SerializeToString(deterministic=True)
     try:

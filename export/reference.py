@@ -1,4 +1,8 @@
-"""reference.npz: what MXNet computed when the network was frozen."""
+"""reference.npz: images, and what MXNet computed of them.
+
+Arrays: ``data``, the images; one for each output of the network, under its name in the ONNX model, ``embedding`` in
+a run folder; and, to find where a translation goes wrong, ``node/<name>``, outputs of nodes for the first image.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from export.errors import MalformedModelError
 from export.files import read_limited
 
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
+DATA = "data"
 NODE_PREFIX = "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
 # numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
@@ -30,18 +35,19 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reference:
-    """Inputs and the outputs MXNet had for them.
+    """Images and the outputs MXNet had for them.
 
     Parameters
     ----------
     data : ndarray, float32, (n, 3, H, W)
-    embedding : ndarray, float32, (n, D)
+    outputs : dict
+        Name -> array, float32, (n, ...).
     nodes : dict
         MXNet's name of a node -> its first output for the first image, float32, (1, ...).
     """
 
     data: Array
-    embedding: Array
+    outputs: dict[str, Array]
     nodes: dict[str, Array]
 
 
@@ -66,11 +72,13 @@ def parse_reference(content: bytes, where: str) -> Reference:
             }
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
-    missing = [name for name in ("data", "embedding") if name not in arrays]
-    if missing:
-        raise MalformedModelError(f"{where}: no array {' and no array '.join(missing)}; freeze the network again.")
     nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
-    reference = Reference(arrays["data"], arrays["embedding"], nodes)
+    outputs = {name: one for name, one in arrays.items() if name != DATA and not name.startswith(NODE_PREFIX)}
+    if DATA not in arrays or not outputs:
+        raise MalformedModelError(
+            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
+        )
+    reference = Reference(arrays[DATA], outputs, nodes)
     _check(reference, where)
     return reference
 
@@ -103,10 +111,11 @@ def _array(content: bytes, where: str) -> Array:
 
 
 def _check(reference: Reference, where: str) -> None:
-    data, embedding = reference.data, reference.embedding
-    if data.ndim != 4 or embedding.ndim != 2 or len(data) != len(embedding) or 0 in (data.size, embedding.size):
-        raise MalformedModelError(
-            f"{where}: data {data.shape} and embedding {embedding.shape}; expected (n, 3, H, W) and (n, D) with n > 0."
-        )
-    if not (np.isfinite(data).all() and np.isfinite(embedding).all()):
-        raise MalformedModelError(f"{where}: data or embedding holds NaN or infinity; the network cannot be verified.")
+    data = reference.data
+    if data.ndim != 4 or data.size == 0:
+        raise MalformedModelError(f"{where}: data is {data.shape}; expected images (n, C, H, W) with n > 0.")
+    for name, output in reference.outputs.items():
+        if output.ndim < 2 or len(output) != len(data) or output.size == 0:
+            raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")
+    if not all(np.isfinite(one).all() for one in (data, *reference.outputs.values())):
+        raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SYMBOL, PARAMS, CARD, REFERENCE = "model-symbol.json", "model-0000.params", "card.json", "reference.npz"
 MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest ONNX file
+EMBEDDING = "embedding"  # the output of such a network
 MAX_CARD_BYTES = 2**20
 
 
@@ -65,10 +66,12 @@ def read_run(folder: Path) -> RunFolder:
     params = read_limited(folder / PARAMS, MAX_PARAMS_BYTES)
     reference = read_reference(folder / REFERENCE)
     crop, dim = card.preprocessing.crop, card.dim
-    if reference.data.shape[1:] != (3, crop, crop) or reference.embedding.shape[1] != dim:
+    found = {name: one.shape[1:] for name, one in reference.outputs.items()}
+    if reference.data.shape[1:] != (3, crop, crop) or found != {EMBEDDING: (dim,)}:
         raise RunError(
             f"{folder}: {CARD} says crop {crop} px and dim {dim}; {REFERENCE} has images {reference.data.shape[1:]} "
-            f"and embeddings of {reference.embedding.shape[1]}. The files are of different runs."
+            f"and {', '.join(f'{name} {shape}' for name, shape in found.items()):.200}. "
+            "The files are of different runs."
         )
     return RunFolder(
         symbol=parse_symbol(symbol, str(folder / SYMBOL)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,31 +14,43 @@ from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph import INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
 from export.passes.batch_norm import fold_batch_norm
+from export.passes.scalars import use_scalars
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
 Params = Mapping[str, NDArray[Any]]
 
 
-def translate(symbol: Symbol, params: Params, row: Shape, where: str) -> Graph:
+def translate(
+    symbol: Symbol,
+    params: Params,
+    row: Shape,
+    where: str,
+    input_name: str = INPUT,
+    outputs: Sequence[str] | None = None,
+) -> Graph:
     """Translate a network.
 
     Parameters
     ----------
     symbol : Symbol
-        With one input, ``data``, and one output.
+        With one input.
     params : mapping
         Name -> array, float32, for every other variable of the symbol.
     row : tuple of int
         Shape of one input image: (3, H, W).
     where : str
         The symbol's file, for messages.
+    input_name : str
+        The variable that stands for the images.
+    outputs : sequence of str, optional
+        Names of the network's outputs; MXNet's own if not given: ``<node>_output``.
 
     Returns
     -------
     Graph
-        Batch norm folded into convolutions; input ``data`` (N, *row), output ``embedding`` (N, D). A node's output
-        is named like the MXNet node, except for the last one, and where several MXNet nodes share a name.
+        Batch norm folded into convolutions; images (N, *row), outputs (N, ...). A node's output is named like the
+        MXNet node, except for those of the network, and where several MXNet nodes share a name.
 
     Raises
     ------
@@ -51,7 +63,7 @@ def translate(symbol: Symbol, params: Params, row: Shape, where: str) -> Graph:
     """
     needed = _needed(symbol, where)
     _check_ops([symbol.nodes[index] for index in needed], where)
-    graph = Graph(row)
+    graph = Graph(row, input_name, outputs or [_output_name(symbol, head) for head in symbol.heads])
     operands = _variables(symbol, needed, params, graph, where)
     repeated = {name for name, count in Counter(node.name for node in symbol.nodes).items() if count > 1}
     for index in needed:
@@ -59,18 +71,18 @@ def translate(symbol: Symbol, params: Params, row: Shape, where: str) -> Graph:
         if not node.is_variable:
             name = f"{node.name}/{index}" if node.name in repeated else node.name
             operands[index] = _translate_node(symbol, node, name, operands, graph)
-    graph.finish(_embedding(operands[symbol.heads[0].node], where))
+    graph.finish(_heads(symbol, operands, graph, where))
     fold_batch_norm(graph)
-    graph.drop_unused_constants()
+    use_scalars(graph)
+    graph.drop_unused()
     return graph
 
 
 def _needed(symbol: Symbol, where: str) -> list[int]:
     """Indices of the nodes that the output depends on, in topological order."""
-    if len(symbol.heads) != 1:
-        raise MalformedModelError(f"{where}: the network has {len(symbol.heads)} outputs; expected one, the embedding.")
-    _first_output(symbol.heads[0], symbol)
-    needed = {symbol.heads[0].node}
+    for head in symbol.heads:
+        _first_output(head, symbol)
+    needed = {head.node for head in symbol.heads}
     for index in range(len(symbol.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
         if index in needed:
             needed.update(entry.node for entry in symbol.nodes[index].inputs)
@@ -95,7 +107,7 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
         name = symbol.nodes[index].name
         if not symbol.nodes[index].is_variable:
             continue
-        if name == INPUT:
+        if name == graph.input.name:
             found[index] = graph.input
         elif name in params:
             found[index] = graph.constant(name, params[name])
@@ -127,10 +139,21 @@ def _first_output(entry: Entry, symbol: Symbol) -> None:
         )
 
 
-def _embedding(head: Operand, where: str) -> Tensor:
-    if not isinstance(head, Tensor) or head.name == INPUT:
-        raise MalformedModelError(f"{where}: the output is {head.name!r} itself; there is no network.")
-    if len(head.row) != 1:
-        shape = ", ".join(map(str, head.row))
-        raise MalformedModelError(f"{where}: the output is (N, {shape}); expected an embedding (N, D).")
-    return head
+def _output_name(symbol: Symbol, head: Entry) -> str:
+    return f"{symbol.nodes[head.node].name}_output"
+
+
+def _heads(symbol: Symbol, operands: dict[int, Operand], graph: Graph, where: str) -> list[Tensor]:
+    found: list[Tensor] = []
+    for head in symbol.heads:
+        one = operands[head.node]
+        if not isinstance(one, Tensor) or one == graph.input:
+            raise MalformedModelError(f"{where}: the output is {one.name!r} itself; there is no network.")
+        if one in found:
+            raise UnsupportedOpError(f"{where}: {symbol.nodes[head.node].name!r} is the same output as one before it.")
+        found.append(one)
+    if len(found) != len(graph.outputs):
+        raise MalformedModelError(
+            f"{where}: the network has {len(found)} outputs; expected {len(graph.outputs)}: {', '.join(graph.outputs)}."
+        )
+    return found

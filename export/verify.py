@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
-from export.graph import INPUT, OUTPUT
 from export.libraries import DecodeError, onnx, onnxruntime
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Parity:
     Parameters
     ----------
     max_abs_error, mean_abs_error : float
-        Of single values of the embedding.
+        Of single values of the outputs.
     min_cosine : float
         The smallest cosine between a row and its reference; 1 is the same direction.
     batch_sizes : tuple of int
@@ -40,12 +39,12 @@ class Parity:
 
 
 def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: float = DEFAULT_TOLERANCE) -> Parity:
-    """Run a model on the CPU with onnxruntime and compare its embedding with MXNet's.
+    """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
     ----------
     model : bytes or ModelProto
-        Input ``data``, output ``embedding``.
+        One input, and the reference's outputs.
     reference : Reference
     tolerance : float
         Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1.
@@ -53,7 +52,7 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
     Raises
     ------
     ParityError
-        If the bound is broken, the output is not float32 (n, D) or not finite, or onnxruntime refuses the model. It
+        If the bound is broken, an output is not float32 (n, ...) or not finite, or onnxruntime refuses the model. It
         names the row, and the first node whose value differs, if the reference has values of nodes.
     MalformedModelError
         If the model is no ONNX model, or its input or output is not what the reference has.
@@ -62,15 +61,21 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
     _check_interface(proto, reference)
     sizes = tuple(sorted({1, min(2, len(reference.data)), min(LARGEST_BATCH, len(reference.data))}))
     session = _session(proto)
-    errors, cosines = [], []
+    distances, cosines = [], []
     for size in sizes:
-        found = _run(session, reference, size)
-        errors.append(_distances(found, reference.embedding))
-        cosines.append(_min_cosine(found, reference.embedding))
-        problem = _problem(errors[-1], tolerance * _scale(reference.embedding))
-        if problem:
-            raise ParityError(f"output {OUTPUT!r} {problem}. {_first_difference(proto, reference, tolerance)}")
-    return Parity(float(np.max(errors)), float(np.mean(errors)), min(cosines), sizes)
+        for name, found in _run(session, reference, size).items():
+            expected = reference.outputs[name]
+            distances.append(_distances(found, expected).ravel())
+            cosines.append(_min_cosine(found, expected))
+            problem = _problem(_distances(found, expected), tolerance * _scale(expected))
+            if problem:
+                raise ParityError(f"output {name!r} {problem}. {_first_difference(proto, reference, tolerance)}")
+    return Parity(
+        float(max(one.max() for one in distances)),
+        float(np.mean(np.concatenate(distances))),
+        min(cosines),
+        sizes,
+    )
 
 
 def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
@@ -83,13 +88,13 @@ def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _check_interface(model: onnx.ModelProto, reference: Reference) -> None:
-    inputs = {one.name: one for one in model.graph.input}
-    outputs = [one.name for one in model.graph.output]
-    if list(inputs) != [INPUT] or outputs != [OUTPUT]:
+    inputs, outputs = ([one.name for one in part] for part in (model.graph.input, model.graph.output))
+    if len(inputs) != 1 or set(outputs) != set(reference.outputs):
         raise MalformedModelError(
-            f"the model has inputs {list(inputs)} and outputs {outputs}; expected {INPUT!r} and {OUTPUT!r}."
+            f"the model has inputs {inputs} and outputs {outputs}; "
+            f"expected one input and the outputs {list(reference.outputs)} of the reference."
         )
-    shape = tuple(dim.dim_value for dim in inputs[INPUT].type.tensor_type.shape.dim)
+    shape = tuple(dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     if shape[1:] != reference.data.shape[1:]:
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {reference.data.shape[1:]}.")
 
@@ -107,17 +112,18 @@ def _session(model: onnx.ModelProto) -> Any:
         ) from None
 
 
-def _run(session: Any, reference: Reference, batch_size: int) -> Array:
-    """The embedding of every row, ``batch_size`` at a time. Raises `ParityError` if it is not float32 (n, D)."""
-    parts: list[Array] = []
+def _run(session: Any, reference: Reference, batch_size: int) -> dict[str, Array]:
+    """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not float32 (n, ...)."""
+    names = list(reference.outputs)
+    batches: list[list[Array]] = []
     for start in range(0, len(reference.data), batch_size):
         batch = np.ascontiguousarray(reference.data[start : start + batch_size])
-        part = session.run([OUTPUT], {INPUT: batch})[0]
-        expected = (len(batch), reference.embedding.shape[1])
-        if part.dtype != np.float32 or part.shape != expected:
-            raise ParityError(f"output {OUTPUT!r} is {part.dtype} {part.shape}; expected float32 {expected}.")
-        parts.append(part)
-    return np.concatenate(parts)
+        batches.append(session.run(names, {session.get_inputs()[0].name: batch}))
+        for name, part in zip(names, batches[-1], strict=True):
+            expected = (len(batch), *reference.outputs[name].shape[1:])
+            if part.dtype != np.float32 or part.shape != expected:
+                raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {expected}.")
+    return {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches, strict=True), strict=True)}
 
 
 def _distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
@@ -135,9 +141,9 @@ def _scale(expected: NDArray[Any]) -> float:
 
 
 def _problem(distances: NDArray[np.float64], allowed: float) -> str:
-    """What is wrong with an embedding, as the middle of a sentence; empty if nothing is."""
+    """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
     worst = float(distances.max())
-    row = int(distances.max(axis=1).argmax())
+    row = int(distances.reshape(len(distances), -1).max(axis=1).argmax())
     if worst <= allowed:
         return ""
     if worst == np.inf:
@@ -147,7 +153,7 @@ def _problem(distances: NDArray[np.float64], allowed: float) -> str:
 
 def _min_cosine(found: Array, expected: Array) -> float:
     """A row of zeros has the cosine 1 with another such row, 0 with any other."""
-    a, b = found.astype(np.float64), expected.astype(np.float64)
+    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (found, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     zeros = (np.abs(a).max(axis=1) == 0) & (np.abs(b).max(axis=1) == 0)
     cosines = np.where(zeros, 1, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
@@ -157,13 +163,14 @@ def _min_cosine(found: Array, expected: Array) -> float:
 def _first_difference(model: onnx.ModelProto, reference: Reference, tolerance: float) -> str:
     """A sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
-    names = [name for name in ops if name in reference.nodes and name != OUTPUT]
+    names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
     if not names:
         return "The reference has no values of nodes that would tell where."
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    values = _session(traced).run(names, {INPUT: np.ascontiguousarray(reference.data[:1])})
+    images = {model.graph.input[0].name: np.ascontiguousarray(reference.data[:1])}
+    values = _session(traced).run(names, images)
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or _distances(value, expected).max() > tolerance * _scale(expected):

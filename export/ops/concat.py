@@ -17,10 +17,7 @@ def concat(node: Node) -> Tensor:
     node.expect_inputs(count)
     tensors = tuple(node.tensor(index) for index in range(count))
     first = tensors[0].row
-    dim = node.attrs.integer("dim", 1, minimum=-8)
-    axis = dim % (len(first) + 1) if -len(first) - 1 <= dim <= len(first) else dim
-    if not 1 <= axis <= len(first):
-        raise node.attrs.unsupported("dim", dim, f"1 to {len(first)}: images stay apart")
+    axis = node.axis("dim", 1)
     place = axis - 1  # of that axis in a row
     if any(one.row[:place] != first[:place] or one.row[axis:] != first[axis:] for one in tensors):
         shapes = ", ".join(str(one.row) for one in tensors)

@@ -19,6 +19,7 @@ SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]
     "logistic": ("sigmoid", {}, lambda x: 1 / (1 + np.exp(-x))),
     "peak": ("Pooling", {"global_pool": "True"}, lambda x: x.max(axis=(2, 3), keepdims=True)),
     "tall": ("Pooling", {"kernel": "(1, 7)"}, lambda x: x.max(axis=3, keepdims=True)),
+    "halved": ("Reshape", {"shape": "(0, 2, 12, 7)"}, lambda x: x.reshape(len(x), 2, 12, 7)),
     "flat": ("Flatten", {}, lambda x: x.reshape(len(x), -1)),
 }
 
@@ -61,6 +62,10 @@ def _same(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def _with(oracle: Callable[[np.ndarray, float], np.ndarray], number: float, x: np.ndarray) -> np.ndarray:
+    return oracle(x, number)
+
+
 def _batch_norm_params() -> dict[str, np.ndarray]:
     return {
         "gamma": positive(4),
@@ -81,7 +86,165 @@ ACTIVATIONS = {
     "tanh": np.tanh,
 }
 ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+BELOW_1 = ("logistic",)
+WITH_NUMBERS = {
+    "plus": lambda x, one: x + one,
+    "minus": lambda x, one: x - one,
+    "rminus": lambda x, one: one - x,
+    "mul": lambda x, one: x * one,
+    "div": lambda x, one: x / one,
+    "rdiv": lambda x, one: one / x,
+    "power": lambda x, one: x**one,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
 SMALL_STEPS = {"kernel": "(3, 2)", "stride": "(2, 1)", "pad": "(1, 0)"}
+
+RESHAPING = [
+    OpCase("Reshape", "plain", _same, {"shape": "(-1, 4, 42)"}),
+    OpCase("Reshape", "to rows", _same, {"shape": "(0, -1)"}),
+    OpCase("Reshape", "the rest", _same, {"shape": "(0, -4, 2, 2, -2)"}),
+    OpCase("Reshape", "split and merged", _same, {"shape": "(0, -4, 2, -1, -3)"}),
+    OpCase("Reshape", "split the other way", _same, {"shape": "[0, -4, -1, 2, 0, 7]", "reverse": "0"}),
+    OpCase("Reshape", "from the right", _same, {"shape": "(-1, 2, 0, 0)", "reverse": "True"}, sources=("halved",)),
+    OpCase("Reshape", "nothing", _same, {"shape": "(0, 0, 0, 0)", "keep_highest": "False", "target_shape": "()"}),
+    OpCase("expand_dims", "in front", _same, {"axis": "1"}),
+    OpCase("expand_dims", "behind", _same, {"axis": "-1"}),
+    OpCase("squeeze", "two", _same, {"axis": "(2, -1)"}, sources=("peak",)),
+    OpCase("SwapAxis", "two", lambda x: x.swapaxes(1, 3), {"dim1": "1", "dim2": "-1"}),
+    OpCase("SwapAxis", "one", _same, {"dim1": "2", "dim2": "2"}),
+    OpCase("transpose", "set", lambda x: x.transpose(0, 2, 3, 1), {"axes": "(0, 2, 3, 1)"}),
+    OpCase("sum", "one", lambda x: x.sum(1), {"axis": "1"}),
+    OpCase("sum", "others", lambda x: x.sum((1, 3)), {"axis": "(0, 2)", "exclude": "True", "keepdims": "1"}),
+    OpCase("mean", "two", lambda x: x.mean((2, 3)), {"axis": "(-1, 2)", "keepdims": "True"}),
+]
+SLICING = [
+    OpCase("slice_axis", "all of it", _same, {"axis": "0", "begin": "0", "end": "None"}),
+    OpCase("slice_axis", "of channels", lambda x: x[:, 1:3], {"axis": "1", "begin": "1", "end": "3"}),
+    OpCase("slice_axis", "from the end", lambda x: x[..., -5:-1], {"axis": "-1", "begin": "-5", "end": "-1"}),
+    OpCase("slice_axis", "to the end", lambda x: x[:, :, 4:], {"axis": "2", "begin": "4", "end": "None"}),
+    OpCase(
+        "slice", "of all", lambda x: x[:, 1:, 1:-1], {"begin": "(0, 1, 1)", "end": "(None, None, -1)", "step": "()"}
+    ),
+    OpCase(
+        "slice",
+        "backwards",
+        lambda x: x[:, ::2, ::-1, 5:1:-2],
+        {"begin": "(0, None, None, 5)", "end": "(None, None, None, 1)", "step": "(1, 2, -1, -2)"},
+    ),
+    OpCase("slice", "nothing cut", _same, {"begin": "(0, 0)", "end": "(None, 4)"}),
+]
+NUMBERS = [
+    *(OpCase(f"_{kind}_scalar", "defaults: 1", partial(_with, oracle, 1.0)) for kind, oracle in WITH_NUMBERS.items()),
+    *(
+        OpCase(
+            f"_{kind}_scalar",
+            "set",
+            partial(_with, oracle, 0.7),
+            {"scalar": "0.7", "is_int": "False"},
+            sources=("logistic",),
+        )
+        for kind, oracle in WITH_NUMBERS.items()
+    ),
+    OpCase("ones_like", "defaults", np.ones_like),
+    OpCase("zeros_like", "defaults", np.zeros_like),
+    OpCase("clip", "set", lambda x: x.clip(-0.5, 1), {"a_min": "-0.5", "a_max": "1"}),
+    OpCase("softmax", "defaults: the last axis", partial(oracles.softmax, axis=-1)),
+    OpCase(
+        "softmax",
+        "set",
+        lambda x: oracles.softmax(x / 0.5, axis=1),
+        {"axis": "1", "temperature": "0.5", "dtype": "None", "use_length": "False"},
+    ),
+    OpCase("log_softmax", "defaults", lambda x: np.log(oracles.softmax(x, axis=-1))),
+    OpCase("LeakyReLU", "defaults: slope 0.25", lambda x: np.where(x > 0, x, x * 0.25)),
+    OpCase(
+        "LeakyReLU",
+        "slope",
+        lambda x: np.where(x > 0, x, x * 0.1),
+        {"act_type": "leaky", "slope": "0.1", "lower_bound": "0.2", "upper_bound": "0.3"},
+    ),
+    OpCase(
+        "LeakyReLU",
+        "prelu",
+        lambda x, gamma: np.where(x > 0, x, x * gamma[:, None, None]),
+        {"act_type": "prelu"},
+        {"gamma": positive(4)},
+    ),
+    OpCase("LeakyReLU", "elu", lambda x: np.where(x > 0, x, 0.7 * np.expm1(x)), {"act_type": "elu", "slope": "0.7"}),
+    OpCase("LeakyReLU", "selu", oracles.selu, {"act_type": "selu"}),
+    OpCase("LeakyReLU", "gelu", oracles.gelu, {"act_type": "gelu"}),
+]
+IMAGES = [
+    OpCase(
+        "_contrib_AdaptiveAvgPooling2D", "defaults: all of it", partial(oracles.adaptive_average, rows=1, columns=1)
+    ),
+    OpCase(
+        "_contrib_AdaptiveAvgPooling2D",
+        "equal windows",
+        partial(oracles.adaptive_average, rows=2, columns=7),
+        {"output_size": "(2, 7)"},
+    ),
+    OpCase(
+        "_contrib_AdaptiveAvgPooling2D",
+        "unequal windows",
+        partial(oracles.adaptive_average, rows=4, columns=3),
+        {"output_size": "(4, 3)"},
+    ),
+    OpCase(
+        "_contrib_AdaptiveAvgPooling2D",
+        "larger than the image",
+        partial(oracles.adaptive_average, rows=8, columns=8),
+        {"output_size": "8"},
+    ),
+    OpCase(
+        "UpSampling",
+        "nearest",
+        lambda x: x.repeat(3, axis=2).repeat(3, axis=3),
+        {"scale": "3", "sample_type": "nearest", "num_args": "1", "workspace": "512", "multi_input_mode": "concat"},
+    ),
+    OpCase(
+        "_contrib_BilinearResize2D",
+        "corners",
+        partial(oracles.bilinear_resize, height=9, width=4, corners=True),
+        {"height": "9", "width": "4"},
+    ),
+    OpCase(
+        "_contrib_BilinearResize2D",
+        "edges",
+        partial(oracles.bilinear_resize, height=13, width=5, corners=False),
+        {"height": "13", "width": "5", "align_corners": "False", "mode": "size"},
+    ),
+    OpCase(
+        "_contrib_BilinearResize2D",
+        "by factors",
+        partial(oracles.bilinear_resize, height=10, width=10, corners=True),
+        {"scale_height": "1.7", "scale_width": "1.5"},
+    ),
+    OpCase("_contrib_BilinearResize2D", "to one pixel", lambda x: x[:, :, :1, :1], {"height": "1", "width": "1"}),
+    OpCase("_contrib_BilinearResize2D", "the same size", _same, {"height": "6", "width": "7"}),
+    OpCase(
+        "Pad",
+        "zeros",
+        lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2), (0, 3))),
+        {"mode": "constant", "pad_width": "(0, 0, 0, 0, 1, 2, 0, 3)"},
+    ),
+    OpCase(
+        "Pad",
+        "a number",
+        lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2), (0, 3)), constant_values=-2.5),
+        {"mode": "constant", "pad_width": "(0, 0, 0, 0, 1, 2, 0, 3)", "constant_value": "-2.5"},
+    ),
+    *(
+        OpCase(
+            "Pad",
+            mode,
+            partial(np.pad, pad_width=((0, 0), (0, 0), (2, 1), (3, 0)), mode=mode),
+            {"mode": mode, "pad_width": "(0, 0, 0, 0, 2, 1, 3, 0)"},
+        )
+        for mode in ("edge", "reflect")
+    ),
+]
 
 CASES = [
     OpCase(
@@ -187,10 +350,6 @@ CASES = [
     OpCase(
         "Concat", "width", lambda *xs: np.concatenate(xs, 3), {"num_args": "2", "dim": "-1"}, sources=("tall", "data")
     ),
-    OpCase("slice_axis", "all of it", _same, {"axis": "0", "begin": "0", "end": "None"}),
-    OpCase("slice_axis", "of channels", lambda x: x[:, 1:3], {"axis": "1", "begin": "1", "end": "3"}),
-    OpCase("slice_axis", "from the end", lambda x: x[..., -5:-1], {"axis": "-1", "begin": "-5", "end": "-1"}),
-    OpCase("slice_axis", "to the end", lambda x: x[:, :, 4:], {"axis": "2", "begin": "4", "end": "None"}),
     OpCase("L2Normalization", "defaults", oracles.l2_normalization),
     OpCase(
         "L2Normalization",
@@ -213,6 +372,10 @@ CASES = [
     ),
     *(OpCase(f"broadcast_{name}", "defaults", oracle, sources=("tall", "peak")) for name, oracle in ARITHMETIC.items()),
     OpCase("broadcast_add", "both ways", np.add, sources=("peak", "data")),
+    *RESHAPING,
+    *SLICING,
+    *NUMBERS,
+    *IMAGES,
 ]
 
 # Attributes that a translator refuses, and what its message says of them.

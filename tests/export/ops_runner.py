@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,29 @@ from onnx.reference import ReferenceEvaluator
 
 from export.graph import Graph
 from export.model import build_model
+from export.params import parse_params
 from export.symbol import parse_symbol
 from export.translate import translate
 from tests.export.mxnet_files import Net
 
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
-    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net")
+    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",))
+
+
+def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
+    arrays = parse_params(params.read_bytes(), str(params))
+    return translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol))
 
 
 def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
+    return run_all(graph, images, opset)[0]
+
+
+def run_all(graph: Graph, images: np.ndarray, opset: int = 17) -> list[np.ndarray]:
     model = build_model(graph, opset, {})
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"data": images})[0]
+    return session.run(None, {graph.input.name: images})
 
 
 def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:

@@ -76,3 +76,47 @@ def l2_normalization(x, eps=1e-10):
     for row in range(len(x)):
         out[row] = x[row] / math.sqrt(sum(float(value) ** 2 for value in x[row].ravel()) + eps)
     return out
+
+
+def softmax(x, axis):
+    powers = np.exp(x.astype(np.float64))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def selu(x):
+    """Klambauer et al. 2017: the two constants that keep mean 0 and variance 1."""
+    return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x.astype(np.float64)))
+
+
+def gelu(x):
+    return np.vectorize(lambda value: value * (1 + math.erf(value / math.sqrt(2))) / 2)(x.astype(np.float64))
+
+
+def adaptive_average(x, rows, columns):
+    height, width = x.shape[2:]
+    out = np.zeros((*x.shape[:2], rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            top, bottom = math.floor(i * height / rows), math.ceil((i + 1) * height / rows)
+            left, right = math.floor(j * width / columns), math.ceil((j + 1) * width / columns)
+            out[:, :, i, j] = x[:, :, top:bottom, left:right].mean(axis=(2, 3))
+    return out
+
+
+def bilinear_resize(x, height, width, corners):
+    out = np.zeros((*x.shape[:2], height, width))
+    for i in range(height):
+        for j in range(width):
+            top, down = _between(i, x.shape[2], height, corners)
+            left, right = _between(j, x.shape[3], width, corners)
+            bottom, far = min(top + 1, x.shape[2] - 1), min(left + 1, x.shape[3] - 1)
+            upper = x[:, :, top, left] * (1 - right) + x[:, :, top, far] * right
+            lower = x[:, :, bottom, left] * (1 - right) + x[:, :, bottom, far] * right
+            out[:, :, i, j] = upper * (1 - down) + lower * down
+    return out
+
+
+def _between(place, size, wanted, corners):
+    """The pixel before a place of the new image, and the share of the one behind it."""
+    where = place * (size - 1) / (wanted - 1) if corners else max((place + 0.5) * size / wanted - 0.5, 0)
+    return int(where), where - int(where)

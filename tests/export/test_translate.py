@@ -16,7 +16,7 @@ from export.translate import translate
 from gluon_lifted.errors import LiftedError
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network, small_reference
-from tests.export.ops_runner import run_onnx, translate_net
+from tests.export.ops_runner import run_all, run_onnx, translate_net
 
 ROW = (3, CROP, CROP)
 JUNK_TEXTS = [
@@ -43,7 +43,8 @@ def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def translate_found(found: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
-    return translate(parse_symbol(json.dumps(found).encode(), "s"), params, ROW, "model-symbol.json")
+    symbol = parse_symbol(json.dumps(found).encode(), "s")
+    return translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",))
 
 
 def test_network_equals_plain_loops() -> None:
@@ -86,12 +87,12 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
 def test_all_unsupported_operators_are_named_at_once() -> None:
     net = Net()
     place = net.variable("data")
-    for index, op in enumerate(["LeakyReLU", "sin", "LeakyReLU", "Flatten"]):
+    for index, op in enumerate(["cos", "sin", "cos", "Flatten"]):
         place = net.op(op, f"node{index}", [place])
     with pytest.raises(UnsupportedOpError) as caught:
         translate_net(net, ROW)
     assert str(caught.value) == (
-        "net uses 2 operators without a translator: LeakyReLU x2 (first: node 'node0'), sin x1 (first: node 'node1')."
+        "net uses 2 operators without a translator: cos x2 (first: node 'node0'), sin x1 (first: node 'node1')."
     )
 
 
@@ -151,16 +152,35 @@ def test_parameter_named_like_the_output_does_not_clash() -> None:
 @pytest.mark.parametrize(
     ("heads", "message"),
     [
-        ([[3, 0, 0], [4, 0, 0]], "has 2 outputs; expected one"),
-        ([[3, 0, 0]], r"the output is \(N, 4, 10, 10\); expected an embedding"),
+        ([[3, 0, 0], [4, 0, 0]], "has 2 outputs; expected 1: embedding"),
         ([[0, 0, 0]], "the output is 'data' itself"),
         ([[1, 0, 0]], "the output is 'conv1_weight' itself"),
     ],
 )
-def test_output_that_is_no_embedding_is_refused(heads: list[list[int]], message: str) -> None:
+def test_outputs_that_are_none_are_refused(heads: list[list[int]], message: str) -> None:
     found, params = small_parts()
     with pytest.raises(MalformedModelError, match=message):
         translate_found(found | {"heads": heads}, params)
+
+
+def test_outputs_of_any_number_and_shape_keep_mxnets_names() -> None:
+    found, params = small_parts()
+    heads = [[4, 0, 0], [3, 0, 0]]  # the first takes the second
+    graph = translate(parse_symbol(json.dumps(found | {"heads": heads}).encode(), "s"), params, ROW, "s")
+    assert [graph.rows[name] for name in graph.outputs] == [(4, 10, 10), (4, 10, 10)]
+    assert graph.outputs == ["relu1_output", "conv1_output"]
+    assert [node.name for node in graph.nodes] == ["conv1", "relu1"]
+    relu, conv = run_all(graph, small_reference(small_network())["data"])
+    np.testing.assert_array_equal(relu, np.maximum(conv, 0))
+    with pytest.raises(UnsupportedOpError, match="'conv1' is the same output as one before it"):
+        translate(parse_symbol(json.dumps(found | {"heads": heads[1:] * 2}).encode(), "s"), params, ROW, "s")
+
+
+def test_input_of_another_name() -> None:
+    net = small_network()
+    net.nodes[0]["name"] = "image"
+    graph = translate(parse_symbol(net.symbol_bytes(), "s"), net.params, ROW, "s", "image")
+    assert build_model(graph, 17, {}).graph.input[0].name == "image"
 
 
 def test_second_output_of_a_node_is_refused() -> None:

@@ -66,28 +66,28 @@ def test_first_node_that_differs_is_named(parameter: str, node: str) -> None:
 
 def test_row_that_differs_is_named() -> None:
     good = reference()
-    embedding = good.embedding.copy()
+    embedding = good.outputs["embedding"].copy()
     embedding[3, 1] += 0.01
     with pytest.raises(ParityError, match=r"max \|d\| 1\.0e-02 > 1\.0e-04 \(row 3\)\. None of the 9 recorded nodes"):
-        verify(small_model(), replace(good, embedding=embedding))
+        verify(small_model(), replace(good, outputs={"embedding": embedding}))
 
 
 def test_reference_without_nodes_says_so() -> None:
     good = reference()
     with pytest.raises(ParityError, match="no values of nodes"):
-        verify(small_model(), replace(good, embedding=good.embedding + 1, nodes={}))
+        verify(small_model(), replace(good, outputs={"embedding": good.outputs["embedding"] + 1}, nodes={}))
 
 
 def test_tolerance_is_absolute_and_grows_with_large_embeddings() -> None:
     good = reference()
-    off = replace(good, embedding=good.embedding + np.float32(5e-4))
+    off = replace(good, outputs={"embedding": good.outputs["embedding"] + np.float32(5e-4)})
     with pytest.raises(ParityError):
         verify(small_model(), off)
     verify(small_model(), off, tolerance=6e-4)
-    shifted = good.embedding.copy()
+    shifted = good.outputs["embedding"].copy()
     shifted[0, 0] = 1000
     with pytest.raises(ParityError, match=r"max \|d\| 1\.0e\+03 > 1\.0e-01"):
-        verify(small_model(), replace(good, embedding=shifted))
+        verify(small_model(), replace(good, outputs={"embedding": shifted}))
 
 
 def test_nan_is_a_difference() -> None:
@@ -100,7 +100,7 @@ def test_nan_is_a_difference() -> None:
 def test_embedding_of_another_width_is_refused() -> None:
     good = reference()
     with pytest.raises(ParityError, match=r"is float32 \(1, 6\); expected float32 \(1, 4\)"):
-        verify(small_model(), replace(good, embedding=good.embedding[:, :4]))
+        verify(small_model(), replace(good, outputs={"embedding": good.outputs["embedding"][:, :4]}))
 
 
 def test_embedding_of_another_type_is_refused() -> None:
@@ -121,7 +121,7 @@ def test_images_of_another_size_are_refused() -> None:
 def test_another_interface_is_refused() -> None:
     model = small_model()
     model.graph.output[0].name = "conv1"
-    with pytest.raises(MalformedModelError, match=r"outputs \['conv1'\]; expected 'data' and 'embedding'"):
+    with pytest.raises(MalformedModelError, match=r"outputs \['conv1'\]; expected one input and the outputs \['embed"):
         verify(model, reference())
 
 

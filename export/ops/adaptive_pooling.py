@@ -1,0 +1,51 @@
+"""AdaptiveAvgPooling2D: averages over a grid of windows that share out the whole image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("_contrib_AdaptiveAvgPooling2D")
+def adaptive_average(node: Node) -> Tensor:
+    """One number is a square; without one, as with 1, all is averaged.
+
+    Notes
+    -----
+    Window i of n covers rows floor(i H / n) to ceil((i + 1) H / n) (``adaptive_avg_pooling.cc``). Where n does not
+    divide H the windows differ in height, and the average is a product with a matrix: A X B^T.
+    """
+    node.expect_inputs(1)
+    data, channels, height, width = node.image()
+    sizes = node.attrs.integers("output_size", default=(1,), minimum=1)
+    if len(sizes) > 2:
+        raise node.attrs.unsupported("output_size", sizes, "one number or two")
+    rows, columns = sizes[0], sizes[-1]
+    row = (channels, rows, columns)
+    if row == data.row:
+        return data
+    if (rows, columns) == (1, 1):
+        return node.emit("GlobalAveragePool", (data,), row)
+    if height % rows == 0 and width % columns == 0:
+        kernel = (height // rows, width // columns)
+        return node.emit("AveragePool", (data,), row, {"kernel_shape": kernel, "strides": kernel})
+    left, right = node.constant("rows", _windows(height, rows)), node.constant("columns", _windows(width, columns).T)
+    half = node.emit("MatMul", (left, data), (channels, rows, width), step="averaged_rows")
+    return node.emit("MatMul", (half, right), row)
+
+
+def _windows(size: int, count: int) -> NDArray[np.float32]:
+    """(count, size): the share that each pixel has in each window."""
+    matrix = np.zeros((count, size), np.float32)
+    for index in range(count):
+        start, stop = index * size // count, -(-(index + 1) * size // count)
+        matrix[index, start:stop] = 1 / (stop - start)
+    return matrix

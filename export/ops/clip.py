@@ -1,0 +1,21 @@
+"""clip: values below and above two bounds become the bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("clip")
+def clip(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    data = node.tensor()
+    low, high = (node.constant(name, np.array(node.attrs.real(name), np.float32)) for name in ("a_min", "a_max"))
+    return node.emit("Clip", (data, low, high), data.row)

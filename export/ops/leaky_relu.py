@@ -1,0 +1,52 @@
+"""LeakyReLU: a family of activations that let something of the negative half through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+KINDS = ("leaky", "prelu", "elu", "selu", "gelu")
+SQRT_HALF = 0.5**0.5
+
+
+@translates("LeakyReLU")
+def leaky_relu(node: Node) -> Tensor:
+    """The slope is that of ``leaky`` and ``elu`` alone, 0.25 by default; ``prelu`` learns one per channel."""
+    kind = node.attrs.choice("act_type", KINDS, "leaky")
+    node.attrs.ignore("lower_bound", "upper_bound")  # of rrelu
+    slope = node.attrs.real("slope", 0.25)
+    node.expect_inputs(2 if kind == "prelu" else 1)
+    data = node.tensor()
+    if kind == "leaky":
+        return node.emit("LeakyRelu", (data,), data.row, {"alpha": slope})
+    if kind == "elu":
+        return node.emit("Elu", (data,), data.row, {"alpha": slope})
+    if kind == "selu":
+        return node.emit("Selu", (data,), data.row)
+    return _prelu(node, data) if kind == "prelu" else _gelu(node, data)
+
+
+def _prelu(node: Node, data: Tensor) -> Tensor:
+    gamma = node.parameter(1, data.row[:1]).array
+    slopes = node.constant("slope", gamma.reshape(-1, *(1 for _ in data.row[1:])))  # (C,) -> (C, 1, 1)
+    return node.emit("PRelu", (data, slopes), data.row)
+
+
+def _gelu(node: Node, data: Tensor) -> Tensor:
+    """x (1 + erf(x / sqrt 2)) / 2 (``mshadow_op.h``: gelu); ONNX has Gelu from opset 20 only."""
+    root, one, half = (
+        node.constant(name, np.array(number, np.float32))
+        for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
+    )
+    scaled = node.emit("Mul", (data, root), data.row, step="scaled")
+    error = node.emit("Erf", (scaled,), data.row, step="erf")
+    share = node.emit("Add", (error, one), data.row, step="share")
+    both = node.emit("Mul", (data, share), data.row, step="both")
+    return node.emit("Mul", (both, half), data.row)

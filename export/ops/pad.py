@@ -1,0 +1,34 @@
+"""Pad: a frame of numbers, of the edge, or of the mirrored image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Operand, Tensor
+    from export.node import Node
+
+
+@translates("Pad")
+def pad(node: Node) -> Tensor:
+    """``pad_width`` is (before, after) of each axis in turn; ONNX has all befores first."""
+    node.expect_inputs(1)
+    data = node.tensor()
+    axes = len(data.row) + 1
+    widths = node.attrs.integers("pad_width", 2 * axes)
+    mode = node.attrs.choice("mode", ("constant", "edge", "reflect"))
+    value = node.attrs.real("constant_value", 0.0)
+    before, after = widths[::2], widths[1::2]
+    if before[0] or after[0]:
+        raise node.attrs.unsupported("pad_width", widths, "0 for images, which stay apart")
+    row = tuple(sum(sizes) for sizes in zip(before[1:], data.row, after[1:], strict=True))
+    if row == data.row:
+        return data
+    inputs: tuple[Operand, ...] = (data, node.places("pads", *before, *after))
+    if mode == "constant" and value:
+        inputs = (*inputs, node.constant("value", np.array(value, np.float32)))
+    return node.emit("Pad", inputs, row, {"mode": mode})

@@ -1,0 +1,130 @@
+"""Reshape, expand_dims, squeeze, transpose, SwapAxis: the same numbers under other axes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Shape, Tensor
+    from export.node import Node
+
+BATCHES = (1009, 2003)  # two numbers of images that no layer has as a size
+COPY, INFER, COPY_REST, MERGE, SPLIT = 0, -1, -2, -3, -4
+
+
+@translates("Reshape")
+def reshape(node: Node) -> Tensor:
+    """MXNet's special sizes are resolved here; ONNX knows two of them alone."""
+    node.expect_inputs(1)
+    node.attrs.choice("target_shape", ("()", "[]", "(0,)"), "()")  # deprecated, as is keep_highest
+    node.attrs.choice("keep_highest", ("False", "0"), "False")
+    spec = node.attrs.integers("shape", minimum=SPLIT)
+    backwards = node.attrs.boolean("reverse", False)
+    data = node.tensor()
+    found = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
+    row = found[0][1:]
+    if row != found[1][1:] or tuple(shape[0] for shape in found) != BATCHES:
+        raise node.attrs.unsupported("shape", spec, "images stay apart")
+    return _reshaped(node, row)
+
+
+def _reshaped(node: Node, row: Shape) -> Tensor:
+    data = node.tensor()
+    return data if row == data.row else node.emit("Reshape", (data, node.places("shape", 0, *row)), row)
+
+
+def _resolve(node: Node, source: Shape, spec: Shape, backwards: bool) -> Shape:
+    """The shape that MXNet makes of one (``matrix_op-inl.h``: InferReshapeShape)."""
+    sizes, codes = list(source), list(spec)
+    if backwards:
+        sizes, codes = sizes[::-1], codes[::-1]
+    made: list[int] = []
+    at = 0  # the axis of the source that comes next
+    while codes:
+        code = codes.pop(0)
+        if code == SPLIT:
+            if backwards or len(codes) < 2 or at >= len(sizes):
+                raise node.malformed(f"shape {spec} of {source}: -4 splits one axis into the two sizes behind it")
+            made += _split(node, sizes[at], codes.pop(0), codes.pop(0))
+            at += 1
+        elif code == COPY_REST:
+            made += sizes[at:]
+            at = len(sizes)
+        else:
+            takes = {MERGE: 2}.get(code, 1)
+            if code in (COPY, MERGE) and at + takes > len(sizes):
+                raise node.malformed(f"shape {spec} of {source}: no axis is left for {code}")
+            made.append(math.prod(sizes[at : at + takes]) if code in (COPY, MERGE) else code)
+            at += takes
+    made = made[::-1] if backwards else made
+    return _inferred(node, math.prod(source), tuple(made))
+
+
+def _split(node: Node, size: int, first: int, second: int) -> list[int]:
+    if first == INFER and second > 0:
+        first = size // second
+    if second == INFER and first > 0:
+        second = size // first
+    if first * second != size or first < 1:
+        raise node.malformed(f"-4 cannot split {size} into {first} and {second}")
+    return [first, second]
+
+
+def _inferred(node: Node, count: int, made: Shape) -> Shape:
+    known = math.prod(size for size in made if size != INFER)
+    if made.count(INFER) > 1 or known < 1 or count % known or (INFER not in made and known != count):
+        raise node.malformed(f"{count} numbers cannot take the shape {made}")
+    return tuple(count // known if size == INFER else size for size in made)
+
+
+@translates("expand_dims")
+def expand_dims(node: Node) -> Tensor:
+    """An axis of length 1 in front of ``axis``; negative ones count from behind the last."""
+    node.expect_inputs(1)
+    row = node.tensor().row
+    value = node.attrs.integer("axis", minimum=-8)
+    axis = value + len(row) + 2 if value < 0 else value
+    if not 1 <= axis <= len(row) + 1:
+        raise node.attrs.unsupported("axis", value, f"1 to {len(row) + 1}: images stay apart")
+    return _reshaped(node, (*row[: axis - 1], 1, *row[axis - 1 :]))
+
+
+@translates("squeeze")
+def squeeze(node: Node) -> Tensor:
+    """Without ``axis`` MXNet would also take away the axis of a single image."""
+    node.expect_inputs(1)
+    row = node.tensor().row
+    named = node.attrs.integers("axis", minimum=-8)
+    axes = {axis + len(row) + 1 if axis < 0 else axis for axis in named}
+    if not all(1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
+        raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1: images stay apart")
+    return _reshaped(node, tuple(size for axis, size in enumerate(row, start=1) if axis not in axes))
+
+
+@translates("SwapAxis")
+def swap_axis(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    first, second = node.axis("dim1", 0), node.axis("dim2", 0)
+    order = list(range(len(node.tensor().row) + 1))
+    order[first], order[second] = second, first
+    return _transposed(node, order)
+
+
+@translates("transpose")
+def transpose(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    count = len(node.tensor().row) + 1
+    order = list(node.attrs.integers("axes", count, tuple(range(count))[::-1]))
+    if sorted(order) != list(range(count)) or order[0] != 0:
+        raise node.attrs.unsupported("axes", tuple(order), f"0 and then 1 to {count - 1}: images stay apart")
+    return _transposed(node, order)
+
+
+def _transposed(node: Node, order: list[int]) -> Tensor:
+    data = node.tensor()
+    if order == sorted(order):
+        return data
+    return node.emit("Transpose", (data,), tuple(data.row[axis - 1] for axis in order[1:]), {"perm": order})

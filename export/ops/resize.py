@@ -1,0 +1,67 @@
+"""UpSampling, BilinearResize2D: images of another size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.graph import NOTHING
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("UpSampling")
+def up_sampling(node: Node) -> Tensor:
+    """Each pixel becomes a square of ``scale`` x ``scale``."""
+    node.attrs.choice("sample_type", ("nearest",))
+    count = node.attrs.integer("num_args", 1)
+    if count != 1:
+        raise node.attrs.unsupported("num_args", count, "1")
+    node.expect_inputs(1)
+    node.attrs.ignore("num_filter", "workspace", "multi_input_mode")
+    scale = node.attrs.integer("scale", minimum=1)
+    _, channels, height, width = node.image()
+    attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return _resized(node, (channels, height * scale, width * scale), attrs)
+
+
+@translates("_contrib_BilinearResize2D")
+def bilinear_resize(node: Node) -> Tensor:
+    """To ``height`` x ``width``, or by the factors ``scale_height`` and ``scale_width``, rounded down.
+
+    Notes
+    -----
+    With ``align_corners``, the default, the corner pixels of both images coincide; without it the images' edges do
+    (``bilinear_resize-inl.h``).
+    """
+    node.attrs.choice("mode", ("size",), "size")
+    node.expect_inputs(1)
+    data, channels, height, width = node.image()
+    sizes = []
+    for name, size in (("height", height), ("width", width)):
+        given = node.attrs.integer(name, 1, minimum=1)
+        factor = node.attrs.real(f"scale_{name}", 0.0)
+        sizes.append(int(size * factor) if factor else given)
+    corners = node.attrs.boolean("align_corners", True)
+    row = (channels, sizes[0], sizes[1])
+    if row == data.row:
+        return data
+    transformation = "align_corners" if corners else "half_pixel"
+    return _resized(node, row, {"mode": "linear", "coordinate_transformation_mode": transformation})
+
+
+def _resized(node: Node, row: tuple[int, int, int], attrs: dict[str, str]) -> Tensor:
+    """By factors, as the number of images is not known: the sizes come out as they should."""
+    data, _, height, width = node.image()
+    scales = node.constant("scales", np.array([1, 1, _factor(height, row[1]), _factor(width, row[2])], np.float32))
+    return node.emit("Resize", (data, NOTHING, scales), row, dict(attrs))
+
+
+def _factor(size: int, wanted: int) -> np.float32:
+    """Runtimes round ``size * factor`` down, in single or double precision: the factor must not fall short."""
+    factor = np.float32(wanted / size)
+    return factor if size * float(factor) >= wanted else np.nextafter(factor, np.float32(np.inf))

@@ -1,0 +1,37 @@
+"""A tensor and a number: sums, products, powers, element by element."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+# MXNet's operator -> ONNX's, and whether the number comes first
+SCALARS = {
+    "_plus_scalar": ("Add", False),
+    "_minus_scalar": ("Sub", False),
+    "_rminus_scalar": ("Sub", True),
+    "_mul_scalar": ("Mul", False),
+    "_div_scalar": ("Div", False),
+    "_rdiv_scalar": ("Div", True),
+    "_power_scalar": ("Pow", False),
+    "_maximum_scalar": ("Max", False),
+    "_minimum_scalar": ("Min", False),
+}
+
+
+@translates(*SCALARS)
+def scalar(node: Node) -> Tensor:
+    """The number is 1 unless it is given (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
+    node.expect_inputs(1)
+    data = node.tensor()
+    node.attrs.ignore("is_int")  # of the number as it was written; the tensors are of real numbers
+    number = node.constant("scalar", np.array(node.attrs.real("scalar", 1.0), np.float32))
+    op, number_first = SCALARS[node.op]
+    return node.emit(op, (number, data) if number_first else (data, number), data.row)

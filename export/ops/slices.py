@@ -1,0 +1,69 @@
+"""slice, slice_axis: a part of a tensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.attrs import FIRST_PLACE
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Shape, Tensor
+    from export.node import Node
+
+Range = tuple[int, int, int]  # start, stop, step along one axis
+
+
+@translates("slice_axis")
+def slice_axis(node: Node) -> Tensor:
+    """From ``begin`` up to ``end``; negative places count from the end, and no ``end`` is the end itself."""
+    node.expect_inputs(1)
+    shape = (1, *node.tensor().row)
+    begin, end = node.attrs.integer("begin", minimum=FIRST_PLACE), node.attrs.optional_integer("end", FIRST_PLACE)
+    if begin == 0 and end is None:  # of images, too
+        node.attrs.integer("axis", minimum=-8)
+        return node.tensor()
+    axis = node.axis("axis")
+    return _slice(node, {axis: _range(node, axis, shape[axis], (begin, end, 1))})
+
+
+@translates("slice")
+def slice_all(node: Node) -> Tensor:
+    """``slice_axis`` of the first axes, with steps, which may be negative."""
+    node.expect_inputs(1)
+    shape = (1, *node.tensor().row)
+    begins, ends = node.attrs.places("begin") or (), node.attrs.places("end") or ()
+    steps = node.attrs.places("step") or (1,) * len(begins)
+    if not 1 <= len(begins) == len(ends) == len(steps) <= len(shape):
+        raise node.malformed(f"begin {begins}, end {ends} and step {steps} differ in length, or from {len(shape)} axes")
+    if begins[0] or ends[0] is not None or steps[0] not in (None, 1):
+        raise node.attrs.unsupported("begin", begins, "all of axis 0: images stay apart")
+    ranges = {
+        axis: _range(node, axis, shape[axis], (begins[axis], ends[axis], steps[axis] or 1))
+        for axis in range(1, len(begins))
+    }
+    return _slice(node, {axis: one for axis, one in ranges.items() if one != (0, shape[axis], 1)})
+
+
+def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | None, int]) -> Range:
+    """Where MXNet starts and stops (``matrix_op-inl.h``: GetIndexRange), with -1 for a stop before the first."""
+    begin, end, step = given
+    start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)
+    stop = (length if step > 0 else -1) if end is None else end + length * (end < 0)
+    stop = min(stop, length) if step > 0 else stop
+    if not (0 <= start < length and (start < stop if step > 0 else -1 <= stop < start)):
+        raise node.malformed(f"its range {given} takes nothing of the {length} along axis {axis}")
+    return start, stop, step
+
+
+def _slice(node: Node, ranges: dict[int, Range]) -> Tensor:
+    data = node.tensor()
+    if not ranges:
+        return data
+    row: Shape = tuple(
+        len(range(*ranges[axis])) if axis in ranges else length for axis, length in enumerate(data.row, start=1)
+    )
+    starts, stops, steps = zip(*ranges.values(), strict=True)
+    ends = tuple(stop if stop >= 0 else FIRST_PLACE for stop in stops)  # in ONNX, -1 is the last one
+    numbers = {"starts": starts, "ends": ends, "axes": tuple(ranges), "steps": steps}
+    return node.emit("Slice", (data, *(node.places(name, *values) for name, values in numbers.items())), row)

@@ -1,0 +1,63 @@
+"""Networks of the model zoos, one of each family, translated and compared with MXNet: random weights, several batches.
+
+`benchmarks/export_zoo.py` does the same for all of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from gluon_lifted.mx import autograd, gluoncv_network, mx, nd, nn
+from tests.export.ops_runner import run_onnx, translate_files
+
+SMALL = {  # a network, and the side in pixels of images that keep it quick
+    "cifar_residualattentionnet56": 32,
+    "cifar_resnet20_v2": 32,
+    "cifar_wideresnet16_10": 32,
+    "darknet53": 64,
+    "densenet121": 224,  # its last pooling has a fixed window
+    "googlenet": 224,
+    "hrnet_w18_small_v1_c": 64,
+    "mobilenet0.25": 64,
+    "mobilenetv2_0.25": 64,
+    "mobilenetv3_small": 64,
+    "resnest14": 64,
+    "resnet18_v1b": 64,
+    "resnet18_v2": 64,
+    "se_resnet18_v1": 64,
+    "shufflenet_v1": 224,
+    "shufflenet_v2": 224,
+    "squeezenet1.0": 224,
+}
+
+
+def trained_like(name: str, images: np.ndarray) -> tuple[object, np.ndarray]:
+    """A network with statistics of its own activations, as training leaves them, and what MXNet computes with it."""
+    rng = np.random.default_rng(0)
+    mx.random.seed(0)
+    network = gluoncv_network(name)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
+    network.apply(lambda block: block._kwargs.update(momentum=0) if isinstance(block, nn.BatchNorm) else None)
+    network.hybridize()
+    with autograd.train_mode():
+        network(nd.array(images))
+    for parameter, one in network.collect_params(".*(gamma|beta)").items():
+        one.set_data(nd.array(rng.normal(float(parameter.endswith("gamma")), 0.1, one.shape)))
+    return network, network(nd.array(images)).asnumpy()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
+    side = SMALL[name]
+    images = np.random.default_rng(1).normal(size=(3, 3, side, side)).astype(np.float32)
+    network, expected = trained_like(name, images)
+    network.export(str(tmp_path / "model"))
+    graph = translate_files(tmp_path / "model-symbol.json", tmp_path / "model-0000.params", (3, side, side))
+    scale = np.abs(expected).max()
+    for batch in (images, images[:1]):
+        np.testing.assert_allclose(run_onnx(graph, batch), expected[: len(batch)], rtol=0, atol=1e-5 * scale)
