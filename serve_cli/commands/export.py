@@ -24,8 +24,7 @@ def export(
 ) -> None:
     """Translate a trained network to ONNX and prove that it gives MXNet's embeddings. MXNet is not needed.
 
-    The file is put in place only when it has passed: ONNX's checker, strict shape inference, and parity with the
-    run's reference at several batch sizes.
+    The file is put in place when it has passed ONNX's checker, strict shape inference and parity at several batches.
 
     [bold]Example[/bold]
 
