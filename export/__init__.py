@@ -7,12 +7,15 @@ __getattr__, __dir__ = lazy_names(
     {
         "ExportReport": "pipeline",
         "MalformedModelError": "errors",
+        "NetworkFiles": "pipeline",
         "Parity": "verify",
         "ParityError": "errors",
         "Reference": "reference",
         "UnsupportedAttributeError": "errors",
         "UnsupportedOpError": "errors",
+        "export_network": "pipeline",
         "export_run": "pipeline",
         "read_reference": "reference",
+        "verify_file": "pipeline",
     },
 )

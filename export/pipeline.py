@@ -1,15 +1,21 @@
-"""Run folder -> verified ONNX file."""
+"""Run folder, or symbol and parameters of any network -> verified ONNX file."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.errors import MalformedModelError, ParityError
-from export.model import DEFAULT_OPSET, build_model, check_opset
-from export.run_folder import CARD, EMBEDDING, SYMBOL, RunFolder, read_run
+from export.files import read_limited
+from export.graph import INPUT
+from export.model import DEFAULT_OPSET, MAX_MODEL_BYTES, build_model, check_opset
+from export.params import parse_params
+from export.reference import Reference, read_reference
+from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, RunFolder, read_run
+from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
 from export.verify import DEFAULT_TOLERANCE, Parity, verify
 from gluon_lifted.card import CARD_KEY
@@ -17,7 +23,12 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from export.graph import Graph, Shape
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,10 @@ class ExportReport:
     num_parameters : int
         Numbers in the run's parameter file that the network uses, batch norm's statistics among them.
     size_bytes : int
-    parity : Parity
+    parity : Parity or None
+        None if there was no reference to verify it with.
     seconds : float
-        Wall time.
+        Wall time of translating, verifying and writing.
     """
 
     path: Path
@@ -43,8 +55,39 @@ class ExportReport:
     num_nodes: int
     num_parameters: int
     size_bytes: int
-    parity: Parity
+    parity: Parity | None
     seconds: float
+
+
+@dataclass(frozen=True)
+class NetworkFiles:
+    """A network as MXNet saved it, trained anywhere: ``HybridBlock.export``, ``Module.save_checkpoint``.
+
+    Parameters
+    ----------
+    symbol, params : Path
+        The ``-symbol.json`` and the ``.params`` file.
+    input_name : str
+        The variable that stands for the images.
+    row : tuple of int
+        Shape of one image: (C, H, W).
+    """
+
+    symbol: Path
+    params: Path
+    input_name: str
+    row: Shape
+
+
+@dataclass(frozen=True)
+class _Network:
+    symbol: Symbol
+    params: Mapping[str, NDArray[Any]]
+    row: Shape
+    where: str
+    metadata: dict[str, str]
+    input_name: str = INPUT
+    outputs: tuple[str, ...] | None = None
 
 
 def export_run(
@@ -74,37 +117,100 @@ def export_run(
     ConfigError
         If the opset, the tolerance or the path cannot work.
     """
-    started = time.perf_counter()
     _check_options(onnx_path, opset, tolerance)
     files = read_run(run)
     crop = files.card.preprocessing.crop
-    graph = translate(files.symbol, files.params, (3, crop, crop), str(run / SYMBOL), outputs=(EMBEDDING,))
-    if graph.rows[EMBEDDING] != (files.card.dim,):
-        raise MalformedModelError(
-            f"{run / SYMBOL}: the output for an image is {graph.rows[EMBEDDING]}; {CARD} says ({files.card.dim},)."
-        )
-    content = build_model(graph, opset, _metadata(files)).SerializeToString(deterministic=True)
+    network = _Network(
+        files.symbol, files.params, (3, crop, crop), str(run / SYMBOL), _metadata(files), outputs=(EMBEDDING,)
+    )
+    return _export(network, files.reference, onnx_path, opset, tolerance)
+
+
+def export_network(
+    files: NetworkFiles,
+    onnx_path: Path,
+    reference: Path | None = None,
+    *,
+    opset: int = DEFAULT_OPSET,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> ExportReport:
+    """Translate any network of MXNet's to ONNX; verify it if there is something to verify it with.
+
+    Parameters
+    ----------
+    files : NetworkFiles
+        Labels that a loss at the end takes are left out; ``SoftmaxOutput`` becomes a softmax.
+    reference : Path, optional
+        Images and what MXNet computed of them (`export.reference`).
+
+    Raises
+    ------
+    As `export_run`.
+    """
+    _check_options(onnx_path, opset, tolerance)
+    symbol, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
+    network = _Network(
+        parse_symbol(symbol, str(files.symbol)),
+        parse_params(params, str(files.params)),
+        files.row,
+        str(files.symbol),
+        _hashes(hashlib.sha256(symbol).hexdigest(), hashlib.sha256(params).hexdigest()),
+        files.input_name,
+    )
+    found = None if reference is None else read_reference(reference)
+    return _export(network, found, onnx_path, opset, tolerance)
+
+
+def verify_file(model: Path, reference: Path, tolerance: float = DEFAULT_TOLERANCE) -> Parity:
+    """Verify an ONNX file with a reference file, or with that of a run folder.
+
+    Raises
+    ------
+    ParityError, MalformedModelError
+        As `export.verify.verify` and `export.reference.read_reference` do.
+    ConfigError
+        If the tolerance is no positive number.
+    """
+    _check_tolerance(tolerance)
+    found = read_reference(reference / REFERENCE if reference.is_dir() else reference)
+    return verify(read_limited(model, MAX_MODEL_BYTES), found, tolerance)
+
+
+def _export(
+    network: _Network, reference: Reference | None, onnx_path: Path, opset: int, tolerance: float
+) -> ExportReport:
+    started = time.perf_counter()
+    graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
+    if reference is not None:
+        _require_shapes(graph, reference, network.where)
+    content = build_model(graph, opset, network.metadata).SerializeToString(deterministic=True)
     try:
-        parity = verify(content, files.reference, tolerance)
+        parity = None if reference is None else verify(content, reference, tolerance)
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
     _write(onnx_path, content)
-    used = {node.name for node in files.symbol.nodes if node.is_variable}
+    used = {node.name for node in network.symbol.nodes if node.is_variable}
     return ExportReport(
         path=onnx_path,
         opset=opset,
         num_nodes=len(graph.nodes),
-        num_parameters=sum(array.size for name, array in files.params.items() if name in used),
+        num_parameters=sum(array.size for name, array in network.params.items() if name in used),
         size_bytes=len(content),
         parity=parity,
         seconds=time.perf_counter() - started,
     )
 
 
+def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
+    found = {name: graph.rows[name] for name in graph.outputs}
+    expected = {name: one.shape[1:] for name, one in reference.outputs.items()}
+    if found != expected:
+        raise MalformedModelError(f"{where}: the outputs for an image are {found}; the reference has {expected}.")
+
+
 def _check_options(onnx_path: Path, opset: int, tolerance: float) -> None:
     check_opset(opset)
-    if not (math.isfinite(tolerance) and tolerance > 0):
-        raise ConfigError(f"tolerance {tolerance} is not a positive number.")
+    _check_tolerance(tolerance)
     try:
         is_folder = onnx_path.is_dir()
     except OSError as error:
@@ -113,12 +219,17 @@ def _check_options(onnx_path: Path, opset: int, tolerance: float) -> None:
         raise ConfigError(f"{onnx_path} is a folder; expected the name of the ONNX file to write.")
 
 
+def _check_tolerance(tolerance: float) -> None:
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        raise ConfigError(f"tolerance {tolerance} is not a positive number.")
+
+
 def _metadata(files: RunFolder) -> dict[str, str]:
-    return {
-        CARD_KEY: files.card.to_json(),
-        "lifted.symbol_sha256": files.symbol_sha256,
-        "lifted.params_sha256": files.params_sha256,
-    }
+    return {CARD_KEY: files.card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256)
+
+
+def _hashes(symbol: str, params: str) -> dict[str, str]:
+    return {"lifted.symbol_sha256": symbol, "lifted.params_sha256": params}
 
 
 def _write(path: Path, content: bytes) -> None:

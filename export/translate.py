@@ -18,6 +18,7 @@ from export.passes.scalars import use_scalars
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
+LOSSES = {"SoftmaxOutput"}
 Params = Mapping[str, NDArray[Any]]
 
 
@@ -85,8 +86,13 @@ def _needed(symbol: Symbol, where: str) -> list[int]:
     needed = {head.node for head in symbol.heads}
     for index in range(len(symbol.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
         if index in needed:
-            needed.update(entry.node for entry in symbol.nodes[index].inputs)
+            needed.update(entry.node for entry in _inputs(symbol.nodes[index]))
     return sorted(needed)
+
+
+def _inputs(node: SymbolNode) -> tuple[Entry, ...]:
+    """What a node is computed from, without the label that a loss takes as its second input."""
+    return node.inputs[:1] if node.op in LOSSES and len(node.inputs) == 2 else node.inputs
 
 
 def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
@@ -122,10 +128,10 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
 
 
 def _translate_node(symbol: Symbol, node: SymbolNode, name: str, operands: dict[int, Operand], graph: Graph) -> Operand:
-    for entry in node.inputs:
+    for entry in _inputs(node):
         _first_output(entry, symbol)
     attrs = Attrs(f"{node.op} {node.name!r}", node.attrs)
-    inputs = tuple(operands[entry.node] for entry in node.inputs)
+    inputs = tuple(operands[entry.node] for entry in _inputs(node))
     output = TRANSLATORS[node.op](Node(node.op, name, attrs, inputs, graph))
     attrs.finish()
     return output

@@ -18,6 +18,7 @@ from serve_cli.commands.eval import evaluate
 from serve_cli.commands.export import export
 from serve_cli.commands.inspect import inspect
 from serve_cli.commands.train import train
+from serve_cli.commands.verify import verify
 from serve_cli.console import say
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -65,6 +66,7 @@ def lifted(
 app.command("demo")(demo)
 app.command("train")(train)
 app.command("export")(export)
+app.command("verify")(verify)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("inspect")(inspect)

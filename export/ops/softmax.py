@@ -12,6 +12,21 @@ if TYPE_CHECKING:
     from export.graph import Tensor
     from export.node import Node
 
+
+@translates("SoftmaxOutput")
+def softmax_output(node: Node) -> Tensor:
+    """Module's last layer: over the channels; its label is of no use here (`export.translate`)."""
+    node.expect_inputs(1)
+    node.attrs.ignore("grad_scale", "ignore_label", "use_ignore", "normalization", "out_grad", "smooth_alpha")
+    several = node.attrs.boolean("multi_output", False)
+    each = node.attrs.boolean("preserve_shape", False)
+    data = node.tensor()
+    if len(data.row) > 1 and not (several or each):
+        raise node.attrs.unsupported("multi_output", False, "True or preserve_shape, as an image has several values")
+    axis = 1 if several or not each else len(data.row)
+    return node.emit("Softmax", (data,), data.row, {"axis": axis})
+
+
 ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 

@@ -1,49 +1,92 @@
-"""`lifted export`: a run folder to a verified ONNX file."""
+"""`lifted export`: a run folder, or a network of MXNet's, to an ONNX file."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serve_cli.console import print_facts, print_json, say
-from serve_cli.options import Json
+from serve_cli.options import Json, Tolerance
+
+if TYPE_CHECKING:
+    from export import ExportReport, NetworkFiles
+
+ANY_NETWORK = "Any network of MXNet's"
+SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>\d{1,6}(?:,\d{1,6}){3})")
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `lifted train` wrote.")],
     onnx: Annotated[Path, typer.Option(help="File to write.")],
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Run folder that `lifted train` wrote.")] = None,
+    symbol: Annotated[
+        Path | None, typer.Option(help="Its -symbol.json, instead of RUN.", rich_help_panel=ANY_NETWORK)
+    ] = None,
+    params: Annotated[Path | None, typer.Option(help="Its .params file.", rich_help_panel=ANY_NETWORK)] = None,
+    shape: Annotated[
+        str, typer.Option(help="Name and shape of its input; any number of images fits.", rich_help_panel=ANY_NETWORK)
+    ] = "data:1,3,224,224",
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="An .npz of images and MXNet's outputs for them.", rich_help_panel=ANY_NETWORK),
+    ] = None,
     opset: Annotated[int, typer.Option(help="ONNX operator set, 13 or newer.")] = 17,
-    tolerance: Annotated[
-        float,
-        typer.Option(help="Largest difference from MXNet's embeddings, relative to their largest if that is > 1."),
-    ] = 1e-4,
+    tolerance: Tolerance = 1e-4,
     as_json: Json = False,
 ) -> None:
     """Translate a trained network to ONNX and prove that it gives MXNet's embeddings. MXNet is not needed.
 
     The file is put in place when it has passed ONNX's checker, strict shape inference and parity at several batches.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       lifted export runs/mine --onnx model.onnx
-    """
-    from export import export_run
 
-    say(f"export: {run} to {onnx}")
-    report = export_run(run, onnx, opset=opset, tolerance=tolerance)
+      lifted export --symbol net-symbol.json --params net-0000.params --shape data:1,3,224,224 --onnx net.onnx
+    """
+    if (run is None) == (symbol is None) or (symbol is None) != (params is None):
+        raise typer.BadParameter("give either RUN, or --symbol and --params")
+    from export import export_network, export_run
+
+    if run is not None:
+        if reference is not None:
+            raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
+        say(f"export: {run} to {onnx}")
+        report = export_run(run, onnx, opset=opset, tolerance=tolerance)
+    else:
+        say(f"export: {symbol} to {onnx}")
+        files = _network(symbol, params, shape)
+        report = export_network(files, onnx, reference, opset=opset, tolerance=tolerance)
     if as_json:
         print_json(asdict(report))
         return
-    print_facts(
-        {
-            "model": f"{report.path}, {report.size_bytes / 1e6:.1f} MB, opset {report.opset}",
-            "graph": f"{report.num_nodes} nodes, {report.num_parameters:,} parameters",
-            "parity": f"max |d| {report.parity.max_abs_error:.1e}, least cosine {report.parity.min_cosine:.7f}, "
-            f"at batch sizes {', '.join(map(str, report.parity.batch_sizes))}",
-            "time": f"{report.seconds:.1f} s",
-            "next": f"lifted embed {report.path} PHOTOS --out embeddings",
-        }
-    )
+    _print_report(report, f"lifted embed {onnx} PHOTOS --out embeddings" if run else "")
+
+
+def _network(symbol: Path | None, params: Path | None, shape: str) -> NetworkFiles:
+    from export import NetworkFiles
+
+    assert symbol is not None
+    assert params is not None
+    found = SHAPE.fullmatch(shape)
+    sizes = [int(size) for size in found["sizes"].split(",")] if found else [0]
+    if found is None or min(sizes) < 1:
+        raise typer.BadParameter(f"shape {shape!r} is not understood; write data:1,3,224,224")
+    return NetworkFiles(symbol, params, found["name"] or "data", tuple(sizes[1:]))
+
+
+def _print_report(report: ExportReport, next_step: str) -> None:
+    parity = report.parity
+    facts = {
+        "model": f"{report.path}, {report.size_bytes / 1e6:.1f} MB, opset {report.opset}",
+        "graph": f"{report.num_nodes} nodes, {report.num_parameters:,} parameters",
+        "parity": "not verified: no --reference of what MXNet computes"
+        if parity is None
+        else f"max |d| {parity.max_abs_error:.1e}, least cosine {parity.min_cosine:.7f}, "
+        f"at batch sizes {', '.join(map(str, parity.batch_sizes))}",
+        "time": f"{report.seconds:.1f} s",
+    }
+    print_facts(facts | ({"next": next_step} if next_step else {}))

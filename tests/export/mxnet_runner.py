@@ -11,6 +11,9 @@ from tests.export.mxnet_files import Net
 def run_mxnet(net: Net, images: np.ndarray) -> np.ndarray:
     symbol = mx.sym.load_json(net.symbol_bytes().decode())
     arrays = {name: nd.array(array) for name, array in net.params.items()}
+    shapes = dict(zip(symbol.list_arguments(), symbol.infer_shape_partial(data=images.shape)[0], strict=True))
+    if "label" in shapes:
+        arrays["label"] = nd.zeros(shapes["label"])
     auxiliary = set(symbol.list_auxiliary_states())
     executor = symbol.bind(
         mx.cpu(),

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from export.translate import LOSSES
 from tests.export import oracles
 from tests.export.mxnet_files import Net
 
@@ -49,6 +50,7 @@ class OpCase:
         data = net.variable("data")
         made = [net.op(SOURCES[s][0], s, [data], SOURCES[s][1]) if s != "data" else data for s in self.sources]
         variables = [net.variable(name, array) for name, array in self.params.items()]
+        variables += [net.variable("label")] if self.op in LOSSES else []
         tested = net.op(self.op, "tested", made + variables, self.attrs)
         net.op("Flatten", "last", [tested])
         return net
@@ -156,6 +158,14 @@ NUMBERS = [
         lambda x: oracles.softmax(x / 0.5, axis=1),
         {"axis": "1", "temperature": "0.5", "dtype": "None", "use_length": "False"},
     ),
+    OpCase("SoftmaxOutput", "defaults: the channels", partial(oracles.softmax, axis=1), sources=("flat",)),
+    OpCase(
+        "SoftmaxOutput",
+        "of every pixel",
+        partial(oracles.softmax, axis=1),
+        {"multi_output": "True", "grad_scale": "2", "use_ignore": "True", "ignore_label": "255"},
+    ),
+    OpCase("SoftmaxOutput", "of every row", partial(oracles.softmax, axis=-1), {"preserve_shape": "1"}),
     OpCase("log_softmax", "defaults", lambda x: np.log(oracles.softmax(x, axis=-1))),
     OpCase("LeakyReLU", "defaults: slope 0.25", lambda x: np.where(x > 0, x, x * 0.25)),
     OpCase(
@@ -392,6 +402,25 @@ REFUSED = [
     ("Pooling", {"kernel": "(1, 1)", "stride": "(4, 4)", "pooling_convention": "full"}, "covers none of the 6 x 7 px"),
     ("Concat", {"dim": "0"}, "dim=0 is not supported"),
     ("Concat", {"dim": "4"}, "dim=4 is not supported"),
+    ("Reshape", {"shape": "(4, -1)"}, "shape=(4, -1) is not supported (expected images stay apart)"),
+    ("Reshape", {"shape": "(-3, -2)"}, "is not supported (expected images stay apart)"),
+    ("Reshape", {"target_shape": "(2, 0)"}, "target_shape=(2, 0) is not supported"),
+    ("expand_dims", {"axis": "0"}, "axis=0 is not supported (expected 1 to 4"),
+    ("squeeze", {"axis": "1"}, "axis=(1,) is not supported"),
+    ("SwapAxis", {"dim1": "0"}, "dim1=0 is not supported"),
+    ("transpose", {"axes": "(1, 0, 2, 3)"}, "axes=(1, 0, 2, 3) is not supported"),
+    ("sum", {"axis": "(0, 1)"}, "axis=(0, 1) is not supported"),
+    ("mean", {"axis": "None"}, "axis=None is not supported"),
+    ("slice", {"begin": "(1, 1, 1)"}, "all of axis 0: images stay apart"),
+    ("softmax", {"axis": "0"}, "axis=0 is not supported"),
+    ("softmax", {"use_length": "True"}, "use_length=True is not supported"),
+    ("SoftmaxOutput", {"multi_output": "True", "mystery": "1"}, "does not know attribute mystery"),
+    ("LeakyReLU", {"act_type": "rrelu"}, "act_type=rrelu is not supported"),
+    ("_contrib_AdaptiveAvgPooling2D", {"output_size": "(1, 2, 3)"}, "output_size=(1, 2, 3) is not supported"),
+    ("UpSampling", {"sample_type": "bilinear"}, "sample_type=bilinear is not supported"),
+    ("UpSampling", {"num_args": "2"}, "num_args=2 is not supported"),
+    ("_contrib_BilinearResize2D", {"mode": "like"}, "mode=like is not supported"),
+    ("Pad", {"pad_width": "(1, 0, 0, 0, 1, 2, 0, 3)"}, "0 for images"),
     (
         "slice_axis",
         {"axis": "0", "begin": "1", "end": "None"},

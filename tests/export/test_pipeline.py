@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import export_run
+from export import NetworkFiles, export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError, UnsupportedOpError
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
@@ -153,7 +153,9 @@ def test_embedding_of_another_width_than_the_cards_is_refused(tmp_path: Path) ->
     net = small_network()
     reference = small_reference(net)
     reference["embedding"] = reference["embedding"][:, :4]
-    with pytest.raises(MalformedModelError, match=r"the output for an image is \(6,\); card\.json says \(4,\)"):
+    with pytest.raises(
+        MalformedModelError, match=r"the outputs for an image are {'embedding': \(6,\)}; the reference has"
+    ):
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
 
 
@@ -204,3 +206,45 @@ def test_failed_write_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pyt
         export_run(run, path)
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.fixture
+def network(run: Path) -> NetworkFiles:
+    return NetworkFiles(run / FILES[0], run / FILES[1], "data", (3, CROP, CROP))
+
+
+def test_any_network_is_exported_and_verified_with_a_reference(network: NetworkFiles, tmp_path: Path) -> None:
+    arrays = small_reference(small_network())
+    arrays["unit_output"] = arrays.pop("embedding")
+    (tmp_path / "mine.npz").write_bytes(npz_bytes(arrays))
+    report = export_network(network, tmp_path / "net.onnx", tmp_path / "mine.npz")
+    assert report.parity is not None
+    assert report.parity.max_abs_error < 1e-6
+    assert verify_file(tmp_path / "net.onnx", tmp_path / "mine.npz") == report.parity
+    model = onnx.load(tmp_path / "net.onnx")
+    assert [one.name for one in model.graph.output] == ["unit_output"]
+    arrays["unit_output"] = arrays["unit_output"] + np.float32(0.1)
+    (tmp_path / "other.npz").write_bytes(npz_bytes(arrays))
+    with pytest.raises(ParityError, match="output 'unit_output' differs from MXNet"):
+        export_network(network, tmp_path / "other.onnx", tmp_path / "other.npz")
+    assert not (tmp_path / "other.onnx").exists()
+
+
+def test_without_a_reference_nothing_is_claimed(network: NetworkFiles, tmp_path: Path) -> None:
+    assert export_network(network, tmp_path / "net.onnx").parity is None
+
+
+def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
+    net = small_network()
+    net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
+    run = write_run(tmp_path / "run", net, small_reference(small_network()))
+    files = NetworkFiles(run / FILES[0], run / FILES[1], "data", (3, CROP, CROP))
+    export_network(files, tmp_path / "net.onnx")
+    images = small_reference(small_network())["data"]
+    found = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["softmax_output"], {"data": images})[0]
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_run_verifies_its_own_model(run: Path, tmp_path: Path) -> None:
+    report = export_run(run, tmp_path / "model.onnx")
+    assert verify_file(tmp_path / "model.onnx", run) == report.parity
