@@ -1,0 +1,260 @@
+"""Every classification network of GluonCV's and MXNet's model zoos: parity of our ONNX file, and its speed.
+
+    python benchmarks/export_zoo.py --work /tmp/zoo [--peer-python PATH] [--only resnet18_v1b,vgg16]
+
+For each network, with random weights and batch norm's statistics of its own activations: MXNet computes three images;
+our exporter translates the two files that MXNet saved; onnxruntime must reproduce the outputs, for one image and for
+three, within 1e-5 of their largest. Then our file and MXNet's own exporter's (mx2onnx), where that writes one, take
+turns in onnxruntime, with the same number of threads.
+
+mx2onnx does not run with a current onnx; it has an environment of its own:
+
+    python3.11 -m venv peer && peer/bin/pip install 'numpy<1.24' mxnet==1.9.1 onnx==1.14.1 'protobuf<4'
+
+Each step of a network is a process of its own. Started again, the command goes on where it was. It writes
+results/export_zoo.md beside this file; a network that fails stands there with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+IMAGES, TOLERANCE = 3, 1e-5
+BATCH, ROUNDS, SECONDS = 8, 5, 0.6  # of the timing: images of a batch, turns of each file, least time of a turn
+SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
+MXNET_ZOO = (
+    *(f"resnet{depth}_v{version}" for version in (1, 2) for depth in (18, 34, 50, 101, 152)),
+    *(f"vgg{depth}{norm}" for norm in ("", "_bn") for depth in (11, 13, 16, 19)),
+    *(f"mobilenet{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
+    *(f"mobilenetv2_{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
+    *(f"densenet{depth}" for depth in (121, 161, 169, 201)),
+    *("alexnet", "inceptionv3", "squeezenet1.0", "squeezenet1.1"),
+)
+
+
+def side(name: str) -> int:
+    return next((pixels for part, pixels in SIDES.items() if part in name), 224)
+
+
+def freeze(zoo: str, name: str, folder: Path) -> None:
+    """In MXNet: the network's two files, images, and what it computes of them."""
+    from gluon_lifted.mx import autograd, gluoncv_network, mx, nd, nn
+
+    rng = np.random.default_rng(0)
+    mx.random.seed(0)
+    network = gluoncv_network(name) if zoo == "gluoncv" else mx.gluon.model_zoo.vision.get_model(name)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
+    network.apply(lambda block: block._kwargs.update(momentum=0) if isinstance(block, nn.BatchNorm) else None)
+    network.hybridize()
+    images = rng.normal(size=(IMAGES, 3, side(name), side(name))).astype(np.float32)
+    with autograd.train_mode():  # fills the statistics
+        network(nd.array(images))
+    for parameter, one in network.collect_params(".*(gamma|beta)").items():
+        one.set_data(nd.array(rng.normal(float(parameter.endswith("gamma")), 0.1, one.shape)))
+    outputs = network(nd.array(images))
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    network.export(str(folder / "net"))
+    arrays = {f"output{index}": one.asnumpy() for index, one in enumerate(outputs)}
+    np.savez(folder / "computed.npz", images=images, **arrays)
+
+
+def computed(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+    with np.load(folder / "computed.npz") as found:
+        return found["images"], [found[name] for name in found.files if name != "images"]
+
+
+def worst(path: Path, folder: Path, threads: int) -> float:
+    """Largest difference from MXNet's outputs, over their largest value, for one image and for several."""
+    images, expected = computed(folder)
+    session = load(path, threads)
+    errors = []
+    for batch in (images[:1], images):
+        found = session.run(None, {session.get_inputs()[0].name: batch})
+        for one, other in zip(found, expected, strict=True):
+            errors.append(float(np.abs(one - other[: len(batch)]).max() / np.abs(other).max()))
+    return max(errors)
+
+
+def load(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 4
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
+    from export import NetworkFiles, export_network
+
+    files = NetworkFiles(folder / "net-symbol.json", folder / "net-0000.params", "data", (3, side(name), side(name)))
+    report = export_network(files, folder / "ours.onnx")
+    error = worst(folder / "ours.onnx", folder, threads)
+    return {"nodes": report.num_nodes, "seconds": report.seconds, "error": error}
+
+
+def peer(folder: Path, name: str) -> dict[str, Any]:
+    """MXNet's own exporter; runs in its own environment."""
+    np.bool = bool  # type: ignore[attr-defined]  # MXNet uses the name, NumPy has removed it
+    import mxnet
+
+    started = time.perf_counter()
+    shape = [(BATCH, 3, side(name), side(name))]
+    files = (str(folder / "net-symbol.json"), str(folder / "net-0000.params"))
+    mxnet.onnx.export_model(*files, shape, np.float32, str(folder / "peer.onnx"), dynamic=True,
+                            dynamic_input_shapes=[("N", *shape[0][1:])])  # fmt: skip
+    return {"seconds": time.perf_counter() - started}
+
+
+def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
+    """Images per second of the files, in turns; medians of the turns."""
+    batch = np.random.default_rng(1).normal(size=(BATCH, 3, side(name), side(name))).astype(np.float32)
+    files = [path for path in (folder / "ours.onnx", folder / "peer.onnx") if path.exists()]
+    sessions = {path.stem: load(path, threads) for path in files}
+    rates: dict[str, list[float]] = {key: [] for key in sessions}
+    for _ in range(ROUNDS):
+        for key, session in sessions.items():
+            feed = {session.get_inputs()[0].name: batch}
+            session.run(None, feed)
+            count, started = 0, time.perf_counter()
+            while time.perf_counter() - started < SECONDS or count < 2:
+                session.run(None, feed)
+                count += 1
+            rates[key].append(count * BATCH / (time.perf_counter() - started))
+    found: dict[str, Any] = {key: statistics.median(values) for key, values in rates.items()}
+    if "peer" in found:
+        found["peer error"] = worst(folder / "peer.onnx", folder, threads)
+    return found
+
+
+STEPS: dict[str, Callable[[argparse.Namespace, str, str, Path], Any]] = {
+    "freeze": lambda options, zoo, name, folder: freeze(zoo, name, folder),
+    "ours": lambda options, zoo, name, folder: ours(folder, name, options.threads),
+    "peer": lambda options, zoo, name, folder: peer(folder, name),
+    "speed": lambda options, zoo, name, folder: speed(folder, name, options.threads),
+}
+
+
+def step(options: argparse.Namespace, kind: str, zoo: str, name: str, folder: Path) -> dict[str, Any]:
+    """One step in its own process: what it found, or ``{"failed": reason}``."""
+    python = options.peer_python if kind == "peer" else sys.executable
+    command = [python, __file__, *sys.argv[1:], "--step", json.dumps([kind, zoo, name, str(folder)])]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    if kind != "peer":
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return dict(json.loads(run.stdout.splitlines()[-1]) or {})
+    lines = [line for line in run.stderr.splitlines() if line.strip()] or [f"exit status {run.returncode}"]
+    return {"failed": lines[-1][:300]}
+
+
+def measure(options: argparse.Namespace, zoo: str, name: str) -> dict[str, Any]:
+    """All steps of a network, unless an earlier run of this command has done them."""
+    folder: Path = options.work / zoo / name
+    done = folder / "result.json"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {}
+        for kind in STEPS:
+            if kind != "peer" or options.peer_python:
+                found[kind] = step(options, kind, zoo, name, folder)
+            if kind in ("freeze", "ours") and "failed" in found[kind]:
+                break
+        for path in folder.iterdir():
+            path.unlink()  # large
+        done.write_text(json.dumps(found))
+    return dict(json.loads(done.read_text()))
+
+
+def row(zoo: str, name: str, found: dict[str, Any]) -> tuple[str, float | None]:
+    """A line of the table, and how many times as fast ours is."""
+    failed = next((found[kind]["failed"] for kind in ("freeze", "ours") if "failed" in found.get(kind, {})), None)
+    if failed:
+        return f"| {zoo} | {name} | - | - | - | - | - | - | {failed} |", None
+    mine, rates, other = found["ours"], found["speed"], found.get("peer", {})
+    ratio = rates["ours"] / rates["peer"] if "peer" in rates else None
+    notes = [] if mine["error"] <= TOLERANCE else [f"off by more than {TOLERANCE:g}"]
+    if "failed" in other:
+        notes.append(f"mx2onnx: {other['failed']}")
+    elif rates.get("peer error", 0) > TOLERANCE:
+        notes.append(f"mx2onnx's file is off by {rates['peer error']:.1e}")
+    cells = [
+        *(zoo, name, mine["nodes"], f"{mine['error']:.1e}", f"{mine['seconds']:.2f}", f"{rates['ours']:.1f}"),
+        *((f"{rates['peer']:.1f}", f"{ratio:.2f}") if ratio else ("-", "-")),
+        "; ".join(notes).replace("|", "/"),
+    ]
+    return f"| {' | '.join(map(str, cells))} |", ratio
+
+
+def networks() -> list[tuple[str, str]]:
+    from gluon_lifted.nets.zoo import classifier_names
+
+    return [("gluoncv", name) for name in (*classifier_names(), "googlenet")] + [("mxnet", name) for name in MXNET_ZOO]
+
+
+def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) -> str:
+    import onnxruntime
+
+    ratios = [ratio for _, ratio in rows if ratio]
+    mean = math.exp(statistics.fmean(map(math.log, ratios))) if ratios else math.nan
+    least = min(ratios, default=math.nan)
+    heads = ["zoo", "network", "nodes", "max error", "export s", "ours images/s", "mx2onnx images/s", "ratio", "notes"]
+    return "\n".join(
+        [
+            "# The model zoos in ONNX",
+            "",
+            f"Made by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {options.threads} "
+            f"threads, batches of {BATCH}. Errors are relative to the largest output.",
+            "",
+            f"{len(rows)} networks; {len(ratios)} beside mx2onnx: geometric mean of the ratios {mean:.2f}, "
+            f"least {least:.2f}.",
+            "",
+            f"| {' | '.join(heads)} |",
+            "|---" * len(heads) + "|",
+            *(line for line, _ in rows),
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder for results; started again, it goes on there")
+    parser.add_argument("--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14; none: ours alone")
+    parser.add_argument("--only", help="names, with commas between them (all)")
+    parser.add_argument("--threads", type=int, default=2, help="of onnxruntime (%(default)s)")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        kind, zoo, name, folder = json.loads(options.step)
+        found = STEPS[kind](options, zoo, name, Path(folder))
+        print(json.dumps(found))
+        return
+    wanted = options.only.split(",") if options.only else None
+    rows = []
+    for zoo, name in networks():
+        if wanted is None or name in wanted:
+            rows.append(row(zoo, name, measure(options, zoo, name)))
+            print(rows[-1][0], flush=True)
+    text = report(options, rows)
+    if wanted is None:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "export_zoo.md").write_text(text)
+    print(text.split("| zoo")[0])
+
+
+if __name__ == "__main__":
+    main()
