@@ -50,7 +50,7 @@ def bilinear_resize(node: Node) -> Tensor:
     row = (channels, sizes[0], sizes[1])
     if row == data.row:
         return data
-    transformation = "align_corners" if corners else "half_pixel"
+    transformation = "align_corners" if corners else "pytorch_half_pixel"  # a single pixel is the first of all
     return _resized(node, row, {"mode": "linear", "coordinate_transformation_mode": transformation})
 
 

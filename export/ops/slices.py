@@ -50,8 +50,9 @@ def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | No
     begin, end, step = given
     start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)
     stop = (length if step > 0 else -1) if end is None else end + length * (end < 0)
-    stop = min(stop, length) if step > 0 else stop
-    if not (0 <= start < length and (start < stop if step > 0 else -1 <= stop < start)):
+    start = max(start, 0) if step > 0 else min(start, length - 1)
+    stop = min(max(stop, -1), length)
+    if not 0 <= start < length or (stop - start) * step <= 0:
         raise node.malformed(f"its range {given} takes nothing of the {length} along axis {axis}")
     return start, stop, step
 

@@ -22,6 +22,11 @@ def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
     return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",))
 
 
+def translate_any(net: Net, row: tuple[int, ...]) -> Graph:
+    """With outputs of any shape, under MXNet's names."""
+    return translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net")
+
+
 def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
     arrays = parse_params(params.read_bytes(), str(params))
     return translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol))

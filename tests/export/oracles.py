@@ -118,5 +118,7 @@ def bilinear_resize(x, height, width, corners):
 
 def _between(place, size, wanted, corners):
     """The pixel before a place of the new image, and the share of the one behind it."""
+    if wanted == 1:
+        return 0, 0
     where = place * (size - 1) / (wanted - 1) if corners else max((place + 0.5) * size / wanted - 0.5, 0)
     return int(where), where - int(where)

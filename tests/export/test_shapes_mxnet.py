@@ -1,0 +1,133 @@
+"""Operators that move, cut and resize, with random attributes, against MXNet itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+mx_module = pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from export.errors import MalformedModelError, UnsupportedAttributeError
+from tests.export.mxnet_files import Net
+from tests.export.mxnet_runner import run_mxnet
+from tests.export.ops_runner import run_all, translate_any
+
+SIZES = st.integers(1, 9)
+LARGER = st.tuples(st.integers(1, 20), st.integers(1, 20))
+CODES = st.sampled_from([0, -1, -2, -3, -4, 1, 2, 3, 4, 6, 12, 24])
+
+
+def network(op: str, attrs: dict[str, object]) -> Net:
+    net = Net()
+    texts = {name: str(value) for name, value in attrs.items()}
+    net.op("_plus_scalar", "last", [net.op(op, "tested", [net.variable("data")], texts)])  # some leave no node
+    return net
+
+
+def text(numbers: list[int]) -> str:
+    """As MXNet writes a tuple."""
+    return f"({', '.join(map(str, numbers))}{',' * (len(numbers) == 1)})"
+
+
+def images(*row: int) -> np.ndarray:
+    return np.random.default_rng(sum(row)).normal(size=(3, *row)).astype(np.float32)
+
+
+def agrees(op: str, attrs: dict[str, object], x: np.ndarray, tolerance: float = 1e-6) -> None:
+    """Equal to MXNet; or refused, where MXNet refuses too or would mix images. What it refuses is in no network."""
+    net = network(op, attrs)
+    try:
+        expected = run_mxnet(net, x)
+    except mx_module.mx.MXNetError:
+        expected = None
+    try:
+        graph = translate_any(net, x.shape[1:])
+    except (MalformedModelError, UnsupportedAttributeError):
+        assert expected is None or expected.size == 0 or len(expected) != len(x) or mixes_images(net, x, expected)
+        return
+    if expected is None:
+        return
+    (found,) = run_all(graph, x)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def mixes_images(net: Net, x: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether the first image's output is another where there are other images beside it."""
+    try:
+        alone = run_mxnet(net, x[:1])
+    except mx_module.mx.MXNetError:
+        return True
+    return alone.shape[1:] != expected.shape[1:] or not np.array_equal(alone[0], expected[0])
+
+
+@given(spec=st.lists(CODES, min_size=1, max_size=6), backwards=st.booleans())
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+def test_reshape(spec: list[int], backwards: bool) -> None:
+    """Only what our translator takes, with -2 at the end: MXNet crashes on some of the rest."""
+    assume(-2 not in spec[:-1] and not {-1, -2} <= set(spec))
+    attrs = {"shape": text(spec), "reverse": backwards and -4 not in spec}
+    try:
+        translate_any(network("Reshape", attrs), (4, 6, 2))
+    except (MalformedModelError, UnsupportedAttributeError):
+        assume(False)
+    agrees("Reshape", attrs, images(4, 6, 2))
+
+
+PLACES = st.one_of(st.none(), st.integers(-7, 7))
+
+
+@given(ranges=st.lists(st.tuples(PLACES, PLACES, st.sampled_from([None, 1, 2, 3, -1, -2])), min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_slice(ranges: list[tuple[int | None, int | None, int | None]]) -> None:
+    begin, end, step = zip((None, None, None), *ranges, strict=True)
+    agrees("slice", {"begin": begin, "end": end, "step": step}, images(4, 5, 6))
+
+
+@given(axis=st.integers(-4, 3), begin=st.integers(-6, 6), end=PLACES)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_slice_axis(axis: int, begin: int, end: int | None) -> None:
+    agrees("slice_axis", {"axis": axis, "begin": begin, "end": end}, images(4, 5, 6))
+
+
+@given(row=st.tuples(st.integers(1, 3), SIZES, SIZES), size=st.tuples(SIZES, SIZES))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_adaptive_average(row: tuple[int, int, int], size: tuple[int, int]) -> None:
+    agrees("_contrib_AdaptiveAvgPooling2D", {"output_size": size}, images(*row))
+
+
+@given(
+    row=st.tuples(st.integers(1, 2), SIZES, SIZES),
+    size=LARGER,
+    corners=st.booleans(),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_bilinear_resize(row: tuple[int, int, int], size: tuple[int, int], corners: bool) -> None:
+    attrs = {"height": size[0], "width": size[1], "align_corners": corners}
+    agrees("_contrib_BilinearResize2D", attrs, images(*row), tolerance=1e-5)
+
+
+@given(row=st.tuples(st.integers(1, 3), SIZES, SIZES), scale=st.integers(1, 5))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_up_sampling(row: tuple[int, int, int], scale: int) -> None:
+    agrees("UpSampling", {"scale": scale, "sample_type": "nearest", "num_args": 1}, images(*row))
+
+
+@given(widths=st.tuples(*[st.integers(0, 3)] * 4), mode=st.sampled_from(["constant", "edge", "reflect"]))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_pad(widths: tuple[int, ...], mode: str) -> None:
+    agrees("Pad", {"mode": mode, "pad_width": (0, 0, 0, 0, *widths), "constant_value": 0.5}, images(2, 5, 6))
+
+
+@given(
+    op=st.sampled_from(["sum", "mean"]),
+    axes=st.lists(st.integers(-3, 3), min_size=1, max_size=3, unique=True),
+    exclude=st.booleans(),
+    keepdims=st.booleans(),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_reduce(op: str, axes: list[int], exclude: bool, keepdims: bool) -> None:
+    attrs = {"axis": text(axes), "exclude": exclude, "keepdims": keepdims}
+    agrees(op, attrs, images(2, 3, 4), tolerance=1e-5)
