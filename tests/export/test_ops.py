@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
@@ -11,8 +12,9 @@ from export.registry import TRANSLATORS, translates
 from export.translate import LOSSES
 from tests.export.mxnet_files import Net
 from tests.export.op_cases import CASES, REFUSED, ROW, OpCase
-from tests.export.ops_runner import inferred_rows, run_onnx, translate_net
+from tests.export.ops_runner import inferred_rows, run_onnx, run_reference, translate_net
 
+LATEST = 24  # that onnxruntime 1.31 takes
 FIRST_CASE = {case.op: case for case in reversed(CASES)}
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op}: {case.note}")
 
@@ -42,6 +44,22 @@ def test_second_translator_of_one_operator_is_refused() -> None:
 def test_equals_oracle(case: OpCase, n: int) -> None:
     found = run_onnx(translate_net(case.net(), ROW), images(n))
     np.testing.assert_allclose(found, case.expected(images(n)), rtol=1e-5, atol=1e-5)
+
+
+@every_case
+@pytest.mark.parametrize("opset", [13, 18, 21, LATEST])
+def test_every_opset_gives_the_same(case: OpCase, opset: int) -> None:
+    """Operators change with opsets: Resize with 18, Pad with 18 and 19, ReduceMean with 18."""
+    found = run_onnx(translate_net(case.net(), ROW), images(2), opset)
+    np.testing.assert_allclose(found, case.expected(images(2)), rtol=1e-5, atol=1e-5)
+
+
+@every_case
+@pytest.mark.parametrize("opset", [15, onnx.defs.onnx_opset_version()])
+def test_onnx_itself_agrees(case: OpCase, opset: int) -> None:
+    """From 15 on: of older opsets onnx's evaluator takes a batch norm for one in training."""
+    found = run_reference(translate_net(case.net(), ROW), images(2), opset)
+    np.testing.assert_allclose(found, case.expected(images(2)), rtol=1e-5, atol=1e-5)
 
 
 @every_case
