@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
@@ -63,7 +64,7 @@ class Graph:
     Attributes
     ----------
     input : Tensor
-        The images.
+        The images, of ``input_dtype``.
     outputs : list of str
         Names of the network's outputs.
     nodes : list of GraphNode
@@ -77,6 +78,7 @@ class Graph:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.input = Tensor(input_name, row)
+        self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
         self.outputs = list(outputs)
         self.rows: dict[str, Shape] = {input_name: row}
         self._names = {input_name, *outputs}
@@ -103,16 +105,17 @@ class Graph:
 
     def finish(self, heads: Sequence[Tensor]) -> None:
         """Give the tensors that are the network's outputs their names, wherever they stand."""
-        names = {head.name: name for head, name in zip(heads, self.outputs, strict=True)}
-        self.nodes = [
-            replace(
-                node,
-                inputs=tuple(names.get(one, one) for one in node.inputs),
-                outputs=tuple(names.get(one, one) for one in node.outputs),
-            )
-            for node in self.nodes
-        ]
-        self.rows = {names.get(name, name): row for name, row in self.rows.items()}
+        for head, name in zip(heads, self.outputs, strict=True):
+            self.rename(head.name, name)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a tensor another name, wherever it stands."""
+
+        def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(new if name == old else name for name in names)
+
+        self.nodes = [replace(one, inputs=renamed(one.inputs), outputs=renamed(one.outputs)) for one in self.nodes]
+        self.rows[new] = self.rows.pop(old)
 
     def uses(self) -> Counter[str]:
         """How many nodes take a tensor or constant."""

@@ -42,7 +42,7 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
     Returns
     -------
     ModelProto
-        Images (N, 3, H, W) to outputs (N, ...), all float32. Parameters are initializers and not inputs, so that
+        Images, one input, to outputs (N, ...), float32. Parameters are initializers and not inputs, so that
         runtimes may fold them. The IR version is the oldest that allows the opset.
 
     Raises
@@ -64,7 +64,7 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
             for node in graph.nodes
         ],
         "network",
-        [_info(graph.input)],
+        [_info(graph.input, helper.np_dtype_to_tensor_dtype(graph.input_dtype))],
         [_info(Tensor(name, graph.rows[name])) for name in graph.outputs],
         [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
     )
@@ -97,8 +97,8 @@ def _check(model: onnx.ModelProto) -> None:
         raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
 
 
-def _info(tensor: Tensor) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(tensor.name, FLOAT, [BATCH, *tensor.row])
+def _info(tensor: Tensor, kind: int = FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor.name, kind, [BATCH, *tensor.row])
 
 
 def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:

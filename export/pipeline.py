@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from export.errors import MalformedModelError, ParityError
@@ -13,11 +13,12 @@ from export.files import read_limited
 from export.graph import INPUT
 from export.model import DEFAULT_OPSET, MAX_MODEL_BYTES, build_model, check_opset
 from export.params import parse_params
+from export.passes.interface import Surroundings
 from export.reference import Reference, read_reference
-from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, RunFolder, read_run
+from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
-from export.verify import DEFAULT_TOLERANCE, Parity, verify
+from export.verify import DEFAULT_TOLERANCE, Parity, verify, verify_surroundings
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
@@ -88,10 +89,17 @@ class _Network:
     metadata: dict[str, str]
     input_name: str = INPUT
     outputs: tuple[str, ...] | None = None
+    around: Surroundings | None = None  # put there once the network is verified
 
 
 def export_run(
-    run: Path, onnx_path: Path, *, opset: int = DEFAULT_OPSET, tolerance: float = DEFAULT_TOLERANCE
+    run: Path,
+    onnx_path: Path,
+    *,
+    opset: int = DEFAULT_OPSET,
+    tolerance: float = DEFAULT_TOLERANCE,
+    pixels: bool = False,
+    normalize: bool = False,
 ) -> ExportReport:
     """Translate a run to ONNX, verify it against MXNet's own output, and write it.
 
@@ -105,6 +113,10 @@ def export_run(
         Version of ONNX's operators, from 13.
     tolerance : float
         See `export.verify.verify`.
+    pixels : bool
+        Put the card's normalisation into the file: input ``images``, uint8 (N, H, W, 3) RGB.
+    normalize : bool
+        Give embeddings unit length in the file, where the network does not.
 
     Raises
     ------
@@ -120,8 +132,17 @@ def export_run(
     _check_options(onnx_path, opset, tolerance)
     files = read_run(run)
     crop = files.card.preprocessing.crop
+    normalize = normalize and not files.card.normalised
+    card = replace(files.card, normalised=files.card.normalised or normalize)
+    around = Surroundings(card.preprocessing, pixels, normalize) if pixels or normalize else None
     network = _Network(
-        files.symbol, files.params, (3, crop, crop), str(run / SYMBOL), _metadata(files), outputs=(EMBEDDING,)
+        files.symbol,
+        files.params,
+        (3, crop, crop),
+        str(run / SYMBOL),
+        {CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
+        outputs=(EMBEDDING,),
+        around=around,
     )
     return _export(network, files.reference, onnx_path, opset, tolerance)
 
@@ -186,6 +207,11 @@ def _export(
     content = build_model(graph, opset, network.metadata).SerializeToString(deterministic=True)
     try:
         parity = None if reference is None else verify(content, reference, tolerance)
+        if network.around is not None:
+            core = content
+            network.around.put_around(graph)
+            content = build_model(graph, opset, network.metadata).SerializeToString(deterministic=True)
+            verify_surroundings(content, core, network.around, tolerance)
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
     _write(onnx_path, content)
@@ -222,10 +248,6 @@ def _check_options(onnx_path: Path, opset: int, tolerance: float) -> None:
 def _check_tolerance(tolerance: float) -> None:
     if not (math.isfinite(tolerance) and tolerance > 0):
         raise ConfigError(f"tolerance {tolerance} is not a positive number.")
-
-
-def _metadata(files: RunFolder) -> dict[str, str]:
-    return {CARD_KEY: files.card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256)
 
 
 def _hashes(symbol: str, params: str) -> dict[str, str]:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
 from export.libraries import DecodeError, onnx, onnxruntime
+from export.passes.interface import LEAST_NORM
+from gluon_lifted.images import normalise
 
 if TYPE_CHECKING:
+    from export.passes.interface import Surroundings
     from export.reference import Array, Reference
 
 LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
@@ -76,6 +79,35 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
         min(cosines),
         sizes,
     )
+
+
+def verify_surroundings(model: bytes, core: bytes, around: Surroundings, tolerance: float = DEFAULT_TOLERANCE) -> None:
+    """Compare a model with the network inside it, for random pixels of one image and of several.
+
+    Parameters
+    ----------
+    model : bytes
+        The network with what is ``around`` it.
+    core : bytes
+        The network alone: input float32 (N, 3, H, W), one output (N, D).
+
+    Raises
+    ------
+    ParityError
+        If they differ by more than the tolerance, times the largest value of the network's output.
+    """
+    whole, inner = _session(_parse(model)), _session(_parse(core))
+    crop = around.preprocessing.crop
+    pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
+    for batch in (pixels[:1], pixels):
+        data = normalise(batch, around.preprocessing)
+        (expected,) = inner.run(None, {inner.get_inputs()[0].name: data})
+        (found,) = whole.run(None, {whole.get_inputs()[0].name: batch if around.pixels else data})
+        if around.normalize:
+            expected = expected / np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), LEAST_NORM)
+        problem = _problem(_distances(found, expected), tolerance * _scale(expected))
+        if problem:
+            raise ParityError(f"with what stands around the network, its output {problem}.")
 
 
 def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 ANY_NETWORK = "Any network of MXNet's"
 SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>\d{1,6}(?:,\d{1,6}){3})")
+
+
+class Preprocess(str, Enum):
+    """Where pixels become the network's input."""
+
+    caller = "caller"
+    graph = "graph"
 
 
 def export(
@@ -33,6 +41,10 @@ def export(
         Path | None,
         typer.Option(help="An .npz of images and MXNet's outputs for them.", rich_help_panel=ANY_NETWORK),
     ] = None,
+    preprocess: Annotated[
+        Preprocess, typer.Option(help="Where pixels are normalised: by the caller, or in the graph, from uint8 RGB.")
+    ] = Preprocess.caller,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Give embeddings unit length in the file.")] = False,
     opset: Annotated[int, typer.Option(help="ONNX operator set, 13 or newer.")] = 17,
     tolerance: Tolerance = 1e-4,
     as_json: Json = False,
@@ -55,8 +67,11 @@ def export(
         if reference is not None:
             raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
         say(f"export: {run} to {onnx}")
-        report = export_run(run, onnx, opset=opset, tolerance=tolerance)
+        pixels = preprocess is Preprocess.graph
+        report = export_run(run, onnx, opset=opset, tolerance=tolerance, pixels=pixels, normalize=normalize)
     else:
+        if normalize or preprocess is Preprocess.graph:
+            raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
         say(f"export: {symbol} to {onnx}")
         files = _network(symbol, params, shape)
         report = export_network(files, onnx, reference, opset=opset, tolerance=tolerance)

@@ -18,6 +18,7 @@ from gluon_lifted.machine.cpus import usable_cpus
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PIXELS = "images"  # the input of a model that normalises pixels itself
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
 
@@ -54,6 +55,7 @@ class Embedder:
         self.session = _open_session(self.model, PROVIDERS[device], self.threads)
         self.card = _read_card(self.session, self.model)
         _check_interface(self.session, self.card, self.model)
+        self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed cropped images.
@@ -74,9 +76,12 @@ class Embedder:
         RunError
             If the network's output is not (N, D).
         """
-        batch = normalise(pixels, self.card.preprocessing)  # (N, 3, crop, crop)
+        if self._takes_pixels:
+            feed: dict[str, NDArray[Any]] = {PIXELS: np.ascontiguousarray(pixels)}
+        else:
+            feed = {"data": normalise(pixels, self.card.preprocessing)}  # (N, 3, crop, crop)
         try:
-            (embedding,) = self.session.run(["embedding"], {"data": batch})
+            (embedding,) = self.session.run(["embedding"], feed)
         except Exception as error:  # onnxruntime's errors have no base class of their own
             raise DeviceError(
                 f"{self.model}: the network failed on a batch of {len(pixels)} images ({_first_line(error)}). "
@@ -153,7 +158,10 @@ def _read_card(session: Any, model: Path) -> ModelCard:
 def _check_interface(session: Any, card: ModelCard, model: Path) -> None:
     crop = card.preprocessing.crop
     found = [_signature(one) for one in (*session.get_inputs(), *session.get_outputs())]
-    expected = [("data", "tensor(float)", (3, crop, crop)), ("embedding", "tensor(float)", (card.dim,))]
+    data: tuple[str, str, tuple[int, ...]] = ("data", "tensor(float)", (3, crop, crop))
+    if found[0][0] == PIXELS:
+        data = (PIXELS, "tensor(uint8)", (crop, crop, 3))
+    expected = [data, ("embedding", "tensor(float)", (card.dim,))]
     fits = len(found) == len(expected) and all(_fits(one, two) for one, two in zip(found, expected, strict=True))
     if not fits:
         raise RunError(
