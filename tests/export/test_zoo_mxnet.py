@@ -18,8 +18,6 @@ from tests.export.ops_runner import run_onnx, translate_files
 SMALL = {  # a network, and the side in pixels of images that keep it quick
     "cifar_residualattentionnet56": 32,
     "cifar_resnet20_v2": 32,
-    "cifar_wideresnet16_10": 32,
-    "darknet53": 64,
     "densenet121": 224,  # its last pooling has a fixed window
     "googlenet": 224,
     "hrnet_w18_small_v1_c": 64,
