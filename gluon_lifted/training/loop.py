@@ -59,6 +59,20 @@ class TrainReport:
         return self.iteration == self.iterations
 
 
+@dataclass
+class _Times:
+    """Where the time of training went: seconds with waiting for images, and those alone."""
+
+    images: int = 0
+    training: float = 0.0
+    waiting: float = 0.0
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Images per second, and the share of waiting."""
+        return (self.images / self.training, self.waiting / self.training) if self.training else (0.0, 0.0)
+
+
 class Loop:
     """One pass through the iterations, with its log."""
 
@@ -81,7 +95,7 @@ class Loop:
 
     def go(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the end, or to Ctrl-C."""
-        began, iteration, num_images, training, waiting = time.monotonic(), start, 0, 0.0, 0.0
+        began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.run, start)
         cluster = self.trainer.cluster
         batches = self.loader.training_batches(self.sampler, start, self.config.iterations, cluster.index, cluster.size)
@@ -89,22 +103,15 @@ class Loop:
             log = stack.enter_context(run_log(self.run, start, self.config.tensorboard)) if self.writes else None
             tick = time.monotonic()
             for batch in batches:
-                waiting += time.monotonic() - tick
+                times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
                 rate = learning_rate(self.config, iteration)
                 iteration += 1
-                num_images, training = num_images + len(batch.labels), training + time.monotonic() - tick
+                times.training += time.monotonic() - tick
+                times.images += len(batch.labels)
                 stop = cluster.any("stop", interrupted.is_set())
                 recall = self._after(iteration, stop)
-                progress = TrainProgress(
-                    iteration,
-                    self.config.iterations,
-                    self.loss,
-                    rate,
-                    num_images / training,
-                    waiting / training,
-                    recall,
-                )
+                progress = TrainProgress(iteration, self.config.iterations, self.loss, rate, *times.rates, recall)
                 if log is not None:
                     log(progress)
                 hooks.on_progress(progress)
@@ -113,6 +120,9 @@ class Loop:
                 tick = time.monotonic()
         if self.writes:
             self._finish(iteration == self.config.iterations)
+        return self._report(iteration, times, time.monotonic() - began)
+
+    def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
             self.run,
             iteration,
@@ -122,8 +132,8 @@ class Loop:
             self.watched_as,
             self.trainer.skipped.dead,
             self.trainer.skipped.not_finite,
-            waiting / training if training else 0.0,
-            time.monotonic() - began,
+            times.rates[1],
+            seconds,
         )
 
     def _after(self, iteration: int, interrupted: bool) -> float | None:
