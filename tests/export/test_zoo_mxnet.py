@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from gluon_lifted.mx import autograd, gluoncv_network, mx, nd, nn
+from gluon_lifted.mx import gluoncv_network, mx, nd
 from tests.export.ops_runner import run_onnx, translate_files
 
 SMALL = {  # a network, and the side in pixels of images that keep it quick
@@ -35,17 +35,16 @@ SMALL = {  # a network, and the side in pixels of images that keep it quick
 
 
 def trained_like(name: str, images: np.ndarray) -> tuple[object, np.ndarray]:
-    """A network with statistics of its own activations, as training leaves them, and what MXNet computes with it."""
+    """A network whose weights and statistics are no defaults, and what MXNet computes with it."""
     rng = np.random.default_rng(0)
     mx.random.seed(0)
     network = gluoncv_network(name)
     network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
-    network.apply(lambda block: block._kwargs.update(momentum=0) if isinstance(block, nn.BatchNorm) else None)
     network.hybridize()
-    with autograd.train_mode():
-        network(nd.array(images))
-    for parameter, one in network.collect_params(".*(gamma|beta)").items():
-        one.set_data(nd.array(rng.normal(float(parameter.endswith("gamma")), 0.1, one.shape)))
+    network(nd.array(images[:1]))  # shapes
+    for parameter, one in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
+        middle = float(parameter.endswith(("gamma", "running_var")))
+        one.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, one.shape)))
     return network, network(nd.array(images)).asnumpy()
 
 
