@@ -19,6 +19,13 @@ from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
 LOSSES = {"SoftmaxOutput"}
+# What to do about operators that will have no translator, by the beginning of their names
+HINTS = {
+    ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
+        "The network is quantised: export the one that it was made from."
+    ),
+    ("_npi_", "_np_", "_npx_"): "It is written with mx.np: export a network of mx.nd and mx.sym operators.",
+}
 Params = Mapping[str, NDArray[Any]]
 
 
@@ -103,7 +110,10 @@ def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
     if unknown:
         listed = ", ".join(f"{op} x{len(names)} (first: node {names[0]!r})" for op, names in sorted(unknown.items()))
         plural = "s" if len(unknown) > 1 else ""
-        raise UnsupportedOpError(f"{where} uses {len(unknown)} operator{plural} without a translator: {listed}.")
+        hints = [hint for prefixes, hint in HINTS.items() if any(op.startswith(prefixes) for op in unknown)]
+        raise UnsupportedOpError(
+            " ".join([f"{where} uses {len(unknown)} operator{plural} without a translator: {listed}.", *hints])
+        )
 
 
 def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, where: str) -> dict[int, Operand]:

@@ -84,6 +84,21 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("op", "hint"),
+    [
+        ("_contrib_quantized_conv", "The network is quantised: export the one that it was made from."),
+        ("_sg_mkldnn_conv", "The network is quantised"),
+        ("_npi_add", "It is written with mx.np"),
+    ],
+)
+def test_operators_that_will_not_be_translated_say_what_to_do(op: str, hint: str) -> None:
+    net = Net()
+    net.op(op, "one", [net.variable("data")])
+    with pytest.raises(UnsupportedOpError, match=rf"net uses 1 operator without a translator: {op} x1 .*{hint}"):
+        translate_net(net, ROW)
+
+
 def test_all_unsupported_operators_are_named_at_once() -> None:
     net = Net()
     place = net.variable("data")
