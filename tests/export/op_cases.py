@@ -276,6 +276,24 @@ CASES = [
         _weights(6, 2, 3, 2, bias=False),
     ),
     OpCase(
+        "Deconvolution",
+        "defaults: no bias",
+        oracles.deconvolution,
+        {"kernel": "(3, 2)", "num_filter": "5"},
+        _weights(4, 5, 3, 2, bias=False),
+    ),
+    OpCase(
+        "Deconvolution",
+        "everything set",
+        partial(oracles.deconvolution, stride=(2, 3), pad=(1, 2), dilate=(2, 1), adjust=(1, 2), groups=2),
+        {
+            **{"kernel": "(4, 4)", "stride": "(2, 3)", "pad": "(1, 2)", "dilate": "(2, 1)", "adj": "(1, 2)"},
+            **{"num_filter": "6", "num_group": "2", "no_bias": "False", "layout": "NCHW", "target_shape": "()"},
+            **{"workspace": "512", "cudnn_tune": "off", "cudnn_off": "0"},
+        },
+        {"weight": normal(4, 3, 4, 4), "bias": normal(6)},
+    ),
+    OpCase(
         "FullyConnected",
         "defaults",
         oracles.fully_connected,
@@ -392,6 +410,8 @@ CASES = [
 REFUSED = [
     ("Convolution", {"layout": "NHWC"}, "layout=NHWC is not supported (expected NCHW)"),
     ("Convolution", {"kernel": "(3,)"}, "kernel=(3,) is not supported (expected 2 numbers, as for images)"),
+    ("Deconvolution", {"target_shape": "(9, 9)"}, "target_shape=(9, 9) is not supported"),
+    ("Deconvolution", {"layout": "NHWC"}, "layout=NHWC is not supported (expected NCHW)"),
     ("BatchNorm", {"axis": "3"}, "axis=3 is not supported (expected 1, NCHW)"),
     ("BatchNorm", {"axis": "-1"}, "axis=-1 is not supported"),
     ("BatchNorm", {"output_mean_var": "True"}, "output_mean_var=True is not supported"),

@@ -25,6 +25,23 @@ def convolution(x, weight, bias=None, stride=(1, 1), pad=(0, 0), dilate=(1, 1), 
     return out
 
 
+def deconvolution(x, weight, bias=None, stride=(1, 1), pad=(0, 0), dilate=(1, 1), adjust=(0, 0), groups=1):
+    """Every pixel lays the kernel, times its value, onto a larger image, of which a frame is then cut off."""
+    n, channels, height, width = x.shape
+    _, per_group, kh, kw = weight.shape
+    filters = per_group * groups
+    rows = stride[0] * (height - 1) + dilate[0] * (kh - 1) + 1 + adjust[0]
+    columns = stride[1] * (width - 1) + dilate[1] * (kw - 1) + 1 + adjust[1]
+    out = np.zeros((n, filters, rows, columns))
+    for c, f, i, j in itertools.product(range(channels), range(per_group), range(height), range(width)):
+        filter_ = c // (channels // groups) * per_group + f
+        for di, dj in itertools.product(range(kh), range(kw)):
+            row, column = i * stride[0] + di * dilate[0], j * stride[1] + dj * dilate[1]
+            out[:, filter_, row, column] += x[:, c, i, j] * weight[c, f, di, dj]
+    out = out[:, :, pad[0] : rows - pad[0], pad[1] : columns - pad[1]]
+    return out if bias is None else out + bias[:, None, None]
+
+
 def pooling(x, kernel, stride=(1, 1), pad=(0, 0), kind="max", full=False, count_include_pad=True):
     size = x.shape[2:]
     rounding = math.ceil if full else math.floor

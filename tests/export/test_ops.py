@@ -58,6 +58,8 @@ def test_every_opset_gives_the_same(case: OpCase, opset: int) -> None:
 @pytest.mark.parametrize("opset", [15, onnx.defs.onnx_opset_version()])
 def test_onnx_itself_agrees(case: OpCase, opset: int) -> None:
     """From 15 on: of older opsets onnx's evaluator takes a batch norm for one in training."""
+    if case.op == "Deconvolution" and "num_group" in case.attrs:
+        pytest.skip("onnx's evaluator has no transposed convolution in groups")
     found = run_reference(translate_net(case.net(), ROW), images(2), opset)
     np.testing.assert_allclose(found, case.expected(images(2)), rtol=1e-5, atol=1e-5)
 

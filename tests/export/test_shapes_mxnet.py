@@ -131,3 +131,31 @@ def test_pad(widths: tuple[int, ...], mode: str) -> None:
 def test_reduce(op: str, axes: list[int], exclude: bool, keepdims: bool) -> None:
     attrs = {"axis": text(axes), "exclude": exclude, "keepdims": keepdims}
     agrees(op, attrs, images(2, 3, 4), tolerance=1e-5)
+
+
+@given(
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    adjust=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    groups=st.sampled_from([1, 2]),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_deconvolution(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    adjust: tuple[int, int],
+    groups: int,
+) -> None:
+    assume(all(adjust[a] < stride[a] for a in (0, 1)))
+    assume(all(stride[a] * (size[a] - 1) + kernel[a] + adjust[a] > 2 * pad[a] for a in (0, 1)))
+    attrs = {"kernel": kernel, "stride": stride, "pad": pad, "adj": adjust, "num_filter": 4, "num_group": groups}
+    net = Net()
+    weight = net.variable("weight", np.random.default_rng(0).normal(size=(2, 4 // groups, *kernel)).astype(np.float32))
+    net.op("Deconvolution", "tested", [net.variable("data"), weight], {name: str(one) for name, one in attrs.items()})
+    x = images(2, *size)
+    (found,) = run_all(translate_any(net, x.shape[1:]), x)
+    np.testing.assert_allclose(found, run_mxnet(net, x), rtol=1e-5, atol=1e-5)
