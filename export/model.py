@@ -15,6 +15,7 @@ FLOAT = onnx.TensorProto.FLOAT
 BATCH = "N"
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
+MOST_CHECKED = 1024  # numbers of a constant that the checker sees: axes and sizes are small, weights would be copied
 MAX_MODEL_BYTES = 2**31 - 1  # of a protobuf message
 
 
@@ -58,15 +59,29 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
             f"the network's constants take {graph.constant_bytes():,} bytes; "
             f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
         )
+    _check(_model(graph, opset, metadata, largest=MOST_CHECKED))
+    return _model(graph, opset, metadata)
+
+
+def _model(graph: Graph, opset: int, metadata: Mapping[str, str], largest: int | None = None) -> onnx.ModelProto:
+    """The model; constants of more than ``largest`` numbers as inputs, of which only type and shape are known."""
+    inputs = [_info(graph.input, helper.np_dtype_to_tensor_dtype(graph.input_dtype))]
+    constants = []
+    for name, array in graph.constants.items():
+        if largest is None or array.size <= largest:
+            constants.append(numpy_helper.from_array(array, name))
+        else:
+            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+            inputs.append(helper.make_tensor_value_info(name, kind, array.shape))
     onnx_graph = helper.make_graph(
         [
             helper.make_node(node.op, list(node.inputs), list(node.outputs), name=node.name, **node.attrs)
             for node in graph.nodes
         ],
         "network",
-        [_info(graph.input, helper.np_dtype_to_tensor_dtype(graph.input_dtype))],
+        inputs,
         [_info(Tensor(name, graph.rows[name])) for name in graph.outputs],
-        [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+        constants,
     )
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(
@@ -77,7 +92,6 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
         producer_version=__version__,
     )
     helper.set_model_props(model, dict(metadata))
-    _check(model)
     return model
 
 
@@ -87,12 +101,11 @@ def _check(model: onnx.ModelProto) -> None:
     It loses sight of N where images are resized.
     """
     onnx.checker.check_model(model, full_check=True)
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    for one in bare.graph.output:
+    declared = [_output(one) for one in model.graph.output]
+    for one in model.graph.output:
         one.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True, data_prop=True)
-    found, declared = ([_output(one) for one in proto.graph.output] for proto in (inferred, model))
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    found = [_output(one) for one in inferred.graph.output]
     if found != declared:
         raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
 
