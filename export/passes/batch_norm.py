@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from export.errors import MalformedModelError
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -48,6 +50,8 @@ def _folded(graph: Graph, conv: GraphNode, norm: GraphNode, uses: Counter[str]) 
     names = []
     for name, array in folded.items():
         own = name if uses[name] == 1 else graph.claim(f"{conv.name}/{name}")  # others take the parameter as it is
+        if not np.abs(array).max(initial=0) <= np.finfo(np.float32).max:
+            raise MalformedModelError(f"{conv.name!r} and {norm.name!r}: together their numbers exceed float32.")
         graph.constants[own] = array.astype(np.float32)
         names.append(own)
     return replace(conv, inputs=(conv.inputs[0], *names), outputs=norm.outputs)
