@@ -7,13 +7,13 @@ from collections.abc import Callable
 from export.graph import Operand
 from export.node import Node
 
-Translator = Callable[[Node], Operand]
+Translator = Callable[[Node], Operand | tuple[Operand, ...]]
 
 TRANSLATORS: dict[str, Translator] = {}
 
 
 def translates(*ops: str) -> Callable[[Translator], Translator]:
-    """Register a translator: a function from a node to its output, for the operators named as in symbol JSON."""
+    """Register a translator: from a node to its output, or outputs, for the operators named as in symbol JSON."""
 
     def register(translator: Translator) -> Translator:
         for op in ops:

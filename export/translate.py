@@ -18,6 +18,8 @@ from export.passes.scalars import use_scalars
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
+Operands = dict[int, tuple[Operand, ...]]  # number of a node -> its outputs
+NUMBERED = {"SliceChannel"}  # operators whose outputs MXNet numbers
 LOSSES = {"SoftmaxOutput"}
 # What to do about operators that will have no translator, by the beginning of their names
 HINTS = {
@@ -88,8 +90,6 @@ def translate(
 
 def _needed(symbol: Symbol, where: str) -> list[int]:
     """Indices of the nodes that the output depends on, in topological order."""
-    for head in symbol.heads:
-        _first_output(head, symbol)
     needed = {head.node for head in symbol.heads}
     for index in range(len(symbol.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
         if index in needed:
@@ -116,17 +116,17 @@ def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
         )
 
 
-def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, where: str) -> dict[int, Operand]:
-    found: dict[int, Operand] = {}
+def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, where: str) -> Operands:
+    found: Operands = {}
     missing: list[str] = []
     for index in needed:
         name = symbol.nodes[index].name
         if not symbol.nodes[index].is_variable:
             continue
         if name == graph.input.name:
-            found[index] = graph.input
+            found[index] = (graph.input,)
         elif name in params:
-            found[index] = graph.constant(name, params[name])
+            found[index] = (graph.constant(name, params[name]),)
         else:
             missing.append(name)
     if missing:
@@ -137,32 +137,36 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
     return found
 
 
-def _translate_node(symbol: Symbol, node: SymbolNode, name: str, operands: dict[int, Operand], graph: Graph) -> Operand:
-    for entry in _inputs(node):
-        _first_output(entry, symbol)
+def _translate_node(
+    symbol: Symbol, node: SymbolNode, name: str, operands: Operands, graph: Graph
+) -> tuple[Operand, ...]:
     attrs = Attrs(f"{node.op} {node.name!r}", node.attrs)
-    inputs = tuple(operands[entry.node] for entry in _inputs(node))
+    inputs = tuple(_operand(entry, symbol, operands) for entry in _inputs(node))
     output = TRANSLATORS[node.op](Node(node.op, name, attrs, inputs, graph))
     attrs.finish()
-    return output
+    return output if isinstance(output, tuple) else (output,)
 
 
-def _first_output(entry: Entry, symbol: Symbol) -> None:
-    if entry.output != 0:
+def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
+    outputs = operands[entry.node]
+    if entry.output >= len(outputs):
         node = symbol.nodes[entry.node]
         raise UnsupportedOpError(
-            f"output {entry.output} of {node.op} {node.name!r} is used; only output 0 is supported."
+            f"output {entry.output} of {node.op} {node.name!r} is used; only {len(outputs)} can be translated."
         )
+    return outputs[entry.output]
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    return f"{symbol.nodes[head.node].name}_output"
+    """As MXNet names it: ``fc_output``; outputs of one node with several are numbered."""
+    node = symbol.nodes[head.node]
+    return f"{node.name}_output{head.output if node.op in NUMBERED else ''}"
 
 
-def _heads(symbol: Symbol, operands: dict[int, Operand], graph: Graph, where: str) -> list[Tensor]:
+def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list[Tensor]:
     found: list[Tensor] = []
     for head in symbol.heads:
-        one = operands[head.node]
+        one = _operand(head, symbol, operands)
         if not isinstance(one, Tensor) or one == graph.input:
             raise MalformedModelError(f"{where}: the output is {one.name!r} itself; there is no network.")
         if one in found:

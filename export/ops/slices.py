@@ -45,6 +45,28 @@ def slice_all(node: Node) -> Tensor:
     return _slice(node, {axis: one for axis, one in ranges.items() if one != (0, shape[axis], 1)})
 
 
+@translates("SliceChannel")
+def slice_channel(node: Node) -> tuple[Tensor, ...]:
+    """Equal parts along ``axis``, 1 by default; with ``squeeze_axis``, parts of length 1 lose the axis."""
+    node.expect_inputs(1)
+    count = node.attrs.integer("num_outputs", minimum=1)
+    axis = node.axis("axis", 1)
+    squeeze = node.attrs.boolean("squeeze_axis", False)
+    data = node.tensor()
+    length, rest = data.row[axis - 1] // count, data.row[axis - 1] % count
+    if rest or length < 1 or (squeeze and length != 1):
+        raise node.malformed(f"its axis of {data.row[axis - 1]} does not make {count} parts (squeeze_axis={squeeze})")
+    parts = []
+    for index in range(count):
+        step = f"part{index}" if squeeze else f"{index}"
+        part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
+        row = (*data.row[: axis - 1], *data.row[axis:])
+        parts.append(
+            node.emit("Reshape", (part, node.places("shape", 0, *row)), row, step=f"{index}") if squeeze else part
+        )
+    return tuple(parts)
+
+
 def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | None, int]) -> Range:
     """Where MXNet starts and stops (``matrix_op-inl.h``: GetIndexRange), with -1 for a stop before the first."""
     begin, end, step = given
@@ -57,7 +79,7 @@ def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | No
     return start, stop, step
 
 
-def _slice(node: Node, ranges: dict[int, Range]) -> Tensor:
+def _slice(node: Node, ranges: dict[int, Range], step: str = "") -> Tensor:
     data = node.tensor()
     if not ranges:
         return data
@@ -67,4 +89,5 @@ def _slice(node: Node, ranges: dict[int, Range]) -> Tensor:
     starts, stops, steps = zip(*ranges.values(), strict=True)
     ends = tuple(stop if stop >= 0 else FIRST_PLACE for stop in stops)  # in ONNX, -1 is the last one
     numbers = {"starts": starts, "ends": ends, "axes": tuple(ranges), "steps": steps}
-    return node.emit("Slice", (data, *(node.places(name, *values) for name, values in numbers.items())), row)
+    places = (node.places(name, *values) for name, values in numbers.items())
+    return node.emit("Slice", (data, *places), row, step=step)

@@ -134,6 +134,9 @@ SLICING = [
         lambda x: x[:, ::2, ::-1, 5:1:-2],
         {"begin": "(0, None, None, 5)", "end": "(None, None, None, 1)", "step": "(1, 2, -1, -2)"},
     ),
+    OpCase("SliceChannel", "the first of two", lambda x: x[:, :2], {"num_outputs": "2"}),
+    OpCase("SliceChannel", "squeezed", lambda x: x[..., 0], {"num_outputs": "7", "axis": "-1", "squeeze_axis": "1"}),
+    OpCase("SliceChannel", "one", _same, {"num_outputs": "1", "axis": "2"}),
     OpCase("slice", "nothing cut", _same, {"begin": "(0, 0)", "end": "(None, 4)"}),
 ]
 NUMBERS = [
@@ -431,6 +434,7 @@ REFUSED = [
     ("transpose", {"axes": "(1, 0, 2, 3)"}, "axes=(1, 0, 2, 3) is not supported"),
     ("sum", {"axis": "(0, 1)"}, "axis=(0, 1) is not supported"),
     ("mean", {"axis": "None"}, "axis=None is not supported"),
+    ("SliceChannel", {"axis": "0"}, "axis=0 is not supported"),
     ("slice", {"begin": "(1, 1, 1)"}, "all of axis 0: images stay apart"),
     ("softmax", {"axis": "0"}, "axis=0 is not supported"),
     ("softmax", {"use_length": "True"}, "use_length=True is not supported"),

@@ -198,6 +198,24 @@ def test_input_of_another_name() -> None:
     assert build_model(graph, 17, {}).graph.input[0].name == "image"
 
 
+def test_all_outputs_of_a_node() -> None:
+    net = Net()
+    data = net.variable("data")
+    net.op("SliceChannel", "split", [data], {"num_outputs": "3"})
+    net.op("elemwise_sub", "difference", [1, 1])
+    net.nodes[-1]["inputs"] = [[1, 2, 0], [1, 0, 0]]
+    symbol = net.symbol() | {"heads": [[2, 0, 0], [1, 1, 0]]}
+    graph = translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, ROW, "s")
+    assert graph.outputs == ["difference_output", "split_output1"]
+    images = small_reference(small_network())["data"]
+    difference, middle = run_all(graph, images)
+    np.testing.assert_array_equal(difference, images[:, 2:] - images[:, :1])
+    np.testing.assert_array_equal(middle, images[:, 1:2])
+    symbol["nodes"][2]["inputs"][0][1] = 3
+    with pytest.raises(UnsupportedOpError, match="output 3 of SliceChannel 'split' is used; only 3 can be translated"):
+        translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, ROW, "s")
+
+
 def test_second_output_of_a_node_is_refused() -> None:
     found, params = small_parts()
     found["nodes"][-1]["inputs"][0][1] = 1
