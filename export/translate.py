@@ -160,7 +160,8 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 def _output_name(symbol: Symbol, head: Entry) -> str:
     """As MXNet names it: ``fc_output``; outputs of one node with several are numbered."""
     node = symbol.nodes[head.node]
-    return f"{node.name}_output{head.output if node.op in NUMBERED else ''}"
+    several = node.op in NUMBERED and node.attrs.get("num_outputs") != "1"
+    return f"{node.name}_output{head.output if several else ''}"
 
 
 def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list[Tensor]:

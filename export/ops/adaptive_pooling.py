@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.graph import MAX_ROW_ELEMENTS
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def adaptive_average(node: Node) -> Tensor:
     if height % rows == 0 and width % columns == 0:
         kernel = (height // rows, width // columns)
         return node.emit("AveragePool", (data,), row, {"kernel_shape": kernel, "strides": kernel})
+    if max(math.prod(row), rows * height, columns * width) > MAX_ROW_ELEMENTS:
+        raise node.malformed(f"an output of {rows} x {columns} px needs more than {MAX_ROW_ELEMENTS:,} numbers")
     left, right = node.constant("rows", _windows(height, rows)), node.constant("columns", _windows(width, columns).T)
     half = node.emit("MatMul", (left, data), (channels, rows, width), step="averaged_rows")
     return node.emit("MatMul", (half, right), row)

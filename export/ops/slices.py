@@ -60,10 +60,10 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
     for index in range(count):
         step = f"part{index}" if squeeze else f"{index}"
         part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
-        row = (*data.row[: axis - 1], *data.row[axis:])
-        parts.append(
-            node.emit("Reshape", (part, node.places("shape", 0, *row)), row, step=f"{index}") if squeeze else part
-        )
+        if squeeze:
+            row = (*data.row[: axis - 1], *data.row[axis:])
+            part = node.emit("Reshape", (part, node.places("shape", 0, *row)), row, step=f"{index}")
+        parts.append(part)
     return tuple(parts)
 
 

@@ -40,18 +40,19 @@ def fold_batch_norm(graph: Graph) -> None:
 
 def _folded(graph: Graph, conv: GraphNode, norm: GraphNode, uses: Counter[str]) -> GraphNode:
     gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in norm.inputs[1:])
-    scale = gamma / np.sqrt(variance + norm.attrs["epsilon"])
-    weight = graph.constants[conv.inputs[1]] * scale[:, None, None, None]
-    bias = graph.constants[conv.inputs[2]] if len(conv.inputs) > 2 else np.zeros_like(mean)
-    folded = {
-        conv.inputs[1]: weight,
-        conv.inputs[2] if len(conv.inputs) > 2 else norm.inputs[2]: (bias - mean) * scale + beta,
-    }
+    with np.errstate(all="ignore"):  # what is not finite is refused below
+        scale = gamma / np.sqrt(variance + norm.attrs["epsilon"])
+        weight = graph.constants[conv.inputs[1]] * scale[:, None, None, None]
+        bias = graph.constants[conv.inputs[2]] if len(conv.inputs) > 2 else np.zeros_like(mean)
+        shift = (bias - mean) * scale + beta
+    folded = {conv.inputs[1]: weight, conv.inputs[2] if len(conv.inputs) > 2 else norm.inputs[2]: shift}
     names = []
     for name, array in folded.items():
         own = name if uses[name] == 1 else graph.claim(f"{conv.name}/{name}")  # others take the parameter as it is
         if not np.abs(array).max(initial=0) <= np.finfo(np.float32).max:
-            raise MalformedModelError(f"{conv.name!r} and {norm.name!r}: together their numbers exceed float32.")
+            raise MalformedModelError(
+                f"{conv.name!r} and {norm.name!r}: their numbers together exceed float32, or are NaN."
+            )
         graph.constants[own] = array.astype(np.float32)
         names.append(own)
     return replace(conv, inputs=(conv.inputs[0], *names), outputs=norm.outputs)

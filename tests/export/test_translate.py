@@ -221,6 +221,7 @@ def test_second_output_of_a_node_is_refused() -> None:
     found["nodes"][-1]["inputs"][0][1] = 1
     with pytest.raises(UnsupportedOpError, match="output 1 of FullyConnected 'fc' is used"):
         translate_found(found, params)
+    found["nodes"][-1]["inputs"][0][1] = 0
     with pytest.raises(UnsupportedOpError, match="output 2 of L2Normalization 'unit' is used"):
         translate_found(found | {"heads": [[len(found["nodes"]) - 1, 2, 0]]}, params)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from export.errors import MalformedModelError
 from tests.export import oracles
 from tests.export.mxnet_files import Net
 from tests.export.ops_runner import inferred_rows, run_onnx, translate_net
@@ -84,3 +85,13 @@ def test_batch_norm_of_the_images_is_kept() -> None:
     parts += [net.variable(f"bn_{name}", np.ones(2, np.float32)) for name in ("gamma", "beta", "mean", "var")]
     net.op("Flatten", "flat", [net.op("BatchNorm", "bn", parts)])
     assert [node.op for node in translate_net(net, ROW).nodes] == ["BatchNormalization", "Flatten"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("weight", np.nan), ("weight", np.inf), ("norm_gamma", 3e38)])
+def test_numbers_beyond_float32_are_refused(name: str, value: float) -> None:
+    net = ConvNet()
+    net.op("Flatten", "flat", [net.norm("norm", net.conv("conv", net.variable("data"), "weight", None))])
+    net.params["weight"] = net.params["weight"] + np.float32(2)
+    net.params[name] = np.full_like(net.params[name], value)
+    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their numbers together exceed"):
+        translate_net(net, ROW)
