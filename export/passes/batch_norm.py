@@ -39,8 +39,8 @@ def fold_batch_norm(graph: Graph) -> None:
 
 
 def _folded(graph: Graph, conv: GraphNode, norm: GraphNode, uses: Counter[str]) -> GraphNode:
-    gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in norm.inputs[1:])
     with np.errstate(all="ignore"):  # what is not finite is refused below
+        gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in norm.inputs[1:])
         scale = gamma / np.sqrt(variance + norm.attrs["epsilon"])
         weight = graph.constants[conv.inputs[1]] * scale[:, None, None, None]
         bias = graph.constants[conv.inputs[2]] if len(conv.inputs) > 2 else np.zeros_like(mean)
