@@ -118,7 +118,7 @@ def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
 
 def peer(folder: Path, name: str) -> dict[str, Any]:
     """MXNet's own exporter; runs in its own environment."""
-    np.bool = bool  # type: ignore[attr-defined]  # MXNet uses the name, NumPy has removed it
+    np.bool = bool  # MXNet 1.9 uses the name, which NumPy 1.24 removed
     import mxnet
 
     started = time.perf_counter()

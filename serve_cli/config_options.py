@@ -36,7 +36,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
         if one.name != "given"
     ]
     parameters = [*map(_parameter, fields(TrainConfig)), *own]
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
     wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
     return wrapped
 

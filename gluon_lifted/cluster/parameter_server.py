@@ -108,7 +108,7 @@ class ServedCluster(Cluster):
         def work() -> None:
             try:
                 outcome.set_result(function())
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is raised again where the outcome is waited for
                 outcome.set_exception(error)
 
         threading.Thread(target=work, daemon=True).start()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,16 +61,17 @@ class Process:
 
 @contextmanager
 def processes(roles: Sequence[str], variables: Mapping[str, str], limits: Limits) -> Iterator[list[Process]]:
-    started: list[Process] = []
-    try:
-        for role in roles:
-            started.append(Process(role, variables, limits.silence))  # noqa: PERF401 - those started are ended
+    """Start them; end them with the block, those too that were started before one failed to."""
+    with ExitStack() as stack:
+        started = [_started(Process(role, variables, limits.silence), stack) for role in roles]
         yield started
         for process in started:
             process.wait(limits.reach)
-    finally:
-        for process in started:
-            process.end()
+
+
+def _started(process: Process, stack: ExitStack) -> Process:
+    stack.callback(process.end)
+    return process
 
 
 def silent_nodes(store: Any, group: int, seconds: int) -> int:

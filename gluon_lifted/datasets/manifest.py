@@ -9,6 +9,7 @@ edges: 0, 0, width, height is all of it). A box may be left empty. Other columns
 from __future__ import annotations
 
 import csv
+import math
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.datasets.annotations import Annotation, checked_box, four_numbers, tables
@@ -85,7 +86,8 @@ def _cell(row: Row, column: str) -> Any:
     value = row.get(column)
     if isinstance(value, str):
         value = value.strip()
-    return None if value == "" or value != value else value  # noqa: PLR0124  # NaN
+    missing = value == "" or (isinstance(value, float) and math.isnan(value))
+    return None if missing else value
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

@@ -114,7 +114,7 @@ def main() -> int:
         started = time.monotonic()
         try:
             counts[attempt(random.Random(seed))] += 1
-        except Exception:
+        except Exception:  # any other than our own is what is looked for
             counts["failed"] += 1
             print(f"seed {seed}:\n{traceback.format_exc()}", flush=True)
         if time.monotonic() - started > MOST_SECONDS:

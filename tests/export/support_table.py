@@ -14,7 +14,8 @@ import export
 from export.attrs import Attrs
 from export.registry import TRANSLATORS
 from export.translate import LOSSES
-from tests.export.op_cases import CASES, REFUSED, ROW
+from tests.export.op_cases import CASES, ROW
+from tests.export.op_refusals import REFUSED
 from tests.export.ops_runner import translate_net
 
 DOCUMENT = Path(export.__file__).with_name("OPERATORS.md")

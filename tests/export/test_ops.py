@@ -11,7 +11,8 @@ from export.ops import lrn
 from export.registry import TRANSLATORS, translates
 from export.translate import LOSSES
 from tests.export.mxnet_files import Net
-from tests.export.op_cases import CASES, REFUSED, ROW, OpCase
+from tests.export.op_cases import CASES, ROW, OpCase
+from tests.export.op_refusals import REFUSED
 from tests.export.ops_runner import inferred_rows, run_onnx, run_reference, translate_net
 
 LATEST = 24  # that onnxruntime 1.31 takes

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from serve_cli.main import main
+
 from .photos import photo
 from .tiny_model import write_model
 
@@ -21,3 +23,16 @@ def album(tmp_path: Path) -> Path:
         for number in range(4):
             photo(tmp_path / "album" / name / f"{number}.jpg", seed=ord(name[0]) * 10 + number)
     return tmp_path / "album"
+
+
+@pytest.fixture
+def lifted(monkeypatch, capfd):
+    """Run a command; return exit status, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["lifted", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code or 0, *capfd.readouterr()
+
+    return run

@@ -11,22 +11,8 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 pytest.importorskip("onnx", reason="onnx is not installed")
 
 from gluon_lifted.datasets.glyphs import GlyphOptions, generate_glyphs
-from serve_cli.main import main
 
 SMALL = "--resize 36 --crop 32 --dim 8 --batch-size 4 --images-per-class 2 --validation-classes 0".split()
-
-
-@pytest.fixture
-def lifted(monkeypatch, capfd):
-    """Run a command; return exit status, stdout, stderr."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["lifted", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -8,24 +8,10 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.settings.config import LOSS_SAMPLERS, TrainConfig
-from serve_cli.main import main
 
 SMALL = shlex.split(
     "--resize 36 --crop 32 --dim 8 --batch-size 6 --images-per-class 2 --validation-classes 0 --iterations 2"
 )
-
-
-@pytest.fixture
-def lifted(monkeypatch, capfd):
-    """Run a command; return exit status, stdout, stderr."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["lifted", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

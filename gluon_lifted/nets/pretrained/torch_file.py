@@ -74,7 +74,7 @@ def _read_zip(content: memoryview, where: str) -> tuple[dict[str, Tensor], Stora
                 storage.key: np.frombuffer(archive.read(f"{roots[0]}data/{storage.key}"), storage.dtype)
                 for storage in _one_each(tensors, where)
             }
-    except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, NotImplementedError, ValueError, zlib.error) as error:
+    except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, ValueError, zlib.error) as error:
         raise DataError(f"{where}: the archive is damaged ({error!s:.200}).") from None
     return tensors, storages
 
