@@ -5,10 +5,11 @@ from gluon_lifted.lazy import lazy_names
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "ExportOptions": "pipeline",
         "ExportReport": "pipeline",
         "MalformedModelError": "errors",
         "NetworkFiles": "pipeline",
-        "Parity": "verify",
+        "Parity": "parity",
         "ParityError": "errors",
         "Reference": "reference",
         "UnsupportedAttributeError": "errors",

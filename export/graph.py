@@ -17,6 +17,8 @@ INPUT = "data"  # what Gluon calls a network's images
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
 Shape = tuple[int, ...]
+FLOAT32, FLOAT16 = np.dtype(np.float32), np.dtype(np.float16)
+ONNX_TYPES = {FLOAT32: 1, FLOAT16: 10}  # TensorProto.DataType
 Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str or a list of them
 
 
@@ -26,6 +28,7 @@ class Tensor:
 
     name: str
     row: Shape
+    dtype: np.dtype[Any] = FLOAT32
 
 
 @dataclass(frozen=True)
@@ -60,27 +63,31 @@ class Graph:
         Shape of one input image: (3, H, W).
     input_name : str
         Of the images.
+    outputs : sequence of str
+    dtype : dtype
+        Of the images.
 
     Attributes
     ----------
     input : Tensor
-        The images, of ``input_dtype``.
+        The images.
     outputs : list of str
         Names of the network's outputs.
     nodes : list of GraphNode
     constants : dict
         Name -> array, for every constant that a node takes.
-    rows : dict
-        Name of a tensor -> its shape without N.
+    tensors : dict
+        By name; the images are one of them.
     """
 
-    def __init__(self, row: Shape, input_name: str = INPUT, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, row: Shape, input_name: str = INPUT, outputs: Sequence[str] = (), dtype: np.dtype[Any] = FLOAT32
+    ) -> None:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self.input = Tensor(input_name, row)
-        self.input_dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.input = Tensor(input_name, row, dtype)
         self.outputs = list(outputs)
-        self.rows: dict[str, Shape] = {input_name: row}
+        self.tensors = {input_name: self.input}
         self._names = {input_name, *outputs}
 
     def claim(self, name: str) -> str:
@@ -93,15 +100,39 @@ class Graph:
     def constant(self, name: str, array: NDArray[Any]) -> Constant:
         return Constant(self.claim(name), array)
 
-    def add(self, op: str, name: str, inputs: tuple[Operand, ...], row: Shape, attrs: Attributes) -> Tensor:
-        """Append a node with one output, which is named like the node."""
+    def add(
+        self,
+        op: str,
+        name: str,
+        inputs: tuple[Operand, ...],
+        row: Shape,
+        attrs: Attributes,
+        dtype: np.dtype[Any] | None = None,
+    ) -> Tensor:
+        """Append a node with one output, which is named like the node; its type is that of the first tensor it takes,
+        unless given.
+        """
         if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
             raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
-        self.constants.update({one.name: one.array for one in inputs if isinstance(one, Constant)})
-        output = Tensor(self.claim(name), row)
-        self.rows[output.name] = row
-        self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
+        taken = next(one.dtype for one in inputs if isinstance(one, Tensor))
+        output = Tensor(self.claim(name), row, dtype or taken)
+        self.produce(output, op, name, inputs, attrs)
         return output
+
+    def cast(self, data: Tensor, dtype: np.dtype[Any], name: str) -> Tensor:
+        """Single or half precision of the same numbers."""
+        output = Tensor(self.claim(name), data.row, dtype)
+        self.cast_to(output, data, name)
+        return output
+
+    def cast_to(self, output: Tensor, data: Tensor, name: str) -> None:
+        self.produce(output, "Cast", name, (data,), {"to": ONNX_TYPES[output.dtype]})
+
+    def produce(self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes) -> None:
+        """Append a node for an output whose name is claimed already."""
+        self.constants.update({one.name: one.array for one in inputs if isinstance(one, Constant)})
+        self.tensors[output.name] = output
+        self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
         """Give the tensors that are the network's outputs their names, wherever they stand."""
@@ -115,11 +146,11 @@ class Graph:
             return tuple(new if name == old else name for name in names)
 
         self.nodes = [replace(one, inputs=renamed(one.inputs), outputs=renamed(one.outputs)) for one in self.nodes]
-        self.rows[new] = self.rows.pop(old)
+        self.tensors[new] = replace(self.tensors.pop(old), name=new)
 
     def uses(self) -> Counter[str]:
-        """How many nodes take a tensor or constant."""
-        return Counter(name for node in self.nodes for name in node.inputs)
+        """How often a tensor or constant is taken, by nodes or as an output of the network."""
+        return Counter(self.outputs) + Counter(name for node in self.nodes for name in node.inputs)
 
     def drop_unused(self) -> None:
         """Nodes and constants that the output does not depend on."""
@@ -131,7 +162,7 @@ class Graph:
                 kept.append(node)
             else:
                 for name in node.outputs:
-                    del self.rows[name]
+                    del self.tensors[name]
         self.nodes = kept[::-1]
         uses = self.uses()
         self.constants = {name: array for name, array in self.constants.items() if name in uses}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from export.errors import MalformedModelError
 from export.graph import Graph, Tensor
 from export.libraries import onnx
@@ -11,7 +9,6 @@ from gluon_lifted import __version__
 from gluon_lifted.errors import ConfigError
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-FLOAT = onnx.TensorProto.FLOAT
 BATCH = "N"
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
@@ -28,7 +25,7 @@ def check_opset(opset: int) -> None:
         )
 
 
-def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
+def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
     """Write a graph as an ONNX model and let ONNX check it.
 
     Parameters
@@ -37,13 +34,11 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
         As `translate` returns it.
     opset : int
         Version of ONNX's operators.
-    metadata : mapping of str to str
-        Becomes ``metadata_props``.
 
     Returns
     -------
     ModelProto
-        Images, one input, to outputs (N, ...), float32. Parameters are initializers and not inputs, so that
+        Images, one input, to outputs (N, ...). Parameters are initializers and not inputs, so that
         runtimes may fold them. The IR version is the oldest that allows the opset.
 
     Raises
@@ -59,13 +54,13 @@ def build_model(graph: Graph, opset: int, metadata: Mapping[str, str]) -> onnx.M
             f"the network's constants take {graph.constant_bytes():,} bytes; "
             f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
         )
-    _check(_model(graph, opset, metadata, largest=MOST_CHECKED))
-    return _model(graph, opset, metadata)
+    _check(_model(graph, opset, largest=MOST_CHECKED))
+    return _model(graph, opset)
 
 
-def _model(graph: Graph, opset: int, metadata: Mapping[str, str], largest: int | None = None) -> onnx.ModelProto:
+def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
     """The model; constants of more than ``largest`` numbers as inputs, of which only type and shape are known."""
-    inputs = [_info(graph.input, helper.np_dtype_to_tensor_dtype(graph.input_dtype))]
+    inputs = [_info(graph.input)]
     constants = []
     for name, array in graph.constants.items():
         if largest is None or array.size <= largest:
@@ -80,19 +75,17 @@ def _model(graph: Graph, opset: int, metadata: Mapping[str, str], largest: int |
         ],
         "network",
         inputs,
-        [_info(Tensor(name, graph.rows[name])) for name in graph.outputs],
+        [_info(graph.tensors[name]) for name in graph.outputs],
         constants,
     )
     opsets = [helper.make_opsetid("", opset)]
-    model = helper.make_model(
+    return helper.make_model(
         onnx_graph,
         opset_imports=opsets,
         ir_version=helper.find_min_ir_version_for(opsets),
         producer_name="gluon-lifted",
         producer_version=__version__,
     )
-    helper.set_model_props(model, dict(metadata))
-    return model
 
 
 def _check(model: onnx.ModelProto) -> None:
@@ -110,7 +103,8 @@ def _check(model: onnx.ModelProto) -> None:
         raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
 
 
-def _info(tensor: Tensor, kind: int = FLOAT) -> onnx.ValueInfoProto:
+def _info(tensor: Tensor) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
     return helper.make_tensor_value_info(tensor.name, kind, [BATCH, *tensor.row])
 
 

@@ -52,6 +52,10 @@ class Node:
             )
         return operand
 
+    def require_one_type(self, *tensors: Tensor) -> None:
+        if len({one.dtype for one in tensors}) > 1:
+            raise self.malformed(f"its inputs are {' and '.join(str(one.dtype) for one in tensors):.80}")
+
     def image(self) -> tuple[Tensor, int, int, int]:
         """Input 0, which must be (N, C, H, W): the tensor, C, H, W."""
         data = self.tensor()
@@ -69,29 +73,41 @@ class Node:
             raise self.attrs.unsupported(name, value, f"1 to {axes - 1}: images stay apart")
         return axis
 
-    def parameter(self, index: int, shape: Shape) -> Constant:
-        """Input ``index``, which must be a float32 parameter of that shape."""
+    def parameter(self, index: int, shape: Shape, dtype: np.dtype[Any] | None = None) -> Constant:
+        """Input ``index``, which must be a parameter of that shape, and of the type of input 0 unless given."""
         operand = self.inputs[index]
         if not isinstance(operand, Constant):
             raise UnsupportedOpError(
                 f"{self.op} {self.name!r}: input {index} is computed ({operand.name!r}); "
                 "only a parameter is supported there."
             )
-        if operand.array.shape != shape or operand.array.dtype != np.float32:
+        dtype = dtype or self.tensor().dtype
+        if operand.array.shape != shape or operand.array.dtype != dtype:
             found = f"{operand.array.dtype} {operand.array.shape}"
-            raise self.malformed(f"parameter {operand.name!r} is {found}; expected float32 {shape}")
+            raise self.malformed(f"parameter {operand.name!r} is {found}; expected {dtype} {shape}")
         return operand
 
     def constant(self, step: str, array: NDArray[Any]) -> Constant:
         """A number of this node's own, named after it."""
         return self.graph.constant(f"{self.name}/{step}", array)
 
+    def number(self, step: str, value: float) -> Constant:
+        """A real number, of the type of input 0; in float16 one beyond 65,504 is infinite, as in MXNet."""
+        with np.errstate(over="ignore"):
+            return self.constant(step, np.array(value, self.tensor().dtype))
+
     def places(self, step: str, *numbers: int) -> Constant:
         """Axes, sizes or positions, as ONNX takes them: int64."""
         return self.constant(step, np.array(numbers, np.int64))
 
     def emit(
-        self, op: str, inputs: tuple[Operand, ...], row: Shape, attrs: Attributes | None = None, step: str = ""
+        self,
+        op: str,
+        inputs: tuple[Operand, ...],
+        row: Shape,
+        attrs: Attributes | None = None,
+        step: str = "",
+        dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
         """Append an ONNX node.
 
@@ -106,6 +122,8 @@ class Node:
         step : str
             What this node does if it is not the last of several: it is named ``<node>/<step>``. Without it, the
             node and its output carry MXNet's name.
+        dtype : dtype, optional
+            Of the output; that of the first tensor among the inputs if not given.
         """
         name = f"{self.name}/{step}" if step else self.name
-        return self.graph.add(op, name, inputs, row, attrs or {})
+        return self.graph.add(op, name, inputs, row, attrs or {}, dtype)

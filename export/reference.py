@@ -30,12 +30,13 @@ NPY_HEADER = re.compile(
     rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
 )
+ITEM_BYTES = {"<f4": 4, "<f2": 2}
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Images and the outputs MXNet had for them.
+    """Images and the outputs MXNet had for them; what is stored as float16 is float32 here.
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ def parse_reference(content: bytes, where: str) -> Reference:
     Raises
     ------
     MalformedModelError
-        If the file is no npz archive, an array is missing, not float32, not finite or of the wrong shape, or the
-        arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
+        If the file is no npz archive, an array is missing, not float32 or float16, not finite or of the wrong shape,
+        or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -101,13 +102,14 @@ def _array(content: bytes, where: str) -> Array:
     if not content.startswith(NPY_MAGIC) or header is None:
         raise MalformedModelError(f"{where} is not an array as NumPy saves it.")
     dtype, order, axes = (part.decode() for part in header.groups())
-    if dtype != "<f4":
-        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32.")
+    if dtype not in ITEM_BYTES:
+        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or '<f2', float16.")
     shape = tuple(int(length) for length in axes.split(",") if length.strip())
-    if math.prod(shape) * 4 != len(content) - start:
+    if math.prod(shape) * ITEM_BYTES[dtype] != len(content) - start:
         raise MalformedModelError(f"{where} declares the shape {shape!s:.100} but has {len(content) - start:,} bytes.")
-    flat = np.frombuffer(content, "<f4", offset=start)
-    return flat.reshape(shape, order="F" if order == "True" else "C")
+    flat = np.frombuffer(content, dtype, offset=start)
+    array: Array = flat.reshape(shape, order="F" if order == "True" else "C").astype(np.float32, copy=False)
+    return array
 
 
 def _check(reference: Reference, where: str) -> None:

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 import export.ops  # noqa: F401  # fills the table of translators
 from export.attrs import Attrs
 from export.errors import MalformedModelError, UnsupportedOpError
-from export.graph import INPUT, Graph, Operand, Shape, Tensor
+from export.graph import FLOAT16, FLOAT32, INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
-from export.passes.batch_norm import fold_batch_norm
+from export.passes.batch_norm import compute_in_single, fold_batch_norm
+from export.passes.lrn import use_matrices
 from export.passes.scalars import use_scalars
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
@@ -21,6 +23,8 @@ from export.symbol import Entry, Symbol, SymbolNode
 Operands = dict[int, tuple[Operand, ...]]  # number of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose outputs MXNet numbers
 LOSSES = {"SoftmaxOutput"}
+CASTS = {"Cast", "amp_cast", "amp_multicast"}
+WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
 # What to do about operators that will have no translator, by the beginning of their names
 HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
@@ -38,6 +42,8 @@ def translate(
     where: str,
     input_name: str = INPUT,
     outputs: Sequence[str] | None = None,
+    *,
+    exact_lrn: bool = False,
 ) -> Graph:
     """Translate a network.
 
@@ -46,7 +52,7 @@ def translate(
     symbol : Symbol
         With one input.
     params : mapping
-        Name -> array, float32, for every other variable of the symbol.
+        Name -> array, float32 or float16, for every other variable of the symbol.
     row : tuple of int
         Shape of one input image: (3, H, W).
     where : str
@@ -55,12 +61,15 @@ def translate(
         The variable that stands for the images.
     outputs : sequence of str, optional
         Names of the network's outputs; MXNet's own if not given: ``<node>_output``.
+    exact_lrn : bool
+        Keep ONNX's LRN operator, and not the form that runtimes compute faster.
 
     Returns
     -------
     Graph
-        Batch norm folded into convolutions; images (N, *row), outputs (N, ...). A node's output is named like the
-        MXNet node, except for those of the network, and where several MXNet nodes share a name.
+        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; batch norm folded into the layers
+        around it. A node's output is named like the MXNet node, except for those of the network, and where several
+        MXNet nodes share a name.
 
     Raises
     ------
@@ -73,7 +82,8 @@ def translate(
     """
     needed = _needed(symbol, where)
     _check_ops([symbol.nodes[index] for index in needed], where)
-    graph = Graph(row, input_name, outputs or [_output_name(symbol, head) for head in symbol.heads])
+    names = outputs or [_output_name(symbol, head) for head in symbol.heads]
+    graph = Graph(row, input_name, names, _input_dtype(symbol, needed, params, input_name))
     operands = _variables(symbol, needed, params, graph, where)
     repeated = {name for name, count in Counter(node.name for node in symbol.nodes).items() if count > 1}
     for index in needed:
@@ -83,7 +93,10 @@ def translate(
             operands[index] = _translate_node(symbol, node, name, operands, graph)
     graph.finish(_heads(symbol, operands, graph, where))
     fold_batch_norm(graph)
+    compute_in_single(graph)
     use_scalars(graph)
+    if not exact_lrn:
+        use_matrices(graph)
     graph.drop_unused()
     return graph
 
@@ -95,6 +108,24 @@ def _needed(symbol: Symbol, where: str) -> list[int]:
         if index in needed:
             needed.update(entry.node for entry in _inputs(symbol.nodes[index]))
     return sorted(needed)
+
+
+def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: str) -> np.dtype[Any]:
+    """Of the images: that of the first weight they meet without a cast between; symbols do not say."""
+    reached: set[int] = set()  # nodes whose output has the images' type
+    for index in needed:
+        node = symbol.nodes[index]
+        if node.is_variable:
+            reached.update([index] if node.name == input_name else ())
+        elif node.op in CASTS or not reached.intersection(entry.node for entry in node.inputs):
+            continue
+        elif (
+            node.op in WEIGHTED and len(node.inputs) > 1 and (name := symbol.nodes[node.inputs[1].node].name) in params
+        ):
+            return FLOAT16 if params[name].dtype == FLOAT16 else FLOAT32
+        else:
+            reached.add(index)
+    return FLOAT32
 
 
 def _inputs(node: SymbolNode) -> tuple[Entry, ...]:

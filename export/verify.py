@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,85 +10,83 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
 from export.libraries import DecodeError, onnx, onnxruntime
+from export.parity import Parity, distances, min_cosine, problem
 from export.passes.interface import LEAST_NORM
-from gluon_lifted.images import normalise
+from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.images import denormalise, normalise
 
 if TYPE_CHECKING:
     from export.passes.interface import Surroundings
     from export.reference import Array, Reference
+    from gluon_lifted.errors import ConfigError
+from gluon_lifted.images import Preprocessing
 
 LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
-DEFAULT_TOLERANCE = 1e-4
+DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
+PIXEL_TOLERANCE = 1e-3  # of normalised images; one step of a pixel is 1 / std, about 1 / 58
+SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How far ONNX is from MXNet, over every row at every batch size.
-
-    Parameters
-    ----------
-    max_abs_error, mean_abs_error : float
-        Of single values of the outputs.
-    min_cosine : float
-        The smallest cosine between a row and its reference; 1 is the same direction.
-    batch_sizes : tuple of int
-        How many rows were computed at a time.
-    """
-
-    max_abs_error: float
-    mean_abs_error: float
-    min_cosine: float
-    batch_sizes: tuple[int, ...]
-
-
-def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: float = DEFAULT_TOLERANCE) -> Parity:
+def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
     """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
     ----------
     model : bytes or ModelProto
-        One input, and the reference's outputs.
+        One input, and the reference's outputs. A model that takes pixels is given those that the reference's images
+        were made from; of one whose card says so, embeddings are compared at unit length.
     reference : Reference
-    tolerance : float
-        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1.
+    tolerance : float, optional
+        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. If not given,
+        `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network with anything in float16.
 
     Raises
     ------
     ParityError
-        If the bound is broken, an output is not float32 (n, ...) or not finite, or onnxruntime refuses the model. It
+        If the bound is broken, an output is not (n, ...) or not finite, or onnxruntime refuses the model. It
         names the row, and the first node whose value differs, if the reference has values of nodes.
     MalformedModelError
         If the model is no ONNX model, or its input or output is not what the reference has.
+    ConfigError
+        If the tolerance is no positive number.
     """
+    check_tolerance(tolerance)
     proto = _parse(model)
-    _check_interface(proto, reference)
-    sizes = tuple(sorted({1, min(2, len(reference.data)), min(LARGEST_BATCH, len(reference.data))}))
+    tolerance = tolerance or default_tolerance(proto)
+    data, expected = _as_the_model_has_them(proto, reference)
+    sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
     session = _session(proto)
-    distances, cosines = [], []
+    apart, cosines = [], []
     for size in sizes:
-        for name, found in _run(session, reference, size).items():
-            expected = reference.outputs[name]
-            distances.append(_distances(found, expected).ravel())
-            cosines.append(_min_cosine(found, expected))
-            problem = _problem(_distances(found, expected), tolerance * _scale(expected))
-            if problem:
-                raise ParityError(f"output {name!r} {problem}. {_first_difference(proto, reference, tolerance)}")
-    return Parity(
-        float(max(one.max() for one in distances)),
-        float(np.mean(np.concatenate(distances))),
-        min(cosines),
-        sizes,
-    )
+        for name, found in _run(session, data, expected, size).items():
+            if wrong := problem(found, expected[name], tolerance):
+                raise ParityError(f"output {name!r} {wrong}. {_first_difference(proto, data, reference, tolerance)}")
+            apart.append(distances(found, expected[name]).ravel())
+            cosines.append(min_cosine(found, expected[name]))
+    return Parity(float(max(one.max() for one in apart)), float(np.mean(np.concatenate(apart))), min(cosines), sizes)
 
 
-def verify_surroundings(model: bytes, core: bytes, around: Surroundings, tolerance: float = DEFAULT_TOLERANCE) -> None:
+def check_tolerance(tolerance: float | None) -> None:
+    """Raise `ConfigError` if a tolerance is given and proves nothing."""
+    if tolerance is not None and not (math.isfinite(tolerance) and tolerance > 0):
+        raise ConfigError(f"tolerance {tolerance} is not a positive number.")
+
+
+def default_tolerance(model: onnx.ModelProto) -> float:
+    kinds = {one.data_type for one in model.graph.initializer}
+    kinds |= {one.type.tensor_type.elem_type for one in (*model.graph.input, *model.graph.output)}
+    return HALF_TOLERANCE if HALF in kinds else DEFAULT_TOLERANCE
+
+
+def verify_surroundings(model: onnx.ModelProto, core: onnx.ModelProto, around: Surroundings, tolerance: float) -> None:
     """Compare a model with the network inside it, for random pixels of one image and of several.
 
     Parameters
     ----------
-    model : bytes
+    model : ModelProto
         The network with what is ``around`` it.
-    core : bytes
+    core : ModelProto
         The network alone: input float32 (N, 3, H, W), one output (N, D).
 
     Raises
@@ -96,7 +94,7 @@ def verify_surroundings(model: bytes, core: bytes, around: Surroundings, toleran
     ParityError
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
-    whole, inner = _session(_parse(model)), _session(_parse(core))
+    whole, inner = _session(model), _session(core)
     crop = around.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
@@ -104,10 +102,9 @@ def verify_surroundings(model: bytes, core: bytes, around: Surroundings, toleran
         (expected,) = inner.run(None, {inner.get_inputs()[0].name: data})
         (found,) = whole.run(None, {whole.get_inputs()[0].name: batch if around.pixels else data})
         if around.normalize:
-            expected = expected / np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), LEAST_NORM)
-        problem = _problem(_distances(found, expected), tolerance * _scale(expected))
-        if problem:
-            raise ParityError(f"with what stands around the network, its output {problem}.")
+            expected = _unit(expected)
+        if wrong := problem(found, expected, tolerance):
+            raise ParityError(f"with what stands around the network, its output {wrong}.")
 
 
 def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
@@ -119,16 +116,46 @@ def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
         raise MalformedModelError("this is not an ONNX model; export the network again.") from None
 
 
-def _check_interface(model: onnx.ModelProto, reference: Reference) -> None:
+def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
+    """The reference's images as the model takes them, and the outputs as it should give them."""
     inputs, outputs = ([one.name for one in part] for part in (model.graph.input, model.graph.output))
     if len(inputs) != 1 or set(outputs) != set(reference.outputs):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected one input and the outputs {list(reference.outputs)} of the reference."
         )
-    shape = tuple(dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
-    if shape[1:] != reference.data.shape[1:]:
-        raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {reference.data.shape[1:]}.")
+    card, kind = _card(model), model.graph.input[0].type.tensor_type
+    if kind.elem_type == PIXEL and card is not None:
+        data = _pixels(reference.data, card.preprocessing)
+    elif kind.elem_type in (SINGLE, HALF):
+        data = reference.data.astype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), copy=False)
+    else:
+        raise MalformedModelError(f"the model takes {onnx.TensorProto.DataType.Name(kind.elem_type)}; expected FLOAT.")
+    shape = tuple(dim.dim_value for dim in kind.shape.dim)
+    if shape[1:] != data.shape[1:]:
+        raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
+    unit = card is not None and card.normalised
+    return data, {name: _unit(one) if unit else one for name, one in reference.outputs.items()}
+
+
+def _card(model: onnx.ModelProto) -> ModelCard | None:
+    texts = {one.key: one.value for one in model.metadata_props}
+    return ModelCard.from_json(texts[CARD_KEY], "the model") if CARD_KEY in texts else None
+
+
+def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
+    """uint8 (n, H, W, 3) RGB: what the reference's images were made from."""
+    pixels = denormalise(data, preprocessing)
+    if np.abs(normalise(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
+        raise MalformedModelError(
+            "the model takes pixels, and the reference's images are not made of any by the model's card."
+        )
+    return pixels
+
+
+def _unit(rows: Array) -> Array:
+    unit: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), LEAST_NORM)
+    return unit
 
 
 def _session(model: onnx.ModelProto) -> Any:
@@ -144,55 +171,22 @@ def _session(model: onnx.ModelProto) -> Any:
         ) from None
 
 
-def _run(session: Any, reference: Reference, batch_size: int) -> dict[str, Array]:
-    """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not float32 (n, ...)."""
-    names = list(reference.outputs)
-    batches: list[list[Array]] = []
-    for start in range(0, len(reference.data), batch_size):
-        batch = np.ascontiguousarray(reference.data[start : start + batch_size])
-        batches.append(session.run(names, {session.get_inputs()[0].name: batch}))
+def _run(session: Any, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
+    """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not real or (n, ...)."""
+    names, (images,) = list(expected), session.get_inputs()
+    batches: list[list[NDArray[Any]]] = []
+    for start in range(0, len(data), batch_size):
+        batch = np.ascontiguousarray(data[start : start + batch_size])
+        batches.append(session.run(names, {images.name: batch}))
         for name, part in zip(names, batches[-1], strict=True):
-            expected = (len(batch), *reference.outputs[name].shape[1:])
-            if part.dtype != np.float32 or part.shape != expected:
-                raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {expected}.")
-    return {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches, strict=True), strict=True)}
+            shape = (len(batch), *expected[name].shape[1:])
+            if part.dtype not in (np.float32, np.float16) or part.shape != shape:
+                raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {shape}.")
+    parts = zip(*batches, strict=True)
+    return {name: np.concatenate(one).astype(np.float32) for name, one in zip(names, parts, strict=True)}
 
 
-def _distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
-    """Absolute differences, NaN and infinity as infinite, unless both sides have the same."""
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    with np.errstate(invalid="ignore"):  # inf - inf
-        difference = np.abs(found.astype(np.float64) - expected)
-    return np.where(same, 0, np.where(np.isfinite(difference), difference, np.inf))
-
-
-def _scale(expected: NDArray[Any]) -> float:
-    """What the tolerance is multiplied with: the largest finite value, at least 1."""
-    finite = np.abs(expected[np.isfinite(expected)])
-    return max(1.0, float(finite.max(initial=0)))
-
-
-def _problem(distances: NDArray[np.float64], allowed: float) -> str:
-    """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
-    worst = float(distances.max())
-    row = int(distances.reshape(len(distances), -1).max(axis=1).argmax())
-    if worst <= allowed:
-        return ""
-    if worst == np.inf:
-        return f"is not finite (row {row})"
-    return f"differs from MXNet: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
-
-
-def _min_cosine(found: Array, expected: Array) -> float:
-    """A row of zeros has the cosine 1 with another such row, 0 with any other."""
-    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (found, expected))
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    zeros = (np.abs(a).max(axis=1) == 0) & (np.abs(b).max(axis=1) == 0)
-    cosines = np.where(zeros, 1, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
-    return float(np.clip(cosines, -1, 1).min())
-
-
-def _first_difference(model: onnx.ModelProto, reference: Reference, tolerance: float) -> str:
+def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:
     """A sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
@@ -201,10 +195,9 @@ def _first_difference(model: onnx.ModelProto, reference: Reference, tolerance: f
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    images = {model.graph.input[0].name: np.ascontiguousarray(reference.data[:1])}
-    values = _session(traced).run(names, images)
+    values = _session(traced).run(names, {model.graph.input[0].name: np.ascontiguousarray(data[:1])})
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
-        if value.shape != expected.shape or _distances(value, expected).max() > tolerance * _scale(expected):
+        if value.shape != expected.shape or problem(value, expected, tolerance):
             return f"First node to differ: {name!r} ({ops[name]})."
     return f"None of the {len(names)} recorded nodes differs for the first image."

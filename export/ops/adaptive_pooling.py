@@ -41,7 +41,8 @@ def adaptive_average(node: Node) -> Tensor:
         return node.emit("AveragePool", (data,), row, {"kernel_shape": kernel, "strides": kernel})
     if max(math.prod(row), rows * height, columns * width) > MAX_ROW_ELEMENTS:
         raise node.malformed(f"an output of {rows} x {columns} px needs more than {MAX_ROW_ELEMENTS:,} numbers")
-    left, right = node.constant("rows", _windows(height, rows)), node.constant("columns", _windows(width, columns).T)
+    left = node.constant("rows", _windows(height, rows).astype(data.dtype))
+    right = node.constant("columns", _windows(width, columns).T.astype(data.dtype))
     half = node.emit("MatMul", (left, data), (channels, rows, width), step="averaged_rows")
     return node.emit("MatMul", (half, right), row)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from export.graph import FLOAT32
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def batch_norm(node: Node) -> Tensor:
     epsilon = node.attrs.real("eps", 1e-3)
     data = node.tensor()
     channels = (data.row[0],)
-    gamma, beta, mean, variance = (node.parameter(index, channels) for index in range(1, 5))
+    # MXNet keeps them in single precision if the images are in half (`batch_norm.cc`: BatchNormType)
+    gamma, beta, mean, variance = (node.parameter(index, channels, FLOAT32) for index in range(1, 5))
     if epsilon + float(variance.array.min()) <= 0:
         raise node.malformed(f"a variance in {variance.name!r} is negative; its square root is taken")
     if node.attrs.boolean("fix_gamma", True):

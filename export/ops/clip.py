@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -17,5 +15,5 @@ if TYPE_CHECKING:
 def clip(node: Node) -> Tensor:
     node.expect_inputs(1)
     data = node.tensor()
-    low, high = (node.constant(name, np.array(node.attrs.real(name), np.float32)) for name in ("a_min", "a_max"))
+    low, high = (node.number(name, node.attrs.real(name)) for name in ("a_min", "a_max"))
     return node.emit("Clip", (data, low, high), data.row)

@@ -16,6 +16,7 @@ def concat(node: Node) -> Tensor:
     count = node.attrs.integer("num_args", minimum=1)
     node.expect_inputs(count)
     tensors = tuple(node.tensor(index) for index in range(count))
+    node.require_one_type(*tensors)
     first = tensors[0].row
     axis = node.axis("dim", 1)
     place = axis - 1  # of that axis in a row

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from export.libraries import onnx
 from export.registry import translates
 
@@ -19,6 +21,6 @@ def constant_like(node: Node) -> Tensor:
     """`export.passes.scalars` makes it a single number where the operator that takes it repeats numbers itself."""
     node.expect_inputs(1)
     data = node.tensor()
-    value = onnx.helper.make_tensor("value", onnx.TensorProto.FLOAT, [1], [FILLS[node.op]])
-    shape = node.emit("Shape", (data,), (), step="shape")
-    return node.emit("ConstantOfShape", (shape,), data.row, {"value": value})
+    value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")
+    shape = node.emit("Shape", (data,), (), step="shape", dtype=np.dtype(np.int64))
+    return node.emit("ConstantOfShape", (shape,), data.row, {"value": value}, dtype=data.dtype)

@@ -20,6 +20,7 @@ def elementwise(node: Node) -> Tensor:
     left, right = node.tensor(0), node.tensor(1)
     if left.row != right.row:
         raise node.malformed(f"its inputs differ in shape: {left.row} and {right.row}")
+    node.require_one_type(left, right)
     return node.emit(ONNX_OPS[node.op.removeprefix("elemwise_")], (left, right), left.row)
 
 
@@ -28,6 +29,7 @@ def broadcast(node: Node) -> Tensor:
     """An axis of length 1 is repeated; the number of axes is the same."""
     node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
+    node.require_one_type(left, right)
     row = _broadcast_row(node, left.row, right.row)
     return node.emit(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), row)
 

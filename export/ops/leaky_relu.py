@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -42,8 +40,7 @@ def _prelu(node: Node, data: Tensor) -> Tensor:
 def _gelu(node: Node, data: Tensor) -> Tensor:
     """x (1 + erf(x / sqrt 2)) / 2 (``mshadow_op.h``: gelu); ONNX has Gelu from opset 20 only."""
     root, one, half = (
-        node.constant(name, np.array(number, np.float32))
-        for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
+        node.number(name, number) for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
     )
     scaled = node.emit("Mul", (data, root), data.row, step="scaled")
     error = node.emit("Erf", (scaled,), data.row, step="erf")

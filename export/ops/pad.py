@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -30,5 +28,5 @@ def pad(node: Node) -> Tensor:
         return data
     inputs: tuple[Operand, ...] = (data, node.places("pads", *before, *after))
     if mode == "constant" and value:
-        inputs = (*inputs, node.constant("value", np.array(value, np.float32)))
+        inputs = (*inputs, node.number("value", value))
     return node.emit("Pad", inputs, row, {"mode": mode})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -35,4 +33,4 @@ def reduce(node: Node) -> Tensor:
         return node.emit("ReduceSum", inputs, row, {"keepdims": int(keep)})
     total = node.emit("ReduceSum", inputs, row, {"keepdims": int(keep)}, step="sum")
     share = 1 / math.prod(data.row[axis - 1] for axis in axes)  # ReduceMean takes its axes as an input from 18 only
-    return node.emit("Mul", (total, node.constant("share", np.array(share, np.float32))), row)
+    return node.emit("Mul", (total, node.number("share", share)), row)

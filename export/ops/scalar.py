@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -32,6 +30,6 @@ def scalar(node: Node) -> Tensor:
     node.expect_inputs(1)
     data = node.tensor()
     node.attrs.ignore("is_int")  # of the number as it was written; the tensors are of real numbers
-    number = node.constant("scalar", np.array(node.attrs.real("scalar", 1.0), np.float32))
+    number = node.number("scalar", node.attrs.real("scalar", 1.0))
     op, number_first = SCALARS[node.op]
     return node.emit(op, (number, data) if number_first else (data, number), data.row)

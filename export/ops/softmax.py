@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.registry import translates
 
 if TYPE_CHECKING:
@@ -41,6 +39,6 @@ def softmax(node: Node) -> Tensor:
     temperature = node.attrs.real("temperature", 1.0)
     data = node.tensor()
     if temperature != 1:
-        number = node.constant("temperature", np.array(temperature, np.float32))
+        number = node.number("temperature", temperature)
         data = node.emit("Div", (data, number), data.row, step="tempered")
     return node.emit(ONNX_OPS[node.op], (data,), data.row, {"axis": axis})

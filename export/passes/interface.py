@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.graph import GraphNode, Tensor
+from export.graph import Tensor
 
 if TYPE_CHECKING:
     from export.graph import Graph
@@ -57,22 +57,20 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     matrix = np.zeros((channels, 3, 1, 1), np.float32)
     matrix[np.arange(3), order, 0, 0] = scale
     shift = -np.asarray(preprocessing.mean, np.float32) * scale
-    graph.input = Tensor(graph.claim(PIXELS), (height, width, 3))
-    graph.input_dtype = np.dtype(np.uint8)
-    graph.rows[graph.input.name] = graph.input.row
+    graph.input = Tensor(graph.claim(PIXELS), (height, width, 3), np.dtype(np.uint8))
+    graph.tensors[graph.input.name] = graph.input
     first, graph.nodes = graph.nodes, []
-    real = graph.add("Cast", f"{PIXELS}/float", (graph.input,), graph.input.row, {"to": 1})
+    real = graph.cast(graph.input, data.dtype, f"{PIXELS}/float")
     planes = graph.add("Transpose", f"{PIXELS}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
     weights = [graph.constant(f"{PIXELS}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
-    graph.constants |= {one.name: one.array for one in weights}
-    inputs = (planes.name, *(one.name for one in weights))
-    graph.nodes += [GraphNode("Conv", f"{PIXELS}/normalised", inputs, (data.name,), {"kernel_shape": (1, 1)}), *first]
+    graph.produce(data, "Conv", f"{PIXELS}/normalised", (planes, *weights), {"kernel_shape": (1, 1)})
+    graph.nodes += first
 
 
 def normalise_rows(graph: Graph) -> None:
     """Divide the one output, (N, D), by its rows' Euclidean length."""
     (output,) = graph.outputs
-    raw = Tensor(graph.claim(f"{output}/raw"), graph.rows[output])
+    raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))
     graph.rename(output, raw.name)
     axes = graph.constant(f"{output}/axes", np.array([1], np.int64))
     least = graph.constant(f"{output}/least", np.array(LEAST_NORM, np.float32))
@@ -80,5 +78,4 @@ def normalise_rows(graph: Graph) -> None:
     total = graph.add("ReduceSum", f"{output}/sum", (square, axes), (1,), {"keepdims": 1})
     root = graph.add("Sqrt", f"{output}/root", (total,), (1,), {})
     norm = graph.add("Max", f"{output}/norm", (root, least), (1,), {})
-    graph.nodes.append(GraphNode("Div", f"{output}/unit", (raw.name, norm.name), (output,), {}))
-    graph.rows[output] = raw.row
+    graph.produce(replace(raw, name=output), "Div", f"{output}/unit", (raw, norm), {})

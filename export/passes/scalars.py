@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from export.libraries import onnx
 
 if TYPE_CHECKING:
-    from export.graph import Graph, GraphNode
+    from export.graph import Graph, GraphNode, Shape
 
 ELEMENTWISE = {"Add", "Sub", "Mul", "Div"}
 
@@ -19,10 +19,14 @@ def use_scalars(graph: Graph) -> None:
     graph.nodes = [_with_scalars(graph, node, filled) if node.op in ELEMENTWISE else node for node in graph.nodes]
 
 
+def _row(graph: Graph, name: str) -> Shape | None:
+    return graph.tensors[name].row if name in graph.tensors else None
+
+
 def _with_scalars(graph: Graph, node: GraphNode, filled: dict[str, GraphNode]) -> GraphNode:
     for place, name in enumerate(node.inputs):
         other = node.inputs[1 - place]
-        if name in filled and other not in filled and graph.rows.get(other) == graph.rows[name]:
+        if name in filled and other not in filled and _row(graph, other) == _row(graph, name):
             number = onnx.numpy_helper.to_array(filled[name].attrs["value"])[0]
             scalar = graph.claim(f"{node.name}/scalar")
             graph.constants[scalar] = number.reshape(())

@@ -3,6 +3,7 @@
 from gluon_lifted.images.preprocessing import (
     Preprocessing,
     center_crop,
+    denormalise,
     normalise,
     preprocessing_from_json,
     random_crop_mirror,
@@ -15,6 +16,7 @@ __all__ = [
     "Preprocessing",
     "center_crop",
     "check_image",
+    "denormalise",
     "normalise",
     "preprocessing_from_json",
     "random_crop_mirror",

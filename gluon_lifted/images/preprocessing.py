@@ -101,6 +101,15 @@ def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
     return batch
 
 
+def denormalise(batch: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """The pixels that `normalise` was given: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
+    scale, shift = (np.asarray(one, np.float32)[:, None, None] for one in (preprocessing.std, preprocessing.mean))
+    planes = np.clip(np.rint(batch * scale + shift), 0, 255).astype(np.uint8)
+    if preprocessing.channels == "BGR":
+        planes = planes[:, ::-1]
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
 def preprocessing_from_json(fields: dict[str, Any]) -> Preprocessing:
     """Rebuild a `Preprocessing` from a card. Raises `ConfigError` if a field is missing, unknown or mistyped."""
     try:

@@ -46,7 +46,10 @@ def export(
     ] = Preprocess.caller,
     normalize: Annotated[bool, typer.Option("--normalize", help="Give embeddings unit length in the file.")] = False,
     opset: Annotated[int, typer.Option(help="ONNX operator set, 13 or newer.")] = 17,
-    tolerance: Tolerance = 1e-4,
+    tolerance: Tolerance = None,
+    exact_lrn: Annotated[
+        bool, typer.Option("--exact-lrn", help="Keep ONNX's LRN operator; its fast form is the default.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Translate a trained network to ONNX and prove that it gives MXNet's embeddings. MXNet is not needed.
@@ -61,20 +64,21 @@ def export(
     """
     if (run is None) == (symbol is None) or (symbol is None) != (params is None):
         raise typer.BadParameter("give either RUN, or --symbol and --params")
-    from export import export_network, export_run
+    from export import ExportOptions, export_network, export_run
 
+    options = ExportOptions(opset, tolerance, exact_lrn)
     if run is not None:
         if reference is not None:
             raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
         say(f"export: {run} to {onnx}")
         pixels = preprocess is Preprocess.graph
-        report = export_run(run, onnx, opset=opset, tolerance=tolerance, pixels=pixels, normalize=normalize)
+        report = export_run(run, onnx, options, pixels=pixels, normalize=normalize)
     else:
         if normalize or preprocess is Preprocess.graph:
             raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
         say(f"export: {symbol} to {onnx}")
         files = _network(symbol, params, shape)
-        report = export_network(files, onnx, reference, opset=opset, tolerance=tolerance)
+        report = export_network(files, onnx, options, reference=reference)
     if as_json:
         print_json(asdict(report))
         return

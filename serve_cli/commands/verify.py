@@ -17,7 +17,7 @@ def verify(
     reference: Annotated[
         Path, typer.Argument(metavar="RUN|REFERENCE.npz", help="A run folder, or images and MXNet's outputs for them.")
     ],
-    tolerance: Tolerance = 1e-4,
+    tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
     """Compare an ONNX model with MXNet's own outputs, at several batch sizes. MXNet is not needed.

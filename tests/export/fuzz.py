@@ -95,7 +95,7 @@ def attempt(rng: random.Random) -> str:
         params = damaged_bytes(params, rng)
     try:
         graph = translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s")
-        build_model(graph, 17, {})
+        build_model(graph, 17)
     except LiftedError:
         return "refused"
     return "translated"

@@ -49,9 +49,10 @@ def small_network() -> Net:
     return net
 
 
-def small_reference(net: Net, rows: int = 5) -> dict[str, np.ndarray]:
+def small_reference(net: Net, rows: int = 5, data: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """data, embedding and node/<name> as in reference.npz."""
-    data = np.random.default_rng(4).normal(size=(rows, 3, CROP, CROP)).astype(np.float32)
+    if data is None:
+        data = np.random.default_rng(4).normal(size=(rows, 3, CROP, CROP)).astype(np.float32)
     p = net.params
     nodes = {"conv1": oracles.convolution(data, p["conv1_weight"], p["conv1_bias"], stride=(2, 2), pad=(1, 1))}
     nodes["relu1"] = np.maximum(nodes["conv1"], 0)

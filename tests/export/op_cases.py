@@ -22,6 +22,7 @@ SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]
     "tall": ("Pooling", {"kernel": "(1, 7)"}, lambda x: x.max(axis=3, keepdims=True)),
     "halved": ("Reshape", {"shape": "(0, 2, 12, 7)"}, lambda x: x.reshape(len(x), 2, 12, 7)),
     "flat": ("Flatten", {}, lambda x: x.reshape(len(x), -1)),
+    "half": ("Cast", {"dtype": "float16"}, lambda x: x.astype(np.float16)),
 }
 
 
@@ -44,12 +45,15 @@ class OpCase:
     params: dict[str, np.ndarray] = field(default_factory=dict)
     sources: tuple[str, ...] = ("data",)
 
-    def net(self) -> Net:
-        """The operator, and Flatten behind it."""
+    def net(self, half: bool = False) -> Net:
+        """The operator, and Flatten behind it; in half precision if asked for."""
         net = Net()
         data = net.variable("data")
+        if half:
+            data = net.op("Cast", "half_images", [data], {"dtype": "float16"})
         made = [net.op(SOURCES[s][0], s, [data], SOURCES[s][1]) if s != "data" else data for s in self.sources]
-        variables = [net.variable(name, array) for name, array in self.params.items()]
+        dtype = np.float16 if half and self.op != "BatchNorm" else np.float32  # Gluon's BatchNorm stays in single
+        variables = [net.variable(name, array.astype(dtype)) for name, array in self.params.items()]
         variables += [net.variable("label")] if self.op in LOSSES else []
         tested = net.op(self.op, "tested", made + variables, self.attrs)
         net.op("Flatten", "last", [tested])
@@ -102,6 +106,20 @@ WITH_NUMBERS = {
 }
 SMALL_STEPS = {"kernel": "(3, 2)", "stride": "(2, 1)", "pad": "(1, 0)"}
 
+CASTING = [
+    OpCase("Cast", "to half", lambda x: x.astype(np.float16), {"dtype": "float16"}),
+    OpCase("Cast", "nothing", _same, {"dtype": "float32"}),
+    OpCase("Cast", "and back", _same, {"dtype": "float32"}, sources=("half",)),
+    OpCase("amp_cast", "to half", lambda x: x.astype(np.float16), {"dtype": "float16"}),
+    OpCase("amp_multicast", "to the widest", lambda x, _: x, {"num_outputs": "2"}, sources=("half", "data")),
+    OpCase(
+        "amp_multicast",
+        "to the narrowest",
+        lambda x, _: x.astype(np.float16),
+        {"num_outputs": "2", "cast_narrow": "True"},
+        sources=("data", "half"),
+    ),
+]
 RESHAPING = [
     OpCase("Reshape", "plain", _same, {"shape": "(-1, 4, 42)"}),
     OpCase("Reshape", "to rows", _same, {"shape": "(0, -1)"}),
@@ -403,6 +421,7 @@ CASES = [
     ),
     *(OpCase(f"broadcast_{name}", "defaults", oracle, sources=("tall", "peak")) for name, oracle in ARITHMETIC.items()),
     OpCase("broadcast_add", "both ways", np.add, sources=("peak", "data")),
+    *CASTING,
     *RESHAPING,
     *SLICING,
     *NUMBERS,

@@ -37,18 +37,22 @@ def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
 
 
 def run_all(graph: Graph, images: np.ndarray, opset: int = 17) -> list[np.ndarray]:
-    model = build_model(graph, opset, {})
+    model = build_model(graph, opset)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {graph.input.name: images})
 
 
 def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:
     """onnx's own evaluator, for opsets that onnxruntime does not know yet."""
-    return ReferenceEvaluator(build_model(graph, opset, {})).run(None, {"data": images})[0]
+    return ReferenceEvaluator(build_model(graph, opset)).run(None, {"data": images})[0]
+
+
+def rows(graph: Graph) -> dict[str, Any]:
+    return {name: one.row for name, one in graph.tensors.items()}
 
 
 def inferred_rows(graph: Graph) -> dict[str, Any]:
     """Shape without N of every tensor, as ONNX infers it."""
-    model = onnx.shape_inference.infer_shapes(build_model(graph, 17, {}), strict_mode=True, data_prop=True)
+    model = onnx.shape_inference.infer_shapes(build_model(graph, 17), strict_mode=True, data_prop=True)
     infos = [*model.graph.input, *model.graph.value_info, *model.graph.output]
     return {info.name: tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim[1:]) for info in infos}

@@ -7,13 +7,12 @@ import onnx
 import pytest
 
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
-from export.ops import lrn
 from export.registry import TRANSLATORS, translates
 from export.translate import LOSSES
 from tests.export.mxnet_files import Net
 from tests.export.op_cases import CASES, ROW, OpCase
 from tests.export.op_refusals import REFUSED
-from tests.export.ops_runner import inferred_rows, run_onnx, run_reference, translate_net
+from tests.export.ops_runner import inferred_rows, rows, run_onnx, run_reference, translate_net
 
 LATEST = 24  # that onnxruntime 1.31 takes
 FIRST_CASE = {case.op: case for case in reversed(CASES)}
@@ -66,9 +65,19 @@ def test_onnx_itself_agrees(case: OpCase, opset: int) -> None:
 
 
 @every_case
+def test_half_precision(case: OpCase) -> None:
+    """Images and parameters in half; what is computed stays so, unless the network casts it."""
+    graph = translate_net(case.net(half=True), ROW)
+    found = run_onnx(graph, images(2))
+    assert found.dtype == (np.float32 if case.attrs.get("dtype") == "float32" else np.float16)
+    expected = case.expected(images(2)).astype(np.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=5e-3 * np.abs(expected).max())
+
+
+@every_case
 def test_shapes_are_those_that_onnx_infers(case: OpCase) -> None:
     graph = translate_net(case.net(), ROW)
-    assert inferred_rows(graph) == graph.rows
+    assert inferred_rows(graph) == rows(graph)
 
 
 @pytest.mark.parametrize("op", sorted(TRANSLATORS))
@@ -184,14 +193,6 @@ def test_rows_are_normalised_however_small() -> None:
     case = FIRST_CASE["L2Normalization"]
     tiny = images(2) * np.float32(1e-6)
     np.testing.assert_allclose(run_onnx(translate_net(case.net(), ROW), tiny), case.expected(tiny), rtol=1e-4)
-
-
-def test_lrn_of_many_channels_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = FIRST_CASE["LRN"]
-    monkeypatch.setattr(lrn, "MAX_MATRIX_CHANNELS", 3)
-    graph = translate_net(case.net(), ROW)
-    assert [node.op for node in graph.nodes] == ["LRN", "Flatten"]
-    np.testing.assert_allclose(run_onnx(graph, images(2)), case.expected(images(2)), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_and_copies_leave_no_node() -> None:

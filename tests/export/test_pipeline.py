@@ -12,14 +12,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import NetworkFiles, export_network, export_run, verify_file
+from export import ExportOptions, NetworkFiles, export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError, UnsupportedOpError
 from export.graph import Graph
 from export.passes import interface
 from export.passes.interface import take_pixels
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
-from gluon_lifted.images import Preprocessing
+from gluon_lifted.images import Preprocessing, normalise
 from serve_cli import Embedder
 from tests.export.mxnet_files import card, npz_bytes, write_run
 from tests.export.networks import CROP, DIM, small_network, small_reference
@@ -65,7 +65,7 @@ def test_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
 
 
 def test_opset_is_kept(run: Path, tmp_path: Path) -> None:
-    assert export_run(run, tmp_path / "model.onnx", opset=13).opset == 13
+    assert export_run(run, tmp_path / "model.onnx", ExportOptions(opset=13)).opset == 13
     assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 13
 
 
@@ -166,14 +166,14 @@ def test_embedding_of_another_width_than_the_cards_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, float("nan"), float("inf")])
-def test_tolerance_that_proves_nothing_is_refused(run: Path, tmp_path: Path, tolerance: float) -> None:
+def test_tolerance_that_proves_nothing_is_refused(tolerance: float) -> None:
     with pytest.raises(ConfigError, match="is not a positive number"):
-        export_run(run, tmp_path / "model.onnx", tolerance=tolerance)
+        ExportOptions(tolerance=tolerance)
 
 
-def test_opset_that_cannot_be_is_refused(run: Path, tmp_path: Path) -> None:
+def test_opset_that_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match="opset 5 cannot be written"):
-        export_run(run, tmp_path / "model.onnx", opset=5)
+        ExportOptions(opset=5)
 
 
 def test_path_that_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: NetworkF
     arrays = small_reference(small_network())
     arrays["unit_output"] = arrays.pop("embedding")
     (tmp_path / "mine.npz").write_bytes(npz_bytes(arrays))
-    report = export_network(network, tmp_path / "net.onnx", tmp_path / "mine.npz")
+    report = export_network(network, tmp_path / "net.onnx", reference=tmp_path / "mine.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-6
     assert verify_file(tmp_path / "net.onnx", tmp_path / "mine.npz") == report.parity
@@ -232,7 +232,7 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: NetworkF
     arrays["unit_output"] = arrays["unit_output"] + np.float32(0.1)
     (tmp_path / "other.npz").write_bytes(npz_bytes(arrays))
     with pytest.raises(ParityError, match="output 'unit_output' differs from MXNet"):
-        export_network(network, tmp_path / "other.onnx", tmp_path / "other.npz")
+        export_network(network, tmp_path / "other.onnx", reference=tmp_path / "other.npz")
     assert not (tmp_path / "other.onnx").exists()
 
 
@@ -277,6 +277,27 @@ def test_pixels_and_unit_length_in_the_file(run: Path, tmp_path: Path, channels:
     assert ModelCard.from_json(metadata[CARD_KEY], "card").normalised
     served = Embedder(tmp_path / "whole.onnx").embed(pixels)
     np.testing.assert_allclose(served, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+def test_model_with_surroundings_is_verified_with_its_run(tmp_path: Path, channels: str) -> None:
+    net = small_network()
+    net.op("_plus_scalar", "shifted", [len(net.nodes) - 1], {"scalar": "0.5"})  # else all rows have unit length
+    preprocessing = replace(card(CROP, DIM).preprocessing, channels=channels)
+    data = normalise(np.random.default_rng(1).integers(0, 256, (3, CROP, CROP, 3), np.uint8), preprocessing)
+    reference = small_reference(net, data=data)
+    reference["embedding"] = reference["embedding"] + np.float32(0.5)
+    run = write_run(tmp_path / "run", net, reference)
+    (run / "card.json").write_text(replace(card(CROP, DIM), preprocessing=preprocessing).to_json())
+    for name, pixels, unit in (("pixels", True, False), ("unit", False, True), ("both", True, True)):
+        export_run(run, tmp_path / f"{name}.onnx", pixels=pixels, normalize=unit)
+        assert verify_file(tmp_path / f"{name}.onnx", run).max_abs_error < 1e-5
+    other = write_run(tmp_path / "other", net, {**reference, "embedding": reference["embedding"] + np.float32(0.01)})
+    with pytest.raises(ParityError, match="differs from MXNet"):
+        verify_file(tmp_path / "both.onnx", other)
+    reference["data"] = data + np.float32(0.004)
+    with pytest.raises(MalformedModelError, match="the reference's images are not made of any"):
+        verify_file(tmp_path / "both.onnx", write_run(tmp_path / "between", net, reference))
 
 
 def test_what_stands_around_is_verified(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ def test_names_that_are_taken_do_not_clash(name: str) -> None:
         {"num_hidden": "2"} | {"no_bias": "1"},
     )
     graph = translate_net(net, ROW)
-    build_model(graph, 17, {})
+    build_model(graph, 17)
     assert len({node.outputs for node in graph.nodes}) == len(graph.nodes)
 
 
@@ -161,7 +161,7 @@ def test_parameter_named_like_the_output_does_not_clash() -> None:
     params["embedding"] = params.pop("fc_bias")
     graph = translate_found(found, params)
     assert "embedding" not in graph.constants
-    build_model(graph, 17, {})
+    build_model(graph, 17)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_outputs_of_any_number_and_shape_keep_mxnets_names() -> None:
     found, params = small_parts()
     heads = [[4, 0, 0], [3, 0, 0]]  # the first takes the second
     graph = translate(parse_symbol(json.dumps(found | {"heads": heads}).encode(), "s"), params, ROW, "s")
-    assert [graph.rows[name] for name in graph.outputs] == [(4, 10, 10), (4, 10, 10)]
+    assert [graph.tensors[name].row for name in graph.outputs] == [(4, 10, 10), (4, 10, 10)]
     assert graph.outputs == ["relu1_output", "conv1_output"]
     assert [node.name for node in graph.nodes] == ["conv1", "relu1"]
     relu, conv = run_all(graph, small_reference(small_network())["data"])
@@ -195,7 +195,7 @@ def test_input_of_another_name() -> None:
     net = small_network()
     net.nodes[0]["name"] = "image"
     graph = translate(parse_symbol(net.symbol_bytes(), "s"), net.params, ROW, "s", "image")
-    assert build_model(graph, 17, {}).graph.input[0].name == "image"
+    assert build_model(graph, 17).graph.input[0].name == "image"
 
 
 def test_all_outputs_of_a_node() -> None:
@@ -258,6 +258,6 @@ def test_damaged_symbol_gives_a_valid_model_or_a_message() -> None:
         total += 1
         with contextlib.suppress(LiftedError):
             graph = translate_found(damaged, params)
-            build_model(graph, 17, {})  # ONNX's checker and strict shape inference pass
+            build_model(graph, 17)  # ONNX's checker and strict shape inference pass
             valid += 1
     assert 10 < valid < total - 100

@@ -9,6 +9,7 @@ import pytest
 from export import verify as verify_module
 from export.errors import MalformedModelError, ParityError
 from export.model import build_model
+from export.parity import min_cosine
 from export.reference import Reference, parse_reference
 from export.verify import verify
 from tests.export.mxnet_files import Net, npz_bytes
@@ -19,7 +20,7 @@ ROW = (3, CROP, CROP)
 
 
 def small_model(net: Net | None = None) -> onnx.ModelProto:
-    return build_model(translate_net(net or small_network(), ROW), 17, {})
+    return build_model(translate_net(net or small_network(), ROW), 17)
 
 
 def reference(rows: int = 5) -> Reference:
@@ -152,7 +153,6 @@ def test_model_that_depends_on_the_batch_is_noticed() -> None:
 
 def test_cosine_of_zero_rows() -> None:
     zero, one = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
-    cosine = verify_module._min_cosine
-    assert cosine(zero, zero) == 1
-    assert cosine(zero, one) == cosine(one, zero) == 0
-    assert cosine(one, -one) == pytest.approx(-1)
+    assert min_cosine(zero, zero) == 1
+    assert min_cosine(zero, one) == min_cosine(one, zero) == 0
+    assert min_cosine(one, -one) == pytest.approx(-1)

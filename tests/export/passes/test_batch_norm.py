@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from export.errors import MalformedModelError
+from export.symbol import parse_symbol
+from export.translate import translate
 from tests.export import oracles
 from tests.export.mxnet_files import Net
-from tests.export.ops_runner import inferred_rows, run_onnx, translate_net
+from tests.export.ops_runner import inferred_rows, rows, run_all, run_onnx, translate_net
 
 ROW = (2, 5, 4)
 RNG = np.random.default_rng(8)
@@ -27,15 +31,19 @@ class ConvNet(Net):
             "Convolution", name, inputs, {"kernel": "(2, 2)", "num_filter": "3", "no_bias": str(bias is None)}
         )
 
-    def norm(self, name: str, source: int, fix_gamma: bool = False) -> int:
-        inputs = [self.shared(f"{name}_{part}", RNG.normal(size=3)) for part in ("gamma", "beta", "moving_mean")]
-        inputs.append(self.shared(f"{name}_moving_var", RNG.uniform(0.2, 3, 3)))
+    def norm(self, name: str, source: int, fix_gamma: bool = False, channels: int = 3) -> int:
+        parts = ("gamma", "beta", "moving_mean")
+        inputs = [self.shared(f"{name}_{part}", RNG.normal(size=channels)) for part in parts]
+        inputs.append(self.shared(f"{name}_moving_var", RNG.uniform(0.2, 3, channels)))
         return self.op("BatchNorm", name, [source, *inputs], {"fix_gamma": str(fix_gamma), "eps": "0.01"})
 
     def answer(self, weight: str, bias: str | None, norm: str, fix_gamma: bool = False) -> np.ndarray:
         conv = oracles.convolution(IMAGES, self.params[weight], self.params[bias] if bias else None)
+        return self.normed(norm, conv, fix_gamma)
+
+    def normed(self, norm: str, images: np.ndarray, fix_gamma: bool = False) -> np.ndarray:
         statistics = [self.params[f"{norm}_{part}"] for part in ("gamma", "beta", "moving_mean", "moving_var")]
-        return oracles.batch_norm(conv, *statistics, eps=0.01, fix_gamma=fix_gamma)
+        return oracles.batch_norm(images, *statistics, eps=0.01, fix_gamma=fix_gamma)
 
 
 @pytest.mark.parametrize("bias", [None, "bias"])
@@ -48,7 +56,7 @@ def test_batch_norm_becomes_part_of_the_convolution(bias: str | None, fix_gamma:
         [("Conv", "conv", ("bn",)), ("Flatten", "flat", ("embedding",))]
     )
     assert set(graph.constants) == {"weight", bias or "bn_beta"}
-    assert inferred_rows(graph) == graph.rows
+    assert inferred_rows(graph) == rows(graph)
     expected = net.answer("weight", bias, "bn", fix_gamma).reshape(3, -1)
     np.testing.assert_allclose(run_onnx(graph, IMAGES), expected, atol=1e-5)
 
@@ -95,3 +103,84 @@ def test_numbers_beyond_float32_are_refused(name: str, value: float) -> None:
     net.params[name] = np.full_like(net.params[name], value)
     with pytest.raises(MalformedModelError, match="'conv' and 'norm': their numbers together exceed"):
         translate_net(net, ROW)
+
+
+def test_convolution_that_is_an_output_is_kept() -> None:
+    net = ConvNet()
+    conv = net.conv("conv", net.variable("data"), "weight", "bias")
+    norm = net.norm("bn", conv)
+    symbol = net.symbol() | {"heads": [[conv, 0, 0], [norm, 0, 0]]}
+    graph = translate(parse_symbol(json.dumps(symbol).encode(), "net"), net.params, ROW, "net")
+    assert [node.op for node in graph.nodes] == ["Conv", "BatchNormalization"]
+    plain, normed = run_all(graph, IMAGES)
+    np.testing.assert_allclose(plain, oracles.convolution(IMAGES, net.params["weight"], net.params["bias"]), atol=1e-5)
+    np.testing.assert_allclose(normed, net.answer("weight", "bias", "bn"), atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [None, "bias"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_batch_norm_becomes_part_of_a_deconvolution(bias: str | None, groups: int) -> None:
+    net = ConvNet()
+    inputs = [net.variable("data"), net.shared("weight", RNG.normal(size=(2, 4 // groups, 2, 2)))]
+    inputs += [net.shared(bias, RNG.normal(size=4))] if bias else []
+    attrs = {"kernel": "(2, 2)", "num_filter": "4", "num_group": str(groups), "no_bias": str(bias is None)}
+    norm = net.norm("bn", net.op("Deconvolution", "deconv", inputs, attrs), channels=4)
+    net.op("Flatten", "flat", [norm])
+    graph = translate_net(net, ROW)
+    assert [(node.op, node.name) for node in graph.nodes] == [("ConvTranspose", "deconv"), ("Flatten", "flat")]
+    layer = oracles.deconvolution(IMAGES, net.params["weight"], net.params[bias] if bias else None, groups=groups)
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), net.normed("bn", layer).reshape(3, -1), atol=1e-5)
+
+
+def test_batch_norms_around_a_fully_connected_layer_become_part_of_it() -> None:
+    """As face recognition networks end: batch norm, dropout, flatten, dense, batch norm."""
+    net = ConvNet()
+    first = net.norm("bn1", net.variable("data"), channels=2)
+    dropped = net.op("Dropout", "drop", [first], {"p": "0.4"})
+    weight, bias = net.shared("weight", RNG.normal(size=(3, 40))), net.shared("bias", RNG.normal(size=3))
+    dense = net.op("FullyConnected", "fc", [dropped, weight, bias], {"num_hidden": "3"})
+    net.norm("bn2", dense)
+    graph = translate_net(net, ROW)
+    assert [(node.op, node.name) for node in graph.nodes] == [("Flatten", "fc/flatten"), ("Gemm", "fc")]
+    dense_answer = oracles.fully_connected(net.normed("bn1", IMAGES), net.params["weight"], net.params["bias"])
+    expected = net.normed("bn2", dense_answer[:, :, None, None]).reshape(3, -1)
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [None, "bias"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_batch_norm_before_a_convolution_becomes_part_of_it(bias: str | None, groups: int) -> None:
+    net = ConvNet()
+    norm = net.norm("bn", net.variable("data"), channels=2)
+    inputs = [norm, net.shared("weight", RNG.normal(size=(4, 2 // groups, 2, 2)))]
+    inputs += [net.shared(bias, RNG.normal(size=4))] if bias else []
+    attrs = {"kernel": "(2, 2)", "num_filter": "4", "num_group": str(groups), "no_bias": str(bias is None)}
+    net.op("Flatten", "flat", [net.op("Convolution", "conv", inputs, attrs)])
+    graph = translate_net(net, ROW)
+    assert [(node.op, node.name) for node in graph.nodes] == [("Conv", "conv"), ("Flatten", "flat")]
+    expected = oracles.convolution(
+        net.normed("bn", IMAGES), net.params["weight"], net.params[bias] if bias else None, groups=groups
+    )
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), expected.reshape(3, -1), atol=1e-4)
+
+
+def test_batch_norm_before_padding_is_kept() -> None:
+    net = ConvNet()
+    norm = net.norm("bn", net.variable("data"), channels=2)
+    attrs = {"kernel": "(2, 2)", "pad": "(1, 1)", "num_filter": "3", "no_bias": "True"}
+    conv = net.op("Convolution", "conv", [norm, net.shared("weight", RNG.normal(size=(3, 2, 2, 2)))], attrs)
+    net.op("Flatten", "flat", [conv])
+    graph = translate_net(net, ROW)
+    assert [node.op for node in graph.nodes] == ["BatchNormalization", "Conv", "Flatten"]
+    expected = oracles.convolution(net.normed("bn", IMAGES), net.params["weight"], pad=(1, 1)).reshape(3, -1)
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), expected, atol=1e-5)
+
+
+def test_batch_norm_that_others_take_is_kept() -> None:
+    net = ConvNet()
+    norm = net.norm("bn", net.variable("data"), channels=2)
+    parts = [
+        net.op("Flatten", f"flat_{name}", [one]) for name, one in (("n", norm), ("c", net.conv("c", norm, "w", None)))
+    ]
+    net.op("Concat", "all", parts, {"num_args": "2"})
+    assert "BatchNormalization" in [node.op for node in translate_net(net, ROW).nodes]

@@ -12,6 +12,7 @@ from gluon_lifted.images import (
     Preprocessing,
     center_crop,
     check_image,
+    denormalise,
     normalise,
     preprocessing_from_json,
     random_crop_mirror,
@@ -395,3 +396,10 @@ def test_preprocessing_from_damaged_json(change):
 def test_preprocessing_from_json_needs_every_field(missing):
     with pytest.raises(ConfigError, match=f"damaged .*{missing}"):
         preprocessing_from_json({name: value for name, value in FIELDS.items() if name != missing})
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+def test_pixels_come_back_from_normalised_images(channels: str) -> None:
+    pixels = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 16, 8, 3)
+    preprocessing = Preprocessing(channels=channels, mean=(100.0, 110.5, 0.0), std=(58.0, 0.5, 300.0))
+    np.testing.assert_array_equal(denormalise(normalise(pixels, preprocessing), preprocessing), pixels)

@@ -1,0 +1,64 @@
+"""How far two arrays are apart, row by row, NaN and infinity included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far ONNX is from MXNet, over every row at every batch size.
+
+    Parameters
+    ----------
+    max_abs_error, mean_abs_error : float
+        Of single values of the outputs.
+    min_cosine : float
+        The smallest cosine between a row and its reference; 1 is the same direction.
+    batch_sizes : tuple of int
+        How many rows were computed at a time.
+    """
+
+    max_abs_error: float
+    mean_abs_error: float
+    min_cosine: float
+    batch_sizes: tuple[int, ...]
+
+
+def distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
+    """Absolute differences, NaN and infinity as infinite, unless both sides have the same."""
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        difference = np.abs(found.astype(np.float64) - expected)
+    return np.where(same, 0, np.where(np.isfinite(difference), difference, np.inf))
+
+
+def scale(expected: NDArray[Any]) -> float:
+    """What a tolerance is multiplied with: the largest finite value, at least 1."""
+    finite = np.abs(expected[np.isfinite(expected)])
+    return max(1.0, float(finite.max(initial=0)))
+
+
+def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float) -> str:
+    """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
+    apart, allowed = distances(found, expected), tolerance * scale(expected)
+    worst = float(apart.max())
+    row = int(apart.reshape(len(apart), -1).max(axis=1).argmax())
+    if worst <= allowed:
+        return ""
+    if worst == np.inf:
+        return f"is not finite (row {row})"
+    return f"differs from MXNet: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
+
+
+def min_cosine(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """The least between rows; a row of zeros has the cosine 1 with another such row, 0 with any other."""
+    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (found, expected))
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    zeros = (np.abs(a).max(axis=1) == 0) & (np.abs(b).max(axis=1) == 0)
+    cosines = np.where(zeros, 1, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))
+    return float(np.clip(cosines, -1, 1).min())

@@ -1,0 +1,148 @@
+"""Networks in float16: MXNet runs them on GPUs alone, so they are compared with the same numbers in float64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from export import NetworkFiles, export_network, export_run, verify_file
+from export.errors import MalformedModelError, ParityError
+from export.graph import FLOAT16, FLOAT32
+from tests.export.mxnet_files import Net, npz_bytes, write_run
+from tests.export.networks import CROP, small_network, small_reference
+from tests.export.ops_runner import run_onnx, run_reference, translate_net
+
+ROW = (3, CROP, CROP)
+FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+
+
+def half_network() -> tuple[Net, dict[str, np.ndarray]]:
+    """The small network after ``cast("float16")``, which leaves batch norm in single, and what it should compute."""
+    net = small_network()
+    rounded = {name: array.astype(np.float16) for name, array in net.params.items() if not name.startswith("bn_")}
+    net.params |= {name: array.astype(np.float32) for name, array in rounded.items()}
+    reference = small_reference(net)
+    net.params |= rounded
+    return net, {name: array for name, array in reference.items() if not name.startswith("node/")}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> NetworkFiles:
+    net, reference = half_network()
+    halves = {name: array.astype(np.float16) for name, array in reference.items()}
+    halves["unit_output"] = halves.pop("embedding")
+    (tmp_path / "symbol.json").write_bytes(net.symbol_bytes())
+    (tmp_path / "net.params").write_bytes(net.params_bytes())
+    (tmp_path / "reference.npz").write_bytes(npz_bytes(halves))
+    return NetworkFiles(tmp_path / "symbol.json", tmp_path / "net.params", "data", ROW)
+
+
+@pytest.mark.parametrize("opset", [13, 17, 24])
+def test_network_stays_in_half_precision(opset: int) -> None:
+    net, reference = half_network()
+    graph = translate_net(net, ROW)
+    assert graph.input.dtype == FLOAT16
+    assert {array.dtype for array in graph.constants.values()} == {FLOAT16, FLOAT32, np.dtype(np.int64)}
+    assert {array.dtype for array in graph.constants.values() if array.size > 1} == {FLOAT16}
+    found = run_onnx(graph, reference["data"].astype(np.float16), opset)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
+
+
+def test_onnx_itself_agrees() -> None:
+    net, reference = half_network()
+    found = run_reference(translate_net(net, ROW), reference["data"].astype(np.float16), 17)
+    np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
+
+
+def test_export_and_verify(files: NetworkFiles, tmp_path: Path) -> None:
+    report = export_network(files, tmp_path / "net.onnx", reference=tmp_path / "reference.npz")
+    assert report.parity is not None
+    assert 0 < report.parity.max_abs_error < 5e-3
+    assert verify_file(tmp_path / "net.onnx", tmp_path / "reference.npz") == report.parity
+    with pytest.raises(ParityError, match="differs from MXNet"):
+        verify_file(tmp_path / "net.onnx", tmp_path / "reference.npz", tolerance=1e-6)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    assert [one.type for one in (*session.get_inputs(), *session.get_outputs())] == ["tensor(float16)"] * 2
+
+
+def test_input_that_the_network_casts_is_single() -> None:
+    """Mixed precision as AMP writes it: parameters in single, cast in the graph; they are stored as they are used."""
+    net = Net()
+    data = net.op("amp_cast", "half_data", [net.variable("data")], {"dtype": "float16"})
+    weight = net.variable("weight", np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32))
+    half_weight = net.op("amp_cast", "weight_half", [weight], {"dtype": "float16"})
+    conv = net.op(
+        "Convolution", "conv", [data, half_weight], {"kernel": "(3, 3)", "num_filter": "4", "no_bias": "True"}
+    )
+    net.op("Cast", "single", [net.op("Flatten", "flat", [conv])], {"dtype": "float32"})
+    graph = translate_net(net, ROW)
+    assert [(node.op, node.name) for node in graph.nodes] == (
+        [("Cast", "half_data"), ("Conv", "conv"), ("Flatten", "flat"), ("Cast", "single")]
+    )
+    assert {name: array.dtype for name, array in graph.constants.items()} == {"weight_half": FLOAT16}
+    assert (graph.input.dtype, graph.tensors["embedding"].dtype) == (FLOAT32, FLOAT32)
+
+
+def test_cast_images_of_half_weights_are_single() -> None:
+    net = Net()
+    half = net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
+    weight = net.variable("weight", np.ones((2, 27), np.float16))
+    net.op("FullyConnected", "fc", [half, weight], {"num_hidden": "2", "no_bias": "True"})
+    graph = translate_net(net, (3, 3, 3))
+    assert (graph.input.dtype, graph.tensors["embedding"].dtype) == (FLOAT32, FLOAT16)
+
+
+def test_batch_norm_without_a_layer_is_computed_in_single() -> None:
+    net = Net()
+    data = net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
+    statistics = [np.float32([1, 2, 3]), np.float32([0, 1, 0]), np.float32([0, 0, 1e5]), np.float32([1, 1, 1e10])]
+    parts = [net.variable(f"bn_{index}", array) for index, array in enumerate(statistics)]  # 1e10 is beyond float16
+    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", [data, *parts], {"fix_gamma": "False"})])
+    graph = translate_net(net, ROW)
+    assert [node.op for node in graph.nodes] == ["Cast", "Cast", "BatchNormalization", "Cast", "Flatten"]
+    assert graph.nodes[3].name == "bn"
+    found = run_onnx(graph, np.full((1, *ROW), 2, np.float32)).reshape(3, -1)[:, 0]
+    np.testing.assert_allclose(found, [2, 5, (2 - 1e5) / 1e5 * 3], rtol=1e-3)
+
+
+def test_batch_norm_is_kept_apart_where_the_product_exceeds_half() -> None:
+    net = Net()
+    weight = net.variable("weight", np.full((1, 3, 1, 1), 1e-3, np.float16))
+    conv = net.op(
+        "Convolution", "conv", [net.variable("data"), weight], {"kernel": "(1, 1)", "num_filter": "1", "no_bias": "1"}
+    )
+    values = {"gamma": 1, "beta": 0, "mean": 0, "var": 1e-12}
+    parts = [net.variable(f"bn_{name}", np.float32([value])) for name, value in values.items()]
+    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", [conv, *parts], {"eps": "1e-20", "fix_gamma": "False"})])
+    net.params["bn_mean"] = np.float32([3e-6])
+    graph = translate_net(net, ROW)
+    assert "BatchNormalization" not in [node.op for node in graph.nodes]  # 1e-3 * 1e6 fits
+    net.params["weight"] = np.full((1, 3, 1, 1), 1, np.float16)
+    graph = translate_net(net, ROW)
+    assert "BatchNormalization" in [node.op for node in graph.nodes]
+
+
+def test_a_run_in_half_precision_is_refused(tmp_path: Path) -> None:
+    net, reference = half_network()
+    with pytest.raises(MalformedModelError, match=r"takes float16 images, .* with --symbol and --params"):
+        export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
+
+
+def test_images_and_weights_of_different_types_are_refused() -> None:
+    net, _ = half_network()
+    net.params["fc_weight"] = net.params["fc_weight"].astype(np.float32)
+    with pytest.raises(MalformedModelError, match=r"parameter 'fc_weight' is float32 .*; expected float16"):
+        translate_net(net, ROW)
+
+
+def test_sum_of_two_types_is_refused() -> None:
+    net = Net()
+    data = net.variable("data")
+    net.op("elemwise_add", "sum", [net.op("Cast", "half", [data], {"dtype": "float16"}), data])
+    with pytest.raises(MalformedModelError, match="elemwise_add 'sum': its inputs are float16 and float32"):
+        translate_net(net, ROW)
