@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from export.errors import MalformedModelError
-from export.graph import Graph, Tensor
+from export.graph import Graph, GraphNode, Tensor
 from export.libraries import onnx
 from gluon_lifted import __version__
 from gluon_lifted.errors import ConfigError
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 BATCH = "N"
+AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
 MOST_CHECKED = 1024  # numbers of a constant that the checker sees: axes and sizes are small, weights would be copied
@@ -61,8 +64,12 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
 def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
     """The model; constants of more than ``largest`` numbers as inputs, of which only type and shape are known."""
     inputs = [_info(graph.input)]
+    nodes = [_of_opset(node, graph, opset) for node in graph.nodes]
+    taken = {name for node in nodes for name in node.inputs}
     constants = []
     for name, array in graph.constants.items():
+        if name not in taken:
+            continue
         if largest is None or array.size <= largest:
             constants.append(numpy_helper.from_array(array, name))
         else:
@@ -71,7 +78,7 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
     onnx_graph = helper.make_graph(
         [
             helper.make_node(node.op, list(node.inputs), list(node.outputs), name=node.name, **node.attrs)
-            for node in graph.nodes
+            for node in nodes
         ],
         "network",
         inputs,
@@ -86,6 +93,14 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
         producer_name="gluon-lifted",
         producer_version=__version__,
     )
+
+
+def _of_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
+    """A node as the opset has it: some reductions took their axes as an attribute before 18."""
+    if node.op in AXES_SINCE_18 and opset < 18:
+        axes = graph.constants[node.inputs[1]].tolist()
+        return replace(node, inputs=node.inputs[:1], attrs={**node.attrs, "axes": axes})
+    return node
 
 
 def _check(model: onnx.ModelProto) -> None:

@@ -1,19 +1,24 @@
-"""Sums, differences, products and quotients of two tensors."""
+"""Sums, differences, products, quotients, powers, extremes of two tensors, or of a tensor and a parameter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from export.errors import UnsupportedOpError
+from export.graph import Constant, Tensor
 from export.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Shape, Tensor
+    from export.graph import Operand, Shape
     from export.node import Node
 
-ONNX_OPS = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"}
+ONNX_OPS = {
+    **{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"},
+    **{"power": "Pow", "maximum": "Max", "minimum": "Min"},
+}
 
 
-@translates("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div")
+@translates("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div", "_power", "_maximum", "_minimum")
 def elementwise(node: Node) -> Tensor:
     """Both inputs have the same shape."""
     node.expect_inputs(2)
@@ -21,17 +26,47 @@ def elementwise(node: Node) -> Tensor:
     if left.row != right.row:
         raise node.malformed(f"its inputs differ in shape: {left.row} and {right.row}")
     node.require_one_type(left, right)
-    return node.emit(ONNX_OPS[node.op.removeprefix("elemwise_")], (left, right), left.row)
+    return node.emit(ONNX_OPS[node.op.removeprefix("elemwise").removeprefix("_")], (left, right), left.row)
 
 
-@translates("broadcast_add", "broadcast_sub", "broadcast_mul", "broadcast_div")
+@translates("add_n")
+def add_n(node: Node) -> Tensor:
+    """The sum of any number of tensors of the same shape."""
+    count = node.attrs.integer("num_args", len(node.inputs), minimum=1)
+    node.expect_inputs(count)
+    tensors = tuple(node.tensor(index) for index in range(count))
+    if len({one.row for one in tensors}) > 1:
+        raise node.malformed("its inputs differ in shape")
+    node.require_one_type(*tensors)
+    return tensors[0] if count == 1 else node.emit("Sum", tensors, tensors[0].row)
+
+
+@translates(*(f"broadcast_{name}" for name in ONNX_OPS))
 def broadcast(node: Node) -> Tensor:
-    """An axis of length 1 is repeated; the number of axes is the same."""
+    """An axis of length 1 is repeated; the number of axes is the same, or smaller for a parameter."""
     node.expect_inputs(2)
-    left, right = node.tensor(0), node.tensor(1)
-    node.require_one_type(left, right)
-    row = _broadcast_row(node, left.row, right.row)
+    left, right = node.inputs
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        raise UnsupportedOpError(f"{node.op} {node.name!r}: both inputs are parameters; its result should be one.")
+    tensor = left if isinstance(left, Tensor) else node.tensor(1)
+    dtypes = {one.array.dtype if isinstance(one, Constant) else one.dtype for one in (left, right)}
+    if len(dtypes) > 1:
+        raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
+    rows = [_row(node, one, len(tensor.row)) for one in (left, right)]
+    row = _broadcast_row(node, *rows)
     return node.emit(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), row)
+
+
+def _row(node: Node, operand: Operand, axes: int) -> Shape:
+    """Shape without N, of a parameter with axes of length 1 in front."""
+    if isinstance(operand, Tensor):
+        return operand.row
+    shape = (*(1 for _ in range(axes + 1 - operand.array.ndim)), *operand.array.shape)
+    if shape[0] != 1:
+        raise node.malformed(
+            f"parameter {operand.name!r} of the shape {operand.array.shape} is no number for any image"
+        )
+    return shape[1:]
 
 
 def _broadcast_row(node: Node, left: Shape, right: Shape) -> Shape:

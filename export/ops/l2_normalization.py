@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 @translates("L2Normalization")
 def l2_normalization(node: Node) -> Tensor:
-    """``x / sqrt(sum of x^2 over the row + eps)``: a row of zeros stays zero.
+    """``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions: a row of zeros stays zero.
 
     In single precision: half has no 1e-10, and squares soon exceed it.
     """
     node.expect_inputs(1)
-    node.attrs.choice("mode", ("instance",), "instance")
+    mode = node.attrs.choice("mode", ("instance", "channel", "spatial"), "instance")
     epsilon = node.constant("eps", np.array(node.attrs.real("eps", 1e-10), np.float32))
     given = data = node.tensor()
     if given.dtype != FLOAT32:
         data = node.graph.cast(given, FLOAT32, f"{node.name}/single")
-    one = (1,) * len(data.row)
-    axes = node.constant("axes", np.arange(1, len(data.row) + 1, dtype=np.int64))
+    first, last = {"instance": (1, len(data.row)), "channel": (1, 1), "spatial": (2, len(data.row))}[mode]
+    if mode != "instance" and len(data.row) < 2:
+        raise node.malformed(f"its input is (N, {data.row[0]}); mode {mode} needs (N, C, ...)")
+    one = (*data.row[: first - 1], *(1 for _ in range(first, last + 1)), *data.row[last:])
+    axes = node.places("axes", *range(first, last + 1))
     square = node.emit("Mul", (data, data), data.row, step="square")
     total = node.emit("ReduceSum", (square, axes), one, {"keepdims": 1}, step="sum")
     shifted = node.emit("Add", (total, epsilon), one, step="shifted")

@@ -1,8 +1,7 @@
-"""sum, mean: over some axes."""
+"""sum, mean, max, min: over some axes."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from export.registry import translates
@@ -12,7 +11,10 @@ if TYPE_CHECKING:
     from export.node import Node
 
 
-@translates("sum", "mean")
+ONNX_OPS = {"sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min": "ReduceMin"}
+
+
+@translates(*ONNX_OPS)
 def reduce(node: Node) -> Tensor:
     """Over ``axis``, a number or several; over all others with ``exclude``."""
     node.expect_inputs(1)
@@ -28,9 +30,4 @@ def reduce(node: Node) -> Tensor:
     row: Shape = tuple(
         1 if axis in axes else size for axis, size in enumerate(data.row, start=1) if keep or axis not in axes
     )
-    inputs = (data, node.places("axes", *sorted(axes)))
-    if node.op == "sum":
-        return node.emit("ReduceSum", inputs, row, {"keepdims": int(keep)})
-    total = node.emit("ReduceSum", inputs, row, {"keepdims": int(keep)}, step="sum")
-    share = 1 / math.prod(data.row[axis - 1] for axis in axes)  # ReduceMean takes its axes as an input from 18 only
-    return node.emit("Mul", (total, node.number("share", share)), row)
+    return node.emit(ONNX_OPS[node.op], (data, node.places("axes", *sorted(axes))), row, {"keepdims": int(keep)})

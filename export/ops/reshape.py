@@ -1,4 +1,4 @@
-"""Reshape, expand_dims, squeeze, transpose, SwapAxis: the same numbers under other axes."""
+"""Reshape, reshape_like, expand_dims, squeeze, transpose, SwapAxis: the same numbers under other axes."""
 
 from __future__ import annotations
 
@@ -78,6 +78,22 @@ def _inferred(node: Node, count: int, made: Shape) -> Shape:
     if made.count(INFER) > 1 or known < 1 or count % known or (INFER not in made and known != count):
         raise node.malformed(f"{count} numbers cannot take the shape {made}")
     return tuple(count // known if size == INFER else size for size in made)
+
+
+@translates("reshape_like")
+def reshape_like(node: Node) -> Tensor:
+    """Axes ``lhs_begin`` to ``lhs_end`` get the lengths of the other input's ``rhs_begin`` to ``rhs_end``."""
+    node.expect_inputs(2)
+    shapes = [(BATCHES[0], *node.tensor(index).row) for index in (0, 1)]
+    parts = []
+    for side, shape in zip(("lhs", "rhs"), shapes, strict=True):
+        begin = node.attrs.optional_integer(f"{side}_begin", minimum=-8) or 0
+        end = node.attrs.optional_integer(f"{side}_end", minimum=-8)
+        parts.append(slice(*slice(begin, end).indices(len(shape))))
+    found = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
+    if math.prod(found) != math.prod(shapes[0]) or found[0] != BATCHES[0]:
+        raise node.malformed(f"its inputs {shapes[0][1:]} and {shapes[1][1:]} do not fit, or images are mixed")
+    return _reshaped(node, found[1:])
 
 
 @translates("expand_dims")

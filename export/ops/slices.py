@@ -1,4 +1,4 @@
-"""slice, slice_axis: a part of a tensor."""
+"""slice, slice_axis, slice_like, SliceChannel: parts of a tensor."""
 
 from __future__ import annotations
 
@@ -43,6 +43,22 @@ def slice_all(node: Node) -> Tensor:
         for axis in range(1, len(begins))
     }
     return _slice(node, {axis: one for axis, one in ranges.items() if one != (0, shape[axis], 1)})
+
+
+@translates("slice_like")
+def slice_like(node: Node) -> Tensor:
+    """As long as the second input along ``axes``, along all but that of the images without."""
+    node.expect_inputs(2)
+    data, other = node.tensor(0), node.tensor(1)
+    count = len(data.row) + 1
+    named = node.attrs.integers("axes", minimum=-8, default=tuple(range(count)))
+    axes = {axis + count if axis < 0 else axis for axis in named} - {0}
+    if not axes <= set(range(1, min(count, len(other.row) + 1))):
+        raise node.malformed(f"axes {named} are not those of its inputs {data.row} and {other.row}")
+    ranges = {axis: (0, other.row[axis - 1], 1) for axis in sorted(axes) if other.row[axis - 1] != data.row[axis - 1]}
+    if any(stop > data.row[axis - 1] for axis, (_, stop, _) in ranges.items()):
+        raise node.malformed(f"its input {data.row} is smaller than {other.row}")
+    return _slice(node, ranges)
 
 
 @translates("SliceChannel")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,9 @@ SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]
     "tall": ("Pooling", {"kernel": "(1, 7)"}, lambda x: x.max(axis=3, keepdims=True)),
     "halved": ("Reshape", {"shape": "(0, 2, 12, 7)"}, lambda x: x.reshape(len(x), 2, 12, 7)),
     "flat": ("Flatten", {}, lambda x: x.reshape(len(x), -1)),
+    "square": ("slice", {"begin": "(None, 0, 0, 0)", "end": "(None, 1, 6, 6)"}, lambda x: x[:, :1, :, :6]),
+    "wide": ("slice", {"begin": "(None, 0, 0, 0)", "end": "(None, 1, 5, 6)"}, lambda x: x[:, :1, :5, :6]),
+    "even": ("slice_axis", {"axis": "3", "begin": "1", "end": "None"}, lambda x: x[..., 1:]),
     "half": ("Cast", {"dtype": "float16"}, lambda x: x.astype(np.float16)),
 }
 
@@ -72,6 +77,11 @@ def _with(oracle: Callable[[np.ndarray, float], np.ndarray], number: float, x: n
     return oracle(x, number)
 
 
+def _with_axis(oracle: Callable[..., Any], axis: int, x: np.ndarray) -> np.ndarray:
+    found: np.ndarray = oracle(x, axis=axis, keepdims=True)
+    return found
+
+
 def _batch_norm_params() -> dict[str, np.ndarray]:
     return {
         "gamma": positive(4),
@@ -104,6 +114,12 @@ WITH_NUMBERS = {
     "maximum": np.maximum,
     "minimum": np.minimum,
 }
+FUNCTIONS = {
+    **{"abs": np.abs, "ceil": np.ceil, "erf": np.vectorize(math.erf), "exp": np.exp, "floor": np.floor},
+    **{"negative": np.negative, "square": np.square},
+}
+POSITIVE_FUNCTIONS = {"log": np.log, "reciprocal": np.reciprocal, "sqrt": np.sqrt}
+EXTREMES = {"maximum": np.maximum, "minimum": np.minimum}
 SMALL_STEPS = {"kernel": "(3, 2)", "stride": "(2, 1)", "pad": "(1, 0)"}
 
 CASTING = [
@@ -136,6 +152,26 @@ RESHAPING = [
     OpCase("transpose", "set", lambda x: x.transpose(0, 2, 3, 1), {"axes": "(0, 2, 3, 1)"}),
     OpCase("sum", "one", lambda x: x.sum(1), {"axis": "1"}),
     OpCase("sum", "others", lambda x: x.sum((1, 3)), {"axis": "(0, 2)", "exclude": "True", "keepdims": "1"}),
+    *(
+        OpCase(kind, "one", partial(_with_axis, oracle, -1), {"axis": "-1", "keepdims": "True"})
+        for kind, oracle in {"mean": np.mean, "max": np.max, "min": np.min}.items()
+    ),
+    OpCase("max", "the others", lambda x: x.max((1, 2)), {"axis": "(0, 3)", "exclude": "True"}),
+    OpCase("reshape_like", "all", lambda x, y: x.reshape(y.shape), sources=("data", "halved")),
+    OpCase(
+        "reshape_like",
+        "a part",
+        lambda x, y: x.reshape(len(x), 4, 6, 7),
+        {"lhs_begin": "1", "lhs_end": "3", "rhs_begin": "-3", "rhs_end": "-1"},
+        sources=("halved", "logistic"),
+    ),
+    OpCase(
+        "reshape_like",
+        "to the end",
+        lambda x, y: x.reshape(len(x), 2, 12, 7),
+        {"lhs_begin": "1", "lhs_end": "None", "rhs_begin": "1", "rhs_end": "None"},
+        sources=("flat", "halved"),
+    ),
     OpCase("mean", "two", lambda x: x.mean((2, 3)), {"axis": "(-1, 2)", "keepdims": "True"}),
 ]
 SLICING = [
@@ -152,6 +188,8 @@ SLICING = [
         lambda x: x[:, ::2, ::-1, 5:1:-2],
         {"begin": "(0, None, None, 5)", "end": "(None, None, None, 1)", "step": "(1, 2, -1, -2)"},
     ),
+    OpCase("slice_like", "of all", lambda x, y: x[:, :, :1, :1], sources=("data", "peak")),
+    OpCase("slice_like", "of one", lambda x, y: x[..., :1], {"axes": "(-1,)"}, sources=("data", "tall")),
     OpCase("SliceChannel", "the first of two", lambda x: x[:, :2], {"num_outputs": "2"}),
     OpCase("SliceChannel", "squeezed", lambda x: x[..., 0], {"num_outputs": "7", "axis": "-1", "squeeze_axis": "1"}),
     OpCase("SliceChannel", "one", _same, {"num_outputs": "1", "axis": "2"}),
@@ -169,6 +207,10 @@ NUMBERS = [
         )
         for kind, oracle in WITH_NUMBERS.items()
     ),
+    *(OpCase(kind, "defaults", oracle) for kind, oracle in FUNCTIONS.items()),
+    *(OpCase(kind, "defaults", oracle, sources=BELOW_1) for kind, oracle in POSITIVE_FUNCTIONS.items()),
+    OpCase("hard_sigmoid", "defaults", lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+    OpCase("hard_sigmoid", "set", lambda x: np.clip(x - 0.3, 0, 1), {"alpha": "1", "beta": "-0.3"}),
     OpCase("ones_like", "defaults", np.ones_like),
     OpCase("zeros_like", "defaults", np.zeros_like),
     OpCase("clip", "set", lambda x: x.clip(-0.5, 1), {"a_min": "-0.5", "a_max": "1"}),
@@ -407,6 +449,8 @@ CASES = [
         {"eps": "0.5", "mode": "instance"},
         sources=("flat",),
     ),
+    OpCase("L2Normalization", "of channels", partial(oracles.l2_normalization_over, axes=(1,)), {"mode": "channel"}),
+    OpCase("L2Normalization", "of positions", partial(oracles.l2_normalization_over, axes=(2, 3)), {"mode": "spatial"}),
     OpCase("Flatten", "defaults", lambda x: x.reshape(len(x), -1)),
     OpCase("Dropout", "defaults", _same),
     OpCase("Dropout", "everything set", _same, {"p": "0.4", "axes": "()", "cudnn_off": "False", "mode": "training"}),
@@ -420,7 +464,53 @@ CASES = [
         for name, oracle in ARITHMETIC.items()
     ),
     *(OpCase(f"broadcast_{name}", "defaults", oracle, sources=("tall", "peak")) for name, oracle in ARITHMETIC.items()),
+    *(OpCase(f"broadcast_{name}", "defaults", oracle, sources=("tall", "peak")) for name, oracle in EXTREMES.items()),
+    *(OpCase(f"_{name}", "defaults", oracle, sources=("data", "logistic")) for name, oracle in EXTREMES.items()),
+    OpCase("broadcast_power", "defaults", np.power, sources=("logistic", "data")),
+    OpCase("_power", "defaults", np.power, sources=("logistic", "data")),
     OpCase("broadcast_add", "both ways", np.add, sources=("peak", "data")),
+    OpCase("broadcast_mul", "a parameter", np.multiply, params={"scale": normal(1, 4, 1, 1)}),
+    OpCase("broadcast_sub", "a parameter of fewer axes", np.subtract, params={"mean": normal(6, 1)}),
+    OpCase(
+        "broadcast_add", "a parameter that is larger", np.add, params={"grid": normal(1, 4, 1, 7)}, sources=("tall",)
+    ),
+    OpCase("add_n", "three", lambda *xs: sum(xs), {"num_args": "3"}, sources=("data", "logistic", "data")),
+    OpCase("add_n", "one", _same, {"num_args": "1"}),
+    OpCase("broadcast_like", "all", lambda x, y: np.broadcast_to(x, y.shape), sources=("peak", "data")),
+    OpCase("broadcast_like", "nothing", lambda x, y: x, sources=("data", "logistic")),
+    OpCase("batch_dot", "defaults", np.matmul, sources=("square", "square")),
+    OpCase(
+        "batch_dot",
+        "both transposed",
+        lambda x, y: x.swapaxes(2, 3) @ y.swapaxes(2, 3),
+        {"transpose_a": "True", "transpose_b": "1", "forward_stype": "None"},
+        sources=("square", "wide"),
+    ),
+    OpCase(
+        "batch_dot",
+        "of more axes",
+        lambda x, y: x @ y.swapaxes(2, 3),
+        {"transpose_b": "True"},
+        sources=("data", "logistic"),
+    ),
+    OpCase("InstanceNorm", "defaults", oracles.instance_norm, params={"gamma": positive(4), "beta": normal(4)}),
+    OpCase(
+        "InstanceNorm",
+        "eps",
+        partial(oracles.instance_norm, eps=0.5),
+        {"eps": "0.5"},
+        {"gamma": positive(4), "beta": normal(4)},
+    ),
+    OpCase("LayerNorm", "defaults", oracles.layer_norm, params={"gamma": positive(7), "beta": normal(7)}),
+    OpCase(
+        "LayerNorm",
+        "of channels",
+        partial(oracles.layer_norm, axis=1, eps=0.5),
+        {"axis": "1", "eps": "0.5", "output_mean_var": "False"},
+        {"gamma": positive(4), "beta": normal(4)},
+    ),
+    OpCase("depth_to_space", "set", oracles.depth_to_space, {"block_size": "2"}),
+    OpCase("space_to_depth", "set", oracles.space_to_depth, {"block_size": "2"}, sources=("even",)),
     *CASTING,
     *RESHAPING,
     *SLICING,

@@ -95,6 +95,45 @@ def l2_normalization(x, eps=1e-10):
     return out
 
 
+def l2_normalization_over(x, axes, eps=1e-10):
+    return x / np.sqrt((x.astype(np.float64) ** 2).sum(axis=axes, keepdims=True) + eps)
+
+
+def instance_norm(x, gamma, beta, eps=1e-3):
+    out = np.zeros(x.shape)
+    for n, c in itertools.product(range(len(x)), range(x.shape[1])):
+        values = x[n, c].astype(np.float64)
+        out[n, c] = (values - values.mean()) / math.sqrt(values.var() + eps) * gamma[c] + beta[c]
+    return out
+
+
+def layer_norm(x, gamma, beta, axis=-1, eps=1e-5):
+    along = np.moveaxis(x.astype(np.float64), axis, -1)
+    out = np.zeros(along.shape)
+    for place in np.ndindex(along.shape[:-1]):
+        values = along[place]
+        out[place] = (values - values.mean()) / math.sqrt(values.var() + eps) * gamma + beta
+    return np.moveaxis(out, -1, axis)
+
+
+def depth_to_space(x, block=2):
+    n, channels, height, width = x.shape
+    out = np.zeros((n, channels // block**2, height * block, width * block))
+    for c, i, j in np.ndindex(out.shape[1:]):
+        place = (i % block) * block + j % block
+        out[:, c, i, j] = x[:, place * out.shape[1] + c, i // block, j // block]
+    return out
+
+
+def space_to_depth(x, block=2):
+    n, channels, height, width = x.shape
+    out = np.zeros((n, channels * block**2, height // block, width // block))
+    for c, i, j in np.ndindex(x.shape[1:]):
+        place = (i % block) * block + j % block
+        out[:, place * channels + c, i // block, j // block] = x[:, c, i, j]
+    return out
+
+
 def softmax(x, axis):
     powers = np.exp(x.astype(np.float64))
     return powers / powers.sum(axis=axis, keepdims=True)

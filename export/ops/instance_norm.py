@@ -1,0 +1,51 @@
+"""InstanceNorm, LayerNorm: mean 0 and variance 1 within each image, or along one axis of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("InstanceNorm")
+def instance_norm(node: Node) -> Tensor:
+    """Each channel of each image over its positions, then ``gamma x + beta``."""
+    node.expect_inputs(3)
+    epsilon = node.attrs.real("eps", 1e-3)
+    data = node.tensor()
+    if len(data.row) < 2:
+        raise node.malformed(f"its input is (N, {data.row[0]}); expected (N, C, ...)")
+    gamma, beta = (node.parameter(index, data.row[:1]) for index in (1, 2))
+    return node.emit("InstanceNormalization", (data, gamma, beta), data.row, {"epsilon": epsilon})
+
+
+@translates("LayerNorm")
+def layer_norm(node: Node) -> Tensor:
+    """``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has an operator for it from opset 17 only."""
+    node.expect_inputs(3)
+    if node.attrs.boolean("output_mean_var", False):
+        raise node.attrs.unsupported("output_mean_var", True, "False")
+    axis = node.axis("axis", -1)
+    epsilon = node.number("eps", node.attrs.real("eps", 1e-5))
+    data = node.tensor()
+    length = (data.row[axis - 1],)
+    shape = (*length, *(1 for _ in data.row[axis:]))  # (C,) so that it lies along the axis
+    gamma, beta = (
+        node.constant(name, node.parameter(index, length).array.reshape(shape))
+        for index, name in ((1, "gamma"), (2, "beta"))
+    )
+    one = (*data.row[: axis - 1], 1, *data.row[axis:])
+    axes = node.places("axes", axis)
+    mean = node.emit("ReduceMean", (data, axes), one, {"keepdims": 1}, step="mean")
+    centred = node.emit("Sub", (data, mean), data.row, step="centred")
+    square = node.emit("Mul", (centred, centred), data.row, step="square")
+    variance = node.emit("ReduceMean", (square, axes), one, {"keepdims": 1}, step="variance")
+    shifted = node.emit("Add", (variance, epsilon), one, step="shifted")
+    deviation = node.emit("Sqrt", (shifted,), one, step="deviation")
+    unit = node.emit("Div", (centred, deviation), data.row, step="unit")
+    scaled = node.emit("Mul", (unit, gamma), data.row, step="scaled")
+    return node.emit("Add", (scaled, beta), data.row)

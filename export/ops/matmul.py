@@ -1,0 +1,35 @@
+"""batch_dot: products of matrices, one for each image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+
+@translates("batch_dot")
+def batch_dot(node: Node) -> Tensor:
+    """(N, ..., M, K) times (N, ..., K, P); ``transpose_a`` and ``transpose_b`` swap the last two axes before."""
+    node.expect_inputs(2)
+    node.attrs.choice("forward_stype", ("default",), "default")
+    left, right = node.tensor(0), node.tensor(1)
+    node.require_one_type(left, right)
+    if len(left.row) < 2 or len(left.row) != len(right.row) or left.row[:-2] != right.row[:-2]:
+        raise node.malformed(f"its inputs {left.row} and {right.row} are no matrices for each image")
+    if node.attrs.boolean("transpose_a", False):
+        left = _transposed(node, left, "left")
+    if node.attrs.boolean("transpose_b", False):
+        right = _transposed(node, right, "right")
+    if left.row[-1] != right.row[-2]:
+        raise node.malformed(f"its inputs {left.row} and {right.row} do not fit")
+    return node.emit("MatMul", (left, right), (*left.row[:-1], right.row[-1]))
+
+
+def _transposed(node: Node, matrix: Tensor, step: str) -> Tensor:
+    axes = len(matrix.row) + 1
+    row = (*matrix.row[:-2], matrix.row[-1], matrix.row[-2])
+    return node.emit("Transpose", (matrix,), row, {"perm": (*range(axes - 2), axes - 1, axes - 2)}, step=step)

@@ -1,0 +1,39 @@
+"""Functions of one number, element by element."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph import Tensor
+    from export.node import Node
+
+ONNX_OPS = {
+    **{"abs": "Abs", "ceil": "Ceil", "erf": "Erf", "exp": "Exp", "floor": "Floor", "log": "Log"},
+    **{"negative": "Neg", "reciprocal": "Reciprocal", "sqrt": "Sqrt"},
+}
+
+
+@translates(*ONNX_OPS)
+def unary(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    data = node.tensor()
+    return node.emit(ONNX_OPS[node.op], (data,), data.row)
+
+
+@translates("square")
+def square(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    data = node.tensor()
+    return node.emit("Mul", (data, data), data.row)
+
+
+@translates("hard_sigmoid")
+def hard_sigmoid(node: Node) -> Tensor:
+    """``alpha x + beta``, from 0 to 1 (``elemwise_unary_op.h``: HardSigmoidParam)."""
+    node.expect_inputs(1)
+    attrs = {"alpha": node.attrs.real("alpha", 0.2), "beta": node.attrs.real("beta", 0.5)}
+    data = node.tensor()
+    return node.emit("HardSigmoid", (data,), data.row, attrs)
