@@ -16,7 +16,7 @@ from export.graph import FLOAT16, FLOAT32, INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
 from export.passes.batch_norm import compute_in_single, fold_batch_norm
 from export.passes.lrn import use_matrices
-from export.passes.scalars import use_scalars
+from export.passes.repetition import drop_repetition
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
@@ -94,7 +94,7 @@ def translate(
     graph.finish(_heads(symbol, operands, graph, where))
     fold_batch_norm(graph)
     compute_in_single(graph)
-    use_scalars(graph)
+    drop_repetition(graph)
     if not exact_lrn:
         use_matrices(graph)
     graph.drop_unused()

@@ -18,7 +18,7 @@ FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
 
 @translates(*FILLS)
 def constant_like(node: Node) -> Tensor:
-    """`export.passes.scalars` makes it a single number where the operator that takes it repeats numbers itself."""
+    """`export.passes.repetition` makes it a single number where the operator that takes it repeats numbers itself."""
     node.expect_inputs(1)
     data = node.tensor()
     value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")

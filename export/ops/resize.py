@@ -31,27 +31,43 @@ def up_sampling(node: Node) -> Tensor:
 
 @translates("_contrib_BilinearResize2D")
 def bilinear_resize(node: Node) -> Tensor:
-    """To ``height`` x ``width``, or by the factors ``scale_height`` and ``scale_width``, rounded down.
+    """To ``height`` x ``width``, by the factors ``scale_height`` and ``scale_width``, rounded down, or, in the mode
+    ``like``, to the size of the second input.
 
     Notes
     -----
     With ``align_corners``, the default, the corner pixels of both images coincide; without it the images' edges do
     (``bilinear_resize-inl.h``).
     """
-    node.attrs.choice("mode", ("size",), "size")
-    node.expect_inputs(1)
-    data, channels, height, width = node.image()
+    like = node.attrs.choice("mode", ("size", "like"), "size") == "like"
+    node.expect_inputs(2 if like else 1)
+    data, channels, _, _ = node.image()
+    rows, columns = _like(node) if like else _size(node)
+    corners = node.attrs.boolean("align_corners", True)
+    if (rows, columns) == data.row[1:]:
+        return data
+    transformation = "align_corners" if corners else "pytorch_half_pixel"  # a single pixel is the first of all
+    return _resized(
+        node, (channels, rows, columns), {"mode": "linear", "coordinate_transformation_mode": transformation}
+    )
+
+
+def _like(node: Node) -> tuple[int, int]:
+    node.attrs.ignore("height", "width", "scale_height", "scale_width")
+    other = node.tensor(1)
+    if len(other.row) != 3:
+        raise node.malformed(f"its second input is (N, {', '.join(map(str, other.row))}); expected (N, C, H, W)")
+    return other.row[1], other.row[2]
+
+
+def _size(node: Node) -> tuple[int, int]:
+    _, _, height, width = node.image()
     sizes = []
     for name, size in (("height", height), ("width", width)):
         given = node.attrs.integer(name, 1, minimum=1)
         factor = node.attrs.real(f"scale_{name}", 0.0)
         sizes.append(int(size * factor) if factor else given)
-    corners = node.attrs.boolean("align_corners", True)
-    row = (channels, sizes[0], sizes[1])
-    if row == data.row:
-        return data
-    transformation = "align_corners" if corners else "pytorch_half_pixel"  # a single pixel is the first of all
-    return _resized(node, row, {"mode": "linear", "coordinate_transformation_mode": transformation})
+    return sizes[0], sizes[1]
 
 
 def _resized(node: Node, row: tuple[int, int, int], attrs: dict[str, str]) -> Tensor:

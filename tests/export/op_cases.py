@@ -77,6 +77,10 @@ def _with(oracle: Callable[[np.ndarray, float], np.ndarray], number: float, x: n
     return oracle(x, number)
 
 
+def _like(resize: Callable[..., np.ndarray], x: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return resize(x, *other.shape[2:], corners=False)
+
+
 def _with_axis(oracle: Callable[..., Any], axis: int, x: np.ndarray) -> np.ndarray:
     found: np.ndarray = oracle(x, axis=axis, keepdims=True)
     return found
@@ -293,6 +297,13 @@ IMAGES = [
         "by factors",
         partial(oracles.bilinear_resize, height=10, width=10, corners=True),
         {"scale_height": "1.7", "scale_width": "1.5"},
+    ),
+    OpCase(
+        "_contrib_BilinearResize2D",
+        "like another",
+        partial(_like, oracles.bilinear_resize),
+        {"mode": "like", "height": "9", "align_corners": "False"},
+        sources=("data", "square"),
     ),
     OpCase("_contrib_BilinearResize2D", "to one pixel", lambda x: x[:, :, :1, :1], {"height": "1", "width": "1"}),
     OpCase("_contrib_BilinearResize2D", "the same size", _same, {"height": "6", "width": "7"}),

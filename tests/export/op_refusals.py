@@ -33,7 +33,7 @@ REFUSED = [
     ("_contrib_AdaptiveAvgPooling2D", {"output_size": "(1, 2, 3)"}, "output_size=(1, 2, 3) is not supported"),
     ("UpSampling", {"sample_type": "bilinear"}, "sample_type=bilinear is not supported"),
     ("UpSampling", {"num_args": "2"}, "num_args=2 is not supported"),
-    ("_contrib_BilinearResize2D", {"mode": "like"}, "mode=like is not supported"),
+    ("_contrib_BilinearResize2D", {"mode": "odd_scale"}, "mode=odd_scale is not supported"),
     ("Pad", {"pad_width": "(1, 0, 0, 0, 1, 2, 0, 3)"}, "0 for images"),
     (
         "slice_axis",

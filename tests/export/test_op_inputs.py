@@ -31,6 +31,7 @@ WRONG = [
     (case("broadcast_like", "data", "peak"), r"\(4, 6, 7\) cannot be broadcast to \(4, 1, 1\)"),
     (case("broadcast_like", "flat", "data"), "cannot be broadcast"),
     (case("broadcast_add", "data", "flat"), "cannot be broadcast"),
+    (case("_contrib_BilinearResize2D", "data", "flat", mode="like"), r"its second input is \(N, 168\)"),
     (case("depth_to_space", "data", block_size="3"), "4 channels do not make blocks of 3 x 3 px"),
     (case("space_to_depth", "data", block_size="2"), "6 x 7 px do not divide into blocks of 2 x 2"),
     (case("L2Normalization", "flat", mode="channel"), r"its input is \(N, 168\); mode channel needs"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
+from export.graph import Graph
 from gluon_lifted.mx import gluoncv_network, mx, nd
 from tests.export.ops_runner import run_onnx, translate_files
 
@@ -48,6 +50,17 @@ def trained_like(name: str, images: np.ndarray) -> tuple[object, np.ndarray]:
     return network, network(nd.array(images)).asnumpy()
 
 
+def check_lean(graph: Graph, names: set[str]) -> None:
+    """Nothing that changes nothing or that nobody takes; names of nodes and constants lead back to MXNet's."""
+    taken = graph.uses()
+    assert all(taken[output] for node in graph.nodes for output in node.outputs)
+    assert all(taken[name] for name in graph.constants)
+    assert not {"Identity", "Dropout", "Expand", "LRN"} & {node.op for node in graph.nodes}
+    assert len({node.name for node in graph.nodes}) == len(graph.nodes)
+    for name in (*(node.name for node in graph.nodes), *graph.constants):
+        assert name in names or name.rpartition("/")[0] in names
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
     side = SMALL[name]
@@ -55,6 +68,7 @@ def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
     network, expected = trained_like(name, images)
     network.export(str(tmp_path / "model"))
     graph = translate_files(tmp_path / "model-symbol.json", tmp_path / "model-0000.params", (3, side, side))
+    check_lean(graph, {node["name"] for node in json.loads((tmp_path / "model-symbol.json").read_text())["nodes"]})
     scale = np.abs(expected).max()
     for batch in (images, images[:1]):
         np.testing.assert_allclose(run_onnx(graph, batch), expected[: len(batch)], rtol=0, atol=1e-5 * scale)
