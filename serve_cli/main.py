@@ -17,6 +17,7 @@ from serve_cli.commands.embed import embed
 from serve_cli.commands.eval import evaluate
 from serve_cli.commands.export import export
 from serve_cli.commands.inspect import inspect
+from serve_cli.commands.reference import reference
 from serve_cli.commands.train import train
 from serve_cli.commands.verify import verify
 from serve_cli.console import say
@@ -67,6 +68,7 @@ app.command("demo")(demo)
 app.command("train")(train)
 app.command("export")(export)
 app.command("verify")(verify)
+app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("inspect")(inspect)

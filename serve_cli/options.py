@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){3})")
 SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
 
 
@@ -27,6 +29,15 @@ def parse_ks(text: str) -> tuple[int, ...]:
     if ks[0] < 1:
         raise typer.BadParameter(f"{ks[0]} is below 1")
     return tuple(ks)
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``"data:1,3,224,224"`` -> the input's name and its shape. Raises `typer.BadParameter`."""
+    found = SHAPE.fullmatch(text)
+    sizes = tuple(int(size) for size in found["sizes"].split(",")) if found else (0,)
+    if found is None or min(sizes) < 1:
+        raise typer.BadParameter(f"shape {text!r} is not understood; write data:1,3,224,224")
+    return found["name"] or "data", sizes
 
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model that `lifted export` wrote.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync
 from gluon_lifted.mx import mx, nd
+from gluon_lifted.nets.reference import SavedNetwork, node_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,8 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
             net.export(str(folder / "model"))
         except mx.MXNetError as error:  # its files know no other error
             raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
-        nodes = _node_outputs(folder, images[:1])
+        network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
+        nodes = node_outputs(network, images[:1], REFERENCE_OPS)
         with (folder / REFERENCE_FILE).open("wb") as reference:
             write_npz(reference, {"data": images, "embedding": embedding} | nodes)
         hashes = {
@@ -68,19 +69,3 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
             sync(folder / file)
             (folder / file).replace(run / file)
     sync(run)
-
-
-def _node_outputs(folder: Path, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Outputs of the nodes in `REFERENCE_OPS`, as ``node/<name>`` -> (1, ...)."""
-    nodes = json.loads((folder / SYMBOL_FILE).read_text())["nodes"]
-    names = [node["name"] for node in nodes if node["op"] in REFERENCE_OPS]
-    internals = mx.sym.load(str(folder / SYMBOL_FILE)).get_internals()
-    group = mx.sym.Group([internals[f"{name}_output"] for name in names])
-    arrays = nd.load(str(folder / PARAMS_FILE))  # names are arg:<name> and aux:<name>
-    executor = group.simple_bind(mx.cpu(), grad_req="null", data=images.shape)
-    executor.copy_params_from(
-        *({name[4:]: array for name, array in arrays.items() if name.startswith(kind)} for kind in ("arg:", "aux:")),
-        allow_extra_params=True,
-    )
-    outputs = executor.forward(is_train=False, data=nd.array(images))
-    return {f"node/{name}": output.asnumpy() for name, output in zip(names, outputs, strict=True)}

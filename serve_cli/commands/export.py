@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve_cli.console import print_facts, print_json, say
-from serve_cli.options import Json, Tolerance
+from serve_cli.options import Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
-    from export import ExportReport, NetworkFiles
+    from export import ExportReport
 
 ANY_NETWORK = "Any network of MXNet's"
-SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>\d{1,6}(?:,\d{1,6}){3})")
 
 
 class Preprocess(str, Enum):
@@ -64,7 +62,7 @@ def export(
     """
     if (run is None) == (symbol is None) or (symbol is None) != (params is None):
         raise typer.BadParameter("give either RUN, or --symbol and --params")
-    from export import ExportOptions, export_network, export_run
+    from export import ExportOptions, NetworkFiles, export_network, export_run
 
     options = ExportOptions(opset, tolerance, exact_lrn)
     if run is not None:
@@ -77,24 +75,14 @@ def export(
         if normalize or preprocess is Preprocess.graph:
             raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
         say(f"export: {symbol} to {onnx}")
-        files = _network(symbol, params, shape)
+        assert params is not None
+        name, sizes = parse_shape(shape)
+        files = NetworkFiles(symbol, params, name, sizes[1:])
         report = export_network(files, onnx, options, reference=reference)
     if as_json:
         print_json(asdict(report))
         return
     _print_report(report, f"lifted embed {onnx} PHOTOS --out embeddings" if run else "")
-
-
-def _network(symbol: Path | None, params: Path | None, shape: str) -> NetworkFiles:
-    from export import NetworkFiles
-
-    assert symbol is not None
-    assert params is not None
-    found = SHAPE.fullmatch(shape)
-    sizes = [int(size) for size in found["sizes"].split(",")] if found else [0]
-    if found is None or min(sizes) < 1:
-        raise typer.BadParameter(f"shape {shape!r} is not understood; write data:1,3,224,224")
-    return NetworkFiles(symbol, params, found["name"] or "data", tuple(sizes[1:]))
 
 
 def _print_report(report: ExportReport, next_step: str) -> None:
