@@ -125,7 +125,9 @@ def _run(symbol: Any, network: SavedNetwork, images: NDArray[Any], context: Any)
     for name, shape in zip(symbol.list_arguments(), shapes, strict=True):
         if name not in arrays and name.endswith("label"):  # of a loss; in inference it changes nothing
             inputs[name] = nd.zeros(shape, ctx=context)
-    block = gluon.SymbolBlock(symbol, [mx.sym.var(name, dtype=str(array.dtype.__name__)) for name, array in inputs.items()])
+    block = gluon.SymbolBlock(
+        symbol, [mx.sym.var(name, dtype=str(array.dtype.__name__)) for name, array in inputs.items()]
+    )
     for name, parameter in block.collect_params().items():
         parameter.shape = arrays[name].shape
         parameter.cast(arrays[name].dtype)
