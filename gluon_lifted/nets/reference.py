@@ -15,6 +15,7 @@ import numpy as np
 from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import replaced_file
+from gluon_lifted.machine.devices import mxnet_contexts
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SavedNetwork:
     input_name: str = "data"
 
 
-def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, context: Any = None) -> list[str]:
+def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, device: str = "cpu") -> list[str]:
     """Compute a network's outputs and write them with the images, as ``lifted verify`` reads them.
 
     Parameters
@@ -55,8 +56,8 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, con
         In the type that the network takes.
     path : Path
         The ``.npz`` file; replaced if it exists.
-    context : mxnet.Context, optional
-        Where to compute; the CPU if not given.
+    device : str
+        ``"cpu"``, or a GPU that MXNet can use, ``"gpu:0"``.
 
     Returns
     -------
@@ -67,7 +68,10 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, con
     ------
     DataError
         If MXNet cannot load or run the network, or the file cannot be written.
+    DeviceError
+        If the GPU is not there, or too new for MXNet.
     """
+    context = mxnet_contexts(device)[0]
     try:
         outputs = _outputs(network, images, context)
         nodes = node_outputs(network, images[:1], context=context)

@@ -45,13 +45,12 @@ def reference(
     """
     import numpy as np
 
-    from gluon_lifted.machine.devices import mxnet_contexts
     from gluon_lifted.nets.reference import SavedNetwork, write_reference
 
     name, sizes = parse_shape(shape)
     images = np.random.default_rng(0).normal(size=sizes).astype(dtype.value)
     say(f"reference: {symbol} on {device}")
-    outputs = write_reference(SavedNetwork(symbol, params, name), images, out, mxnet_contexts(device)[0])
+    outputs = write_reference(SavedNetwork(symbol, params, name), images, out, device)
     facts = {
         "reference": str(out),
         "images": f"{sizes[0]} random ones of {sizes[1]} x {sizes[2]} x {sizes[3]}",
