@@ -1,4 +1,4 @@
-"""Every classification network of GluonCV's and MXNet's model zoos: parity of our ONNX file, and its speed.
+"""The classification, segmentation and pose networks of GluonCV's and MXNet's zoos: parity and speed in ONNX.
 
     python benchmarks/export_zoo.py --work /tmp/zoo [--peer-python PATH] [--only resnet18_v1b,vgg16]
 
@@ -30,35 +30,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from zoo_networks import BATCH, batch_size, build, magnitude, networks, side
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES, TOLERANCE = 3, 1e-5
-BATCH, ROUNDS, SECONDS = 8, 5, 0.6  # of the timing: images of a batch, turns of each file, least time of a turn
-SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
-MXNET_ZOO = (
-    *(f"resnet{depth}_v{version}" for version in (1, 2) for depth in (18, 34, 50, 101, 152)),
-    *(f"vgg{depth}{norm}" for norm in ("", "_bn") for depth in (11, 13, 16, 19)),
-    *(f"mobilenet{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
-    *(f"mobilenetv2_{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
-    *(f"densenet{depth}" for depth in (121, 161, 169, 201)),
-    *("alexnet", "inceptionv3", "squeezenet1.0", "squeezenet1.1"),
-)
-
-
-def side(name: str) -> int:
-    return next((pixels for part, pixels in SIDES.items() if part in name), 224)
+ROUNDS, SECONDS = 5, 0.6  # of the timing: turns of each file, least time of a turn
 
 
 def freeze(zoo: str, name: str, folder: Path) -> None:
     """In MXNet: the network's two files, images, and what it computes of them."""
-    from gluon_lifted.mx import gluoncv_network, mx, nd
+    from gluon_lifted.mx import mx, nd
 
     rng = np.random.default_rng(0)
     mx.random.seed(0)
-    network = gluoncv_network(name) if zoo == "gluoncv" else mx.gluon.model_zoo.vision.get_model(name)
-    # Residual attention multiplies: with 2 its outputs reach 1e6, where rounding alone moves them by 1e-2
-    magnitude = 1 if "residualattention" in name else 2
-    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=magnitude))
+    network = build(zoo, name)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=magnitude(name)))
     network.hybridize()
     images = rng.normal(size=(IMAGES, 3, side(name), side(name))).astype(np.float32)
     network(nd.array(images[:1]))  # shapes
@@ -109,6 +95,14 @@ def load(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+def try_to_load(path: Path, threads: int) -> Any:
+    """A session, or why there is none."""
+    try:
+        return load(path, threads)
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        return " ".join(str(error).split()).rpartition("failed:")[2][:300]
+
+
 def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
     from export import NetworkFiles, export_network
 
@@ -124,7 +118,7 @@ def peer(folder: Path, name: str) -> dict[str, Any]:
     import mxnet
 
     started = time.perf_counter()
-    shape = [(BATCH, 3, side(name), side(name))]
+    shape = [(batch_size(name), 3, side(name), side(name))]
     files = (str(folder / "net-symbol.json"), str(folder / "net-0000.params"))
     mxnet.onnx.export_model(*files, shape, np.float32, str(folder / "peer.onnx"), dynamic=True,
                             dynamic_input_shapes=[("N", *shape[0][1:])])  # fmt: skip
@@ -133,9 +127,12 @@ def peer(folder: Path, name: str) -> dict[str, Any]:
 
 def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
     """Images per second of the files, in turns; medians of the turns."""
-    batch = np.random.default_rng(1).normal(size=(BATCH, 3, side(name), side(name))).astype(np.float32)
+    size = batch_size(name)
+    batch = np.random.default_rng(1).normal(size=(size, 3, side(name), side(name))).astype(np.float32)
     files = [path for path in (folder / "ours.onnx", folder / "peer.onnx") if path.exists()]
-    sessions = {path.stem: load(path, threads) for path in files}
+    loaded = {path.stem: try_to_load(path, threads) for path in files}
+    sessions = {key: one for key, one in loaded.items() if not isinstance(one, str)}
+    found: dict[str, Any] = {f"{key} failed": one for key, one in loaded.items() if isinstance(one, str)}
     rates: dict[str, list[float]] = {key: [] for key in sessions}
     for _ in range(ROUNDS):
         for key, session in sessions.items():
@@ -145,8 +142,8 @@ def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
             while time.perf_counter() - started < SECONDS or count < 2:
                 session.run(None, feed)
                 count += 1
-            rates[key].append(count * BATCH / (time.perf_counter() - started))
-    found: dict[str, Any] = {key: statistics.median(values) for key, values in rates.items()}
+            rates[key].append(count * size / (time.perf_counter() - started))
+    found |= {key: statistics.median(values) for key, values in rates.items()}
     if "peer" in found:
         found["peer error"] = worst(folder / "peer.onnx", folder, threads)
     return found
@@ -208,8 +205,8 @@ def row(zoo: str, name: str, found: dict[str, Any]) -> tuple[str, float | None]:
     if mine["error"] > TOLERANCE:
         itself = found["again"].get("error")
         notes.append(f"MXNet without oneDNN is off by {itself:.1e}" if itself else f"off by more than {TOLERANCE:g}")
-    if "failed" in other:
-        notes.append(f"mx2onnx: {other['failed']}")
+    if "failed" in other or "peer failed" in rates:
+        notes.append(f"mx2onnx: {other.get('failed') or rates['peer failed']}")
     elif rates.get("peer error", 0) > TOLERANCE:
         notes.append(f"mx2onnx's file is off by {rates['peer error']:.1e}")
     cells = [
@@ -218,12 +215,6 @@ def row(zoo: str, name: str, found: dict[str, Any]) -> tuple[str, float | None]:
         "; ".join(notes).replace("|", "/"),
     ]
     return f"| {' | '.join(map(str, cells))} |", ratio
-
-
-def networks() -> list[tuple[str, str]]:
-    from gluon_lifted.nets.zoo import classifier_names
-
-    return [("gluoncv", name) for name in (*classifier_names(), "googlenet")] + [("mxnet", name) for name in MXNET_ZOO]
 
 
 def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) -> str:
@@ -238,7 +229,8 @@ def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) ->
             "# The model zoos in ONNX",
             "",
             f"Made by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {options.threads} "
-            f"threads, batches of {BATCH}. Errors are relative to the largest output.",
+            f"threads, batches of {BATCH}, "
+            "single images for segmentation. Errors are relative to the largest output.",
             "",
             f"{len(rows)} networks; {len(ratios)} beside mx2onnx: geometric mean of the ratios {mean:.2f}, "
             f"least {least:.2f}.",

@@ -1,0 +1,79 @@
+"""The networks of `export_zoo.py`: names, the images they take, how they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BATCH = 8  # images, of the timing
+SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
+# Segmentation at 480 px and pose at 256 px, one of each architecture and depth
+SEGMENTATION = (
+    *("fcn_resnet50_ade", "fcn_resnet101_coco", "psp_resnet50_ade", "psp_resnet101_coco", "icnet_resnet50_citys"),
+    *("deeplab_resnet50_ade", "deeplab_resnet101_coco", "deeplab_resnet152_coco", "deeplab_v3b_plus_wideresnet_citys"),
+    *("deeplab_resnest50_ade", "deeplab_resnest101_ade", "deeplab_resnest200_ade", "deeplab_resnest269_ade"),
+    *("danet_resnet50_citys", "danet_resnet101_citys", "fastscnn_citys"),
+    *("hrnet_w18_small_v1_s", "hrnet_w18_small_v2_s", "hrnet_w48_s"),
+)
+POSE = (
+    *(
+        f"simple_pose_resnet{kind}"
+        for kind in ("18_v1b", "50_v1b", "101_v1b", "152_v1b", "50_v1d", "101_v1d", "152_v1d")
+    ),
+    *(
+        "mobile_pose_resnet18_v1b",
+        "mobile_pose_resnet50_v1b",
+        "mobile_pose_mobilenet1.0",
+        "mobile_pose_mobilenetv2_1.0",
+    ),
+    *("mobile_pose_mobilenetv3_large", "mobile_pose_mobilenetv3_small", "alpha_pose_resnet101_v1b_coco"),
+)
+MXNET_ZOO = (
+    *(f"resnet{depth}_v{version}" for version in (1, 2) for depth in (18, 34, 50, 101, 152)),
+    *(f"vgg{depth}{norm}" for norm in ("", "_bn") for depth in (11, 13, 16, 19)),
+    *(f"mobilenet{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
+    *(f"mobilenetv2_{width}" for width in ("1.0", "0.75", "0.5", "0.25")),
+    *(f"densenet{depth}" for depth in (121, 161, 169, 201)),
+    *("alexnet", "inceptionv3", "squeezenet1.0", "squeezenet1.1"),
+)
+
+
+# Attention multiplies: with weights of 2 / inputs, outputs reach 1e6 and rounding alone moves them by 1e-2 and more
+ATTENTIVE = ("residualattention", "danet")
+
+
+def magnitude(name: str) -> float:
+    """Of the weights' variance, times the number of inputs."""
+    return 1 if any(part in name for part in ATTENTIVE) else 2
+
+
+def side(name: str) -> int:
+    if name in SEGMENTATION:
+        return 480
+    if name in POSE:
+        return 256
+    return next((pixels for part, pixels in SIDES.items() if part in name), 224)
+
+
+def batch_size(name: str) -> int:
+    """Of the timing."""
+    return 1 if name in SEGMENTATION else BATCH
+
+
+def build(zoo: str, name: str) -> Any:
+    from gluon_lifted.mx import gluoncv_network, gluoncv_zoo, mx
+
+    if zoo == "mxnet":
+        return mx.gluon.model_zoo.vision.get_model(name)
+    if name not in (*SEGMENTATION, *POSE):
+        return gluoncv_network(name)
+    options = {} if name.endswith("_s") else {"pretrained_base": False}  # of hrnet, a base is not asked for
+    if name in SEGMENTATION and options:
+        options["crop_size"] = side(name)
+    return gluoncv_zoo().get_model(name, pretrained=False, **options)
+
+
+def networks() -> list[tuple[str, str]]:
+    from gluon_lifted.nets.zoo import classifier_names
+
+    names = (*classifier_names(), "googlenet", *SEGMENTATION, *POSE)
+    return [("gluoncv", name) for name in names] + [("mxnet", name) for name in MXNET_ZOO]
