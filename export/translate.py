@@ -14,8 +14,9 @@ from export.attrs import Attrs
 from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph import FLOAT16, FLOAT32, INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
-from export.passes.batch_norm import compute_in_single, fold_batch_norm
+from export.passes.batch_norm import fold_batch_norm
 from export.passes.lrn import use_matrices
+from export.passes.precision import compute_in_single
 from export.passes.repetition import drop_repetition
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode

@@ -33,7 +33,7 @@ def elementwise(node: Node) -> Tensor:
 def add_n(node: Node) -> Tensor:
     """The sum of any number of tensors of the same shape."""
     count = node.attrs.integer("num_args", len(node.inputs), minimum=1)
-    node.expect_inputs(count)
+    node.expect_inputs(max(count, 1))
     tensors = tuple(node.tensor(index) for index in range(count))
     if len({one.row for one in tensors}) > 1:
         raise node.malformed("its inputs differ in shape")

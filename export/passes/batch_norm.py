@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
-from export.graph import FLOAT16, FLOAT32, Constant
+from export.graph import FLOAT16
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -33,20 +33,6 @@ def fold_batch_norm(graph: Graph) -> None:
     """
     _fold_behind(graph)
     _fold_before(graph)
-
-
-def compute_in_single(graph: Graph) -> None:
-    """Put casts around the batch norms of images in half precision: their statistics are in single precision."""
-    nodes, graph.nodes = graph.nodes, []
-    for node in nodes:
-        if node.op != "BatchNormalization" or graph.tensors[node.inputs[0]].dtype == FLOAT32:
-            graph.nodes.append(node)
-            continue
-        data = graph.tensors[node.inputs[0]]
-        parameters = tuple(Constant(name, graph.constants[name]) for name in node.inputs[1:])
-        single = graph.cast(data, FLOAT32, f"{node.name}/single")
-        norm = graph.add(node.op, f"{node.name}/norm", (single, *parameters), data.row, node.attrs)
-        graph.cast_to(graph.tensors[node.outputs[0]], norm, node.name)
 
 
 def _fold_behind(graph: Graph) -> None:

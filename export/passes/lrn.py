@@ -35,9 +35,9 @@ def use_matrices(graph: Graph) -> None:
 def _add_matrix(graph: Graph, node: GraphNode) -> None:
     data, output = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     channels, size = data.row[0], node.attrs["size"]
-    band = _band(channels, size // 2, node.attrs["alpha"] / size).astype(data.dtype)
-    matrix = graph.constant(f"{node.name}/window", band)
-    bias = graph.constant(f"{node.name}/bias", np.full(channels, node.attrs["bias"], data.dtype))
+    with np.errstate(over="ignore"):  # numbers beyond float32 are infinite, as in MXNet
+        matrix = graph.constant(f"{node.name}/window", _band(channels, size // 2, node.attrs["alpha"] / size))
+        bias = graph.constant(f"{node.name}/bias", np.full(channels, node.attrs["bias"], np.float32))
     square = graph.add("Mul", f"{node.name}/square", (data, data), data.row, {})
     energy = graph.add("Conv", f"{node.name}/energy", (square, matrix, bias), data.row, {"kernel_shape": (1, 1)})
     power = _power(graph, f"{node.name}/", energy, node.attrs["beta"])
@@ -54,7 +54,7 @@ def _band(channels: int, radius: int, value: float) -> NDArray[np.float32]:
 def _power(graph: Graph, prefix: str, energy: Tensor, beta: float) -> Tensor:
     """``energy ** beta``; for 3/4, the usual one, by square roots, which are faster than Pow."""
     if beta != 0.75:
-        exponent = graph.constant(f"{prefix}beta", np.array(beta, energy.dtype))
+        exponent = graph.constant(f"{prefix}beta", np.array(beta, np.float32))
         return graph.add("Pow", f"{prefix}power", (energy, exponent), energy.row, {})
     root = graph.add("Sqrt", f"{prefix}root", (energy,), energy.row, {})
     fourth_root = graph.add("Sqrt", f"{prefix}fourth_root", (root,), energy.row, {})

@@ -133,6 +133,16 @@ def test_a_run_in_half_precision_is_refused(tmp_path: Path) -> None:
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
 
 
+def test_lrn_is_computed_in_single() -> None:
+    net = Net()
+    half = net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
+    net.op("Flatten", "flat", [net.op("LRN", "norm", [half], {"nsize": "5"})])
+    graph = translate_net(net, ROW)
+    assert [node.op for node in graph.nodes if node.op in ("Cast", "Conv")] == ["Cast", "Cast", "Conv", "Cast"]
+    assert graph.tensors["norm"].dtype == FLOAT16
+    assert {array.dtype for array in graph.constants.values()} == {FLOAT32}
+
+
 def test_images_and_weights_of_different_types_are_refused() -> None:
     net, _ = half_network()
     net.params["fc_weight"] = net.params["fc_weight"].astype(np.float32)
