@@ -31,8 +31,9 @@ def fold_batch_norm(graph: Graph) -> None:
     have to be another number: ``weight' = weight * scale`` per channel of its input, and
     ``bias' = bias + sum of weight * shift``. All in float64, rounded once.
     """
-    _fold_behind(graph)
-    _fold_before(graph)
+    with np.errstate(all="ignore"):  # what is not finite is noticed when it is stored
+        _fold_behind(graph)
+        _fold_before(graph)
 
 
 def _fold_behind(graph: Graph) -> None:
@@ -46,9 +47,8 @@ def _fold_behind(graph: Graph) -> None:
             continue
         scale, shift = _scale_and_shift(graph, norm)
         weight = _grouped(graph, layer)
-        with np.errstate(all="ignore"):  # what is not finite is noticed when it is stored
-            bias = _bias(graph, layer) * scale + shift
-            weight = weight * _along(scale, weight, FILTERS_AXIS[layer.op])
+        bias = _bias(graph, layer) * scale + shift
+        weight = weight * _along(scale, weight, FILTERS_AXIS[layer.op])
         if stored := _store(graph, layer, norm, (weight, bias), uses):
             folded[norm.outputs[0]] = replace(stored, outputs=norm.outputs)
             gone.add(norm.inputs[0])
@@ -71,9 +71,8 @@ def _fold_before(graph: Graph) -> None:
         layer, between = layers[norm.outputs[0]]
         scale, shift = _scale_and_shift(graph, norm)
         weight = _grouped(graph, layer, len(scale))
-        with np.errstate(all="ignore"):
-            bias = _bias(graph, layer) + (weight * _along(shift, weight, 2)).sum((2, 3)).ravel()
-            weight = weight * _along(scale, weight, 2)
+        bias = _bias(graph, layer) + (weight * _along(shift, weight, 2)).sum((2, 3)).ravel()
+        weight = weight * _along(scale, weight, 2)
         if stored := _store(graph, layer, norm, (weight, bias), uses):
             first = between or stored
             folded[layer.outputs[0]] = stored
@@ -95,9 +94,8 @@ def _replace(graph: Graph, nodes: dict[str, GraphNode], gone: set[str]) -> None:
 
 def _scale_and_shift(graph: Graph, norm: GraphNode) -> tuple[Array, Array]:
     gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in norm.inputs[1:])
-    with np.errstate(all="ignore"):
-        scale = gamma / np.sqrt(variance + norm.attrs["epsilon"])
-        return scale, beta - mean * scale
+    scale = gamma / np.sqrt(variance + norm.attrs["epsilon"])
+    return scale, beta - mean * scale
 
 
 def _grouped(graph: Graph, layer: GraphNode, channels: int = -1) -> Array:
