@@ -150,7 +150,8 @@ def _read_card(session: Any, model: Path) -> ModelCard:
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         raise RunError(
-            f"{model}: no model card inside, so its preprocessing is unknown; make the file with `lifted export`."
+            f"{model}: no model card inside, so its preprocessing is unknown; expected a model that "
+            "`lifted export RUN` wrote."
         )
     return ModelCard.from_json(text, str(model))
 

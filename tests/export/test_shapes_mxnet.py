@@ -37,7 +37,10 @@ def images(*row: int) -> np.ndarray:
 
 def agrees(op: str, attrs: dict[str, object], x: np.ndarray, tolerance: float = 1e-6) -> None:
     """Equal to MXNet; or refused, where MXNet refuses too or would mix images. What it refuses is in no network."""
-    net = network(op, attrs)
+    both_agree(network(op, attrs), x, tolerance)
+
+
+def both_agree(net: Net, x: np.ndarray, tolerance: float = 1e-6) -> None:
     try:
         expected = run_mxnet(net, x)
     except mx_module.mx.MXNetError:
@@ -122,7 +125,7 @@ def test_pad(widths: tuple[int, ...], mode: str) -> None:
 
 
 @given(
-    op=st.sampled_from(["sum", "mean"]),
+    op=st.sampled_from(["sum", "mean", "max", "min"]),
     axes=st.lists(st.integers(-3, 3), min_size=1, max_size=3, unique=True),
     exclude=st.booleans(),
     keepdims=st.booleans(),
@@ -130,7 +133,7 @@ def test_pad(widths: tuple[int, ...], mode: str) -> None:
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_reduce(op: str, axes: list[int], exclude: bool, keepdims: bool) -> None:
     attrs = {"axis": text(axes), "exclude": exclude, "keepdims": keepdims}
-    agrees(op, attrs, images(2, 3, 4), tolerance=1e-5)
+    agrees(op, attrs, images(2, 5, 4), tolerance=1e-5)
 
 
 @given(
@@ -159,3 +162,63 @@ def test_deconvolution(
     x = images(2, *size)
     (found,) = run_all(translate_any(net, x.shape[1:]), x)
     np.testing.assert_allclose(found, run_mxnet(net, x), rtol=1e-5, atol=1e-5)
+
+
+BOUNDS = st.one_of(st.none(), st.integers(-4, 4))
+
+
+def of_two(op: str, attrs: dict[str, object], first: str, second: str) -> Net:
+    """An operator of two shapes of the same images, (2, 6, 4)."""
+    net = Net()
+    data = net.variable("data")
+    shapes = {"images": "(0, 0, 0, 0)", "rows": "(0, 12, 4)", "cut": "(0, 4, 6, 2)", "flat": "(0, -1)"}
+    made = [net.op("Reshape", name, [data], {"shape": shapes[name]}) for name in (first, second)]
+    tested = net.op(op, "tested", made, {name: str(value) for name, value in attrs.items()})
+    net.op("_plus_scalar", "last", [tested])
+    return net
+
+
+@given(
+    names=st.tuples(*[st.sampled_from(["images", "rows", "cut", "flat"])] * 2),
+    bounds=st.tuples(BOUNDS, BOUNDS, BOUNDS, BOUNDS),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_reshape_like(names: tuple[str, str], bounds: tuple[int | None, ...]) -> None:
+    attrs = dict(zip(("lhs_begin", "lhs_end", "rhs_begin", "rhs_end"), bounds, strict=True))
+    both_agree(of_two("reshape_like", attrs, *names), images(2, 6, 4))
+
+
+@given(axes=st.lists(st.integers(-4, 4), max_size=3, unique=True))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_slice_like(axes: list[int]) -> None:
+    net = Net()
+    data = net.variable("data")
+    small = net.op("slice_axis", "small", [data], {"axis": "2", "begin": "0", "end": "3"})
+    smaller = net.op("slice_axis", "smaller", [small], {"axis": "3", "begin": "1", "end": "4"})
+    net.op("_plus_scalar", "last", [net.op("slice_like", "tested", [data, smaller], {"axes": text(axes)})])
+    both_agree(net, images(2, 6, 4))
+
+
+@given(transposed=st.tuples(st.booleans(), st.booleans()), row=st.tuples(SIZES, SIZES, SIZES))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_batch_dot(transposed: tuple[bool, bool], row: tuple[int, int, int]) -> None:
+    net = Net()
+    data = net.variable("data")
+    swapped = {"dim1": "2", "dim2": "3"} if transposed[0] == transposed[1] else {"dim1": "1", "dim2": "1"}
+    other = net.op("SwapAxis", "other", [data], swapped)
+    attrs = {"transpose_a": str(transposed[0]), "transpose_b": str(transposed[1])}
+    net.op("_plus_scalar", "last", [net.op("batch_dot", "tested", [data, other], attrs)])
+    both_agree(net, images(*row), tolerance=1e-5)
+
+
+@given(row=st.tuples(SIZES, SIZES, SIZES), shape=st.lists(st.integers(0, 9), max_size=5), left=st.booleans())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_broadcast_with_a_parameter(row: tuple[int, int, int], shape: list[int], left: bool) -> None:
+    """0 stands for the length of the images' axis, anything else for itself."""
+    full = (1, *row)[max(0, 4 - len(shape)) :]
+    sizes = [length if size == 0 else size for size, length in zip(shape, full, strict=False)]
+    net = Net()
+    data = net.variable("data")
+    number = net.variable("number", np.random.default_rng(len(shape)).normal(size=sizes).astype(np.float32))
+    net.op("broadcast_sub", "tested", [data, number] if left else [number, data])
+    both_agree(net, images(*row))
