@@ -43,7 +43,7 @@ def scale(expected: NDArray[Any]) -> float:
     return max(1.0, float(finite.max(initial=0)))
 
 
-def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float) -> str:
+def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
     """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
     apart, allowed = distances(found, expected), tolerance * scale(expected)
     worst = float(apart.max())
@@ -52,7 +52,7 @@ def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float) -> st
         return ""
     if worst == np.inf:
         return f"is not finite (row {row})"
-    return f"differs from MXNet: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
+    return f"differs from {other}: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
 
 
 def min_cosine(found: NDArray[Any], expected: NDArray[Any]) -> float:

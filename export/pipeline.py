@@ -19,7 +19,7 @@ from export.reference import Reference, read_reference
 from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
-from export.verify import check_tolerance, default_tolerance, verify, verify_surroundings
+from export.verify import check_tolerance, default_tolerance, verify, verify_alone, verify_surroundings
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
@@ -243,8 +243,12 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     if reference is not None:
         _require_shapes(graph, reference, network.where)
     model = build_model(graph, options.opset)
+    parity = None
     try:
-        parity = None if reference is None else verify(model, reference, options.tolerance)
+        if reference is None:
+            verify_alone(model, options.tolerance)
+        else:
+            parity = verify(model, reference, options.tolerance)
         if network.around is not None:
             core = model
             network.around.put_around(graph)

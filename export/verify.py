@@ -67,6 +67,28 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
     return Parity(float(max(one.max() for one in apart)), float(np.mean(np.concatenate(apart))), min(cosines), sizes)
 
 
+def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
+    """Run a model on random images, one at a time and together: what can be told without MXNet.
+
+    Raises
+    ------
+    ParityError
+        If onnxruntime refuses the model, or an image's output depends on the others.
+    """
+    session = _session(model)
+    kind = model.graph.input[0].type.tensor_type
+    row = tuple(dim.dim_value for dim in kind.shape.dim)[1:]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    images = np.random.default_rng(0).normal(size=(3, *row)).astype(dtype)
+    names = [one.name for one in model.graph.output]
+    together = session.run(names, {model.graph.input[0].name: images})
+    for index in range(len(images)):
+        alone = session.run(names, {model.graph.input[0].name: images[index : index + 1]})
+        for name, one, other in zip(names, together, alone, strict=True):
+            if wrong := problem(one[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"):
+                raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
+
+
 def check_tolerance(tolerance: float | None) -> None:
     """Raise `ConfigError` if a tolerance is given and proves nothing."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance > 0):

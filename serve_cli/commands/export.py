@@ -90,7 +90,7 @@ def _print_report(report: ExportReport, next_step: str) -> None:
     facts = {
         "model": f"{report.path}, {report.size_bytes / 1e6:.1f} MB, opset {report.opset}",
         "graph": f"{report.num_nodes} nodes, {report.num_parameters:,} parameters",
-        "parity": "not verified: no --reference of what MXNet computes"
+        "parity": "not proved: no --reference of what MXNet computes (see `lifted reference`)"
         if parity is None
         else f"max |d| {parity.max_abs_error:.1e}, least cosine {parity.min_cosine:.7f}, "
         f"at batch sizes {', '.join(map(str, parity.batch_sizes))}",

@@ -34,8 +34,8 @@ def reference(
 ) -> None:
     """Run a network of MXNet's on random images, and keep what it computes: outputs, and every layer for one image.
 
-    With the file, `lifted verify` and `lifted export --reference` prove a translation anywhere. This command alone
-    needs MXNet.
+    With the file, `lifted verify` and `lifted export --reference` prove a translation on any machine; this command
+    is for one with MXNet.
 
     [bold]Examples[/bold]
 

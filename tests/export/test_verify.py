@@ -11,7 +11,7 @@ from export.errors import MalformedModelError, ParityError
 from export.model import build_model
 from export.parity import min_cosine
 from export.reference import Reference, parse_reference
-from export.verify import verify
+from export.verify import verify, verify_alone
 from tests.export.mxnet_files import Net, npz_bytes
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import translate_net
@@ -149,6 +149,20 @@ def test_model_that_depends_on_the_batch_is_noticed() -> None:
     model.graph.node.append(onnx.helper.make_node("Add", ["same", "centred"], ["embedding"]))
     with pytest.raises(ParityError):
         verify(model, reference())
+
+
+def test_without_a_reference_images_must_not_depend_on_each_other() -> None:
+    verify_alone(small_model())
+    model = small_model()
+    model.graph.node[-1].output[0] = "single"
+    mean = onnx.helper.make_node("ReduceMean", ["single"], ["mean"], axes=[0], keepdims=1)
+    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["single", "mean"], ["embedding"])])
+    with pytest.raises(ParityError, match="of an image beside others differs from the same alone: .* depends on them"):
+        verify_alone(model)
+    model = small_model()
+    model.graph.node[-1].op_type = "Mystery"
+    with pytest.raises(ParityError, match="cannot load the model"):
+        verify_alone(model)
 
 
 def test_cosine_of_zero_rows() -> None:
