@@ -23,9 +23,10 @@ HEADS = ("operator", "attributes", "without effect in inference", "refused")
 INTRODUCTION = """# MXNet operators that can be exported
 
 Made by `python -m tests.export.support_table`; a test compares it with the translators. An attribute that is not named
-here refuses its node, as do all other operators. Parameters are constants, float32 or float16 as the images are (those of
-batch norm float32); images are (N, C, H, W), and no
-operator may mix images. What a column *refused* shows are examples, with the translator's own reason.
+here refuses its node, as do all other operators. Parameters are constants, float32 or float16 as the images are, those
+of batch norm float32; images are (N, C, H, W), and no operator may mix images. What a column *refused* shows are
+examples, with the translator's own reason.
+
 
 """
 

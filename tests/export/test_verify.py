@@ -157,7 +157,7 @@ def test_without_a_reference_images_must_not_depend_on_each_other() -> None:
     model.graph.node[-1].output[0] = "single"
     mean = onnx.helper.make_node("ReduceMean", ["single"], ["mean"], axes=[0], keepdims=1)
     model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["single", "mean"], ["embedding"])])
-    with pytest.raises(ParityError, match="of an image beside others differs from the same alone: .* depends on them"):
+    with pytest.raises(ParityError, match=r"of an image beside others differs from the same alone: .* depends on them"):
         verify_alone(model)
     model = small_model()
     model.graph.node[-1].op_type = "Mystery"
