@@ -1,14 +1,16 @@
 # make demo   build .venv and run `lifted demo`
 # make test   build .venv if need be and run the tests
 # make check  all that a change must pass: format, lint, types, import rules, tests
-# make test-serve  the tests that need no MXNet, in an environment that has none
+# make test-serve   the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
+# make test-export  the tests of the exporter, in an environment without MXNet
 
 PYTHON ?= python3
 VENV := .venv
 SERVE := .venv-serve
+EXPORT := .venv-export
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check lint test-serve constraints clean
+.PHONY: demo test check lint test-serve test-export constraints clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
@@ -27,6 +29,9 @@ lint: $(VENV)/installed
 test-serve: $(SERVE)/installed
 	$(SERVE)/bin/python -m pytest tests/test_imports.py tests/serve_cli tests/gluon_lifted
 
+test-export: $(EXPORT)/installed
+	$(EXPORT)/bin/python -m pytest tests/export
+
 # The libraries that the wheels expect are looked for before anything is built.
 $(VENV)/installed: pyproject.toml .ci/constraints-train.txt
 	@$(PYTHON) gluon_lifted/machine/system.py
@@ -39,12 +44,17 @@ $(SERVE)/installed: pyproject.toml .ci/constraints-serve.txt
 	$(SERVE)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[serve,test]'
 	@touch $@
 
+$(EXPORT)/installed: pyproject.toml .ci/constraints-serve.txt
+	$(PYTHON) -m venv $(EXPORT)
+	$(EXPORT)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[export,test]'
+	@touch $@
+
 # Newest versions that fit together, for all Python versions of pyproject.toml; needs uv.
 constraints:
 	uv pip compile pyproject.toml --extra train --extra dev --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-train.txt
-	uv pip compile pyproject.toml --extra serve --extra test --universal --python-version 3.10 \
+	uv pip compile pyproject.toml --extra serve --extra export --extra test --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-serve.txt
 
 clean:
-	rm -rf $(VENV) $(SERVE) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SERVE) $(EXPORT) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
