@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 check: lint test
 
@@ -27,10 +27,10 @@ lint: $(VENV)/installed
 	$(VENV)/bin/lint-imports
 
 test-serve: $(SERVE)/installed
-	$(SERVE)/bin/python -m pytest tests/test_imports.py tests/serve_cli tests/gluon_lifted
+	$(SERVE)/bin/python -m pytest -n 2 tests/test_imports.py tests/serve_cli tests/gluon_lifted
 
 test-export: $(EXPORT)/installed
-	$(EXPORT)/bin/python -m pytest tests/export
+	$(EXPORT)/bin/python -m pytest -n 2 tests/export
 
 # The libraries that the wheels expect are looked for before anything is built.
 $(VENV)/installed: pyproject.toml .ci/constraints-train.txt
