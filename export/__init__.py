@@ -5,10 +5,9 @@ from gluon_lifted.lazy import lazy_names
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ExportOptions": "pipeline",
-        "ExportReport": "pipeline",
+        "ExportOptions": "options",
+        "ExportReport": "options",
         "MalformedModelError": "errors",
-        "NetworkFiles": "pipeline",
         "Parity": "parity",
         "ParityError": "errors",
         "Reference": "reference",

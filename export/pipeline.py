@@ -11,15 +11,15 @@ from export.errors import MalformedModelError, ParityError
 from export.files import read_limited
 from export.graph import FLOAT32, INPUT
 from export.libraries import onnx
-from export.model import DEFAULT_OPSET, MAX_MODEL_BYTES, build_model, check_opset
+from export.model import MAX_MODEL_BYTES, build_model
+from export.options import ExportOptions, ExportReport
 from export.params import parse_params
-from export.parity import Parity
 from export.passes.interface import Surroundings
 from export.reference import Reference, read_reference
 from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
-from export.verify import check_tolerance, default_tolerance, verify, verify_alone, verify_surroundings
+from export.verify import default_tolerance, verify, verify_alone, verify_surroundings
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
@@ -31,85 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from export.graph import Graph, Shape
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """How to write and verify a model.
-
-    Parameters
-    ----------
-    opset : int
-        Version of ONNX's operators, from 13.
-    tolerance : float, optional
-        See `export.verify.verify`.
-    exact_lrn : bool
-        Keep ONNX's own LRN operator, instead of the form that runtimes compute 3 to 7 times as fast.
-
-    Raises
-    ------
-    ConfigError
-        If the opset is not available, or the tolerance no positive number.
-    """
-
-    opset: int = DEFAULT_OPSET
-    tolerance: float | None = None
-    exact_lrn: bool = False
-
-    def __post_init__(self) -> None:
-        check_opset(self.opset)
-        check_tolerance(self.tolerance)
+    from export.parity import Parity
+    from gluon_lifted.nets.saved import SavedNetwork
 
 
 DEFAULTS = ExportOptions()
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """What was written.
-
-    Parameters
-    ----------
-    path : Path
-    opset : int
-    num_nodes : int
-        ONNX nodes.
-    num_parameters : int
-        Numbers in the run's parameter file that the network uses, batch norm's statistics among them.
-    size_bytes : int
-    parity : Parity or None
-        None if there was no reference to verify it with.
-    seconds : float
-        Wall time of translating, verifying and writing.
-    """
-
-    path: Path
-    opset: int
-    num_nodes: int
-    num_parameters: int
-    size_bytes: int
-    parity: Parity | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class NetworkFiles:
-    """A network as MXNet saved it, trained anywhere: ``HybridBlock.export``, ``Module.save_checkpoint``.
-
-    Parameters
-    ----------
-    symbol, params : Path
-        The ``-symbol.json`` and the ``.params`` file.
-    input_name : str
-        The variable that stands for the images.
-    row : tuple of int
-        Shape of one image: (C, H, W).
-    """
-
-    symbol: Path
-    params: Path
-    input_name: str
-    row: Shape
 
 
 @dataclass(frozen=True)
@@ -176,7 +102,8 @@ def export_run(
 
 
 def export_network(
-    files: NetworkFiles,
+    files: SavedNetwork,
+    row: Shape,
     onnx_path: Path,
     options: ExportOptions = DEFAULTS,
     *,
@@ -186,8 +113,11 @@ def export_network(
 
     Parameters
     ----------
-    files : NetworkFiles
+    files : SavedNetwork
         Labels that a loss at the end takes are left out; ``SoftmaxOutput`` becomes a softmax.
+    row : tuple of int
+        Shape of one image: (C, H, W).
+    onnx_path : Path
     options : ExportOptions
     reference : Path, optional
         Images and what MXNet computed of them (`export.reference`).
@@ -201,7 +131,7 @@ def export_network(
     network = _Network(
         parse_symbol(symbol, str(files.symbol)),
         parse_params(params, str(files.params)),
-        files.row,
+        row,
         str(files.symbol),
         _hashes(hashlib.sha256(symbol).hexdigest(), hashlib.sha256(params).hexdigest()),
         files.input_name,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,26 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gluon_lifted.nets.saved import SavedNetwork
+
 MAX_NODE_BYTES = 2**28  # of the outputs of nodes
 
 Arrays = dict[str, "NDArray[np.float32]"]
-
-
-@dataclass(frozen=True)
-class SavedNetwork:
-    """A network as MXNet saved it.
-
-    Parameters
-    ----------
-    symbol, params : Path
-        The ``-symbol.json`` and the ``.params`` file.
-    input_name : str
-        The variable that stands for the images.
-    """
-
-    symbol: Path
-    params: Path
-    input_name: str = "data"
 
 
 def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, device: str = "cpu") -> list[str]:

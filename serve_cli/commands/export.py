@@ -14,6 +14,7 @@ from serve_cli.options import Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
     from export import ExportReport
+    from gluon_lifted.nets.saved import SavedNetwork
 
 ANY_NETWORK = "Any network of MXNet's"
 
@@ -60,29 +61,35 @@ def export(
 
       lifted export --symbol net-symbol.json --params net-0000.params --shape data:1,3,224,224 --onnx net.onnx
     """
-    if (run is None) == (symbol is None) or (symbol is None) != (params is None):
-        raise typer.BadParameter("give either RUN, or --symbol and --params")
-    from export import ExportOptions, NetworkFiles, export_network, export_run
+    network = _network(run, symbol, params, shape)
+    if network is None and reference is not None:
+        raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
+    if network is not None and (normalize or preprocess is Preprocess.graph):
+        raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
+    from export import ExportOptions, export_network, export_run
 
     options = ExportOptions(opset, tolerance, exact_lrn)
-    if run is not None:
-        if reference is not None:
-            raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
-        say(f"export: {run} to {onnx}")
-        pixels = preprocess is Preprocess.graph
-        report = export_run(run, onnx, options, pixels=pixels, normalize=normalize)
+    say(f"export: {run or symbol} to {onnx}")
+    if network is None:
+        assert run is not None
+        report = export_run(run, onnx, options, pixels=preprocess is Preprocess.graph, normalize=normalize)
     else:
-        if normalize or preprocess is Preprocess.graph:
-            raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
-        say(f"export: {symbol} to {onnx}")
-        assert params is not None
-        name, sizes = parse_shape(shape)
-        files = NetworkFiles(symbol, params, name, sizes[1:])
-        report = export_network(files, onnx, options, reference=reference)
+        report = export_network(network, parse_shape(shape)[1][1:], onnx, options, reference=reference)
     if as_json:
         print_json(asdict(report))
         return
     _print_report(report, f"lifted embed {onnx} PHOTOS --out embeddings" if run else "")
+
+
+def _network(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> SavedNetwork | None:
+    """The network that was named by its files; None for a run."""
+    from gluon_lifted.nets.saved import SavedNetwork
+
+    if run is not None and symbol is None and params is None:
+        return None
+    if run is None and symbol is not None and params is not None:
+        return SavedNetwork(symbol, params, parse_shape(shape)[0])
+    raise typer.BadParameter("give either RUN, or --symbol and --params")
 
 
 def _print_report(report: ExportReport, next_step: str) -> None:

@@ -45,7 +45,8 @@ def reference(
     """
     import numpy as np
 
-    from gluon_lifted.nets.reference import SavedNetwork, write_reference
+    from gluon_lifted.nets.reference import write_reference
+    from gluon_lifted.nets.saved import SavedNetwork
 
     name, sizes = parse_shape(shape)
     images = np.random.default_rng(0).normal(size=sizes).astype(dtype.value)

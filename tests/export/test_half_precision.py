@@ -9,9 +9,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import NetworkFiles, export_network, export_run, verify_file
+from export import export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError
 from export.graph import FLOAT16, FLOAT32
+from gluon_lifted.nets.saved import SavedNetwork
 from tests.export.mxnet_files import Net, npz_bytes, write_run
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import run_onnx, run_reference, translate_net
@@ -31,14 +32,14 @@ def half_network() -> tuple[Net, dict[str, np.ndarray]]:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> NetworkFiles:
+def files(tmp_path: Path) -> SavedNetwork:
     net, reference = half_network()
     halves = {name: array.astype(np.float16) for name, array in reference.items()}
     halves["unit_output"] = halves.pop("embedding")
     (tmp_path / "symbol.json").write_bytes(net.symbol_bytes())
     (tmp_path / "net.params").write_bytes(net.params_bytes())
     (tmp_path / "reference.npz").write_bytes(npz_bytes(halves))
-    return NetworkFiles(tmp_path / "symbol.json", tmp_path / "net.params", "data", ROW)
+    return SavedNetwork(tmp_path / "symbol.json", tmp_path / "net.params")
 
 
 @pytest.mark.parametrize("opset", [13, 17, 24])
@@ -59,8 +60,8 @@ def test_onnx_itself_agrees() -> None:
     np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
 
 
-def test_export_and_verify(files: NetworkFiles, tmp_path: Path) -> None:
-    report = export_network(files, tmp_path / "net.onnx", reference=tmp_path / "reference.npz")
+def test_export_and_verify(files: SavedNetwork, tmp_path: Path) -> None:
+    report = export_network(files, ROW, tmp_path / "net.onnx", reference=tmp_path / "reference.npz")
     assert report.parity is not None
     assert 0 < report.parity.max_abs_error < 5e-3
     assert verify_file(tmp_path / "net.onnx", tmp_path / "reference.npz") == report.parity

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import ExportOptions, NetworkFiles, export_network, export_run, verify_file
+from export import ExportOptions, export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError, UnsupportedOpError
 from export.graph import Graph
 from export.passes import interface
@@ -20,10 +20,12 @@ from export.passes.interface import take_pixels
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
 from gluon_lifted.images import Preprocessing, normalise
+from gluon_lifted.nets.saved import SavedNetwork
 from serve_cli import Embedder
 from tests.export.mxnet_files import card, npz_bytes, write_run
 from tests.export.networks import CROP, DIM, small_network, small_reference
 
+ROW = (3, CROP, CROP)
 FILES = ["model-symbol.json", "model-0000.params", "card.json", "reference.npz"]
 
 
@@ -215,15 +217,15 @@ def test_failed_write_leaves_nothing(run: Path, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture
-def network(run: Path) -> NetworkFiles:
-    return NetworkFiles(run / FILES[0], run / FILES[1], "data", (3, CROP, CROP))
+def network(run: Path) -> SavedNetwork:
+    return SavedNetwork(run / FILES[0], run / FILES[1])
 
 
-def test_any_network_is_exported_and_verified_with_a_reference(network: NetworkFiles, tmp_path: Path) -> None:
+def test_any_network_is_exported_and_verified_with_a_reference(network: SavedNetwork, tmp_path: Path) -> None:
     arrays = small_reference(small_network())
     arrays["unit_output"] = arrays.pop("embedding")
     (tmp_path / "mine.npz").write_bytes(npz_bytes(arrays))
-    report = export_network(network, tmp_path / "net.onnx", reference=tmp_path / "mine.npz")
+    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "mine.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-6
     assert verify_file(tmp_path / "net.onnx", tmp_path / "mine.npz") == report.parity
@@ -232,20 +234,20 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: NetworkF
     arrays["unit_output"] = arrays["unit_output"] + np.float32(0.1)
     (tmp_path / "other.npz").write_bytes(npz_bytes(arrays))
     with pytest.raises(ParityError, match="output 'unit_output' differs from MXNet"):
-        export_network(network, tmp_path / "other.onnx", reference=tmp_path / "other.npz")
+        export_network(network, ROW, tmp_path / "other.onnx", reference=tmp_path / "other.npz")
     assert not (tmp_path / "other.onnx").exists()
 
 
-def test_without_a_reference_nothing_is_claimed(network: NetworkFiles, tmp_path: Path) -> None:
-    assert export_network(network, tmp_path / "net.onnx").parity is None
+def test_without_a_reference_nothing_is_claimed(network: SavedNetwork, tmp_path: Path) -> None:
+    assert export_network(network, ROW, tmp_path / "net.onnx").parity is None
 
 
 def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
     net = small_network()
     net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
     run = write_run(tmp_path / "run", net, small_reference(small_network()))
-    files = NetworkFiles(run / FILES[0], run / FILES[1], "data", (3, CROP, CROP))
-    export_network(files, tmp_path / "net.onnx")
+    files = SavedNetwork(run / FILES[0], run / FILES[1])
+    export_network(files, ROW, tmp_path / "net.onnx")
     images = small_reference(small_network())["data"]
     found = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["softmax_output"], {"data": images})[0]
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)

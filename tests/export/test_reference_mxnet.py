@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from export import NetworkFiles, ParityError, export_network, read_reference
+from export import ParityError, export_network, read_reference
 from gluon_lifted.errors import DataError
 from gluon_lifted.nets import reference as reference_module
-from gluon_lifted.nets.reference import SavedNetwork, write_reference
+from gluon_lifted.nets.reference import write_reference
+from gluon_lifted.nets.saved import SavedNetwork
 from serve_cli.main import app
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, DIM, small_network, small_reference
@@ -25,10 +26,6 @@ def save(net: Net, folder: Path) -> SavedNetwork:
     (folder / "net-symbol.json").write_bytes(net.symbol_bytes())
     (folder / "net-0000.params").write_bytes(net.params_bytes())
     return SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
-
-
-def files(network: SavedNetwork) -> NetworkFiles:
-    return NetworkFiles(network.symbol, network.params, network.input_name, ROW)
 
 
 def test_what_mxnet_computes(tmp_path: Path) -> None:
@@ -47,13 +44,13 @@ def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
     net = small_network()
     network = save(net, tmp_path)
     write_reference(network, small_reference(net)["data"], tmp_path / "r.npz")
-    report = export_network(files(network), tmp_path / "net.onnx", reference=tmp_path / "r.npz")
+    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-5
     net.params["bn_beta"] = net.params["bn_beta"] + np.float32(0.1)
     other = save(net, tmp_path)
     with pytest.raises(ParityError, match=r"First node to differ: 'bn' \(Conv\)"):
-        export_network(files(other), tmp_path / "other.onnx", reference=tmp_path / "r.npz")
+        export_network(other, ROW, tmp_path / "other.onnx", reference=tmp_path / "r.npz")
 
 
 def test_nodes_are_kept_as_long_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +65,7 @@ def test_labels_of_a_loss(tmp_path: Path) -> None:
     net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
     network = save(net, tmp_path)
     assert write_reference(network, small_reference(net)["data"], tmp_path / "r.npz") == ["softmax_output"]
-    assert export_network(files(network), tmp_path / "net.onnx", reference=tmp_path / "r.npz").parity is not None
+    assert export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz").parity is not None
 
 
 def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
