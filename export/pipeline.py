@@ -12,6 +12,7 @@ from export.files import read_limited
 from export.graph import FLOAT32, INPUT
 from export.libraries import onnx
 from export.model import MAX_MODEL_BYTES, build_model
+from export.optimise import optimise
 from export.options import ExportOptions, ExportReport
 from export.params import parse_params
 from export.passes.interface import Surroundings
@@ -156,15 +157,8 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
 
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
-    graph = translate(
-        network.symbol,
-        network.params,
-        network.row,
-        network.where,
-        network.input_name,
-        network.outputs,
-        exact_lrn=options.exact_lrn,
-    )
+    graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
+    optimise(graph, exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "

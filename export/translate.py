@@ -14,10 +14,6 @@ from export.attrs import Attrs
 from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph import FLOAT16, FLOAT32, INPUT, Graph, Operand, Shape, Tensor
 from export.node import Node
-from export.passes.batch_norm import fold_batch_norm
-from export.passes.lrn import use_matrices
-from export.passes.precision import compute_in_single
-from export.passes.repetition import drop_repetition
 from export.registry import TRANSLATORS
 from export.symbol import Entry, Symbol, SymbolNode
 
@@ -43,8 +39,6 @@ def translate(
     where: str,
     input_name: str = INPUT,
     outputs: Sequence[str] | None = None,
-    *,
-    exact_lrn: bool = False,
 ) -> Graph:
     """Translate a network.
 
@@ -62,14 +56,12 @@ def translate(
         The variable that stands for the images.
     outputs : sequence of str, optional
         Names of the network's outputs; MXNet's own if not given: ``<node>_output``.
-    exact_lrn : bool
-        Keep ONNX's LRN operator, and not the form that runtimes compute faster.
 
     Returns
     -------
     Graph
-        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; batch norm folded into the layers
-        around it. A node's output is named like the MXNet node, except for those of the network, and where several
+        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; `export.optimise` makes it lean
+        and fast. A node's output is named like the MXNet node, except for those of the network, and where several
         MXNet nodes share a name.
 
     Raises
@@ -93,12 +85,6 @@ def translate(
             name = f"{node.name}/{index}" if node.name in repeated else node.name
             operands[index] = _translate_node(symbol, node, name, operands, graph)
     graph.finish(_heads(symbol, operands, graph, where))
-    fold_batch_norm(graph)
-    compute_in_single(graph)
-    drop_repetition(graph)
-    if not exact_lrn:
-        use_matrices(graph)
-    graph.drop_unused()
     return graph
 
 

@@ -18,6 +18,7 @@ import warnings
 from typing import Any
 
 from export.model import build_model
+from export.optimise import optimise
 from export.params import parse_params
 from export.registry import TRANSLATORS
 from export.symbol import parse_symbol
@@ -85,7 +86,7 @@ def attempt(rng: random.Random) -> str:
     some = [(case.net(half=rng.random() < 0.3), ROW) for case in rng.sample(CASES, 3)]
     net, row = rng.choice([(small_network(), (3, CROP, CROP)), *some])
     symbol, params = net.symbol_bytes(), net.params_bytes()
-    kind = rng.randrange(3)
+    kind, half = rng.randrange(3), rng.random() < 0.3
     if kind == 0:
         symbol = damaged_bytes(symbol, rng)
     elif kind == 1:
@@ -93,7 +94,7 @@ def attempt(rng: random.Random) -> str:
     else:
         params = damaged_bytes(params, rng)
     try:
-        graph = translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s")
+        graph = optimise(translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"), half=half)
         build_model(graph, 17)
     except LiftedError:
         return "refused"

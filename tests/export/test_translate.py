@@ -11,6 +11,7 @@ import pytest
 from export import graph as graph_module
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
 from export.model import build_model
+from export.optimise import optimise
 from export.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
@@ -44,7 +45,7 @@ def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def translate_found(found: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
     symbol = parse_symbol(json.dumps(found).encode(), "s")
-    return translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",))
+    return optimise(translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",)))
 
 
 def test_network_equals_plain_loops() -> None:
