@@ -21,12 +21,15 @@ class Parity:
         The smallest cosine between a row and its reference; 1 is the same direction.
     batch_sizes : tuple of int
         How many rows were computed at a time.
+    engine : str
+        What ran the model: ``"onnxruntime"``, or ``"onnx"``, its own evaluator, where that does not know the opset.
     """
 
     max_abs_error: float
     mean_abs_error: float
     min_cosine: float
     batch_sizes: tuple[int, ...]
+    engine: str = "onnxruntime"
 
 
 def distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
-from export.libraries import DecodeError, onnx, onnxruntime
+from export.libraries import DecodeError, onnx
 from export.parity import Parity, distances, min_cosine, problem
 from export.passes.interface import LEAST_NORM
+from export.runner import SLOW_IMAGES, open_model
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalise, normalise
@@ -19,6 +20,7 @@ from gluon_lifted.images import denormalise, normalise
 if TYPE_CHECKING:
     from export.passes.interface import Surroundings
     from export.reference import Array, Reference
+    from export.runner import Run
     from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import Preprocessing
 
@@ -55,16 +57,19 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
     proto = _parse(model)
     tolerance = tolerance or default_tolerance(proto)
     data, expected = _as_the_model_has_them(proto, reference)
+    runner = open_model(proto)
+    if runner.engine == "onnx":
+        data, expected = data[:SLOW_IMAGES], {name: one[:SLOW_IMAGES] for name, one in expected.items()}
     sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
-    session = _session(proto)
     apart, cosines = [], []
     for size in sizes:
-        for name, found in _run(session, data, expected, size).items():
+        for name, found in _run(runner.run, data, expected, size).items():
             if wrong := problem(found, expected[name], tolerance):
                 raise ParityError(f"output {name!r} {wrong}. {_first_difference(proto, data, reference, tolerance)}")
             apart.append(distances(found, expected[name]).ravel())
             cosines.append(min_cosine(found, expected[name]))
-    return Parity(float(max(one.max() for one in apart)), float(np.mean(np.concatenate(apart))), min(cosines), sizes)
+    worst, mean = max(float(one.max()) for one in apart), float(np.mean(np.concatenate(apart)))
+    return Parity(worst, mean, min(cosines), sizes, runner.engine)
 
 
 def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
@@ -75,15 +80,15 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     ParityError
         If onnxruntime refuses the model, or an image's output depends on the others.
     """
-    session = _session(model)
+    run = open_model(model).run
     kind = model.graph.input[0].type.tensor_type
     row = tuple(dim.dim_value for dim in kind.shape.dim)[1:]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     images = np.random.default_rng(0).normal(size=(3, *row)).astype(dtype)
     names = [one.name for one in model.graph.output]
-    together = session.run(names, {model.graph.input[0].name: images})
+    together = run(names, images)
     for index in range(len(images)):
-        alone = session.run(names, {model.graph.input[0].name: images[index : index + 1]})
+        alone = run(names, images[index : index + 1])
         for name, one, other in zip(names, together, alone, strict=True):
             if wrong := problem(one[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"):
                 raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
@@ -116,13 +121,14 @@ def verify_surroundings(model: onnx.ModelProto, core: onnx.ModelProto, around: S
     ParityError
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
-    whole, inner = _session(model), _session(core)
+    whole, inner = open_model(model).run, open_model(core).run
+    names = [one.name for one in core.graph.output]
     crop = around.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
         data = normalise(batch, around.preprocessing)
-        (expected,) = inner.run(None, {inner.get_inputs()[0].name: data})
-        (found,) = whole.run(None, {whole.get_inputs()[0].name: batch if around.pixels else data})
+        (expected,) = inner(names, data)
+        (found,) = whole(names, batch if around.pixels else data)
         if around.normalize:
             expected = _unit(expected)
         if wrong := problem(found, expected, tolerance):
@@ -141,7 +147,10 @@ def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
 def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
     """The reference's images as the model takes them, and the outputs as it should give them."""
     inputs, outputs = ([one.name for one in part] for part in (model.graph.input, model.graph.output))
-    if len(inputs) != 1 or set(outputs) != set(reference.outputs):
+    found = reference.outputs
+    if len(outputs) == len(found) == 1:
+        found = dict(zip(outputs, found.values(), strict=True))  # one needs no name
+    if len(inputs) != 1 or set(outputs) != set(found):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected one input and the outputs {list(reference.outputs)} of the reference."
@@ -157,7 +166,7 @@ def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tupl
     if shape[1:] != data.shape[1:]:
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
     unit = card is not None and card.normalised
-    return data, {name: _unit(one) if unit else one for name, one in reference.outputs.items()}
+    return data, {name: _unit(one) if unit else one for name, one in found.items()}
 
 
 def _card(model: onnx.ModelProto) -> ModelCard | None:
@@ -180,26 +189,13 @@ def _unit(rows: Array) -> Array:
     return unit
 
 
-def _session(model: onnx.ModelProto) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors come as exceptions
-    try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no base class
-        opset, reason = model.opset_import[0].version, " ".join(str(error).split())
-        raise ParityError(
-            f"onnxruntime {onnxruntime.__version__} cannot load the model (opset {opset}): ...{reason[-160:]} "
-            "An older opset may help."
-        ) from None
-
-
-def _run(session: Any, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
+def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
     """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not real or (n, ...)."""
-    names, (images,) = list(expected), session.get_inputs()
+    names = list(expected)
     batches: list[list[NDArray[Any]]] = []
     for start in range(0, len(data), batch_size):
         batch = np.ascontiguousarray(data[start : start + batch_size])
-        batches.append(session.run(names, {images.name: batch}))
+        batches.append(run(names, batch))
         for name, part in zip(names, batches[-1], strict=True):
             shape = (len(batch), *expected[name].shape[1:])
             if part.dtype not in (np.float32, np.float16) or part.shape != shape:
@@ -217,7 +213,7 @@ def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Ref
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    values = _session(traced).run(names, {model.graph.input[0].name: np.ascontiguousarray(data[:1])})
+    values = open_model(traced).run(names, np.ascontiguousarray(data[:1]))
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or problem(value, expected, tolerance):

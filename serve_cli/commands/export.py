@@ -100,7 +100,7 @@ def _print_report(report: ExportReport, next_step: str) -> None:
         "parity": "not proved: no --reference of what MXNet computes (see `lifted reference`)"
         if parity is None
         else f"max |d| {parity.max_abs_error:.1e}, least cosine {parity.min_cosine:.7f}, "
-        f"at batch sizes {', '.join(map(str, parity.batch_sizes))}",
+        f"at batch sizes {', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
         "time": f"{report.seconds:.1f} s",
     }
     print_facts(facts | ({"next": next_step} if next_step else {}))

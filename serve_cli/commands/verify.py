@@ -41,6 +41,6 @@ def verify(
             "model": f"{model} computes what MXNet did",
             "error": f"max |d| {parity.max_abs_error:.1e}, mean |d| {parity.mean_abs_error:.1e}",
             "cosine": f"least {parity.min_cosine:.7f}",
-            "batches": f"of {', '.join(map(str, parity.batch_sizes))} images",
+            "batches": f"of {', '.join(map(str, parity.batch_sizes))} images, in {parity.engine}",
         }
     )

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from export import runner as runner_module
 from export import verify as verify_module
 from export.errors import MalformedModelError, ParityError
 from export.model import build_model
@@ -19,8 +20,8 @@ from tests.export.ops_runner import translate_net
 ROW = (3, CROP, CROP)
 
 
-def small_model(net: Net | None = None) -> onnx.ModelProto:
-    return build_model(translate_net(net or small_network(), ROW), 17)
+def small_model(net: Net | None = None, opset: int = 17) -> onnx.ModelProto:
+    return build_model(translate_net(net or small_network(), ROW), opset)
 
 
 def reference(rows: int = 5) -> Reference:
@@ -120,10 +121,37 @@ def test_images_of_another_size_are_refused() -> None:
 
 
 def test_another_interface_is_refused() -> None:
-    model = small_model()
-    model.graph.output[0].name = "conv1"
-    with pytest.raises(MalformedModelError, match=r"outputs \['conv1'\]; expected one input and the outputs \['embed"):
-        verify(model, reference())
+    good = reference()
+    two = replace(good, outputs={"embedding": good.outputs["embedding"], "fc": good.outputs["embedding"]})
+    with pytest.raises(
+        MalformedModelError, match=r"outputs \['embedding'\]; expected one input and the outputs \['emb"
+    ):
+        verify(small_model(), two)
+
+
+def test_a_single_output_needs_no_name() -> None:
+    good = reference()
+    other = replace(good, outputs={"another": good.outputs["embedding"]})
+    assert verify(small_model(), other) == verify(small_model(), good)
+    with pytest.raises(ParityError, match="First node to differ: 'conv1'"):
+        verify(model_with("conv1_weight", 0.1), other)
+
+
+def test_opset_that_onnxruntime_does_not_know_is_run_by_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: onnx.ModelProto) -> None:
+        raise RuntimeError("Unsupported model IR version")
+
+    monkeypatch.setattr(runner_module, "_session", refuse)
+    parity = verify(small_model(), reference())
+    assert parity.max_abs_error < 1e-6
+    assert parity.batch_sizes == (1, 2)
+    with pytest.raises(ParityError, match="First node to differ: 'fc'"):
+        verify(model_with("fc_bias", 0.1), reference())
+    verify_alone(small_model())
+
+
+def test_newest_opset_is_verified() -> None:
+    assert verify(small_model(opset=onnx.defs.onnx_opset_version()), reference()).max_abs_error < 1e-6
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 100])

@@ -1,0 +1,79 @@
+"""Run an ONNX model on the CPU: in onnxruntime, or, for opsets that it does not know yet, in onnx's own evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from export.errors import ParityError
+from export.libraries import onnx, onnxruntime
+
+Run = Callable[[Sequence[str], NDArray[Any]], list[NDArray[Any]]]
+SLOW_IMAGES = 2  # of a reference that onnx's evaluator, which is no runtime, is given
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A model that can be run.
+
+    Parameters
+    ----------
+    run : callable
+        Names of outputs, images -> the outputs.
+    engine : str
+        What runs it: ``"onnxruntime"``, ``"onnx"``.
+    """
+
+    run: Run
+    engine: str
+
+
+def open_model(model: onnx.ModelProto) -> Runner:
+    """Load a model with one input.
+
+    Raises
+    ------
+    ParityError
+        If onnxruntime refuses the model although it knows the opset.
+    """
+    (images,) = [one.name for one in model.graph.input]
+    try:
+        session = _session(model)
+    except Exception as error:  # onnxruntime's own exceptions share no base class
+        opset, reason = model.opset_import[0].version, " ".join(str(error).split())
+        if opset > onnx.defs.onnx_opset_version() or _runtime_knows(opset):
+            raise ParityError(
+                f"onnxruntime {onnxruntime.__version__} cannot load the model (opset {opset}): ...{reason[-160:]}"
+            ) from None
+        evaluator = _evaluator(model)
+        return Runner(lambda names, batch: list(evaluator.run(list(names), {images: batch})), "onnx")
+    return Runner(lambda names, batch: list(session.run(list(names), {images: batch})), "onnxruntime")
+
+
+def _session(model: onnx.ModelProto) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors come as exceptions
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _runtime_knows(opset: int) -> bool:
+    """Whether the installed onnxruntime loads a model of one node at this opset."""
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    version = onnx.helper.find_min_ir_version_for(opsets)
+    graph = onnx.helper.make_graph([node], "one", infos[:1], infos[1:])
+    try:
+        _session(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version))
+    except Exception:  # as above
+        return False
+    return True
+
+
+def _evaluator(model: onnx.ModelProto) -> Any:
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(model)
