@@ -78,7 +78,8 @@ def export(
     if as_json:
         print_json(asdict(report))
         return
-    _print_report(report, f"lifted embed {onnx} PHOTOS --out embeddings" if run else "")
+    served = run is not None and report.parity is not None and report.parity.engine == "onnxruntime"
+    _print_report(report, f"lifted embed {onnx} PHOTOS --out embeddings" if served else "")
 
 
 def _network(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> SavedNetwork | None:

@@ -144,7 +144,7 @@ def test_opset_that_onnxruntime_does_not_know_is_run_by_onnx(monkeypatch: pytest
     monkeypatch.setattr(runner_module, "_session", refuse)
     parity = verify(small_model(), reference())
     assert parity.max_abs_error < 1e-6
-    assert parity.batch_sizes == (1, 2)
+    assert (parity.batch_sizes, parity.engine) == ((1, 2), "onnx")
     with pytest.raises(ParityError, match="First node to differ: 'fc'"):
         verify(model_with("fc_bias", 0.1), reference())
     verify_alone(small_model())
