@@ -11,8 +11,8 @@ mx2onnx does not run with a current onnx; it has an environment of its own:
 
     python3.11 -m venv peer && peer/bin/pip install 'numpy<1.24' mxnet==1.9.1 onnx==1.14.1 'protobuf<4'
 
-Each step of a network is a process of its own. Started again, the command goes on where it was. It writes
-results/export_zoo.md beside this file; a network that fails stands there with the reason.
+Each step of a network is a process of its own; nothing else runs during the timing. Started again, the command goes on
+where it was. It writes results/export_zoo.md beside this file; a network that fails stands there with the reason.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from zoo_networks import BATCH, batch_size, build, magnitude, networks, side
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES, TOLERANCE = 3, 1e-5
+CHUNK = 8  # networks whose files lie on the disk at a time
 ROUNDS, SECONDS = 3, 0.6  # of the timing: turns of each file, least time of a turn
 
 
@@ -175,22 +177,33 @@ def step(options: argparse.Namespace, kind: str, zoo: str, name: str, folder: Pa
     return {"failed": lines[-1][:300]}
 
 
+def prepare(options: argparse.Namespace, zoo: str, name: str) -> None:
+    """All steps of a network but the timing, unless an earlier run of this command has done them."""
+    folder: Path = options.work / zoo / name
+    if (folder / "result.json").exists() or (folder / "prepared.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for kind in ("freeze", "ours", "again", "peer"):
+        if kind == "again" and found["ours"]["error"] <= TOLERANCE:
+            continue
+        if kind != "peer" or options.peer_python:
+            found[kind] = step(options, kind, zoo, name, folder)
+        if kind in ("freeze", "ours") and "failed" in found[kind]:
+            break
+    (folder / "prepared.json").write_text(json.dumps(found))
+
+
 def measure(options: argparse.Namespace, zoo: str, name: str) -> dict[str, Any]:
-    """All steps of a network, unless an earlier run of this command has done them."""
+    """What is known of a prepared network, after timing it; its large files are gone then."""
     folder: Path = options.work / zoo / name
     done = folder / "result.json"
     if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        found = {}
-        for kind in STEPS:
-            if kind == "again" and found["ours"]["error"] <= TOLERANCE:
-                continue
-            if kind != "peer" or options.peer_python:
-                found[kind] = step(options, kind, zoo, name, folder)
-            if kind in ("freeze", "ours") and "failed" in found[kind]:
-                break
+        found = json.loads((folder / "prepared.json").read_text())
+        if "failed" not in found.get("ours", found["freeze"]):
+            found["speed"] = step(options, "speed", zoo, name, folder)
         for path in folder.iterdir():
-            path.unlink()  # large
+            path.unlink()
         done.write_text(json.dumps(found))
     return dict(json.loads(done.read_text()))
 
@@ -250,6 +263,7 @@ def main() -> None:
     parser.add_argument("--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14; none: ours alone")
     parser.add_argument("--only", help="names, with commas between them (all)")
     parser.add_argument("--threads", type=int, default=2, help="of onnxruntime (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="networks that are translated at a time (%(default)s)")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -258,9 +272,13 @@ def main() -> None:
         print(json.dumps(found))
         return
     wanted = options.only.split(",") if options.only else None
+    chosen = [(zoo, name) for zoo, name in networks() if wanted is None or name in wanted]
     rows = []
-    for zoo, name in networks():
-        if wanted is None or name in wanted:
+    for start in range(0, len(chosen), CHUNK):
+        chunk = chosen[start : start + CHUNK]
+        with ThreadPoolExecutor(options.jobs) as pool:  # mx2onnx takes longest, on one core
+            list(pool.map(lambda one: prepare(options, *one), chunk))
+        for zoo, name in chunk:
             rows.append(row(zoo, name, measure(options, zoo, name)))
             print(rows[-1][0], flush=True)
     text = report(options, rows)

@@ -1,0 +1,78 @@
+"""Images to calibrate int8 with: some of a folder's, from as many of its sub-folders as there are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import DataError, ImageError
+from gluon_lifted.images import IMAGE_SUFFIXES, center_crop, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.images import Preprocessing
+
+MIN_IMAGES = 8
+MAX_IMAGES = 200  # cosines to single precision are no better with more
+
+
+def calibration_images(folder: Path, preprocessing: Preprocessing, limit: int = MAX_IMAGES) -> NDArray[np.uint8]:
+    """Read up to ``limit`` images, class by class in turn.
+
+    Parameters
+    ----------
+    folder : Path
+        Images below it; those of one sub-folder count as a class.
+    preprocessing : Preprocessing
+        Of the model's card.
+    limit : int
+
+    Returns
+    -------
+    ndarray, uint8, (n, crop, crop, 3)
+        RGB, cropped in the middle. Which ones depends on the names alone.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, or has fewer than `MIN_IMAGES` that can be read.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected images to calibrate with.")
+    found: list[NDArray[np.uint8]] = []
+    for path in _in_turn(folder):
+        if len(found) == limit:
+            break
+        try:
+            found.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
+        except ImageError:  # calibration needs some images, not these
+            continue
+    if len(found) < MIN_IMAGES:
+        raise DataError(f"{folder}: {len(found)} images that can be read; calibration needs {MIN_IMAGES} or more.")
+    return np.stack(found)
+
+
+def _in_turn(folder: Path) -> Iterator[Path]:
+    """The first image of each sub-folder, the second of each, and so on; of many images evenly spread ones."""
+    classes: dict[str, list[Path]] = {}
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        paths = sorted(Path(place, name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        if paths:
+            classes[place] = _spread(paths)
+    for turn in range(max(map(len, classes.values()), default=0)):
+        yield from (paths[turn] for paths in classes.values() if turn < len(paths))
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    """The same, so that the first few of them are far apart: files in a row are often alike."""
+    step = max(1, round(len(paths) * 0.618))
+    while np.gcd(step, len(paths)) > 1:
+        step += 1
+    return [paths[index * step % len(paths)] for index in range(len(paths))]
