@@ -9,13 +9,25 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from export.libraries import onnx
 
 METHODS = ("minmax", "percentile", "entropy")
 PERCENTILE = 99.999
+LAYERS = ("Conv", "Gemm", "MatMul")
+QUANTIZED = [
+    *LAYERS,
+    "Relu",
+    "Clip",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Concat",
+    "Add",
+    "Flatten",
+    "Reshape",
+]
 
 
 class _Batches:
@@ -42,7 +54,7 @@ def quantize(
     method : str
         Of those ranges: ``"minmax"``, ``"percentile"`` (99.999 % of the values) or ``"entropy"``.
     keep : iterable of str
-        Names of nodes that stay in single precision.
+        Names of nodes that stay in single precision; see `sensitive_nodes`.
 
     Returns
     -------
@@ -67,6 +79,7 @@ def quantize(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            op_types_to_quantize=QUANTIZED,
             nodes_to_exclude=list(keep),
             calibrate_method=kinds[method],
             extra_options={"CalibPercentile": PERCENTILE},
@@ -76,16 +89,24 @@ def quantize(
     return found
 
 
-def last_layer(model: onnx.ModelProto) -> list[str]:
-    """Names of the matrix products that lead to the output with no other between: the embedding layer."""
+def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that int8 is too coarse for: the embedding layer, and sums of squares.
+
+    The embedding layer is the last convolution or matrix product before the output. The sums are convolutions of
+    ``x * x``, as the fast form of LRN has them: their range is that of ``x`` squared.
+    """
     producers = {output: node for node in model.graph.node for output in node.output}
-    found, ahead = [], [one.name for one in model.graph.output]
+    squares = {node.output[0] for node in model.graph.node if node.op_type == "Mul" and len(set(node.input)) == 1}
+    found = {node.name for node in model.graph.node if node.op_type == "Conv" and node.input[0] in squares}
+    ahead, seen = [one.name for one in model.graph.output], set()
     while ahead:
-        node = producers.get(ahead.pop())
-        if node is None:
+        name = ahead.pop()
+        node = producers.get(name)
+        if node is None or name in seen:
             continue
-        if node.op_type in ("Gemm", "MatMul", "Conv"):
-            found.append(node.name)
+        seen.add(name)
+        if node.op_type in LAYERS:
+            found.add(node.name)
         else:
             ahead.extend(node.input)
-    return found
+    return sorted(found)

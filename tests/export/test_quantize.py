@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from export.model import build_model
+from export.quantize import METHODS, sensitive_nodes, quantize
+from tests.export.networks import CROP, small_network, small_reference
+from tests.export.ops_runner import translate_net
+
+ROW = (3, CROP, CROP)
+
+
+def small_model() -> onnx.ModelProto:
+    return build_model(translate_net(small_network(), ROW), 17)
+
+
+def run(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"data": images})[0]
+
+
+def kinds_of(model: onnx.ModelProto) -> dict[str, int]:
+    return {one.name: one.data_type for one in model.graph.initializer}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_are_int8_and_the_embedding_stays_near(method: str) -> None:
+    images = small_reference(small_network(), rows=40)["data"]
+    model = small_model()
+    found = quantize(model, np.split(images[:30], 3), method, keep=["norm1/energy"])
+    assert {one.name for one in found.graph.input} == {"data"}
+    assert [one.name for one in found.graph.output] == ["embedding"]
+    kinds = kinds_of(found)
+    assert kinds["conv1_weight_quantized"] == kinds["fc_weight_quantized"] == onnx.TensorProto.INT8
+    scales = {one.name: one.dims for one in found.graph.initializer}
+    assert list(scales["conv1_weight_scale"]) == [4]  # one for each filter
+    onnx.checker.check_model(found, full_check=True)
+    single, int8 = run(model, images[30:]), run(found, images[30:])
+    cosines = (single * int8).sum(axis=1) / np.linalg.norm(int8, axis=1)
+    assert cosines.min() > 0.98
+    assert cosines.max() < 1 - 1e-7  # it is not single precision
+
+
+def test_nodes_that_are_kept_stay_in_single_precision() -> None:
+    images = small_reference(small_network(), rows=20)["data"]
+    model = small_model()
+    assert sensitive_nodes(model) == ["fc", "norm1/energy"]
+    kinds = kinds_of(quantize(model, [images], keep=sensitive_nodes(model)))
+    assert kinds["fc_weight"] == onnx.TensorProto.FLOAT
+    assert kinds["conv1_weight_quantized"] == onnx.TensorProto.INT8
+
+
+def test_the_model_itself_is_left_alone() -> None:
+    model = small_model()
+    before = model.SerializeToString()
+    quantize(model, [small_reference(small_network())["data"]])
+    assert model.SerializeToString() == before
