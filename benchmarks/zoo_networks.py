@@ -26,7 +26,7 @@ MXNET_ZOO = (
 
 
 # Attention multiplies: with weights of 2 / inputs, outputs reach 1e6 and rounding alone moves them by 1e-2 and more
-ATTENTIVE = ("residualattention", "resnest", "danet")
+ATTENTIVE = ("residualattention", "resnest", "danet", "mobilenetv3")
 
 
 def magnitude(name: str) -> float:

@@ -13,6 +13,8 @@ __getattr__, __dir__ = lazy_names(
         "Reference": "reference",
         "UnsupportedAttributeError": "errors",
         "UnsupportedOpError": "errors",
+        "add_provenance": "provenance",
+        "calibration_images": "calibration",
         "export_network": "pipeline",
         "export_run": "pipeline",
         "read_reference": "reference",

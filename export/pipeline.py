@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from export.calibration import calibration_images
 from export.errors import MalformedModelError, ParityError
 from export.files import read_limited
 from export.graph import FLOAT32, INPUT
@@ -15,7 +16,8 @@ from export.model import MAX_MODEL_BYTES, build_model
 from export.optimise import optimise
 from export.options import ExportOptions, ExportReport
 from export.params import parse_params
-from export.passes.interface import Surroundings
+from export.passes.interface import NORMALISED_PIXELS, PIXELS, Surroundings
+from export.quantize import quantize, sensitive_nodes
 from export.reference import Reference, read_reference
 from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -24,6 +26,7 @@ from export.verify import default_tolerance, verify, verify_alone, verify_surrou
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
+from gluon_lifted.images import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +36,12 @@ if TYPE_CHECKING:
 
     from export.graph import Graph, Shape
     from export.parity import Parity
+    from gluon_lifted.images import Preprocessing
     from gluon_lifted.nets.saved import SavedNetwork
 
 
 DEFAULTS = ExportOptions()
+CALIBRATION_BATCH = 10  # keeps the memory of all activations bounded
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class _Network:
     metadata: dict[str, str]
     input_name: str = INPUT
     outputs: tuple[str, ...] | None = None
+    preprocessing: Preprocessing | None = None  # of a run's card
     around: Surroundings | None = None  # put there once the network is verified
 
 
@@ -97,6 +103,7 @@ def export_run(
         str(run / SYMBOL),
         {CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
         outputs=(EMBEDDING,),
+        preprocessing=card.preprocessing,
         around=around,
     )
     return _export(network, files.reference, onnx_path, options)
@@ -158,7 +165,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
     graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
-    optimise(graph, exact_lrn=options.exact_lrn)
+    optimise(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
@@ -180,6 +187,8 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
             verify_surroundings(model, core, network.around, options.tolerance or default_tolerance(core))
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
+    if options.precision == "int8":
+        model = _quantized(model, network, options)
     onnx.helper.set_model_props(model, network.metadata)
     content = model.SerializeToString(deterministic=True)
     _write(onnx_path, content)
@@ -193,6 +202,19 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
         parity=parity,
         seconds=time.perf_counter() - started,
     )
+
+
+def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions) -> onnx.ModelProto:
+    if network.preprocessing is None or options.calibration is None:
+        raise ConfigError("int8 needs the model card of a run, which says how images become the network's input.")
+    images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
+    if model.graph.input[0].name != PIXELS:
+        images = normalise(images, network.preprocessing)
+    batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
+    keep = [*sensitive_nodes(model), NORMALISED_PIXELS]
+    found = quantize(model, batches, options.calibration_method, keep)
+    verify_alone(found)
+    return found
 
 
 def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:

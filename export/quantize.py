@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import logging
 import tempfile
-from collections.abc import Iterable
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def quantize(
         "percentile": CalibrationMethod.Percentile,
         "entropy": CalibrationMethod.Entropy,
     }
-    with tempfile.TemporaryDirectory() as name, redirect_stdout(io.StringIO()):  # it prints
+    with tempfile.TemporaryDirectory() as name, _silence():
         source, target = Path(name, "single.onnx"), Path(name, "int8.onnx")
         source.write_bytes(model.SerializeToString())
         quantize_static(
@@ -87,6 +88,18 @@ def quantize(
         found: onnx.ModelProto = onnx.load(target)
     del found.metadata_props[:]
     return found
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """onnxruntime's tools print, and advise a preparation that our graphs do not need."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:

@@ -84,7 +84,8 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     kind = model.graph.input[0].type.tensor_type
     row = tuple(dim.dim_value for dim in kind.shape.dim)[1:]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    images = np.random.default_rng(0).normal(size=(3, *row)).astype(dtype)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, *row), dtype) if dtype == np.uint8 else rng.normal(size=(3, *row)).astype(dtype)
     names = [one.name for one in model.graph.output]
     together = run(names, images)
     for index in range(len(images)):

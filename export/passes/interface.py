@@ -39,6 +39,7 @@ class Surroundings:
             take_pixels(graph, self.preprocessing)
 
 
+NORMALISED_PIXELS = "images/normalised"  # the convolution that does it
 PIXELS = "images"  # the input of a model that normalises them itself
 LEAST_NORM = 1e-12  # a row of zeros stays zero
 
@@ -63,7 +64,7 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     real = graph.cast(graph.input, data.dtype, f"{PIXELS}/float")
     planes = graph.add("Transpose", f"{PIXELS}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
     weights = [graph.constant(f"{PIXELS}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
-    graph.produce(data, "Conv", f"{PIXELS}/normalised", (planes, *weights), {"kernel_shape": (1, 1)})
+    graph.produce(data, "Conv", NORMALISED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
     graph.nodes += first
 
 

@@ -55,7 +55,8 @@ class Embedder:
         self.session = _open_session(self.model, PROVIDERS[device], self.threads)
         self.card = _read_card(self.session, self.model)
         _check_interface(self.session, self.card, self.model)
-        self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
+        self._input = self.session.get_inputs()[0].name
+        self._takes_pixels = self._input == PIXELS
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed cropped images.
@@ -76,23 +77,28 @@ class Embedder:
         RunError
             If the network's output is not (N, D).
         """
-        if self._takes_pixels:
-            feed: dict[str, NDArray[Any]] = {PIXELS: np.ascontiguousarray(pixels)}
-        else:
-            feed = {"data": normalise(pixels, self.card.preprocessing)}  # (N, 3, crop, crop)
-        try:
-            (embedding,) = self.session.run(["embedding"], feed)
-        except Exception as error:  # onnxruntime's errors have no base class of their own
-            raise DeviceError(
-                f"{self.model}: the network failed on a batch of {len(pixels)} images ({_first_line(error)}). "
-                "If memory ran out, take a smaller --batch-size."
-            ) from error
+        embedding = self.run(self.feed(pixels))
         if embedding.shape != (len(pixels), self.card.dim):
             raise RunError(
                 f"{self.model}: output 'embedding' is {embedding.shape}; the card says "
                 f"{(len(pixels), self.card.dim)}. Export the model again."
             )
         return np.asarray(embedding, np.float32)
+
+    def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the network takes, of cropped images: the pixels, or float32 (N, 3, crop, crop)."""
+        return np.ascontiguousarray(pixels) if self._takes_pixels else normalise(pixels, self.card.preprocessing)
+
+    def run(self, feed: NDArray[Any]) -> NDArray[Any]:
+        """The network alone: what `feed` returned -> its output. Raises `DeviceError` if it fails."""
+        try:
+            (embedding,) = self.session.run(["embedding"], {self._input: feed})
+        except Exception as error:  # onnxruntime's errors have no base class of their own
+            raise DeviceError(
+                f"{self.model}: the network failed on a batch of {len(feed)} images ({_first_line(error)}). "
+                "If memory ran out, take a smaller --batch-size."
+            ) from error
+        return np.asarray(embedding)
 
 
 def import_onnxruntime() -> Any:

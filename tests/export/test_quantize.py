@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 
 from export.model import build_model
-from export.quantize import METHODS, sensitive_nodes, quantize
+from export.quantize import METHODS, quantize, sensitive_nodes
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import translate_net
 
