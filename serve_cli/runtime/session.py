@@ -14,6 +14,7 @@ from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import DeviceError, RunError
 from gluon_lifted.images import normalise
 from gluon_lifted.machine.cpus import usable_cpus
+from serve_cli.runtime.optimised import open_optimised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,8 +130,13 @@ def _open_session(model: Path, provider: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = ERRORS_ONLY
+
+    def start(path: Path, options: Any) -> Any:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+
     try:
-        session = onnxruntime.InferenceSession(str(model), options, providers=[provider])
+        on_cpu = provider == PROVIDERS["cpu"]
+        session = open_optimised(model, onnxruntime, start, options) if on_cpu else start(model, options)
     except Exception as error:  # onnxruntime's errors have no base class of their own
         raise RunError(
             f"{model}: onnxruntime cannot load it ({_first_line(error)}); export the model again."
