@@ -25,13 +25,13 @@ MXNET_ZOO = (
 )
 
 
-# Attention multiplies: with weights of 2 / inputs, outputs reach 1e6 and rounding alone moves them by 1e-2 and more
+# Attention multiplies: with weights of variance 2 / inputs, outputs reach 1e6 and more, and rounding moves them by 1e-2
 ATTENTIVE = ("residualattention", "resnest", "danet", "mobilenetv3")
 
 
 def magnitude(name: str) -> float:
     """Of the weights' variance, times the number of inputs."""
-    return 1 if any(part in name for part in ATTENTIVE) else 2
+    return 0.25 if any(part in name for part in ATTENTIVE) else 2
 
 
 def side(name: str) -> int:
