@@ -146,15 +146,15 @@ def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
     sessions = {key: one for key, one in loaded.items() if not isinstance(one, str)}
     found: dict[str, Any] = {f"{key} failed": one for key, one in loaded.items() if isinstance(one, str)}
     rates: dict[str, list[float]] = {key: [] for key in sessions}
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS + 1):  # the first warms up
         for key, session in sessions.items():
             feed = {session.get_inputs()[0].name: batch}
-            session.run(None, feed)
             count, started = 0, time.perf_counter()
-            while time.perf_counter() - started < SECONDS or count < 2:
+            while count == 0 or time.perf_counter() - started < SECONDS * (turn > 0):
                 session.run(None, feed)
                 count += 1
-            rates[key].append(count * size / (time.perf_counter() - started))
+            if turn:
+                rates[key].append(count * size / (time.perf_counter() - started))
     found |= {key: statistics.median(values) for key, values in rates.items()}
     if "peer" in found:
         found["peer error"] = worst(folder / "peer.onnx", folder, threads)

@@ -26,7 +26,7 @@ MXNET_ZOO = (
 
 
 # Attention multiplies: with weights of variance 2 / inputs, outputs reach 1e6 and more, and rounding moves them by 1e-2
-ATTENTIVE = ("residualattention", "resnest", "danet", "mobilenetv3")
+ATTENTIVE = ("residualattention", "resnest", "se_res", "senet", "danet", "mobilenetv3")
 
 
 def magnitude(name: str) -> float:
