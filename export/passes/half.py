@@ -39,7 +39,8 @@ def to_half(graph: Graph) -> None:
     if any(one.dtype == FLOAT16 for one in graph.tensors.values()):
         raise UnsupportedOpError("the network is in half precision already; export it as it is.")
     nodes, graph.nodes = graph.nodes, []
-    half = _halved(graph, nodes)
+    with np.errstate(all="ignore"):  # signalling NaN in parameters
+        half = _halved(graph, nodes)
     in_single = {name for node in nodes if node.outputs[0] not in half for name in node.inputs}
     casts: dict[str, str] = {}
     for node in nodes:
@@ -91,7 +92,8 @@ def _half(graph: Graph, name: str, in_single: set[str], casts: dict[str, str]) -
         return casts[name]
     if array is not None and array.dtype == FLOAT32:
         own = name if name not in in_single else casts.setdefault(name, f"{name}/half")
-        graph.constants[own] = array.astype(FLOAT16)
+        with np.errstate(all="ignore"):
+            graph.constants[own] = array.astype(FLOAT16)
         return own
     return name
 
