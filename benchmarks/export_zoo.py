@@ -183,7 +183,7 @@ def step(options: argparse.Namespace, kind: str, zoo: str, name: str, folder: Pa
     if run.returncode == 0:
         return dict(json.loads(run.stdout.splitlines()[-1]) or {})
     lines = [line for line in run.stderr.splitlines() if line.strip()] or [f"exit status {run.returncode}"]
-    return {"failed": lines[-1][:300]}
+    return {"failed": " ".join(lines[-1].split())[:300]}
 
 
 def prepare(options: argparse.Namespace, zoo: str, name: str) -> None:

@@ -68,7 +68,7 @@ def _runtime_knows(opset: int) -> bool:
     graph = onnx.helper.make_graph([node], "one", infos[:1], infos[1:])
     try:
         _session(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version))
-    except Exception:  # as above
+    except Exception:  # onnxruntime's own exceptions share no base class
         return False
     return True
 
