@@ -17,6 +17,7 @@ __getattr__, __dir__ = lazy_names(
         "calibration_images": "calibration",
         "export_network": "pipeline",
         "export_run": "pipeline",
+        "offset_weights": "tiles",
         "read_reference": "reference",
         "verify_file": "pipeline",
     },

@@ -165,7 +165,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
     graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
-    optimise(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
+    optimise(graph, precision=options.precision, exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "

@@ -26,6 +26,7 @@ QUANTIZED = [
     "GlobalAveragePool",
     "Concat",
     "Add",
+    "Mul",
     "Flatten",
     "Reshape",
 ]
@@ -105,12 +106,14 @@ def _silence() -> Iterator[None]:
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that int8 is too coarse for: the embedding layer, and sums of squares.
 
-    The embedding layer is the last convolution or matrix product before the output. The sums are convolutions of
-    ``x * x``, as the fast form of LRN has them: their range is that of ``x`` squared.
+    The embedding layer is the last convolution or matrix product before the output. The sums are those of
+    ``x * x``, as the fast forms of LRN have them: their range is that of ``x`` squared.
     """
+    return sorted({*_last_layers(model), *_sums_of_squares(model)})
+
+
+def _last_layers(model: onnx.ModelProto) -> Iterator[str]:
     producers = {output: node for node in model.graph.node for output in node.output}
-    squares = {node.output[0] for node in model.graph.node if node.op_type == "Mul" and len(set(node.input)) == 1}
-    found = {node.name for node in model.graph.node if node.op_type == "Conv" and node.input[0] in squares}
     ahead, seen = [one.name for one in model.graph.output], set()
     while ahead:
         name = ahead.pop()
@@ -119,7 +122,16 @@ def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
             continue
         seen.add(name)
         if node.op_type in LAYERS:
-            found.add(node.name)
+            yield node.name
         else:
             ahead.extend(node.input)
-    return sorted(found)
+
+
+def _sums_of_squares(model: onnx.ModelProto) -> Iterator[str]:
+    """The squares, the sum over them, and what is added to it."""
+    wide: set[str] = set()
+    for node in model.graph.node:
+        is_square = node.op_type == "Pow" or (node.op_type == "Mul" and node.input[0] == node.input[1])
+        if is_square or (node.op_type in (*LAYERS, "Add") and wide.intersection(node.input)):
+            wide.update(node.output)
+            yield node.name

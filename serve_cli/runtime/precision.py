@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export import add_provenance, calibration_images, export_run, read_reference
+from export import add_provenance, calibration_images, export_run, offset_weights, read_reference
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalise
 from serve_cli.console import say
 from serve_cli.runtime.evaluate import EvalOptions, evaluate
-from serve_cli.runtime.price import Price, weigh
+from serve_cli.runtime.price import Price, fastest, weigh
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,18 +62,23 @@ def export_reduced(
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:
-        single, reduced = Path(name, "fp32.onnx"), Path(name, "reduced.onnx")
+        single, reduced, tiles = (Path(name, one) for one in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
         whole = replace(options, precision="fp32", calibration=None)
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         say(f"export: {options.precision} is weighed against fp32")
-        price = weigh(single, reduced, _images(run, options))
+        images, facts = _images(run, options), {"precision": options.precision}
+        if options.precision == "int8":
+            offset_weights(reduced, tiles)
+            reduced = fastest([reduced, tiles], images)
+            facts["int8 weights"] = "for matrix tiles (AMX)" if reduced == tiles else "for dot products (VNNI)"
+        price = weigh(single, reduced, images)
         if terms.dataset is not None:
             price = replace(price, recall=_recall(reduced, terms), single_recall=_recall(single, terms))
         objection = price.objection(terms.max_recall_drop)
         if objection and not terms.force:
             raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it all the same.")
-        add_provenance(reduced, onnx_path, {"precision": options.precision, **price.facts()})
+        add_provenance(reduced, onnx_path, facts | price.facts())
     return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), price
 
 

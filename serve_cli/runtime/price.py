@@ -82,12 +82,7 @@ def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8]) -> Price:
         for one in models
     ]
     cosines = _cosines(*embeddings)
-    batch = np.resize(pixels, (BATCH, *pixels.shape[1:]))
-    rates: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for model, found in zip(models, rates, strict=True):
-            found.append(_rate(model, batch))
-    single_rate, rate = (statistics.median(found) for found in rates)
+    single_rate, rate = _rates(models, pixels)
     return Price(
         size_bytes=reduced.stat().st_size,
         single_bytes=single.stat().st_size,
@@ -98,8 +93,23 @@ def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8]) -> Price:
     )
 
 
+def fastest(models: list[Path], pixels: NDArray[np.uint8]) -> Path:
+    """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
+    rates = _rates([Embedder(one) for one in models], pixels)
+    return models[rates.index(max(rates))]
+
+
+def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
+    """Images per second of the networks alone, in turns; medians."""
+    batch = np.resize(pixels, (BATCH, *pixels.shape[1:]))
+    rates: list[list[float]] = [[] for _ in models]
+    for _ in range(ROUNDS):
+        for model, found in zip(models, rates, strict=True):
+            found.append(_rate(model, batch))
+    return [statistics.median(found) for found in rates]
+
+
 def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:
-    """Images per second of the network alone."""
     feed = model.feed(batch)
     model.run(feed)
     count, started = 0, time.perf_counter()

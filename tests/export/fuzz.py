@@ -94,7 +94,10 @@ def attempt(rng: random.Random) -> str:
     else:
         params = damaged_bytes(params, rng)
     try:
-        graph = optimise(translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"), half=half)
+        graph = optimise(
+            translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"),
+            precision="fp16" if half else "fp32",
+        )
         build_model(graph, 17)
     except LiftedError:
         return "refused"

@@ -6,7 +6,10 @@ import onnxruntime
 import pytest
 
 from export.model import build_model
+from export.optimise import optimise
 from export.quantize import METHODS, quantize, sensitive_nodes
+from export.symbol import parse_symbol
+from export.translate import translate
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import translate_net
 
@@ -47,7 +50,7 @@ def test_weights_are_int8_and_the_embedding_stays_near(method: str) -> None:
 def test_nodes_that_are_kept_stay_in_single_precision() -> None:
     images = small_reference(small_network(), rows=20)["data"]
     model = small_model()
-    assert sensitive_nodes(model) == ["fc", "norm1/energy"]
+    assert sensitive_nodes(model) == ["fc", "norm1/cube", "norm1/energy", "norm1/square", "unit/square"]
     kinds = kinds_of(quantize(model, [images], keep=sensitive_nodes(model)))
     assert kinds["fc_weight"] == onnx.TensorProto.FLOAT
     assert kinds["conv1_weight_quantized"] == onnx.TensorProto.INT8
@@ -58,3 +61,11 @@ def test_the_model_itself_is_left_alone() -> None:
     before = model.SerializeToString()
     quantize(model, [small_reference(small_network())["data"]])
     assert model.SerializeToString() == before
+
+
+def test_sums_of_squares_of_the_form_for_int8() -> None:
+    net = small_network()
+    graph = translate(parse_symbol(net.symbol_bytes(), "net"), net.params, ROW, "net")
+    model = build_model(optimise(graph, precision="int8"), 17)
+    squares = [f"norm1/{name}" for name in ("cube", "energy", "square", "sum")]
+    assert sensitive_nodes(model) == ["fc", *squares, "unit/square"]

@@ -45,3 +45,20 @@ def test_exact_operator_for_many_channels(monkeypatch: pytest.MonkeyPatch) -> No
     graph = translate_net(lrn_net(), ROW)
     assert [node.op for node in graph.nodes] == ["LRN", "Flatten"]
     np.testing.assert_allclose(run_onnx(graph, IMAGES), expected(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", ["0.75", "0.5"])
+def test_form_for_int8(beta: str) -> None:
+    net = Net()
+    attrs = {"nsize": "5", "alpha": "0.3", "knorm": "1.5", "beta": beta}
+    net.op("Flatten", "flat", [net.op("LRN", "norm", [net.variable("data")], attrs)])
+    graph = optimise(translate(parse_symbol(net.symbol_bytes(), "net"), {}, ROW, "net"), precision="int8")
+    assert [node.op for node in graph.nodes if node.name == "norm"] == ["Mul"]
+    wanted = oracles.lrn(IMAGES, 5, alpha=0.3, knorm=1.5, beta=float(beta)).reshape(2, -1)
+    np.testing.assert_allclose(run_onnx(graph, IMAGES), wanted, rtol=1e-5)
+
+
+def test_large_images_do_not_overflow() -> None:
+    images = np.full((1, *ROW), 1e12, np.float32)
+    wanted = oracles.lrn(images, 5, alpha=0.3, knorm=1.5).reshape(1, -1)
+    np.testing.assert_allclose(run_onnx(translate_net(lrn_net(), ROW), images), wanted, rtol=1e-5)
