@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from gluon_lifted.errors import LiftedError
+from serve_cli.commands.bench import bench
 from serve_cli.commands.demo import demo
 from serve_cli.commands.doctor import doctor
 from serve_cli.commands.embed import embed
@@ -71,6 +72,7 @@ app.command("verify")(verify)
 app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
+app.command("bench")(bench)
 app.command("inspect")(inspect)
 app.command("doctor")(doctor)
 

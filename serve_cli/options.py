@@ -18,6 +18,7 @@ class Device(str, Enum):
 
     cpu = "cpu"
     gpu = "gpu"
+    tensorrt = "tensorrt"
 
 
 def parse_ks(text: str) -> tuple[int, ...]:
@@ -42,7 +43,14 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model that `lifted export` wrote.")]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", min=1, max=4096, help="Images that go through the network together.")
+    int | None,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        max=4096,
+        help="Images that go through the network together.",
+        show_default="what `lifted bench --save` found; 8, on a GPU 128",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -54,7 +62,23 @@ Threads = Annotated[
         show_default="one a core that this process may use",
     ),
 ]
-OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+Sessions = Annotated[
+    int | None,
+    typer.Option(
+        "--sessions",
+        min=1,
+        max=1024,
+        help="Batches that go side by side on the CPU; they share the threads.",
+        show_default="what `lifted bench --save` found, or one a thread",
+    ),
+]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs; gpu is NVIDIA's.")]
+AllowFallback = Annotated[
+    bool, typer.Option("--allow-fallback", help="Take the CPU if the GPU cannot be used, instead of failing.")
+]
+Tf32 = Annotated[
+    bool, typer.Option("--tf32", help="Let a GPU round fp32 to 10 bits in products: faster, wrong by 1e-3.")
+]
 Ks = Annotated[str, typer.Option("--k", help="Ranks to report recall at, with commas between them.")]
 Tolerance = Annotated[
     float | None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,15 @@ def usable_cpus() -> int:
         cores = os.cpu_count() or 1
     quota = cgroup_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def instruction_sets(root: Path = Path("/")) -> str:
+    """What the processor can do, by which runtimes choose layouts and kernels; its name where that is not told."""
+    with suppress(OSError):
+        for line in (root / "proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line.split(":", 1)[-1].strip()
+    return f"{platform.machine()} {platform.processor()}"
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:

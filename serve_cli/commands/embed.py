@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from serve_cli.options import SOME_FAILED, BatchSize, Device, Json, ModelFile, OnDevice, Overwrite, Threads
+from serve_cli.options import (
+    SOME_FAILED,
+    AllowFallback,
+    BatchSize,
+    Device,
+    Json,
+    ModelFile,
+    OnDevice,
+    Overwrite,
+    Sessions,
+    Tf32,
+    Threads,
+)
 
 
 def embed(
@@ -17,9 +29,12 @@ def embed(
         Path, typer.Argument(metavar="PHOTOS", help="A folder of images, with sub-folders; or one image.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     threads: Threads = None,
+    sessions: Sessions = None,
     device: OnDevice = Device.cpu,
+    allow_fallback: AllowFallback = False,
+    tf32: Tf32 = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -36,8 +51,10 @@ def embed(
     """
     from serve_cli.console import print_facts, print_json, say
     from serve_cli.runtime.embed import EmbedOptions, embed_images
+    from serve_cli.runtime.serving import Serving
 
-    report = embed_images(EmbedOptions(model, photos, out, batch_size, threads, device.value, overwrite))
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    report = embed_images(EmbedOptions(model, photos, out, serving, overwrite))
     if as_json:
         print_json(asdict(report))
     else:

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from serve_cli.options import SOME_FAILED, BatchSize, Device, Json, Ks, OnDevice, Threads, parse_ks
+from serve_cli.options import (
+    SOME_FAILED,
+    AllowFallback,
+    BatchSize,
+    Device,
+    Json,
+    Ks,
+    OnDevice,
+    Sessions,
+    Tf32,
+    Threads,
+    parse_ks,
+)
 
 
 def evaluate(
@@ -27,9 +39,12 @@ def evaluate(
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Add the recall of raw pixels of 16 x 16 px thumbnails.")
     ] = False,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     threads: Threads = None,
+    sessions: Sessions = None,
     device: OnDevice = Device.cpu,
+    allow_fallback: AllowFallback = False,
+    tf32: Tf32 = False,
     as_json: Json = False,
 ) -> None:
     """Print recall@k: the share of images with at least one image of their class among the k nearest others.
@@ -45,9 +60,10 @@ def evaluate(
     from serve_cli.console import print_facts, print_json, print_table
     from serve_cli.runtime.evaluate import EvalOptions
     from serve_cli.runtime.evaluate import evaluate as run
+    from serve_cli.runtime.serving import Serving
 
-    options = EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, batch_size, threads, device.value)
-    report = run(options)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    report = run(EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, serving))
     if as_json:
         print_json(asdict(report))
     else:

@@ -19,7 +19,7 @@ from gluon_lifted.machine.system import (
     python_problem,
 )
 from serve_cli.runtime.files import version
-from serve_cli.runtime.session import PROVIDERS, import_onnxruntime
+from serve_cli.runtime.providers import CUDA, import_onnxruntime
 
 OK, LIMITED, MISSING = "ok", "limited", "missing"
 PROBE_SECONDS = 120  # MXNet takes 5 s to import from a cold disk
@@ -157,7 +157,7 @@ def _cuda_provider() -> Check:
         available = import_onnxruntime().get_available_providers()
     except (DeviceError, ImportError):
         return Check(name, "serving", MISSING, "not installed", cure)
-    if PROVIDERS["gpu"] not in available:
+    if CUDA not in available:
         return Check(name, "serving", MISSING, "this onnxruntime is built for the CPU alone", cure)
     problem = _probe(CUDA_PROBE)
     if not problem:

@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli.console import Progress, clock
 from serve_cli.runtime.files import sha256, versions
 from serve_cli.runtime.pipeline import StageTimes, embed_rows, reported
-from serve_cli.runtime.session import PROVIDERS, Embedder
+from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sinks import require_free, write_embeddings
 from serve_cli.runtime.sources import as_text, open_source
 
@@ -19,20 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serve_cli.runtime.rows import EmbeddedRows
+    from serve_cli.runtime.session import Embedder
 
 FAILURES_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """What `lifted embed` is asked for; ``threads`` None is one for each core that this process may use."""
+    """What `lifted embed` is asked for."""
 
     model: Path
     source: Path
     out: Path
-    batch_size: int = 32
-    threads: int | None = None
-    device: str = "cpu"
+    serving: Serving = Serving()
     overwrite: bool = False
 
 
@@ -104,15 +102,17 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     DeviceError
         If the device cannot be used.
     """
-    threads = options.threads or usable_cpus()
     require_free(options.out, options.overwrite)
     source = open_source(options.source)
-    embedder = Embedder(options.model, options.device, threads)
+    embedder = options.serving.open(options.model)
+    batch_size, threads = options.serving.batch_size or embedder.batch_size, options.serving.decoders
     times, failures, began = StageTimes(), list[str](), time.perf_counter()
     with Progress("embed", total=source.count()) as progress:
-        batches = embed_rows(embedder, source, options.batch_size, threads, times)
+        batches = embed_rows(embedder, source, batch_size, threads, times)
         batches = reported(_noting_failures(batches, failures), progress)
-        parts = write_embeddings(options.out, batches, embedder.card, _about(options, source.root))
+        parts = write_embeddings(
+            options.out, batches, embedder.card, _about(options, source.root, embedder, batch_size)
+        )
     seconds = time.perf_counter() - began
     rows = sum(part.rows for part in parts)
     stages = times.wait_s + times.network_s + times.write_s
@@ -140,12 +140,12 @@ def _noting_failures(batches: Iterable[EmbeddedRows], failures: list[str]) -> It
         yield batch
 
 
-def _about(options: EmbedOptions, root: Path) -> dict[str, Any]:
+def _about(options: EmbedOptions, root: Path, embedder: Embedder, batch_size: int) -> dict[str, Any]:
     return {
         "source": as_text(root),
         "model": {"file": as_text(options.model.name), "sha256": sha256(options.model)},
-        "provider": PROVIDERS[options.device],
-        "batch_size": options.batch_size,
+        "provider": embedder.provider,
+        "batch_size": batch_size,
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -10,13 +10,12 @@ import numpy as np
 
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall import recall_at_k
 from serve_cli.console import Progress, say
 from serve_cli.runtime.pipeline import collect, embed_rows, reported
 from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources import table_source
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ class EvalOptions:
     """What `lifted eval` is asked for.
 
     ``source`` is an embedding folder, or a model; a model takes ``dataset`` (a name that `gluon_lifted.load_dataset`
-    knows), ``data`` (its root) and ``use_boxes`` (as in training). ``threads`` None is one for each core that this
-    process may use.
+    knows), ``data`` (its root), ``use_boxes`` (as in training) and ``serving``.
     """
 
     source: Path
@@ -40,9 +38,7 @@ class EvalOptions:
     data: Path | None = None
     use_boxes: bool = False
     baseline: bool = False
-    batch_size: int = 32
-    threads: int | None = None
-    device: str = "cpu"
+    serving: Serving = Serving()
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ def evaluate(options: EvalOptions) -> EvalReport:
     found = _of_folder(options) if options.source.is_dir() else _of_model(options)
     results = [_recall(found.name, found.embedding, found, options.ks)]
     if options.baseline:
-        pixels = pixel_thumbnails(found.paths, options.threads)
+        pixels = pixel_thumbnails(found.paths, options.serving.threads)
         results.append(_recall("raw pixels, 16 x 16", pixels, found, options.ks))
     return EvalReport(tuple(results), len(found.labels), len(np.unique(found.labels)), found.failed)
 
@@ -147,14 +143,14 @@ def _of_model(options: EvalOptions) -> _Labelled:
             f"{options.source} is a model: name the images to evaluate it on with --dataset and --data, "
             "or give a folder that `lifted embed` wrote."
         )
-    threads = options.threads or usable_cpus()
-    embedder = Embedder(options.source, options.device, threads)
+    embedder = options.serving.open(options.source)
     splits = load_dataset(options.dataset, options.data, options.use_boxes)
     if splits.note:
         say(f"eval: {splits.note}")
     source = table_source(splits.test, options.data)
     with Progress("embed", total=source.count()) as progress:
-        batches = embed_rows(embedder, source, options.batch_size, threads)
+        batch_size = options.serving.batch_size or embedder.batch_size
+        batches = embed_rows(embedder, source, batch_size, options.serving.decoders)
         found = collect(reported(batches, progress), embedder.card.dim)
     labels, paths = [row.label for row in found.rows], tuple(row.path for row in found.rows)
     return _without_failed(embedder.card.name, found.embedding, labels, paths, found.errors)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.files import replaced_file
+from gluon_lifted.machine.cpus import instruction_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SUFFIX = ".optimised.onnx"
 
@@ -57,17 +57,8 @@ def open_optimised(model: Path, onnxruntime: Any, start: Callable[[Path, Any], A
 def optimised_path(model: Path, version: str) -> Path:
     """Where the optimised graph is kept; another one for any other state of the file, onnxruntime or processor."""
     state = model.stat()
-    key = f"{version} {_processor()} {state.st_size} {state.st_mtime_ns}"
+    key = f"{version} {instruction_sets()} {state.st_size} {state.st_mtime_ns}"
     return model.with_name(f".{model.name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}{SUFFIX}")
-
-
-def _processor() -> str:
-    """What its instructions are: layouts and kernels are chosen by them."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("flags", "Features")):
-                return line
-    return f"{platform.machine()} {platform.processor()}"
 
 
 def _remove_others(model: Path, kept: Path) -> None:

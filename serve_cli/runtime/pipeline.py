@@ -48,7 +48,7 @@ class StageTimes:
     wait_s : float
         The network stood still because images were not decoded yet.
     network_s : float
-        Preprocessing and onnxruntime.
+        The caller waited for preprocessing and onnxruntime.
     write_s : float
         What the caller did with the rows.
     """
@@ -102,13 +102,22 @@ def embed_rows(
     """
     times = times or StageTimes()
     watch = _Stopwatch()
+    started: deque[_Started] = deque()
+
+    def finish() -> Iterator[EmbeddedRows]:
+        embedded = started.popleft().finish(embedder.card.dim)
+        times.network_s += watch.lap()
+        yield embedded
+        times.write_s += watch.lap()
+
     with closing(_decode(rows, embedder.card.preprocessing, batch_size, threads, times)) as batches:
         for batch in batches:
             times.wait_s += watch.lap()
-            embedded = _embed(embedder, batch)
-            times.network_s += watch.lap()
-            yield embedded
-            times.write_s += watch.lap()
+            started.append(_Started(embedder, batch))
+            if len(started) == embedder.lanes:
+                yield from finish()
+        while started:
+            yield from finish()
 
 
 def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
@@ -133,19 +142,27 @@ def reported(batches: Iterable[EmbeddedRows], progress: Progress) -> Iterator[Em
         progress.update(done, f"{failed} failed" if failed else "")
 
 
-def _embed(embedder: Embedder, batch: _Decoded) -> EmbeddedRows:
-    num_rows = len(batch.rows)
-    errors = list(batch.errors)
-    embedding = np.full((num_rows, embedder.card.dim), np.nan, np.float32)
-    if None in errors:  # else all images are bad
-        embedding[:] = embedder.embed(batch.pixels)[:num_rows]
-    finite = np.isfinite(embedding).all(axis=1)  # (num_rows,)
-    for row, error in enumerate(batch.errors):
-        if error is not None:
-            embedding[row] = np.nan
-        elif not finite[row]:
-            embedding[row], errors[row] = np.nan, NOT_FINITE
-    return EmbeddedRows(batch.rows, embedding, errors)
+class _Started:
+    """A batch that goes through the network."""
+
+    def __init__(self, embedder: Embedder, batch: _Decoded) -> None:
+        self._batch = batch
+        some_good = None in batch.errors
+        self._embedding = embedder.start(batch.pixels) if some_good else None
+
+    def finish(self, dim: int) -> EmbeddedRows:
+        """Wait for its embeddings, (num_rows, dim)."""
+        num_rows, errors = len(self._batch.rows), list(self._batch.errors)
+        embedding = np.full((num_rows, dim), np.nan, np.float32)
+        if self._embedding is not None:
+            embedding[:] = self._embedding.result()[:num_rows]
+        finite = np.isfinite(embedding).all(axis=1)  # (num_rows,)
+        for row, error in enumerate(self._batch.errors):
+            if error is not None:
+                embedding[row] = np.nan
+            elif not finite[row]:
+                embedding[row], errors[row] = np.nan, NOT_FINITE
+        return EmbeddedRows(self._batch.rows, embedding, errors)
 
 
 def _decode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDS, SECONDS = 5, 0.5  # turns of each model, least time of a turn
-BATCH = 32
+BATCH = 32  # of the embeddings that are compared
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Price:
     min_cosine, mean_cosine : float
         Between an image's two embeddings.
     images_per_s, single_images_per_s : float
-        The network alone, in batches of 32, in turns on this machine; medians.
+        The network alone, in turns on this machine; medians.
     recall, single_recall : float or None
         Recall@1 on the data set that was asked for.
     """
@@ -100,8 +101,8 @@ def fastest(models: list[Path], pixels: NDArray[np.uint8]) -> Path:
 
 
 def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
-    """Images per second of the networks alone, in turns; medians."""
-    batch = np.resize(pixels, (BATCH, *pixels.shape[1:]))
+    """Images per second of the networks alone, in turns, each as `Embedder` runs it; medians."""
+    batch = np.resize(pixels, (models[0].batch_size, *pixels.shape[1:]))
     rates: list[list[float]] = [[] for _ in models]
     for _ in range(ROUNDS):
         for model, found in zip(models, rates, strict=True):
@@ -110,12 +111,13 @@ def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
 
 
 def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:
-    feed = model.feed(batch)
-    model.run(feed)
-    count, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < SECONDS:
-        model.run(feed)
-        count += len(batch)
+    feeds = [model.feed(batch)] * model.lanes
+    with ThreadPoolExecutor(model.lanes) as pool:
+        list(pool.map(model.run, feeds))  # memory, caches
+        count, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < SECONDS:
+            list(pool.map(model.run, feeds))
+            count += len(batch) * model.lanes
     return count / elapsed
 
 

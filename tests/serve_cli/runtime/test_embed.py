@@ -8,6 +8,7 @@ from serve_cli.runtime import embed as embed_module
 from serve_cli.runtime.embed import EmbedOptions, embed_images
 from serve_cli.runtime.files import sha256
 from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
 
 from ..photos import broken_photos
 from ..tiny_model import CARD
@@ -16,7 +17,7 @@ from ..tiny_model import CARD
 def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album):
     broken_photos(album / "zebra")
     everything = sorted(file.relative_to(album).as_posix() for file in album.rglob("*.*"))
-    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", batch_size=5, threads=2))
+    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=5, threads=2)))
     found = read_embeddings(tmp_path / "emb")
     assert found.ids == tuple(everything)
     assert (report.rows, report.failed, report.parts, report.dim, report.threads) == (17, 5, 1, 8, 2)
@@ -31,13 +32,13 @@ def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album)
 def test_failures_shown_are_few(tmp_path, model, album, monkeypatch):
     monkeypatch.setattr(embed_module, "FAILURES_SHOWN", 2)
     broken_photos(album / "a")
-    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", batch_size=1))
+    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=1)))
     assert report.failed == 5
     assert [failure.split(":")[0].rsplit("/")[-1] for failure in report.failures] == ["empty.jpg", "head only.png"]
 
 
 def test_manifest_says_where_the_embeddings_come_from(tmp_path, model, album):
-    embed_images(EmbedOptions(model, album, tmp_path / "emb", batch_size=4))
+    embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=4)))
     manifest = json.loads((tmp_path / "emb/manifest.json").read_text())
     assert manifest["model"] == {"file": "tiny.onnx", "sha256": sha256(model)}
     assert manifest["source"] == str(album)

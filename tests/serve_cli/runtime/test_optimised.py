@@ -42,7 +42,7 @@ def test_another_processor_or_onnxruntime_has_its_own(model: Path, monkeypatch: 
     here = optimised_path(model, "1.31")
     assert here == optimised_path(model, "1.31")
     assert here != optimised_path(model, "1.32")
-    monkeypatch.setattr(optimised, "_processor", lambda: "another")
+    monkeypatch.setattr(optimised, "instruction_sets", lambda: "another")
     assert here != optimised_path(model, "1.31")
 
 

@@ -112,7 +112,8 @@ def test_embedding_that_is_not_finite_is_an_error(model, rows):
     assert np.isfinite(found.embedding[[0, 2]]).all()
 
 
-def test_no_more_batches_are_started_than_allowed(model, rows):
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_no_more_batches_are_started_than_allowed(model, rows, sessions):
     """Rows are asked for only as the batches before them are taken."""
     taken = 0
 
@@ -122,11 +123,12 @@ def test_no_more_batches_are_started_than_allowed(model, rows):
             taken = number + 1
             yield rows[number % 7]
 
-    batches = embed_rows(Embedder(model), counted(), batch_size=10, threads=2)
+    embedder = Embedder(model, threads=3, sessions=sessions)
+    batches = embed_rows(embedder, counted(), batch_size=10, threads=2)
     next(batches)
-    assert taken == 10 * (1 + pipeline.BATCHES_AHEAD)
+    assert taken == 10 * (sessions + pipeline.BATCHES_AHEAD)
     next(batches)
-    assert taken == 10 * (2 + pipeline.BATCHES_AHEAD)
+    assert taken == 10 * (1 + sessions + pipeline.BATCHES_AHEAD)
     batches.close()
 
 

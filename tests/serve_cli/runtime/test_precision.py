@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx", reason="exporting needs onnx")
+onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 
 from export import ExportOptions
 from gluon_lifted.errors import ConfigError, DataError
@@ -58,6 +58,18 @@ def test_int8(run: Path, photos: Path, tmp_path: Path, in_graph: bool) -> None:
     assert provenance["cosine to fp32"] == price.facts()["cosine to fp32"]
 
 
+@pytest.mark.parametrize(("winner", "weights", "zero_point"), [(0, "for dot products", 0), (1, "for matrix tiles", -1)])
+def test_the_faster_form_of_int8_is_kept(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winner: int, weights: str, zero_point: int
+) -> None:
+    monkeypatch.setattr(precision_module, "fastest", lambda models, _: models[winner])
+    options = ExportOptions(precision="int8", calibration=photos)
+    export_reduced(run, tmp_path / "m.onnx", options, Terms(force=True), pixels=False, normalize=False)
+    assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)
+    constants = {one.name: one for one in onnx.load(tmp_path / "m.onnx").graph.initializer}
+    assert (onnx.numpy_helper.to_array(constants["conv1_weight_zero_point"]) == zero_point).all()
+
+
 def test_fp16_takes_the_references_images(run: Path, tmp_path: Path) -> None:
     target = tmp_path / "half.onnx"
     report, price = export_reduced(
@@ -94,7 +106,7 @@ def test_recall_is_measured_where_it_is_asked_for(
     assert price.recall is not None
     assert price.single_recall is not None
     assert 0 <= price.recall <= 1
-    monkeypatch.setattr(precision_module, "_recall", lambda model, _: 0.5 if model.name == "reduced.onnx" else 0.6)
+    monkeypatch.setattr(precision_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
     with pytest.raises(ConfigError, match=r"int8 loses 10.00 points of recall@1, more than 0\.5"):
         export_reduced(run, tmp_path / "n.onnx", options, Terms("folder", photos), pixels=False, normalize=False)
 

@@ -1,14 +1,19 @@
+import pickle
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gluon_lifted.card import CARD_KEY
-from gluon_lifted.errors import DeviceError, RunError
+from gluon_lifted.errors import ConfigError, DeviceError, RunError
+from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli import Embedder
 from serve_cli.runtime import session
+from serve_cli.runtime.tuning import Tuning, save_tuning
 
+from ..photos import pixels
 from ..tiny_model import CARD, Oddity, weight, write_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -16,43 +21,77 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 def test_embedding_is_the_matrix_product_of_the_normalised_pixels(model):
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    crops = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
     embedder = Embedder(model)
     mean, std = np.array(CARD.preprocessing.mean), np.array(CARD.preprocessing.std)
-    expected = ((pixels - mean) / std).transpose(0, 3, 1, 2).reshape(3, -1) @ weight(CARD).astype(np.float64)
-    embedding = embedder.embed(pixels)
+    expected = ((crops - mean) / std).transpose(0, 3, 1, 2).reshape(3, -1) @ weight(CARD).astype(np.float64)
+    embedding = embedder.embed(crops)
     assert embedder.card == CARD
     assert embedding.dtype == np.float32
     np.testing.assert_allclose(embedding, expected, atol=1e-5)
 
 
 def test_threads_are_those_asked_for_or_the_usable_cores(model, monkeypatch):
-    monkeypatch.setattr(session, "usable_cpus", lambda: 3)
-    assert Embedder(model, threads=2).session.get_session_options().intra_op_num_threads == 2
-    assert Embedder(model).session.get_session_options().intra_op_num_threads == 3
+    def threads_of(embedder):
+        return embedder.lanes, embedder.session.get_session_options().intra_op_num_threads
+
+    monkeypatch.setattr(session, "usable_cpus", lambda: 5)
+    assert threads_of(Embedder(model, threads=2, sessions=1)) == (1, 2)
+    assert threads_of(Embedder(model, threads=4, sessions=2)) == (2, 2)
+    assert threads_of(Embedder(model, sessions=2)) == (2, 2)
+    assert threads_of(Embedder(model, threads=3)) == (min(3, usable_cpus()), 3 // min(3, usable_cpus()))
+    with pytest.raises(ConfigError, match="3 sessions cannot share 2 threads"):
+        Embedder(model, threads=2, sessions=3)
 
 
-def test_no_fall_back_to_the_cpu(model, monkeypatch):
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(DeviceError, match="has no CUDAExecutionProvider"):
-        Embedder(model, device="gpu")
+@pytest.mark.parametrize("threads", [2, 4])  # of one session each, and of one that both share
+def test_batches_side_by_side_give_the_same_embeddings(model, threads):
+    embedder = Embedder(model, threads=threads, sessions=2)
+    batches = [pixels(seed, 16, 16)[None] for seed in range(20)]
+    started = [embedder.start(batch) for batch in batches]
+    alone = Embedder(model, threads=1)
+    for one, batch in zip(started, batches, strict=True):
+        np.testing.assert_allclose(one.result(), alone.embed(batch), atol=1e-6)
 
 
-def test_provider_that_does_not_start_is_refused(model, monkeypatch, capsys):
-    """onnxruntime lists CUDA when it is built for it, and starts the CPU when CUDA's libraries are not there."""
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    real = onnxruntime.InferenceSession
+def test_batches_really_go_side_by_side(model):
+    embedder = Embedder(model, threads=2, sessions=2)
+    meeting = threading.Barrier(2, timeout=20)
 
-    def falls_back(path, options, providers):
-        assert providers == ["CUDAExecutionProvider"]
-        return real(path, options, providers=["CPUExecutionProvider"])
+    class Meeting:
+        def run(self, feed):
+            meeting.wait()
+            return np.zeros((len(feed), 8), np.float32)
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load"), raising=False)
-    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", lambda level: None)
-    with pytest.raises(DeviceError, match="CUDAExecutionProvider was asked for and onnxruntime started CPU"):
-        Embedder(model, device="gpu")
-    assert capsys.readouterr().out == ""
+    for _ in range(2):
+        embedder._free.get()
+        embedder._free.put(Meeting())
+    batch = np.zeros((1, 16, 16, 3), np.uint8)
+    assert [one.result().shape for one in [embedder.start(batch), embedder.start(batch)]] == [(1, 8), (1, 8)]
+
+
+def test_a_lane_is_free_again_after_a_failure(model):
+    embedder = Embedder(model, threads=1)
+    for _ in range(3):
+        with pytest.raises(DeviceError):
+            embedder.embed(np.zeros((2, 17, 17, 3), np.uint8))
+    assert embedder.embed(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 8)
+
+
+def test_an_embedder_can_be_sent_to_another_process(model):
+    embedder = Embedder(model, threads=2, sessions=2)
+    again = pickle.loads(pickle.dumps(embedder))
+    batch = pixels(0, 16, 16)[None]
+    assert (again.lanes, again.threads, again.card) == (2, 2, embedder.card)
+    np.testing.assert_array_equal(again.embed(batch), embedder.embed(batch))
+
+
+def test_batch_size_and_sessions_are_those_that_were_saved(model):
+    save_tuning(model, "cpu", Tuning(17, 2))
+    found = Embedder(model, threads=4)
+    assert (found.batch_size, found.lanes) == (17, 2)
+    assert Embedder(model, threads=1).lanes == 1  # no more than there are threads
+    assert Embedder(model, threads=4, sessions=4).lanes == 4
 
 
 def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeypatch):
@@ -102,11 +141,12 @@ def test_output_of_another_width_than_the_card_says(tmp_path):
 
 def test_output_whose_width_shows_only_when_it_runs(model):
     class Surprise:
-        def run(self, outputs, inputs):
-            return [np.zeros((len(inputs["data"]), 7), np.float32)]
+        def run(self, feed):
+            return np.zeros((len(feed), 7), np.float32)
 
-    embedder = Embedder(model)
-    embedder.session = Surprise()
+    embedder = Embedder(model, threads=1)
+    embedder._free.get()
+    embedder._free.put(Surprise())
     with pytest.raises(RunError, match=r"is \(2, 7\); the card says \(2, 8\)"):
         embedder.embed(np.zeros((2, 16, 16, 3), np.uint8))
 

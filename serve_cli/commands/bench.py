@@ -1,0 +1,51 @@
+"""`lifted bench`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from serve_cli.options import AllowFallback, BatchSize, Device, Json, ModelFile, OnDevice, Sessions, Tf32, Threads
+
+
+def bench(
+    model: ModelFile,
+    save: Annotated[
+        bool, typer.Option("--save", help="Make the best setting the default for this model on this machine.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Least time of a setting in each of two rounds.")] = 1.5,
+    batch_size: BatchSize = None,
+    sessions: Sessions = None,
+    threads: Threads = None,
+    device: OnDevice = Device.cpu,
+    allow_fallback: AllowFallback = False,
+    tf32: Tf32 = False,
+    as_json: Json = False,
+) -> None:
+    """Find the batch size and the split of threads that a model is fastest with on this machine.
+
+    Batch sizes and numbers of sessions are powers of two, all combined; --batch-size and --sessions fix one of them.
+    Each setting has a process of its own, so that its memory can be told, and is measured from pixels to embeddings.
+
+    [bold]Examples[/bold]
+
+      lifted bench model.onnx
+
+      lifted bench model.onnx --save
+
+      lifted bench model.onnx --device gpu --batch-size 256
+    """
+    from serve_cli.console import print_facts, print_json, print_table
+    from serve_cli.runtime.bench import BenchOptions
+    from serve_cli.runtime.bench import bench as run
+    from serve_cli.runtime.serving import Serving
+
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    report = run(BenchOptions(model, serving, seconds, save))
+    if as_json:
+        print_json(asdict(report))
+        return
+    print_table(report.columns(), report.rows(), left=2)
+    print_facts(report.facts())

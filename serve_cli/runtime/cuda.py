@@ -1,0 +1,74 @@
+"""The calls of CUDA that staging needs, through NVIDIA's own bindings."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+class Cuda:
+    """Memory and streams of the first GPU. All memory is given back with the object.
+
+    Raises
+    ------
+    DeviceError
+        If NVIDIA's bindings are not installed, or a call fails: no driver, no memory.
+    """
+
+    device = "cuda"
+
+    def __init__(self) -> None:
+        try:
+            from cuda.bindings import runtime
+        except ImportError:
+            raise DeviceError("cuda-bindings is not installed: pip install 'gluon-lifted[serve-gpu]'.") from None
+        self._runtime = runtime
+        self._held: list[tuple[Callable[[Any], Any], Any]] = []
+        weakref.finalize(self, _release, self._held)
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        address = self._call(self._runtime.cudaHostAlloc, size, self._runtime.cudaHostAllocDefault)
+        self._held.append((self._runtime.cudaFreeHost, address))
+        found: NDArray[Any] = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(int(address)))
+        found = found.view(dtype).reshape(shape)
+        return found
+
+    def allocate(self, size: int) -> int:
+        address = self._call(self._runtime.cudaMalloc, size)
+        self._held.append((self._runtime.cudaFree, address))
+        return int(address)
+
+    def stream(self) -> Any:
+        stream = self._call(self._runtime.cudaStreamCreateWithFlags, self._runtime.cudaStreamNonBlocking)
+        self._held.append((self._runtime.cudaStreamDestroy, stream))
+        return stream
+
+    def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
+        kind = self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call(self._runtime.cudaMemcpyAsync, address, source.ctypes.data, source.nbytes, kind, stream)
+        self._call(self._runtime.cudaStreamSynchronize, stream)
+
+    def _call(self, function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
+        """Call CUDA; what it returns beside its status."""
+        status, *found = function(*arguments)
+        if status != self._runtime.cudaError_t.cudaSuccess:
+            _, text = self._runtime.cudaGetErrorString(status)
+            raise DeviceError(f"CUDA: {text.decode()} ({function.__name__}); a smaller --batch-size needs less memory.")
+        return found[0] if found else None
+
+
+def _release(held: list[tuple[Callable[[Any], Any], Any]]) -> None:
+    while held:
+        free, what = held.pop()
+        free(what)

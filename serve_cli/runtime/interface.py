@@ -1,0 +1,61 @@
+"""What goes into a model and comes out of it: its card, its input, its output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIXELS = "images"  # the input of a model that normalises pixels itself
+EMBEDDING = "embedding"
+
+
+def read_card(session: Any, model: Path) -> ModelCard:
+    """The model card in a session's metadata. Raises `RunError` if there is none, or it is damaged."""
+    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+    if text is None:
+        raise RunError(
+            f"{model}: no model card inside, so its preprocessing is unknown; expected a model that "
+            "`lifted export RUN` wrote."
+        )
+    return ModelCard.from_json(text, str(model))
+
+
+def check_interface(session: Any, card: ModelCard, model: Path) -> None:
+    """Raise `RunError` unless the session takes pixels or images, and gives embeddings, as its card says."""
+    crop = card.preprocessing.crop
+    found = [_signature(one) for one in (*session.get_inputs(), *session.get_outputs())]
+    data: tuple[str, str, tuple[int, ...]] = ("data", "tensor(float)", (3, crop, crop))
+    if found[0][0] == PIXELS:
+        data = (PIXELS, "tensor(uint8)", (crop, crop, 3))
+    expected = [data, (EMBEDDING, "tensor(float)", (card.dim,))]
+    fits = len(found) == len(expected) and all(_fits(one, two) for one, two in zip(found, expected, strict=True))
+    if not fits:
+        raise RunError(
+            f"{model}: inputs and outputs are {', '.join(_describe(one) for one in found)}; the card says "
+            f"{', '.join(_describe((name, kind, ('N', *shape))) for name, kind, shape in expected)}. "
+            "Export the model again."
+        )
+
+
+def _signature(value: Any) -> tuple[str, str, tuple[int | str | None, ...]]:
+    return value.name, value.type, tuple(value.shape)
+
+
+def _fits(found: tuple[str, str, tuple[Any, ...]], expected: tuple[str, str, tuple[int, ...]]) -> bool:
+    """Same name and type, any batch size, and every size that the file fixes is the card's."""
+    (name, kind, shape), (wanted_name, wanted_kind, wanted) = found, expected
+    if (name, kind, len(shape)) != (wanted_name, wanted_kind, 1 + len(wanted)):
+        return False
+    return not isinstance(shape[0], int) and all(
+        size == one for size, one in zip(shape[1:], wanted, strict=True) if isinstance(size, int)
+    )
+
+
+def _describe(signature: tuple[str, str, tuple[Any, ...]]) -> str:
+    name, kind, shape = signature
+    return f"{name!r} {kind} {' x '.join(str(size or '?') for size in shape)}"

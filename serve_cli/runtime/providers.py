@@ -1,0 +1,173 @@
+"""onnxruntime's sessions: on the device that was asked for, and no other unless that is allowed."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import ConfigError, DeviceError, RunError
+from serve_cli.console import say
+from serve_cli.runtime.interface import read_card
+from serve_cli.runtime.optimised import open_optimised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+PROVIDERS = {"cpu": (CPU,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # in the order of preference
+ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
+CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run.
+
+    Parameters
+    ----------
+    device : str
+        ``"cpu"``; ``"gpu"``: NVIDIA's, by CUDA; ``"tensorrt"``: the same by TensorRT, and CUDA for what that lacks.
+    threads : int
+        Of one session, on the CPU.
+    allow_fallback : bool
+        Take the CPU where the device cannot be used, or cannot compute an operator; else that is an error.
+    tf32 : bool
+        Let the GPU round single precision to 10 bits in products of matrices; faster, wrong by 1e-3.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    allow_fallback: bool = False
+    tf32: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in PROVIDERS:
+            raise ConfigError(f"device {self.device!r} is unknown; use {', '.join(PROVIDERS)}.")
+        if self.threads < 1:
+            raise ConfigError(f"{self.threads} threads; give 1 or more.")
+
+
+def import_onnxruntime() -> Any:
+    """The onnxruntime module. Raises `DeviceError` if it is not installed."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise DeviceError(
+            "onnxruntime is not installed: pip install 'gluon-lifted[serve]' "
+            "(or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs)."
+        ) from None
+    return onnxruntime
+
+
+def open_session(model: Path, how: Execution) -> Any:
+    """Start an onnxruntime session.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, or onnxruntime cannot load it.
+    DeviceError
+        If onnxruntime is not installed, or the device cannot be used and the CPU may not take its place.
+    """
+    onnxruntime = import_onnxruntime()
+    if not model.is_file():
+        raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
+    try:
+        return _open(model, how, onnxruntime)
+    except DeviceError as error:
+        if not how.allow_fallback:
+            raise
+        say(f"lifted: the CPU is used: {error}")
+        return _open(model, replace(how, device="cpu"), onnxruntime)
+
+
+def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
+    wanted = PROVIDERS[how.device][0]
+    if wanted not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
+            "pip install 'gluon-lifted[serve-gpu]', or use --device cpu."
+        )
+    try:
+        session = _open_on_cpu(model, how, onnxruntime) if wanted == CPU else _open_on_gpu(model, how, onnxruntime)
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        if CPU_WAS_NEEDED in str(error):
+            raise DeviceError(
+                f"{model}: {wanted} cannot run all of it: an operator has no kernel there, or a library is missing "
+                "(`lifted doctor` tells). --allow-fallback gives the rest to the CPU."
+            ) from error
+        raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
+    if session.get_providers()[0] != wanted:
+        raise DeviceError(
+            f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
+            "`lifted doctor` says what the GPU lacks, or use --device cpu."
+        )
+    session.disable_fallback()
+    return session
+
+
+def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = how.threads
+    options.log_severity_level = ERRORS_ONLY
+    return open_optimised(model, onnxruntime, _starter(onnxruntime, [CPU]), options)
+
+
+def _open_on_gpu(model: Path, how: Execution, onnxruntime: Any) -> Any:
+    _load_cuda(onnxruntime)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    if not how.allow_fallback:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    half = how.device == "tensorrt" and _in_half(model, onnxruntime)
+    return _starter(onnxruntime, gpu_providers(model, how, half))(model, options)
+
+
+def gpu_providers(model: Path, how: Execution, half: bool) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a GPU and their settings, as onnxruntime takes them.
+
+    TensorRT's engines take minutes to build, and are kept in a hidden folder next to the model. ``half`` lets it
+    compute in half precision, which is for models that are stored so.
+    """
+    engines = str(model.parent / f".{model.name}.tensorrt")
+    settings = {
+        CUDA: {"use_tf32": str(int(how.tf32)), "arena_extend_strategy": "kSameAsRequested"},
+        TENSORRT: {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": engines,
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": engines,
+            "trt_fp16_enable": str(int(half)),
+        },
+    }
+    return [(name, settings[name]) for name in PROVIDERS[how.device]]
+
+
+def _in_half(model: Path, onnxruntime: Any) -> bool:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    card = read_card(_starter(onnxruntime, [CPU])(model, options), model)
+    return card.provenance.get("precision") == "fp16"
+
+
+def _starter(onnxruntime: Any, providers: list[Any]) -> Callable[[Path, Any], Any]:
+    return lambda path, options: onnxruntime.InferenceSession(str(path), options, providers=providers)
+
+
+def _load_cuda(onnxruntime: Any) -> None:
+    """Load the CUDA libraries of the nvidia-* wheels; what is missing shows when the session starts."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it reports a missing library in five lines
+    if hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
+        with redirect_stdout(io.StringIO()):  # it prints
+            onnxruntime.preload_dlls()
+
+
+def first_line(error: Exception) -> str:
+    """Its message without onnxruntime's ``[ONNXRuntimeError] : 7 : INVALID_PROTOBUF :`` and without a stack."""
+    line = str(error).split("\n", 1)[0]
+    return line.rsplit(" : ", 1)[-1][:200] if line.startswith("[ONNXRuntimeError]") else line[:200]

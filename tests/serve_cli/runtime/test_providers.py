@@ -1,0 +1,99 @@
+"""Which device a session is on. There is no GPU in these tests: onnxruntime is made to behave as if there were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gluon_lifted.errors import ConfigError, DeviceError
+from serve_cli.runtime.providers import CPU, CUDA, TENSORRT, Execution, gpu_providers, open_session
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Any], Any]]:
+    """What sessions are started with, on an onnxruntime that is built for GPUs; a session is on the CPU all the same,
+    as where the libraries of CUDA are missing."""
+    calls: list[tuple[list[Any], Any]] = []
+    real = onnxruntime.InferenceSession
+
+    def start(path: str, options: Any, providers: list[Any]) -> Any:
+        calls.append((providers, options))
+        return real(path, onnxruntime.SessionOptions(), providers=[CPU])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load"), raising=False)
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", lambda level: None)
+    return calls
+
+
+@pytest.mark.parametrize(("device", "provider"), [("gpu", CUDA), ("tensorrt", TENSORRT)])
+def test_no_fall_back_to_the_cpu(
+    model: Path, monkeypatch: pytest.MonkeyPatch, device: str, provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
+    with pytest.raises(DeviceError, match=f"has no {provider}"):
+        open_session(model, Execution(device))
+    session = open_session(model, Execution(device, allow_fallback=True))
+    assert session.get_providers() == [CPU]
+    assert f"the CPU is used: this onnxruntime {onnxruntime.__version__} has no {provider}" in capsys.readouterr().err
+
+
+def test_provider_that_does_not_start_is_refused(
+    model: Path, started: list[tuple[list[Any], Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider was asked for and onnxruntime started CPU"):
+        open_session(model, Execution("gpu"))
+    assert capsys.readouterr().out == ""
+    assert open_session(model, Execution("gpu", allow_fallback=True)).get_providers() == [CPU]
+
+
+def test_operators_go_to_the_cpu_only_if_that_is_allowed(model: Path, started: list[tuple[list[Any], Any]]) -> None:
+    for allowed in (False, True):
+        with pytest.raises(DeviceError) if not allowed else _nothing():
+            open_session(model, Execution("gpu", allow_fallback=allowed))
+    strict, relaxed = started[0][1], started[1][1]
+    assert strict.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+    with pytest.raises(RuntimeError):
+        relaxed.get_session_config_entry("session.disable_cpu_ep_fallback")
+
+
+def test_operators_that_the_gpu_lacks_are_told(model: Path, monkeypatch: pytest.MonkeyPatch, started: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError(
+            "This session contains graph nodes that are assigned to the default CPU EP, but fallback to CPU EP has "
+            "been explicitly disabled by the user."
+        )
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(DeviceError, match=r"cannot run all of it.*--allow-fallback"):
+        open_session(model, Execution("gpu"))
+
+
+def test_settings_of_the_gpu(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    ((name, cuda),) = gpu_providers(model, Execution("gpu"), half=False)
+    assert (name, cuda["use_tf32"]) == (CUDA, "0")
+    assert gpu_providers(model, Execution("gpu", tf32=True), half=False)[0][1]["use_tf32"] == "1"
+    (first, tensorrt), (second, _) = gpu_providers(model, Execution("tensorrt"), half=False)
+    assert (first, second) == (TENSORRT, CUDA)
+    assert tensorrt["trt_fp16_enable"] == "0"
+    assert tensorrt["trt_engine_cache_path"] == str(tmp_path / ".m.onnx.tensorrt")
+    assert gpu_providers(model, Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+
+
+def test_execution_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="device 'tpu' is unknown; use cpu, gpu, tensorrt"):
+        Execution("tpu")
+    with pytest.raises(ConfigError, match="0 threads"):
+        Execution(threads=0)
+
+
+def _nothing() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()
