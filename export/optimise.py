@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from export.graph import Graph
 
 
-def optimise(graph: Graph, *, precision: str = "fp32", exact_lrn: bool = False) -> Graph:
+def optimise(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Graph:
     """Fold batch norm, drop what has no use, and put LRN into its fast form; in place.
 
     Parameters
     ----------
     graph : Graph
         As `export.translate.translate` returns it.
-    precision : str
-        ``"fp16"``: compute a network of single precision in half where that is safe. ``"int8"``: prepare it for
-        `export.quantize.quantize`.
+    half : bool
+        Compute a network of single precision in half where that is safe.
     exact_lrn : bool
         Keep ONNX's LRN operator, and not the form that runtimes compute faster.
 
@@ -37,14 +36,14 @@ def optimise(graph: Graph, *, precision: str = "fp32", exact_lrn: bool = False) 
     MalformedModelError
         If numbers that belong together exceed float32.
     UnsupportedOpError
-        If ``"fp16"`` is asked for a network in half precision.
+        If ``half`` is asked for a network in half precision.
     """
     fold_batch_norm(graph)
     drop_repetition(graph)
-    if precision == "fp16":
+    if half:
         to_half(graph)
     compute_in_single(graph)
     if not exact_lrn:
-        use_matrices(graph, for_int8=precision == "int8")
+        use_matrices(graph)
     graph.drop_unused()
     return graph

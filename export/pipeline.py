@@ -17,7 +17,7 @@ from export.optimise import optimise
 from export.options import ExportOptions, ExportReport
 from export.params import parse_params
 from export.passes.interface import NORMALISED_PIXELS, PIXELS, Surroundings
-from export.quantize import quantize, sensitive_nodes
+from export.quantize import coarse_sums, quantize, sensitive_nodes
 from export.reference import Reference, read_reference
 from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -165,7 +165,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
     graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
-    optimise(graph, precision=options.precision, exact_lrn=options.exact_lrn)
+    optimise(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
@@ -210,9 +210,11 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXELS:
         images = normalise(images, network.preprocessing)
-    batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
+    batches = [images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH)]
     keep = [*sensitive_nodes(model), NORMALISED_PIXELS]
     found = quantize(model, batches, options.calibration_method, keep)
+    if coarse := coarse_sums(model, found):
+        found = quantize(model, batches, options.calibration_method, [*keep, *coarse])
     verify_alone(found)
     return found
 

@@ -17,6 +17,7 @@ class Device(str, Enum):
     """Where a network runs."""
 
     cpu = "cpu"
+    openvino = "openvino"
     gpu = "gpu"
     tensorrt = "tensorrt"
 
@@ -72,12 +73,17 @@ Sessions = Annotated[
         show_default="what `lifted bench --save` found, or one a thread",
     ),
 ]
-OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs; gpu is NVIDIA's.")]
+OnDevice = Annotated[
+    Device, typer.Option("--device", help="Where the network runs; openvino is a CPU's, gpu and tensorrt are NVIDIA's.")
+]
 AllowFallback = Annotated[
     bool, typer.Option("--allow-fallback", help="Take the CPU if the GPU cannot be used, instead of failing.")
 ]
-Tf32 = Annotated[
-    bool, typer.Option("--tf32", help="Let a GPU round fp32 to 10 bits in products: faster, wrong by 1e-3.")
+Relaxed = Annotated[
+    bool,
+    typer.Option(
+        "--relaxed", help="Let fp32 be rounded in products, to TF32 (gpu) or bfloat16 (openvino): off by 1e-3 to 1e-2."
+    ),
 ]
 Ks = Annotated[str, typer.Option("--k", help="Ranks to report recall at, with commas between them.")]
 Tolerance = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serve_cli.options import AllowFallback, BatchSize, Device, Json, ModelFile, OnDevice, Sessions, Tf32, Threads
+from serve_cli.options import AllowFallback, BatchSize, Device, Json, ModelFile, OnDevice, Relaxed, Sessions, Threads
 
 
 def bench(
@@ -21,7 +21,7 @@ def bench(
     threads: Threads = None,
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
-    tf32: Tf32 = False,
+    relaxed: Relaxed = False,
     as_json: Json = False,
 ) -> None:
     """Find the batch size and the split of threads that a model is fastest with on this machine.
@@ -42,7 +42,7 @@ def bench(
     from serve_cli.runtime.bench import bench as run
     from serve_cli.runtime.serving import Serving
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     report = run(BenchOptions(model, serving, seconds, save))
     if as_json:
         print_json(asdict(report))

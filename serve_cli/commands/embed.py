@@ -17,8 +17,8 @@ from serve_cli.options import (
     ModelFile,
     OnDevice,
     Overwrite,
+    Relaxed,
     Sessions,
-    Tf32,
     Threads,
 )
 
@@ -34,7 +34,7 @@ def embed(
     sessions: Sessions = None,
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
-    tf32: Tf32 = False,
+    relaxed: Relaxed = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -53,7 +53,7 @@ def embed(
     from serve_cli.runtime.embed import EmbedOptions, embed_images
     from serve_cli.runtime.serving import Serving
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     report = embed_images(EmbedOptions(model, photos, out, serving, overwrite))
     if as_json:
         print_json(asdict(report))

@@ -16,8 +16,8 @@ from serve_cli.options import (
     Json,
     Ks,
     OnDevice,
+    Relaxed,
     Sessions,
-    Tf32,
     Threads,
     parse_ks,
 )
@@ -44,7 +44,7 @@ def evaluate(
     sessions: Sessions = None,
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
-    tf32: Tf32 = False,
+    relaxed: Relaxed = False,
     as_json: Json = False,
 ) -> None:
     """Print recall@k: the share of images with at least one image of their class among the k nearest others.
@@ -62,7 +62,7 @@ def evaluate(
     from serve_cli.runtime.evaluate import evaluate as run
     from serve_cli.runtime.serving import Serving
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, tf32)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     report = run(EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, serving))
     if as_json:
         print_json(asdict(report))

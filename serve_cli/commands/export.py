@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from serve_cli.console import print_facts, print_json, say
-from serve_cli.options import Json, Tolerance, parse_shape
+from serve_cli.options import Device, Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
     from export import ExportReport
@@ -67,7 +67,8 @@ def export(
         bool, typer.Option("--exact-lrn", help="Keep ONNX's LRN operator; its fast form is the default.")
     ] = False,
     precision: Annotated[
-        Precision, typer.Option(help="fp32, as trained; fp16, for GPUs; int8, for CPUs.", rich_help_panel=LOWER)
+        Precision,
+        typer.Option(help="fp32, as trained; fp16, for GPUs; int8, for CPUs with VNNI or AMX.", rich_help_panel=LOWER),
     ] = Precision.fp32,
     calibration: Annotated[
         Path | None,
@@ -76,6 +77,9 @@ def export(
     calibration_method: Annotated[
         Method, typer.Option(help="What the range of an activation is.", rich_help_panel=LOWER)
     ] = Method.minmax,
+    device: Annotated[
+        Device, typer.Option(help="What the model is for, and weighed on beside fp32.", rich_help_panel=LOWER)
+    ] = Device.cpu,
     eval_on: Annotated[
         str | None,
         typer.Option("--eval", metavar="DATASET", help="Measure recall@1 beside fp32, on it.", rich_help_panel=LOWER),
@@ -120,7 +124,7 @@ def export(
     else:
         from serve_cli.runtime.precision import Terms, export_reduced
 
-        terms = Terms(eval_on, data, max_recall_drop, force)
+        terms = Terms(eval_on, data, max_recall_drop, force, device.value)
         report, price = export_reduced(cast(Path, run), onnx, options, terms, pixels=pixels, normalize=normalize)
     if as_json:
         print_json(asdict(report) | ({"price": asdict(price)} if price else {}))

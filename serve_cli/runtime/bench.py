@@ -21,7 +21,7 @@ from serve_cli.runtime.tuning import Tuning, save_tuning
 ROUNDS = 2  # all settings once, then all again: what else the machine does hits them alike
 LEAST_BATCHES = 5  # of a round, however long they take
 WORTH = 1.02  # a larger batch, or more sessions, must be so many times as fast
-LARGEST_BATCH = {"cpu": 64, "gpu": 512, "tensorrt": 512}
+LARGEST_BATCH = {"cpu": 64, "openvino": 64, "gpu": 512, "tensorrt": 512}
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _settings(serving: Serving) -> list[Serving]:
     """Batches of powers of two up to the largest, and sessions of powers of two up to one a thread."""
     largest = LARGEST_BATCH[serving.device]
     batches = [serving.batch_size] if serving.batch_size else _powers(largest)
-    most = serving.decoders if serving.device == "cpu" else 1
+    most = serving.decoders if serving.device in ("cpu", "openvino") else 1
     sessions = [serving.sessions] if serving.sessions else _powers(most)
     return [replace(serving, batch_size=size, sessions=number) for number in sessions for size in batches]
 

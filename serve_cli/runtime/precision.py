@@ -14,6 +14,7 @@ from gluon_lifted.images import denormalise
 from serve_cli.console import say
 from serve_cli.runtime.evaluate import EvalOptions, evaluate
 from serve_cli.runtime.price import Price, fastest, weigh
+from serve_cli.runtime.serving import Serving
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,12 +37,15 @@ class Terms:
         Points of recall@1 that the model may lose.
     force : bool
         Take it all the same, however bad or slow it is.
+    device : str
+        What it is for, and weighed on; see `Embedder`.
     """
 
     dataset: str | None = None
     data: Path | None = None
     max_recall_drop: float = 0.5
     force: bool = False
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
@@ -67,12 +71,12 @@ def export_reduced(
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         say(f"export: {options.precision} is weighed against fp32")
-        images, facts = _images(run, options), {"precision": options.precision}
+        images, facts = _images(run, options), {"precision": options.precision, "weighed on": terms.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)
-            reduced = fastest([reduced, tiles], images)
+            reduced = fastest([reduced, tiles], images, terms.device)
             facts["int8 weights"] = "for matrix tiles (AMX)" if reduced == tiles else "for dot products (VNNI)"
-        price = weigh(single, reduced, images)
+        price = weigh(single, reduced, images, terms.device)
         if terms.dataset is not None:
             price = replace(price, recall=_recall(reduced, terms), single_recall=_recall(single, terms))
         objection = price.objection(terms.max_recall_drop)
@@ -92,4 +96,8 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, terms: Terms) -> float:
-    return evaluate(EvalOptions(model, (1,), terms.dataset, terms.data)).results[0].recall[1]
+    return (
+        evaluate(EvalOptions(model, (1,), terms.dataset, terms.data, serving=Serving(device=terms.device)))
+        .results[0]
+        .recall[1]
+    )

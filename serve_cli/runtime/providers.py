@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-PROVIDERS = {"cpu": (CPU,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # in the order of preference
+CPU, OPENVINO = "CPUExecutionProvider", "OpenVINOExecutionProvider"
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+PROVIDERS = {"cpu": (CPU,), "openvino": (OPENVINO,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # best first
+EXTRAS = {"cpu": "serve", "openvino": "serve-openvino", "gpu": "serve-gpu", "tensorrt": "serve-gpu"}  # to install
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
 CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
 
@@ -29,19 +32,24 @@ class Execution:
     Parameters
     ----------
     device : str
-        ``"cpu"``; ``"gpu"``: NVIDIA's, by CUDA; ``"tensorrt"``: the same by TensorRT, and CUDA for what that lacks.
+        ``"cpu"``; ``"openvino"``: the same by Intel's OpenVINO; ``"gpu"``: NVIDIA's, by CUDA; ``"tensorrt"``: the
+        same by TensorRT, and CUDA for what that lacks.
     threads : int
-        Of one session, on the CPU.
+        Of each batch, on the CPU.
+    sessions : int
+        Batches side by side.
     allow_fallback : bool
         Take the CPU where the device cannot be used, or cannot compute an operator; else that is an error.
-    tf32 : bool
-        Let the GPU round single precision to 10 bits in products of matrices; faster, wrong by 1e-3.
+    relaxed : bool
+        Let single precision be rounded in products of matrices, to TF32 on GPUs, to bfloat16 in OpenVINO: faster,
+        and embeddings are off by 1e-3 to 1e-2. onnxruntime's own kernels for the CPU have nothing of the kind.
     """
 
     device: str = "cpu"
     threads: int = 1
+    sessions: int = 1
     allow_fallback: bool = False
-    tf32: bool = False
+    relaxed: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in PROVIDERS:
@@ -91,10 +99,10 @@ def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
             f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
-            "pip install 'gluon-lifted[serve-gpu]', or use --device cpu."
+            f"pip install 'gluon-lifted[{EXTRAS[how.device]}]', or use --device cpu."
         )
     try:
-        session = _open_on_cpu(model, how, onnxruntime) if wanted == CPU else _open_on_gpu(model, how, onnxruntime)
+        session = _open_on_cpu(model, how, onnxruntime) if wanted == CPU else _open_elsewhere(model, how, onnxruntime)
     except Exception as error:  # onnxruntime's errors have no base class of their own
         if CPU_WAS_NEEDED in str(error):
             raise DeviceError(
@@ -105,7 +113,7 @@ def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
     if session.get_providers()[0] != wanted:
         raise DeviceError(
             f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
-            "`lifted doctor` says what the GPU lacks, or use --device cpu."
+            "`lifted doctor` says what is missing, or use --device cpu."
         )
     session.disable_fallback()
     return session
@@ -118,25 +126,32 @@ def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any) -> Any:
     return open_optimised(model, onnxruntime, _starter(onnxruntime, [CPU]), options)
 
 
-def _open_on_gpu(model: Path, how: Execution, onnxruntime: Any) -> Any:
-    _load_cuda(onnxruntime)
+def _open_elsewhere(model: Path, how: Execution, onnxruntime: Any) -> Any:
+    if CUDA in PROVIDERS[how.device]:
+        _load_cuda(onnxruntime)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     if not how.allow_fallback:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     half = how.device == "tensorrt" and _in_half(model, onnxruntime)
-    return _starter(onnxruntime, gpu_providers(model, how, half))(model, options)
+    return _starter(onnxruntime, provider_settings(model, how, half))(model, options)
 
 
-def gpu_providers(model: Path, how: Execution, half: bool) -> list[tuple[str, dict[str, str]]]:
-    """The providers of a GPU and their settings, as onnxruntime takes them.
+def provider_settings(model: Path, how: Execution, half: bool) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a device other than the CPU and their settings, as onnxruntime takes them.
 
     TensorRT's engines take minutes to build, and are kept in a hidden folder next to the model. ``half`` lets it
     compute in half precision, which is for models that are stored so.
     """
     engines = str(model.parent / f".{model.name}.tensorrt")
     settings = {
-        CUDA: {"use_tf32": str(int(how.tf32)), "arena_extend_strategy": "kSameAsRequested"},
+        OPENVINO: {
+            "device_type": "CPU",
+            "num_of_threads": str(how.threads * how.sessions),
+            "num_streams": str(how.sessions),
+            "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16" if how.relaxed else "f32"}}),
+        },
+        CUDA: {"use_tf32": str(int(how.relaxed)), "arena_extend_strategy": "kSameAsRequested"},
         TENSORRT: {
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": engines,

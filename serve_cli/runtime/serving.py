@@ -24,7 +24,7 @@ class Serving:
         Threads that decode, and threads of the network.
     sessions : int, optional
     device : str
-    allow_fallback, tf32 : bool
+    allow_fallback, relaxed : bool
     """
 
     batch_size: int | None = None
@@ -32,7 +32,7 @@ class Serving:
     sessions: int | None = None
     device: str = "cpu"
     allow_fallback: bool = False
-    tf32: bool = False
+    relaxed: bool = False
 
     @property
     def decoders(self) -> int:
@@ -47,5 +47,5 @@ class Serving:
             self.threads,
             sessions=self.sessions,
             allow_fallback=self.allow_fallback,
-            tf32=self.tf32,
+            relaxed=self.relaxed,
         )

@@ -16,7 +16,7 @@ from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli.runtime.cuda import Cuda
 from serve_cli.runtime.interface import PIXELS, check_interface, read_card
 from serve_cli.runtime.lanes import CpuLane, GpuLane, Lane
-from serve_cli.runtime.providers import CPU, Execution, first_line, open_session
+from serve_cli.runtime.providers import CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
 from serve_cli.runtime.tuning import read_tuning
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Embedder:
     model : path
         An ONNX file with a model card inside, as `lifted export` writes it.
     device : str
-        ``"cpu"``, ``"gpu"`` (NVIDIA, CUDA) or ``"tensorrt"`` (the same, by TensorRT).
+        ``"cpu"``, ``"openvino"`` (the same, by Intel's OpenVINO), ``"gpu"`` (NVIDIA, CUDA) or ``"tensorrt"`` (the
+        same, by TensorRT).
     threads : int, optional
         Of the network on the CPU; by default one for each core that this process may use.
     sessions : int, optional
@@ -43,8 +44,8 @@ class Embedder:
         what `lifted bench --save` found best on this machine, or one for each thread.
     allow_fallback : bool
         Take the CPU where the device cannot be used, instead of failing.
-    tf32 : bool
-        Let the GPU compute single precision less exactly, and faster.
+    relaxed : bool
+        Let single precision be computed less exactly, and faster; see `Execution`.
 
     Attributes
     ----------
@@ -83,9 +84,9 @@ class Embedder:
         *,
         sessions: int | None = None,
         allow_fallback: bool = False,
-        tf32: bool = False,
+        relaxed: bool = False,
     ) -> None:
-        self._arguments = (str(model), device, threads, sessions, allow_fallback, tf32)
+        self._arguments = (str(model), device, threads, sessions, allow_fallback, relaxed)
         self.model = Path(model)
         tuning = read_tuning(self.model, device)
         self.batch_size = tuning.batch_size
@@ -93,14 +94,14 @@ class Embedder:
         sessions = sessions or min(tuning.sessions, self.threads)
         if sessions > self.threads:
             raise ConfigError(f"{sessions} sessions cannot share {self.threads} threads; give 1 to {self.threads}.")
-        how = Execution(device, self.threads // sessions, allow_fallback, tf32)
+        how = Execution(device, self.threads // sessions, sessions, allow_fallback, relaxed)
         self.session = open_session(self.model, how)
         self.provider: str = self.session.get_providers()[0]
         self.card = read_card(self.session, self.model)
         check_interface(self.session, self.card, self.model)
         self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
         self._free: SimpleQueue[Lane] = SimpleQueue()
-        for lane in self._open_lanes(how, sessions):
+        for lane in self._open_lanes(how):
             self._free.put(lane)
         self.lanes = self._free.qsize()
         self._pool = ThreadPoolExecutor(self.lanes, thread_name_prefix="network")
@@ -158,17 +159,17 @@ class Embedder:
         finally:
             self._free.put(lane)
 
-    def _open_lanes(self, how: Execution, sessions: int) -> list[Lane]:
-        if self.provider != CPU:
+    def _open_lanes(self, how: Execution) -> list[Lane]:
+        if self.provider in (CUDA, TENSORRT):
             memory = Cuda()
             return [GpuLane(self.session, memory, self.card.dim) for _ in range(GPU_LANES)]
-        if how.threads == 1:  # each caller brings its own thread, and all share the weights
-            return [CpuLane(self.session)] * sessions
-        others = [open_session(self.model, how) for _ in range(sessions - 1)]
+        if how.threads == 1 or self.provider == OPENVINO:  # callers bring their own threads, or OpenVINO has them
+            return [CpuLane(self.session)] * how.sessions
+        others = [open_session(self.model, how) for _ in range(how.sessions - 1)]
         return [CpuLane(session) for session in (self.session, *others)]
 
 
 def _open_again(
-    model: str, device: str, threads: int | None, sessions: int | None, allow_fallback: bool, tf32: bool
+    model: str, device: str, threads: int | None, sessions: int | None, allow_fallback: bool, relaxed: bool
 ) -> Embedder:
-    return Embedder(model, device, threads, sessions=sessions, allow_fallback=allow_fallback, tf32=tf32)
+    return Embedder(model, device, threads, sessions=sessions, allow_fallback=allow_fallback, relaxed=relaxed)

@@ -28,7 +28,7 @@ class Tuning:
 
 
 # Cores that share a batch wait for each other; activations of a small one stay in a core's cache.
-DEFAULTS = {"cpu": 8, "gpu": 128, "tensorrt": 128}
+DEFAULTS = {"cpu": 8, "openvino": 8, "gpu": 128, "tensorrt": 128}
 
 
 def tuning_path(model: Path) -> Path:

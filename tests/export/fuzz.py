@@ -96,7 +96,7 @@ def attempt(rng: random.Random) -> str:
     try:
         graph = optimise(
             translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"),
-            precision="fp16" if half else "fp32",
+            half=half,
         )
         build_model(graph, 17)
     except LiftedError:

@@ -6,10 +6,8 @@ import onnxruntime
 import pytest
 
 from export.model import build_model
-from export.optimise import optimise
-from export.quantize import METHODS, quantize, sensitive_nodes
-from export.symbol import parse_symbol
-from export.translate import translate
+from export.quantize import METHODS, coarse_sums, quantize, sensitive_nodes
+from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import translate_net
 
@@ -50,7 +48,7 @@ def test_weights_are_int8_and_the_embedding_stays_near(method: str) -> None:
 def test_nodes_that_are_kept_stay_in_single_precision() -> None:
     images = small_reference(small_network(), rows=20)["data"]
     model = small_model()
-    assert sensitive_nodes(model) == ["fc", "norm1/cube", "norm1/energy", "norm1/square", "unit/square"]
+    assert sensitive_nodes(model) == ["fc", "unit/square"]
     kinds = kinds_of(quantize(model, [images], keep=sensitive_nodes(model)))
     assert kinds["fc_weight"] == onnx.TensorProto.FLOAT
     assert kinds["conv1_weight_quantized"] == onnx.TensorProto.INT8
@@ -63,9 +61,28 @@ def test_the_model_itself_is_left_alone() -> None:
     assert model.SerializeToString() == before
 
 
-def test_sums_of_squares_of_the_form_for_int8() -> None:
-    net = small_network()
-    graph = translate(parse_symbol(net.symbol_bytes(), "net"), net.params, ROW, "net")
-    model = build_model(optimise(graph, precision="int8"), 17)
-    squares = [f"norm1/{name}" for name in ("cube", "energy", "square", "sum")]
-    assert sensitive_nodes(model) == ["fc", *squares, "unit/square"]
+def lrn_model(scale: float) -> tuple[onnx.ModelProto, list[np.ndarray]]:
+    """conv - LRN - conv, whose energies go up to about 1 + scale."""
+    rng = np.random.default_rng(0)
+    net = Net()
+    data = net.variable("data")
+    weights = rng.normal(size=(8, 3, 1, 1)).astype(np.float32)
+    attrs = {"kernel": "(1, 1)", "num_filter": "8", "no_bias": "True"}
+    conv = net.op("Convolution", "first", [data, net.variable("w1", weights)], attrs)
+    lrn = net.op("LRN", "norm", [conv], {"nsize": "3", "alpha": "1", "knorm": "1"})
+    net.op("Convolution", "embedding", [lrn, net.variable("w2", rng.normal(size=(8, 8, 1, 1)).astype("f4"))], attrs)
+    images = rng.uniform(-1, 1, size=(8, 3, 5, 5)).astype(np.float32) * np.sqrt(scale).astype(np.float32) / 2
+    return build_model(translate_net(net, (3, 5, 5)), 17), [images]
+
+
+@pytest.mark.parametrize(("scale", "coarse"), [(1.0, []), (1000.0, ["norm/square", "norm/energy"])])
+def test_sums_of_squares_of_a_large_range_are_told(scale: float, coarse: list[str]) -> None:
+    model, batches = lrn_model(scale)
+    assert sensitive_nodes(model) == ["embedding"]
+    found = quantize(model, batches, keep=sensitive_nodes(model))
+    assert coarse_sums(model, found) == coarse
+    kinds = kinds_of(found)
+    assert kinds["norm/window_quantized"] == onnx.TensorProto.INT8
+    kept = quantize(model, batches, keep=[*sensitive_nodes(model), *coarse])
+    assert coarse_sums(model, kept) == []
+    assert (kinds_of(kept).get("norm/window_quantized") is None) == bool(coarse)

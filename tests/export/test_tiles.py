@@ -29,12 +29,12 @@ def models(tmp_path: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
 
 def test_zero_points_move_with_the_weights(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
     before, after = map(arrays, models)
-    for name in ("conv1_weight", "conv2_weight"):
+    for name in ("conv1_weight", "conv2_weight", "norm1/window"):
         weights, zero_points = after[f"{name}_quantized"], after[f"{name}_zero_point"]
         assert (zero_points == -1).all()
         assert (weights.astype(int) + 1 == before[f"{name}_quantized"]).all()
     changed = [name for name in before if not np.array_equal(before[name], after[name])]
-    assert len(changed) == 4
+    assert len(changed) == 6
 
 
 def test_outputs_are_the_same(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:

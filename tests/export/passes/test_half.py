@@ -22,7 +22,7 @@ RNG = np.random.default_rng(2)
 def halved(net: Net, row: tuple[int, ...]) -> Graph:
     return optimise(
         translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)),
-        precision="fp16",
+        half=True,
     )
 
 

@@ -62,7 +62,7 @@ def test_int8(run: Path, photos: Path, tmp_path: Path, in_graph: bool) -> None:
 def test_the_faster_form_of_int8_is_kept(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winner: int, weights: str, zero_point: int
 ) -> None:
-    monkeypatch.setattr(precision_module, "fastest", lambda models, _: models[winner])
+    monkeypatch.setattr(precision_module, "fastest", lambda models, *_: models[winner])
     options = ExportOptions(precision="int8", calibration=photos)
     export_reduced(run, tmp_path / "m.onnx", options, Terms(force=True), pixels=False, normalize=False)
     assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)

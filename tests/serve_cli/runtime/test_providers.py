@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gluon_lifted.errors import ConfigError, DeviceError
-from serve_cli.runtime.providers import CPU, CUDA, TENSORRT, Execution, gpu_providers, open_session
+from serve_cli.runtime.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, open_session, provider_settings
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -31,12 +32,20 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Any], Any]]:
     return calls
 
 
-@pytest.mark.parametrize(("device", "provider"), [("gpu", CUDA), ("tensorrt", TENSORRT)])
+@pytest.mark.parametrize(
+    ("device", "provider", "extra"),
+    [("gpu", CUDA, "serve-gpu"), ("tensorrt", TENSORRT, "serve-gpu"), ("openvino", OPENVINO, "serve-openvino")],
+)
 def test_no_fall_back_to_the_cpu(
-    model: Path, monkeypatch: pytest.MonkeyPatch, device: str, provider: str, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    provider: str,
+    extra: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    with pytest.raises(DeviceError, match=f"has no {provider}"):
+    with pytest.raises(DeviceError, match=rf"has no {provider}.*gluon-lifted\[{extra}\]"):
         open_session(model, Execution(device))
     session = open_session(model, Execution(device, allow_fallback=True))
     assert session.get_providers() == [CPU]
@@ -76,18 +85,27 @@ def test_operators_that_the_gpu_lacks_are_told(model: Path, monkeypatch: pytest.
 
 def test_settings_of_the_gpu(tmp_path: Path) -> None:
     model = tmp_path / "m.onnx"
-    ((name, cuda),) = gpu_providers(model, Execution("gpu"), half=False)
+    ((name, cuda),) = provider_settings(model, Execution("gpu"), half=False)
     assert (name, cuda["use_tf32"]) == (CUDA, "0")
-    assert gpu_providers(model, Execution("gpu", tf32=True), half=False)[0][1]["use_tf32"] == "1"
-    (first, tensorrt), (second, _) = gpu_providers(model, Execution("tensorrt"), half=False)
+    assert provider_settings(model, Execution("gpu", relaxed=True), half=False)[0][1]["use_tf32"] == "1"
+    (first, tensorrt), (second, _) = provider_settings(model, Execution("tensorrt"), half=False)
     assert (first, second) == (TENSORRT, CUDA)
     assert tensorrt["trt_fp16_enable"] == "0"
     assert tensorrt["trt_engine_cache_path"] == str(tmp_path / ".m.onnx.tensorrt")
-    assert gpu_providers(model, Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+    assert provider_settings(model, Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+
+
+def test_settings_of_openvino(tmp_path: Path) -> None:
+    ((name, settings),) = provider_settings(tmp_path, Execution("openvino", threads=3, sessions=2), half=False)
+    assert name == OPENVINO
+    assert (settings["num_of_threads"], settings["num_streams"]) == ("6", "2")
+    assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "f32"}
+    ((_, settings),) = provider_settings(tmp_path, Execution("openvino", relaxed=True), half=False)
+    assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "bf16"}
 
 
 def test_execution_that_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="device 'tpu' is unknown; use cpu, gpu, tensorrt"):
+    with pytest.raises(ConfigError, match="device 'tpu' is unknown; use cpu, openvino, gpu, tensorrt"):
         Execution("tpu")
     with pytest.raises(ConfigError, match="0 threads"):
         Execution(threads=0)

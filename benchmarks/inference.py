@@ -1,0 +1,350 @@
+"""Images per second of the trained network on a CPU: our files in onnxruntime, and every other way to run it.
+
+    python benchmarks/inference.py --work WORK [--peer-python PATH] [--torch-python PATH] [--openvino-python PATH]
+
+`googlenet` is Szegedy et al.'s network with local response normalisation, `googlenet_bn` GluonCV's with batch norm,
+both with an embedding layer, at 224 x 224 px. Each way runs in a process of its own, with the batch size and, in
+onnxruntime, the split of the threads that it is fastest with; they take turns. OpenVINO runs as it does for
+throughput, once in single precision and once as it comes, which is bfloat16 where the processor has that.
+
+The run fails if the embeddings differ. The limit is the floating-point operations of convolutions and matrix products
+over the rate of a large product of matrices, NumPy's in single precision and onnxruntime's in int8, in the same run.
+Of our file the share of local response normalisation is told, with the changes of layout that come with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from training_step import CROP, drawn, torch_network
+from worker import Worker, answer, timed
+
+BACKBONES = ("googlenet", "googlenet_bn")
+BATCHES, PROBE_S, ROUNDS = (1, 2, 4, 8, 16, 32), 0.7, 4
+PRODUCT = 2048  # side of the matrices of the products
+DIM, CALIBRATION = 64, 100
+RESULTS = Path(__file__).parent / "results"
+Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embeddings (N, 64)
+
+
+def images(count: int) -> np.ndarray:
+    """What photographs look like to a network: smooth, with edges; pixels less their mean, over their deviation."""
+    rng = np.random.default_rng(0)
+    coarse = rng.normal(size=(count, 3, CROP // 16, CROP // 16)).repeat(16, 2).repeat(16, 3)
+    return (coarse + 0.2 * rng.normal(size=(count, 3, CROP, CROP))).astype(np.float32)
+
+
+def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
+    """The network frozen by MXNet, and all files made of it."""
+    from onnx import load, save
+
+    from export import ExportOptions, export_network
+    from export.quantize import quantize, sensitive_nodes
+    from export.tiles import offset_weights
+    from gluon_lifted.mx import nd
+    from gluon_lifted.nets.embedding import EmbeddingNet
+    from gluon_lifted.nets.saved import SavedNetwork
+    from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
+
+    folder.mkdir(parents=True, exist_ok=True)
+    net = EmbeddingNet(build_backbone(backbone, CROP), DIM)
+    net.initialize(backbone_initializer())
+    net.hybridize()
+    net(nd.zeros((1, 3, CROP, CROP)))
+    matrices = [one for one in net.collect_params().values() if len(one.shape) > 1]
+    for index, one in enumerate(matrices):
+        one.set_data(nd.array(drawn(index, one.shape)))
+    net.export(str(folder / "net"))
+    files = SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
+    row = (3, CROP, CROP)
+    export_network(files, row, folder / "ours.onnx")
+    export_network(files, row, folder / "lrn.onnx", ExportOptions(exact_lrn=True))
+    single = load(folder / "ours.onnx")
+    batches = np.split(images(CALIBRATION), CALIBRATION // 10)
+    save(quantize(single, batches, keep=sensitive_nodes(single)), folder / "dots.onnx")
+    offset_weights(folder / "dots.onnx", folder / "tiles.onnx")
+    if peer_python:
+        script = (
+            "import sys; from pathlib import Path; from export_zoo import peer; peer(Path(sys.argv[1]), 'googlenet')"
+        )
+        subprocess.run([peer_python, "-c", script, str(folder)], cwd=Path(__file__).parent, check=True)
+
+
+def session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def in_onnxruntime(path: Path, threads: int) -> dict[str, Run]:
+    """All threads on one batch, or a batch for each thread."""
+    together, apart = session(path, threads), session(path, 1)
+    name = together.get_inputs()[0].name
+    pool = ThreadPoolExecutor(threads)
+
+    def side_by_side(batch: np.ndarray) -> np.ndarray:
+        return np.concatenate(list(pool.map(lambda part: apart.run(None, {name: part})[0], np.split(batch, threads))))
+
+    return {f"1 x {threads}": lambda batch: together.run(None, {name: batch})[0], f"{threads} x 1": side_by_side}
+
+
+def in_mxnet(folder: Path, threads: int) -> dict[str, Run]:
+    from gluon_lifted.mx import gluon, nd
+
+    net = gluon.SymbolBlock.imports(str(folder / "net-symbol.json"), ["data"], str(folder / "net-0000.params"))
+    net.hybridize(static_alloc=True, static_shape=True)
+    return {f"1 x {threads}": lambda batch: net(nd.array(batch)).asnumpy()}
+
+
+def in_torch(backbone: str, threads: int, layout: str) -> dict[str, Run]:
+    import torch
+
+    torch.set_num_threads(threads)
+    network = torch_network(backbone)
+    with torch.no_grad():
+        for index, one in enumerate(one for one in network.parameters() if one.ndim > 1):
+            one.copy_(torch.from_numpy(drawn(index, tuple(one.shape))))
+        for name, one in network.named_parameters():
+            if name.endswith("bias"):
+                one.zero_()
+    memory_format = getattr(torch, layout)
+    network = network.eval().to(memory_format=memory_format)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            found = network(torch.from_numpy(batch).contiguous(memory_format=memory_format))
+        return np.asarray(found.numpy())
+
+    return {f"1 x {threads}": run}
+
+
+def in_openvino(path: Path, threads: int, precision: str | None) -> dict[str, Run]:
+    import openvino
+
+    core = openvino.Core()
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "THROUGHPUT"}
+    model = core.compile_model(path, "CPU", settings | ({"INFERENCE_PRECISION_HINT": precision} if precision else {}))
+    lanes = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    queue = openvino.AsyncInferQueue(model, lanes)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        parts = np.split(batch, lanes)
+        found: dict[int, np.ndarray] = {}
+        queue.set_callback(lambda request, index: found.__setitem__(index, request.get_output_tensor().data.copy()))
+        for index, part in enumerate(parts):
+            queue.start_async({0: part}, index)
+        queue.wait_all()
+        return np.concatenate([found[index] for index in range(lanes)])
+
+    return {f"{lanes} requests": run}
+
+
+def single_product(threads: int) -> Callable[[], object]:
+    matrix = np.ones((PRODUCT, PRODUCT), np.float32)
+    return lambda: matrix @ matrix
+
+
+def int8_product(threads: int) -> Callable[[], object]:
+    from onnx import TensorProto, helper, numpy_helper
+
+    kinds = (("a", TensorProto.UINT8), ("y", TensorProto.INT32))
+    a, y = (helper.make_tensor_value_info(name, kind, [PRODUCT, PRODUCT]) for name, kind in kinds)
+    weights = numpy_helper.from_array(np.ones((PRODUCT, PRODUCT), np.int8), "b")
+    graph = helper.make_graph([helper.make_node("MatMulInteger", ["a", "b"], ["y"])], "g", [a], [y], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    product = session(model.SerializeToString(), threads)
+    ones = np.ones((PRODUCT, PRODUCT), np.uint8)
+    return lambda: product.run(None, {"a": ones})
+
+
+PRODUCTS = {"single": single_product, "int8": int8_product}
+WAYS: dict[str, Callable[[str, Path, int], dict[str, Run]]] = {
+    "ours": lambda backbone, folder, threads: in_onnxruntime(folder / "ours.onnx", threads),
+    "ours, int8 for dot products": lambda backbone, folder, threads: in_onnxruntime(folder / "dots.onnx", threads),
+    "ours, int8 for tiles": lambda backbone, folder, threads: in_onnxruntime(folder / "tiles.onnx", threads),
+    "ours with ONNX's LRN": lambda backbone, folder, threads: in_onnxruntime(folder / "lrn.onnx", threads),
+    "mx2onnx": lambda backbone, folder, threads: in_onnxruntime(folder / "peer.onnx", threads),
+    "MXNet, static_alloc": lambda backbone, folder, threads: in_mxnet(folder, threads),
+    "torch": lambda backbone, folder, threads: in_torch(backbone, threads, "contiguous_format"),
+    "torch, channels_last": lambda backbone, folder, threads: in_torch(backbone, threads, "channels_last"),
+    "OpenVINO, f32": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, "f32"),
+    "OpenVINO as it comes": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, None),
+    "OpenVINO, our int8": lambda backbone, folder, threads: in_openvino(folder / "dots.onnx", threads, None),
+}
+
+
+def python_of(way: str, options: argparse.Namespace) -> str:
+    found = {"torch": options.torch_python, "OpenVINO": options.openvino_python}
+    return next((path for name, path in found.items() if way.startswith(name)), sys.executable)
+
+
+def work(way: str, backbone: str, options: argparse.Namespace) -> None:
+    """A worker's life: try batches and splits, keep the fastest, run it for a round whenever asked."""
+
+    def start() -> Callable[[], dict[str, Any]]:
+        if way in PRODUCTS:
+            product = PRODUCTS[way](options.threads)
+            product()
+            return lambda: {"times": timed(product, options.seconds)}
+        found = []
+        for split, run in WAYS[way](backbone, options.work / backbone, options.threads).items():
+            for size in BATCHES:
+                batch = images(size * (1 if split.startswith("1 x") else int(split.split()[0])))
+                run(batch)
+                found.append((min(timed(lambda: run(batch), PROBE_S, 2)) / len(batch), size, split, run, batch))  # noqa: B023
+        _, size, split, run, batch = min(found, key=lambda one: one[0])
+        known = {"batch": size, "split": split, "embedding": run(images(8)).tolist()}
+        return lambda: {"times": [t / len(batch) for t in timed(lambda: run(batch), options.seconds)], **known}
+
+    answer(start)
+
+
+def measure(backbone: str, options: argparse.Namespace) -> dict[str, Worker]:
+    ways = [way for way in (*WAYS, *PRODUCTS) if backbone == "googlenet" or "LRN" not in way]
+    workers: dict[str, Worker] = {}
+    for way in ways:
+        arguments = [*sys.argv[1:], "--worker", json.dumps([way, backbone])]
+        workers[way] = Worker([python_of(way, options), __file__, *arguments], options.threads)
+        workers[way].turn()  # they are not to try batches at the same time
+        workers[way].times.clear()
+        print(f"{backbone}: {way} ready", file=sys.stderr, flush=True)
+    for _ in range(ROUNDS):
+        for one in workers.values():
+            one.turn()
+    for one in workers.values():
+        one.close()
+    return workers
+
+
+def flop(path: Path) -> int:
+    """Operations for an image in convolutions and matrix products: 2 for each weight and place."""
+    from onnx import load, numpy_helper, shape_inference
+
+    graph = shape_inference.infer_shapes(load(path)).graph
+    weights = {one.name: numpy_helper.to_array(one).shape for one in graph.initializer}
+    shapes = {one.name: [size.dim_value for size in one.type.tensor_type.shape.dim] for one in graph.value_info}
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    return sum(2 * int(np.prod(weights[n.input[1]])) * int(np.prod(shapes.get(n.output[0], [])[2:])) for n in layers)
+
+
+def lrn_share(path: Path, threads: int) -> float:
+    """Share of the time of a file's nodes that LRN and changes of layout take, for single images."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level, options.enable_profiling = threads, 3, True
+    options.profile_file_prefix = str(path.with_suffix(""))
+    profiled = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    for _ in range(30):
+        profiled.run(None, {profiled.get_inputs()[0].name: images(1)})
+    profile = Path(profiled.end_profiling())
+    events = [one for one in json.loads(profile.read_text()) if one["name"].endswith("_kernel_time")]
+    profile.unlink()
+    of_lrn = [one for one in events if "norm" in one["name"] or "Reorder" in one["name"]]
+    return sum(one["dur"] for one in of_lrn) / sum(one["dur"] for one in events)
+
+
+def row(way: str, workers: dict[str, Worker], operations: int) -> list[str]:
+    one, ours = workers[way], workers["ours"]
+    if one.trouble:
+        return [way, one.trouble, *["-"] * 5]
+    peak = workers["int8" if "int8" in way else "single"]
+    rate = operations / one.median
+    share = rate / (2 * PRODUCT**3 / peak.best)
+    setting = [str(one.last["batch"]), one.last["split"]]
+    return [
+        way,
+        *setting,
+        f"{1 / one.median:.1f}",
+        f"{ours.median / one.median:.2f}",
+        f"{rate / 1e9:.0f}",
+        f"{share:.0%}",
+    ]
+
+
+def disagreement(workers: dict[str, Worker]) -> str:
+    """Ways whose embeddings are not ours: single precision to 1e-4 of the largest, others to a cosine of 0.99."""
+    ours = np.array(workers["ours"].last["embedding"])
+    wrong = []
+    for way, one in workers.items():
+        if one.trouble or way in PRODUCTS:
+            continue
+        found = np.array(one.last["embedding"])
+        cosine = (found * ours).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(ours, axis=1)
+        if "int8" in way or "as it comes" in way:
+            wrong += [f"{way}: least cosine {cosine.min():.4f}"] if cosine.min() < 0.99 else []
+        elif (error := np.abs(found - ours).max() / np.abs(ours).max()) > 1e-4:
+            wrong.append(f"{way}: {error:.1e}")
+    return "; ".join(wrong)
+
+
+def table(backbone: str, options: argparse.Namespace) -> tuple[list[str], str]:
+    """The lines of a backbone, and what is wrong with them."""
+    prepare(backbone, options.work / backbone, options.peer_python)
+    workers = measure(backbone, options)
+    operations = flop(options.work / backbone / "lrn.onnx")
+    peaks = [f"{2 * PRODUCT**3 / workers[name].best / 1e9:.0f}" for name in PRODUCTS]
+    heads = [backbone, "batch", "sessions x threads", "images/s", "x ours", "GFLOP/s", "of the limit"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(row(way, workers, operations))} |" for way in workers if way not in PRODUCTS]
+    lines += ["", f"{operations / 1e9:.2f} GFLOP an image; products of matrices: {peaks[0]} GFLOP/s, int8 {peaks[1]}."]
+    if backbone == "googlenet":
+        shares = [lrn_share(options.work / backbone / name, options.threads) for name in ("ours.onnx", "lrn.onnx")]
+        lines.append(f"LRN takes {shares[0]:.0%} of our file's time, and {shares[1]:.0%} with ONNX's operator.")
+    return [*lines, ""], disagreement(workers)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder for the networks' files")
+    parser.add_argument("--backbones", default=",".join(BACKBONES), help="%(default)s")
+    parser.add_argument("--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14, for mx2onnx")
+    parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="interpreter with PyTorch")
+    parser.add_argument("--openvino-python", default=sys.executable, metavar="PATH", help="interpreter with OpenVINO")
+    parser.add_argument("--threads", type=int, default=2, help="of each way (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each way's round (%(default)s)")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.worker and util.find_spec("mxnet") is None:
+        parser.error("this interpreter has no MXNet; run with one that has, and name the others' by --...-python")
+    return options
+
+
+def main() -> int:
+    options = parse()
+    if options.worker:
+        way, backbone = json.loads(options.worker)
+        work(way, backbone, options)
+        return 0
+    import onnxruntime
+
+    lines = [
+        f"onnxruntime {onnxruntime.__version__}, {options.threads} threads, {CROP} x {CROP} px, {os.uname().machine}",
+        "",
+    ]
+    wrong = []
+    for backbone in options.backbones.split(","):
+        found, differing = table(backbone, options)
+        print(*found, sep="\n", flush=True)
+        lines += found
+        wrong += [f"{backbone}: FAILED, embeddings differ: {differing}."] if differing else []
+    print(*wrong, sep="\n")
+    if options.backbones == ",".join(BACKBONES) and not wrong:
+        (RESULTS / "inference.md").write_text("\n".join(["# Inference on a CPU", "", *lines]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
