@@ -4,8 +4,9 @@
 
 `googlenet` is Szegedy et al.'s network with local response normalisation, `googlenet_bn` GluonCV's with batch norm,
 both with an embedding layer, at 224 x 224 px. Each way runs in a process of its own, with the batch size and, in
-onnxruntime, the split of the threads that it is fastest with; they take turns. OpenVINO runs as it does for
-throughput, once in single precision and once as it comes, which is bfloat16 where the processor has that.
+onnxruntime, the split of the threads that it is fastest with; they take turns. OpenVINO is there twice: behind
+onnxruntime, as `--device openvino` has it, and itself, set for throughput; as it comes it computes in bfloat16 where
+the processor has that.
 
 The run fails if the embeddings differ. The limit is the floating-point operations of convolutions and matrix products
 over the rate of a large product of matrices, NumPy's in single precision and onnxruntime's in int8, in the same run.
@@ -20,21 +21,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training_step import CROP, drawn, torch_network
+from inference_ways import PRODUCT, PRODUCTS, WAYS
+from training_step import CROP, drawn
 from worker import Worker, answer, timed
 
 BACKBONES = ("googlenet", "googlenet_bn")
 BATCHES, PROBE_S, ROUNDS = (1, 2, 4, 8, 16, 32), 0.7, 4
-PRODUCT = 2048  # side of the matrices of the products
 DIM, CALIBRATION = 64, 100
 RESULTS = Path(__file__).parent / "results"
-Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embeddings (N, 64)
 
 
 def images(count: int) -> np.ndarray:
@@ -49,7 +48,8 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
     from onnx import load, save
 
     from export import ExportOptions, export_network
-    from export.quantize import quantize, sensitive_nodes
+    from export.quantize import QUANTIZED, quantize, sensitive_nodes
+    from export.ranges import activation_ranges
     from export.tiles import offset_weights
     from gluon_lifted.mx import nd
     from gluon_lifted.nets.embedding import EmbeddingNet
@@ -71,7 +71,7 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
     export_network(files, row, folder / "lrn.onnx", ExportOptions(exact_lrn=True))
     single = load(folder / "ours.onnx")
     batches = np.split(images(CALIBRATION), CALIBRATION // 10)
-    save(quantize(single, batches, keep=sensitive_nodes(single)), folder / "dots.onnx")
+    save(quantize(single, activation_ranges(single, batches, QUANTIZED), sensitive_nodes(single)), folder / "dots.onnx")
     offset_weights(folder / "dots.onnx", folder / "tiles.onnx")
     if peer_python:
         script = (
@@ -80,114 +80,9 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
         subprocess.run([peer_python, "-c", script, str(folder)], cwd=Path(__file__).parent, check=True)
 
 
-def session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def in_onnxruntime(path: Path, threads: int) -> dict[str, Run]:
-    """All threads on one batch, or a batch for each thread."""
-    together, apart = session(path, threads), session(path, 1)
-    name = together.get_inputs()[0].name
-    pool = ThreadPoolExecutor(threads)
-
-    def side_by_side(batch: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(pool.map(lambda part: apart.run(None, {name: part})[0], np.split(batch, threads))))
-
-    return {f"1 x {threads}": lambda batch: together.run(None, {name: batch})[0], f"{threads} x 1": side_by_side}
-
-
-def in_mxnet(folder: Path, threads: int) -> dict[str, Run]:
-    from gluon_lifted.mx import gluon, nd
-
-    net = gluon.SymbolBlock.imports(str(folder / "net-symbol.json"), ["data"], str(folder / "net-0000.params"))
-    net.hybridize(static_alloc=True, static_shape=True)
-    return {f"1 x {threads}": lambda batch: net(nd.array(batch)).asnumpy()}
-
-
-def in_torch(backbone: str, threads: int, layout: str) -> dict[str, Run]:
-    import torch
-
-    torch.set_num_threads(threads)
-    network = torch_network(backbone)
-    with torch.no_grad():
-        for index, one in enumerate(one for one in network.parameters() if one.ndim > 1):
-            one.copy_(torch.from_numpy(drawn(index, tuple(one.shape))))
-        for name, one in network.named_parameters():
-            if name.endswith("bias"):
-                one.zero_()
-    memory_format = getattr(torch, layout)
-    network = network.eval().to(memory_format=memory_format)
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            found = network(torch.from_numpy(batch).contiguous(memory_format=memory_format))
-        return np.asarray(found.numpy())
-
-    return {f"1 x {threads}": run}
-
-
-def in_openvino(path: Path, threads: int, precision: str | None) -> dict[str, Run]:
-    import openvino
-
-    core = openvino.Core()
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "THROUGHPUT"}
-    model = core.compile_model(path, "CPU", settings | ({"INFERENCE_PRECISION_HINT": precision} if precision else {}))
-    lanes = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    queue = openvino.AsyncInferQueue(model, lanes)
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        parts = np.split(batch, lanes)
-        found: dict[int, np.ndarray] = {}
-        queue.set_callback(lambda request, index: found.__setitem__(index, request.get_output_tensor().data.copy()))
-        for index, part in enumerate(parts):
-            queue.start_async({0: part}, index)
-        queue.wait_all()
-        return np.concatenate([found[index] for index in range(lanes)])
-
-    return {f"{lanes} requests": run}
-
-
-def single_product(threads: int) -> Callable[[], object]:
-    matrix = np.ones((PRODUCT, PRODUCT), np.float32)
-    return lambda: matrix @ matrix
-
-
-def int8_product(threads: int) -> Callable[[], object]:
-    from onnx import TensorProto, helper, numpy_helper
-
-    kinds = (("a", TensorProto.UINT8), ("y", TensorProto.INT32))
-    a, y = (helper.make_tensor_value_info(name, kind, [PRODUCT, PRODUCT]) for name, kind in kinds)
-    weights = numpy_helper.from_array(np.ones((PRODUCT, PRODUCT), np.int8), "b")
-    graph = helper.make_graph([helper.make_node("MatMulInteger", ["a", "b"], ["y"])], "g", [a], [y], [weights])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    product = session(model.SerializeToString(), threads)
-    ones = np.ones((PRODUCT, PRODUCT), np.uint8)
-    return lambda: product.run(None, {"a": ones})
-
-
-PRODUCTS = {"single": single_product, "int8": int8_product}
-WAYS: dict[str, Callable[[str, Path, int], dict[str, Run]]] = {
-    "ours": lambda backbone, folder, threads: in_onnxruntime(folder / "ours.onnx", threads),
-    "ours, int8 for dot products": lambda backbone, folder, threads: in_onnxruntime(folder / "dots.onnx", threads),
-    "ours, int8 for tiles": lambda backbone, folder, threads: in_onnxruntime(folder / "tiles.onnx", threads),
-    "ours with ONNX's LRN": lambda backbone, folder, threads: in_onnxruntime(folder / "lrn.onnx", threads),
-    "mx2onnx": lambda backbone, folder, threads: in_onnxruntime(folder / "peer.onnx", threads),
-    "MXNet, static_alloc": lambda backbone, folder, threads: in_mxnet(folder, threads),
-    "torch": lambda backbone, folder, threads: in_torch(backbone, threads, "contiguous_format"),
-    "torch, channels_last": lambda backbone, folder, threads: in_torch(backbone, threads, "channels_last"),
-    "OpenVINO, f32": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, "f32"),
-    "OpenVINO as it comes": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, None),
-    "OpenVINO, our int8": lambda backbone, folder, threads: in_openvino(folder / "dots.onnx", threads, None),
-}
-
-
 def python_of(way: str, options: argparse.Namespace) -> str:
     found = {"torch": options.torch_python, "OpenVINO": options.openvino_python}
-    return next((path for name, path in found.items() if way.startswith(name)), sys.executable)
+    return next((path for name, path in found.items() if name in way), sys.executable)
 
 
 def work(way: str, backbone: str, options: argparse.Namespace) -> None:
@@ -283,7 +178,7 @@ def disagreement(workers: dict[str, Worker]) -> str:
             continue
         found = np.array(one.last["embedding"])
         cosine = (found * ours).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(ours, axis=1)
-        if "int8" in way or "as it comes" in way:
+        if any(word in way for word in ("int8", "relaxed", "as it comes")):
             wrong += [f"{way}: least cosine {cosine.min():.4f}"] if cosine.min() < 0.99 else []
         elif (error := np.abs(found - ours).max() / np.abs(ours).max()) > 1e-4:
             wrong.append(f"{way}: {error:.1e}")
@@ -312,7 +207,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backbones", default=",".join(BACKBONES), help="%(default)s")
     parser.add_argument("--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14, for mx2onnx")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="interpreter with PyTorch")
-    parser.add_argument("--openvino-python", default=sys.executable, metavar="PATH", help="interpreter with OpenVINO")
+    parser.add_argument(
+        "--openvino-python", default=sys.executable, metavar="PATH", help="one with openvino and onnxruntime-openvino"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of each way (%(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each way's round (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export.model import DEFAULT_OPSET, check_opset
-from export.quantize import METHODS
+from export.ranges import METHODS
 from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
@@ -35,7 +35,7 @@ class ExportOptions:
     calibration : Path, optional
         Folder of images like those that the model is for (`export.calibration`).
     calibration_method : str
-        One of `export.quantize.METHODS`.
+        One of `export.ranges.METHODS`.
 
     Raises
     ------
@@ -48,7 +48,7 @@ class ExportOptions:
     exact_lrn: bool = False
     precision: str = "fp32"
     calibration: Path | None = None
-    calibration_method: str = METHODS[0]
+    calibration_method: str = "minmax"
 
     def __post_init__(self) -> None:
         check_opset(self.opset)

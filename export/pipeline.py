@@ -17,7 +17,8 @@ from export.optimise import optimise
 from export.options import ExportOptions, ExportReport
 from export.params import parse_params
 from export.passes.interface import NORMALISED_PIXELS, PIXELS, Surroundings
-from export.quantize import coarse_sums, quantize, sensitive_nodes
+from export.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
+from export.ranges import activation_ranges
 from export.reference import Reference, read_reference
 from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
 from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -210,11 +211,12 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXELS:
         images = normalise(images, network.preprocessing)
-    batches = [images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH)]
+    batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
+    ranges = activation_ranges(model, batches, QUANTIZED, options.calibration_method)
     keep = [*sensitive_nodes(model), NORMALISED_PIXELS]
-    found = quantize(model, batches, options.calibration_method, keep)
+    found = quantize(model, ranges, keep)
     if coarse := coarse_sums(model, found):
-        found = quantize(model, batches, options.calibration_method, [*keep, *coarse])
+        found = quantize(model, ranges, [*keep, *coarse])
     verify_alone(found)
     return found
 

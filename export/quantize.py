@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from export.libraries import onnx
+from export.ranges import silence
 
-METHODS = ("minmax", "percentile", "entropy")
-PERCENTILE = 99.999
 MAX_SPREAD = 8
 LAYERS = ("Conv", "Gemm", "MatMul")
 QUANTIZED = [
     *LAYERS,
-    "Relu",
-    "Clip",
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "Concat",
-    "Add",
-    "Mul",
-    "Flatten",
-    "Reshape",
+    *("Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
+    *("Concat", "Add", "Mul", "Flatten", "Reshape"),
 ]
 
 
-class _Batches:
-    """What onnxruntime's calibration asks for its data: a feed at a time, then None."""
-
-    def __init__(self, input_name: str, batches: Iterable[NDArray[Any]]) -> None:
-        self._feeds = ({input_name: batch} for batch in batches)
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return next(self._feeds, None)
-
-
-def quantize(
-    model: onnx.ModelProto, batches: Iterable[NDArray[Any]], method: str = "minmax", keep: Iterable[str] = ()
-) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, ranges: Any, keep: Iterable[str] = ()) -> onnx.ModelProto:
     """Quantise a model with onnxruntime's own tools.
 
     Parameters
     ----------
     model : ModelProto
-        In single precision, with one input.
-    batches : iterable of ndarray
-        What the model is given in use, as its input takes it; the ranges of activations are taken from them.
-    method : str
-        Of those ranges: ``"minmax"``, ``"percentile"`` (99.999 % of the values) or ``"entropy"``.
+        In single precision; left as it is.
+    ranges : TensorsData
+        Of its activations, as `export.ranges.activation_ranges` found them for `QUANTIZED`.
     keep : iterable of str
         Names of nodes that stay in single precision; see `sensitive_nodes`.
 
@@ -64,44 +34,28 @@ def quantize(
     ModelProto
         Activations uint8, weights int8 with a scale for each filter; the same input and outputs, no metadata.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import QDQQuantizer, QuantType
 
-    kinds = {
-        "minmax": CalibrationMethod.MinMax,
-        "percentile": CalibrationMethod.Percentile,
-        "entropy": CalibrationMethod.Entropy,
-    }
-    with tempfile.TemporaryDirectory() as name, _silence():
-        source, target = Path(name, "single.onnx"), Path(name, "int8.onnx")
-        source.write_bytes(model.SerializeToString())
-        quantize_static(
-            source,
-            target,
-            _Batches(model.graph.input[0].name, batches),
-            quant_format=QuantFormat.QDQ,
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    with silence():
+        quantizer = QDQQuantizer(
+            copy,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            op_types_to_quantize=QUANTIZED,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=ranges,
+            nodes_to_quantize=[],
             nodes_to_exclude=list(keep),
-            calibrate_method=kinds[method],
-            extra_options={"CalibPercentile": PERCENTILE},
+            op_types_to_quantize=QUANTIZED,
+            extra_options={},
         )
-        found: onnx.ModelProto = onnx.load(target)
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+    found: onnx.ModelProto = quantizer.model.model
     del found.metadata_props[:]
     return found
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """onnxruntime's tools print, and advise a preparation that our graphs do not need."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
 
 
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:

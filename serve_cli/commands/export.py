@@ -40,7 +40,6 @@ class Method(str, Enum):
 
     minmax = "minmax"
     percentile = "percentile"
-    entropy = "entropy"
 
 
 def export(

@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 
 from export.model import build_model
-from export.quantize import METHODS, coarse_sums, quantize, sensitive_nodes
+from export.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
+from export.ranges import METHODS, activation_ranges
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import translate_net
@@ -31,7 +32,7 @@ def kinds_of(model: onnx.ModelProto) -> dict[str, int]:
 def test_weights_are_int8_and_the_embedding_stays_near(method: str) -> None:
     images = small_reference(small_network(), rows=40)["data"]
     model = small_model()
-    found = quantize(model, np.split(images[:30], 3), method, keep=["norm1/energy"])
+    found = quantize(model, activation_ranges(model, np.split(images[:30], 3), QUANTIZED, method), ["norm1/energy"])
     assert {one.name for one in found.graph.input} == {"data"}
     assert [one.name for one in found.graph.output] == ["embedding"]
     kinds = kinds_of(found)
@@ -49,7 +50,7 @@ def test_nodes_that_are_kept_stay_in_single_precision() -> None:
     images = small_reference(small_network(), rows=20)["data"]
     model = small_model()
     assert sensitive_nodes(model) == ["fc", "unit/square"]
-    kinds = kinds_of(quantize(model, [images], keep=sensitive_nodes(model)))
+    kinds = kinds_of(quantize(model, activation_ranges(model, [images], QUANTIZED), sensitive_nodes(model)))
     assert kinds["fc_weight"] == onnx.TensorProto.FLOAT
     assert kinds["conv1_weight_quantized"] == onnx.TensorProto.INT8
 
@@ -57,7 +58,7 @@ def test_nodes_that_are_kept_stay_in_single_precision() -> None:
 def test_the_model_itself_is_left_alone() -> None:
     model = small_model()
     before = model.SerializeToString()
-    quantize(model, [small_reference(small_network())["data"]])
+    quantize(model, activation_ranges(model, [small_reference(small_network())["data"]], QUANTIZED))
     assert model.SerializeToString() == before
 
 
@@ -79,10 +80,11 @@ def lrn_model(scale: float) -> tuple[onnx.ModelProto, list[np.ndarray]]:
 def test_sums_of_squares_of_a_large_range_are_told(scale: float, coarse: list[str]) -> None:
     model, batches = lrn_model(scale)
     assert sensitive_nodes(model) == ["embedding"]
-    found = quantize(model, batches, keep=sensitive_nodes(model))
+    ranges = activation_ranges(model, batches, QUANTIZED)
+    found = quantize(model, ranges, sensitive_nodes(model))
     assert coarse_sums(model, found) == coarse
     kinds = kinds_of(found)
     assert kinds["norm/window_quantized"] == onnx.TensorProto.INT8
-    kept = quantize(model, batches, keep=[*sensitive_nodes(model), *coarse])
+    kept = quantize(model, ranges, [*sensitive_nodes(model), *coarse])
     assert coarse_sums(model, kept) == []
     assert (kinds_of(kept).get("norm/window_quantized") is None) == bool(coarse)

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from export.quantize import quantize, sensitive_nodes
+from export.quantize import QUANTIZED, quantize, sensitive_nodes
+from export.ranges import activation_ranges
 from export.tiles import offset_weights
 from tests.export.networks import small_network, small_reference
 from tests.export.test_quantize import run, small_model
@@ -21,7 +22,7 @@ def arrays(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 @pytest.fixture
 def models(tmp_path: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     model = small_model()
-    found = quantize(model, [IMAGES], keep=sensitive_nodes(model))
+    found = quantize(model, activation_ranges(model, [IMAGES], QUANTIZED), sensitive_nodes(model))
     onnx.save(found, tmp_path / "int8.onnx")
     offset_weights(tmp_path / "int8.onnx", tmp_path / "tiles.onnx")
     return found, onnx.load(tmp_path / "tiles.onnx")
