@@ -77,12 +77,12 @@ OnDevice = Annotated[
     Device, typer.Option("--device", help="Where the network runs; openvino is a CPU's, gpu and tensorrt are NVIDIA's.")
 ]
 AllowFallback = Annotated[
-    bool, typer.Option("--allow-fallback", help="Take the CPU if the GPU cannot be used, instead of failing.")
+    bool, typer.Option("--allow-fallback", help="Take the CPU if the device cannot be used, instead of failing.")
 ]
 Relaxed = Annotated[
     bool,
     typer.Option(
-        "--relaxed", help="Let fp32 be rounded in products, to TF32 (gpu) or bfloat16 (openvino): off by 1e-3 to 1e-2."
+        "--relaxed", help="Let fp32 be rounded in products, to TF32 (gpu) or bfloat16 (openvino); faster, off by 1e-2."
     ),
 ]
 Ks = Annotated[str, typer.Option("--k", help="Ranks to report recall at, with commas between them.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serve_cli.options import AllowFallback, BatchSize, Device, Json, ModelFile, OnDevice, Relaxed, Sessions, Threads
+from serve_cli.options import AllowFallback, Device, Json, ModelFile, OnDevice, Relaxed, Threads
 
 
 def bench(
@@ -16,8 +16,13 @@ def bench(
         bool, typer.Option("--save", help="Make the best setting the default for this model on this machine.")
     ] = False,
     seconds: Annotated[float, typer.Option(min=0.1, help="Least time of a setting in each of two rounds.")] = 1.5,
-    batch_size: BatchSize = None,
-    sessions: Sessions = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Try this one alone.", show_default="powers of two")
+    ] = None,
+    sessions: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Batches side by side; try this number alone.", show_default="all splits"),
+    ] = None,
     threads: Threads = None,
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,

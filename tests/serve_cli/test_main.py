@@ -71,6 +71,21 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
     assert "tiny" in lifted("inspect", out).stdout
 
 
+def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album):
+    arguments = ("bench", model, "--batch-size", "3", "--threads", "1", "--seconds", "0.1")
+    found = json.loads(lifted(*arguments, "--json").stdout)
+    assert [(one["batch_size"], one["sessions"]) for one in found["trials"]] == [(3, 1)]
+    run = lifted(*arguments, "--save")
+    assert run.returncode == 0
+    assert "--batch-size 3 --sessions 1" in run.stdout
+    lifted("embed", model, album, "--out", tmp_path / "emb")
+    assert json.loads((tmp_path / "emb" / "manifest.json").read_text())["batch_size"] == 3
+    run = lifted("embed", model, album, "--out", tmp_path / "cpu", "--device", "gpu", "--allow-fallback")
+    assert run.returncode == 0
+    assert "the CPU is used" in run.stderr
+    assert json.loads((tmp_path / "cpu" / "manifest.json").read_text())["provider"] == "CPUExecutionProvider"
+
+
 def test_some_images_failed(lifted, tmp_path, model, album):
     broken_photos(album / "zoo")
     run = lifted("embed", model, album, "--out", tmp_path / "emb", "--json")

@@ -1,0 +1,146 @@
+"""Images per second on a device: the bare session, the Embedder, and the whole pipeline from files; and their limits.
+
+    python benchmarks/device.py RUN PHOTOS --device gpu --calibration PHOTOS
+
+Exports the run with `--preprocess graph` in single precision, half and int8, and measures each; single precision also
+with `--relaxed` (TF32 on a GPU, bfloat16 in OpenVINO). The bare session computes one batch again and again that lies
+on the device already; the Embedder gets pixels and gives embeddings; the pipeline decodes PHOTOS as `lifted embed`
+does. The limits are the operations of convolutions and matrix products over the rate of a large product of matrices
+on the same device, and the bytes that cross the bus over the rate of copying them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from inference import flop
+
+from export import ExportOptions, export_run
+from serve_cli.runtime.pipeline import embed_rows
+from serve_cli.runtime.providers import CUDA, PROVIDERS, Execution, open_session
+from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.sources import open_source
+
+SIDE = 8192  # of the matrices of the product, on a GPU
+HEADS = ["", "bare images/s", "TFLOP/s", "of product", "Embedder images/s", "GB/s", "of copying", "pipeline images/s"]
+
+
+def rate(work: Callable[[], object], amount: float, seconds: float) -> float:
+    """Amount per second, after a warm-up."""
+    work()
+    count, began = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - began) < seconds:
+        work()
+        count += 1
+    return count * amount / elapsed
+
+
+def bare(embedder: Embedder, pixels: np.ndarray, seconds: float) -> float:
+    """The session alone: input and output stay on the device."""
+    import onnxruntime
+
+    where = "cuda" if CUDA in embedder.session.get_providers() else "cpu"
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(embedder.feed(pixels), where, 0)
+    binding = embedder.session.io_binding()
+    binding.bind_ortvalue_input(embedder.session.get_inputs()[0].name, value)
+    binding.bind_output("embedding", where)
+    return rate(lambda: embedder.session.run_with_iobinding(binding), len(pixels), seconds)
+
+
+def together(embedder: Embedder, pixels: np.ndarray, seconds: float) -> float:
+    """As many batches at a time as there are lanes."""
+    with ThreadPoolExecutor(embedder.lanes) as pool:
+        batches = [pixels] * embedder.lanes
+        return rate(lambda: list(pool.map(embedder.embed, batches)), len(pixels) * embedder.lanes, seconds)
+
+
+def pipeline(embedder: Embedder, photos: Path, batch_size: int) -> float:
+    began, rows = time.perf_counter(), 0
+    for batch in embed_rows(embedder, open_source(photos), batch_size, embedder.threads):
+        rows += len(batch.rows)
+    return rows / (time.perf_counter() - began)
+
+
+def product_rate(folder: Path, device: str, kind: Any, relaxed: bool, seconds: float) -> float:
+    """Operations per second of a large product of matrices, of a type of numbers, on the device."""
+    from onnx import TensorProto, helper, save
+
+    side = SIDE if device in ("gpu", "tensorrt") else SIDE // 4
+    number = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16}[kind]
+    values = [helper.make_tensor_value_info(name, number, [side, side]) for name in "aby"]
+    nodes = [helper.make_node("MatMul", ["a", "b"], ["y"])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", values[:2], values[2:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
+    path = folder / "product.onnx"
+    save(model, path)
+    import onnxruntime
+
+    session = open_session(path, Execution(device, relaxed=relaxed, allow_fallback=True))
+    where = "cuda" if CUDA in session.get_providers() else "cpu"
+    binding = session.io_binding()
+    for name in "ab":
+        value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ones((side, side), kind), where, 0)
+        binding.bind_ortvalue_input(name, value)
+    binding.bind_output("y", where)
+    return rate(lambda: session.run_with_iobinding(binding), 2 * side**3, seconds)
+
+
+def copy_rate(pixels: np.ndarray, device: str, seconds: float) -> float:
+    """Bytes per second from pinned memory to the GPU; 0 where there is no bus to cross."""
+    if CUDA not in PROVIDERS[device]:
+        return 0.0
+    from serve_cli.runtime.cuda import Cuda
+
+    cuda = Cuda()
+    host, address, stream = cuda.pinned(pixels.shape, pixels.dtype), cuda.allocate(pixels.nbytes), cuda.stream()
+    return rate(lambda: cuda.copy_in(address, host, stream), pixels.nbytes, seconds)
+
+
+def row(name: str, model: Path, options: argparse.Namespace, relaxed: bool) -> list[str]:
+    embedder = Embedder(model, options.device, relaxed=relaxed)
+    crop, size = embedder.card.preprocessing.crop, options.batch_size or embedder.batch_size
+    pixels = np.random.default_rng(0).integers(0, 256, (size, crop, crop, 3), np.uint8)
+    alone = bare(embedder, pixels, options.seconds)
+    served = together(embedder, pixels, options.seconds)
+    kind = np.float16 if name == "fp16" else np.float32
+    peak = product_rate(model.parent, options.device, kind, relaxed, options.seconds)
+    bytes_per_s, copying = served * pixels[0].nbytes, copy_rate(pixels, options.device, 1.0)
+    work = alone * flop(model.with_name("fp32.onnx"))
+    return [
+        name,
+        *(f"{alone:.0f}", f"{work / 1e12:.2f}", f"{work / peak:.0%}"),
+        *(f"{served:.0f}", f"{bytes_per_s / 1e9:.2f}", f"{bytes_per_s / copying:.0%}" if copying else "-"),
+        f"{pipeline(embedder, options.photos, size):.0f}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="of `lifted train`")
+    parser.add_argument("photos", type=Path, help="folder to embed")
+    parser.add_argument("--calibration", type=Path, help="folder to calibrate int8 with; without one, no int8")
+    parser.add_argument("--device", default="gpu", choices=list(PROVIDERS), help="%(default)s")
+    parser.add_argument("--batch-size", type=int, help="the device's default")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (%(default)s)")
+    options = parser.parse_args()
+    print(f"| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        for precision in ("fp32", "fp16", *(["int8"] if options.calibration else [])):
+            model = Path(name, f"{precision}.onnx")
+            calibration = options.calibration if precision == "int8" else None
+            export_run(options.run, model, ExportOptions(precision=precision, calibration=calibration), pixels=True)
+            for relaxed in (False, True) if precision == "fp32" else (False,):
+                cells = row("fp32, relaxed" if relaxed else precision, model, options, relaxed)
+                print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
