@@ -95,7 +95,12 @@ def export_run(
     files = read_run(run)
     crop = files.card.preprocessing.crop
     normalize = normalize and not files.card.normalised
-    card = replace(files.card, normalised=files.card.normalised or normalize)
+    lower = {} if options.precision == "fp32" else {"precision": options.precision}
+    card = replace(
+        files.card,
+        normalised=files.card.normalised or normalize,
+        provenance={**files.card.provenance, **lower},
+    )
     around = Surroundings(card.preprocessing, pixels, normalize) if pixels or normalize else None
     network = _Network(
         files.symbol,

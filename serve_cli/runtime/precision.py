@@ -71,7 +71,7 @@ def export_reduced(
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         say(f"export: {options.precision} is weighed against fp32")
-        images, facts = _images(run, options), {"precision": options.precision, "weighed on": terms.device}
+        images, facts = _images(run, options), {"weighed on": terms.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)
             reduced = fastest([reduced, tiles], images, terms.device)
@@ -96,8 +96,5 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, terms: Terms) -> float:
-    return (
-        evaluate(EvalOptions(model, (1,), terms.dataset, terms.data, serving=Serving(device=terms.device)))
-        .results[0]
-        .recall[1]
-    )
+    options = EvalOptions(model, (1,), terms.dataset, terms.data, serving=Serving(device=terms.device))
+    return evaluate(options).results[0].recall[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from serve_cli.runtime.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, open_session, provider_settings
+from tests.serve_cli.tiny_model import CARD, write_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -93,6 +95,17 @@ def test_settings_of_the_gpu(tmp_path: Path) -> None:
     assert tensorrt["trt_fp16_enable"] == "0"
     assert tensorrt["trt_engine_cache_path"] == str(tmp_path / ".m.onnx.tensorrt")
     assert provider_settings(model, Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+
+
+@pytest.mark.parametrize(("precision", "half"), [("fp16", "1"), ("int8", "0")])
+def test_tensorrt_computes_in_half_what_is_stored_so(
+    tmp_path: Path, started: list[tuple[list[Any], Any]], precision: str, half: str
+) -> None:
+    model = write_model(tmp_path / "m.onnx", replace(CARD, provenance={"precision": precision}))
+    with pytest.raises(DeviceError):
+        open_session(model, Execution("tensorrt"))
+    (_, settings), _ = started[-1][0]
+    assert settings["trt_fp16_enable"] == half
 
 
 def test_settings_of_openvino(tmp_path: Path) -> None:
