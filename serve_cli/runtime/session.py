@@ -12,11 +12,12 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError, LiftedError, RunError
 from gluon_lifted.images import normalise
-from gluon_lifted.machine.cpus import usable_cpus
+from gluon_lifted.machine.cpus import instruction_sets, sums_int8, usable_cpus
+from serve_cli.console import say
 from serve_cli.runtime.cuda import Cuda
 from serve_cli.runtime.interface import PIXELS, check_interface, read_card
 from serve_cli.runtime.lanes import CpuLane, GpuLane, Lane
-from serve_cli.runtime.providers import CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
+from serve_cli.runtime.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
 from serve_cli.runtime.tuning import read_tuning
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ class Embedder:
         self.provider: str = self.session.get_providers()[0]
         self.card = read_card(self.session, self.model)
         check_interface(self.session, self.card, self.model)
+        if (
+            self.provider == CPU
+            and self.card.provenance.get("precision") == "int8"
+            and not sums_int8(instruction_sets())
+        ):
+            say(f"lifted: {self.model}: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.")
         self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
         self._free: SimpleQueue[Lane] = SimpleQueue()
         for lane in self._open_lanes(how):

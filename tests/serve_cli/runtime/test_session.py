@@ -154,3 +154,17 @@ def test_output_whose_width_shows_only_when_it_runs(model):
 def test_failure_of_the_network_is_one_sentence(model):
     with pytest.raises(DeviceError, match=r"failed on a batch of 2 images .* smaller --batch-size"):
         Embedder(model).embed(np.zeros((2, 17, 17, 3), np.uint8))
+
+
+def test_int8_on_a_processor_whose_sums_saturate_is_warned_of(tmp_path, monkeypatch, capsys):
+    for precision, instructions, warned in [
+        ("int8", "sse2 avx2", True),
+        ("int8", "sse2 avx512_vnni", False),
+        ("int8", "sse2 avx_vnni", False),
+        ("int8", "fp asimd", False),
+        ("fp32", "sse2 avx2", False),
+    ]:
+        model = write_model(tmp_path / "m.onnx", replace(CARD, provenance={"precision": precision}))
+        monkeypatch.setattr(session, "instruction_sets", lambda found=instructions: found)
+        Embedder(model)
+        assert ("no VNNI" in capsys.readouterr().err) == warned
