@@ -35,6 +35,11 @@ def embed(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    shard_size: Annotated[int, typer.Option(min=1, help="Images of a part file.")] = 100_000,
+    num_shards: Annotated[
+        int, typer.Option(min=1, help="Runs that share the work and the folder, e.g. of a job array.")
+    ] = 1,
+    shard_index: Annotated[int, typer.Option(min=0, help="Which of them this one is, from 0.")] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -42,19 +47,24 @@ def embed(
 
     An image that cannot be read is a row with its error, and the run goes on; the exit status is then 3.
     If every image lies in a sub-folder, the first sub-folder is its label, and `lifted eval` can tell the recall.
+    The same command, given again, goes on where a run was stopped, with the same result; if the model or the images
+    have changed since, it says so and does nothing.
 
     [bold]Examples[/bold]
 
       lifted embed model.onnx photos --out embeddings
 
       lifted embed model.onnx photos --out embeddings --device gpu --batch-size 128
+
+      lifted embed model.onnx photos --out embeddings --num-shards 10 --shard-index 3
     """
     from serve_cli.console import print_facts, print_json, say
     from serve_cli.runtime.embed import EmbedOptions, embed_images
     from serve_cli.runtime.serving import Serving
 
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
-    report = embed_images(EmbedOptions(model, photos, out, serving, overwrite))
+    options = EmbedOptions(model, photos, out, serving, shard_size, num_shards, shard_index, overwrite)
+    report = embed_images(options)
     if as_json:
         print_json(asdict(report))
     else:

@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gluon_lifted.errors import ConfigError
 from serve_cli.console import Progress, clock
 from serve_cli.runtime.files import sha256, versions
-from serve_cli.runtime.pipeline import StageTimes, embed_rows, reported
+from serve_cli.runtime.pipeline import StageTimes, Tally, embed_rows, reported
+from serve_cli.runtime.plan import Plan, rows_of_parts, survey
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sinks import require_free, write_embeddings
+from serve_cli.runtime.sinks import EmbeddingFolder
 from serve_cli.runtime.sources import as_text, open_source
 
 if TYPE_CHECKING:
@@ -19,19 +21,51 @@ if TYPE_CHECKING:
 
     from serve_cli.runtime.rows import EmbeddedRows
     from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.sources import Source
 
 FAILURES_SHOWN = 5
+PART_ROWS = 100_000
 
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """What `lifted embed` is asked for."""
+    """What `lifted embed` is asked for.
+
+    Parameters
+    ----------
+    model, source, out : Path
+        The ONNX file, what to embed, the embedding folder. A folder with parts of the same run is gone on with.
+    serving : Serving
+    part_rows : int
+        Rows of a part file.
+    num_shards, shard_index : int
+        Of ``num_shards`` runs that share the folder, this one computes parts ``shard_index``, ``shard_index +
+        num_shards``, and so on.
+    overwrite : bool
+        Replace what another run has left there.
+
+    Raises
+    ------
+    ConfigError
+        If the numbers do not fit together.
+    """
 
     model: Path
     source: Path
     out: Path
     serving: Serving = Serving()
+    part_rows: int = PART_ROWS
+    num_shards: int = 1
+    shard_index: int = 0
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.part_rows < 1:
+            raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
+        if not 0 <= self.shard_index < self.num_shards:
+            raise ConfigError(f"shard {self.shard_index} of {self.num_shards} is none; count from 0.")
+        if self.overwrite and self.num_shards > 1:
+            raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
 
 
 @dataclass(frozen=True)
@@ -46,10 +80,14 @@ class EmbedReport:
         The card's name of the model.
     dim : int
         Width of the embeddings.
-    rows, failed, parts : int
-        Rows written, how many of them have no embedding, files they are in.
+    rows, failed : int
+        Rows of this run's parts, and how many of them have no embedding.
+    resumed : int
+        How many of them an earlier run had written.
+    parts, parts_missing : int
+        Part files of the whole folder, and those that other runs are to write.
     failures : tuple of str
-        The first few errors.
+        The first few errors of this run.
     seconds, images_per_second : float
         From the first image read to the last row written.
     share_waiting, share_network, share_writing : float
@@ -65,7 +103,9 @@ class EmbedReport:
     dim: int
     rows: int
     failed: int
+    resumed: int
     parts: int
+    parts_missing: int
     failures: tuple[str, ...]
     seconds: float
     images_per_second: float
@@ -78,10 +118,16 @@ class EmbedReport:
     def facts(self) -> dict[str, str]:
         """The report in words."""
         failed = f", {self.failed:,} of them failed" if self.failed else ""
-        return {
-            "embeddings": f"{self.out} ({self.parts} part file{'s' if self.parts > 1 else ''})",
+        resumed = f", {self.resumed:,} of them by an earlier run" if self.resumed else ""
+        missing = f", {self.parts_missing} of them not there yet" if self.parts_missing else ""
+        found = {
+            "embeddings": f"{self.out} ({self.parts} part file{'s' if self.parts > 1 else ''}{missing})",
             "model": f"{self.model}, {self.dim} numbers an image",
-            "images": f"{self.rows:,}{failed}",
+            "images": f"{self.rows:,}{failed}{resumed}",
+        }
+        if self.resumed == self.rows:
+            return found
+        return found | {
             "time": f"{clock(self.seconds)}, {self.images_per_second:.1f} images/s",
             "spent on": f"network {self.share_network:.0%}, waiting for images {self.share_waiting:.0%}, "
             f"writing {self.share_writing:.0%}",
@@ -98,39 +144,56 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     DataError
         If there are no images.
     RunError
-        If the model cannot be used, or the folder is not free or cannot be written to.
+        If the model cannot be used, or the folder holds another run's embeddings or cannot be written to.
     DeviceError
         If the device cannot be used.
     """
-    require_free(options.out, options.overwrite)
     source = open_source(options.source)
     embedder = options.serving.open(options.model)
-    batch_size, threads = options.serving.batch_size or embedder.batch_size, options.serving.decoders
-    times, failures, began = StageTimes(), list[str](), time.perf_counter()
-    with Progress("embed", total=source.count()) as progress:
-        batches = embed_rows(embedder, source, batch_size, threads, times)
-        batches = reported(_noting_failures(batches, failures), progress)
-        parts = write_embeddings(
-            options.out, batches, embedder.card, _about(options, source.root, embedder, batch_size)
-        )
+    plan = _plan(options, source, embedder)
+    folder = EmbeddingFolder(options.out, plan, embedder.card, overwrite=options.overwrite)
+    mine = range(options.shard_index, plan.parts, options.num_shards)
+    resumed = sum(folder.finished[number].rows for number in mine if number in folder.finished)
+    times, tally, failures, began = StageTimes(), Tally(resumed), list[str](), time.perf_counter()
+    total = sum(len(plan.rows_of(number)) for number in mine)
+    with Progress("embed", total=total, start=resumed) as progress:
+        for number, rows in enumerate(rows_of_parts(source, plan)):
+            if number in mine and number not in folder.finished:
+                batches = embed_rows(embedder, rows, plan.batch_size, options.serving.decoders, times)
+                folder.write(number, reported(_noting_failures(batches, failures), progress, tally))
+    folder.complete(_about(options))
     seconds = time.perf_counter() - began
-    rows = sum(part.rows for part in parts)
-    stages = times.wait_s + times.network_s + times.write_s
+    stages = times.wait_s + times.network_s + times.write_s or 1.0
     return EmbedReport(
         out=options.out,
         model=embedder.card.name,
         dim=embedder.card.dim,
-        rows=rows,
-        failed=sum(part.failed for part in parts),
-        parts=len(parts),
+        rows=total,
+        failed=sum(folder.finished[number].failed for number in mine),
+        resumed=resumed,
+        parts=plan.parts,
+        parts_missing=plan.parts - len(folder.finished),
         failures=tuple(failures),
         seconds=seconds,
-        images_per_second=rows / seconds,
+        images_per_second=(total - resumed) / seconds,
         share_waiting=times.wait_s / stages,
         share_network=times.network_s / stages,
         share_writing=times.write_s / stages,
-        decode_per_second=rows / times.decode_s,
-        threads=threads,
+        decode_per_second=(total - resumed) / (times.decode_s or 1.0),
+        threads=options.serving.decoders,
+    )
+
+
+def _plan(options: EmbedOptions, source: Source, embedder: Embedder) -> Plan:
+    found = survey(source)
+    return Plan(
+        source=as_text(source.root),
+        rows=found.rows,
+        ids_sha256=found.sha256,
+        model_sha256=sha256(options.model),
+        provider=embedder.provider,
+        batch_size=options.serving.batch_size or embedder.batch_size,
+        part_rows=options.part_rows,
     )
 
 
@@ -140,12 +203,9 @@ def _noting_failures(batches: Iterable[EmbeddedRows], failures: list[str]) -> It
         yield batch
 
 
-def _about(options: EmbedOptions, root: Path, embedder: Embedder, batch_size: int) -> dict[str, Any]:
+def _about(options: EmbedOptions) -> dict[str, Any]:
     return {
-        "source": as_text(root),
         "model": {"file": as_text(options.model.name), "sha256": sha256(options.model)},
-        "provider": embedder.provider,
-        "batch_size": batch_size,
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

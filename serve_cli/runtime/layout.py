@@ -1,7 +1,7 @@
 """The layout of an embedding folder: part files with one row per image, and a manifest that completes them.
 
-``part-00000.parquet``, ... hold the columns of `schema`. ``manifest.json`` is written last: a folder without it
-is not finished.
+``part-00000.parquet``, ... hold the columns of `schema`. ``plan.json`` comes with the first part, and says what all of
+them will hold; ``manifest.json`` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gluon_lifted.card import ModelCard
 
 MANIFEST = "manifest.json"
+PLAN = "plan.json"
 MANIFEST_VERSION = 1
 EMBEDDING = pa.list_(pa.field("element", pa.float32(), nullable=False))
 PART_NAME = re.compile(r"part-\d{5,}\.parquet")

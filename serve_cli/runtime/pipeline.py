@@ -132,14 +132,22 @@ def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
     return EmbeddedRows(rows, np.concatenate(embeddings), errors)
 
 
-def reported(batches: Iterable[EmbeddedRows], progress: Progress) -> Iterator[EmbeddedRows]:
-    """Pass the batches on, and show how many rows have come by and how many of them failed."""
-    done = failed = 0
+@dataclass
+class Tally:
+    """Rows that have come by, and those of them that failed."""
+
+    rows: int = 0
+    failed: int = 0
+
+
+def reported(batches: Iterable[EmbeddedRows], progress: Progress, tally: Tally | None = None) -> Iterator[EmbeddedRows]:
+    """Pass the batches on, count them in, and show how many rows have come by and how many of them failed."""
+    tally = tally or Tally()
     for batch in batches:
         yield batch
-        done += len(batch.rows)
-        failed += sum(error is not None for error in batch.errors)
-        progress.update(done, f"{failed} failed" if failed else "")
+        tally.rows += len(batch.rows)
+        tally.failed += sum(error is not None for error in batch.errors)
+        progress.update(tally.rows, f"{tally.failed} failed" if tally.failed else "")
 
 
 class _Started:

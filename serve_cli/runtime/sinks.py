@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, part_files, part_name, schema
+from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, PLAN, part_files, part_name, schema
+from serve_cli.runtime.plan import difference, read_plan
 from serve_cli.runtime.rows import EmbeddedRows
 from serve_cli.runtime.sources import as_text
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.card import ModelCard
+    from serve_cli.runtime.plan import Plan
 
 GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
-GROUPS_PER_PART = 20  # 100,000 rows a part
 
 
 @dataclass(frozen=True)
@@ -39,67 +40,142 @@ class Part:
     failed: int
 
 
-def require_free(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that an earlier run has written to, unless its embeddings may be replaced.
-
-    Raises
-    ------
-    RunError
-        If ``folder`` is a file, or holds embeddings and ``overwrite`` is not set.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
-    parts, finished = len(part_files(folder)), (folder / MANIFEST).exists()
-    if overwrite or not (parts or finished):
-        return
-    what = "finished embeddings" if finished else f"{parts} part files of a run that did not finish"
-    raise RunError(f"{folder}: already holds {what}; choose another --out, or replace them with --overwrite.")
-
-
-def write_embeddings(
-    folder: Path,
-    batches: Iterable[EmbeddedRows],
-    card: ModelCard,
-    about: Mapping[str, Any],
-    group_rows: int = GROUP_ROWS,
-    groups_per_part: int = GROUPS_PER_PART,
-) -> list[Part]:
-    """Write all rows, then the manifest. What `require_free` let pass is removed when the first part is complete.
+class EmbeddingFolder:
+    """A folder that takes the parts of a plan, in any order, from one run or several.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
-    batches : iterable of EmbeddedRows
-        Of any sizes.
+        Made with the first part. What an earlier run of the same plan has finished there is kept.
+    plan : Plan
     card : ModelCard
-        Of the model that made the embeddings.
-    about : mapping
-        What else the manifest says: source, model file, versions.
-    group_rows, groups_per_part : int
-        A part holds ``groups_per_part`` groups; a group is what is in memory at a time.
+        Of the model that makes the embeddings.
+    overwrite : bool
+        Replace what is there, once the first new part is complete.
+
+    Attributes
+    ----------
+    finished : dict of int to Part
+        By number.
 
     Raises
     ------
     RunError
-        If the folder cannot be written to. Complete parts stay, an incomplete one is removed.
+        If ``folder`` is a file, or holds embeddings of another plan.
     """
-    try:
-        _make_ready(folder)
-        parts = _write_parts(folder, regroup(batches, group_rows), schema(card), groups_per_part)
+
+    def __init__(self, folder: Path, plan: Plan, card: ModelCard, *, overwrite: bool = False) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
+        self._folder, self._plan, self._schema = folder, plan, schema(card)
+        self._card = json.loads(card.to_json())
+        self._claimed = not overwrite and self._is_ours()
+        self._changed = False
+        self.finished = self._finished_parts() if self._claimed else {}
+
+    def write(self, number: int, batches: Iterable[EmbeddedRows], group_rows: int = GROUP_ROWS) -> Part:
+        """Write a part; it appears when it is complete. Raises `RunError` if that cannot be."""
+        name = part_name(number)
+        try:
+            self._make_ready(name)
+            with replaced_file(self._folder / name) as temporary:
+                part = _write_part(temporary, name, regroup(batches, group_rows), self._schema)
+                self._claim()
+        except OSError as error:
+            raise self._not_written(error) from None
+        self.finished[number], self._changed = part, True
+        return part
+
+    def complete(self, about: Mapping[str, Any]) -> tuple[Part, ...] | None:
+        """Write the manifest if all parts are there, whoever has written them, unless it is there and they are old.
+
+        Parameters
+        ----------
+        about : mapping
+            What else the manifest says: model file, versions.
+
+        Returns
+        -------
+        tuple of Part or None
+            All parts in order; None if some are not there yet.
+        """
+        parts = self._finished_parts()
+        if len(parts) < self._plan.parts:
+            return None
+        ordered = tuple(parts[number] for number in range(self._plan.parts))
+        if not self._changed and (self._folder / MANIFEST).exists():
+            return ordered
         manifest = {
             "manifest_version": MANIFEST_VERSION,
-            "rows": sum(part.rows for part in parts),
-            "failed": sum(part.failed for part in parts),
-            "parts": [asdict(part) for part in parts],
-            "card": json.loads(card.to_json()),
+            "rows": sum(part.rows for part in ordered),
+            "failed": sum(part.failed for part in ordered),
+            "parts": [asdict(part) for part in ordered],
+            "card": self._card,
+            "source": self._plan.source,
+            "provider": self._plan.provider,
+            "batch_size": self._plan.batch_size,
             **about,
         }
-        with replaced_file(folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written to ({error}); free some space, or choose another --out.") from None
-    return parts
+        self._put(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        return ordered
+
+    def _is_ours(self) -> bool:
+        """Whether the folder holds parts of this very plan; one of another plan is refused."""
+        old = read_plan(self._folder)
+        if old is None and (part_files(self._folder) or (self._folder / MANIFEST).exists()):
+            raise RunError(
+                f"{self._folder}: already holds embeddings without a {PLAN}; choose another --out, or replace them "
+                "with --overwrite."
+            )
+        if old is not None and (changed := difference(old, self._plan)):
+            raise RunError(
+                f"{self._folder}: holds embeddings of another run: {changed}. Choose another --out, or replace them "
+                "with --overwrite."
+            )
+        return old is not None
+
+    def _finished_parts(self) -> dict[int, Part]:
+        names = {part_name(number): number for number in range(self._plan.parts)}
+        found = {names[path.name]: path for path in part_files(self._folder) if path.name in names}
+        parts = {number: self._read_part(path, number) for number, path in found.items()}
+        return {number: part for number, part in parts.items() if part is not None}
+
+    def _read_part(self, path: Path, number: int) -> Part | None:
+        """None for a file that does not hold the part's rows: it is written anew."""
+        try:
+            with path.open("rb") as file, pq.ParquetFile(file) as found:
+                rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
+        except (OSError, pa.ArrowException, KeyError):
+            return None
+        failed = rows - errors.null_count
+        return Part(path.name, rows, failed) if rows == len(self._plan.rows_of(number)) else None
+
+    def _claim(self) -> None:
+        """Make the folder this plan's, before its first part is put there."""
+        if self._claimed:
+            return
+        # The manifest first, so that what is left after a crash does not pass for finished embeddings.
+        for path in (self._folder / MANIFEST, *part_files(self._folder), self._folder / PLAN):
+            path.unlink(missing_ok=True)
+        self._put(PLAN, self._plan.to_json())
+        self._claimed = True
+
+    def _put(self, name: str, text: str) -> None:
+        try:
+            with replaced_file(self._folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise self._not_written(error) from None
+
+    def _make_ready(self, name: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise PermissionError("permission denied")
+        for leftover in self._folder.glob(f".{name}.*.tmp"):  # of a run that was killed
+            leftover.unlink(missing_ok=True)
+
+    def _not_written(self, error: OSError) -> RunError:
+        return RunError(f"{self._folder}: cannot be written to ({error}); free some space, or choose another --out.")
 
 
 def regroup(batches: Iterable[EmbeddedRows], size: int) -> Iterator[EmbeddedRows]:
@@ -130,27 +206,6 @@ def _split(batch: EmbeddedRows, at: int) -> tuple[EmbeddedRows, EmbeddedRows]:
         EmbeddedRows(batch.rows[:at], batch.embedding[:at], batch.errors[:at]),
         EmbeddedRows(batch.rows[at:], batch.embedding[at:], batch.errors[at:]),
     )
-
-
-def _make_ready(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError("permission denied")
-    for leftover in folder.glob(".*.tmp"):  # of a run that was killed
-        if leftover.name.startswith((".part-", f".{MANIFEST}.")):
-            leftover.unlink(missing_ok=True)
-
-
-def _write_parts(folder: Path, groups: Iterator[EmbeddedRows], columns: pa.Schema, groups_per_part: int) -> list[Part]:
-    parts: list[Part] = []
-    while first := next(groups, None):
-        name = part_name(len(parts))
-        with replaced_file(folder / name) as temporary:
-            part = _write_part(temporary, name, chain([first], islice(groups, groups_per_part - 1)), columns)
-            if not parts:
-                _remove_embeddings(folder)
-        parts.append(part)
-    return parts
 
 
 def _write_part(path: Path, name: str, groups: Iterable[EmbeddedRows], columns: pa.Schema) -> Part:
@@ -187,10 +242,3 @@ def _lists(embedding: NDArray[np.float32], failed: NDArray[np.bool_], kind: pa.D
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     values = pa.array(embedding[~failed].ravel())
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=pa.array(failed))
-
-
-def _remove_embeddings(folder: Path) -> None:
-    """The manifest first, so that what is left after a crash does not pass for finished embeddings."""
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for part in part_files(folder):
-        part.unlink()

@@ -9,11 +9,9 @@ from serve_cli.runtime.embed import EmbedOptions, embed_images
 from serve_cli.runtime.evaluate import EvalOptions, EvalReport, Recall, evaluate
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.rows import EmbeddedRows
-from serve_cli.runtime.sinks import write_embeddings
 
+from ..embedded import batches, write_folder
 from ..photos import photo
-from ..tiny_model import CARD
-from .test_sinks import batches
 
 
 def recall_by_sorting(embedding, labels, k):
@@ -37,7 +35,7 @@ def test_recall_of_a_folder(tmp_path, model, album):
 
 
 def test_rows_with_errors_are_left_out_and_counted(tmp_path):
-    write_embeddings(tmp_path, batches(9, bad={0, 4}), CARD, {})
+    write_folder(tmp_path, batches(9, bad={0, 4}))
     (whole,) = batches(9)
     kept = [1, 2, 3, 5, 6, 7, 8]
     labels = [whole.rows[number].label for number in kept]
@@ -49,13 +47,13 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
 def test_images_without_labels(tmp_path):
     (whole,) = batches(3)
     rows = [replace(row, label=None if number == 1 else "x") for number, row in enumerate(whole.rows)]
-    write_embeddings(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)], CARD, {})
+    write_folder(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)])
     with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder named after its class"):
         evaluate(EvalOptions(tmp_path))
 
 
 def test_nothing_could_be_read(tmp_path):
-    write_embeddings(tmp_path, batches(3, bad={0, 1, 2}), CARD, {})
+    write_folder(tmp_path, batches(3, bad={0, 1, 2}))
     with pytest.raises(DataError, match="at least 2 images, found 0"):
         evaluate(EvalOptions(tmp_path))
 

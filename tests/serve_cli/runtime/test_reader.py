@@ -8,15 +8,14 @@ import pytest
 
 from gluon_lifted.errors import RunError
 from serve_cli import read_embeddings
-from serve_cli.runtime.sinks import write_embeddings
 
+from ..embedded import batches, write_folder
 from ..tiny_model import CARD
-from .test_sinks import batches
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_embeddings(tmp_path / "emb", batches(4, 3, bad={1, 6}), CARD, {}, 2, 2)
+    write_folder(tmp_path / "emb", batches(4, 3, bad={1, 6}), 4)
     return tmp_path / "emb"
 
 
@@ -39,7 +38,7 @@ def test_reads_what_was_written(folder):
 
 @pytest.mark.parametrize("bad", [set(), {0}, {2}, {0, 1, 2}])
 def test_any_row_may_be_null(tmp_path, bad):
-    write_embeddings(tmp_path, batches(3, bad=bad), CARD, {})
+    write_folder(tmp_path, batches(3, bad=bad))
     np.testing.assert_array_equal(read_embeddings(tmp_path).embedding, next(batches(3, bad=bad)).embedding)
 
 
@@ -71,7 +70,7 @@ def test_part_with_other_rows_than_the_manifest_says(folder):
 
 def test_part_of_another_model(folder, tmp_path):
     other = replace(CARD, name="other")
-    write_embeddings(tmp_path / "other", batches(4, 3), other, {}, 2, 2)
+    write_folder(tmp_path / "other", batches(4, 3), 4, other)
     (tmp_path / "other/part-00001.parquet").replace(folder / "part-00001.parquet")
     with pytest.raises(RunError, match="is of another model"):
         read_embeddings(folder)

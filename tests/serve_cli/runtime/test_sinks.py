@@ -1,7 +1,6 @@
 import errno
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,44 +9,44 @@ import pytest
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import RunError
 from serve_cli.runtime import sinks
+from serve_cli.runtime.plan import Plan, read_plan
 from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.rows import EmbeddedRows, ImageRow
-from serve_cli.runtime.sinks import Part, regroup, require_free, write_embeddings
+from serve_cli.runtime.rows import EmbeddedRows
+from serve_cli.runtime.sinks import EmbeddingFolder, Part, regroup
 
+from ..embedded import batches, write_folder
 from ..tiny_model import CARD
 
-
-def batches(*sizes, bad=(), dim=CARD.dim):
-    """Row i has embedding [i, i + 0.25, ...], id ``i.jpg`` and label ``i % 3``; rows in ``bad`` have errors."""
-    start = 0
-    for size in sizes:
-        numbers = range(start, start + size)
-        rows = [ImageRow(f"{i}.jpg", Path(f"/photos/{i}.jpg"), f"class {i % 3}") for i in numbers]
-        embedding = np.array(numbers, np.float32)[:, None] + np.arange(dim, dtype=np.float32) / 4
-        errors = [f"{i}.jpg: broken" if i in bad else None for i in numbers]
-        embedding[[i in bad for i in numbers]] = np.nan
-        yield EmbeddedRows(rows, embedding.reshape(size, dim), errors)
-        start += size
+PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4)  # parts of 4, 4 and 2 rows
 
 
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def parts():
+    return list(regroup(batches(10, bad={2, 9}), 4))
+
+
+def open_folder(folder, plan=PLAN, **options):
+    return EmbeddingFolder(folder, plan, CARD, **options)
+
+
 def test_parts_hold_every_row_in_order(tmp_path):
-    parts = write_embeddings(tmp_path / "emb", batches(5, 5, 3, bad={2, 12}), CARD, {"source": "x"}, 2, 3)
+    found = write_folder(tmp_path / "emb", batches(5, 5, 3, bad={2, 12}), part_rows=6)
     assert files(tmp_path / "emb") == [
         "manifest.json",
         "part-00000.parquet",
         "part-00001.parquet",
         "part-00002.parquet",
+        "plan.json",
     ]
-    assert parts == [
+    assert found == (
         Part("part-00000.parquet", 6, 1),
         Part("part-00001.parquet", 6, 0),
         Part("part-00002.parquet", 1, 1),
-    ]
-    rows = [row for part in parts for row in pq.ParquetFile(tmp_path / "emb" / part.file).read().to_pylist()]
+    )
+    rows = [row for part in found for row in pq.ParquetFile(tmp_path / "emb" / part.file).read().to_pylist()]
     for number, row in enumerate(rows):
         bad = number in {2, 12}
         assert row == {
@@ -60,18 +59,17 @@ def test_parts_hold_every_row_in_order(tmp_path):
 
 
 def test_card_is_in_every_part_and_in_the_manifest(tmp_path):
-    write_embeddings(tmp_path, batches(3), CARD, {"source": "x"}, 2, 1)
+    write_folder(tmp_path, batches(3), part_rows=2, about={"more": "x"})
     for part in ("part-00000.parquet", "part-00001.parquet"):
         assert pq.read_schema(tmp_path / part).metadata[CARD_KEY.encode()].decode() == CARD.to_json()
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["card"] == json.loads(CARD.to_json())
-    assert (manifest["rows"], manifest["failed"], manifest["source"]) == (3, 0, "x")
+    assert (manifest["rows"], manifest["failed"], manifest["source"], manifest["more"]) == (3, 0, "/photos", "x")
 
 
 def test_label_that_is_not_known_is_null(tmp_path):
     (batch,) = batches(1)
-    batch = EmbeddedRows([replace(batch.rows[0], label=None)], batch.embedding, batch.errors)
-    write_embeddings(tmp_path, [batch], CARD, {})
+    write_folder(tmp_path, [EmbeddedRows([replace(batch.rows[0], label=None)], batch.embedding, batch.errors)])
     assert pq.ParquetFile(tmp_path / "part-00000.parquet").read()["label"].to_pylist() == [None]
 
 
@@ -85,32 +83,90 @@ def test_regroup_keeps_rows_and_order(size):
     np.testing.assert_array_equal(np.concatenate([group.embedding for group in groups]), whole.embedding)
 
 
-def test_free_folders():
-    require_free(Path("/nowhere/at/all"), overwrite=False)
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_parts_may_come_in_any_order_and_from_several_runs(tmp_path, order):
+    for count, number in enumerate(order):
+        folder = open_folder(tmp_path)
+        assert set(folder.finished) == set(order[:count])
+        assert folder.complete({}) is None
+        folder.write(number, [parts()[number]])
+    assert not (tmp_path / "manifest.json").exists()
+    assert [part.rows for part in open_folder(tmp_path).complete({})] == [4, 4, 2]
+    assert read_embeddings(tmp_path).ids == tuple(f"{number}.jpg" for number in range(10))
+    assert open_folder(tmp_path).finished == {
+        0: Part("part-00000.parquet", 4, 1),
+        1: Part("part-00001.parquet", 4, 0),
+        2: Part("part-00002.parquet", 2, 1),
+    }
 
 
-def test_finished_embeddings_are_not_replaced_unasked(tmp_path):
-    write_embeddings(tmp_path, batches(3), CARD, {})
-    with pytest.raises(RunError, match=r"already holds finished embeddings.*--overwrite"):
-        require_free(tmp_path, overwrite=False)
-    require_free(tmp_path, overwrite=True)
-    (tmp_path / "manifest.json").unlink()
-    with pytest.raises(RunError, match="1 part files of a run that did not finish"):
-        require_free(tmp_path, overwrite=False)
+def test_manifest_of_a_finished_folder_is_left_alone(tmp_path):
+    write_folder(tmp_path, batches(3))
+    before = (tmp_path / "manifest.json").read_bytes()
+    write_folder_again = EmbeddingFolder(tmp_path, read_plan(tmp_path), CARD)
+    assert len(write_folder_again.complete({"created": "later"})) == 1
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", None])
+def test_damaged_part_is_not_finished(tmp_path, damage):
+    folder = open_folder(tmp_path)
+    for number, part in enumerate(parts()):
+        folder.write(number, [part])
+    path = tmp_path / "part-00001.parquet"
+    path.write_bytes((tmp_path / "part-00002.parquet").read_bytes() if damage is None else damage)
+    assert set(open_folder(tmp_path).finished) == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "/other"}, r"the source is another one \(/photos, now /other\)"),
+        ({"rows": 11}, r"another number of images \(10, now 11\)"),
+        ({"ids_sha256": "other"}, "other images or labels"),
+        ({"model_sha256": "other"}, "the model is another one"),
+        ({"provider": "CUDAExecutionProvider"}, "another device"),
+        ({"batch_size": 3}, "the batch size was another one"),
+        ({"part_rows": 5}, "the part files had another size"),
+    ],
+)
+def test_another_plan_is_refused_with_the_difference(tmp_path, change, message):
+    open_folder(tmp_path).write(0, [parts()[0]])
+    with pytest.raises(RunError, match=rf"{message}.*--overwrite"):
+        open_folder(tmp_path, replace(PLAN, **change))
+    assert open_folder(tmp_path, replace(PLAN, **change), overwrite=True).finished == {}
+
+
+def test_embeddings_without_a_plan_are_refused(tmp_path):
+    open_folder(tmp_path).write(0, [parts()[0]])
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(RunError, match=r"without a plan\.json"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"source": 1}', "\x00", "x" * 70_000])
+def test_damaged_plan_is_named(tmp_path, content):
+    open_folder(tmp_path).write(0, [parts()[0]])
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(RunError, match=r"plan\.json: is damaged .*--overwrite"):
+        open_folder(tmp_path)
 
 
 def test_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "emb").write_text("")
     with pytest.raises(RunError, match="is a file"):
-        require_free(tmp_path / "emb", overwrite=True)
+        open_folder(tmp_path / "emb", overwrite=True)
 
 
 def test_overwriting_leaves_nothing_of_the_old_and_nothing_foreign_is_touched(tmp_path):
-    write_embeddings(tmp_path, batches(6), CARD, {}, 2, 1)
+    write_folder(tmp_path, batches(6), part_rows=2)
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "part-one.parquet").write_text("mine")
-    write_embeddings(tmp_path, batches(2), CARD, {}, 2, 1)
-    assert files(tmp_path) == ["manifest.json", "notes.txt", "part-00000.parquet", "part-one.parquet"]
+    plan = replace(PLAN, rows=2)
+    folder = open_folder(tmp_path, plan, overwrite=True)
+    folder.write(0, batches(2))
+    folder.complete({})
+    assert files(tmp_path) == ["manifest.json", "notes.txt", "part-00000.parquet", "part-one.parquet", "plan.json"]
     assert len(read_embeddings(tmp_path).ids) == 2
 
 
@@ -121,28 +177,22 @@ def stop_after(number, error):
         yield batch
 
 
-def test_interrupted_run_leaves_complete_parts_and_no_manifest(tmp_path):
+def test_old_embeddings_stay_until_there_is_a_new_part(tmp_path):
+    write_folder(tmp_path, batches(6), part_rows=2)
+    folder = open_folder(tmp_path, overwrite=True)
     with pytest.raises(KeyboardInterrupt):
-        write_embeddings(tmp_path, stop_after(5, KeyboardInterrupt()), CARD, {}, 2, 2)
-    assert files(tmp_path) == ["part-00000.parquet", "part-00001.parquet"]
-    assert pq.ParquetFile(tmp_path / "part-00001.parquet").metadata.num_rows == 4
-
-
-def test_old_embeddings_stay_until_there_are_new_ones(tmp_path):
-    write_embeddings(tmp_path, batches(6), CARD, {}, 2, 2)
-    with pytest.raises(KeyboardInterrupt):
-        write_embeddings(tmp_path, stop_after(1, KeyboardInterrupt()), CARD, {}, 2, 2)
+        folder.write(0, stop_after(1, KeyboardInterrupt()))
     assert len(read_embeddings(tmp_path).ids) == 6
-    with pytest.raises(KeyboardInterrupt):
-        write_embeddings(tmp_path, stop_after(3, KeyboardInterrupt()), CARD, {}, 2, 2)
-    assert files(tmp_path) == ["part-00000.parquet"]
+    folder.write(0, [parts()[0]])
+    assert files(tmp_path) == ["part-00000.parquet", "plan.json"]
+    assert read_plan(tmp_path) == PLAN
 
 
-def test_leftovers_of_a_killed_run_are_removed(tmp_path):
-    for name in (".part-00003.parquet.123.tmp", ".manifest.json.9.tmp", ".other.tmp"):
+def test_leftovers_of_a_killed_run_are_removed_but_not_those_of_others(tmp_path):
+    for name in (".part-00000.parquet.123.tmp", ".part-00003.parquet.123.tmp", ".other.tmp"):
         (tmp_path / name).write_text("half")
-    write_embeddings(tmp_path, batches(1), CARD, {})
-    assert files(tmp_path) == [".other.tmp", "manifest.json", "part-00000.parquet"]
+    open_folder(tmp_path).write(0, [parts()[0]])
+    assert files(tmp_path) == [".other.tmp", ".part-00003.parquet.123.tmp", "part-00000.parquet", "plan.json"]
 
 
 def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, monkeypatch):
@@ -152,11 +202,11 @@ def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, mon
 
     monkeypatch.setattr(sinks.pq, "ParquetWriter", Full)
     with pytest.raises(RunError, match=r"cannot be written to .*No space left on device"):
-        write_embeddings(tmp_path, batches(3), CARD, {})
+        open_folder(tmp_path).write(0, [parts()[0]])
     assert files(tmp_path) == []
 
 
 def test_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(sinks.os, "access", lambda path, mode: False)
     with pytest.raises(RunError, match=r"cannot be written to .*permission denied"):
-        write_embeddings(tmp_path, pytest.fail, CARD, {})
+        open_folder(tmp_path).write(0, pytest.fail)

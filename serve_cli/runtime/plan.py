@@ -1,0 +1,120 @@
+"""What a run of `lifted embed` is to compute: kept in its folder from the first part on, so that another can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import RunError
+from serve_cli.runtime.layout import PLAN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from serve_cli.runtime.rows import ImageRow
+    from serve_cli.runtime.sources import Source
+
+MAX_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A source gone through once: its rows, and the SHA-256 of all their ids and labels in order."""
+
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides which rows lie in which part, and what their embeddings are.
+
+    Parameters
+    ----------
+    source : str
+    rows : int
+    ids_sha256 : str
+        See `Survey`.
+    model_sha256 : str
+        Of the model file, with its preprocessing inside.
+    provider : str
+        What the network runs on.
+    batch_size : int
+        Each part begins with a new batch, so that an image has the same neighbours in it whoever computes the part.
+    part_rows : int
+    """
+
+    source: str
+    rows: int
+    ids_sha256: str
+    model_sha256: str
+    provider: str
+    batch_size: int
+    part_rows: int
+
+    @property
+    def parts(self) -> int:
+        return -(-self.rows // self.part_rows)
+
+    def rows_of(self, part: int) -> range:
+        """The numbers of a part's rows."""
+        return range(part * self.part_rows, min((part + 1) * self.part_rows, self.rows))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+WORDS = {
+    "source": "the source is another one",
+    "rows": "the source has another number of images",
+    "ids_sha256": "the source has other images or labels",
+    "model_sha256": "the model is another one",
+    "provider": "the network ran on another device",
+    "batch_size": "the batch size was another one",
+    "part_rows": "the part files had another size",
+}
+
+
+def survey(source: Source) -> Survey:
+    """Go through a source; keeps nothing."""
+    digest, count = hashlib.sha256(), 0
+    for row in source:
+        digest.update(f"{row.id}\0{row.label}\n".encode())
+        count += 1
+    return Survey(count, digest.hexdigest())
+
+
+def rows_of_parts(source: Source, plan: Plan) -> Iterator[list[ImageRow]]:
+    """The rows of each part in turn. Raises `RunError` if the source has shrunk or grown since it was surveyed."""
+    listing = iter(source)
+    for part in range(plan.parts):
+        rows = [row for _, row in zip(plan.rows_of(part), listing, strict=False)]
+        if len(rows) < len(plan.rows_of(part)):
+            raise RunError(f"{plan.source}: has fewer images than when the run began; start it again.")
+        yield rows
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
+    path = folder / PLAN
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kinds = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Plan)}
+        if found.keys() != kinds.keys() or any(type(found[name]) is not kind for name, kind in kinds.items()):
+            raise ValueError("its fields are not those of a plan")
+        return Plan(**found)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{path}: is damaged ({error}); embed again with --overwrite.") from None
+
+
+def difference(old: Plan, new: Plan) -> str:
+    """The first thing that is not as it was, in words; empty if all is."""
+    changed = (field.name for field in fields(Plan) if getattr(old, field.name) != getattr(new, field.name))
+    return next((f"{WORDS[name]} ({getattr(old, name)}, now {getattr(new, name)})" for name in changed), "")

@@ -1,0 +1,34 @@
+"""Rows with embeddings that can be told apart, and folders of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from serve_cli.runtime.plan import Plan
+from serve_cli.runtime.rows import EmbeddedRows, ImageRow
+from serve_cli.runtime.sinks import EmbeddingFolder, regroup
+
+from .tiny_model import CARD
+
+
+def batches(*sizes, bad=(), dim=CARD.dim):
+    """Row i has embedding [i, i + 0.25, ...], id ``i.jpg`` and label ``i % 3``; rows in ``bad`` have errors."""
+    start = 0
+    for size in sizes:
+        numbers = range(start, start + size)
+        rows = [ImageRow(f"{i}.jpg", Path(f"/photos/{i}.jpg"), f"class {i % 3}") for i in numbers]
+        embedding = np.array(numbers, np.float32)[:, None] + np.arange(dim, dtype=np.float32) / 4
+        errors = [f"{i}.jpg: broken" if i in bad else None for i in numbers]
+        embedding[[i in bad for i in numbers]] = np.nan
+        yield EmbeddedRows(rows, embedding.reshape(size, dim), errors)
+        start += size
+
+
+def write_folder(folder, found, part_rows=100, card=CARD, about=None):
+    """An embedding folder of the rows of some batches; returns what `EmbeddingFolder.complete` does."""
+    rows = list(found)
+    plan = Plan("/photos", sum(len(one.rows) for one in rows), "ids", "model", "CPUExecutionProvider", 2, part_rows)
+    written = EmbeddingFolder(folder, plan, card)
+    for number, part in enumerate(regroup(rows, part_rows)):
+        written.write(number, [part], group_rows=2)
+    return written.complete(about or {})

@@ -1,0 +1,137 @@
+"""Runs that are stopped and gone on with, and runs that share a folder."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from gluon_lifted.errors import ConfigError, RunError
+from serve_cli.runtime import embed as embed_module
+from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.layout import part_files
+from serve_cli.runtime.plan import Plan, rows_of_parts, survey
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sources import open_source
+from tests.serve_cli.photos import broken_photos, photo
+from tests.serve_cli.tiny_model import CARD, write_model
+
+KILLS, IMAGES = 20, 60
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    for seed in range(IMAGES - 5):
+        photo(tmp_path / "many" / f"class{seed % 4}" / f"{seed}.jpg", seed=seed)
+    broken_photos(tmp_path / "many" / "class2")
+    return tmp_path / "many"
+
+
+def columns(folder: Path) -> list[dict[str, object]]:
+    return [row for path in part_files(folder) for row in pq.ParquetFile(path).read().to_pylist()]
+
+
+@pytest.mark.timeout(200)
+def test_killed_at_random_moments_it_ends_with_the_same_rows(model: Path, many: Path, tmp_path: Path) -> None:
+    options = [str(model), str(many), "--batch-size", "2", "--shard-size", "4"]
+    command = [sys.executable, "-m", "serve_cli.main", "embed", *options]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    began = time.perf_counter()
+    subprocess.run([*command, "--out", tmp_path / "whole"], env=environment, check=False, capture_output=True)
+    whole = time.perf_counter() - began
+    moments, written = random.Random(0), set()
+    for _ in range(KILLS):
+        run = subprocess.Popen([*command, "--out", tmp_path / "killed"], env=environment, stderr=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)  # fmt: skip
+        time.sleep(moments.uniform(0.5, 1) * whole)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        written.add(len(part_files(tmp_path / "killed")))
+        if len(part_files(tmp_path / "killed")) >= 12:  # begin again: the end is not to be killed alone
+            for path in (tmp_path / "killed").iterdir():
+                path.unlink()
+    last = subprocess.run([*command, "--out", tmp_path / "killed"], env=environment, check=False, capture_output=True)
+    assert last.returncode == 3  # some images are broken
+    assert len(written) > 2  # it was stopped at different stages
+    assert columns(tmp_path / "killed") == columns(tmp_path / "whole")
+    assert len(read_embeddings(tmp_path / "killed").ids) == IMAGES
+    assert not list((tmp_path / "killed").glob(".part*"))
+
+
+def test_only_missing_parts_are_computed(
+    model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), part_rows=20)
+    whole = embed_images(options)
+    before = columns(tmp_path / "emb")
+    assert (whole.rows, whole.resumed, whole.parts, whole.parts_missing) == (IMAGES, 0, 3, 0)
+    (tmp_path / "emb" / "part-00001.parquet").unlink()
+    seen: list[str] = []
+    real = embed_module.embed_rows
+    monkeypatch.setattr(
+        embed_module, "embed_rows", lambda e, rows, *rest: real(e, [seen.append(row.id) or row for row in rows], *rest)
+    )
+    again = embed_images(options)
+    assert seen == [str(row["id"]) for row in before[20:40]]
+    assert (again.rows, again.resumed, again.failed) == (IMAGES, 40, whole.failed)
+    assert columns(tmp_path / "emb") == before
+
+
+def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
+    alone = EmbedOptions(model, many, tmp_path / "alone", Serving(batch_size=3), part_rows=7)
+    embed_images(alone)
+    reports = [
+        embed_images(replace(alone, out=tmp_path / "shared", num_shards=3, shard_index=index)) for index in (2, 0, 1)
+    ]
+    assert [report.parts_missing for report in reports] == [6, 3, 0]
+    assert sum(report.rows for report in reports) == IMAGES
+    assert columns(tmp_path / "shared") == columns(tmp_path / "alone")
+    found, expected = read_embeddings(tmp_path / "shared"), read_embeddings(tmp_path / "alone")
+    np.testing.assert_array_equal(found.embedding, expected.embedding)
+
+
+def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
+    options = EmbedOptions(model, many, tmp_path / "emb", part_rows=20)
+    embed_images(options)
+    before = columns(tmp_path / "emb")
+    (many / "class0" / "0.jpg").rename(many / "class0" / "zero.jpg")
+    with pytest.raises(RunError, match="other images or labels"):
+        embed_images(options)
+    (many / "class0" / "zero.jpg").rename(many / "class0" / "0.jpg")
+    write_model(model, replace(CARD, preprocessing=replace(CARD.preprocessing, resize=18)))
+    with pytest.raises(RunError, match="the model is another one"):
+        embed_images(options)
+    assert columns(tmp_path / "emb") == before
+
+
+def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
+    options = EmbedOptions(model, many, tmp_path / "emb")
+    for changes, message in [
+        ({"part_rows": 0}, "parts of 0 rows"),
+        ({"num_shards": 2, "shard_index": 2}, "shard 2 of 2 is none; count from 0"),
+        ({"num_shards": 2, "overwrite": True}, "cannot overwrite it"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            replace(options, **changes)
+
+
+def test_images_that_vanish_after_the_survey(many: Path) -> None:
+    source = open_source(many)
+    found = survey(source)
+    assert found.rows == IMAGES
+    plan = Plan(str(many), found.rows, found.sha256, "", "", 2, 25)
+    assert [len(rows) for rows in rows_of_parts(source, plan)] == [25, 25, 10]
+    (many / "class3" / "3.jpg").unlink()
+    with pytest.raises(RunError, match="fewer images than when the run began"):
+        list(rows_of_parts(source, plan))
+    assert survey(source) != found
