@@ -24,7 +24,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".
 
 
 def read_image(
-    source: str | os.PathLike[str] | bytes, preprocessing: Preprocessing, box: Box | None = None
+    source: str | os.PathLike[str] | bytes, preprocessing: Preprocessing, box: Box | None = None, name: str = ""
 ) -> NDArray[np.uint8]:
     """Decode one image, turn it upright, cut out what is used of it and make that a square.
 
@@ -39,6 +39,8 @@ def read_image(
         Its ``resize``, ``fit`` and ``trim`` are applied; cropping and normalising come later.
     box : tuple of 4 float, optional
         Left, top, right, bottom in pixels of the upright image: all that is used of it.
+    name : str
+        What errors call an image that is given by its bytes.
 
     Returns
     -------
@@ -51,13 +53,13 @@ def read_image(
         If the file is missing, empty, truncated, not an image, has more than ``MAX_PIXELS`` pixels, or pixels of
         32 bits, or if the box does not fit into it.
     """
-    name = f"{len(source)} bytes in memory" if isinstance(source, bytes) else os.fspath(source)
+    called = (name or f"{len(source)} bytes in memory") if isinstance(source, bytes) else os.fspath(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{name}: {image.width} x {image.height} px is more than the limit of {MAX_PIXELS}.")
+                raise ImageError(f"{called}: {image.width} x {image.height} px is more than the limit of {MAX_PIXELS}.")
             if box is not None and (problem := box_problem(box, upright_size(image))):
-                raise ImageError(f"{name}: {problem}")
+                raise ImageError(f"{called}: {problem}")
             if box is None and not preprocessing.trim:  # those are in whole pixels of the original
                 _reduce_jpeg(image, preprocessing)
             used = _as_rgb(ImageOps.exif_transpose(image))
@@ -67,9 +69,9 @@ def read_image(
                 used = trim_background(used)
             square = fit_square(used, preprocessing.resize, preprocessing.fit)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image that Pillow can read.") from None
+        raise ImageError(f"{called}: not an image that Pillow can read.") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: cannot be read ({error}).") from error
+        raise ImageError(f"{called}: cannot be read ({error}).") from error
     return np.asarray(square)
 
 

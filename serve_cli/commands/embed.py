@@ -22,11 +22,18 @@ from serve_cli.options import (
     Threads,
 )
 
+MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
+
 
 def embed(
     model: ModelFile,
     photos: Annotated[
-        Path, typer.Argument(metavar="PHOTOS", help="A folder of images, with sub-folders; or one image.")
+        Path,
+        typer.Argument(
+            metavar="PHOTOS",
+            help="A folder of images, with sub-folders, or of tar shards; a .tar; a .txt of paths; a .csv, .jsonl or "
+            ".parquet with columns; or one image.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],
     batch_size: BatchSize = None,
@@ -35,6 +42,14 @@ def embed(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    id_column: Annotated[
+        str, typer.Option(help="Of a manifest: what names a row; else its path.", rich_help_panel=MANIFEST)
+    ] = "id",
+    path_column: Annotated[str, typer.Option(help="Its images' paths.", rich_help_panel=MANIFEST)] = "path",
+    bytes_column: Annotated[
+        str, typer.Option(help="Of parquet: the images themselves.", rich_help_panel=MANIFEST)
+    ] = "bytes",
+    label_column: Annotated[str, typer.Option(help="Their classes.", rich_help_panel=MANIFEST)] = "label",
     shard_size: Annotated[int, typer.Option(min=1, help="Images of a part file.")] = 100_000,
     num_shards: Annotated[
         int, typer.Option(min=1, help="Runs that share the work and the folder, e.g. of a job array.")
@@ -43,7 +58,7 @@ def embed(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Turn a folder of images into embeddings, one row per image, in parquet files.
+    """Turn images into embeddings, one row per image, in parquet files.
 
     An image that cannot be read is a row with its error, and the run goes on; the exit status is then 3.
     If every image lies in a sub-folder, the first sub-folder is its label, and `lifted eval` can tell the recall.
@@ -56,14 +71,18 @@ def embed(
 
       lifted embed model.onnx photos --out embeddings --device gpu --batch-size 128
 
+      lifted embed model.onnx catalogue.parquet --out embeddings --id-column sku --bytes-column image
+
       lifted embed model.onnx photos --out embeddings --num-shards 10 --shard-index 3
     """
     from serve_cli.console import print_facts, print_json, say
     from serve_cli.runtime.embed import EmbedOptions, embed_images
     from serve_cli.runtime.serving import Serving
+    from serve_cli.runtime.sources.manifest import Columns
 
+    columns = Columns(id_column, path_column, bytes_column, label_column)
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
-    options = EmbedOptions(model, photos, out, serving, shard_size, num_shards, shard_index, overwrite)
+    options = EmbedOptions(model, photos, out, serving, columns, shard_size, num_shards, shard_index, overwrite)
     report = embed_images(options)
     if as_json:
         print_json(asdict(report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ from gluon_lifted.errors import ConfigError
 from serve_cli.console import Progress, clock
 from serve_cli.runtime.files import sha256, versions
 from serve_cli.runtime.pipeline import StageTimes, Tally, embed_rows, reported
-from serve_cli.runtime.plan import Plan, rows_of_parts, survey
+from serve_cli.runtime.plan import Plan, rows_of_part, survey
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sinks import EmbeddingFolder
 from serve_cli.runtime.sources import as_text, open_source
+from serve_cli.runtime.sources.manifest import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +38,8 @@ class EmbedOptions:
     model, source, out : Path
         The ONNX file, what to embed, the embedding folder. A folder with parts of the same run is gone on with.
     serving : Serving
+    columns : Columns
+        Of a manifest.
     part_rows : int
         Rows of a part file.
     num_shards, shard_index : int
@@ -54,6 +58,7 @@ class EmbedOptions:
     source: Path
     out: Path
     serving: Serving = Serving()
+    columns: Columns = Columns()
     part_rows: int = PART_ROWS
     num_shards: int = 1
     shard_index: int = 0
@@ -148,19 +153,24 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     DeviceError
         If the device cannot be used.
     """
-    source = open_source(options.source)
+    source = open_source(options.source, options.columns)
     embedder = options.serving.open(options.model)
     plan = _plan(options, source, embedder)
-    folder = EmbeddingFolder(options.out, plan, embedder.card, overwrite=options.overwrite)
+    folder = EmbeddingFolder(options.out, plan, embedder.card, source.extra, overwrite=options.overwrite)
     mine = range(options.shard_index, plan.parts, options.num_shards)
-    resumed = sum(folder.finished[number].rows for number in mine if number in folder.finished)
+    missing = set(mine) - folder.finished.keys()
+    resumed = sum(folder.finished[number].rows for number in mine if number not in missing)
     times, tally, failures, began = StageTimes(), Tally(resumed), list[str](), time.perf_counter()
     total = sum(len(plan.rows_of(number)) for number in mine)
     with Progress("embed", total=total, start=resumed) as progress:
-        for number, rows in enumerate(rows_of_parts(source, plan)):
-            if number in mine and number not in folder.finished:
+        listing = iter(source)
+        for number in range(max(missing, default=-1) + 1):
+            rows = rows_of_part(listing, plan, number)
+            if number in missing:
                 batches = embed_rows(embedder, rows, plan.batch_size, options.serving.decoders, times)
                 folder.write(number, reported(_noting_failures(batches, failures), progress, tally))
+            else:
+                deque(rows, maxlen=0)  # passed over
     folder.complete(_about(options))
     seconds = time.perf_counter() - began
     stages = times.wait_s + times.network_s + times.write_s or 1.0

@@ -34,19 +34,20 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("part-*.parquet") if PART_NAME.fullmatch(path.name))
 
 
-def schema(card: ModelCard) -> pa.Schema:
-    """Columns of a part file, with the model card in its metadata.
+OWN = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("label", pa.string()),
+    pa.field("embedding", EMBEDDING),
+    pa.field("error", pa.string()),
+)
+COLUMNS = frozenset(one.name for one in OWN)
+
+
+def schema(card: ModelCard, extra: pa.Schema | None = None) -> pa.Schema:
+    """Columns of a part file, those that a manifest brought along after our own; the model card in its metadata.
 
     An embedding is a list of D numbers, not Arrow's fixed-size list: pyarrow up to 25 cannot read one of those
     back from parquet if any is null (apache/arrow issue 35692), and on disk both are the same.
     """
-    return pa.schema(
-        [
-            pa.field("id", pa.string(), nullable=False),
-            pa.field("path", pa.string(), nullable=False),
-            pa.field("label", pa.string()),
-            pa.field("embedding", EMBEDDING),
-            pa.field("error", pa.string()),
-        ],
-        metadata={CARD_KEY: card.to_json()},
-    )
+    return pa.schema([*OWN, *(extra or ())], metadata={CARD_KEY: card.to_json()})

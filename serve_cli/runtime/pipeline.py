@@ -214,7 +214,8 @@ class _Pending:
         watch = _Stopwatch()
         try:
             row = self._rows[slot]
-            square = read_image(row.path, self._preprocessing, row.box)
+            source = row.path if row.content is None else row.content()
+            square = read_image(source, self._preprocessing, row.box, row.id)
         except ImageError as error:
             return as_text(str(error)), watch.lap()
         self._pixels[slot] = center_crop(square, self._preprocessing.crop)

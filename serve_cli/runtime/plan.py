@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import RunError
@@ -81,20 +82,21 @@ WORDS = {
 def survey(source: Source) -> Survey:
     """Go through a source; keeps nothing."""
     digest, count = hashlib.sha256(), 0
-    for row in source:
+    for row in source.names():
         digest.update(f"{row.id}\0{row.label}\n".encode())
         count += 1
     return Survey(count, digest.hexdigest())
 
 
-def rows_of_parts(source: Source, plan: Plan) -> Iterator[list[ImageRow]]:
-    """The rows of each part in turn. Raises `RunError` if the source has shrunk or grown since it was surveyed."""
-    listing = iter(source)
-    for part in range(plan.parts):
-        rows = [row for _, row in zip(plan.rows_of(part), listing, strict=False)]
-        if len(rows) < len(plan.rows_of(part)):
-            raise RunError(f"{plan.source}: has fewer images than when the run began; start it again.")
-        yield rows
+def rows_of_part(listing: Iterator[ImageRow], plan: Plan, part: int) -> Iterator[ImageRow]:
+    """The next part's rows of a source that is being gone through. Raises `RunError` if they are fewer than before."""
+    wanted = len(plan.rows_of(part))
+    count = 0
+    for row in islice(listing, wanted):
+        count += 1
+        yield row
+    if count < wanted:
+        raise RunError(f"{plan.source}: has fewer images than when the run began; start it again.")
 
 
 def read_plan(folder: Path) -> Plan | None:

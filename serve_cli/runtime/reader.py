@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, part_files, part_name, schema
+from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, OWN, part_files, part_name, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,11 +107,11 @@ def _read_part(path: Path, rows: int, card: ModelCard) -> tuple[pa.Table, NDArra
             found, columns = part.metadata.num_rows, part.schema_arrow
             if found != rows:
                 raise RunError(f"{path}: has {found} rows and {MANIFEST} says {rows}; embed again.")
-            if not columns.equals(expected):
+            if list(columns)[: len(OWN)] != list(OWN):
                 raise RunError(f"{path}: its columns are not those that `lifted embed` writes; embed again.")
             if (columns.metadata or {}).get(CARD_KEY.encode()) != expected.metadata[CARD_KEY.encode()]:
                 raise RunError(f"{path}: is of another model than {MANIFEST} says; embed again.")
-            table = part.read()
+            table = part.read([one.name for one in OWN])
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{path}: cannot be read ({error!s:.200}); embed again.") from None
     return table.drop_columns("embedding"), _matrix(table, card.dim, path)

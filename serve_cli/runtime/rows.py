@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -22,19 +22,26 @@ class ImageRow:
     Parameters
     ----------
     id : str
-        Path relative to the source's root, with ``/``; bytes that are not UTF-8 are written ``\\xff``.
+        Path relative to the source's root, with ``/``, or the id that a manifest gives; bytes that are not UTF-8 are
+        written ``\\xff``.
     path : Path
-        The file to open.
+        The file to open; where ``content`` is given, the file that it lies in, and its name there.
     label : str or None
         Name of its class, where that is known.
     box : tuple of 4 float, optional
         Left, top, right, bottom in pixels of the upright image: all that is used of it.
+    content : callable, optional
+        Reads the image's bytes; raises `ImageError`.
+    extra : dict
+        Further columns of its manifest.
     """
 
     id: str
     path: Path
     label: str | None = None
     box: Box | None = None
+    content: Callable[[], bytes] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

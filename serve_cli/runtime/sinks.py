@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, PLAN, part_files, part_name, schema
+from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, OWN, PLAN, part_files, part_name, schema
 from serve_cli.runtime.plan import difference, read_plan
 from serve_cli.runtime.rows import EmbeddedRows
 from serve_cli.runtime.sources import as_text
@@ -50,6 +50,8 @@ class EmbeddingFolder:
     plan : Plan
     card : ModelCard
         Of the model that makes the embeddings.
+    extra : Schema, optional
+        Columns that the rows carry along.
     overwrite : bool
         Replace what is there, once the first new part is complete.
 
@@ -64,10 +66,12 @@ class EmbeddingFolder:
         If ``folder`` is a file, or holds embeddings of another plan.
     """
 
-    def __init__(self, folder: Path, plan: Plan, card: ModelCard, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, folder: Path, plan: Plan, card: ModelCard, extra: pa.Schema | None = None, *, overwrite: bool = False
+    ) -> None:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
-        self._folder, self._plan, self._schema = folder, plan, schema(card)
+        self._folder, self._plan, self._schema = folder, plan, schema(card, extra)
         self._card = json.loads(card.to_json())
         self._claimed = not overwrite and self._is_ours()
         self._changed = False
@@ -231,6 +235,7 @@ def _table(group: EmbeddedRows, columns: pa.Schema) -> pa.Table:
             pa.array([row.label for row in group.rows], pa.string()),
             _lists(group.embedding, failed, columns.field("embedding").type),
             pa.array(group.errors, pa.string()),
+            *(pa.array([row.extra[one.name] for row in group.rows], one.type) for one in list(columns)[len(OWN) :]),
         ],
         schema=columns,
     )

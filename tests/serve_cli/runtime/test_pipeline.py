@@ -137,7 +137,7 @@ def test_network_and_decoding_overlap(model, rows, monkeypatch):
     second_decoded = threading.Event()
     real_read = pipeline.read_image
 
-    def watched(path, preprocessing, box):
+    def watched(path, preprocessing, box, name):
         square = real_read(path, preprocessing, box)
         if path == rows[3].path:
             second_decoded.set()

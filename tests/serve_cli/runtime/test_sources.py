@@ -5,7 +5,6 @@ import pytest
 
 from gluon_lifted.datasets import ImageTable
 from gluon_lifted.errors import DataError
-from serve_cli.runtime import sources
 from serve_cli.runtime.sources import open_source, table_source
 
 
@@ -112,7 +111,7 @@ def test_folder_that_cannot_be_listed(tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(sources.os, "scandir", forbidding)
+    monkeypatch.setattr(os, "scandir", forbidding)
     with pytest.raises(DataError, match=r"/b: cannot be listed \(Permission denied\)"):
         open_source(tmp_path).count()
 

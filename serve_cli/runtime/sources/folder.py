@@ -1,47 +1,22 @@
-"""Where images come from: a folder, one file, or a data set's table -> rows in a stable order."""
+"""A folder of images, gone through in the order of the whole paths."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
 from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.sources.source import Source, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from gluon_lifted.datasets import ImageTable
+    from collections.abc import Iterator
 
 
-@dataclass(frozen=True)
-class Source:
-    """Image rows that can be gone through more than once, listed anew each time.
-
-    Parameters
-    ----------
-    root : Path
-        What the rows' ids are relative to; absolute.
-    listing : callable
-        Starts going through the rows.
-    """
-
-    root: Path
-    listing: Callable[[], Iterator[ImageRow]]
-
-    def __iter__(self) -> Iterator[ImageRow]:
-        return self.listing()
-
-    def count(self) -> int:
-        """Number of rows; goes through the folders, and keeps nothing."""
-        return sum(1 for _ in self)
-
-
-def open_source(path: Path) -> Source:
-    """A folder of images, or a single image file.
+def folder_source(path: Path) -> Source:
+    """A folder of images.
 
     Images of a folder come in the order of their relative paths, from sub-folders too; hidden names and other
     suffixes are passed over. If no image lies in the folder itself, each first sub-folder is taken for a class
@@ -50,13 +25,8 @@ def open_source(path: Path) -> Source:
     Raises
     ------
     DataError
-        If ``path`` is missing, holds no images, or cannot be listed.
+        If the folder holds no images, or cannot be listed.
     """
-    path = Path(os.path.abspath(path))
-    if path.is_file():
-        return Source(path.parent, lambda: iter([ImageRow(as_text(path.name), path)]))
-    if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder.")
     labelled = not _scan(path).images
     source = Source(path, lambda: _folder_rows(path, labelled))
     if next(iter(source), None) is None:
@@ -64,23 +34,6 @@ def open_source(path: Path) -> Source:
             f"{path}: no images found. Looked in all its sub-folders for {' '.join(sorted(IMAGE_SUFFIXES))}."
         )
     return source
-
-
-def table_source(table: ImageTable, root: Path) -> Source:
-    """The images of a data set, with ids relative to ``root``, its folder or manifest, and class names for labels."""
-    root = Path(os.path.abspath(root if root.is_dir() else root.parent))
-
-    def listing() -> Iterator[ImageRow]:
-        for row, (path, label) in enumerate(zip(table.paths, table.labels, strict=True)):
-            relative = os.path.relpath(path, root).replace(os.sep, "/")
-            yield ImageRow(as_text(relative), Path(os.path.abspath(path)), table.class_names[label], table.box(row))
-
-    return Source(root, listing)
-
-
-def as_text(name: str | os.PathLike[str]) -> str:
-    """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _folder_rows(root: Path, labelled: bool) -> Iterator[ImageRow]:

@@ -1,0 +1,53 @@
+"""Source: image rows that can be gone through more than once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from serve_cli.runtime.rows import ImageRow
+
+
+@dataclass(frozen=True)
+class Source:
+    """Image rows in a stable order, listed anew each time.
+
+    Parameters
+    ----------
+    root : Path
+        What the rows come from; absolute.
+    listing : callable
+        Starts going through the rows.
+    extra : Schema
+        Columns that the rows carry beside those that all have.
+    naming : callable, optional
+        The same rows without their images, where listing reads those along with them.
+    """
+
+    root: Path
+    listing: Callable[[], Iterator[ImageRow]]
+    extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    naming: Callable[[], Iterator[ImageRow]] | None = None
+
+    def __iter__(self) -> Iterator[ImageRow]:
+        return self.listing()
+
+    def names(self) -> Iterator[ImageRow]:
+        """The rows, to be named and counted and not to be decoded."""
+        return (self.naming or self.listing)()
+
+    def count(self) -> int:
+        """Number of rows; keeps nothing."""
+        return sum(1 for _ in self.names())
+
+
+def as_text(name: str | os.PathLike[str]) -> str:
+    """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
+    return os.fsencode(name).decode(errors="backslashreplace")

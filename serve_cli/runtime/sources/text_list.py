@@ -1,0 +1,47 @@
+"""A text file with the path of an image in each line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import DataError
+from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.sources.source import Source, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_LINE = 1 << 16  # bytes
+
+
+def list_source(path: Path) -> Source:
+    """Paths relative to the list's folder, or absolute; empty lines are passed over. A path is its row's id.
+
+    Raises
+    ------
+    DataError
+        If no line names an image, or the list cannot be read.
+    """
+
+    def listing() -> Iterator[ImageRow]:
+        for name in _lines(path):
+            yield ImageRow(as_text(name), path.parent / name)
+
+    if next(listing(), None) is None:
+        raise DataError(f"{path}: lists no images; expected a path in each line.")
+    return Source(path, listing)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:  # file names need not be UTF-8
+            number = 0
+            while line := file.readline(MAX_LINE):
+                number += 1
+                if len(line) == MAX_LINE or "\0" in line:
+                    raise DataError(f"{path}, line {number}: not a path.")
+                if name := line.strip("\r\n"):
+                    yield name
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gluon_lifted.errors import ConfigError, DataError, ImageError
+from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sources import Source, open_source
+from serve_cli.runtime.sources.manifest import Columns
+from tests.serve_cli.photos import photo
+
+ROWS = [
+    {"path": "photos/a.jpg", "label": "cat", "sku": "A-1", "price": "3"},
+    {"path": "photos/b.jpg", "label": "", "sku": "B-2", "price": ""},
+    {"path": "photos/none.jpg", "label": "dog", "sku": "ü", "price": "7"},
+]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for seed, name in enumerate("ab"):
+        photo(tmp_path / "photos" / f"{name}.jpg", seed=seed)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_rows_of_a_table(place: Path, kind: str) -> None:
+    source = open_source(write(place / f"m{kind}", ROWS), Columns(id="sku"))
+    found = list(source)
+    assert [row.id for row in found] == ["A-1", "B-2", "ü"]
+    assert [row.path for row in found] == [place / row["path"] for row in ROWS]
+    assert [row.label for row in found] == ["cat", None, "dog"]
+    assert [row.extra for row in found] == [{"price": "3"}, {"price": ""}, {"price": "7"}]
+    assert source.extra.names == ["price"]
+    assert source.count() == 3
+    assert [row.id for row in open_source(place / f"m{kind}")] == [row["path"] for row in ROWS]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_every_row_of_a_table_is_embedded_and_carries_its_columns(model: Path, place: Path, kind: str) -> None:
+    manifest = write(place / f"m{kind}", ROWS)
+    report = embed_images(EmbedOptions(model, manifest, place / "emb", Serving(batch_size=2), Columns(id="sku")))
+    assert (report.rows, report.failed) == (3, 1)
+    rows = pq.ParquetFile(place / "emb" / "part-00000.parquet").read().to_pylist()
+    assert [row["price"] for row in rows] == ["3", "", "7"]
+    assert "none.jpg" in rows[2]["error"]
+    found = read_embeddings(place / "emb")
+    assert found.ids == ("A-1", "B-2", "ü")
+    folder = embed_images(EmbedOptions(model, place / "photos", place / "folder", Serving(batch_size=2)))
+    assert folder.failed == 0
+    assert read_embeddings(place / "folder").embedding.tolist() == found.embedding[:2].tolist()
+
+
+@pytest.mark.parametrize("struct", [False, True])
+def test_images_in_parquet(model: Path, place: Path, struct: bool) -> None:
+    images = [(place / "photos" / f"{name}.jpg").read_bytes() for name in "ab"] + [b"no image", None]
+    cells = [{"bytes": one, "path": f"{n}.jpg"} if struct else one for n, one in enumerate(images)]
+    table = pa.Table.from_pylist([{"image": one, "number": n, "tags": ["x"] * n} for n, one in enumerate(cells)])
+    pq.write_table(table, place / "m.parquet")
+    columns = Columns(bytes="image")
+    embed_images(EmbedOptions(model, place / "m.parquet", place / "emb", Serving(batch_size=2), columns))
+    found = read_embeddings(place / "emb")
+    assert found.ids == (("0.jpg", "1.jpg", "2.jpg", "3.jpg") if struct else ("0", "1", "2", "3"))
+    assert [error is None for error in found.errors] == [True, True, False, False]
+    assert f"{found.ids[2]}: not an image" in str(found.errors[2])
+    rows = pq.ParquetFile(place / "emb" / "part-00000.parquet").read()
+    assert rows["tags"].to_pylist() == [["x"] * n for n in range(4)]
+    assert rows.schema.field("number").type == pa.int64()
+    embed_images(EmbedOptions(model, place / "photos", place / "folder", Serving(batch_size=2)))
+    assert read_embeddings(place / "folder").embedding.tolist() == found.embedding[:2].tolist()
+
+
+def test_naming_the_rows_reads_no_images(place: Path) -> None:
+    write(place / "m.parquet", [{"bytes": b"x" * 100, "id": str(number)} for number in range(5)])
+    source = open_source(place / "m.parquet")
+    assert [row.id for row in source.names()] == [row.id for row in source] == list("01234")
+    assert [row.content() for row in source if row.content] == [b"x" * 100] * 5
+    with pytest.raises(ImageError, match="neither a path nor an image"):
+        [row.content() for row in source.names() if row.content]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.csv", "a,b\n1,2\n", r"has neither a column 'path' nor 'bytes'; found \['a', 'b'\]"),
+        ("m.csv", "path,embedding\na,b\n", "'embedding' has a name that the embeddings' own has"),
+        ("m.csv", "path,path\na,b\n", "more than once"),
+        ("m.csv", "path\n", "has no rows"),
+        ("m.csv", "", "neither a column"),
+        ("m.csv", "path,b\na\n", "line 2: has other cells than the header"),
+        ("m.csv", "path,b\na,b,c\n", "line 2: has other cells"),
+        ("m.csv", 'path,b\n"a,b\n', "not readable as CSV"),
+        ("m.jsonl", "", "neither a column"),
+        ("m.jsonl", '{"path": "a"}\n[]\n', "line 2: not readable as JSON"),
+        ("m.jsonl", '{"path": "a"}\n{', "line 2: not readable as JSON"),
+        ("m.jsonl", "[" * 100_000, "line 1: not readable as JSON"),
+        ("m.parquet", "PAR1", "not readable as parquet"),
+    ],
+)
+def test_table_that_cannot_be_read(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        list(open_source(tmp_path / name))
+
+
+def test_row_without_an_image_fails_alone(place: Path) -> None:
+    write(place / "m.jsonl", [{"path": "photos/a.jpg"}, {"path": None}, {"other": 1}])
+    source: Source = open_source(place / "m.jsonl")
+    first, second, third = source
+    assert first.content is None
+    for number, row in ((1, second), (2, third)):
+        assert row.content is not None
+        with pytest.raises(ImageError, match=f"row {number}: has neither a path nor an image"):
+            row.content()
+    assert (second.id, third.id) == ("1", "2")
+
+
+def test_columns_are_four_different_ones() -> None:
+    with pytest.raises(ConfigError, match="four different ones"):
+        Columns(id="path")
