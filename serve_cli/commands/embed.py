@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,13 @@ from serve_cli.options import (
 )
 
 MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
+
+
+class Format(str, Enum):
+    """Of part files."""
+
+    parquet = "parquet"
+    npy = "npy"
 
 
 def embed(
@@ -51,6 +59,10 @@ def embed(
     ] = "bytes",
     label_column: Annotated[str, typer.Option(help="Their classes.", rich_help_panel=MANIFEST)] = "label",
     shard_size: Annotated[int, typer.Option(min=1, help="Images of a part file.")] = 100_000,
+    file_format: Annotated[
+        Format,
+        typer.Option("--format", help="npy: as clip-retrieval lays it out, for autofaiss; failed images lie apart."),
+    ] = Format.parquet,
     num_shards: Annotated[
         int, typer.Option(min=1, help="Runs that share the work and the folder, e.g. of a job array.")
     ] = 1,
@@ -82,7 +94,9 @@ def embed(
 
     columns = Columns(id_column, path_column, bytes_column, label_column)
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
-    options = EmbedOptions(model, photos, out, serving, columns, shard_size, num_shards, shard_index, overwrite)
+    options = EmbedOptions(
+        model, photos, out, serving, columns, shard_size, file_format.value, num_shards, shard_index, overwrite
+    )
     report = embed_images(options)
     if as_json:
         print_json(asdict(report))

@@ -13,7 +13,7 @@ from serve_cli.runtime.files import sha256, versions
 from serve_cli.runtime.pipeline import StageTimes, Tally, embed_rows, reported
 from serve_cli.runtime.plan import Plan, rows_of_part, survey
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.sinks import FORMATS, EmbeddingFolder
 from serve_cli.runtime.sources import as_text, open_source
 from serve_cli.runtime.sources.manifest import Columns
 
@@ -42,6 +42,8 @@ class EmbedOptions:
         Of a manifest.
     part_rows : int
         Rows of a part file.
+    format : str
+        ``"parquet"``, or ``"npy"``: as clip-retrieval lays it out.
     num_shards, shard_index : int
         Of ``num_shards`` runs that share the folder, this one computes parts ``shard_index``, ``shard_index +
         num_shards``, and so on.
@@ -60,6 +62,7 @@ class EmbedOptions:
     serving: Serving = Serving()
     columns: Columns = Columns()
     part_rows: int = PART_ROWS
+    format: str = "parquet"
     num_shards: int = 1
     shard_index: int = 0
     overwrite: bool = False
@@ -67,6 +70,8 @@ class EmbedOptions:
     def __post_init__(self) -> None:
         if self.part_rows < 1:
             raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
+        if self.format not in FORMATS:
+            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
         if not 0 <= self.shard_index < self.num_shards:
             raise ConfigError(f"shard {self.shard_index} of {self.num_shards} is none; count from 0.")
         if self.overwrite and self.num_shards > 1:
@@ -204,6 +209,7 @@ def _plan(options: EmbedOptions, source: Source, embedder: Embedder) -> Plan:
         provider=embedder.provider,
         batch_size=options.serving.batch_size or embedder.batch_size,
         part_rows=options.part_rows,
+        format=options.format,
     )
 
 

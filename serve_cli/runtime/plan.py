@@ -46,6 +46,8 @@ class Plan:
     batch_size : int
         Each part begins with a new batch, so that an image has the same neighbours in it whoever computes the part.
     part_rows : int
+    format : str
+        ``"parquet"`` or ``"npy"``.
     """
 
     source: str
@@ -55,6 +57,7 @@ class Plan:
     provider: str
     batch_size: int
     part_rows: int
+    format: str = "parquet"
 
     @property
     def parts(self) -> int:
@@ -76,6 +79,7 @@ WORDS = {
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
     "part_rows": "the part files had another size",
+    "format": "the part files had another format",
 }
 
 

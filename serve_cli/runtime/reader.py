@@ -57,6 +57,8 @@ def read_embeddings(folder: Path) -> Embeddings:
         If the folder is missing or not finished, or a part is missing, damaged or does not fit the manifest.
     """
     manifest = read_manifest(folder)
+    if manifest.get("format", "parquet") != "parquet":
+        raise RunError(f"{folder}: holds embeddings as {manifest['format']}; give a folder of parquet parts.")
     where = str(folder / MANIFEST)
     card = ModelCard.from_json(json.dumps(manifest["card"]), where)
     names = [part["file"] for part in manifest["parts"]]
@@ -80,7 +82,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if manifest["manifest_version"] != MANIFEST_VERSION:
             raise ValueError(f"version {manifest['manifest_version']!r} is not {MANIFEST_VERSION}")
         parts = [(part["file"], int(part["rows"])) for part in manifest["parts"]]
-        if [name for name, _ in parts] != [part_name(number) for number in range(len(parts))]:
+        named = manifest.get("format", "parquet") != "parquet" or [name for name, _ in parts] == [
+            part_name(number) for number in range(len(parts))
+        ]
+        if not named:
             raise ValueError("its parts are not numbered from 0")
         if manifest["rows"] != sum(rows for _, rows in parts):
             raise ValueError("its parts do not add up to its rows")

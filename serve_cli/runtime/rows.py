@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gluon_lifted.images.framing import Box
@@ -61,3 +63,33 @@ class EmbeddedRows:
     rows: Sequence[ImageRow]
     embedding: NDArray[np.float32]
     errors: Sequence[str | None]
+
+
+def regroup(batches: Iterable[EmbeddedRows], size: int) -> Iterator[EmbeddedRows]:
+    """The same rows in the same order, ``size`` at a time; the last group may be shorter."""
+    held: list[EmbeddedRows] = []
+    num_held = 0
+    for batch in batches:
+        held.append(batch)
+        num_held += len(batch.rows)
+        while num_held >= size:
+            group, rest = _split(_joined(held), size)
+            held, num_held = [rest], len(rest.rows)
+            yield group
+    if num_held:
+        yield _joined(held)
+
+
+def _joined(batches: list[EmbeddedRows]) -> EmbeddedRows:
+    return EmbeddedRows(
+        list(chain.from_iterable(batch.rows for batch in batches)),
+        np.concatenate([batch.embedding for batch in batches]),
+        list(chain.from_iterable(batch.errors for batch in batches)),
+    )
+
+
+def _split(batch: EmbeddedRows, at: int) -> tuple[EmbeddedRows, EmbeddedRows]:
+    return (
+        EmbeddedRows(batch.rows[:at], batch.embedding[:at], batch.errors[:at]),
+        EmbeddedRows(batch.rows[at:], batch.embedding[at:], batch.errors[at:]),
+    )

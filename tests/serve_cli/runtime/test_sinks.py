@@ -8,11 +8,12 @@ import pytest
 
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import RunError
-from serve_cli.runtime import sinks
+from serve_cli.runtime import parquet_parts, sinks
+from serve_cli.runtime.parts import Part
 from serve_cli.runtime.plan import Plan, read_plan
 from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.rows import EmbeddedRows
-from serve_cli.runtime.sinks import EmbeddingFolder, Part, regroup
+from serve_cli.runtime.rows import EmbeddedRows, regroup
+from serve_cli.runtime.sinks import EmbeddingFolder
 
 from ..embedded import batches, write_folder
 from ..tiny_model import CARD
@@ -200,7 +201,7 @@ def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, mon
         def write_table(self, table, row_group_size=None):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sinks.pq, "ParquetWriter", Full)
+    monkeypatch.setattr(parquet_parts.pq, "ParquetWriter", Full)
     with pytest.raises(RunError, match=r"cannot be written to .*No space left on device"):
         open_folder(tmp_path).write(0, [parts()[0]])
     assert files(tmp_path) == []

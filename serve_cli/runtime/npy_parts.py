@@ -1,0 +1,113 @@
+"""Parts as clip-retrieval lays them out: rows of numbers in ``img_emb``, what they are of in ``metadata``.
+
+autofaiss and embedding-reader take such a folder as it is. A row of numbers cannot be missing: images without an
+embedding are in neither, and listed with their errors in ``failed``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gluon_lifted.card import CARD_KEY
+from gluon_lifted.files import replaced_file
+from serve_cli.runtime.parts import Part, remove_leftovers_of
+from serve_cli.runtime.sources import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from gluon_lifted.card import ModelCard
+    from serve_cli.runtime.rows import EmbeddedRows
+
+NAME = re.compile(r"(img_emb_\d{5,}\.npy|(metadata|failed)_\d{5,}\.parquet)")
+FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("error", pa.string())])
+
+
+class NpyParts:
+    """See `serve_cli.runtime.parts.Parts`."""
+
+    def __init__(self, folder: Path, card: ModelCard, extra: pa.Schema | None) -> None:
+        self._folder, self._dim = folder, card.dim
+        own = [pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("label", pa.string())]
+        self._schema = pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})
+
+    def files(self) -> list[Path]:
+        names = (self._folder / name for name in ("img_emb", "metadata", "failed"))
+        return sorted(
+            path for place in names if place.is_dir() for path in place.iterdir() if NAME.fullmatch(path.name)
+        )
+
+    def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
+        paths = self._paths(number)
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            remove_leftovers_of(path)
+        numbers, metadata, failures = paths
+        with replaced_file(numbers) as first, replaced_file(metadata) as second, replaced_file(failures) as third:
+            good, failed = self._fill(groups, first, second, third)
+            claim()
+        # From the last to the first they are in place now: a part counts when its numbers are there.
+        return Part(f"img_emb/{numbers.name}", good + failed, failed)
+
+    def read(self, number: int) -> Part | None:
+        numbers, metadata, failures = self._paths(number)
+        try:
+            shape = np.load(numbers, mmap_mode="r", allow_pickle=False).shape
+            good, failed = (pq.read_metadata(path).num_rows for path in (metadata, failures))
+        except (OSError, ValueError, EOFError, pa.ArrowException):
+            return None
+        return Part(f"img_emb/{numbers.name}", good + failed, failed) if shape == (good, self._dim) else None
+
+    def _paths(self, number: int) -> tuple[Path, Path, Path]:
+        return (
+            self._folder / "img_emb" / f"img_emb_{number:05d}.npy",
+            self._folder / "metadata" / f"metadata_{number:05d}.parquet",
+            self._folder / "failed" / f"failed_{number:05d}.parquet",
+        )
+
+    def _fill(self, groups: Iterable[EmbeddedRows], numbers: Path, metadata: Path, failures: Path) -> tuple[int, int]:
+        """Returns the rows with an embedding, and those without."""
+        good = failed = 0
+        with (
+            numbers.open("wb") as file,
+            pq.ParquetWriter(metadata, self._schema, compression="zstd") as known,
+            pq.ParquetWriter(failures, FAILED, compression="zstd") as missing,
+        ):
+            file.write(_header(0, self._dim))  # of the same length whatever the number of rows is
+            for group in groups:
+                kept = np.array([error is None for error in group.errors], bool)
+                np.ascontiguousarray(group.embedding[kept], np.float32).tofile(file)
+                known.write_table(self._table(group, kept))
+                missing.write_table(_failures(group, ~kept))
+                good, failed = good + int(kept.sum()), failed + int((~kept).sum())
+            file.seek(0)
+            file.write(_header(good, self._dim))
+        return good, failed
+
+    def _table(self, group: EmbeddedRows, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+        rows = [row for row, keep in zip(group.rows, kept, strict=True) if keep]
+        own = [[row.id for row in rows], [as_text(row.path) for row in rows], [row.label for row in rows]]
+        extra = [[row.extra[name] for row in rows] for name in self._schema.names[3:]]
+        columns = [pa.array(values, kind.type) for values, kind in zip([*own, *extra], self._schema, strict=True)]
+        return pa.Table.from_arrays(columns, schema=self._schema)
+
+
+def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+    chosen = [(group.rows[number], group.errors[number]) for number in np.flatnonzero(failed)]
+    values = [[row.id for row, _ in chosen], [as_text(row.path) for row, _ in chosen], [error for _, error in chosen]]
+    return pa.Table.from_arrays([pa.array(one, pa.string()) for one in values], schema=FAILED)
+
+
+def _header(rows: int, dim: int) -> bytes:
+    """Of NumPy's format. NumPy leaves room for the number of rows to grow, so that it can be written again."""
+    text = io.BytesIO()
+    write: Any = np.lib.format.write_array_header_1_0  # which has no types
+    write(text, {"descr": "<f4", "fortran_order": False, "shape": (rows, dim)})
+    return text.getvalue()

@@ -1,0 +1,117 @@
+"""clip-retrieval's layout: what is in it, and that autofaiss takes it, where that is installed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from gluon_lifted.errors import RunError
+from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.inspection import inspect_path
+from serve_cli.runtime.layout import part_files
+from serve_cli.runtime.npy_parts import NpyParts
+from serve_cli.runtime.parts import Part
+from serve_cli.runtime.plan import Plan
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.rows import regroup
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sinks import EmbeddingFolder
+from tests.serve_cli.embedded import batches
+from tests.serve_cli.photos import broken_photos
+from tests.serve_cli.tiny_model import CARD
+
+PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4, "npy")
+BAD = {2, 9}
+
+
+def write(folder: Path) -> tuple[Part, ...] | None:
+    written = EmbeddingFolder(folder, PLAN, CARD)
+    for number, part in enumerate(regroup(batches(10, bad=BAD), 4)):
+        written.write(number, [part], group_rows=3)
+    return written.complete({})
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_numbers_and_metadata_have_the_same_rows_and_failures_lie_apart(tmp_path: Path) -> None:
+    assert write(tmp_path) == (
+        Part("img_emb/img_emb_00000.npy", 4, 1),
+        Part("img_emb/img_emb_00001.npy", 4, 0),
+        Part("img_emb/img_emb_00002.npy", 2, 1),
+    )
+    numbers = np.concatenate([np.load(tmp_path / f"img_emb/img_emb_0000{part}.npy") for part in range(3)])
+    known = [
+        row
+        for part in range(3)
+        for row in pq.read_table(tmp_path / f"metadata/metadata_0000{part}.parquet").to_pylist()
+    ]
+    lost = [
+        row for part in range(3) for row in pq.read_table(tmp_path / f"failed/failed_0000{part}.parquet").to_pylist()
+    ]
+    good = [number for number in range(10) if number not in BAD]
+    assert numbers.dtype == np.float32
+    assert numbers[:, 0].tolist() == good
+    assert [row["id"] for row in known] == [f"{number}.jpg" for number in good]
+    assert known[0] == {"id": "0.jpg", "image_path": "/photos/0.jpg", "label": "class 0"}
+    assert [(row["id"], row["error"]) for row in lost] == [
+        (f"{number}.jpg", f"{number}.jpg: broken") for number in sorted(BAD)
+    ]
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == "npy"
+    assert inspect_path(tmp_path).about["failed"] == 2
+
+
+def test_only_complete_parts_are_finished(tmp_path: Path) -> None:
+    write(tmp_path)
+    for name in ("img_emb/img_emb_00000.npy", "metadata/metadata_00001.parquet"):
+        (tmp_path / name).unlink()
+    assert set(EmbeddingFolder(tmp_path, PLAN, CARD).finished) == {2}
+    path = tmp_path / "img_emb/img_emb_00002.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    assert NpyParts(tmp_path, CARD, None).read(2) is None
+
+
+def test_another_format_is_refused_and_overwriting_leaves_nothing_of_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    plan = replace(PLAN, format="parquet")
+    with pytest.raises(RunError, match="the part files had another format"):
+        EmbeddingFolder(tmp_path, plan, CARD)
+    with pytest.raises(RunError, match="holds embeddings as npy"):
+        read_embeddings(tmp_path)
+    folder = EmbeddingFolder(tmp_path, plan, CARD, overwrite=True)
+    folder.write(0, [next(regroup(batches(10, bad=BAD), 4))])
+    assert files(tmp_path) == ["part-00000.parquet", "plan.json"]
+
+
+def test_stopped_part_leaves_nothing(tmp_path: Path) -> None:
+    def stopping():
+        yield next(batches(3))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        EmbeddingFolder(tmp_path, PLAN, CARD).write(0, stopping(), group_rows=2)
+    assert files(tmp_path) == []
+
+
+def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(model: Path, album: Path, tmp_path: Path) -> None:
+    broken_photos(album / "zebra")
+    options = EmbedOptions(model, album, tmp_path / "npy", Serving(batch_size=3), part_rows=5, format="npy")
+    report = embed_images(options)
+    embed_images(replace(options, out=tmp_path / "parquet", format="parquet"))
+    expected = read_embeddings(tmp_path / "parquet")
+    good = [error is None for error in expected.errors]
+    paths = sorted((tmp_path / "npy" / "img_emb").iterdir())
+    found = np.concatenate([np.load(path) for path in paths])
+    np.testing.assert_array_equal(found, expected.embedding[good])
+    assert report.failed == good.count(False)
+    assert not part_files(tmp_path / "npy")
+    autofaiss = pytest.importorskip("autofaiss", reason="needs autofaiss, in an environment of its own")
+    index, _ = autofaiss.build_index(str(tmp_path / "npy" / "img_emb"), save_on_disk=False, metric_type="l2")
+    _, nearest = index.search(found, 1)
+    assert nearest[:, 0].tolist() == list(range(len(found)))
