@@ -36,11 +36,11 @@ class Format(str, Enum):
 def embed(
     model: ModelFile,
     photos: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="PHOTOS",
-            help="A folder of images, with sub-folders, or of tar shards; a .tar; a .txt of paths; a .csv, .jsonl or "
-            ".parquet with columns; or one image.",
+            help="Path or URL (s3://, gs://) of a folder of images or of tar shards, a .tar, a .txt of paths, or a "
+            ".csv, .jsonl or .parquet; or an image.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],

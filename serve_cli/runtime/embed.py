@@ -35,8 +35,9 @@ class EmbedOptions:
 
     Parameters
     ----------
-    model, source, out : Path
-        The ONNX file, what to embed, the embedding folder. A folder with parts of the same run is gone on with.
+    model, source, out : Path; source also str
+        The ONNX file, what to embed (a path or a URL), the embedding folder. One with parts of the same run is gone
+        on with.
     serving : Serving
     columns : Columns
         Of a manifest.
@@ -57,7 +58,7 @@ class EmbedOptions:
     """
 
     model: Path
-    source: Path
+    source: Path | str
     out: Path
     serving: Serving = Serving()
     columns: Columns = Columns()

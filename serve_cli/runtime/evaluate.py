@@ -152,7 +152,7 @@ def _of_model(options: EvalOptions) -> _Labelled:
         batch_size = options.serving.batch_size or embedder.batch_size
         batches = embed_rows(embedder, source, batch_size, options.serving.decoders)
         found = collect(reported(batches, progress), embedder.card.dim)
-    labels, paths = [row.label for row in found.rows], tuple(row.path for row in found.rows)
+    labels, paths = [row.label for row in found.rows], tuple(Path(row.path) for row in found.rows)
     return _without_failed(embedder.card.name, found.embedding, labels, paths, found.errors)
 
 

@@ -26,8 +26,8 @@ class ImageRow:
     id : str
         Path relative to the source's root, with ``/``, or the id that a manifest gives; bytes that are not UTF-8 are
         written ``\\xff``.
-    path : Path
-        The file to open; where ``content`` is given, the file that it lies in, and its name there.
+    path : Path or str
+        The file to open; where ``content`` is given, the URL, or the file that it lies in and its name there.
     label : str or None
         Name of its class, where that is known.
     box : tuple of 4 float, optional
@@ -39,7 +39,7 @@ class ImageRow:
     """
 
     id: str
-    path: Path
+    path: Path | str
     label: str | None = None
     box: Box | None = None
     content: Callable[[], bytes] | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from gluon_lifted.errors import ConfigError, DataError, ImageError
 from serve_cli.runtime.layout import COLUMNS
 from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.sources.place import beside, image_at, is_remote
 from serve_cli.runtime.sources.source import Source, as_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Columns:
     id : str
         What names the row; else its path does, else its number from 0.
     path : str
-        Relative to the manifest's folder, or absolute.
+        Relative to the manifest's folder, absolute, or a URL.
     bytes : str
         Of parquet: the image itself, binary or a struct with a field ``bytes``; goes before a path.
     label : str
@@ -49,7 +50,7 @@ class Columns:
             raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
 
 
-def manifest_source(path: Path, columns: Columns) -> Source:
+def manifest_source(path: Any, columns: Columns) -> Source:
     """The rows of a manifest, in order; all its other columns are carried along.
 
     Raises
@@ -73,27 +74,25 @@ def manifest_source(path: Path, columns: Columns) -> Source:
     light = [one.name for one in known if one.name != columns.bytes or pa.types.is_struct(one.type)]
     if next(listing(light), None) is None:
         raise DataError(f"{path}: has no rows.")
-    return Source(path, lambda: listing(known.names), extra, lambda: listing(light))
+    root = str(path) if is_remote(path) else path
+    return Source(root, lambda: listing(known.names), extra, lambda: listing(light))
 
 
-def _image_row(path: Path, number: int, row: dict[str, Any], columns: Columns, extra: pa.Schema) -> ImageRow:
+def _image_row(path: Any, number: int, row: dict[str, Any], columns: Columns, extra: pa.Schema) -> ImageRow:
     content, name = row.get(columns.bytes), row.get(columns.path)
     if isinstance(content, dict):
         name, content = name or content.get("path"), content.get("bytes")
-    read: Callable[[], bytes] | None = None
-    if isinstance(content, bytes):
-        read = lambda: content  # noqa: E731
-    elif not name or not isinstance(name, str):
-        read = _missing(f"{path}, row {number}: has neither a path nor an image.")
     found = name if isinstance(name, str) and name else None
     label, given = row.get(columns.label), row.get(columns.id)
-    return ImageRow(
-        id=as_text(str(number if given is None and found is None else found if given is None else given)),
-        path=path if found is None else path.parent / found,
-        label=None if label is None or label == "" else str(label),
-        content=read,
-        extra={column: row.get(column) for column in extra.names},
-    )
+    called = as_text(str(given if given is not None else number if found is None else found))
+    label = None if label is None or label == "" else str(label)
+    carried = {column: row.get(column) for column in extra.names}
+    if found is not None and not isinstance(content, bytes):
+        return image_at(called, beside(path, found), label, carried)
+    read = _missing(f"{path}, row {number}: has neither a path nor an image.")
+    if isinstance(content, bytes):
+        read = lambda: content  # noqa: E731
+    return ImageRow(called, str(path if found is None else path.parent / found), label, content=read, extra=carried)
 
 
 def _missing(message: str) -> Callable[[], bytes]:
@@ -105,7 +104,7 @@ def _missing(message: str) -> Callable[[], bytes]:
 
 class _Csv:
     @staticmethod
-    def schema(path: Path) -> pa.Schema:
+    def schema(path: Any) -> pa.Schema:
         with path.open(newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
             names = next(csv.reader([file.readline(MAX_LINE)]), [])
         if len(set(names)) < len(names):
@@ -113,7 +112,7 @@ class _Csv:
         return pa.schema([(name, pa.string()) for name in names])
 
     @staticmethod
-    def rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file, strict=True)
@@ -127,15 +126,15 @@ class _Csv:
 
 class _JsonLines:
     @staticmethod
-    def schema(path: Path) -> pa.Schema:
+    def schema(path: Any) -> pa.Schema:
         """Of the first row; what is no text is carried as JSON."""
         return pa.schema([(name, pa.string()) for name in next(_JsonLines.rows(path, []), {})])
 
     @staticmethod
-    def rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
         number = 0
         try:
-            with path.open("rb") as file:
+            with path.open("rb") as raw, io.BufferedReader(raw) as file:  # a store's readline takes no limit
                 while line := file.readline(MAX_LINE):
                     number += 1
                     row = json.loads(line)
@@ -151,7 +150,7 @@ class _JsonLines:
 
 class _Parquet:
     @staticmethod
-    def schema(path: Path) -> pa.Schema:
+    def schema(path: Any) -> pa.Schema:
         try:
             with path.open("rb") as file, pq.ParquetFile(file) as table:
                 return table.schema_arrow.remove_metadata()
@@ -159,7 +158,7 @@ class _Parquet:
             raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
 
     @staticmethod
-    def rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
         try:
             with path.open("rb") as file, pq.ParquetFile(file) as table:
                 for batch in table.iter_batches(READ_ROWS, columns=names):

@@ -21,8 +21,8 @@ class Source:
 
     Parameters
     ----------
-    root : Path
-        What the rows come from; absolute.
+    root : Path or str
+        What the rows come from: an absolute path, or a URL.
     listing : callable
         Starts going through the rows.
     extra : Schema
@@ -31,7 +31,7 @@ class Source:
         The same rows without their images, where listing reads those along with them.
     """
 
-    root: Path
+    root: Path | str
     listing: Callable[[], Iterator[ImageRow]]
     extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
     naming: Callable[[], Iterator[ImageRow]] | None = None

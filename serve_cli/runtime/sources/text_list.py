@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.sources.place import beside, image_at, is_remote
 from serve_cli.runtime.sources.source import Source, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from serve_cli.runtime.rows import ImageRow
+
 MAX_LINE = 1 << 16  # bytes
 
 
-def list_source(path: Path) -> Source:
-    """Paths relative to the list's folder, or absolute; empty lines are passed over. A path is its row's id.
+def list_source(path: Any) -> Source:
+    """Paths relative to the list's folder, absolute ones, or URLs; empty lines are passed over. A path is its row's id.
 
     Raises
     ------
@@ -26,14 +27,14 @@ def list_source(path: Path) -> Source:
 
     def listing() -> Iterator[ImageRow]:
         for name in _lines(path):
-            yield ImageRow(as_text(name), path.parent / name)
+            yield image_at(as_text(name), beside(path, name))
 
     if next(listing(), None) is None:
         raise DataError(f"{path}: lists no images; expected a path in each line.")
-    return Source(path, listing)
+    return Source(str(path) if is_remote(path) else path, listing)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Any) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:  # file names need not be UTF-8
             number = 0

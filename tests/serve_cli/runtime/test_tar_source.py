@@ -10,7 +10,7 @@ from gluon_lifted.errors import DataError, ImageError
 from serve_cli.runtime.embed import EmbedOptions, embed_images
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sources import open_source, tar
+from serve_cli.runtime.sources import open_source, place
 from tests.serve_cli.photos import photo
 
 
@@ -84,13 +84,13 @@ def test_compressed_damaged_and_empty_shards_are_named(tmp_path: Path) -> None:
 def test_image_that_is_cut_off_or_too_large_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "s.tar", {"a.jpg": b"x" * 2000, "b.jpg": b"y"})
     rows = list(open_source(path))
-    monkeypatch.setattr(tar, "MAX_IMAGE_BYTES", 1000)
+    monkeypatch.setattr(place, "MAX_IMAGE_BYTES", 1000)
     with pytest.raises(ImageError, match="2,000 bytes are more than the limit of 1,000"):
         rows[0].content()
     assert rows[1].content() == b"y"
     monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ImageError, match=r"s\.tar/a\.jpg: cut off after .* of 2000 bytes"):
+    with pytest.raises(ImageError, match=r"s\.tar: cut off after .* of 2000 bytes"):
         rows[0].content()
     path.unlink()
     with pytest.raises(ImageError, match="cannot be read"):

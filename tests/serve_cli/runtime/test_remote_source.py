@@ -1,0 +1,139 @@
+"""Sources in an object store: moto's S3 on loopback, a server of its own."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gluon_lifted.errors import DataError, ImageError
+from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sources import open_source
+from tests.serve_cli.photos import broken_photos
+
+pytest.importorskip("upath", reason="needs universal-pathlib")
+pytest.importorskip("s3fs", reason="needs s3fs")
+server = pytest.importorskip("moto.server", reason="needs moto[server]")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, album: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """``s3://shop`` with the album's photographs, some of them broken, below ``photos``."""
+    import s3fs
+
+    broken_photos(album / "cat")
+    (album / "cat" / "nowhere.jpg").unlink()  # a link, which a store has none of
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    store = s3fs.S3FileSystem()
+    if store.exists("shop"):
+        store.rm("shop", recursive=True)
+    store.mkdir("shop")
+    for path in album.rglob("*.*"):
+        store.pipe(f"shop/photos/{path.relative_to(album).as_posix()}", path.read_bytes())
+    store.pipe("shop/photos/.hidden/x.jpg", b"x")
+    store.pipe("shop/photos/notes.txt", b"x")
+    yield "s3://shop"
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def put(name: str, content: bytes) -> None:
+    import s3fs
+
+    s3fs.S3FileSystem().pipe(name, content)
+
+
+def embedded(model: Path, source: str | Path, out: Path) -> list[tuple[str, str | None, bool, list[float]]]:
+    embed_images(EmbedOptions(model, source, out, Serving(batch_size=3)))
+    found = read_embeddings(out)
+    return [
+        (name, label, error is None, row.tolist() if error is None else [])
+        for name, label, error, row in zip(found.ids, found.labels, found.errors, found.embedding, strict=True)
+    ]
+
+
+def test_folder_gives_the_rows_of_the_local_one(model: Path, album: Path, bucket: str, tmp_path: Path) -> None:
+    remote = embedded(model, f"{bucket}/photos", tmp_path / "remote")
+    assert remote == embedded(model, album, tmp_path / "local")
+    assert len(remote) == 16
+    assert read_embeddings(tmp_path / "remote").paths[0].startswith("s3://shop/photos/cat/")
+    again = embed_images(EmbedOptions(model, f"{bucket}/photos", tmp_path / "remote", Serving(batch_size=3)))
+    assert again.resumed == 16
+
+
+def test_lists_and_manifests(model: Path, album: Path, bucket: str, tmp_path: Path) -> None:
+    names = ["cat/0.jpg", "dog/1.jpg", "cat/none.jpg"]
+    put("shop/photos/list.txt", "\n".join(names).encode())
+    put("shop/m.csv", "\n".join(["path,label", *(f"photos/{name},x" for name in names)]).encode())
+    put("shop/m.jsonl", "".join(f'{{"path": "s3://shop/photos/{name}"}}\n' for name in names).encode())
+    table = io.BytesIO()
+    pq.write_table(pa.table({"id": ["a", "b"], "bytes": [(album / name).read_bytes() for name in names[:2]]}), table)
+    put("shop/m.parquet", table.getvalue())
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    (tmp_path / "local.txt").write_text("\n".join(str(album / name) for name in names))
+    expected = [row[2:] for row in embedded(model, tmp_path / "local.txt", tmp_path / "local")]
+    for number, source in enumerate(("photos/list.txt", "m.csv", "m.jsonl", "m.parquet")):
+        found = [row[2:] for row in embedded(model, f"{bucket}/{source}", tmp_path / str(number))]
+        assert found == expected[: len(found)]
+        assert len(found) == (2 if source == "m.parquet" else 3)
+
+
+def test_tar_shards(model: Path, album: Path, bucket: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for path in sorted(album.rglob("*.*")):
+            archive.add(path, path.relative_to(album).as_posix())
+    put("shop/shards/s.tar", (tmp_path / "s.tar").read_bytes())
+    remote = embedded(model, f"{bucket}/shards", tmp_path / "remote")
+    assert remote == embedded(model, tmp_path / "s.tar", tmp_path / "local")
+    assert remote == embedded(model, f"{bucket}/shards/s.tar", tmp_path / "one")
+
+
+def test_what_is_not_there_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for source, message in [
+        ("none", "no such file or folder"),
+        ("none.csv", "no such file or folder"),
+        ("photos/notes.txt/x", "no such file or folder"),
+        ("photos/dog/0.jpg", "is a single image"),
+    ]:
+        with pytest.raises(DataError, match=f"s3://shop/{source}: {message}"):
+            open_source(f"{bucket}/{source}")
+    with pytest.raises(DataError, match="s3://nothing/x: no such file"):
+        open_source("s3://nothing/x")
+    with pytest.raises(DataError, match=r"what://x: cannot be reached .*gluon-lifted\[remote\]"):
+        open_source("what://x")
+
+
+def test_image_that_vanishes_fails_alone(bucket: str) -> None:
+    import s3fs
+
+    rows = list(open_source(f"{bucket}/photos/dog"))
+    s3fs.S3FileSystem().rm("shop/photos/dog/1.jpg")
+    assert [row.id for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert all(row.content is not None for row in rows)
+    with pytest.raises(ImageError, match=r"s3://shop/photos/dog/1\.jpg: cannot be read"):
+        rows[1].content()  # type: ignore[misc]
+    assert rows[2].content()[:2] == b"\xff\xd8"  # type: ignore[misc]
