@@ -177,7 +177,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
                 folder.write(number, reported(_noting_failures(batches, failures), progress, tally))
             else:
                 deque(rows, maxlen=0)  # passed over
-    folder.complete(_about(options))
+    folder.complete(_about(options, plan))
     seconds = time.perf_counter() - began
     stages = times.wait_s + times.network_s + times.write_s or 1.0
     return EmbedReport(
@@ -220,9 +220,9 @@ def _noting_failures(batches: Iterable[EmbeddedRows], failures: list[str]) -> It
         yield batch
 
 
-def _about(options: EmbedOptions) -> dict[str, Any]:
+def _about(options: EmbedOptions, plan: Plan) -> dict[str, Any]:
     return {
-        "model": {"file": as_text(options.model.name), "sha256": sha256(options.model)},
+        "model": {"file": as_text(options.model.name), "sha256": plan.model_sha256},
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

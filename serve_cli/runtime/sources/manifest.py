@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -91,7 +92,7 @@ def _image_row(path: Any, number: int, row: dict[str, Any], columns: Columns, ex
         return image_at(called, beside(path, found), label, carried)
     read = _missing(f"{path}, row {number}: has neither a path nor an image.")
     if isinstance(content, bytes):
-        read = lambda: content  # noqa: E731
+        read = partial(bytes, content)
     return ImageRow(called, str(path if found is None else path.parent / found), label, content=read, extra=carried)
 
 
