@@ -85,6 +85,17 @@ def python_of(way: str, options: argparse.Namespace) -> str:
     return next((path for name, path in found.items() if name in way), sys.executable)
 
 
+def lanes(split: str) -> int:
+    """Batches side by side: ``"2 x 1"`` and ``"2 requests"`` have two."""
+    return int(split.split(maxsplit=1)[0])
+
+
+def seconds_an_image(run: Callable[[np.ndarray], np.ndarray], count: int) -> float:
+    batch = images(count)
+    run(batch)
+    return min(timed(lambda: run(batch), PROBE_S, 2)) / count
+
+
 def work(way: str, backbone: str, options: argparse.Namespace) -> None:
     """A worker's life: try batches and splits, keep the fastest, run it for a round whenever asked."""
 
@@ -93,13 +104,13 @@ def work(way: str, backbone: str, options: argparse.Namespace) -> None:
             product = PRODUCTS[way](options.threads)
             product()
             return lambda: {"times": timed(product, options.seconds)}
-        found = []
-        for split, run in WAYS[way](backbone, options.work / backbone, options.threads).items():
-            for size in BATCHES:
-                batch = images(size * (1 if split.startswith("1 x") else int(split.split()[0])))
-                run(batch)
-                found.append((min(timed(lambda: run(batch), PROBE_S, 2)) / len(batch), size, split, run, batch))  # noqa: B023
-        _, size, split, run, batch = min(found, key=lambda one: one[0])
+        tried = [
+            (seconds_an_image(run, size * lanes(split)), size, split, run)
+            for split, run in WAYS[way](backbone, options.work / backbone, options.threads).items()
+            for size in BATCHES
+        ]
+        _, size, split, run = min(tried, key=lambda one: one[0])
+        batch = images(size * lanes(split))
         known = {"batch": size, "split": split, "embedding": run(images(8)).tolist()}
         return lambda: {"times": [t / len(batch) for t in timed(lambda: run(batch), options.seconds)], **known}
 

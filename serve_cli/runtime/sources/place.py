@@ -23,10 +23,11 @@ def to_place(name: str | os.PathLike[str]) -> Any:
     if "://" not in text:
         return Path(os.path.abspath(text))
     try:
+        from fsspec import get_filesystem_class
         from upath import UPath
 
         place = UPath(text)
-        place.fs  # noqa: B018  # imports what this kind of URL needs
+        get_filesystem_class(place.protocol)  # imports what this kind of URL needs
     except (ImportError, ValueError) as error:
         raise DataError(f"{text}: cannot be reached ({error}); pip install 'gluon-lifted[remote]'.") from None
     return place
