@@ -1,5 +1,6 @@
 """Images on their way into a network; the same for training, freezing, serving and evaluation."""
 
+from gluon_lifted.images.limits import MAX_PIXELS, DecodeLimits
 from gluon_lifted.images.preprocessing import (
     Preprocessing,
     center_crop,
@@ -8,11 +9,12 @@ from gluon_lifted.images.preprocessing import (
     preprocessing_from_json,
     random_crop_mirror,
 )
-from gluon_lifted.images.reading import IMAGE_SUFFIXES, MAX_PIXELS, check_image, read_image
+from gluon_lifted.images.reading import IMAGE_SUFFIXES, check_image, read_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "DecodeLimits",
     "Preprocessing",
     "center_crop",
     "check_image",

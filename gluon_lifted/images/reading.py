@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images.framing import box_problem, crop_to_box, fit_square, trim_background, upright_size
+from gluon_lifted.images.limits import DecodeLimits, decoding_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
     from gluon_lifted.images.framing import Box
     from gluon_lifted.images.preprocessing import Preprocessing
 
-MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 JPEG_SCALES = (8, 4, 2)  # 1 / these are the reduced sizes that JPEG can be decoded at
+DEFAULT_LIMITS = DecodeLimits()
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
 def read_image(
-    source: str | os.PathLike[str] | bytes, preprocessing: Preprocessing, box: Box | None = None, name: str = ""
+    source: str | os.PathLike[str] | bytes,
+    preprocessing: Preprocessing,
+    box: Box | None = None,
+    name: str = "",
+    limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Decode one image, turn it upright, cut out what is used of it and make that a square.
 
@@ -41,6 +46,7 @@ def read_image(
         Left, top, right, bottom in pixels of the upright image: all that is used of it.
     name : str
         What errors call an image that is given by its bytes.
+    limits : DecodeLimits
 
     Returns
     -------
@@ -50,24 +56,20 @@ def read_image(
     Raises
     ------
     ImageError
-        If the file is missing, empty, truncated, not an image, has more than ``MAX_PIXELS`` pixels, or pixels of
-        32 bits, or if the box does not fit into it.
+        If the file is missing, empty, truncated, not an image, has pixels of 32 bits, is beyond the limits,
+        or if the box does not fit into it.
     """
     called = (name or f"{len(source)} bytes in memory") if isinstance(source, bytes) else os.fspath(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{called}: {image.width} x {image.height} px is more than the limit of {MAX_PIXELS}.")
+            limits.check_pixels(image, preprocessing.resize, called)
             if box is not None and (problem := box_problem(box, upright_size(image))):
                 raise ImageError(f"{called}: {problem}")
+            stored_pixels = image.width * image.height
             if box is None and not preprocessing.trim:  # those are in whole pixels of the original
                 _reduce_jpeg(image, preprocessing)
-            used = _as_rgb(ImageOps.exif_transpose(image))
-            if box is not None:
-                used = crop_to_box(used, box)
-            if preprocessing.trim:
-                used = trim_background(used)
-            square = fit_square(used, preprocessing.resize, preprocessing.fit)
+            with limits.memory(decoding_bytes(image, stored_pixels, preprocessing.resize), called):
+                square = _to_square(image, preprocessing, box)
     except UnidentifiedImageError:
         raise ImageError(f"{called}: not an image that Pillow can read.") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
@@ -83,6 +85,16 @@ def check_image(path: str | os.PathLike[str], box: Box | None = None) -> str | N
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return f"{os.fspath(path)}: not a readable image ({type(error).__name__})."
     return f"{os.fspath(path)}: {problem}" if problem else None
+
+
+def _to_square(image: Image.Image, preprocessing: Preprocessing, box: Box | None) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)
+    used = _as_rgb(image)
+    if box is not None:
+        used = crop_to_box(used, box)
+    if preprocessing.trim:
+        used = trim_background(used)
+    return fit_square(used, preprocessing.resize, preprocessing.fit)
 
 
 def _reduce_jpeg(image: Image.Image, preprocessing: Preprocessing) -> None:
@@ -103,5 +115,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        white.alpha_composite(rgba)
+        return white.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,0 +1,90 @@
+"""What decoding may take: pixels of an image, and memory of all images that are being decoded at once."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
+MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
+
+# Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
+RGB_BYTES = 12  # decoded; turned or cut out, once more; a grey copy where the background is looked for
+CONVERTED_BYTES = 18  # decoded; three more while transparency is laid over white
+WEBP_BYTES = 24  # libwebp's own canvases beside that
+PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
+
+
+class DecodeLimits:
+    """Bounds that any number of threads keep together.
+
+    Parameters
+    ----------
+    max_pixels : int
+        Of an image as it is stored.
+    max_bytes : int, optional
+        Of memory for all images that are being decoded: threads wait for one another where it does not suffice for
+        all. An image that needs more for itself is refused.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> None:
+        self.max_pixels, self.max_bytes = max_pixels, max_bytes
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    def check_pixels(self, image: Image.Image, resize: int, name: str) -> None:
+        """Raise `ImageError` if an opened image has too many pixels, now or once it has the width ``resize``.
+
+        Pillow resizes rows before columns, so that a picture of 1 x 10,000,000 px becomes a very large one.
+        """
+        if max(image.width, resize) * image.height > self.max_pixels:
+            widened = f" ({resize} px wide)" if image.width < resize else ""
+            raise ImageError(
+                f"{name}: {image.width} x {image.height} px{widened} is more than the limit of {self.max_pixels:,}."
+            )
+
+    @contextmanager
+    def memory(self, needed: int, name: str) -> Iterator[None]:
+        """Wait until ``needed`` bytes are free, and hold them. Raises `ImageError` if they never will be."""
+        if self.max_bytes is None:
+            yield
+            return
+        if needed > self.max_bytes:
+            raise ImageError(
+                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, and images may take "
+                f"{self.max_bytes / 1e6:,.0f} MB; allow more memory."
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + needed <= self.max_bytes)
+            self._taken += needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= needed
+                self._changed.notify_all()
+
+
+def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int) -> int:
+    """The most memory that an opened image takes until it is a square of ``resize`` px; a little more than is so.
+
+    Parameters
+    ----------
+    image : Image
+        Opened, not decoded; its size is that which it will be decoded at.
+    stored_pixels : int
+        As the file has them.
+    """
+    pixels = image.width * image.height
+    widened = 4 * resize * image.height
+    if image.format == "WEBP":
+        return WEBP_BYTES * pixels + widened
+    coefficients = PROGRESSIVE_BYTES * stored_pixels if image.info.get("progressive") else 0
+    return (RGB_BYTES if image.mode == "RGB" else CONVERTED_BYTES) * pixels + coefficients + widened
