@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 
 # Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
-RGB_BYTES = 12  # decoded; turned or cut out, once more; a grey copy where the background is looked for
+RGB_BYTES = 14  # decoded; turned or cut out, once more; a grey copy where the background is looked for
 CONVERTED_BYTES = 18  # decoded; three more while transparency is laid over white
 WEBP_BYTES = 24  # libwebp's own canvases beside that
 PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
