@@ -108,6 +108,7 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
     """Export a run, embed the data set's test images with the exported file, measure."""
     from export import export_run
     from gluon_lifted.datasets import load_dataset
+    from serve_cli.runtime.decoding import Decoding
     from serve_cli.runtime.pipeline import collect, embed_rows
     from serve_cli.runtime.session import Embedder
     from serve_cli.runtime.sources import table_source
@@ -117,7 +118,7 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
         export_run(run, model)
     embedder = Embedder(model, "cpu", 1)
     table = load_dataset(options.dataset, options.data).test
-    found = collect(embed_rows(embedder, table_source(table, options.data), 32, 1), embedder.card.dim)
+    found = collect(embed_rows(embedder, table_source(table, options.data), 32, Decoding(1)), embedder.card.dim)
     failed = [error for error in found.errors if error]
     if failed:
         raise SystemExit(f"{len(failed)} test images could not be read; the first: {failed[0]}")

@@ -23,6 +23,7 @@ import numpy as np
 from inference import flop
 
 from export import ExportOptions, export_run
+from serve_cli.runtime.decoding import Decoding
 from serve_cli.runtime.pipeline import embed_rows
 from serve_cli.runtime.providers import CUDA, PROVIDERS, Execution, open_session
 from serve_cli.runtime.session import Embedder
@@ -63,7 +64,7 @@ def together(embedder: Embedder, pixels: np.ndarray, seconds: float) -> float:
 
 def pipeline(embedder: Embedder, photos: Path, batch_size: int) -> float:
     began, rows = time.perf_counter(), 0
-    for batch in embed_rows(embedder, open_source(photos), batch_size, embedder.threads):
+    for batch in embed_rows(embedder, open_source(photos), batch_size, Decoding(embedder.threads)):
         rows += len(batch.rows)
     return rows / (time.perf_counter() - began)
 

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from gluon_lifted.images import center_crop, read_image
+from serve_cli.runtime.decoding import Decoding
 from serve_cli.runtime.pipeline import embed_rows
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.session import Embedder
@@ -50,7 +51,7 @@ def network(embedder: Embedder, rows: list[ImageRow]) -> None:
 
 
 def ours(embedder: Embedder, rows: list[ImageRow]) -> None:
-    for _ in embed_rows(embedder, rows, embedder.batch_size, embedder.threads):
+    for _ in embed_rows(embedder, rows, embedder.batch_size, Decoding(embedder.threads)):
         pass
 
 

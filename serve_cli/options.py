@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){3})")
+SIZE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?((?P<prefix>[kmgt])(?P<binary>i)?)?b?", re.IGNORECASE)
 SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
 
 
@@ -31,6 +32,15 @@ def parse_ks(text: str) -> tuple[int, ...]:
     if ks[0] < 1:
         raise typer.BadParameter(f"{ks[0]} is below 1")
     return tuple(ks)
+
+
+def parse_size(text: str) -> int:
+    """``"4GB"`` -> 4,000,000,000 bytes; also kB, MB, TB, their binary kin such as GiB, or a number of bytes alone."""
+    found = SIZE.fullmatch(text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not an amount of memory such as 4GB or 512MiB")
+    base = 1024 if found["binary"] else 1000
+    return int(float(found["number"]) * base ** " kmgt".index((found["prefix"] or " ").lower()))
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:

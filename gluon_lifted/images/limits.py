@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,16 +54,14 @@ class DecodeLimits:
     @contextmanager
     def memory(self, needed: int, name: str) -> Iterator[None]:
         """Wait until ``needed`` bytes are free, and hold them. Raises `ImageError` if they never will be."""
-        if self.max_bytes is None:
-            yield
-            return
-        if needed > self.max_bytes:
+        most = math.inf if self.max_bytes is None else self.max_bytes
+        if needed > most:
             raise ImageError(
-                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, and images may take "
-                f"{self.max_bytes / 1e6:,.0f} MB; allow more memory."
+                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, and images may take {most / 1e6:,.0f} MB; "
+                "allow more memory."
             )
         with self._changed:
-            self._changed.wait_for(lambda: self._taken + needed <= self.max_bytes)
+            self._changed.wait_for(lambda: self._taken + needed <= most)
             self._taken += needed
         try:
             yield

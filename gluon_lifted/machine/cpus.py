@@ -7,10 +7,8 @@ import os
 import platform
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from gluon_lifted.machine.cgroups import cgroup_folders
 
 
 def usable_cpus() -> int:
@@ -48,28 +46,8 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
     root : Path
         Where ``proc`` and ``sys`` lie; tests put a made-up tree here.
     """
-    quotas = [quota for folder in _cgroup_folders(root) if (quota := _quota_of(folder)) is not None]
+    quotas = [quota for folder in cgroup_folders(root, "cpu") if (quota := _quota_of(folder)) is not None]
     return min(quotas, default=None)
-
-
-def _cgroup_folders(root: Path) -> Iterator[Path]:
-    """The folders of this process's group and its ancestors: cgroup v2, and the cpu controller of v1."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    mounts = root / "sys/fs/cgroup"
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            tops = [mounts, mounts / "unified"]
-        elif "cpu" in controllers.split(","):
-            tops = [mounts / controllers, mounts / "cpu"]
-        else:
-            continue
-        for top in tops:
-            folder = top / group.lstrip("/")
-            yield from (level for level in (folder, *folder.parents) if level.is_relative_to(top))
 
 
 def _quota_of(folder: Path) -> float | None:

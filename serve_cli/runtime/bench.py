@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
+from gluon_lifted.machine.memory import peak_memory
 from serve_cli.console import Progress
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.tuning import Tuning, save_tuning
@@ -219,13 +218,4 @@ def _measure(model: Path, setting: Serving, seconds: float) -> _Measured:
     with ThreadPoolExecutor(embedder.lanes) as pool:
         list(pool.map(work, range(embedder.lanes)))
     elapsed = time.perf_counter() - began
-    return _Measured(len(latencies) * len(pixels), elapsed, latencies, _memory_bytes())
-
-
-def _memory_bytes() -> int:
-    """Largest resident memory of this process so far; Linux's ``ru_maxrss`` counts the parent's, too."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return _Measured(len(latencies) * len(pixels), elapsed, latencies, peak_memory())

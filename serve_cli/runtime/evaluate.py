@@ -13,10 +13,12 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall import recall_at_k
 from serve_cli.console import Progress, say
+from serve_cli.runtime.decoding import Decoding
 from serve_cli.runtime.pipeline import collect, embed_rows, reported
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources import table_source
+from serve_cli.runtime.stages import StageTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +152,9 @@ def _of_model(options: EvalOptions) -> _Labelled:
     source = table_source(splits.test, options.data)
     with Progress("embed", total=source.count()) as progress:
         batch_size = options.serving.batch_size or embedder.batch_size
-        batches = embed_rows(embedder, source, batch_size, options.serving.decoders)
-        found = collect(reported(batches, progress), embedder.card.dim)
+        times = StageTimes()
+        batches = embed_rows(embedder, source, batch_size, Decoding(options.serving.decoders), times)
+        found = collect(reported(batches, progress, times), embedder.card.dim)
     labels, paths = [row.label for row in found.rows], tuple(Path(row.path) for row in found.rows)
     return _without_failed(embedder.card.name, found.embedding, labels, paths, found.errors)
 

@@ -1,7 +1,8 @@
 """The layout of an embedding folder: part files with one row per image, and a manifest that completes them.
 
-``part-00000.parquet``, ... hold the columns of `schema`. ``plan.json`` comes with the first part, and says what all of
-them will hold; ``manifest.json`` is written last: a folder without it is not finished.
+``part-00000.parquet``, ... hold the columns of `own_columns`, and those that were carried along. ``plan.json`` comes
+with the first part, and says what all of them will hold; ``manifest.json`` is written last: a folder without it is
+not finished.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from gluon_lifted.card import CARD_KEY
+from gluon_lifted.errors import DataError
+from serve_cli.runtime.vectors import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
 MANIFEST_VERSION = 1
-EMBEDDING = pa.list_(pa.field("element", pa.float32(), nullable=False))
 PART_NAME = re.compile(r"part-\d{5,}\.parquet")
 
 
@@ -34,20 +36,33 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("part-*.parquet") if PART_NAME.fullmatch(path.name))
 
 
-OWN = (
-    pa.field("id", pa.string(), nullable=False),
-    pa.field("path", pa.string(), nullable=False),
-    pa.field("label", pa.string()),
-    pa.field("embedding", EMBEDDING),
-    pa.field("error", pa.string()),
-)
-COLUMNS = frozenset(one.name for one in OWN)
+def own_columns(dim: int, dtype: str) -> list[pa.Field]:
+    """The columns of every part file; ``dtype`` is one of `serve_cli.runtime.vectors.DTYPES`."""
+    number = pa.from_numpy_dtype(DTYPES[dtype])
+    scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
+    return [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("embedding", pa.list_(pa.field("element", number, nullable=False), dim)),
+        *scale,
+        pa.field("error", pa.string()),
+    ]
 
 
-def schema(card: ModelCard, extra: pa.Schema | None = None) -> pa.Schema:
-    """Columns of a part file, those that a manifest brought along after our own; the model card in its metadata.
+def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.Schema:
+    """Our own columns, then those that a manifest brought along; the model card in its metadata.
 
-    An embedding is a list of D numbers, not Arrow's fixed-size list: pyarrow up to 25 cannot read one of those
-    back from parquet if any is null (apache/arrow issue 35692), and on disk both are the same.
+    Raises
+    ------
+    DataError
+        If two columns have one name.
     """
-    return pa.schema([*OWN, *(extra or ())], metadata={CARD_KEY: card.to_json()})
+    taken = {one.name for one in own}
+    for name in (extra or pa.schema([])).names:
+        if name in taken:
+            raise DataError(
+                f"the source's column {name!r} has the name of one of the embeddings' own, or comes twice; rename it."
+            )
+        taken.add(name)
+    return pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})

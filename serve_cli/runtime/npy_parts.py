@@ -14,17 +14,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gluon_lifted.card import CARD_KEY
 from gluon_lifted.files import replaced_file
+from serve_cli.runtime.layout import schema
 from serve_cli.runtime.parts import Part, remove_leftovers_of
 from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.vectors import DTYPES, to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from gluon_lifted.card import ModelCard
-    from serve_cli.runtime.rows import EmbeddedRows
+    from serve_cli.runtime.rows import EmbeddedRows, ImageRow
 
 NAME = re.compile(r"(img_emb_\d{5,}\.npy|(metadata|failed)_\d{5,}\.parquet)")
 FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("error", pa.string())])
@@ -33,10 +36,13 @@ FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.strin
 class NpyParts:
     """See `serve_cli.runtime.parts.Parts`."""
 
-    def __init__(self, folder: Path, card: ModelCard, extra: pa.Schema | None) -> None:
-        self._folder, self._dim = folder, card.dim
+    def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
+        self._folder, self._dim, self._dtype = folder, card.dim, dtype
         own = [pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("label", pa.string())]
-        self._schema = pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})
+        if dtype == "int8":
+            own.append(pa.field("scale", pa.float32()))
+        self._schema = schema(own, extra, card)
+        self._extra = self._schema.names[len(own) :]
 
     def files(self) -> list[Path]:
         names = (self._folder / name for name in ("img_emb", "metadata", "failed"))
@@ -59,11 +65,12 @@ class NpyParts:
     def read(self, number: int) -> Part | None:
         numbers, metadata, failures = self._paths(number)
         try:
-            shape = np.load(numbers, mmap_mode="r", allow_pickle=False).shape
+            found = np.load(numbers, mmap_mode="r", allow_pickle=False)
             good, failed = (pq.read_metadata(path).num_rows for path in (metadata, failures))
         except (OSError, ValueError, EOFError, pa.ArrowException):
             return None
-        return Part(f"img_emb/{numbers.name}", good + failed, failed) if shape == (good, self._dim) else None
+        whole = found.shape == (good, self._dim) and found.dtype == DTYPES[self._dtype]
+        return Part(f"img_emb/{numbers.name}", good + failed, failed) if whole else None
 
     def _paths(self, number: int) -> tuple[Path, Path, Path]:
         return (
@@ -80,34 +87,38 @@ class NpyParts:
             pq.ParquetWriter(metadata, self._schema, compression="zstd") as known,
             pq.ParquetWriter(failures, FAILED, compression="zstd") as missing,
         ):
-            file.write(_header(0, self._dim))  # of the same length whatever the number of rows is
+            file.write(self._header(0))  # of the same length whatever the number of rows is
             for group in groups:
                 kept = np.array([error is None for error in group.errors], bool)
-                np.ascontiguousarray(group.embedding[kept], np.float32).tofile(file)
-                known.write_table(self._table(group, kept))
+                stored, scale = to_stored(group.embedding[kept], self._dtype)
+                np.ascontiguousarray(stored).tofile(file)
+                known.write_table(self._table([group.rows[number] for number in np.flatnonzero(kept)], scale))
                 missing.write_table(_failures(group, ~kept))
                 good, failed = good + int(kept.sum()), failed + int((~kept).sum())
             file.seek(0)
-            file.write(_header(good, self._dim))
+            file.write(self._header(good))
         return good, failed
 
-    def _table(self, group: EmbeddedRows, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
-        rows = [row for row, keep in zip(group.rows, kept, strict=True) if keep]
-        own = [[row.id for row in rows], [as_text(row.path) for row in rows], [row.label for row in rows]]
-        extra = [[row.extra[name] for row in rows] for name in self._schema.names[3:]]
-        columns = [pa.array(values, kind.type) for values, kind in zip([*own, *extra], self._schema, strict=True)]
-        return pa.Table.from_arrays(columns, schema=self._schema)
+    def _table(self, rows: list[ImageRow], scale: NDArray[np.float32] | None) -> pa.Table:
+        columns: dict[str, Any] = {
+            "id": [row.id for row in rows],
+            "image_path": [as_text(row.path) for row in rows],
+            "label": [row.label for row in rows],
+            "scale": scale,
+            **{name: [row.extra[name] for row in rows] for name in self._extra},
+        }
+        return pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema)
+
+    def _header(self, rows: int) -> bytes:
+        """Of NumPy's format. NumPy leaves room for the number of rows to grow, so that it can be written again."""
+        text = io.BytesIO()
+        write: Any = np.lib.format.write_array_header_1_0  # which has no types
+        kind = np.dtype(DTYPES[self._dtype]).newbyteorder("<").str
+        write(text, {"descr": kind, "fortran_order": False, "shape": (rows, self._dim)})
+        return text.getvalue()
 
 
 def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
     chosen = [(group.rows[number], group.errors[number]) for number in np.flatnonzero(failed)]
     values = [[row.id for row, _ in chosen], [as_text(row.path) for row, _ in chosen], [error for _, error in chosen]]
     return pa.Table.from_arrays([pa.array(one, pa.string()) for one in values], schema=FAILED)
-
-
-def _header(rows: int, dim: int) -> bytes:
-    """Of NumPy's format. NumPy leaves room for the number of rows to grow, so that it can be written again."""
-    text = io.BytesIO()
-    write: Any = np.lib.format.write_array_header_1_0  # which has no types
-    write(text, {"descr": "<f4", "fortran_order": False, "shape": (rows, dim)})
-    return text.getvalue()

@@ -9,15 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.layout import OWN, part_files, part_name, schema
+from serve_cli.runtime.layout import own_columns, part_files, part_name, schema
 from serve_cli.runtime.parts import Part, remove_leftovers_of
 from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.vectors import to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from gluon_lifted.card import ModelCard
     from serve_cli.runtime.rows import EmbeddedRows
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 class ParquetParts:
     """See `serve_cli.runtime.parts.Parts`."""
 
-    def __init__(self, folder: Path, card: ModelCard, extra: pa.Schema | None) -> None:
-        self._folder, self._schema = folder, schema(card, extra)
+    def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
+        own = own_columns(card.dim, dtype)
+        self._folder, self._dtype, self._schema = folder, dtype, schema(own, extra, card)
+        self._extra = self._schema.names[len(own) :]
 
     def files(self) -> list[Path]:
         return part_files(self._folder)
@@ -36,7 +37,7 @@ class ParquetParts:
         path = self._folder / part_name(number)
         remove_leftovers_of(path)
         with replaced_file(path) as temporary:
-            part = _write_part(temporary, path.name, groups, self._schema)
+            part = self._fill(temporary, path.name, groups)
             claim()
         return part
 
@@ -49,39 +50,32 @@ class ParquetParts:
             return None
         return Part(path.name, rows, rows - errors.null_count)
 
+    def _fill(self, path: Path, name: str, groups: Iterable[EmbeddedRows]) -> Part:
+        rows = failed = 0
+        # A dictionary is of no use to embeddings: hardly a number comes twice.
+        with (
+            path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
+            pq.ParquetWriter(file, self._schema, use_dictionary=["label"], compression="zstd") as writer,
+        ):
+            for group in groups:
+                writer.write_table(self._table(group))
+                rows += len(group.rows)
+                failed += sum(error is not None for error in group.errors)
+        return Part(name, rows, failed)
 
-def _write_part(path: Path, name: str, groups: Iterable[EmbeddedRows], columns: pa.Schema) -> Part:
-    rows = failed = 0
-    # A dictionary is of no use to embeddings: hardly a number comes twice.
-    with (
-        path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
-        pq.ParquetWriter(file, columns, use_dictionary=["label"], compression="zstd") as writer,
-    ):
-        for group in groups:
-            writer.write_table(_table(group, columns))
-            rows += len(group.rows)
-            failed += sum(error is not None for error in group.errors)
-    return Part(name, rows, failed)
-
-
-def _table(group: EmbeddedRows, columns: pa.Schema) -> pa.Table:
-    failed = np.array([error is not None for error in group.errors])
-    return pa.Table.from_arrays(
-        [
-            pa.array([row.id for row in group.rows], pa.string()),
-            pa.array([as_text(row.path) for row in group.rows], pa.string()),
-            pa.array([row.label for row in group.rows], pa.string()),
-            _lists(group.embedding, failed, columns.field("embedding").type),
-            pa.array(group.errors, pa.string()),
-            *(pa.array([row.extra[one.name] for row in group.rows], one.type) for one in list(columns)[len(OWN) :]),
-        ],
-        schema=columns,
-    )
-
-
-def _lists(embedding: NDArray[np.float32], failed: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
-    """(n, D) numbers as n lists, null where ``failed``."""
-    lengths = np.where(failed, 0, embedding.shape[1])
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    values = pa.array(embedding[~failed].ravel())
-    return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=pa.array(failed))
+    def _table(self, group: EmbeddedRows) -> pa.Table:
+        failed = np.array([error is not None for error in group.errors], bool)
+        stored, scale = to_stored(np.where(failed[:, None], 0, group.embedding), self._dtype)
+        columns = {
+            "id": [row.id for row in group.rows],
+            "path": [as_text(row.path) for row in group.rows],
+            "label": [row.label for row in group.rows],
+            "embedding": pa.FixedSizeListArray.from_arrays(
+                pa.array(stored.ravel()), type=self._schema.field("embedding").type, mask=pa.array(failed)
+            ),
+            "error": group.errors,
+            **{name: [row.extra[name] for row in group.rows] for name in self._extra},
+        }
+        if scale is not None:
+            columns["scale"] = pa.array(scale, mask=failed)
+        return pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema)

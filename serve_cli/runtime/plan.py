@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import RunError
+from gluon_lifted.images import MAX_PIXELS
 from serve_cli.runtime.layout import PLAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from serve_cli.runtime.rows import ImageRow
     from serve_cli.runtime.sources import Source
 
 MAX_BYTES = 1 << 16
@@ -46,8 +44,14 @@ class Plan:
     batch_size : int
         Each part begins with a new batch, so that an image has the same neighbours in it whoever computes the part.
     part_rows : int
+    pixel_limit : int
+        Images with more are not decoded.
     format : str
         ``"parquet"`` or ``"npy"``.
+    dtype : str
+        Of the stored numbers; one of `serve_cli.runtime.vectors.DTYPES`.
+    checksums : bool
+        Whether there are columns for hash and size of the images' files.
     """
 
     source: str
@@ -57,7 +61,10 @@ class Plan:
     provider: str
     batch_size: int
     part_rows: int
+    pixel_limit: int = MAX_PIXELS
     format: str = "parquet"
+    dtype: str = "float32"
+    checksums: bool = False
 
     @property
     def parts(self) -> int:
@@ -79,7 +86,10 @@ WORDS = {
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
     "part_rows": "the part files had another size",
+    "pixel_limit": "the pixel limit was another one",
     "format": "the part files had another format",
+    "dtype": "the numbers were stored in another type",
+    "checksums": "checksums were or were not stored",
 }
 
 
@@ -92,17 +102,6 @@ def survey(source: Source) -> Survey:
     return Survey(count, digest.hexdigest())
 
 
-def rows_of_part(listing: Iterator[ImageRow], plan: Plan, part: int) -> Iterator[ImageRow]:
-    """The next part's rows of a source that is being gone through. Raises `RunError` if they are fewer than before."""
-    wanted = len(plan.rows_of(part))
-    count = 0
-    for row in islice(listing, wanted):
-        count += 1
-        yield row
-    if count < wanted:
-        raise RunError(f"{plan.source}: has fewer images than when the run began; start it again.")
-
-
 def read_plan(folder: Path) -> Plan | None:
     """The plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
     path = folder / PLAN
@@ -110,7 +109,7 @@ def read_plan(folder: Path) -> Plan | None:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"more than {MAX_BYTES} bytes")
         found = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Plan)}
+        kinds = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Plan)}
         if found.keys() != kinds.keys() or any(type(found[name]) is not kind for name, kind in kinds.items()):
             raise ValueError("its fields are not those of a plan")
         return Plan(**found)

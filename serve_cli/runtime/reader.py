@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, OWN, part_files, part_name, schema
+from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, own_columns, part_files, part_name
+from serve_cli.runtime.vectors import DTYPES, from_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +65,8 @@ def read_embeddings(folder: Path) -> Embeddings:
     card = ModelCard.from_json(json.dumps(manifest["card"]), where)
     names = [part["file"] for part in manifest["parts"]]
     _check_parts(folder, names)
-    parts = [_read_part(folder / part["file"], part["rows"], card) for part in manifest["parts"]]
+    own = own_columns(card.dim, manifest["dtype"])
+    parts = [_read_part(folder / part["file"], part["rows"], card, own) for part in manifest["parts"]]
     table = pa.concat_tables(table for table, _ in parts)
     ids, paths, labels, errors = (tuple(table[name].to_pylist()) for name in ("id", "path", "label", "error"))
     return Embeddings(card, ids, paths, labels, np.concatenate([rows for _, rows in parts]), errors)
@@ -87,6 +90,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ]
         if not named:
             raise ValueError("its parts are not numbered from 0")
+        if manifest["dtype"] not in DTYPES:
+            raise ValueError(f"numbers of type {manifest['dtype']!r:.40}")
         if manifest["rows"] != sum(rows for _, rows in parts):
             raise ValueError("its parts do not add up to its rows")
         if not isinstance(manifest["card"], dict) or not isinstance(manifest["failed"], int):
@@ -104,22 +109,46 @@ def _check_parts(folder: Path, names: list[str]) -> None:
         raise RunError(f"{folder}: {what} ({len(names)} parts expected, {len(found)} found); embed again.")
 
 
-def _read_part(path: Path, rows: int, card: ModelCard) -> tuple[pa.Table, NDArray[np.float32]]:
+def _read_part(path: Path, rows: int, card: ModelCard, own: list[pa.Field]) -> tuple[pa.Table, NDArray[np.float32]]:
     """The text columns and the embeddings of one part file."""
-    expected = schema(card)
     try:
-        with path.open("rb") as file, pq.ParquetFile(file) as part:
-            found, columns = part.metadata.num_rows, part.schema_arrow
-            if found != rows:
-                raise RunError(f"{path}: has {found} rows and {MANIFEST} says {rows}; embed again.")
-            if list(columns)[: len(OWN)] != list(OWN):
+        with path.open("rb") as file:
+            metadata = pq.read_metadata(file)
+            columns = metadata.schema.to_arrow_schema()
+            if metadata.num_rows != rows:
+                raise RunError(f"{path}: has {metadata.num_rows} rows and {MANIFEST} says {rows}; embed again.")
+            if list(columns)[: len(own)] != own:
                 raise RunError(f"{path}: its columns are not those that `lifted embed` writes; embed again.")
-            if (columns.metadata or {}).get(CARD_KEY.encode()) != expected.metadata[CARD_KEY.encode()]:
+            if (columns.metadata or {}).get(CARD_KEY.encode()) != card.to_json().encode():
                 raise RunError(f"{path}: is of another model than {MANIFEST} says; embed again.")
-            table = part.read([one.name for one in OWN])
+            table = read_table(path, [one.name for one in own])
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{path}: cannot be read ({error!s:.200}); embed again.") from None
     return table.drop_columns("embedding"), _matrix(table, card.dim, path)
+
+
+def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
+    """Columns of a part file; its fixed-size lists are lists, which any version of pyarrow can read."""
+    with path.open("rb") as file, pq.ParquetFile(file, metadata=_without_sizes(pq.read_metadata(file))) as part:
+        return part.read(names)
+
+
+def _without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData:
+    """The same with lists of any size for those of a fixed one, which lie in a file just so.
+
+    pyarrow up to 25 cannot read a column of fixed-size lists if any is null (apache/arrow issue 35692).
+    """
+    columns = metadata.schema.to_arrow_schema()
+    plain = [
+        pa.field(one.name, pa.list_(one.type.value_field), one.nullable)
+        if pa.types.is_fixed_size_list(one.type)
+        else one
+        for one in columns
+    ]
+    rewritten = io.BytesIO()
+    pq.write_metadata(pa.schema(plain), rewritten, [metadata])
+    rewritten.seek(0)
+    return pq.read_metadata(rewritten)
 
 
 def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
@@ -130,5 +159,8 @@ def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
     if (lengths != dim).any() or (valid != np.asarray(table["error"].is_null())).any():
         raise RunError(f"{path}: has embeddings that are not {dim} numbers, or null without an error; embed again.")
     rows = np.full((len(lists), dim), np.nan, np.float32)
-    rows[valid] = np.asarray(lists.flatten()).reshape(-1, dim)
+    scale = np.asarray(table["scale"].drop_null()) if "scale" in table.column_names else None
+    if scale is not None and len(scale) != valid.sum():
+        raise RunError(f"{path}: has embeddings without a scale; embed again.")
+    rows[valid] = from_stored(np.asarray(lists.flatten()).reshape(-1, dim), scale)
     return rows

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from serve_cli.runtime.plan import Plan
 
-FORMATS: dict[str, Callable[[Path, ModelCard, pa.Schema | None], Parts]] = {"parquet": ParquetParts, "npy": NpyParts}
+FORMATS: dict[str, Callable[[Path, ModelCard, str, pa.Schema | None], Parts]] = {
+    "parquet": ParquetParts,
+    "npy": NpyParts,
+}
 GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
 
 
@@ -62,7 +65,7 @@ class EmbeddingFolder:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
         self._folder, self._plan = folder, plan
-        self._parts: Parts = FORMATS[plan.format](folder, card, extra)
+        self._parts: Parts = FORMATS[plan.format](folder, card, plan.dtype, extra)
         self._model_card = card
         self._claimed = not overwrite and self._is_ours()
         self._changed = False
@@ -72,11 +75,17 @@ class EmbeddingFolder:
         """Write a part; it appears when it is complete. Raises `RunError` if that cannot be."""
         try:
             self._make_ready()
-            part = self._parts.write(number, regroup(batches, group_rows), self._claim)
+            part = self._parts.write(number, regroup(batches, group_rows), self.claim)
         except OSError as error:
             raise self._not_written(error) from None
         self.finished[number], self._changed = part, True
         return part
+
+    def look_again(self) -> None:
+        """Count in what other processes have written."""
+        found = self._finished_parts()
+        self._changed = self._changed or found != self.finished
+        self.finished = found
 
     def complete(self, about: Mapping[str, Any]) -> tuple[Part, ...] | None:
         """Write the manifest if all parts are there, whoever has written them, unless it is there and they are old.
@@ -100,6 +109,7 @@ class EmbeddingFolder:
         manifest = {
             "manifest_version": MANIFEST_VERSION,
             "format": self._plan.format,
+            "dtype": self._plan.dtype,
             "rows": sum(part.rows for part in ordered),
             "failed": sum(part.failed for part in ordered),
             "parts": [asdict(part) for part in ordered],
@@ -135,10 +145,11 @@ class EmbeddingFolder:
             if part is not None and part.rows == len(self._plan.rows_of(number))
         }
 
-    def _claim(self) -> None:
-        """Make the folder this plan's, before its first part is put there."""
+    def claim(self) -> None:
+        """Make the folder this plan's, before its first part is put there; what it held is removed."""
         if self._claimed:
             return
+        self._make_ready()
         # The manifest first, so that what is left after a crash does not pass for finished embeddings.
         for path in (self._folder / MANIFEST, *self._files(), self._folder / PLAN):
             path.unlink(missing_ok=True)
@@ -154,12 +165,19 @@ class EmbeddingFolder:
 
     def _files(self) -> list[Path]:
         """Parts in whatever format."""
-        return [path for parts in FORMATS.values() for path in parts(self._folder, self._model_card, None).files()]
+        return [
+            path
+            for parts in FORMATS.values()
+            for path in parts(self._folder, self._model_card, self._plan.dtype, None).files()
+        ]
 
     def _make_ready(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise PermissionError("permission denied")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._folder, os.W_OK | os.X_OK):
+                raise PermissionError("permission denied")
+        except OSError as error:
+            raise self._not_written(error) from None
 
     def _not_written(self, error: OSError) -> RunError:
         return RunError(f"{self._folder}: cannot be written to ({error}); free some space, or choose another --out.")

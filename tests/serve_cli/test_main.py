@@ -161,8 +161,8 @@ def test_ctrl_c_is_a_short_line_and_130(tmp_path, model):
     photo(tmp_path / "photos" / "a.png")
     slow = (  # a background job may have been started with SIGINT ignored, and its children inherit that
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "import time, serve_cli.runtime.pipeline as pipeline; "
-        "pipeline.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
+        "import time, serve_cli.runtime.decoding as decoding; "
+        "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
     )
     with process(slow, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
         assert run.stdout.readline() == "reading\n"

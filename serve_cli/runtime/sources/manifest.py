@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.errors import ConfigError, DataError, ImageError
-from serve_cli.runtime.layout import COLUMNS
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.place import beside, image_at, is_remote
 from serve_cli.runtime.sources.source import Source, as_text
@@ -64,8 +63,6 @@ def manifest_source(path: Any, columns: Columns) -> Source:
         raise DataError(f"{path}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.")
     used = {columns.id, columns.path, columns.bytes, columns.label}
     extra = pa.schema([one for one in known if one.name not in used])
-    if taken := sorted(set(extra.names) & COLUMNS):
-        raise DataError(f"{path}: column {taken[0]!r} has a name that the embeddings' own has; rename it.")
 
     def listing(names: list[str]) -> Iterator[ImageRow]:
         for number, row in enumerate(READERS[path.suffix.lower()].rows(path, names)):

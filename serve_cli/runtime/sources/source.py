@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,22 +23,31 @@ class Source:
     Parameters
     ----------
     root : Path or str
-        What the rows come from: an absolute path, or a URL.
+        What the rows come from: an absolute path, or the text of an absolute pattern or a URL.
     listing : callable
         Starts going through the rows.
     extra : Schema
         Columns that the rows carry beside those that all have.
     naming : callable, optional
         The same rows without their images, where listing reads those along with them.
+    starting : callable, optional
+        As listing, from the row of a number on; for sources that need not go through all rows before it.
     """
 
     root: Path | str
     listing: Callable[[], Iterator[ImageRow]]
     extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
     naming: Callable[[], Iterator[ImageRow]] | None = None
+    starting: Callable[[int], Iterator[ImageRow]] | None = None
 
     def __iter__(self) -> Iterator[ImageRow]:
         return self.listing()
+
+    def rows(self, start: int = 0) -> Iterator[ImageRow]:
+        """The rows from number ``start`` on, counted from 0; those before it are not read where that can be avoided."""
+        if self.starting is not None:
+            return self.starting(start)
+        return islice(self.listing(), start, None)
 
     def names(self) -> Iterator[ImageRow]:
         """The rows, to be named and counted and not to be decoded."""
@@ -50,4 +60,7 @@ class Source:
 
 def as_text(name: str | os.PathLike[str]) -> str:
     """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    try:
+        return os.fsencode(name).decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half of a character, which came out of JSON
+        return os.fspath(name).encode(errors="backslashreplace").decode()

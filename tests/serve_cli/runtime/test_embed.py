@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import DataError, RunError
-from serve_cli.runtime import embed as embed_module
-from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime import part_worker
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.files import sha256
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
@@ -23,14 +24,15 @@ def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album)
     assert (report.rows, report.failed, report.parts, report.dim, report.threads) == (17, 5, 1, 8, 2)
     assert len(report.failures) == 5
     assert set(report.failures) == {error for error in found.errors if error is not None}
-    assert report.share_waiting + report.share_network + report.share_writing == pytest.approx(1)
+    assert sum(report.shares.values()) == pytest.approx(1)
+    assert report.peak_memory > 10 << 20
     assert report.images_per_second == pytest.approx(17 / report.seconds)
     assert found.labels[0] == "cat"
     assert np.isfinite(found.embedding[:12]).all()
 
 
 def test_failures_shown_are_few(tmp_path, model, album, monkeypatch):
-    monkeypatch.setattr(embed_module, "FAILURES_SHOWN", 2)
+    monkeypatch.setattr(part_worker, "FAILURES_SHOWN", 2)
     broken_photos(album / "a")
     report = embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=1)))
     assert report.failed == 5

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.evaluate import EvalOptions, EvalReport, Recall, evaluate
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.rows import EmbeddedRows

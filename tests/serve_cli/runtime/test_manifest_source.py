@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, ImageError
-from serve_cli.runtime.embed import EmbedOptions, embed_images
-from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.reader import read_embeddings, read_table
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources import Source, open_source
 from serve_cli.runtime.sources.manifest import Columns
@@ -62,7 +63,7 @@ def test_every_row_of_a_table_is_embedded_and_carries_its_columns(model: Path, p
     manifest = write(place / f"m{kind}", ROWS)
     report = embed_images(EmbedOptions(model, manifest, place / "emb", Serving(batch_size=2), Columns(id="sku")))
     assert (report.rows, report.failed) == (3, 1)
-    rows = pq.ParquetFile(place / "emb" / "part-00000.parquet").read().to_pylist()
+    rows = read_table(place / "emb" / "part-00000.parquet").to_pylist()
     assert [row["price"] for row in rows] == ["3", "", "7"]
     assert "none.jpg" in rows[2]["error"]
     found = read_embeddings(place / "emb")
@@ -84,7 +85,7 @@ def test_images_in_parquet(model: Path, place: Path, struct: bool) -> None:
     assert found.ids == (("0.jpg", "1.jpg", "2.jpg", "3.jpg") if struct else ("0", "1", "2", "3"))
     assert [error is None for error in found.errors] == [True, True, False, False]
     assert f"{found.ids[2]}: not an image" in str(found.errors[2])
-    rows = pq.ParquetFile(place / "emb" / "part-00000.parquet").read()
+    rows = read_table(place / "emb" / "part-00000.parquet")
     assert rows["tags"].to_pylist() == [["x"] * n for n in range(4)]
     assert rows.schema.field("number").type == pa.int64()
     embed_images(EmbedOptions(model, place / "photos", place / "folder", Serving(batch_size=2)))
@@ -104,7 +105,6 @@ def test_naming_the_rows_reads_no_images(place: Path) -> None:
     ("name", "content", "message"),
     [
         ("m.csv", "a,b\n1,2\n", r"has neither a column 'path' nor 'bytes'; found \['a', 'b'\]"),
-        ("m.csv", "path,embedding\na,b\n", "'embedding' has a name that the embeddings' own has"),
         ("m.csv", "path,path\na,b\n", "more than once"),
         ("m.csv", "path\n", "has no rows"),
         ("m.csv", "", "neither a column"),

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions, Output
 from serve_cli.runtime.inspection import inspect_path
 from serve_cli.runtime.layout import part_files
 from serve_cli.runtime.npy_parts import NpyParts
@@ -21,11 +22,12 @@ from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.rows import regroup
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.vectors import to_stored
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD
 
-PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4, "npy")
+PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4, format="npy")
 BAD = {2, 9}
 
 
@@ -74,7 +76,24 @@ def test_only_complete_parts_are_finished(tmp_path: Path) -> None:
     assert set(EmbeddingFolder(tmp_path, PLAN, CARD).finished) == {2}
     path = tmp_path / "img_emb/img_emb_00002.npy"
     path.write_bytes(path.read_bytes()[:-4])
-    assert NpyParts(tmp_path, CARD, None).read(2) is None
+    assert NpyParts(tmp_path, CARD, "float32", None).read(2) is None
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_smaller_numbers(tmp_path: Path, dtype: str) -> None:
+    folder = EmbeddingFolder(tmp_path, replace(PLAN, dtype=dtype), CARD)
+    (group,) = batches(4, bad={2})
+    folder.write(0, [group])
+    stored, scale = to_stored(group.embedding[[0, 1, 3]], dtype)
+    found = np.load(tmp_path / "img_emb/img_emb_00000.npy")
+    assert found.dtype == stored.dtype
+    np.testing.assert_array_equal(found, stored)
+    known = pq.read_table(tmp_path / "metadata/metadata_00000.parquet")
+    if scale is not None:
+        np.testing.assert_array_equal(known["scale"], scale)
+    assert ("scale" in known.column_names) == (dtype == "int8")
+    assert NpyParts(tmp_path, CARD, dtype, None).read(0) == Part("img_emb/img_emb_00000.npy", 4, 1)
+    assert NpyParts(tmp_path, CARD, "float32", None).read(0) is None
 
 
 def test_another_format_is_refused_and_overwriting_leaves_nothing_of_it(tmp_path: Path) -> None:
@@ -99,11 +118,14 @@ def test_stopped_part_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(model: Path, album: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(
+    model: Path, album: Path, tmp_path: Path, dtype: str
+) -> None:
     broken_photos(album / "zebra")
-    options = EmbedOptions(model, album, tmp_path / "npy", Serving(batch_size=3), part_rows=5, format="npy")
+    options = EmbedOptions(model, album, tmp_path / "npy", Serving(batch_size=3), output=Output(5, "npy", dtype))
     report = embed_images(options)
-    embed_images(replace(options, out=tmp_path / "parquet", format="parquet"))
+    embed_images(replace(options, out=tmp_path / "parquet", output=Output(5, dtype=dtype)))
     expected = read_embeddings(tmp_path / "parquet")
     good = [error is None for error in expected.errors]
     paths = sorted((tmp_path / "npy" / "img_emb").iterdir())

@@ -1,15 +1,19 @@
+import hashlib
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from serve_cli import Embedder
-from serve_cli.runtime import pipeline
-from serve_cli.runtime.pipeline import NOT_FINITE, StageTimes, collect, embed_rows, reported
+from serve_cli.runtime import decoding
+from serve_cli.runtime.decoding import Decoding
+from serve_cli.runtime.pipeline import NOT_FINITE, collect, embed_rows, reported
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.stages import StageTimes
 
 from ..photos import broken_photos, odd_photos, photo
 from ..tiny_model import CARD, weight
@@ -37,11 +41,11 @@ def rows(tmp_path):
 
 
 def embed(model, rows, batch_size=3, threads=2):
-    return collect(embed_rows(Embedder(model), rows, batch_size, threads), CARD.dim)
+    return collect(embed_rows(Embedder(model), rows, batch_size, Decoding(threads)), CARD.dim)
 
 
 def test_rows_come_in_order_and_none_is_dropped(model, rows):
-    batches = list(embed_rows(Embedder(model), iter(rows), batch_size=3, threads=2))
+    batches = list(embed_rows(Embedder(model), iter(rows), 3, Decoding(2)))
     assert [len(batch.rows) for batch in batches] == [3, 3, 1]
     found = collect(batches, CARD.dim)
     assert found.rows == rows
@@ -62,7 +66,7 @@ def test_network_sees_one_batch_shape(model, rows):
     embedder, seen = Embedder(model), []
     real = embedder.embed
     embedder.embed = lambda pixels: seen.append(pixels.shape) or real(pixels)
-    collect(embed_rows(embedder, rows, batch_size=3, threads=2), CARD.dim)
+    collect(embed_rows(embedder, rows, 3, Decoding(2)), CARD.dim)
     assert seen == [(3, 16, 16, 3)] * 3
 
 
@@ -90,7 +94,7 @@ def test_batch_of_nothing_but_bad_images(model, tmp_path):
     bad = [ImageRow(path.name, path) for path in broken_photos(tmp_path / "bad")]
     embedder = Embedder(model)
     embedder.embed = lambda pixels: pytest.fail("nothing to embed")
-    found = collect(embed_rows(embedder, bad, batch_size=2, threads=2), CARD.dim)
+    found = collect(embed_rows(embedder, bad, 2, Decoding(2)), CARD.dim)
     assert found.rows == bad
     assert None not in found.errors
     assert np.isnan(found.embedding).all()
@@ -106,7 +110,7 @@ def test_embedding_that_is_not_finite_is_an_error(model, rows):
         return embedding
 
     embedder.embed = overflowing
-    found = collect(embed_rows(embedder, rows[:3], batch_size=3, threads=1), CARD.dim)
+    found = collect(embed_rows(embedder, rows[:3], 3, Decoding(1)), CARD.dim)
     assert found.errors == [None, NOT_FINITE, None]
     assert np.isnan(found.embedding[1]).all()
     assert np.isfinite(found.embedding[[0, 2]]).all()
@@ -124,26 +128,26 @@ def test_no_more_batches_are_started_than_allowed(model, rows, sessions):
             yield rows[number % 7]
 
     embedder = Embedder(model, threads=3, sessions=sessions)
-    batches = embed_rows(embedder, counted(), batch_size=10, threads=2)
+    batches = embed_rows(embedder, counted(), 10, Decoding(2))
     next(batches)
-    assert taken == 10 * (sessions + pipeline.BATCHES_AHEAD)
+    assert taken == 10 * (sessions + decoding.BATCHES_AHEAD)
     next(batches)
-    assert taken == 10 * (1 + sessions + pipeline.BATCHES_AHEAD)
+    assert taken == 10 * (1 + sessions + decoding.BATCHES_AHEAD)
     batches.close()
 
 
 def test_network_and_decoding_overlap(model, rows, monkeypatch):
     """While the network is held up on the first batch, the second one is decoded."""
     second_decoded = threading.Event()
-    real_read = pipeline.read_image
+    real_read = decoding.read_image
 
-    def watched(path, preprocessing, box, name):
-        square = real_read(path, preprocessing, box)
-        if path == rows[3].path:
+    def watched(content, preprocessing, box, name, limits):
+        square = real_read(content, preprocessing, box)
+        if name == str(rows[3].path):
             second_decoded.set()
         return square
 
-    monkeypatch.setattr(pipeline, "read_image", watched)
+    monkeypatch.setattr(decoding, "read_image", watched)
     embedder = Embedder(model)
 
     def slow(pixels):
@@ -151,39 +155,49 @@ def test_network_and_decoding_overlap(model, rows, monkeypatch):
         return np.zeros((len(pixels), CARD.dim), np.float32)
 
     embedder.embed = slow
-    assert len(collect(embed_rows(embedder, rows, batch_size=3, threads=1), CARD.dim).rows) == 7
+    assert len(collect(embed_rows(embedder, rows, 3, Decoding(1)), CARD.dim).rows) == 7
 
 
 def test_threads_end_when_the_caller_stops_early(model, rows):
-    batches = embed_rows(Embedder(model), rows * 20, batch_size=2, threads=2)
+    batches = embed_rows(Embedder(model), rows * 20, 2, Decoding(2))
     next(batches)
     batches.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
 def test_bug_in_a_thread_is_not_taken_for_a_bad_image(model, rows, monkeypatch):
-    monkeypatch.setattr(pipeline, "read_image", lambda *_: 1 / 0)
+    monkeypatch.setattr(decoding, "read_image", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embed(model, rows)
 
 
 def test_times_add_up(model, rows, monkeypatch):
-    real_read = pipeline.read_image
-    monkeypatch.setattr(pipeline, "read_image", lambda *given: time.sleep(0.02) or real_read(*given))
+    real_read, real_decode = decoding.read_image_bytes, decoding.read_image
+    monkeypatch.setattr(decoding, "read_image_bytes", lambda *given: time.sleep(0.01) or real_read(*given))
+    monkeypatch.setattr(decoding, "read_image", lambda *given: time.sleep(0.02) or real_decode(*given))
     embedder, times = Embedder(model), StageTimes()
     embedder.embed = lambda pixels: time.sleep(0.03) or np.zeros((len(pixels), CARD.dim), np.float32)
     began = time.perf_counter()
-    for _ in embed_rows(embedder, rows, batch_size=7, threads=1, times=times):
+    for _ in embed_rows(embedder, rows, 7, Decoding(1), times):
         time.sleep(0.05)
     total = time.perf_counter() - began
+    assert 7 * 0.01 <= times.read_s < times.decode_s
     assert times.decode_s >= 7 * 0.02
-    assert times.wait_s >= 7 * 0.02
+    assert times.wait_s >= 7 * 0.03
     assert 0.03 <= times.network_s < 0.12
     assert 0.05 <= times.write_s < 0.14
     assert times.wait_s + times.network_s + times.write_s <= total
 
 
-def test_progress_tells_of_rows_and_failures(model, tmp_path, rows):
+def test_shares_of_the_stages_add_up():
+    times = StageTimes(read_s=2, decode_s=6, wait_s=4, network_s=5, write_s=1)
+    assert times.shares() == {"reading": 0.1, "decoding": 0.3, "network": 0.5, "writing": 0.1}
+    assert times.text() == "network 50%, decoding 30%, reading 10%, writing 10%"
+    assert StageTimes(network_s=999, write_s=1).text() == "network 100%"
+    assert StageTimes().text() == ""
+
+
+def test_progress_tells_of_rows_failures_and_stages(model, tmp_path, rows):
     class Recorder:
         def __init__(self):
             self.seen = []
@@ -191,10 +205,26 @@ def test_progress_tells_of_rows_and_failures(model, tmp_path, rows):
         def update(self, done, text=""):
             self.seen.append((done, text))
 
-    bad = ImageRow("bad.jpg", tmp_path / "bad.jpg")
-    recorder = Recorder()
-    collect(reported(embed_rows(Embedder(model), [*rows[:3], bad], 2, 1), recorder), CARD.dim)
-    assert recorder.seen == [(2, ""), (4, "1 failed")]
+    bad, recorder, times = ImageRow("bad.jpg", tmp_path / "bad.jpg"), Recorder(), StageTimes(wait_s=1e6)
+    collect(reported(embed_rows(Embedder(model), [*rows[:3], bad], 2, Decoding(1)), recorder, times), CARD.dim)
+    assert recorder.seen == [(2, "decoding 100%"), (4, "1 failed  decoding 100%")]
+
+
+def test_checksums_are_columns_of_their_own(model, tmp_path, rows):
+    (tmp_path / "text.jpg").write_bytes(b"no picture")
+    odd = [ImageRow("text.jpg", tmp_path / "text.jpg"), ImageRow("none.jpg", tmp_path / "none.jpg")]
+    held = replace(rows[0], content=rows[0].path.read_bytes, extra={"price": 3})
+    found = collect(embed_rows(Embedder(model), [rows[0], held, *odd], 3, Decoding(2, checksums=True)), CARD.dim)
+    content = rows[0].path.read_bytes()
+    facts = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    assert [row.extra for row in found.rows] == [
+        facts,
+        {"price": 3, **facts},
+        {"sha256": hashlib.sha256(b"no picture").hexdigest(), "size": 10},
+        {"sha256": None, "size": None},
+    ]
+    assert rows[0].extra == {}
+    assert held.extra == {"price": 3}
 
 
 def test_no_rows_at_all():

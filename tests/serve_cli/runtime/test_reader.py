@@ -1,3 +1,4 @@
+import base64
 import json
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import pytest
 
 from gluon_lifted.errors import RunError
 from serve_cli import read_embeddings
+from serve_cli.runtime.reader import read_table
 
 from ..embedded import batches, write_folder
 from ..tiny_model import CARD
@@ -63,7 +65,7 @@ def test_part_that_is_missing_or_extra(folder):
 
 def test_part_with_other_rows_than_the_manifest_says(folder):
     part = folder / "part-00001.parquet"
-    pq.write_table(pq.ParquetFile(part).read().slice(0, 2), part)
+    pq.write_table(read_table(part).slice(0, 2), part)
     with pytest.raises(RunError, match=r"part-00001\.parquet: has 2 rows and manifest\.json says 3"):
         read_embeddings(folder)
 
@@ -83,15 +85,52 @@ def test_part_with_other_columns(folder):
         read_embeddings(folder)
 
 
-@pytest.mark.parametrize(("embedding", "error"), [([0.0] * 7, None), (None, None), ([0.0] * 8, "broken")])
+@pytest.mark.parametrize(("embedding", "error"), [(None, None), ([0.0] * 8, "broken")])
 def test_row_that_contradicts_itself(folder, embedding, error):
     part = folder / "part-00001.parquet"
-    table = pq.ParquetFile(part).read()
-    rows = table.to_pylist()
+    columns, rows = pq.read_schema(part), read_table(part).to_pylist()
     rows[0].update(embedding=embedding, error=error)
-    pq.write_table(pa.Table.from_pylist(rows, table.schema), part)
+    pq.write_table(pa.Table.from_pylist(rows, columns), part)
     with pytest.raises(RunError, match="not 8 numbers, or null without an error"):
         read_embeddings(folder)
+
+
+def test_lists_that_have_not_the_size_that_their_type_says(folder):
+    part = folder / "part-00001.parquet"
+    columns, table = pq.read_schema(part), read_table(part)
+    rows = table.to_pylist()
+    rows[0]["embedding"] = [0.0] * 7
+    with pq.ParquetWriter(part, table.schema, store_schema=False) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, table.schema))
+        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(columns.serialize())})
+    assert pq.read_schema(part).equals(columns)
+    with pytest.raises(RunError, match="not 8 numbers, or null without an error"):
+        read_embeddings(folder)
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), part)
+    with pytest.raises(RunError, match="its columns are not those"):
+        read_embeddings(folder)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 2**-11), ("int8", 0.5 / 127)])
+def test_smaller_numbers(tmp_path, dtype, tolerance):
+    write_folder(tmp_path, batches(7, bad={1, 6}), 4, dtype=dtype)
+    found, (expected,) = read_embeddings(tmp_path), batches(7, bad={1, 6})
+    assert found.embedding.dtype == np.float32
+    most = np.abs(expected.embedding).max(axis=1, keepdims=True)
+    bound = tolerance * (most if dtype == "int8" else np.abs(expected.embedding)) * 1.0001
+    np.testing.assert_array_equal(np.isnan(found.embedding), np.isnan(expected.embedding))
+    assert (np.abs(found.embedding - expected.embedding)[[0, 2, 3, 4, 5]] <= bound[[0, 2, 3, 4, 5]]).all()
+    assert found.errors == tuple(expected.errors)
+
+
+def test_embedding_without_a_scale(tmp_path):
+    write_folder(tmp_path, batches(3), dtype="int8")
+    part = tmp_path / "part-00000.parquet"
+    columns, rows = pq.read_schema(part), read_table(part).to_pylist()
+    rows[1]["scale"] = None
+    pq.write_table(pa.Table.from_pylist(rows, columns), part)
+    with pytest.raises(RunError, match="without a scale"):
+        read_embeddings(tmp_path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"truncated"])
@@ -109,6 +148,7 @@ def test_damaged_part(folder, damage):
         {"rows": 8},
         {"failed": None},
         {"card": None},
+        {"dtype": "float64"},
         {"parts": None},
         {"parts": [{"file": "../x.parquet", "rows": 7}]},
         {"parts": [{"rows": 7}]},

@@ -12,17 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.errors import ConfigError, DataError, RunError
+from serve_cli.runtime import decoding, part_worker
 from serve_cli.runtime import embed as embed_module
-from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
 from serve_cli.runtime.layout import part_files
-from serve_cli.runtime.plan import Plan, rows_of_part, survey
-from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.plan import Survey, survey
+from serve_cli.runtime.reader import read_embeddings, read_manifest, read_table
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.sources import Source, open_source
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
 
@@ -38,7 +39,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def columns(folder: Path) -> list[dict[str, object]]:
-    return [row for path in part_files(folder) for row in pq.ParquetFile(path).read().to_pylist()]
+    return [row for path in part_files(folder) for row in read_table(path).to_pylist()]
 
 
 @pytest.mark.timeout(200)
@@ -71,15 +72,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_rows(model: Path, many: 
 def test_only_missing_parts_are_computed(
     model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), part_rows=20)
+    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
     whole = embed_images(options)
     before = columns(tmp_path / "emb")
     assert (whole.rows, whole.resumed, whole.parts, whole.parts_missing) == (IMAGES, 0, 3, 0)
     (tmp_path / "emb" / "part-00001.parquet").unlink()
     seen: list[str] = []
-    real = embed_module.embed_rows
+    real = part_worker.embed_rows
     monkeypatch.setattr(
-        embed_module, "embed_rows", lambda e, rows, *rest: real(e, [seen.append(row.id) or row for row in rows], *rest)
+        part_worker, "embed_rows", lambda e, rows, *rest: real(e, [seen.append(row.id) or row for row in rows], *rest)
     )
     again = embed_images(options)
     assert seen == [str(row["id"]) for row in before[20:40]]
@@ -88,11 +89,9 @@ def test_only_missing_parts_are_computed(
 
 
 def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
-    alone = EmbedOptions(model, many, tmp_path / "alone", Serving(batch_size=3), part_rows=7)
+    alone = EmbedOptions(model, many, tmp_path / "alone", Serving(batch_size=3), output=Output(7))
     embed_images(alone)
-    reports = [
-        embed_images(replace(alone, out=tmp_path / "shared", num_shards=3, shard_index=index)) for index in (2, 0, 1)
-    ]
+    reports = [embed_images(replace(alone, out=tmp_path / "shared", share=Share(index, 3))) for index in (2, 0, 1)]
     assert [report.parts_missing for report in reports] == [6, 3, 0]
     assert sum(report.rows for report in reports) == IMAGES
     assert columns(tmp_path / "shared") == columns(tmp_path / "alone")
@@ -101,7 +100,7 @@ def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
 
 
 def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb", part_rows=20)
+    options = EmbedOptions(model, many, tmp_path / "emb", output=Output(20))
     embed_images(options)
     before = columns(tmp_path / "emb")
     (many / "class0" / "0.jpg").rename(many / "class0" / "zero.jpg")
@@ -116,23 +115,72 @@ def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: 
 
 def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model, many, tmp_path / "emb")
-    for changes, message in [
-        ({"part_rows": 0}, "parts of 0 rows"),
-        ({"num_shards": 2, "shard_index": 2}, "shard 2 of 2 is none; count from 0"),
-        ({"num_shards": 2, "overwrite": True}, "cannot overwrite it"),
+    for make, message in [
+        (lambda: Output(0), "parts of 0 rows"),
+        (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
+        (lambda: Output(dtype="float64"), "type 'float64' are unknown; use float32, float16, int8"),
+        (lambda: Share(2, 2), "shard 2 of 2 is none; count from 0"),
+        (lambda: replace(options, share=Share(0, 2), overwrite=True), "cannot overwrite it"),
+        (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
+        (lambda: replace(options, pixel_limit=0), "a pixel limit of 0; give 1 to 178,956,970"),
     ]:
         with pytest.raises(ConfigError, match=message):
-            replace(options, **changes)
+            make()
 
 
-def test_images_that_vanish_after_the_survey(many: Path) -> None:
-    source = open_source(many)
-    found = survey(source)
+def test_images_that_vanish_after_the_survey(
+    model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = embed_module.survey
+    found = survey(open_source(many))
     assert found.rows == IMAGES
-    plan = Plan(str(many), found.rows, found.sha256, "", "", 2, 25)
-    listing = iter(source)
-    assert [len(list(rows_of_part(listing, plan, part))) for part in range(3)] == [25, 25, 10]
-    (many / "class3" / "3.jpg").unlink()
-    with pytest.raises(RunError, match="fewer images than when the run began"):
-        list(rows_of_part(iter(source), replace(plan, part_rows=100), 0))
-    assert survey(source) != found
+
+    def surveyed(source: Source) -> Survey:
+        result = real(source)
+        (many / "class3" / "3.jpg").unlink()
+        return result
+
+    monkeypatch.setattr(embed_module, "survey", surveyed)
+    options = EmbedOptions(model, many, tmp_path / "emb", output=Output(40))
+    with pytest.raises(RunError, match="has fewer images than when the run began; start it again"):
+        embed_images(options)
+    assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
+    assert survey(open_source(many)) != found
+
+
+@pytest.mark.parametrize("bad_first", [False, True])
+def test_a_source_that_vanishes_ends_the_run(
+    model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad_first: bool
+) -> None:
+    """Not one failed image after the other: that would be taken for finished."""
+    if bad_first:
+        (many / "class0" / "0.jpg").write_bytes(b"not an image")  # which is no reason to stop
+    real, seen = decoding.read_image_bytes, list[Path]()
+
+    def reading(path: Path) -> bytes:
+        seen.append(path)
+        if len(seen) == 30:
+            many.rename(tmp_path / "unmounted")
+        return real(path)
+
+    monkeypatch.setattr(decoding, "read_image_bytes", reading)
+    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
+    with pytest.raises(DataError, match=r"many: has vanished, or changes while it is read: class\d.*goes on once"):
+        embed_images(options)
+    assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
+    (tmp_path / "unmounted").rename(many)
+    report = embed_images(options)
+    assert (report.rows, report.resumed, report.failed) == (IMAGES, 20, 5 + bad_first)
+
+
+def test_failed_images_are_tried_again_when_asked_for(model: Path, many: Path, tmp_path: Path) -> None:
+    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
+    whole = embed_images(options)
+    photo(many / "class2" / "empty.jpg", seed=99)  # whole now
+    again = embed_images(options)
+    assert (again.resumed, again.failed) == (IMAGES, whole.failed)
+    failing = sum(part["failed"] > 0 for part in read_manifest(tmp_path / "emb")["parts"])
+    assert failing < 3
+    retried = embed_images(replace(options, retry_failed=True))
+    assert (retried.resumed, retried.failed) == (IMAGES - 20 * failing, whole.failed - 1)
+    assert read_manifest(tmp_path / "emb")["failed"] == whole.failed - 1

@@ -3,15 +3,16 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.card import CARD_KEY
-from gluon_lifted.errors import RunError
+from gluon_lifted.errors import DataError, RunError
 from serve_cli.runtime import parquet_parts, sinks
 from serve_cli.runtime.parts import Part
 from serve_cli.runtime.plan import Plan, read_plan
-from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.reader import read_embeddings, read_table
 from serve_cli.runtime.rows import EmbeddedRows, regroup
 from serve_cli.runtime.sinks import EmbeddingFolder
 
@@ -47,7 +48,7 @@ def test_parts_hold_every_row_in_order(tmp_path):
         Part("part-00001.parquet", 6, 0),
         Part("part-00002.parquet", 1, 1),
     )
-    rows = [row for part in found for row in pq.ParquetFile(tmp_path / "emb" / part.file).read().to_pylist()]
+    rows = [row for part in found for row in read_table(tmp_path / "emb" / part.file).to_pylist()]
     for number, row in enumerate(rows):
         bad = number in {2, 12}
         assert row == {
@@ -71,7 +72,7 @@ def test_card_is_in_every_part_and_in_the_manifest(tmp_path):
 def test_label_that_is_not_known_is_null(tmp_path):
     (batch,) = batches(1)
     write_folder(tmp_path, [EmbeddedRows([replace(batch.rows[0], label=None)], batch.embedding, batch.errors)])
-    assert pq.ParquetFile(tmp_path / "part-00000.parquet").read()["label"].to_pylist() == [None]
+    assert read_table(tmp_path / "part-00000.parquet")["label"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 13, 100])
@@ -211,3 +212,21 @@ def test_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(sinks.os, "access", lambda path, mode: False)
     with pytest.raises(RunError, match=r"cannot be written to .*permission denied"):
         open_folder(tmp_path).write(0, pytest.fail)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", pa.float32()), ("float16", pa.float16()), ("int8", pa.int8())])
+def test_embeddings_are_lists_of_a_fixed_size(tmp_path, dtype, kind):
+    write_folder(tmp_path, batches(3, bad={1}), dtype=dtype)
+    found = pq.read_schema(tmp_path / "part-00000.parquet")
+    assert found.field("embedding").type == pa.list_(pa.field("element", kind, nullable=False), CARD.dim)
+    assert ("scale" in found.names) == (dtype == "int8")
+
+
+def test_a_column_may_not_have_the_name_of_an_own_one(tmp_path):
+    for name, dtype in (("embedding", "float32"), ("scale", "int8")):
+        plan = Plan("/photos", 1, "ids", "model", "CPUExecutionProvider", 2, 4, dtype=dtype)
+        with pytest.raises(DataError, match=f"column '{name}' has the name of one of the embeddings' own"):
+            EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([(name, pa.string())]))
+    plan = Plan("/photos", 1, "ids", "model", "CPUExecutionProvider", 2, 4)
+    EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([("scale", pa.string())]))
+    assert not (tmp_path / "emb").exists()

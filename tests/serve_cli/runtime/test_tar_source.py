@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import DataError, ImageError
-from serve_cli.runtime.embed import EmbedOptions, embed_images
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources import open_source, place

@@ -1,0 +1,121 @@
+"""What a run of `lifted embed` would do: nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_cli.console import clock
+from serve_cli.runtime.embed import open_run
+from serve_cli.runtime.memory import bounded_decoding
+from serve_cli.runtime.part_worker import FAILURES_SHOWN
+from serve_cli.runtime.pipeline import collect, embed_rows
+from serve_cli.runtime.stages import StageTimes
+from serve_cli.runtime.vectors import DTYPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serve_cli.runtime.embed_options import EmbedOptions
+
+LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that tell the rate
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What would be done.
+
+    Parameters
+    ----------
+    source : str
+    out : Path
+    model : str
+        The card's name of the model.
+    rows, parts : int
+        Of this run.
+    rows_left, parts_left : int
+        Those of them that are not there yet.
+    columns : tuple of str
+        That are carried along.
+    tried, failed : int
+        Images that were embedded for this forecast, the first ones of the source, and those of them that failed.
+    failures : tuple of str
+        The first few errors.
+    images_per_second, seconds : float
+        At the rate of those images, and what is left then.
+    spent_on : str
+        Shares of the stages.
+    bytes, bytes_free : int
+        That the numbers of what is left take, and that the disk has.
+    """
+
+    source: str
+    out: Path
+    model: str
+    rows: int
+    parts: int
+    rows_left: int
+    parts_left: int
+    columns: tuple[str, ...]
+    tried: int
+    failed: int
+    failures: tuple[str, ...]
+    images_per_second: float
+    seconds: float
+    spent_on: str
+    bytes: int
+    bytes_free: int
+
+    def facts(self) -> dict[str, str]:
+        """The forecast in words."""
+        failed = f", {self.failed} of them failed" if self.failed else ""
+        scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
+        return {
+            "source": f"{self.source}, {self.rows:,} images in {self.parts} part files",
+            "carried": ", ".join(self.columns) or "no further columns",
+            "model": self.model,
+            "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
+            "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
+            "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
+            "disk": f"{self.bytes / 1e9:.2f} GB below {self.out}, {self.bytes_free / 1e9:.1f} GB free{scarce}",
+        }
+
+
+def forecast(options: EmbedOptions) -> Forecast:
+    """Open all that a run needs, embed the first few images, and reckon; raises as `embed_images` does."""
+    run = open_run(options)
+    decoding, times = bounded_decoding(options, run.embedder, run.plan.batch_size), StageTimes()
+    first = islice(run.source, max(LEAST_TRIED, BATCHES_TRIED * run.plan.batch_size))
+    began = time.perf_counter()
+    tried = collect(embed_rows(run.embedder, first, run.plan.batch_size, decoding, times), run.embedder.card.dim)
+    rate = len(tried.rows) / (time.perf_counter() - began)
+    errors = [error for error in tried.errors if error is not None]
+    rows_left = sum(len(run.plan.rows_of(number)) for number in run.missing)
+    return Forecast(
+        source=run.plan.source,
+        out=options.out,
+        model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",
+        rows=sum(len(run.plan.rows_of(number)) for number in run.mine),
+        parts=len(run.mine),
+        rows_left=rows_left,
+        parts_left=len(run.missing),
+        columns=tuple(run.source.extra.names),
+        tried=len(tried.rows),
+        failed=len(errors),
+        failures=tuple(errors[:FAILURES_SHOWN]),
+        images_per_second=rate,
+        seconds=rows_left / rate,
+        spent_on=times.text(),
+        bytes=rows_left * run.embedder.card.dim * np.dtype(DTYPES[run.plan.dtype]).itemsize,
+        bytes_free=shutil.disk_usage(_standing(options.out)).free,
+    )
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or the first above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

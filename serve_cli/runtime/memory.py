@@ -1,0 +1,54 @@
+"""How the memory that a run may take is divided."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.images import DecodeLimits
+from gluon_lifted.machine.memory import resident_memory, usable_memory
+from serve_cli.runtime.decoding import Decoding
+from serve_cli.runtime.sinks import GROUP_ROWS
+from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES
+
+if TYPE_CHECKING:
+    from serve_cli.runtime.embed_options import EmbedOptions
+    from serve_cli.runtime.session import Embedder
+
+LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
+FILES_SHARE = 0.25  # of what images may take: their files, as they were read; the rest: their pixels
+ROW_BYTES = 1 << 11  # of a row that waits to be written, beside its numbers
+NUMBER_COPIES = 4 * 3  # float32: as they come, joined to groups, in Arrow
+
+
+def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int) -> Decoding:
+    """Decoding that keeps the whole process below ``options.max_memory``.
+
+    A batch is computed first in every lane, so that what the network takes is known.
+
+    Raises
+    ------
+    ConfigError
+        If that leaves too little for images.
+    """
+    threads = options.serving.decoders
+    max_memory = options.max_memory or usable_memory() // 2
+    crop = embedder.card.preprocessing.crop
+    pixels = np.zeros((batch_size, crop, crop, 3), np.uint8)
+    with ThreadPoolExecutor(embedder.lanes) as pool:
+        list(pool.map(embedder.embed, [pixels] * embedder.lanes))
+    batches = Decoding(threads).batches_ahead(batch_size) + embedder.lanes + 1
+    waiting = GROUP_ROWS * (NUMBER_COPIES * embedder.card.dim + ROW_BYTES)
+    taken = resident_memory() + batches * pixels.nbytes + waiting
+    room = max_memory - taken
+    if room < LEAST_FOR_IMAGES:
+        raise ConfigError(
+            f"{max_memory / 1e6:,.0f} MB of memory are too little: network, batches and rows take {taken / 1e6:,.0f} "
+            f"MB; give --max-memory {-(-(taken + LEAST_FOR_IMAGES) // 1_000_000)}MB or more, or a smaller --batch-size."
+        )
+    limits = DecodeLimits(options.pixel_limit, int((1 - FILES_SHARE) * room))
+    max_file_bytes = min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES)
+    return Decoding(threads, limits, max_file_bytes, options.output.checksums)

@@ -1,0 +1,105 @@
+"""What computes parts: an Embedder, a source, and the folder that takes the parts."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import DataError, ImageError, RunError
+from serve_cli.runtime.decoding import read_content
+from serve_cli.runtime.memory import bounded_decoding
+from serve_cli.runtime.pipeline import embed_rows
+from serve_cli.runtime.stages import StageTimes
+from serve_cli.runtime.vectors import fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from serve_cli.runtime.embed_options import EmbedOptions
+    from serve_cli.runtime.parts import Part
+    from serve_cli.runtime.plan import Plan
+    from serve_cli.runtime.rows import EmbeddedRows, ImageRow
+    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.sinks import EmbeddingFolder
+    from serve_cli.runtime.sources import Source
+
+FAILURES_SHOWN = 5
+
+
+class PartWorker:
+    """Computes parts of a plan, in any order, best in an ascending one.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    plan : Plan
+    source : Source
+    embedder : Embedder
+    folder : EmbeddingFolder
+
+    Attributes
+    ----------
+    times : StageTimes
+        Of all parts so far.
+    failures : list of str
+        The first few errors.
+    """
+
+    def __init__(
+        self, options: EmbedOptions, plan: Plan, source: Source, embedder: Embedder, folder: EmbeddingFolder
+    ) -> None:
+        self._plan, self._source, self._embedder, self._folder = plan, source, embedder, folder
+        self._decoding = bounded_decoding(options, embedder, plan.batch_size)
+        self._listing, self._position = iter(source), 0
+        self.times, self.failures = StageTimes(), list[str]()
+
+    def write(self, number: int, passing: Callable[[Iterable[EmbeddedRows]], Iterable[EmbeddedRows]] = iter) -> Part:
+        """Compute and write a part; ``passing`` sees the batches on their way.
+
+        Raises
+        ------
+        DataError
+            If the source has vanished.
+        RunError
+            If it has fewer rows than planned, or the part cannot be written.
+        DeviceError
+            If the network fails.
+        """
+        batches = embed_rows(self._embedder, self._rows(number), self._plan.batch_size, self._decoding, self.times)
+        return self._folder.write(number, passing(self._noting_failures(fitting(batches, self._plan.dtype))))
+
+    def _rows(self, number: int) -> Iterator[ImageRow]:
+        wanted = self._plan.rows_of(number)
+        if wanted.start != self._position:
+            self._listing = self._source.rows(wanted.start)
+        self._position = wanted.start
+        for row in islice(self._listing, len(wanted)):
+            self._position += 1
+            yield row
+        if self._position < wanted.stop:
+            raise RunError(f"{self._plan.source}: has fewer images than when the run began; start it again.")
+
+    def _noting_failures(self, batches: Iterable[EmbeddedRows]) -> Iterator[EmbeddedRows]:
+        """Pass batches on. Where images fail, make sure that it is not the whole source that has gone."""
+        readable: ImageRow | None = None
+        for batch in batches:
+            errors = [error for error in batch.errors if error is not None]
+            if errors and readable is not None:
+                _require_readable(readable, self._plan.source)
+            self.failures += errors[: FAILURES_SHOWN - len(self.failures)]
+            good = (
+                row for row, error in zip(reversed(batch.rows), reversed(batch.errors), strict=True) if error is None
+            )
+            readable = next(good, readable)
+            yield batch
+
+
+def _require_readable(row: ImageRow, source: str) -> None:
+    """Raise `DataError` if an image that was read before cannot be read any more."""
+    try:
+        read_content(row)
+    except ImageError as error:
+        raise DataError(
+            f"{source}: has vanished, or changes while it is read: {row.id} was there a moment ago ({error}). "
+            "The same command goes on once it is back."
+        ) from None
