@@ -1,27 +1,26 @@
-"""A table of images: CSV, JSON lines or parquet, with a path or the bytes of an image in each row."""
+"""Tables of images: CSV, JSON lines or parquet, with a path or the bytes of an image in each row."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import posixpath
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gluon_lifted.errors import ConfigError, DataError, ImageError
 from serve_cli.runtime.rows import ImageRow
-from serve_cli.runtime.sources.place import beside, image_at, is_remote
+from serve_cli.runtime.sources.files import one_after_another
+from serve_cli.runtime.sources.place import beside, image_at, kind_of
 from serve_cli.runtime.sources.source import Source, as_text
+from serve_cli.runtime.sources.tables import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-MAX_LINE = 1 << 24  # bytes of a line, with an image's bytes never in it
-READ_ROWS = 64  # of parquet at a time: with their images in memory
+    from serve_cli.runtime.sources.files import Files
 
 
 @dataclass(frozen=True)
@@ -50,47 +49,98 @@ class Columns:
             raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
 
 
-def manifest_source(path: Any, columns: Columns) -> Source:
-    """The rows of a manifest, in order; all its other columns are carried along.
+def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
+    """The rows of manifests of one kind, in order; all their other columns are carried along.
+
+    A row without a name is called by its number over all files, and one that is named by a relative path is called by
+    its path from the folder that all files lie below.
 
     Raises
     ------
     DataError
-        If the table cannot be read, has neither paths nor images, or no rows.
+        If a table cannot be read, has neither paths nor images, other columns than the first one, or if there are no
+        rows.
     """
-    known = READERS[path.suffix.lower()].schema(path)
-    if columns.path not in known.names and columns.bytes not in known.names:
-        raise DataError(f"{path}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.")
-    used = {columns.id, columns.path, columns.bytes, columns.label}
-    extra = pa.schema([one for one in known if one.name not in used])
+    manifests = _to_manifests(files, columns)
+    reader, known = manifests.reader, manifests.known
 
-    def listing(names: list[str]) -> Iterator[ImageRow]:
-        for number, row in enumerate(READERS[path.suffix.lower()].rows(path, names)):
-            yield _image_row(path, number, row, columns, extra)
+    def count(name: str) -> int:
+        return int(reader.count(files.at(name)))
 
+    def listing_of(names: list[str]) -> Callable[[int], Iterator[ImageRow]]:
+        return one_after_another(files.names, partial(manifests.rows, names), count if reader.count else None)
+
+    listing = listing_of(known.names)
     # The bytes of a struct come with the path that may name the row.
     light = [one.name for one in known if one.name != columns.bytes or pa.types.is_struct(one.type)]
-    if next(listing(light), None) is None:
-        raise DataError(f"{path}: has no rows.")
-    root = str(path) if is_remote(path) else path
-    return Source(root, lambda: listing(known.names), extra, lambda: listing(light))
+    naming = listing if light == known.names else listing_of(light)
+    if next(naming(0), None) is None:
+        raise DataError(f"{root}: has no rows.")
+    return Source(root, partial(listing, 0), manifests.extra, partial(naming, 0), listing)
 
 
-def _image_row(path: Any, number: int, row: dict[str, Any], columns: Columns, extra: pa.Schema) -> ImageRow:
-    content, name = row.get(columns.bytes), row.get(columns.path)
-    if isinstance(content, dict):
-        name, content = name or content.get("path"), content.get("bytes")
-    found = name if isinstance(name, str) and name else None
-    label, given = row.get(columns.label), row.get(columns.id)
-    called = as_text(str(given if given is not None else number if found is None else found))
-    label = None if label is None or label == "" else str(label)
-    carried = {column: row.get(column) for column in extra.names}
-    if found is not None and not isinstance(content, bytes):
-        return image_at(called, beside(path, found), label, carried)
-    read = _missing(f"{path}, row {number}: has neither a path nor an image.")
-    if isinstance(content, bytes):
-        read = partial(bytes, content)
-    return ImageRow(called, str(path if found is None else path.parent / found), label, content=read, extra=carried)
+@dataclass(frozen=True)
+class _Manifests:
+    """Tables with columns as the first one has them: ``known``, of which ``extra`` are carried along."""
+
+    files: Files
+    columns: Columns
+    reader: Any
+    known: pa.Schema
+    extra: pa.Schema
+
+    def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
+        """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""
+        place = self.files.at(file)
+        if file != self.files.names[0]:
+            self._require_known_columns(place)
+        for number, row in enumerate(self.reader.rows(place, names, start), start):
+            yield self._image_row(place, posixpath.dirname(file), number, first, row)
+
+    def _require_known_columns(self, place: Any) -> None:
+        found = self.reader.schema(place)
+        where = f"{self.files.at(self.files.names[0])} and {place}"
+        if not found.names:
+            return  # nor are there rows
+        if different := sorted(set(self.known.names) ^ set(found.names)):
+            raise DataError(f"{where}: only one of them has a column {different[0]!r}; give them one by one.")
+        for one in self.extra:
+            if (other := found.field(one.name).type) != one.type:
+                raise DataError(f"{where}: column {one.name!r} is {one.type} in one and {other} in the other.")
+
+    def _image_row(self, place: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
+        content, path = row.get(self.columns.bytes), row.get(self.columns.path)
+        if isinstance(content, dict):
+            path, content = path or content.get("path"), content.get("bytes")
+        found = path if isinstance(path, str) and path else None
+        label, given = row.get(self.columns.label), row.get(self.columns.id)
+        if given is None:
+            given = first + number if found is None else _from(folder, found)
+        called = as_text(str(given))
+        label = None if label is None or label == "" else as_text(str(label))
+        carried = {column: row.get(column) for column in self.extra.names}
+        if found is not None and not isinstance(content, bytes):
+            return image_at(called, beside(place, found), label, carried)
+        read = _missing(f"{place}, row {number}: has neither a path nor an image.")
+        if isinstance(content, bytes):
+            read = partial(bytes, content)
+        return ImageRow(called, str(place if found is None else beside(place, found)), label, None, read, carried)
+
+
+def _to_manifests(files: Files, columns: Columns) -> _Manifests:
+    place = files.at(files.names[0])
+    reader = READERS[kind_of(place)]
+    known = reader.schema(place)
+    if columns.path not in known.names and columns.bytes not in known.names:
+        raise DataError(f"{place}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.")
+    used = {columns.id, columns.path, columns.bytes, columns.label}
+    extra = pa.schema([one for one in known if one.name not in used])
+    return _Manifests(files, columns, reader, known, extra)
+
+
+def _from(folder: str, path: str) -> str:
+    """A path relative to a manifest in ``folder``, from where the folder lies; URLs and absolute paths as they are."""
+    return path if "://" in path else posixpath.join(folder, path)
 
 
 def _missing(message: str) -> Callable[[], bytes]:
@@ -98,71 +148,3 @@ def _missing(message: str) -> Callable[[], bytes]:
         raise ImageError(message)
 
     return fail
-
-
-class _Csv:
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
-        with path.open(newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
-            names = next(csv.reader([file.readline(MAX_LINE)]), [])
-        if len(set(names)) < len(names):
-            raise DataError(f"{path}: has a column more than once: {names}.")
-        return pa.schema([(name, pa.string()) for name in names])
-
-    @staticmethod
-    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file, strict=True)
-                for row in reader:
-                    if None in row or None in row.values():
-                        raise DataError(f"{path}, line {reader.line_num}: has other cells than the header.")
-                    yield row
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: not readable as CSV ({error}); save it as UTF-8 text with commas.") from None
-
-
-class _JsonLines:
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
-        """Of the first row; what is no text is carried as JSON."""
-        return pa.schema([(name, pa.string()) for name in next(_JsonLines.rows(path, []), {})])
-
-    @staticmethod
-    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
-        number = 0
-        try:
-            with path.open("rb") as raw, io.BufferedReader(raw) as file:  # a store's readline takes no limit
-                while line := file.readline(MAX_LINE):
-                    number += 1
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise ValueError("not an object")
-                    yield {
-                        name: value if value is None or isinstance(value, str) else json.dumps(value)
-                        for name, value in row.items()
-                    }
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not readable as JSON ({error!s:.200}).") from None
-
-
-class _Parquet:
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
-        try:
-            with path.open("rb") as file, pq.ParquetFile(file) as table:
-                return table.schema_arrow.remove_metadata()
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
-
-    @staticmethod
-    def rows(path: Any, names: list[str]) -> Iterator[dict[str, Any]]:
-        try:
-            with path.open("rb") as file, pq.ParquetFile(file) as table:
-                for batch in table.iter_batches(READ_ROWS, columns=names):
-                    yield from batch.to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
-
-
-READERS: dict[str, Any] = {".csv": _Csv, ".jsonl": _JsonLines, ".parquet": _Parquet}

@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from gluon_lifted.errors import DataError, LiftedError
+from gluon_lifted.errors import DataError
 from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.sources.files import files_below, one_file
 from serve_cli.runtime.sources.folder import folder_source
-from serve_cli.runtime.sources.manifest import READERS, Columns, manifest_source
-from serve_cli.runtime.sources.place import is_remote, to_place
-from serve_cli.runtime.sources.remote_folder import remote_folder_source
+from serve_cli.runtime.sources.manifest import Columns, manifest_source
+from serve_cli.runtime.sources.pattern import Pattern, to_pattern
+from serve_cli.runtime.sources.pattern_source import matches, pattern_source
+from serve_cli.runtime.sources.place import is_remote, kind_of, reading, root_of, to_place
 from serve_cli.runtime.sources.source import Source, as_text
+from serve_cli.runtime.sources.store import store_source
+from serve_cli.runtime.sources.tables import READERS
 from serve_cli.runtime.sources.tar import tar_source
 from serve_cli.runtime.sources.text_list import list_source
+from serve_cli.runtime.sources.web import is_web, require_there
 
 DEFAULTS = Columns()
 
 
 def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> Source:
-    """A folder of images or of tar shards, one tar shard, a list, a manifest, or a single image file.
+    """A folder of images or of tar shards, one tar shard, a list, a manifest, a single image file, or a pattern.
 
     Parameters
     ----------
     name : str or path
         A path, or a URL that fsspec knows, such as ``s3://bucket/folder``. ``.tar``: a shard; ``.txt``: a list of
         paths; ``.csv``, ``.jsonl``, ``.parquet``: a manifest; another file: an image; a folder: its images, or its
-        tar shards if it holds any.
+        tar shards if it holds any. If there is no such thing, a pattern with ``*``, ``?``, ``[ab]`` and ``**`` for
+        any folders: shards, manifests of one kind, or images.
     columns : Columns
         Of a manifest.
 
@@ -36,30 +42,41 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
         If there is no such thing, it holds no images, or cannot be read.
     """
     place = to_place(name)
-    try:
-        return _open(place, columns)
-    except LiftedError:
-        raise
-    except Exception as error:  # stores have errors of their own, which are not OSErrors
-        if not is_remote(place):
-            raise
-        raise DataError(f"{place}: cannot be read ({type(error).__name__}: {error!s:.200}).") from error
+    with reading(place):
+        if is_web(place):
+            return _of_web(place, columns)
+        if place.is_file():
+            return _of_file(place, columns)
+        if place.is_dir():
+            return _of_folder(place)
+        if pattern := to_pattern(place):
+            return pattern_source(str(place), pattern, columns)
+    raise DataError(f"{place}: no such file or folder.")
 
 
-def _open(place: Any, columns: Columns) -> Source:
-    kind = place.suffix.lower()
-    if kind == ".tar" and place.is_file():
-        return tar_source(place, [place])
-    if kind == ".txt" and place.is_file():
+def _of_web(place: Any, columns: Columns) -> Source:
+    if kind_of(place) not in {".tar", ".txt", *READERS}:
+        raise DataError(
+            f"{place}: web servers list no folders; name a .tar, .txt, {', '.join(READERS)} there, or a list of URLs."
+        )
+    require_there(place)
+    return _of_file(place, columns)
+
+
+def _of_file(place: Any, columns: Columns) -> Source:
+    kind = kind_of(place)
+    if kind == ".tar":
+        return tar_source(root_of(place), one_file(place))
+    if kind == ".txt":
         return list_source(place)
-    if kind in READERS and place.is_file():
-        return manifest_source(place, columns)
-    if place.is_dir():
-        if shards := sorted(place.glob("*.tar")):
-            return tar_source(place, shards)
-        return remote_folder_source(place) if is_remote(place) else folder_source(place)
-    if not place.is_file():
-        raise DataError(f"{place}: no such file or folder.")
+    if kind in READERS:
+        return manifest_source(root_of(place), one_file(place), columns)
     if is_remote(place):
         raise DataError(f"{place}: is a single image; give its folder, or a list of URLs.")
     return Source(place.parent, lambda: iter([ImageRow(as_text(place.name), place)]))
+
+
+def _of_folder(place: Any) -> Source:
+    if shards := matches(Pattern(place, ("*.tar",))):
+        return tar_source(root_of(place), files_below(place, shards))
+    return store_source(place) if is_remote(place) else folder_source(place)

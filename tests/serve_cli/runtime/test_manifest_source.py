@@ -107,6 +107,7 @@ def test_naming_the_rows_reads_no_images(place: Path) -> None:
         ("m.csv", "a,b\n1,2\n", r"has neither a column 'path' nor 'bytes'; found \['a', 'b'\]"),
         ("m.csv", "path,path\na,b\n", "more than once"),
         ("m.csv", "path\n", "has no rows"),
+        ("m.csv", "x" * 200_000, "not readable as CSV"),
         ("m.csv", "", "neither a column"),
         ("m.csv", "path,b\na\n", "line 2: has other cells than the header"),
         ("m.csv", "path,b\na,b,c\n", "line 2: has other cells"),
@@ -134,6 +135,16 @@ def test_row_without_an_image_fails_alone(place: Path) -> None:
         with pytest.raises(ImageError, match=f"row {number}: has neither a path nor an image"):
             row.content()
     assert (second.id, third.id) == ("1", "2")
+
+
+def test_text_that_no_file_can_hold_stays_written_out(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(r'{"path": "\ud800.jpg", "label": "\udc80", "note": "\ud800"}')
+    (row,) = open_source(tmp_path / "m.jsonl")
+    assert (row.id, row.label, row.extra) == (r"\ud800.jpg", r"\udc80", {"note": r"\ud800"})
+    broken = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+    pq.write_table(pa.table({"path": broken}), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match="not readable as parquet"):
+        open_source(tmp_path / "m.parquet")
 
 
 def test_columns_are_four_different_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.sources.place import read_image_bytes
 from tests.serve_cli.photos import broken_photos
 
 pytest.importorskip("upath", reason="needs universal-pathlib")
@@ -113,18 +115,46 @@ def test_tar_shards(model: Path, album: Path, bucket: str, tmp_path: Path) -> No
     assert remote == embedded(model, f"{bucket}/shards/s.tar", tmp_path / "one")
 
 
-def test_what_is_not_there_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patterns(model: Path, album: Path, bucket: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for path in sorted((album / "dog").glob("*.jpg")):
+            archive.add(path, path.name)
+    table = io.BytesIO()
+    pq.write_table(pa.table({"bytes": [path.read_bytes() for path in sorted((album / "dog").glob("*.jpg"))]}), table)
+    for number in range(2):
+        put(f"shop/data/{number}/s.tar", (tmp_path / "s.tar").read_bytes())
+        put(f"shop/data/{number}.parquet", table.getvalue())
+    put("shop/data/x[1].csv", b"path\n../photos/dog/0.jpg\n")
+    source = open_source(f"{bucket}/photos/*/[01].jpg")
+    assert [(row.id, row.label) for row in source] == [
+        (f"{kind}/{number}.jpg", kind) for kind in ("cat", "dog", "eel") for number in range(2)
+    ]
+    assert (source.root, [row.id for row in source.rows(5)]) == ("s3://shop/photos/*/[01].jpg", ["eel/1.jpg"])
+    expected = [row[3] for row in embedded(model, album / "dog", tmp_path / "local")]
+    for number, name in enumerate(("data/**/s.tar", "data/[0-9].parquet", "photos/dog/?.jpg")):
+        found = [row[3] for row in embedded(model, f"{bucket}/{name}", tmp_path / str(number))]
+        assert found == (expected if "photos" in name else expected * 2)
+    assert [row.id for row in open_source(f"{bucket}/data/1")] == [f"s.tar/{number}.jpg" for number in range(4)]
+    assert open_source(f"{bucket}/data/x[1].csv").count() == 1
+    assert next(open_source(f"{bucket}/data/?.parquet").rows(6)).id == "6"
+
+
+def test_what_is_not_there_is_named(bucket: str) -> None:
+    put("shop/tables/a/b.parquet", b"")
     for source, message in [
         ("none", "no such file or folder"),
         ("none.csv", "no such file or folder"),
         ("photos/notes.txt/x", "no such file or folder"),
+        ("photos/*/none*.jpg", "no such file or folder, and no file below s3://shop/photos fits"),
+        ("nothing/*.jpg", "no such file or folder, and no file below s3://shop/nothing fits"),
+        ("tables", "no images found.*It has a/b.parquet: .* give 's3://shop/tables/.*parquet'"),
         ("photos/dog/0.jpg", "is a single image"),
     ]:
-        with pytest.raises(DataError, match=f"s3://shop/{source}: {message}"):
+        with pytest.raises(DataError, match=f"{re.escape(f's3://shop/{source}')}: {message}"):
             open_source(f"{bucket}/{source}")
     with pytest.raises(DataError, match="s3://nothing/x: no such file"):
         open_source("s3://nothing/x")
-    with pytest.raises(DataError, match=r"what://x: cannot be reached .*gluon-lifted\[remote\]"):
+    with pytest.raises(DataError, match=r"what://: cannot be reached .*gluon-lifted\[remote\]"):
         open_source("what://x")
 
 
@@ -135,6 +165,8 @@ def test_image_that_vanishes_fails_alone(bucket: str) -> None:
     s3fs.S3FileSystem().rm("shop/photos/dog/1.jpg")
     assert [row.id for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert all(row.content is not None for row in rows)
-    with pytest.raises(ImageError, match=r"s3://shop/photos/dog/1\.jpg: cannot be read"):
+    with pytest.raises(ImageError, match=r"s3://shop/photos/dog/1\.jpg: cannot be read \(no such file\)"):
         rows[1].content()  # type: ignore[misc]
     assert rows[2].content()[:2] == b"\xff\xd8"  # type: ignore[misc]
+    with pytest.raises(ImageError, match=r"s3://shop/photos/dog: cannot be read \(it is a folder\)"):
+        read_image_bytes("s3://shop/photos/dog")

@@ -1,0 +1,42 @@
+"""Images that are known by their names."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.images import IMAGE_SUFFIXES
+from serve_cli.runtime.sources.place import below, image_at
+from serve_cli.runtime.sources.source import Source, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from serve_cli.runtime.rows import ImageRow
+
+
+def suffix_of(name: str) -> str:
+    """In small letters."""
+    return os.path.splitext(name)[1].lower()
+
+
+def is_image(name: str) -> bool:
+    return suffix_of(name) in IMAGE_SUFFIXES
+
+
+def named_row(folder: Any, name: str, labelled: bool) -> ImageRow:
+    """The row of a name relative to a folder; ``labelled`` with the first sub-folder."""
+    text = as_text(name)
+    return image_at(text, below(folder, name), text.split("/", 1)[0] if labelled else None)
+
+
+def named_source(root: Path | str, folder: Any, names: Sequence[str]) -> Source:
+    """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
+    labelled = all("/" in name for name in names)
+
+    def listing(start: int = 0) -> Iterator[ImageRow]:
+        return (named_row(folder, name, labelled) for name in islice(names, start, None))
+
+    return Source(root, listing, starting=listing)

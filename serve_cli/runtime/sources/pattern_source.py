@@ -1,0 +1,58 @@
+"""What fits a pattern with wildcards: tar shards, manifests or images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import DataError
+from serve_cli.runtime.sources.files import files_below
+from serve_cli.runtime.sources.manifest import manifest_source
+from serve_cli.runtime.sources.named import is_image, named_source, suffix_of
+from serve_cli.runtime.sources.place import is_remote
+from serve_cli.runtime.sources.store import names_in_store
+from serve_cli.runtime.sources.tables import READERS
+from serve_cli.runtime.sources.tar import tar_source
+from serve_cli.runtime.sources.walk import Wanted, walk
+
+if TYPE_CHECKING:
+    from serve_cli.runtime.sources.manifest import Columns
+    from serve_cli.runtime.sources.pattern import Pattern
+    from serve_cli.runtime.sources.source import Source
+
+KINDS_SHOWN = 5
+
+
+def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
+    """The tar shards, manifests of one kind, or images that fit, in the order of their whole paths.
+
+    Raises
+    ------
+    DataError
+        If nothing fits, or none of these.
+    """
+    names = matches(pattern)
+    if not names:
+        raise DataError(
+            f"{root}: no such file or folder, and no file below {pattern.folder} fits it as a pattern; hidden ones "
+            "count for nothing, and what lies in folders has to be named (/*, or /** at any depth)."
+        )
+    kinds = {suffix_of(name) for name in names}
+    if kinds == {".tar"}:
+        return tar_source(root, files_below(pattern.folder, names))
+    if len(kinds) == 1 and kinds <= READERS.keys():
+        return manifest_source(root, files_below(pattern.folder, names), columns)
+    if images := [name for name in names if is_image(name)]:
+        return named_source(root, pattern.folder, images)
+    raise DataError(
+        f"{root}: {len(names):,} files fit, and none is an image; found {' '.join(sorted(kinds)[:KINDS_SHOWN])}. "
+        f"Give a pattern for images, or for one of .tar {' '.join(READERS)}."
+    )
+
+
+def matches(pattern: Pattern) -> list[str]:
+    """Names of files that fit, relative to the pattern's folder, in order."""
+    if is_remote(pattern.folder):
+        return [name for name in names_in_store(pattern.folder, pattern.depth) if pattern.fits(name)]
+    if not pattern.folder.is_dir():
+        return []
+    return list(walk(pattern.folder, Wanted(pattern.fits, pattern.may_hold)))

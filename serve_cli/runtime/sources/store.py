@@ -1,0 +1,36 @@
+"""Folders of an object store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from serve_cli.runtime.sources.folder import no_images
+from serve_cli.runtime.sources.named import is_image, named_source, suffix_of
+from serve_cli.runtime.sources.tables import READERS
+
+if TYPE_CHECKING:
+    from serve_cli.runtime.sources.source import Source
+
+
+def store_source(place: Any) -> Source:
+    """The images below a URL, in the order and with the labels of `folder_source`.
+
+    All names are asked for once and kept: a store gives a thousand at a time.
+
+    Raises
+    ------
+    DataError
+        If there are no images.
+    """
+    found = names_in_store(place)
+    images = [name for name in found if is_image(name)]
+    if not images:
+        raise no_images(place, next((name for name in found if suffix_of(name) in READERS), None))
+    return named_source(str(place), place, images)
+
+
+def names_in_store(folder: Any, depth: int | None = None) -> list[str]:
+    """Names of files relative to a folder, sorted, of up to ``depth`` parts; hidden ones are passed over."""
+    root = folder.path.rstrip("/") + "/"
+    names = (path[len(root) :] for path in folder.fs.find(folder.path, maxdepth=depth) if path.startswith(root))
+    return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))

@@ -1,0 +1,216 @@
+"""Sources on web servers, on loopback."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gluon_lifted.errors import DataError, ImageError
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sources import open_source, place, web
+from serve_cli.runtime.sources.place import read_image_bytes
+from tests.serve_cli.web_server import WebServer, serving
+
+from .test_tar_source import write as write_tar
+
+pytest.importorskip("upath", reason="needs universal-pathlib")
+pytest.importorskip("aiohttp", reason="needs aiohttp")
+
+NAMES = ["cat/0.jpg", "dog/1.jpg", "eel/2.jpg"]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "PAUSES", (0.01, 0.02, 0.03))
+
+
+@pytest.fixture(params=[True, False], ids=["parts", "whole"])
+def server(request: pytest.FixtureRequest, album: Path) -> Iterator[WebServer]:
+    with serving(album, ranges=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def parts(album: Path) -> Iterator[WebServer]:
+    with serving(album) as running:
+        yield running
+
+
+def test_lists_and_tables_on_any_server(server: WebServer, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "READ_AHEAD", 50)
+    (album / "list.txt").write_text("\n".join(NAMES))
+    (album / "m.csv").write_text("\n".join(["path,label", *(f"{name},x" for name in NAMES)]))
+    (album / "m.jsonl").write_text("".join(json.dumps({"path": f"{server.url}/{name}"}) + "\n" for name in NAMES))
+    images = [(album / name).read_bytes() for name in NAMES]
+    for source in ("list.txt", "m.csv", "m.jsonl"):
+        rows = list(open_source(f"{server.url}/{source}"))
+        assert [row.path for row in rows] == [f"{server.url}/{name}" for name in NAMES]
+        assert [row.content() for row in rows if row.content] == images
+
+
+def test_tar_and_parquet_where_parts_can_be_had(parts: WebServer, album: Path) -> None:
+    images = {f"{number}.jpg": (album / name).read_bytes() for number, name in enumerate(NAMES)}
+    write_tar(album / "s.tar", images)
+    pq.write_table(pa.table({"bytes": list(images.values()), "path": list(images)}), album / "m.parquet")
+    for source, ids in (("s.tar", [f"s.tar/{name}" for name in images]), ("m.parquet", list(images))):
+        rows = list(open_source(f"{parts.url}/{source}"))
+        assert [row.id for row in rows] == ids
+        assert [row.content() for row in rows if row.content] == list(images.values())
+
+
+@pytest.mark.parametrize("name", ["s.tar", "m.parquet"])
+def test_tar_and_parquet_are_refused_where_only_whole_files_can_be_had(album: Path, name: str) -> None:
+    write_tar(album / "s.tar", {"a.jpg": b"x"})
+    pq.write_table(pa.table({"path": ["a.jpg"]}), album / "m.parquet")
+    with serving(album, ranges=False) as server, pytest.raises(DataError, match=r"whole files only .* download it"):
+        open_source(f"{server.url}/{name}")
+
+
+def test_embeddings_are_those_of_the_files(server: WebServer, model: Path, album: Path, tmp_path: Path) -> None:
+    (album / "list.txt").write_text("\n".join([*NAMES, "none.jpg"]))
+    options = EmbedOptions(model, f"{server.url}/list.txt", tmp_path / "web", Serving(batch_size=3))
+    report = embed_images(options)
+    embed_images(EmbedOptions(model, album / "list.txt", tmp_path / "here", Serving(batch_size=3)))
+    found, here = read_embeddings(tmp_path / "web"), read_embeddings(tmp_path / "here")
+    assert (report.rows, report.failed) == (4, 1)
+    assert f"{server.url}/none.jpg: cannot be read (the server answers 404" in str(found.errors[3])
+    assert found.embedding[:3].tolist() == here.embedding[:3].tolist()
+    assert embed_images(options).resumed == 4
+
+
+def test_names_are_links(parts: WebServer, album: Path) -> None:
+    (album / "sub").mkdir()
+    names = ["a b.jpg", "a#b.jpg", "a:b.jpg", "a%20b.jpg"]
+    for name in (*names, "../top.jpg"):
+        (album / "sub" / name).write_bytes(name.encode())
+    (album / "sub" / "list.txt").write_text("\n".join([*names, "/top.jpg", "../top.jpg", "a b.jpg?size=big"]))
+    rows = list(open_source(f"{parts.url}/sub/list.txt?key=a/b"))
+    found = [row.content() for row in rows if row.content]
+    assert found == [b"a b.jpg", b"a#b.jpg", b"a:b.jpg", b"a b.jpg", b"../top.jpg", b"../top.jpg", b"a b.jpg"]
+    assert [row.id for row in rows][:2] == names[:2]
+
+
+def test_what_a_url_asks_for_is_not_part_of_its_name(parts: WebServer, album: Path) -> None:
+    write_tar(album / "s.tar", {"a.jpg": b"x"})
+    (row,) = open_source(f"{parts.url}/s.tar?signature=a/b.c")
+    assert (row.id, row.content and row.content()) == ("s.tar/a.jpg", b"x")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "web servers list no folders"),
+        ("cat", "web servers list no folders"),
+        ("cat/*.jpg", "web servers list no folders"),
+        ("none.csv", r"none\.csv: cannot be read \(the server answers 404"),
+        ("none.tar", r"none\.tar: cannot be read \(the server answers 404"),
+        ("empty.txt", r"empty\.txt: lists no images"),
+    ],
+)
+def test_what_is_not_there_is_named(server: WebServer, album: Path, name: str, message: str) -> None:
+    (album / "empty.txt").touch()
+    with pytest.raises(DataError, match=message):
+        open_source(f"{server.url}/{name}")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_refused_image_fails_at_once(server: WebServer, status: int) -> None:
+    server.habits["/cat/0.jpg"] = [status]
+    url = f"{server.url}/cat/0.jpg"
+    with pytest.raises(ImageError, match=rf"{url}: cannot be read \(the server answers {status}"):
+        read_image_bytes(url)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("habit", [500, 503, 429, "hangs up", "cuts off"])
+def test_what_may_pass_is_tried_again(server: WebServer, album: Path, habit: str | int) -> None:
+    server.habits["/cat/0.jpg"] = [habit, habit]
+    assert read_image_bytes(f"{server.url}/cat/0.jpg") == (album / "cat/0.jpg").read_bytes()
+    assert len(server.asked) == 3
+
+
+def test_what_does_not_pass_fails_with_its_reason(server: WebServer) -> None:
+    server.habits["/cat/0.jpg"] = [503] * 9
+    with pytest.raises(ImageError, match="the server answers 503"):
+        read_image_bytes(f"{server.url}/cat/0.jpg")
+    assert len(server.asked) == 4
+    server.habits["/cat/0.jpg"] = ["cuts off"] * 9
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image_bytes(f"{server.url}/cat/0.jpg")
+
+
+def test_server_that_is_not_there(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        url = server.url
+    with pytest.raises(ImageError, match=f"{url}/a.jpg: cannot be read .*[Cc]onnect"):
+        read_image_bytes(f"{url}/a.jpg")
+    with pytest.raises(DataError, match=f"{url}/list.txt: cannot be read .*[Cc]onnect"):
+        open_source(f"{url}/list.txt")
+
+
+def test_silent_server_is_not_waited_for(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "SILENCE_S", 0.1)
+    monkeypatch.setattr(web, "PAUSES", ())
+    server.habits["/cat/0.jpg"] = ["falls silent"]
+    with pytest.raises(ImageError, match=r"cannot be read .*[Tt]imeout"):
+        read_image_bytes(f"{server.url}/cat/0.jpg")
+
+
+def test_image_of_unknown_size(server: WebServer, album: Path) -> None:
+    server.sizes = False
+    assert read_image_bytes(f"{server.url}/cat/0.jpg") == (album / "cat/0.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("habit", ["never ends", "promises much", ""])
+def test_no_more_is_taken_than_the_limit(server: WebServer, monkeypatch: pytest.MonkeyPatch, habit: str) -> None:
+    monkeypatch.setattr(place, "MAX_IMAGE_BYTES", 100)
+    server.habits["/cat/0.jpg"] = [habit]
+    with pytest.raises(ImageError, match="bytes are more than the limit of 100"):
+        read_image_bytes(f"{server.url}/cat/0.jpg")
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("habit", ["another part", "too much", "cuts off"])
+def test_part_is_exactly_what_was_asked_for(parts: WebServer, album: Path, habit: str) -> None:
+    (album / "s.tar").write_bytes(bytes(range(200)))
+    url = f"{parts.url}/s.tar"
+    assert read_image_bytes(url, 10, 20) == bytes(range(10, 30))
+    assert read_image_bytes(url, 10, 0) == b""
+    parts.habits["/s.tar"] = [habit] * 9
+    with pytest.raises(ImageError, match=f"{url}: cannot be read"):
+        read_image_bytes(url, 10, 20)
+    parts.habits.clear()
+    with pytest.raises(ImageError, match=r"cut off after 10 of 20 bytes"):
+        read_image_bytes(url, 190, 20)
+    with pytest.raises(ImageError, match="416"):
+        read_image_bytes(url, 200, 20)
+    parts.ranges = False
+    for offset, size in ((10, 20), (100, 200), (0, 20)):
+        with pytest.raises(ImageError, match="whole files only"):
+            read_image_bytes(url, offset, size)
+
+
+def test_table_is_read_on_when_the_server_stumbles(parts: WebServer, album: Path) -> None:
+    images = [bytes([number]) * 1000 for number in range(20)]
+    pq.write_table(pa.table({"bytes": images}), album / "m.parquet", row_group_size=5)
+    source = open_source(f"{parts.url}/m.parquet")
+    parts.habits["/m.parquet"] = [503, "cuts off", "hangs up"]
+    assert [row.content() for row in source if row.content] == images
+    parts.habits["/m.parquet"] = [404]
+    with pytest.raises(DataError, match=r"m\.parquet: .*404"):
+        list(source)
+
+
+def test_nothing_is_left_open(server: WebServer, album: Path) -> None:
+    (album / "list.txt").write_text("\n".join(NAMES))
+    next(iter(open_source(f"{server.url}/list.txt")))
+    gc.collect()  # an open file would warn, which is an error in tests
