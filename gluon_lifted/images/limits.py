@@ -58,7 +58,7 @@ class DecodeLimits:
         if needed > most:
             raise ImageError(
                 f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, and images may take {most / 1e6:,.0f} MB; "
-                "allow more memory."
+                "allow them more (--max-memory)."
             )
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= most)

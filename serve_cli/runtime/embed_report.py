@@ -37,8 +37,10 @@ class EmbedReport:
         Shares of that time, see `StageTimes.shares`.
     decode_per_second : float
         Images that one thread reads and decodes in a second of its work.
+    workers : int
+        Processes that computed parts.
     threads : int
-        Threads that decode, and threads of the network.
+        Threads of each that decode, and threads of the network.
     peak_memory : int
         Bytes that this process took at most.
     """
@@ -56,6 +58,7 @@ class EmbedReport:
     images_per_second: float
     shares: dict[str, float]
     decode_per_second: float
+    workers: int
     threads: int
     peak_memory: int
 
@@ -75,6 +78,7 @@ class EmbedReport:
             "time": f"{clock(self.seconds)}, {self.images_per_second:.1f} images/s",
             "spent on": ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items()),
             "decoding": f"{self.decode_per_second:.0f} images/s a thread, "
-            f"{self.threads} thread{'s' if self.threads > 1 else ''}",
+            f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+            + (f" in each of {self.workers} workers" if self.workers > 1 else ""),
             "memory": f"{self.peak_memory / 1e6:,.0f} MB at most",
         }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.console import clock
-from serve_cli.runtime.embed import open_run
+from serve_cli.runtime.embed_run import open_run
 from serve_cli.runtime.memory import bounded_decoding
 from serve_cli.runtime.part_worker import FAILURES_SHOWN
 from serve_cli.runtime.pipeline import collect, embed_rows
@@ -82,7 +82,7 @@ class Forecast:
             "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
             "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
             "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
-            "disk": f"{self.bytes / 1e9:.2f} GB below {self.out}, {self.bytes_free / 1e9:.1f} GB free{scarce}",
+            "disk": f"{self.bytes / 1e6:,.0f} MB below {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
         }
 
 
@@ -95,12 +95,12 @@ def forecast(options: EmbedOptions) -> Forecast:
     tried = collect(embed_rows(run.embedder, first, run.plan.batch_size, decoding, times), run.embedder.card.dim)
     rate = len(tried.rows) / (time.perf_counter() - began)
     errors = [error for error in tried.errors if error is not None]
-    rows_left = sum(len(run.plan.rows_of(number)) for number in run.missing)
+    rows_left = run.rows_of(run.missing)
     return Forecast(
         source=run.plan.source,
         out=options.out,
         model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",
-        rows=sum(len(run.plan.rows_of(number)) for number in run.mine),
+        rows=run.rows_of(run.mine),
         parts=len(run.mine),
         rows_left=rows_left,
         parts_left=len(run.missing),

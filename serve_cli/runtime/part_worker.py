@@ -15,13 +15,9 @@ from serve_cli.runtime.vectors import fitting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from serve_cli.runtime.embed_options import EmbedOptions
+    from serve_cli.runtime.embed_run import EmbedRun
     from serve_cli.runtime.parts import Part
-    from serve_cli.runtime.plan import Plan
     from serve_cli.runtime.rows import EmbeddedRows, ImageRow
-    from serve_cli.runtime.session import Embedder
-    from serve_cli.runtime.sinks import EmbeddingFolder
-    from serve_cli.runtime.sources import Source
 
 FAILURES_SHOWN = 5
 
@@ -31,11 +27,7 @@ class PartWorker:
 
     Parameters
     ----------
-    options : EmbedOptions
-    plan : Plan
-    source : Source
-    embedder : Embedder
-    folder : EmbeddingFolder
+    run : EmbedRun
 
     Attributes
     ----------
@@ -45,12 +37,10 @@ class PartWorker:
         The first few errors.
     """
 
-    def __init__(
-        self, options: EmbedOptions, plan: Plan, source: Source, embedder: Embedder, folder: EmbeddingFolder
-    ) -> None:
-        self._plan, self._source, self._embedder, self._folder = plan, source, embedder, folder
-        self._decoding = bounded_decoding(options, embedder, plan.batch_size)
-        self._listing, self._position = iter(source), 0
+    def __init__(self, run: EmbedRun) -> None:
+        self._run, self._plan = run, run.plan
+        self._decoding = bounded_decoding(run.options, run.embedder, run.plan.batch_size)
+        self._listing, self._position = iter(run.source), 0
         self.times, self.failures = StageTimes(), list[str]()
 
     def write(self, number: int, passing: Callable[[Iterable[EmbeddedRows]], Iterable[EmbeddedRows]] = iter) -> Part:
@@ -65,13 +55,14 @@ class PartWorker:
         DeviceError
             If the network fails.
         """
-        batches = embed_rows(self._embedder, self._rows(number), self._plan.batch_size, self._decoding, self.times)
-        return self._folder.write(number, passing(self._noting_failures(fitting(batches, self._plan.dtype))))
+        rows = self._rows(number)
+        batches = embed_rows(self._run.embedder, rows, self._plan.batch_size, self._decoding, self.times)
+        return self._run.folder.write(number, passing(self._noting_failures(fitting(batches, self._plan.dtype))))
 
     def _rows(self, number: int) -> Iterator[ImageRow]:
         wanted = self._plan.rows_of(number)
         if wanted.start != self._position:
-            self._listing = self._source.rows(wanted.start)
+            self._listing = self._run.source.rows(wanted.start)
         self._position = wanted.start
         for row in islice(self._listing, len(wanted)):
             self._position += 1

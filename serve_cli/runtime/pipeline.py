@@ -102,8 +102,12 @@ def reported(
         yield batch
         tally.rows += len(batch.rows)
         tally.failed += sum(error is not None for error in batch.errors)
-        failed = f"{tally.failed:,} failed" if tally.failed else ""
-        progress.update(tally.rows, "  ".join(text for text in (failed, times.text()) if text))
+        progress.update(tally.rows, standing(tally.failed, times))
+
+
+def standing(failed: int, times: StageTimes) -> str:
+    """Failures, and where the time goes, in words."""
+    return "  ".join(text for text in (f"{failed:,} failed" if failed else "", times.text()) if text)
 
 
 class _Started:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass
@@ -27,6 +27,11 @@ class StageTimes:
     wait_s: float = 0.0
     network_s: float = 0.0
     write_s: float = 0.0
+
+    def add(self, other: StageTimes) -> None:
+        """Count in the time of another worker."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     def shares(self) -> dict[str, float]:
         """Shares of the time so far, in [0, 1], that add up to 1; zeros before the first batch.

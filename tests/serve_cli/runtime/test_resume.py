@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.runtime import decoding, part_worker
-from serve_cli.runtime import embed as embed_module
+from serve_cli.runtime import decoding, embed_run, part_worker
 from serve_cli.runtime.embed import embed_images
 from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
 from serve_cli.runtime.layout import part_files
@@ -131,7 +130,7 @@ def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Pat
 def test_images_that_vanish_after_the_survey(
     model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = embed_module.survey
+    real = embed_run.survey
     found = survey(open_source(many))
     assert found.rows == IMAGES
 
@@ -140,7 +139,7 @@ def test_images_that_vanish_after_the_survey(
         (many / "class3" / "3.jpg").unlink()
         return result
 
-    monkeypatch.setattr(embed_module, "survey", surveyed)
+    monkeypatch.setattr(embed_run, "survey", surveyed)
     options = EmbedOptions(model, many, tmp_path / "emb", output=Output(40))
     with pytest.raises(RunError, match="has fewer images than when the run began; start it again"):
         embed_images(options)

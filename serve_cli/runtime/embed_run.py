@@ -1,0 +1,92 @@
+"""A run of `lifted embed`: what it needs, once it is known what there is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from serve_cli.runtime.decoding import CHECKSUMS
+from serve_cli.runtime.files import sha256
+from serve_cli.runtime.plan import Plan, survey
+from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.sources import as_text, open_source
+
+if TYPE_CHECKING:
+    from serve_cli.runtime.embed_options import EmbedOptions
+    from serve_cli.runtime.plan import Survey
+    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.sources import Source
+
+
+@dataclass(frozen=True)
+class EmbedRun:
+    """All that a run needs.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    plan : Plan
+    source : Source
+    embedder : Embedder
+    folder : EmbeddingFolder
+    """
+
+    options: EmbedOptions
+    plan: Plan
+    source: Source
+    embedder: Embedder
+    folder: EmbeddingFolder
+
+    @property
+    def mine(self) -> range:
+        """The numbers of this run's parts."""
+        return range(self.options.share.index, self.plan.parts, self.options.share.count)
+
+    @property
+    def missing(self) -> list[int]:
+        """Those that are to be computed."""
+        kept = {
+            number for number, part in self.folder.finished.items() if not (self.options.retry_failed and part.failed)
+        }
+        return [number for number in self.mine if number not in kept]
+
+    def rows_of(self, parts: range | list[int]) -> int:
+        """Rows in some parts."""
+        return sum(len(self.plan.rows_of(number)) for number in parts)
+
+
+def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
+    """Open source, model and folder.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    found : Survey, optional
+        Of the source, where it is known already.
+
+    Raises
+    ------
+    DataError, RunError, DeviceError
+        See `serve_cli.runtime.embed.embed_images`.
+    """
+    source = open_source(options.source, options.columns)
+    embedder = options.serving.open(options.model)
+    found = found or survey(source)
+    plan = Plan(
+        source=as_text(source.root),
+        rows=found.rows,
+        ids_sha256=found.sha256,
+        model_sha256=sha256(options.model),
+        provider=embedder.provider,
+        batch_size=options.serving.batch_size or embedder.batch_size,
+        part_rows=options.output.part_rows,
+        pixel_limit=options.pixel_limit,
+        format=options.output.format,
+        dtype=options.output.dtype,
+        checksums=options.output.checksums,
+    )
+    extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
+    folder = EmbeddingFolder(options.out, plan, embedder.card, extra, overwrite=options.overwrite)
+    return EmbedRun(options, plan, source, embedder, folder)

@@ -1,0 +1,54 @@
+"""What computes the parts of a run: this process, or the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serve_cli.runtime.part_worker import PartWorker
+from serve_cli.runtime.pipeline import Tally, reported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_cli.console import Progress
+    from serve_cli.runtime.embed_run import EmbedRun
+    from serve_cli.runtime.stages import StageTimes
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done.
+
+    Parameters
+    ----------
+    times : StageTimes
+        Sums over all workers.
+    failures : list of str
+        The first few errors.
+    workers, threads : int
+        Processes, and threads of each.
+    """
+
+    times: StageTimes
+    failures: list[str]
+    workers: int
+    threads: int
+
+
+def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    """Compute parts one after the other in this process."""
+    worker = PartWorker(run)
+    tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
+    for number in missing:
+        worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
+    return Work(worker.times, worker.failures, 1, run.options.serving.decoders)
+
+
+def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    from serve_cli.runtime.ray_engine import compute_on_ray
+
+    return compute_on_ray(run, missing, progress)
+
+
+ENGINES: dict[str, Callable[[EmbedRun, list[int], Progress], Work]] = {"local": compute_here, "ray": _compute_on_ray}
