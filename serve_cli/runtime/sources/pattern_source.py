@@ -33,8 +33,8 @@ def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
     names = matches(pattern)
     if not names:
         raise DataError(
-            f"{root}: no such file or folder, and no file below {pattern.folder} fits it as a pattern; hidden ones "
-            "count for nothing, and what lies in folders has to be named (/*, or /** at any depth)."
+            f"{root}: no such file or folder, and as a pattern it fits no file below {pattern.folder}. Hidden names "
+            "are passed over; for files in the folders that fit, add '/*', or '/**' for all below them."
         )
     kinds = {suffix_of(name) for name in names}
     if kinds == {".tar"}:
@@ -44,7 +44,7 @@ def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
     if images := [name for name in names if is_image(name)]:
         return named_source(root, pattern.folder, images)
     raise DataError(
-        f"{root}: {len(names):,} files fit, and none is an image; found {' '.join(sorted(kinds)[:KINDS_SHOWN])}. "
+        f"{root}: none of what fits ({len(names):,}) is an image; found {' '.join(sorted(kinds)[:KINDS_SHOWN])}. "
         f"Give a pattern for images, or for one of .tar {' '.join(READERS)}."
     )
 

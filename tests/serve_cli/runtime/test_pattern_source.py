@@ -165,12 +165,12 @@ def test_order_of_columns_and_files_without_rows_do_not_matter(tmp_path: Path) -
 def test_what_fits_nothing_usable(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv", "b.jsonl", "cat/.1.jpg")
     for name, message in [
-        ("*.jpg", "no such file or folder, and no file below .* fits it as a pattern"),
-        ("none/*.jpg", "no file below .*/none fits"),
-        ("cat/*", "no file below .*/cat fits"),
-        ("cat*", "no file below .* fits"),
-        ("a.csv/*", "no file below .* fits"),
-        ("*.*", r"2 files fit, and none is an image; found \.csv \.jsonl\."),
+        ("*.jpg", "no such file or folder, and as a pattern it fits no file below .*/test"),
+        ("none/*.jpg", "fits no file below .*/none"),
+        ("cat/*", "fits no file below .*/cat"),
+        ("cat*", r"fits no file below .*add '/\*'"),
+        ("a.csv/*", r"fits no file below .*/a\.csv"),
+        ("*.*", r"none of what fits \(2\) is an image; found \.csv \.jsonl\."),
     ]:
         with pytest.raises(DataError, match=message) as caught:
             open_source(tmp_path / name)

@@ -145,8 +145,8 @@ def test_what_is_not_there_is_named(bucket: str) -> None:
         ("none", "no such file or folder"),
         ("none.csv", "no such file or folder"),
         ("photos/notes.txt/x", "no such file or folder"),
-        ("photos/*/none*.jpg", "no such file or folder, and no file below s3://shop/photos fits"),
-        ("nothing/*.jpg", "no such file or folder, and no file below s3://shop/nothing fits"),
+        ("photos/*/none*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/photos"),
+        ("nothing/*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/nothing"),
         ("tables", "no images found.*It has a/b.parquet: .* give 's3://shop/tables/.*parquet'"),
         ("photos/dog/0.jpg", "is a single image"),
     ]:
