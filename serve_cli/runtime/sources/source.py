@@ -60,7 +60,4 @@ class Source:
 
 def as_text(name: str | os.PathLike[str]) -> str:
     """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
-    try:
-        return os.fsencode(name).decode(errors="backslashreplace")
-    except UnicodeEncodeError:  # half of a character, which came out of JSON
-        return os.fspath(name).encode(errors="backslashreplace").decode()
+    return os.fsencode(name).decode(errors="backslashreplace")

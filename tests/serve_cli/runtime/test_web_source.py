@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,9 +207,3 @@ def test_table_is_read_on_when_the_server_stumbles(parts: WebServer, album: Path
     parts.habits["/m.parquet"] = [404]
     with pytest.raises(DataError, match=r"m\.parquet: .*404"):
         list(source)
-
-
-def test_nothing_is_left_open(server: WebServer, album: Path) -> None:
-    (album / "list.txt").write_text("\n".join(NAMES))
-    next(iter(open_source(f"{server.url}/list.txt")))
-    gc.collect()  # an open file would warn, which is an error in tests
