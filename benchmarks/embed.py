@@ -1,21 +1,26 @@
 """Images per second of `lifted embed`'s pipeline, from files to embeddings, and of other ways with the same model.
 
-    python benchmarks/embed.py MODEL.onnx PHOTOS [--images 800]
+    python benchmarks/embed.py MODEL.onnx PHOTOS [--images 800] [--fastembed-python ENVIRONMENT/bin/python]
 
 Decoding and the network are measured alone first, each with all cores. Where both share the cores, no pipeline can do
 better than 1 / (1 / decoding + 1 / network); the last column is the share of that. The loop beside ours is what
-clip-retrieval and most scripts do: threads decode a batch, then the network computes it, then the next batch. A second
-set of images is PHOTOS blown up to 1600 x 1200 px, as cameras make them.
+clip-retrieval and most scripts do: threads decode a batch, then the network computes it, then the next batch; it is
+given our decoding, and once more Pillow's at full size. fastembed runs in an environment of its own, in one process and
+with one for each core. A second set of images is PHOTOS blown up to 1600 x 1200 px, as cameras make them. All ways must
+agree on the embeddings.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,22 +29,38 @@ from PIL import Image
 
 from gluon_lifted.images import center_crop, read_image
 from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.pipeline import embed_rows
+from serve_cli.runtime.pipeline import collect, embed_rows
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.session import Embedder
 from serve_cli.runtime.sources import open_source
 
 ROUNDS, LARGE = 3, (1600, 1200)
+LOOP_BATCH = 32
+LEAST_COSINE = 0.98  # of the mean: reduced JPEG decoding and int8 change a little
+
+Found = tuple[float, np.ndarray | None]  # images per second; embeddings (n, D)
 
 
-def decode(embedder: Embedder, row: ImageRow) -> np.ndarray:
+def reduced(embedder: Embedder, row: ImageRow) -> np.ndarray:
     preprocessing = embedder.card.preprocessing
     return center_crop(read_image(row.path, preprocessing), preprocessing.crop)
 
 
+def full(embedder: Embedder, row: ImageRow) -> np.ndarray:
+    side = embedder.card.preprocessing.resize
+    square = Image.open(row.path).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+    return center_crop(np.asarray(square), embedder.card.preprocessing.crop)
+
+
+def timed(work: Callable[[], np.ndarray | None], rows: list[ImageRow]) -> Found:
+    began = time.perf_counter()
+    result = work()
+    return len(rows) / (time.perf_counter() - began), result
+
+
 def decoding(embedder: Embedder, rows: list[ImageRow]) -> None:
     with ThreadPoolExecutor(embedder.threads) as pool:
-        for _ in pool.map(lambda row: decode(embedder, row), rows):
+        for _ in pool.map(partial(reduced, embedder), rows):
             pass
 
 
@@ -50,35 +71,71 @@ def network(embedder: Embedder, rows: list[ImageRow]) -> None:
         list(pool.map(lambda _: embedder.embed(pixels), range(-(-len(rows) // len(pixels)))))
 
 
-def ours(embedder: Embedder, rows: list[ImageRow]) -> None:
-    for _ in embed_rows(embedder, rows, embedder.batch_size, Decoding(embedder.threads)):
-        pass
+def ours(embedder: Embedder, rows: list[ImageRow]) -> np.ndarray:
+    batches = embed_rows(embedder, rows, embedder.batch_size, Decoding(embedder.threads))
+    return collect(batches, embedder.card.dim).embedding
 
 
-def loop(embedder: Embedder, rows: list[ImageRow], size: int = 32) -> None:
+def loop(embedder: Embedder, decode: Callable[..., np.ndarray], rows: list[ImageRow]) -> np.ndarray:
     """No overlap; one batch on all cores."""
+    found = []
     with ThreadPoolExecutor(embedder.threads) as pool:
         remaining: Iterator[ImageRow] = iter(rows)
-        while batch := list(islice(remaining, size)):
-            embedder.embed(np.stack(list(pool.map(lambda row: decode(embedder, row), batch))))
+        while batch := list(islice(remaining, LOOP_BATCH)):
+            found.append(embedder.embed(np.stack(list(pool.map(partial(decode, embedder), batch)))))
+    return np.concatenate(found)
 
 
-def rates(model: Path, rows: list[ImageRow]) -> dict[str, float]:
-    """Images per second, in turns; medians."""
+def fastembed(python: Path, embedder: Embedder, parallel: int | None, rows: list[ImageRow]) -> Found:
+    how = embedder.card.preprocessing
+    with tempfile.TemporaryDirectory() as folder:
+        job, out = Path(folder, "job.json"), Path(folder, "rows.npy")
+        sizes = {"resize": how.resize, "crop": how.crop, "mean": how.mean, "std": how.std}
+        paths = [str(row.path) for row in rows]
+        job.write_text(
+            json.dumps({"paths": paths, "preprocessing": sizes, "batch": 16, "parallel": parallel, "out": str(out)})
+        )
+        worker = Path(__file__).with_name("fastembed_worker.py")
+        run = subprocess.run([python, worker, embedder.model, job], capture_output=True, text=True, check=True)
+        return json.loads(run.stdout.splitlines()[-1])["images_per_second"], np.load(out)
+
+
+def ways(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, Callable[[], Found]]:
     lanes, alone = Embedder(model), Embedder(model, sessions=1)
-    ways: dict[str, Callable[[], None]] = {
-        "decoding alone": lambda: decoding(lanes, rows),
-        "network alone": lambda: network(lanes, rows),
-        "lifted embed": lambda: ours(lanes, rows),
-        "loop": lambda: loop(alone, rows),
+    found: dict[str, Callable[[], Found]] = {
+        "decoding alone": lambda: timed(lambda: decoding(lanes, rows), rows),
+        "network alone": lambda: timed(lambda: network(lanes, rows), rows),
+        "lifted embed": lambda: timed(lambda: ours(lanes, rows), rows),
+        "loop, our decoding": lambda: timed(lambda: loop(alone, reduced, rows), rows),
+        "loop": lambda: timed(lambda: loop(alone, full, rows), rows),
     }
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    if python is not None:
+        found["fastembed"] = lambda: fastembed(python, lanes, None, rows)
+        found["fastembed, a process a core"] = lambda: fastembed(python, lanes, lanes.threads, rows)
+    return found
+
+
+def rates(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, float]:
+    """Images per second, in turns; medians."""
+    choices = ways(model, python, rows)
+    found: dict[str, list[float]] = {name: [] for name in choices}
+    embeddings: dict[str, np.ndarray] = {}
     for _ in range(ROUNDS):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            found[name].append(len(rows) / (time.perf_counter() - began))
+        for name, way in choices.items():
+            rate, embedding = way()
+            found[name].append(rate)
+            if embedding is not None:
+                embeddings[name] = embedding
+    for name, embedding in embeddings.items():
+        require_alike(name, embedding, embeddings["lifted embed"])
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def require_alike(name: str, embedding: np.ndarray, expected: np.ndarray) -> None:
+    norms = np.linalg.norm(embedding, axis=1) * np.linalg.norm(expected, axis=1)
+    cosine = ((embedding * expected).sum(axis=1) / norms).mean()
+    if cosine < LEAST_COSINE:
+        raise SystemExit(f"{name}: cosine to ours {cosine:.4f}; the ways do not compute the same.")
 
 
 def blown_up(rows: list[ImageRow], folder: Path) -> list[ImageRow]:
@@ -95,17 +152,22 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--images", type=int, default=800, help="of each set (%(default)s)")
+    parser.add_argument("--fastembed-python", type=Path, help="Python of an environment that has fastembed")
     options = parser.parse_args()
     rows = list(islice(open_source(options.photos), options.images))
     with tempfile.TemporaryDirectory() as folder:
         sets = {options.photos.name: rows, "{} x {} px".format(*LARGE): blown_up(rows, Path(folder))}
-        print("| images | way | images/s | x loop | of the limit |\n|---|---|---|---|---|")
+        print("| images | way | images/s | ours over it | of the limit |\n|---|---|---|---|---|")
         for name, chosen in sets.items():
-            found = rates(options.model, chosen)
+            found = rates(options.model, options.fastembed_python, chosen)
             limit = 1 / (1 / found["decoding alone"] + 1 / found["network alone"])
             for way, rate in found.items():
-                share = "-" if way.endswith("alone") else f"{rate / limit:.2f}"
-                print(f"| {name} | {way} | {rate:.1f} | {rate / found['loop']:.2f} | {share} |", flush=True)
+                shares = (
+                    ("-", "-")
+                    if way.endswith("alone")
+                    else (f"{found['lifted embed'] / rate:.2f}", f"{rate / limit:.2f}")
+                )
+                print(f"| {name} | {way} | {rate:.1f} | {' | '.join(shares)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from gluon_lifted.lazy import lazy_names
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "ArrowEmbedder": "runtime.arrow_embedder",
         "Embedder": "runtime.session",
         "Embeddings": "runtime.reader",
         "read_embeddings": "runtime.reader",

@@ -90,9 +90,9 @@ def decode_rows(
         pool.shutdown(cancel_futures=True)
 
 
-def read_content(row: ImageRow) -> bytes:
-    """The image's file. Raises `ImageError` if it cannot be read."""
-    return row.content() if row.content is not None else read_image_bytes(row.path)
+def read_content(row: ImageRow, limit: int) -> bytes:
+    """The image's file, of ``limit`` bytes at most. Raises `ImageError` if it cannot be read."""
+    return row.content(limit=limit) if row.content is not None else read_image_bytes(row.path, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _read_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preproce
     if decoding.checksums:
         row = replace(row, extra={**row.extra, "sha256": None, "size": None})
     try:
-        content = read_content(row)
+        content = read_content(row, decoding.max_file_bytes)
         if decoding.checksums:
             row.extra.update(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         read_s = watch.lap()

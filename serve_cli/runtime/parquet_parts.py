@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
+from serve_cli.runtime.arrow_table import to_table
 from serve_cli.runtime.layout import own_columns, part_files, part_name, schema
 from serve_cli.runtime.parts import Part, remove_leftovers_of
-from serve_cli.runtime.sources import as_text
-from serve_cli.runtime.vectors import to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,9 +24,8 @@ class ParquetParts:
     """See `serve_cli.runtime.parts.Parts`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
-        own = own_columns(card.dim, dtype)
-        self._folder, self._dtype, self._schema = folder, dtype, schema(own, extra, card)
-        self._extra = self._schema.names[len(own) :]
+        self._folder, self._dtype = folder, dtype
+        self._schema = schema(own_columns(card.dim, dtype), extra, card)
 
     def files(self) -> list[Path]:
         return part_files(self._folder)
@@ -58,24 +55,7 @@ class ParquetParts:
             pq.ParquetWriter(file, self._schema, use_dictionary=["label"], compression="zstd") as writer,
         ):
             for group in groups:
-                writer.write_table(self._table(group))
+                writer.write_table(to_table(group, self._schema, self._dtype))
                 rows += len(group.rows)
                 failed += sum(error is not None for error in group.errors)
         return Part(name, rows, failed)
-
-    def _table(self, group: EmbeddedRows) -> pa.Table:
-        failed = np.array([error is not None for error in group.errors], bool)
-        stored, scale = to_stored(np.where(failed[:, None], 0, group.embedding), self._dtype)
-        columns = {
-            "id": [row.id for row in group.rows],
-            "path": [as_text(row.path) for row in group.rows],
-            "label": [row.label for row in group.rows],
-            "embedding": pa.FixedSizeListArray.from_arrays(
-                pa.array(stored.ravel()), type=self._schema.field("embedding").type, mask=pa.array(failed)
-            ),
-            "error": group.errors,
-            **{name: [row.extra[name] for row in group.rows] for name in self._extra},
-        }
-        if scale is not None:
-            columns["scale"] = pa.array(scale, mask=failed)
-        return pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema)

@@ -76,7 +76,7 @@ class PartWorker:
         for batch in batches:
             errors = [error for error in batch.errors if error is not None]
             if errors and readable is not None:
-                _require_readable(readable, self._plan.source)
+                self._require_readable(readable)
             self.failures += errors[: FAILURES_SHOWN - len(self.failures)]
             good = (
                 row for row, error in zip(reversed(batch.rows), reversed(batch.errors), strict=True) if error is None
@@ -84,13 +84,12 @@ class PartWorker:
             readable = next(good, readable)
             yield batch
 
-
-def _require_readable(row: ImageRow, source: str) -> None:
-    """Raise `DataError` if an image that was read before cannot be read any more."""
-    try:
-        read_content(row)
-    except ImageError as error:
-        raise DataError(
-            f"{source}: has vanished, or changes while it is read: {row.id} was there a moment ago ({error}). "
-            "The same command goes on once it is back."
-        ) from None
+    def _require_readable(self, row: ImageRow) -> None:
+        """Raise `DataError` if an image that was read before cannot be read any more."""
+        try:
+            read_content(row, self._decoding.max_file_bytes)
+        except ImageError as error:
+            raise DataError(
+                f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
+                f"({error}). The same command goes on once it is back."
+            ) from None

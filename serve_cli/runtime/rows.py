@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from gluon_lifted.images.framing import Box
+
+
+class Content(Protocol):
+    """Reads an image's bytes."""
+
+    def __call__(self, *, limit: int = ...) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class ImageRow:
     box : tuple of 4 float, optional
         Left, top, right, bottom in pixels of the upright image: all that is used of it.
     content : callable, optional
-        Reads the image's bytes; raises `ImageError`.
+        Reads the image's bytes, of which ``limit`` is the most; raises `ImageError`.
     extra : dict
         Further columns of its manifest.
     """
@@ -42,7 +48,7 @@ class ImageRow:
     path: Path | str
     label: str | None = None
     box: Box | None = None
-    content: Callable[[], bytes] | None = None
+    content: Content | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gluon_lifted.errors import ConfigError, DataError, ImageError
+from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.files import one_after_another
-from serve_cli.runtime.sources.place import beside, image_at, kind_of
+from serve_cli.runtime.sources.place import beside, held_bytes, image_at, kind_of
 from serve_cli.runtime.sources.source import Source, as_text
 from serve_cli.runtime.sources.tables import READERS
 
@@ -121,9 +121,7 @@ class _Manifests:
         carried = {column: row.get(column) for column in self.extra.names}
         if found is not None and not isinstance(content, bytes):
             return image_at(called, beside(place, found), label, carried)
-        read = _missing(f"{place}, row {number}: has neither a path nor an image.")
-        if isinstance(content, bytes):
-            read = partial(bytes, content)
+        read = partial(held_bytes, content if isinstance(content, bytes) else None, f"{place}, row {number}")
         return ImageRow(called, str(place if found is None else beside(place, found)), label, None, read, carried)
 
 
@@ -141,10 +139,3 @@ def _to_manifests(files: Files, columns: Columns) -> _Manifests:
 def _from(folder: str, path: str) -> str:
     """A path relative to a manifest in ``folder``, from where the folder lies; URLs and absolute paths as they are."""
     return path if "://" in path else posixpath.join(folder, path)
-
-
-def _missing(message: str) -> Callable[[], bytes]:
-    def fail() -> bytes:
-        raise ImageError(message)
-
-    return fail

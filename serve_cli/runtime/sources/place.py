@@ -118,7 +118,7 @@ def image_at(name: str, place: Path | str, label: str | None = None, extra: dict
     return ImageRow(name, place, label, content=partial(read_image_bytes, place), extra=extra or {})
 
 
-def read_image_bytes(place: Any, offset: int = 0, size: int | None = None) -> bytes:
+def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
     """A file, or ``size`` bytes of it from ``offset`` on.
 
     Parameters
@@ -127,24 +127,35 @@ def read_image_bytes(place: Any, offset: int = 0, size: int | None = None) -> by
         A path or a URL.
     offset, size : int
         The whole file if ``size`` is None.
+    limit : int
+        Most bytes that are taken.
 
     Raises
     ------
     ImageError
-        If it is missing, no file, larger than `MAX_IMAGE_BYTES`, cut off or cannot be read.
+        If it is missing, no file, larger than the limit, cut off or cannot be read.
     """
     if isinstance(place, str):
         place = to_place(place)
     read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
     try:
         if size is not None:
-            _require_within_limit(size)
-        return read(place, offset, size)
+            _require_within(size, limit)
+        return read(place, offset, size, limit)
     except Exception as error:  # stores have errors of their own, which are not OSErrors
         raise ImageError(f"{place}: cannot be read ({_reason(error)}).") from error
 
 
-def _read_local(path: Path, offset: int, size: int | None) -> bytes:
+def held_bytes(content: bytes | None, name: str = "", *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+    """An image that came with its row; errors call it ``name``. Raises `ImageError` if none did, or it is too large."""
+    if content is None:
+        raise ImageError(f"{name}: has neither a path nor an image.")
+    if len(content) > limit:
+        raise ImageError(f"{name}: {len(content):,} bytes are more than the limit of {limit:,}.")
+    return content
+
+
+def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
     try:
         status = os.fstat(file)
@@ -152,27 +163,27 @@ def _read_local(path: Path, offset: int, size: int | None) -> bytes:
             raise OSError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is a pipe or a device")
         if size is None:
             size = status.st_size
-            _require_within_limit(size)
+            _require_within(size, limit)
         return _whole(os.pread(file, size, offset), size)
     finally:
         os.close(file)
 
 
-def _read_web(place: Any, offset: int, size: int | None) -> bytes:
+def _read_web(place: Any, offset: int, size: int | None, limit: int) -> bytes:
     content = io.BytesIO()
     if size != 0:
-        download(place, content, MAX_IMAGE_BYTES, None if size is None else range(offset, offset + size))
+        download(place, content, limit, None if size is None else range(offset, offset + size))
     return content.getvalue()
 
 
-def _read_store(place: Any, offset: int, size: int | None) -> bytes:
+def _read_store(place: Any, offset: int, size: int | None, limit: int) -> bytes:
     """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
     if size is None:
         found = place.fs.info(place.path)
         if found["type"] == "directory":
             raise OSError("it is a folder")
         size = found["size"]
-        _require_within_limit(size)
+        _require_within(size, limit)
     return _whole(place.fs.cat_file(place.path, start=offset, end=offset + size), size) if size else b""
 
 
@@ -182,9 +193,9 @@ def _whole(content: bytes, size: int) -> bytes:
     return content
 
 
-def _require_within_limit(size: int) -> None:
-    if size > MAX_IMAGE_BYTES:
-        raise OSError(f"{size:,} bytes are more than the limit of {MAX_IMAGE_BYTES:,}")
+def _require_within(size: int, limit: int) -> None:
+    if size > limit:
+        raise OSError(f"{size:,} bytes are more than the limit of {limit:,}")
 
 
 def _reason(error: BaseException) -> str:

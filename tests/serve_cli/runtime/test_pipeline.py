@@ -2,6 +2,7 @@ import hashlib
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from serve_cli.runtime.decoding import Decoding
 from serve_cli.runtime.pipeline import NOT_FINITE, collect, embed_rows, reported
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.sources.place import held_bytes
 from serve_cli.runtime.stages import StageTimes
 
 from ..photos import broken_photos, odd_photos, photo
@@ -173,7 +175,7 @@ def test_bug_in_a_thread_is_not_taken_for_a_bad_image(model, rows, monkeypatch):
 
 def test_times_add_up(model, rows, monkeypatch):
     real_read, real_decode = decoding.read_image_bytes, decoding.read_image
-    monkeypatch.setattr(decoding, "read_image_bytes", lambda *given: time.sleep(0.01) or real_read(*given))
+    monkeypatch.setattr(decoding, "read_image_bytes", lambda path, **how: time.sleep(0.01) or real_read(path, **how))
     monkeypatch.setattr(decoding, "read_image", lambda *given: time.sleep(0.02) or real_decode(*given))
     embedder, times = Embedder(model), StageTimes()
     embedder.embed = lambda pixels: time.sleep(0.03) or np.zeros((len(pixels), CARD.dim), np.float32)
@@ -213,7 +215,7 @@ def test_progress_tells_of_rows_failures_and_stages(model, tmp_path, rows):
 def test_checksums_are_columns_of_their_own(model, tmp_path, rows):
     (tmp_path / "text.jpg").write_bytes(b"no picture")
     odd = [ImageRow("text.jpg", tmp_path / "text.jpg"), ImageRow("none.jpg", tmp_path / "none.jpg")]
-    held = replace(rows[0], content=rows[0].path.read_bytes, extra={"price": 3})
+    held = replace(rows[0], content=partial(held_bytes, rows[0].path.read_bytes()), extra={"price": 3})
     found = collect(embed_rows(Embedder(model), [rows[0], held, *odd], 3, Decoding(2, checksums=True)), CARD.dim)
     content = rows[0].path.read_bytes()
     facts = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
@@ -225,6 +227,18 @@ def test_checksums_are_columns_of_their_own(model, tmp_path, rows):
     ]
     assert rows[0].extra == {}
     assert held.extra == {"price": 3}
+
+
+def test_files_beyond_the_limit_fail_however_they_come(model, rows):
+    content = rows[0].path.read_bytes()
+    held = replace(rows[0], content=partial(held_bytes, content))
+    for most, errors in ((len(content), 0), (len(content) - 1, 2)):
+        decoding = Decoding(1, max_file_bytes=most)
+        found = collect(embed_rows(Embedder(model), [rows[0], held], 2, decoding), CARD.dim)
+        assert (
+            sum(f"{len(content):,} bytes are more than the limit of {most:,}" in (e or "") for e in found.errors)
+            == errors
+        )
 
 
 def test_no_rows_at_all():

@@ -156,11 +156,11 @@ def test_a_source_that_vanishes_ends_the_run(
         (many / "class0" / "0.jpg").write_bytes(b"not an image")  # which is no reason to stop
     real, seen = decoding.read_image_bytes, list[Path]()
 
-    def reading(path: Path) -> bytes:
+    def reading(path: Path, **how: int) -> bytes:
         seen.append(path)
         if len(seen) == 30:
             many.rename(tmp_path / "unmounted")
-        return real(path)
+        return real(path, **how)
 
     monkeypatch.setattr(decoding, "read_image_bytes", reading)
     options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))

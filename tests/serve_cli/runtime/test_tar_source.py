@@ -11,7 +11,7 @@ from serve_cli.runtime.embed import embed_images
 from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sources import open_source, place
+from serve_cli.runtime.sources import open_source
 from tests.serve_cli.photos import photo
 
 
@@ -82,14 +82,12 @@ def test_compressed_damaged_and_empty_shards_are_named(tmp_path: Path) -> None:
             list(open_source(tmp_path / "cut.tar"))
 
 
-def test_image_that_is_cut_off_or_too_large_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_that_is_cut_off_or_too_large_fails_alone(tmp_path: Path) -> None:
     path = write(tmp_path / "s.tar", {"a.jpg": b"x" * 2000, "b.jpg": b"y"})
     rows = list(open_source(path))
-    monkeypatch.setattr(place, "MAX_IMAGE_BYTES", 1000)
     with pytest.raises(ImageError, match="2,000 bytes are more than the limit of 1,000"):
-        rows[0].content()
-    assert rows[1].content() == b"y"
-    monkeypatch.undo()
+        rows[0].content(limit=1000)
+    assert rows[1].content(limit=1000) == b"y"
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ImageError, match=r"s\.tar: cannot be read \(cut off after 976 of 2,000 bytes"):
         rows[0].content()

@@ -15,7 +15,7 @@ from serve_cli.runtime.embed import embed_images
 from serve_cli.runtime.embed_options import EmbedOptions
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sources import open_source, place, web
+from serve_cli.runtime.sources import open_source, web
 from serve_cli.runtime.sources.place import read_image_bytes
 from tests.serve_cli.web_server import WebServer, serving
 
@@ -170,11 +170,10 @@ def test_image_of_unknown_size(server: WebServer, album: Path) -> None:
 
 
 @pytest.mark.parametrize("habit", ["never ends", "promises much", ""])
-def test_no_more_is_taken_than_the_limit(server: WebServer, monkeypatch: pytest.MonkeyPatch, habit: str) -> None:
-    monkeypatch.setattr(place, "MAX_IMAGE_BYTES", 100)
+def test_no_more_is_taken_than_the_limit(server: WebServer, habit: str) -> None:
     server.habits["/cat/0.jpg"] = [habit]
     with pytest.raises(ImageError, match="bytes are more than the limit of 100"):
-        read_image_bytes(f"{server.url}/cat/0.jpg")
+        read_image_bytes(f"{server.url}/cat/0.jpg", limit=100)
     assert len(server.asked) == 1
 
 

@@ -1,0 +1,53 @@
+"""Embedded rows as an Arrow table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.vectors import to_stored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from serve_cli.runtime.rows import EmbeddedRows
+
+
+def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
+    """Rows with the columns of a schema: those of `serve_cli.runtime.layout.own_columns`, and ``extra`` of the rows.
+
+    Parameters
+    ----------
+    group : EmbeddedRows
+    columns : Schema
+        Its ``embedding`` is a list, of a fixed size or not; null in rows with an error.
+    dtype : str
+        Of the numbers.
+    """
+    failed = np.array([error is not None for error in group.errors], bool)
+    stored, scale = to_stored(np.where(failed[:, None], 0, group.embedding), dtype)
+    own: dict[str, Any] = {
+        "id": [row.id for row in group.rows],
+        "path": [as_text(row.path) for row in group.rows],
+        "label": [row.label for row in group.rows],
+        "embedding": _lists(stored, failed, columns.field("embedding").type),
+        "error": group.errors,
+    }
+    if scale is not None:
+        own["scale"] = pa.array(scale, mask=failed)
+    carried = {name: [row.extra[name] for row in group.rows] for name in columns.names if name not in own}
+    values = own | carried
+    return pa.table({name: values[name] for name in columns.names}, schema=columns)
+
+
+def _lists(numbers: NDArray[Any], failed: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    """(n, D) numbers as n lists, null where ``failed``."""
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), type=kind, mask=pa.array(failed))
+    offsets = np.concatenate([[0], np.cumsum(np.where(failed, 0, numbers.shape[1]))]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(numbers[~failed].ravel()), type=kind, mask=pa.array(failed)
+    )

@@ -1,0 +1,116 @@
+"""Arrow batches in and out, by themselves and through Spark."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gluon_lifted.errors import ConfigError
+from serve_cli import ArrowEmbedder
+from serve_cli.runtime.embed import embed_images
+from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.sources.manifest import Columns
+from tests.serve_cli.photos import broken_photos
+
+CONTENT = Columns(bytes="content")
+
+
+@pytest.fixture
+def photos(album: Path) -> list[Path]:
+    broken_photos(album / "zebra")
+    (album / "zebra" / "nowhere.jpg").unlink()
+    return sorted(path for path in album.rglob("*.*"))
+
+
+def batches(photos: list[Path], size: int, **more: list[object]) -> list[pa.RecordBatch]:
+    table = pa.table(
+        {"path": [str(path) for path in photos], "content": [path.read_bytes() for path in photos], **more}
+    )
+    return table.to_batches(size)
+
+
+def expected(model: Path, album: Path, out: Path) -> dict[str, list[float] | None]:
+    embed_images(EmbedOptions(model, album, out, Serving(threads=1)))
+    found = read_embeddings(out)
+    return {
+        path: None if error else row.tolist()
+        for path, row, error in zip(found.paths, found.embedding, found.errors, strict=True)
+    }
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_a_row_for_each_row(model: Path, album: Path, photos: list[Path], tmp_path: Path, size: int) -> None:
+    embed = pickle.loads(pickle.dumps(ArrowEmbedder(model, CONTENT)))
+    found = pa.Table.from_batches(embed(iter(batches(photos, size))), embed.schema)
+    assert found["path"].to_pylist() == found["id"].to_pylist() == [str(path) for path in photos]
+    rows = expected(model, album, tmp_path / "emb")
+    assert dict(zip(found["path"].to_pylist(), found["embedding"].to_pylist(), strict=True)) == rows
+    assert [error is not None for error in found["error"].to_pylist()] == [rows[str(path)] is None for path in photos]
+
+
+def test_paths_ids_labels_and_carried_columns(model: Path, photos: list[Path]) -> None:
+    carried = pa.schema([("price", pa.int32())])
+    table = pa.table(
+        {
+            "file": [str(path) for path in photos],
+            "sku": [f"A-{number}" for number in range(len(photos))],
+            "label": ["x"] * len(photos),
+            "price": pa.array(range(len(photos)), pa.int32()),
+        }
+    )
+    embed = ArrowEmbedder(model, Columns("sku", "file"), carried=carried, dtype="int8")
+    found = pa.Table.from_batches(embed(table.to_batches(3)), embed.schema)
+    assert found["id"].to_pylist() == table["sku"].to_pylist()
+    assert found["label"].to_pylist() == table["label"].to_pylist()
+    assert found["price"] == table["price"]
+    assert found.schema.field("embedding").type.value_type == pa.int8()
+    good = np.array([error is None for error in found["error"].to_pylist()])
+    assert (np.asarray(found["scale"].is_valid()) == good).all()
+    assert 0 < good.sum() < len(good)
+
+
+def test_batches_without_images(model: Path) -> None:
+    embed = ArrowEmbedder(model, CONTENT)
+    with pytest.raises(ConfigError, match=r"neither a column 'content' nor 'path'; found \['x'\]"):
+        list(embed(pa.table({"x": [1]}).to_batches()))
+    assert list(embed([])) == []
+    (nothing,) = embed(pa.table({"content": [None]}, pa.schema([("content", pa.binary())])).to_batches())
+    assert nothing["error"].to_pylist() == ["row 0: has neither a path nor an image."]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spark_gives_the_same(
+    model: Path, album: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "needs Spark, in an environment of its own (make test-engines), and Java"
+    sql = pytest.importorskip("pyspark.sql", reason=reason)
+    if shutil.which("java") is None:
+        pytest.skip(reason)
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    settings = {"spark.ui.enabled": "false", "spark.sql.warehouse.dir": str(tmp_path / "warehouse")}
+    builder = sql.SparkSession.builder.master("local[2]").config(map=settings)
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    spark = builder.getOrCreate()
+    (album / "zebra" / "empty.jpg").unlink()  # Spark passes over empty files
+    try:
+        embed = ArrowEmbedder(model, CONTENT)
+        images = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(str(album))
+        images = images.select("path", "content").repartition(3)
+        images.mapInArrow(embed, from_arrow_schema(embed.schema)).write.parquet(str(tmp_path / "out"))
+        found = spark.read.parquet(str(tmp_path / "out")).collect()
+    finally:
+        spark.stop()
+    rows = {row["path"].removeprefix("file:"): None if row["error"] else list(row["embedding"]) for row in found}
+    assert len(found) == len(photos) - 1
+    assert rows == expected(model, album, tmp_path / "emb")
