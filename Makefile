@@ -2,15 +2,17 @@
 # make test   build .venv if need be and run the tests
 # make check  all that a change must pass: format, lint, types, import rules, tests
 # make test-serve   the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
+# make test-engines the tests with Ray and Spark, in an environment that has them (Spark needs Java)
 # make test-export  the tests of the exporter, in an environment without MXNet
 
 PYTHON ?= python3
 VENV := .venv
 SERVE := .venv-serve
 EXPORT := .venv-export
+ENGINES := .venv-engines
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check lint test-serve test-export constraints clean
+.PHONY: demo test check lint test-serve test-export test-engines constraints clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
@@ -32,6 +34,9 @@ test-serve: $(SERVE)/installed
 test-export: $(EXPORT)/installed
 	$(EXPORT)/bin/python -m pytest -n 2 tests/export
 
+test-engines: $(ENGINES)/installed
+	$(ENGINES)/bin/python -m pytest tests/serve_cli/runtime/test_ray_engine.py tests/serve_cli/runtime/test_arrow_embedder.py
+
 # The libraries that the wheels expect are looked for before anything is built.
 $(VENV)/installed: pyproject.toml .ci/constraints-train.txt
 	@$(PYTHON) gluon_lifted/machine/system.py
@@ -49,12 +54,19 @@ $(EXPORT)/installed: pyproject.toml .ci/constraints-serve.txt
 	$(EXPORT)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[export,test]'
 	@touch $@
 
+$(ENGINES)/installed: pyproject.toml .ci/constraints-engines.txt
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python $(PIP) -c .ci/constraints-engines.txt -e '.[test-engines]'
+	@touch $@
+
 # Newest versions that fit together, for all Python versions of pyproject.toml; needs uv.
 constraints:
 	uv pip compile pyproject.toml --extra train --extra dev --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-train.txt
 	uv pip compile pyproject.toml --extra serve --extra export --extra test --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-serve.txt
+	uv pip compile pyproject.toml --extra test-engines --universal --python-version 3.10 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-engines.txt
 
 clean:
-	rm -rf $(VENV) $(SERVE) $(EXPORT) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SERVE) $(EXPORT) $(ENGINES) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
