@@ -81,8 +81,8 @@ class Progress:
     ----------
     label : str
         What is being done, e.g. ``"embed"``.
-    total : int
-        Units of work in the whole run.
+    total : int, optional
+        Units of work in the whole run, where that is known.
     unit : str
         Plural, e.g. ``"images"``.
     start : int
@@ -99,7 +99,7 @@ class Progress:
     def __init__(
         self,
         label: str,
-        total: int,
+        total: int | None,
         unit: str = "images",
         start: int = 0,
         now: Callable[[], float] = time.monotonic,
@@ -130,7 +130,8 @@ class Progress:
             self._bar.update(self._task, completed=done, status=status)
         elif self._now() - self._last_line >= LINE_EVERY_S:
             self._last_line = self._now()
-            say(f"{self._label}: {done:,} of {self._total:,} {self._unit}, {status}")
+            of = "" if self._total is None else f" of {self._total:,}"
+            say(f"{self._label}: {done:,}{of} {self._unit}, {status}")
 
     def status(self, done: int) -> str:
         """Rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
@@ -138,6 +139,8 @@ class Progress:
         rate = (done - self._start) / seconds if seconds > 0 else 0.0
         if rate == 0:
             return "starting"
+        if self._total is None:
+            return f"{rate:,.0f} {self._unit}/s"
         if done >= self._total:
             return f"{rate:.1f} {self._unit}/s, took {clock(seconds)}"
         return f"{rate:.1f} {self._unit}/s, {clock((self._total - done) / rate)} left"

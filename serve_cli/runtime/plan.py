@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
+from serve_cli.console import Progress
 from serve_cli.runtime.layout import PLAN
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from serve_cli.runtime.sources import Source
 
 MAX_BYTES = 1 << 16
+ROWS_TOLD = 1000  # between two words about progress
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,14 @@ WORDS = {
 
 
 def survey(source: Source) -> Survey:
-    """Go through a source; keeps nothing."""
+    """Go through a source; keeps nothing. Progress goes to stderr if it takes long."""
     digest, count = hashlib.sha256(), 0
-    for row in source.names():
-        digest.update(f"{row.id}\0{row.label}\n".encode())
-        count += 1
+    with Progress("list", total=None) as progress:
+        for row in source.names():
+            digest.update(f"{row.id}\0{row.label}\n".encode())
+            count += 1
+            if count % ROWS_TOLD == 0:
+                progress.update(count)
     return Survey(count, digest.hexdigest())
 
 

@@ -25,7 +25,7 @@ def photo(path: Path, seed: int = 0, width: int = 40, height: int = 30) -> Path:
 def odd_photos(folder: Path) -> list[Path]:
     """Files that are unusual and readable."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = Image.fromarray(pixels(1))
+    plain, other = Image.fromarray(pixels(1)), Image.fromarray(pixels(2))
     turned = Image.Exif()
     turned[0x0112] = 6  # orientation: turn by 90 degrees to see it upright
     files = {
@@ -36,6 +36,10 @@ def odd_photos(folder: Path) -> list[Path]:
         "palette.gif": (plain.convert("P"), {}),
         "16-bit.png": (Image.fromarray(pixels(1)[:, :, 0].astype(np.uint16) * 257), {}),
         "größe 写真.JPEG": (plain, {}),
+        "16-bit.tif": (Image.fromarray(pixels(1)[:, :, 0].astype(np.uint16) * 257), {}),
+        "moving.gif": (plain.convert("P"), {"save_all": True, "append_images": [other.convert("P")]}),
+        "moving.webp": (plain, {"save_all": True, "append_images": [other], "lossless": True}),
+        "really png.jpg": (plain, {"format": "PNG"}),
         "tiny.bmp": (plain.resize((1, 1)), {}),
     }
     for name, (image, options) in files.items():

@@ -1,17 +1,22 @@
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gluon_lifted.errors import DataError, RunError
+from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.runtime import part_worker
 from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
 from serve_cli.runtime.files import sha256
+from serve_cli.runtime.forecast import forecast
 from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.serving import Serving
 
-from ..photos import broken_photos
+from ..photos import broken_photos, photo
 from ..tiny_model import CARD
 
 
@@ -67,3 +72,59 @@ def test_failed_run_does_not_cost_the_old_embeddings(tmp_path, model, album):
     with pytest.raises(RunError):
         embed_images(EmbedOptions(model, album, tmp_path / "emb", overwrite=True))
     assert len(read_embeddings(tmp_path / "emb").ids) == 12
+
+
+def run(*arguments):
+    """The command in a process of its own, whose memory is not that of other tests; its report."""
+    command = [sys.executable, "-m", "serve_cli.main", "embed", *map(str, arguments), "--json"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.returncode, json.loads(found.stdout)
+
+
+def test_memory_stays_below_its_bound_whatever_the_images(tmp_path, model):
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        Image.new("RGBA", (2500, 2500), (number, 99, 0, 128)).save(tmp_path / "photos" / f"{number}.png")
+    Image.new("RGBA", (5000, 5000)).save(tmp_path / "photos" / "large.png")
+    arguments = [model, tmp_path / "photos", "--threads", 4, "--out"]
+    status, free = run(*arguments, tmp_path / "free")
+    assert (status, free["failed"]) == (0, 0)
+    bound = 420_000_000
+    assert free["peak_memory"] > bound  # the images one beside another
+    status, report = run(*arguments, tmp_path / "bound", "--max-memory", bound)
+    assert (status, report["failed"]) == (3, 1)
+    assert report["peak_memory"] < bound
+    assert "large.png: needs 450 MB to be decoded" in report["failures"][0]
+
+
+def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, album):
+    options = EmbedOptions(model, album, tmp_path / "emb", max_memory=50_000_000)
+    with pytest.raises(ConfigError, match=r"50 MB of memory are too little: .*give --max-memory \d+MB or more"):
+        embed_images(options)
+    assert not (tmp_path / "emb").exists()
+
+
+def test_pixel_limit(tmp_path, model, album):
+    photo(album / "cat" / "large.png", width=41)
+    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", pixel_limit=40 * 30))
+    assert report.failed == 1
+    assert "large.png: 41 x 30 px is more than the limit of 1,200" in report.failures[0]
+
+
+def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, album):
+    broken_photos(album / "zebra")
+    options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=2), output=Output(5, dtype="float16"))
+    found = forecast(options)
+    assert not (tmp_path / "emb").exists()
+    assert (found.rows, found.parts, found.rows_left, found.parts_left) == (17, 4, 17, 4)
+    assert (found.tried, found.failed, len(found.failures)) == (17, 5, 5)
+    assert found.bytes == 17 * CARD.dim * 2
+    assert found.seconds == pytest.approx(17 / found.images_per_second)
+    assert "of them failed" in found.facts()["tried"]
+    embed_images(replace(options, share=Share(0, 2)))
+    rest = forecast(options)
+    assert (rest.rows_left, rest.parts_left) == (7, 2)
+    assert "not enough" in replace(rest, bytes_free=0).facts()["disk"]
+    embed_images(options)
+    done = forecast(options)
+    assert (done.rows_left, done.seconds) == (0, 0)

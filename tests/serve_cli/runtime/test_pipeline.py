@@ -78,6 +78,10 @@ def test_odd_images_are_embedded(model, tmp_path):
     assert [row.path for row in found.rows] == files
     assert found.errors == [None] * len(files)
     assert np.isfinite(found.embedding).all()
+    of = dict(zip((file.name for file in files), found.embedding, strict=True))
+    np.testing.assert_array_equal(of["moving.webp"], of["really png.jpg"])  # its first frame; and named wrongly
+    np.testing.assert_array_equal(of["moving.gif"], of["palette.gif"])
+    np.testing.assert_array_equal(of["16-bit.tif"], of["16-bit.png"])
 
 
 def test_unreadable_images_are_rows_with_their_error(model, tmp_path, rows):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +29,7 @@ KILLS, IMAGES = 20, 60
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     for seed in range(IMAGES - 5):
-        photo(tmp_path / "many" / f"class{seed % 4}" / f"{seed}.jpg", seed=seed)
+        photo(tmp_path / "many" / f"class{seed % 4}" / f"{seed}.jpg", seed=seed, width=400, height=300)
     broken_photos(tmp_path / "many" / "class2")
     return tmp_path / "many"
 
@@ -41,31 +38,25 @@ def columns(folder: Path) -> list[dict[str, object]]:
     return [row for path in part_files(folder) for row in read_table(path).to_pylist()]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
 def test_killed_at_random_moments_it_ends_with_the_same_rows(model: Path, many: Path, tmp_path: Path) -> None:
-    options = [str(model), str(many), "--batch-size", "2", "--shard-size", "4"]
-    command = [sys.executable, "-m", "serve_cli.main", "embed", *options]
+    arguments = ["embed", str(model), str(many), "--batch-size", "2", "--shard-size", "4", "--out"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    began = time.perf_counter()
-    subprocess.run([*command, "--out", tmp_path / "whole"], env=environment, check=False, capture_output=True)
-    whole = time.perf_counter() - began
-    moments, written = random.Random(0), set()
-    for _ in range(KILLS):
-        run = subprocess.Popen([*command, "--out", tmp_path / "killed"], env=environment, stderr=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL)  # fmt: skip
-        time.sleep(moments.uniform(0.5, 1) * whole)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        written.add(len(part_files(tmp_path / "killed")))
-        if len(part_files(tmp_path / "killed")) >= 12:  # begin again: the end is not to be killed alone
-            for path in (tmp_path / "killed").iterdir():
-                path.unlink()
-    last = subprocess.run([*command, "--out", tmp_path / "killed"], env=environment, check=False, capture_output=True)
-    assert last.returncode == 3  # some images are broken
-    assert len(written) > 2  # it was stopped at different stages
-    assert columns(tmp_path / "killed") == columns(tmp_path / "whole")
-    assert len(read_embeddings(tmp_path / "killed").ids) == IMAGES
-    assert not list((tmp_path / "killed").glob(".part*"))
+    killed = tmp_path / "killed"
+    killer = Path(__file__).parents[1] / "kill_embed.py"
+    command = [sys.executable, killer, str(KILLS), killed, *arguments, killed]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    parts = [int(line) for line in run.stdout.split()]
+    assert len(parts) == KILLS
+    assert len(set(parts)) > 4  # it was stopped at different stages
+    whole = EmbedOptions(model, many, tmp_path / "whole", Serving(batch_size=2), output=Output(4))
+    report = embed_images(whole)
+    last = embed_images(replace(whole, out=killed))
+    assert last.resumed > 0
+    assert last.failed == report.failed == 5
+    assert columns(killed) == columns(tmp_path / "whole")
+    assert len(read_embeddings(killed).ids) == IMAGES
+    assert not list(killed.glob(".part*"))
 
 
 def test_only_missing_parts_are_computed(
