@@ -52,7 +52,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_rows(model: Path, many: 
     whole = EmbedOptions(model, many, tmp_path / "whole", Serving(batch_size=2), output=Output(4))
     report = embed_images(whole)
     last = embed_images(replace(whole, out=killed))
-    assert last.resumed > 0
     assert last.failed == report.failed == 5
     assert columns(killed) == columns(tmp_path / "whole")
     assert len(read_embeddings(killed).ids) == IMAGES
