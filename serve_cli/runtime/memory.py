@@ -40,7 +40,7 @@ def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int)
     pixels = np.zeros((batch_size, crop, crop, 3), np.uint8)
     with ThreadPoolExecutor(embedder.lanes) as pool:
         list(pool.map(embedder.embed, [pixels] * embedder.lanes))
-    batches = Decoding(threads).batches_ahead(batch_size) + embedder.lanes + 1
+    batches = Decoding(threads).batches_ahead(batch_size) + embedder.lanes + 2
     waiting = GROUP_ROWS * (NUMBER_COPIES * embedder.card.dim + ROW_BYTES)
     taken = resident_memory() + batches * pixels.nbytes + waiting
     room = max_memory - taken

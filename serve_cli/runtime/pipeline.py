@@ -67,7 +67,7 @@ def embed_rows(
         for batch in batches:
             times.wait_s += watch.lap()
             started.append(_Started(embedder, batch))
-            if len(started) == embedder.lanes:
+            if len(started) > embedder.lanes:  # one waits, so that no lane does
                 yield from finish()
         while started:
             yield from finish()

@@ -136,9 +136,9 @@ def test_no_more_batches_are_started_than_allowed(model, rows, sessions):
     embedder = Embedder(model, threads=3, sessions=sessions)
     batches = embed_rows(embedder, counted(), 10, Decoding(2))
     next(batches)
-    assert taken == 10 * (sessions + decoding.BATCHES_AHEAD)
+    assert taken == 10 * (sessions + 1 + decoding.BATCHES_AHEAD)
     next(batches)
-    assert taken == 10 * (1 + sessions + decoding.BATCHES_AHEAD)
+    assert taken == 10 * (sessions + 2 + decoding.BATCHES_AHEAD)
     batches.close()
 
 
