@@ -6,6 +6,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "ArrowEmbedder": "runtime.arrow_embedder",
+        "Columns": "runtime.sources.manifest",
         "Embedder": "runtime.session",
         "Embeddings": "runtime.reader",
         "read_embeddings": "runtime.reader",

@@ -58,8 +58,8 @@ def embed(
         str,
         typer.Argument(
             metavar="PHOTOS",
-            help="Path, glob or URL (s3://, gs://, https://) of a folder of images or of tar shards, a .tar, a .txt of "
-            "paths, or a .csv, .jsonl or .parquet; or an image.",
+            help="Path, quoted pattern or URL (s3://, gs://, https://) of a folder of images or of tar shards, a .tar, "
+            "a .txt of paths, or a .csv, .jsonl or .parquet; or an image.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serve_cli.runtime.part_worker import PartWorker
+from serve_cli.runtime.part_worker import PartWorker, Work
 from serve_cli.runtime.pipeline import Tally, reported
 
 if TYPE_CHECKING:
@@ -13,27 +12,6 @@ if TYPE_CHECKING:
 
     from serve_cli.console import Progress
     from serve_cli.runtime.embed_run import EmbedRun
-    from serve_cli.runtime.stages import StageTimes
-
-
-@dataclass(frozen=True)
-class Work:
-    """What was done.
-
-    Parameters
-    ----------
-    times : StageTimes
-        Sums over all workers.
-    failures : list of str
-        The first few errors.
-    workers, threads : int
-        Processes, and threads of each.
-    """
-
-    times: StageTimes
-    failures: list[str]
-    workers: int
-    threads: int
 
 
 def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:

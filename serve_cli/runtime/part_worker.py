@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
     from serve_cli.runtime.rows import EmbeddedRows, ImageRow
 
 FAILURES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done.
+
+    Parameters
+    ----------
+    times : StageTimes
+        Sums over all workers.
+    failures : list of str
+        The first few errors.
+    workers, threads : int
+        Processes, and threads of each.
+    """
+
+    times: StageTimes
+    failures: list[str]
+    workers: int
+    threads: int
 
 
 class PartWorker:

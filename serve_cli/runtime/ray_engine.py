@@ -17,9 +17,8 @@ from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.machine.memory import usable_memory
 from serve_cli.runtime.embed_run import open_run
-from serve_cli.runtime.engines import Work
 from serve_cli.runtime.files import version
-from serve_cli.runtime.part_worker import FAILURES_SHOWN, PartWorker
+from serve_cli.runtime.part_worker import FAILURES_SHOWN, PartWorker, Work
 from serve_cli.runtime.pipeline import standing
 from serve_cli.runtime.plan import Survey, read_plan
 from serve_cli.runtime.stages import StageTimes
