@@ -108,9 +108,9 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
     """Export a run, embed the data set's test images with the exported file, measure."""
     from export import export_run
     from gluon_lifted.datasets import load_dataset
-    from serve_cli.runtime.decoding import Decoding
-    from serve_cli.runtime.pipeline import collect, embed_rows
-    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.inference.session import Embedder
+    from serve_cli.runtime.pipeline.decoding import Decoding
+    from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
     from serve_cli.runtime.sources import table_source
 
     model = run / "model.onnx"

@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image
 
 from gluon_lifted.images import center_crop, read_image
-from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.pipeline import collect, embed_rows
+from serve_cli.runtime.inference.session import Embedder
+from serve_cli.runtime.pipeline.decoding import Decoding
+from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
 from serve_cli.runtime.rows import ImageRow
-from serve_cli.runtime.session import Embedder
 from serve_cli.runtime.sources import open_source
 
 ROUNDS, LARGE = 3, (1600, 1200)

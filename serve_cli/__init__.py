@@ -5,10 +5,10 @@ from gluon_lifted.lazy import lazy_names
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ArrowEmbedder": "runtime.arrow_embedder",
+        "ArrowEmbedder": "runtime.embed.arrow_embedder",
         "Columns": "runtime.sources.manifest",
-        "Embedder": "runtime.session",
-        "Embeddings": "runtime.reader",
-        "read_embeddings": "runtime.reader",
+        "Embedder": "runtime.inference.session",
+        "Embeddings": "runtime.storage.reader",
+        "read_embeddings": "runtime.storage.reader",
     },
 )

@@ -17,10 +17,10 @@ from gluon_lifted.training.hooks import Hooks
 from gluon_lifted.training.run import train
 from serve_cli.console import TrainingBar, say
 from serve_cli.picture import draw_neighbours
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.evaluate import EvalOptions, evaluate
-from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.storage.reader import read_embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.runtime.reader import Embeddings
+    from serve_cli.runtime.storage.reader import Embeddings
 
 TILE, BORDER, GAP = 96, 4, 24  # pixels
 HIT, MISS, BACKGROUND = "#2e9e44", "#d43a2f", "white"

@@ -40,7 +40,7 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize(
     "module",
     [
-        "serve_cli.runtime.embed",
+        "serve_cli.runtime.embed.embed",
         "serve_cli.runtime.evaluate",
         "serve_cli.runtime.inspection",
         "serve_cli.runtime.doctor",

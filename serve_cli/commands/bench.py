@@ -43,9 +43,9 @@ def bench(
       lifted bench model.onnx --device gpu --batch-size 256
     """
     from serve_cli.console import print_facts, print_json, print_table
-    from serve_cli.runtime.bench import BenchOptions
-    from serve_cli.runtime.bench import bench as run
-    from serve_cli.runtime.serving import Serving
+    from serve_cli.runtime.inference.bench import BenchOptions
+    from serve_cli.runtime.inference.bench import bench as run
+    from serve_cli.runtime.inference.serving import Serving
 
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     report = run(BenchOptions(model, serving, seconds, save))

@@ -164,8 +164,8 @@ def embed(
 
       lifted embed model.onnx photos --out /shared/embeddings --engine ray --shard-size 10000
     """
-    from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
-    from serve_cli.runtime.serving import Serving
+    from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
+    from serve_cli.runtime.inference.serving import Serving
     from serve_cli.runtime.sources.manifest import Columns
 
     options = EmbedOptions(
@@ -190,7 +190,7 @@ def embed(
 
 def _embed(options: Any, as_json: bool) -> None:
     from serve_cli.console import print_facts, print_json, say
-    from serve_cli.runtime.embed import embed_images
+    from serve_cli.runtime.embed.embed import embed_images
 
     report = embed_images(options)
     if as_json:
@@ -205,7 +205,7 @@ def _embed(options: Any, as_json: bool) -> None:
 
 def _forecast(options: Any, as_json: bool) -> None:
     from serve_cli.console import print_facts, print_json, say
-    from serve_cli.runtime.forecast import forecast
+    from serve_cli.runtime.embed.forecast import forecast
 
     found = forecast(options)
     if as_json:

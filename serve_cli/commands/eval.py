@@ -60,7 +60,7 @@ def evaluate(
     from serve_cli.console import print_facts, print_json, print_table
     from serve_cli.runtime.evaluate import EvalOptions
     from serve_cli.runtime.evaluate import evaluate as run
-    from serve_cli.runtime.serving import Serving
+    from serve_cli.runtime.inference.serving import Serving
 
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     report = run(EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, serving))

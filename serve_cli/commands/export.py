@@ -121,7 +121,7 @@ def export(
     elif precision is Precision.fp32:
         report = export_run(cast(Path, run), onnx, options, pixels=pixels, normalize=normalize)
     else:
-        from serve_cli.runtime.precision import Terms, export_reduced
+        from serve_cli.runtime.inference.precision import Terms, export_reduced
 
         terms = Terms(eval_on, data, max_recall_drop, force, device.value)
         report, price = export_reduced(cast(Path, run), onnx, options, terms, pixels=pixels, normalize=normalize)

@@ -19,7 +19,7 @@ from gluon_lifted.machine.system import (
     python_problem,
 )
 from serve_cli.runtime.files import version
-from serve_cli.runtime.providers import CUDA, import_onnxruntime
+from serve_cli.runtime.inference.providers import CUDA, import_onnxruntime
 
 OK, LIMITED, MISSING = "ok", "limited", "missing"
 PROBE_SECONDS = 120  # MXNet takes 5 s to import from a cold disk

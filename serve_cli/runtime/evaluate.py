@@ -13,12 +13,12 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall import recall_at_k
 from serve_cli.console import Progress, say
-from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.pipeline import collect, embed_rows, reported
-from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.pipeline.decoding import Decoding
+from serve_cli.runtime.pipeline.pipeline import collect, embed_rows, reported
+from serve_cli.runtime.pipeline.stages import StageTimes
 from serve_cli.runtime.sources import table_source
-from serve_cli.runtime.stages import StageTimes
+from serve_cli.runtime.storage.reader import read_embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

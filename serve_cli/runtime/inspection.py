@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from serve_cli.runtime.files import sha256
-from serve_cli.runtime.layout import MANIFEST, part_files
-from serve_cli.runtime.reader import read_manifest
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference.session import Embedder
+from serve_cli.runtime.storage.layout import MANIFEST, part_files
+from serve_cli.runtime.storage.reader import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

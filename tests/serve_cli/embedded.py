@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from serve_cli.runtime.plan import Plan
 from serve_cli.runtime.rows import EmbeddedRows, ImageRow, regroup
-from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.storage.plan import Plan
+from serve_cli.runtime.storage.sinks import EmbeddingFolder
 
 from .tiny_model import CARD
 

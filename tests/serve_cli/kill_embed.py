@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 from serve_cli.main import main
-from serve_cli.runtime import embed  # noqa: F401
-from serve_cli.runtime.layout import part_files
+from serve_cli.runtime.storage.layout import part_files
 
 NEARLY_ALL = 12  # parts: then it begins again, so that not only the end is killed
 

@@ -14,7 +14,7 @@ import gluon_lifted
 from serve_cli.main import main
 from serve_cli.runtime import doctor
 from serve_cli.runtime.doctor import Check, Diagnosis
-from serve_cli.runtime.reader import read_embeddings
+from serve_cli.runtime.storage.reader import read_embeddings
 
 from .photos import broken_photos, photo
 
@@ -161,7 +161,7 @@ def test_ctrl_c_is_a_short_line_and_130(tmp_path, model):
     photo(tmp_path / "photos" / "a.png")
     slow = (  # a background job may have been started with SIGINT ignored, and its children inherit that
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "import time, serve_cli.runtime.decoding as decoding; "
+        "import time, serve_cli.runtime.pipeline.decoding as decoding; "
         "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
     )
     with process(slow, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:

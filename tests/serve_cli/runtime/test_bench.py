@@ -8,9 +8,9 @@ import pytest
 
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from serve_cli import Embedder
-from serve_cli.runtime import bench as bench_module
-from serve_cli.runtime.bench import LEAST_BATCHES, BenchOptions, Trial, bench
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.inference import bench as bench_module
+from serve_cli.runtime.inference.bench import LEAST_BATCHES, BenchOptions, Trial, bench
+from serve_cli.runtime.inference.serving import Serving
 
 pytest.importorskip("onnxruntime")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import DeviceError
-from serve_cli.runtime.cuda import Cuda
+from serve_cli.runtime.inference.cuda import Cuda
 
 OK, NO_MEMORY = 0, 2
 

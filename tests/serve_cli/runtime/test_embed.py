@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.runtime import part_worker
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
+from serve_cli.runtime.embed import part_worker
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.forecast import forecast
+from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
 from serve_cli.runtime.files import sha256
-from serve_cli.runtime.forecast import forecast
-from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.storage.reader import read_embeddings
 
 from ..photos import broken_photos, photo
 from ..tiny_model import CARD

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.evaluate import EvalOptions, EvalReport, Recall, evaluate
-from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.rows import EmbeddedRows
+from serve_cli.runtime.storage.reader import read_embeddings
 
 from ..embedded import batches, write_folder
 from ..photos import photo

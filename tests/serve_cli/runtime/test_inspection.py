@@ -3,8 +3,8 @@ import hashlib
 import pytest
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.inspection import inspect_path
 
 from ..tiny_model import CARD

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_cli.runtime.interface import EMBEDDING
-from serve_cli.runtime.lanes import CpuLane, GpuLane
-from serve_cli.runtime.providers import Execution, open_session
+from serve_cli.runtime.inference.interface import EMBEDDING
+from serve_cli.runtime.inference.lanes import CpuLane, GpuLane
+from serve_cli.runtime.inference.providers import Execution, open_session
 from tests.serve_cli.tiny_model import CARD
 
 pytest.importorskip("onnxruntime")

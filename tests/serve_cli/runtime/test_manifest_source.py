@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, ImageError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
-from serve_cli.runtime.reader import read_embeddings, read_table
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions
+from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources import Source, open_source
 from serve_cli.runtime.sources.manifest import Columns
+from serve_cli.runtime.storage.reader import read_embeddings, read_table
 from tests.serve_cli.photos import photo
 
 ROWS = [

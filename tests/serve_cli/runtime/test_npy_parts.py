@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions, Output
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions, Output
+from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.inspection import inspect_path
-from serve_cli.runtime.layout import part_files
-from serve_cli.runtime.npy_parts import NpyParts
-from serve_cli.runtime.parts import Part
-from serve_cli.runtime.plan import Plan
-from serve_cli.runtime.reader import read_embeddings
 from serve_cli.runtime.rows import regroup
-from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sinks import EmbeddingFolder
-from serve_cli.runtime.vectors import to_stored
+from serve_cli.runtime.storage.layout import part_files
+from serve_cli.runtime.storage.npy_parts import NpyParts
+from serve_cli.runtime.storage.parts import Part
+from serve_cli.runtime.storage.plan import Plan
+from serve_cli.runtime.storage.reader import read_embeddings
+from serve_cli.runtime.storage.sinks import EmbeddingFolder
+from serve_cli.runtime.storage.vectors import to_stored
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD

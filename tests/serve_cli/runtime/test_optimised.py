@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve_cli.runtime import optimised
-from serve_cli.runtime.optimised import SUFFIX, optimised_path
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference import optimised
+from serve_cli.runtime.inference.optimised import SUFFIX, optimised_path
+from serve_cli.runtime.inference.session import Embedder
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import write_model
 

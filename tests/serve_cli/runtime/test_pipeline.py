@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from serve_cli import Embedder
-from serve_cli.runtime import decoding
-from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.pipeline import NOT_FINITE, collect, embed_rows, reported
+from serve_cli.runtime.pipeline import decoding
+from serve_cli.runtime.pipeline.decoding import Decoding
+from serve_cli.runtime.pipeline.pipeline import NOT_FINITE, collect, embed_rows, reported
+from serve_cli.runtime.pipeline.stages import StageTimes
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources import open_source
 from serve_cli.runtime.sources.place import held_bytes
-from serve_cli.runtime.stages import StageTimes
 
 from ..photos import broken_photos, odd_photos, photo
 from ..tiny_model import CARD, weight

@@ -13,11 +13,11 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 from export import ExportOptions
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import normalise
-from serve_cli.runtime import precision as precision_module
-from serve_cli.runtime import price as price_module
-from serve_cli.runtime.precision import Terms, export_reduced
-from serve_cli.runtime.price import Price
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference import precision as precision_module
+from serve_cli.runtime.inference import price as price_module
+from serve_cli.runtime.inference.precision import Terms, export_reduced
+from serve_cli.runtime.inference.price import Price
+from serve_cli.runtime.inference.session import Embedder
 from tests.export.mxnet_files import card, write_run
 from tests.export.networks import CROP, DIM, small_network, small_reference
 from tests.serve_cli.photos import photo, pixels

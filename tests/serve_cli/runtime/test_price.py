@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve_cli.runtime import price as price_module
-from serve_cli.runtime.price import Price, weigh
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference import price as price_module
+from serve_cli.runtime.inference.price import Price, weigh
+from serve_cli.runtime.inference.session import Embedder
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import CARD, write_model
 

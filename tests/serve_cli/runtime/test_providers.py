@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from gluon_lifted.errors import ConfigError, DeviceError
-from serve_cli.runtime.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, open_session, provider_settings
+from serve_cli.runtime.inference.providers import (
+    CPU,
+    CUDA,
+    OPENVINO,
+    TENSORRT,
+    Execution,
+    open_session,
+    provider_settings,
+)
 from tests.serve_cli.tiny_model import CARD, write_model
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
-from serve_cli.runtime.layout import part_files
-from serve_cli.runtime.ray_engine import Crew
-from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
+from serve_cli.runtime.embed.ray_engine import Crew
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.storage.layout import part_files
+from serve_cli.runtime.storage.reader import read_embeddings
+from serve_cli.runtime.storage.sinks import EmbeddingFolder
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
 

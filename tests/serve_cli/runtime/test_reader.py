@@ -9,7 +9,7 @@ import pytest
 
 from gluon_lifted.errors import RunError
 from serve_cli import read_embeddings
-from serve_cli.runtime.reader import read_table
+from serve_cli.runtime.storage.reader import read_table
 
 from ..embedded import batches, write_folder
 from ..tiny_model import CARD

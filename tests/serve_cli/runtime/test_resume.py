@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.runtime import decoding, embed_run, part_worker
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions, Output, Share
-from serve_cli.runtime.layout import part_files
-from serve_cli.runtime.plan import Survey, survey
-from serve_cli.runtime.reader import read_embeddings, read_manifest, read_table
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.embed import part_worker
+from serve_cli.runtime.embed import run as embed_run
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.pipeline import decoding
 from serve_cli.runtime.sources import Source, open_source
+from serve_cli.runtime.storage.layout import part_files
+from serve_cli.runtime.storage.plan import Survey, survey
+from serve_cli.runtime.storage.reader import read_embeddings, read_manifest, read_table
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
 

@@ -10,8 +10,8 @@ from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli import Embedder
-from serve_cli.runtime import session
-from serve_cli.runtime.tuning import Tuning, save_tuning
+from serve_cli.runtime.inference import session
+from serve_cli.runtime.inference.tuning import Tuning, save_tuning
 
 from ..photos import pixels
 from ..tiny_model import CARD, Oddity, weight, write_model

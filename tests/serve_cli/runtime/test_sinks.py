@@ -9,12 +9,12 @@ import pytest
 
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import DataError, RunError
-from serve_cli.runtime import parquet_parts, sinks
-from serve_cli.runtime.parts import Part
-from serve_cli.runtime.plan import Plan, read_plan
-from serve_cli.runtime.reader import read_embeddings, read_table
 from serve_cli.runtime.rows import EmbeddedRows, regroup
-from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.storage import parquet_parts, sinks
+from serve_cli.runtime.storage.parts import Part
+from serve_cli.runtime.storage.plan import Plan, read_plan
+from serve_cli.runtime.storage.reader import read_embeddings, read_table
+from serve_cli.runtime.storage.sinks import EmbeddingFolder
 
 from ..embedded import batches, write_folder
 from ..tiny_model import CARD

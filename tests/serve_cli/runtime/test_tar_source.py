@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import DataError, ImageError
-from serve_cli.runtime.embed import embed_images
-from serve_cli.runtime.embed_options import EmbedOptions
-from serve_cli.runtime.reader import read_embeddings
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.embed.embed import embed_images
+from serve_cli.runtime.embed.options import EmbedOptions
+from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.storage.reader import read_embeddings
 from tests.serve_cli.photos import photo
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime import tuning
-from serve_cli.runtime.tuning import DEFAULTS, LARGEST, Tuning, read_tuning, save_tuning, tuning_path
+from serve_cli.runtime.inference import tuning
+from serve_cli.runtime.inference.tuning import DEFAULTS, LARGEST, Tuning, read_tuning, save_tuning, tuning_path
 
 
 @pytest.fixture

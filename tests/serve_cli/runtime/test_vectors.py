@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from serve_cli.runtime.rows import EmbeddedRows
-from serve_cli.runtime.vectors import fitting, from_stored, to_stored
+from serve_cli.runtime.storage.vectors import fitting, from_stored, to_stored
 
 from ..embedded import batches
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from serve_cli.runtime.sources import as_text
-from serve_cli.runtime.vectors import to_stored
+from serve_cli.runtime.storage.vectors import to_stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
-    """Rows with the columns of a schema: those of `serve_cli.runtime.layout.own_columns`, and ``extra`` of the rows.
+    """Rows with the columns of a schema: the own ones (`own_columns` in ``layout``), and ``extra`` of the rows.
 
     Parameters
     ----------

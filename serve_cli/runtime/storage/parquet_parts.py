@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.arrow_table import to_table
-from serve_cli.runtime.layout import own_columns, part_files, part_name, schema
-from serve_cli.runtime.parts import Part, remove_leftovers_of
+from serve_cli.runtime.storage.arrow_table import to_table
+from serve_cli.runtime.storage.layout import own_columns, part_files, part_name, schema
+from serve_cli.runtime.storage.parts import Part, remove_leftovers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ParquetParts:
-    """See `serve_cli.runtime.parts.Parts`."""
+    """See `serve_cli.runtime.storage.parts.Parts`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
         self._folder, self._dtype = folder, dtype

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, own_columns, part_files, part_name
-from serve_cli.runtime.vectors import DTYPES, from_stored
+from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, own_columns, part_files, part_name
+from serve_cli.runtime.storage.vectors import DTYPES, from_stored
 
 if TYPE_CHECKING:
     from pathlib import Path

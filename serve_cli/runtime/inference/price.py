@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference.session import Embedder
 
 if TYPE_CHECKING:
     from pathlib import Path

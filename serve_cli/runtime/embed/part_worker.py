@@ -7,18 +7,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError, ImageError, RunError
-from serve_cli.runtime.decoding import read_content
-from serve_cli.runtime.memory import bounded_decoding
-from serve_cli.runtime.pipeline import embed_rows
-from serve_cli.runtime.stages import StageTimes
-from serve_cli.runtime.vectors import fitting
+from serve_cli.runtime.embed.memory import bounded_decoding
+from serve_cli.runtime.pipeline.decoding import read_content
+from serve_cli.runtime.pipeline.pipeline import embed_rows
+from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.storage.vectors import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from serve_cli.runtime.embed_run import EmbedRun
-    from serve_cli.runtime.parts import Part
+    from serve_cli.runtime.embed.run import EmbedRun
     from serve_cli.runtime.rows import EmbeddedRows, ImageRow
+    from serve_cli.runtime.storage.parts import Part
 
 FAILURES_SHOWN = 5
 

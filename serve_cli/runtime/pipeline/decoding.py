@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import DecodeLimits, center_crop, read_image
+from serve_cli.runtime.pipeline.stages import Stopwatch
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES, read_image_bytes
-from serve_cli.runtime.stages import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.images import Preprocessing
+    from serve_cli.runtime.pipeline.stages import StageTimes
     from serve_cli.runtime.rows import ImageRow
-    from serve_cli.runtime.stages import StageTimes
 
 BATCHES_AHEAD = 2  # decoded or being decoded while the network works on another one
 CHECKSUMS = (pa.field("sha256", pa.string()), pa.field("size", pa.int64()))

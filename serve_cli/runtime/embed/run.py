@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from serve_cli.runtime.decoding import CHECKSUMS
 from serve_cli.runtime.files import sha256
-from serve_cli.runtime.plan import Plan, survey
-from serve_cli.runtime.sinks import EmbeddingFolder
+from serve_cli.runtime.pipeline.decoding import CHECKSUMS
 from serve_cli.runtime.sources import as_text, open_source
+from serve_cli.runtime.storage.plan import Plan, survey
+from serve_cli.runtime.storage.sinks import EmbeddingFolder
 
 if TYPE_CHECKING:
-    from serve_cli.runtime.embed_options import EmbedOptions
-    from serve_cli.runtime.plan import Survey
-    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.embed.options import EmbedOptions
+    from serve_cli.runtime.inference.session import Embedder
     from serve_cli.runtime.sources import Source
+    from serve_cli.runtime.storage.plan import Survey
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
     Raises
     ------
     DataError, RunError, DeviceError
-        See `serve_cli.runtime.embed.embed_images`.
+        See `serve_cli.runtime.embed.embed.embed_images`.
     """
     source = open_source(options.source, options.columns)
     embedder = options.serving.open(options.model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.console import Progress
-from serve_cli.runtime.layout import PLAN
+from serve_cli.runtime.storage.layout import PLAN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class Plan:
     format : str
         ``"parquet"`` or ``"npy"``.
     dtype : str
-        Of the stored numbers; one of `serve_cli.runtime.vectors.DTYPES`.
+        Of the stored numbers; one of `serve_cli.runtime.storage.vectors.DTYPES`.
     checksums : bool
         Whether there are columns for hash and size of the images' files.
     """

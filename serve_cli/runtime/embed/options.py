@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.sinks import FORMATS
+from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources.manifest import Columns
-from serve_cli.runtime.vectors import DTYPES
+from serve_cli.runtime.storage.sinks import FORMATS
+from serve_cli.runtime.storage.vectors import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.console import clock
-from serve_cli.runtime.embed_run import open_run
-from serve_cli.runtime.memory import bounded_decoding
-from serve_cli.runtime.part_worker import FAILURES_SHOWN
-from serve_cli.runtime.pipeline import collect, embed_rows
-from serve_cli.runtime.stages import StageTimes
-from serve_cli.runtime.vectors import DTYPES
+from serve_cli.runtime.embed.memory import bounded_decoding
+from serve_cli.runtime.embed.part_worker import FAILURES_SHOWN
+from serve_cli.runtime.embed.run import open_run
+from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
+from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.storage.vectors import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from serve_cli.runtime.embed_options import EmbedOptions
+    from serve_cli.runtime.embed.options import EmbedOptions
 
 LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that tell the rate
 

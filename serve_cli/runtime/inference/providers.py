@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from serve_cli.console import say
-from serve_cli.runtime.interface import read_card
-from serve_cli.runtime.optimised import open_optimised
+from serve_cli.runtime.inference.interface import read_card
+from serve_cli.runtime.inference.optimised import open_optimised
 
 if TYPE_CHECKING:
     from collections.abc import Callable

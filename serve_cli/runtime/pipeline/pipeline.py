@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_cli.runtime.decoding import decode_rows
+from serve_cli.runtime.pipeline.decoding import decode_rows
+from serve_cli.runtime.pipeline.stages import StageTimes, Stopwatch
 from serve_cli.runtime.rows import EmbeddedRows, ImageRow
-from serve_cli.runtime.stages import StageTimes, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from serve_cli.console import Progress
-    from serve_cli.runtime.decoding import DecodedBatch, Decoding
-    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.inference.session import Embedder
+    from serve_cli.runtime.pipeline.decoding import DecodedBatch, Decoding
 
 NOT_FINITE = "the network's output for this image is not finite."
 

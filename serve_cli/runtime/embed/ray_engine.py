@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.machine.memory import usable_memory
-from serve_cli.runtime.embed_run import open_run
+from serve_cli.runtime.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
+from serve_cli.runtime.embed.run import open_run
 from serve_cli.runtime.files import version
-from serve_cli.runtime.part_worker import FAILURES_SHOWN, PartWorker, Work
-from serve_cli.runtime.pipeline import standing
-from serve_cli.runtime.plan import Survey, read_plan
-from serve_cli.runtime.stages import StageTimes
+from serve_cli.runtime.pipeline.pipeline import standing
+from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.storage.plan import Survey, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serve_cli.console import Progress
-    from serve_cli.runtime.embed_options import EmbedOptions
-    from serve_cli.runtime.embed_run import EmbedRun
-    from serve_cli.runtime.serving import Serving
+    from serve_cli.runtime.embed.options import EmbedOptions
+    from serve_cli.runtime.embed.run import EmbedRun
+    from serve_cli.runtime.inference.serving import Serving
 
 PACKAGE = "gluon-lifted"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from serve_cli.runtime.interface import EMBEDDING
+from serve_cli.runtime.inference.interface import EMBEDDING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Lane(Protocol):
 
 
 class Memory(Protocol):
-    """The calls of a GPU that `GpuLane` needs (`serve_cli.runtime.cuda`); tests have a stand-in."""
+    """The calls of a GPU that `GpuLane` needs (`serve_cli.runtime.inference.cuda`); tests have a stand-in."""
 
     device: str  # what onnxruntime calls it
 

@@ -14,8 +14,8 @@ import numpy as np
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.machine.memory import peak_memory
 from serve_cli.console import Progress
-from serve_cli.runtime.serving import Serving
-from serve_cli.runtime.tuning import Tuning, save_tuning
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.inference.tuning import Tuning, save_tuning
 
 ROUNDS = 2  # all settings once, then all again: what else the machine does hits them alike
 LEAST_BATCHES = 5  # of a round, however long they take

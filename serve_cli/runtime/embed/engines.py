@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serve_cli.runtime.part_worker import PartWorker, Work
-from serve_cli.runtime.pipeline import Tally, reported
+from serve_cli.runtime.embed.part_worker import PartWorker, Work
+from serve_cli.runtime.pipeline.pipeline import Tally, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serve_cli.console import Progress
-    from serve_cli.runtime.embed_run import EmbedRun
+    from serve_cli.runtime.embed.run import EmbedRun
 
 
 def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
@@ -24,7 +24,7 @@ def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
 
 
 def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    from serve_cli.runtime.ray_engine import compute_on_ray
+    from serve_cli.runtime.embed.ray_engine import compute_on_ray
 
     return compute_on_ray(run, missing, progress)
 

@@ -10,13 +10,13 @@ import numpy as np
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import DecodeLimits
 from gluon_lifted.machine.memory import resident_memory, usable_memory
-from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.sinks import GROUP_ROWS
+from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES
+from serve_cli.runtime.storage.sinks import GROUP_ROWS
 
 if TYPE_CHECKING:
-    from serve_cli.runtime.embed_options import EmbedOptions
-    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.embed.options import EmbedOptions
+    from serve_cli.runtime.inference.session import Embedder
 
 LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
 FILES_SHARE = 0.25  # of what images may take: their files, as they were read; the rest: their pixels

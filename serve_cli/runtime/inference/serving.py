@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gluon_lifted.machine.cpus import usable_cpus
-from serve_cli.runtime.session import Embedder
+from serve_cli.runtime.inference.session import Embedder
 
 if TYPE_CHECKING:
     from pathlib import Path

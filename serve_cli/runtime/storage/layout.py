@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.vectors import DTYPES
+from serve_cli.runtime.storage.vectors import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def part_files(folder: Path) -> list[Path]:
 
 
 def own_columns(dim: int, dtype: str) -> list[pa.Field]:
-    """The columns of every part file; ``dtype`` is one of `serve_cli.runtime.vectors.DTYPES`."""
+    """The columns of every part file; ``dtype`` is one of `serve_cli.runtime.storage.vectors.DTYPES`."""
     number = pa.from_numpy_dtype(DTYPES[dtype])
     scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
     return [

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gluon_lifted.errors import ConfigError
-from serve_cli.runtime.arrow_table import to_table
-from serve_cli.runtime.decoding import Decoding
-from serve_cli.runtime.layout import own_columns, schema
-from serve_cli.runtime.pipeline import embed_rows
+from serve_cli.runtime.inference.serving import Serving
+from serve_cli.runtime.pipeline.decoding import Decoding
+from serve_cli.runtime.pipeline.pipeline import embed_rows
 from serve_cli.runtime.rows import ImageRow, regroup
-from serve_cli.runtime.serving import Serving
 from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.sources.place import held_bytes, image_at
-from serve_cli.runtime.vectors import fitting
+from serve_cli.runtime.storage.arrow_table import to_table
+from serve_cli.runtime.storage.layout import own_columns, schema
+from serve_cli.runtime.storage.vectors import fitting
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from serve_cli.runtime.session import Embedder
+    from serve_cli.runtime.inference.session import Embedder
 
 GROUP_ROWS = 256  # of a batch that is given out
 
@@ -44,7 +44,7 @@ class ArrowEmbedder:
     carried : Schema, optional
         Incoming columns that are given out again.
     dtype : str
-        Of the numbers; see `serve_cli.runtime.embed_options.Output`.
+        Of the numbers; see `serve_cli.runtime.embed.options.Output`.
 
     Attributes
     ----------

@@ -14,17 +14,17 @@ import pyarrow as pa
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.layout import MANIFEST, MANIFEST_VERSION, PLAN
-from serve_cli.runtime.npy_parts import NpyParts
-from serve_cli.runtime.parquet_parts import ParquetParts
-from serve_cli.runtime.parts import Part, Parts
-from serve_cli.runtime.plan import difference, read_plan
 from serve_cli.runtime.rows import EmbeddedRows, regroup
+from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, PLAN
+from serve_cli.runtime.storage.npy_parts import NpyParts
+from serve_cli.runtime.storage.parquet_parts import ParquetParts
+from serve_cli.runtime.storage.parts import Part, Parts
+from serve_cli.runtime.storage.plan import difference, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from serve_cli.runtime.plan import Plan
+    from serve_cli.runtime.storage.plan import Plan
 
 FORMATS: dict[str, Callable[[Path, ModelCard, str, pa.Schema | None], Parts]] = {
     "parquet": ParquetParts,

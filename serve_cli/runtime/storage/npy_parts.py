@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
-from serve_cli.runtime.layout import schema
-from serve_cli.runtime.parts import Part, remove_leftovers_of
 from serve_cli.runtime.sources import as_text
-from serve_cli.runtime.vectors import DTYPES, to_stored
+from serve_cli.runtime.storage.layout import schema
+from serve_cli.runtime.storage.parts import Part, remove_leftovers_of
+from serve_cli.runtime.storage.vectors import DTYPES, to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.strin
 
 
 class NpyParts:
-    """See `serve_cli.runtime.parts.Parts`."""
+    """See `serve_cli.runtime.storage.parts.Parts`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
         self._folder, self._dim, self._dtype = folder, card.dim, dtype

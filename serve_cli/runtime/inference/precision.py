@@ -13,8 +13,8 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalise
 from serve_cli.console import say
 from serve_cli.runtime.evaluate import EvalOptions, evaluate
-from serve_cli.runtime.price import Price, fastest, weigh
-from serve_cli.runtime.serving import Serving
+from serve_cli.runtime.inference.price import Price, fastest, weigh
+from serve_cli.runtime.inference.serving import Serving
 
 if TYPE_CHECKING:
     import numpy as np

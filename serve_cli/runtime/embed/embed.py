@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.machine.memory import peak_memory
 from serve_cli.console import Progress
-from serve_cli.runtime.embed_report import EmbedReport
-from serve_cli.runtime.embed_run import open_run
-from serve_cli.runtime.engines import ENGINES
+from serve_cli.runtime.embed.engines import ENGINES
+from serve_cli.runtime.embed.report import EmbedReport
+from serve_cli.runtime.embed.run import open_run
 from serve_cli.runtime.files import versions
 from serve_cli.runtime.sources import as_text
 
 if TYPE_CHECKING:
-    from serve_cli.runtime.embed_options import EmbedOptions
-    from serve_cli.runtime.embed_run import EmbedRun
+    from serve_cli.runtime.embed.options import EmbedOptions
+    from serve_cli.runtime.embed.run import EmbedRun
 
 
 def embed_images(options: EmbedOptions) -> EmbedReport:

@@ -14,11 +14,11 @@ from gluon_lifted.errors import ConfigError, DeviceError, LiftedError, RunError
 from gluon_lifted.images import normalise
 from gluon_lifted.machine.cpus import instruction_sets, sums_int8, usable_cpus
 from serve_cli.console import say
-from serve_cli.runtime.cuda import Cuda
-from serve_cli.runtime.interface import PIXELS, check_interface, read_card
-from serve_cli.runtime.lanes import CpuLane, GpuLane, Lane
-from serve_cli.runtime.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
-from serve_cli.runtime.tuning import read_tuning
+from serve_cli.runtime.inference.cuda import Cuda
+from serve_cli.runtime.inference.interface import PIXELS, check_interface, read_card
+from serve_cli.runtime.inference.lanes import CpuLane, GpuLane, Lane
+from serve_cli.runtime.inference.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
+from serve_cli.runtime.inference.tuning import read_tuning
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

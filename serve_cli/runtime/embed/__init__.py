@@ -1,0 +1,1 @@
+"""`lifted embed`: what is asked for, what computes it, what was done."""

@@ -1,0 +1,1 @@
+"""Image rows -> decoded in threads -> embedded, in order."""

@@ -1,0 +1,1 @@
+"""Embedding folders: their plan, their parts, writing and reading them."""
