@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -82,7 +83,10 @@ class PartWorker:
 
     def _rows(self, number: int) -> Iterator[ImageRow]:
         wanted = self._plan.rows_of(number)
-        if wanted.start != self._position:
+        ahead = wanted.start - self._position
+        if ahead > 0 and self._run.source.starting is None:  # going on is cheaper than beginning again
+            deque(islice(self._listing, ahead), maxlen=0)
+        elif ahead != 0:
             self._listing = self._run.source.rows(wanted.start)
         self._position = wanted.start
         for row in islice(self._listing, len(wanted)):

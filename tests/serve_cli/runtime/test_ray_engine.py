@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from gluon_lifted.errors import RunError
+from serve_cli.runtime.embed import ray_engine
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
 from serve_cli.runtime.embed.ray_engine import Crew
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.storage.layout import part_files
+from serve_cli.runtime.storage.plan import Survey
 from serve_cli.runtime.storage.reader import read_embeddings
 from serve_cli.runtime.storage.sinks import EmbeddingFolder
 from tests.serve_cli.photos import broken_photos, photo
@@ -151,6 +153,12 @@ def test_two_machines_and_one_of_them_goes(options: EmbedOptions, tmp_path: Path
     assert left_at < PARTS
     assert done[0].workers == 2
     assert contents(options.out) == alone(options, tmp_path / "alone")
+
+
+def test_a_worker_of_another_version(options: EmbedOptions) -> None:
+    worker = ray_engine._Actor(options, Survey(PARTS * PART_ROWS, ""), "0.0")
+    with pytest.raises(RunError, match=r": has gluon-lifted \d.*, and the run was started with 0\.0"):
+        worker({"number": 0})
 
 
 def test_ray_that_is_not_there(options: EmbedOptions, monkeypatch: pytest.MonkeyPatch) -> None:

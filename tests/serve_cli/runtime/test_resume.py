@@ -90,6 +90,21 @@ def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.embedding, expected.embedding)
 
 
+def test_parts_in_any_order_are_the_same(model: Path, many: Path, tmp_path: Path) -> None:
+    """Of a folder, which is gone through, and of a list, which is read from anywhere."""
+    names = sorted(path.relative_to(many).as_posix() for path in many.rglob("*.jpg"))
+    (many / "list.txt").write_text("\n".join(names))
+    for source in (many, many / "list.txt"):
+        options = EmbedOptions(model, source, tmp_path / "emb", Serving(batch_size=2), output=Output(9))
+        embed_images(replace(options, overwrite=True))
+        before = columns(tmp_path / "emb")
+        run = embed_run.open_run(options)
+        worker = part_worker.PartWorker(run)
+        for number in (3, 1, 2, 6, 0, 5):
+            worker.write(number)
+        assert columns(tmp_path / "emb") == before
+
+
 def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model, many, tmp_path / "emb", output=Output(20))
     embed_images(options)
