@@ -86,6 +86,12 @@ def test_batches_without_images(model: Path) -> None:
     assert nothing["error"].to_pylist() == ["row 0: has neither a path nor an image."]
 
 
+def test_rows_without_names_are_numbered(model: Path, photos: list[Path]) -> None:
+    table = pa.table({"content": [path.read_bytes() for path in photos]})
+    found = [name for batch in ArrowEmbedder(model, CONTENT)(table.to_batches(3)) for name in batch["id"].to_pylist()]
+    assert found == [str(number) for number in range(len(photos))]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_spark_gives_the_same(
     model: Path, album: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
