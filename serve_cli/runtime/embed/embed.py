@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.machine.memory import peak_memory
 from serve_cli.console import Progress
 from serve_cli.runtime.embed.engines import ENGINES
 from serve_cli.runtime.embed.report import EmbedReport
@@ -56,7 +55,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
         decode_per_second=(total - resumed) / (work.times.read_s + work.times.decode_s or 1.0),
         workers=work.workers,
         threads=work.threads,
-        peak_memory=peak_memory(),
+        peak_memory=work.peak_memory,
     )
 
 

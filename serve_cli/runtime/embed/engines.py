@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gluon_lifted.machine.memory import peak_memory
 from serve_cli.runtime.embed.part_worker import PartWorker, Work
 from serve_cli.runtime.pipeline.pipeline import Tally, reported
 
@@ -20,7 +21,7 @@ def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
     tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
     for number in missing:
         worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
-    return Work(worker.times, worker.failures, 1, run.options.serving.decoders)
+    return Work(worker.times, worker.failures, 1, run.options.serving.decoders, peak_memory())
 
 
 def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:

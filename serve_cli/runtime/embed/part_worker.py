@@ -36,12 +36,15 @@ class Work:
         The first few errors.
     workers, threads : int
         Processes, and threads of each.
+    peak_memory : int
+        Bytes that one of them took at most.
     """
 
     times: StageTimes
     failures: list[str]
     workers: int
     threads: int
+    peak_memory: int
 
 
 class PartWorker:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.machine.cpus import usable_cpus
-from gluon_lifted.machine.memory import usable_memory
+from gluon_lifted.machine.memory import peak_memory, usable_memory
 from serve_cli.runtime.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
 from serve_cli.runtime.embed.run import open_run
 from serve_cli.runtime.files import version
@@ -47,15 +47,16 @@ def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Wor
     with _cluster() as ray:
         crew = Crew.of(ray.nodes(), run.options.serving)
         rows_done, failed = run.rows_of(run.mine) - run.rows_of(missing), 0
-        times, failures = StageTimes(), list[str]()
+        times, failures, peak = StageTimes(), list[str](), 0
         run.folder.claim()
         for done in _results(ray, run, missing, crew) if missing else ():
             rows_done, failed = rows_done + done["rows"], failed + done["failed"]
             times.add(StageTimes(**done["times"]))
             failures += list(done["failures"])[: FAILURES_SHOWN - len(failures)]
+            peak = max(peak, done["peak_memory"])
             progress.update(rows_done, standing(failed, times))
     run.folder.look_again()
-    return Work(times, failures, crew.workers, crew.threads)
+    return Work(times, failures, crew.workers, crew.threads, peak)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class _Actor:
             "failed": part.failed,
             "failures": worker.failures,
             "times": asdict(worker.times),
+            "peak_memory": peak_memory(),
         }
 
     @staticmethod

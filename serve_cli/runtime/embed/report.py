@@ -42,7 +42,7 @@ class EmbedReport:
     threads : int
         Threads of each that decode, and threads of the network.
     peak_memory : int
-        Bytes that this process took at most.
+        Bytes that this process, or one of the workers, took at most.
     """
 
     out: Path

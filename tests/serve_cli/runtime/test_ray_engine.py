@@ -97,6 +97,7 @@ def test_the_same_files_as_of_one_process_and_a_worker_that_dies_is_replaced(
     assert (report.rows, report.workers, report.threads, report.resumed) == (PARTS * PART_ROWS, 3, 1, 0)
     assert report.failed == PARTS * PART_ROWS // 5
     assert len(report.failures) == 5
+    assert report.peak_memory > 10 << 20
     assert sum(report.shares.values()) == pytest.approx(1)
     assert contents(options.out) == alone(options, tmp_path / "alone")
     assert len(read_embeddings(options.out).ids) == PARTS * PART_ROWS
