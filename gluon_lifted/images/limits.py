@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ImageError
+from gluon_lifted.images.framing import EXIF_ORIENTATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 
 # Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
-RGB_BYTES = 14  # decoded; turned or cut out, once more; a grey copy where the background is looked for
-CONVERTED_BYTES = 18  # decoded; three more while transparency is laid over white
+RGB_BYTES = 5  # decoded
+OTHER_BYTES = 9  # decoded, and as RGB
+ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white
+TURNED_BYTES = 5  # one more, where the image is not upright
+CUT_BYTES = 6  # one more, and a grey one where the background is looked for
 WEBP_BYTES = 24  # libwebp's own canvases beside that
 PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
 
@@ -71,7 +75,7 @@ class DecodeLimits:
                 self._changed.notify_all()
 
 
-def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int) -> int:
+def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: bool = False) -> int:
     """The most memory that an opened image takes until it is a square of ``resize`` px; a little more than is so.
 
     Parameters
@@ -80,10 +84,25 @@ def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int) -> int:
         Opened, not decoded; its size is that which it will be decoded at.
     stored_pixels : int
         As the file has them.
+    resize : int
+        Pixels.
+    cut : bool
+        Whether a part of it is cut out.
     """
-    pixels = image.width * image.height
     widened = 4 * resize * image.height
     if image.format == "WEBP":
-        return WEBP_BYTES * pixels + widened
+        return WEBP_BYTES * image.width * image.height + widened
     coefficients = PROGRESSIVE_BYTES * stored_pixels if image.info.get("progressive") else 0
-    return (RGB_BYTES if image.mode == "RGB" else CONVERTED_BYTES) * pixels + coefficients + widened
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        each = ALPHA_BYTES
+    else:
+        each = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
+    each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
+    return each * image.width * image.height + coefficients + widened
+
+
+def _may_turn(image: Image.Image) -> bool:
+    """Whether its EXIF data may say so; those of a PNG can come after its pixels."""
+    if image.format == "JPEG":
+        return bool(image.getexif().get(EXIF_ORIENTATION, 1) != 1)
+    return image.format not in ("GIF", "BMP")

@@ -66,9 +66,10 @@ def read_image(
             if box is not None and (problem := box_problem(box, upright_size(image))):
                 raise ImageError(f"{called}: {problem}")
             stored_pixels = image.width * image.height
-            if box is None and not preprocessing.trim:  # those are in whole pixels of the original
+            cut = box is not None or preprocessing.trim
+            if not cut:  # a box and margins are in whole pixels of the original
                 _reduce_jpeg(image, preprocessing)
-            with limits.memory(decoding_bytes(image, stored_pixels, preprocessing.resize), called):
+            with limits.memory(decoding_bytes(image, stored_pixels, preprocessing.resize, cut), called):
                 square = _to_square(image, preprocessing, box)
     except UnidentifiedImageError:
         raise ImageError(f"{called}: not an image that Pillow can read.") from None

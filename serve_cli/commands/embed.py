@@ -145,8 +145,9 @@ def embed(
 
     An image that cannot be read is a row with its error, and the run goes on; the exit status is then 3.
     If every image lies in a sub-folder, the first sub-folder is its label, and `lifted eval` can tell the recall.
-    The same command, given again, goes on where a run was stopped, with the same result; if the model, the images
-    or the settings have changed since, it says so and does nothing.
+    The same command, given again, goes on where a run was stopped, with the same result; if the model, the list of
+    images or the settings have changed since, it says so and does nothing. Images are known by their names: one that
+    was replaced under its name is not noticed.
 
     [bold]Examples[/bold]
 
@@ -200,6 +201,9 @@ def _embed(options: Any, as_json: bool) -> None:
     for failure in report.failures:
         say(f"lifted: failed: {failure}")
     if report.failed:
+        more = report.failed - len(report.failures)
+        others = f"and {more:,} others; " if more else ""
+        say(f"lifted: {others}column error has all reasons; once mended, --retry-failed computes their parts anew.")
         raise typer.Exit(SOME_FAILED)
 
 

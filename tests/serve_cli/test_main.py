@@ -93,7 +93,8 @@ def test_some_images_failed(lifted, tmp_path, model, album):
     assert run.returncode == 3
     assert (report["rows"], report["failed"]) == (17, 5)
     lines = run.stderr.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
+    assert lines[5].startswith("lifted: column error has all reasons; once mended, --retry-failed")
     assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
     assert lifted("eval", tmp_path / "emb").returncode == 3
 

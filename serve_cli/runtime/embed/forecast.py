@@ -73,6 +73,8 @@ class Forecast:
 
     def facts(self) -> dict[str, str]:
         """The forecast in words."""
+        if not self.rows_left:
+            return {"source": f"{self.source}, {self.rows:,} images", "to do": "nothing; all parts are there"}
         failed = f", {self.failed} of them failed" if self.failed else ""
         scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
         return {
@@ -90,12 +92,12 @@ def forecast(options: EmbedOptions) -> Forecast:
     """Open all that a run needs, embed the first few images, and reckon; raises as `embed_images` does."""
     run = open_run(options)
     decoding, times = bounded_decoding(options, run.embedder, run.plan.batch_size), StageTimes()
-    first = islice(run.source, max(LEAST_TRIED, BATCHES_TRIED * run.plan.batch_size))
+    rows_left = run.rows_of(run.missing)
+    first = islice(run.source, min(rows_left, max(LEAST_TRIED, BATCHES_TRIED * run.plan.batch_size)))
     began = time.perf_counter()
     tried = collect(embed_rows(run.embedder, first, run.plan.batch_size, decoding, times), run.embedder.card.dim)
     rate = len(tried.rows) / (time.perf_counter() - began)
     errors = [error for error in tried.errors if error is not None]
-    rows_left = run.rows_of(run.missing)
     return Forecast(
         source=run.plan.source,
         out=options.out,
@@ -109,7 +111,7 @@ def forecast(options: EmbedOptions) -> Forecast:
         failed=len(errors),
         failures=tuple(errors[:FAILURES_SHOWN]),
         images_per_second=rate,
-        seconds=rows_left / rate,
+        seconds=rows_left / rate if rows_left else 0.0,
         spent_on=times.text(),
         bytes=rows_left * run.embedder.card.dim * np.dtype(DTYPES[run.plan.dtype]).itemsize,
         bytes_free=shutil.disk_usage(_standing(options.out)).free,

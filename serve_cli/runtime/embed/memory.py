@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from serve_cli.runtime.inference.session import Embedder
 
 LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
-FILES_SHARE = 0.25  # of what images may take: their files, as they were read; the rest: their pixels
+ROUND_MB = 50  # what is proposed: the network does not take the same to the megabyte each time
+FILES_SHARE, PIXELS_SHARE = 0.25, 0.65  # of what images may take; the rest is what allocators keep
 ROW_BYTES = 1 << 11  # of a row that waits to be written, beside its numbers
 NUMBER_COPIES = 4 * 3  # float32: as they come, joined to groups, in Arrow
 
@@ -35,7 +36,7 @@ def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int)
         If that leaves too little for images.
     """
     threads = options.serving.decoders
-    max_memory = options.max_memory or usable_memory() // 2
+    max_memory = usable_memory() // 2 if options.max_memory is None else options.max_memory
     crop = embedder.card.preprocessing.crop
     pixels = np.zeros((batch_size, crop, crop, 3), np.uint8)
     with ThreadPoolExecutor(embedder.lanes) as pool:
@@ -45,10 +46,12 @@ def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int)
     taken = resident_memory() + batches * pixels.nbytes + waiting
     room = max_memory - taken
     if room < LEAST_FOR_IMAGES:
+        enough = ROUND_MB * -(-(taken + LEAST_FOR_IMAGES) // (ROUND_MB * 1_000_000))
         raise ConfigError(
             f"{max_memory / 1e6:,.0f} MB of memory are too little: network, batches and rows take {taken / 1e6:,.0f} "
-            f"MB; give --max-memory {-(-(taken + LEAST_FOR_IMAGES) // 1_000_000)}MB or more, or a smaller --batch-size."
+            f"MB, and images need {LEAST_FOR_IMAGES / 1e6:,.0f} MB; give --max-memory "
+            f"{enough}MB or more, or a smaller --batch-size."
         )
-    limits = DecodeLimits(options.pixel_limit, int((1 - FILES_SHARE) * room))
+    limits = DecodeLimits(options.pixel_limit, int(PIXELS_SHARE * room))
     max_file_bytes = min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES)
     return Decoding(threads, limits, max_file_bytes, options.output.checksums)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
@@ -12,10 +13,8 @@ from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.storage.sinks import FORMATS
 from serve_cli.runtime.storage.vectors import DTYPES
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 PART_ROWS = 100_000
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -120,5 +119,9 @@ class EmbedOptions:
             raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:
             raise ConfigError("--overwrite and --retry-failed: one replaces all that the other would keep.")
+        if REMOTE.match(str(self.out)):
+            raise ConfigError(f"--out {self.out}: embeddings go to this machine's disks; copy them from there.")
+        if Path(self.source).resolve() == self.out.resolve():
+            raise ConfigError(f"--out {self.out}: holds the images; give the embeddings a folder of their own.")
         if not 1 <= self.pixel_limit <= MAX_PIXELS:
             raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

@@ -156,7 +156,7 @@ class _Actor:
         if read_plan(options.out) is None:
             raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
         share = min(options.serving.decoders / usable_cpus(), 1)
-        memory = options.max_memory or int(share * usable_memory() / 2)
+        memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
         return PartWorker(open_run(replace(options, max_memory=memory), found))
 
 

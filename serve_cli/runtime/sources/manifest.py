@@ -129,11 +129,27 @@ def _to_manifests(files: Files, columns: Columns) -> _Manifests:
     place = files.at(files.names[0])
     reader = READERS[kind_of(place)]
     known = reader.schema(place)
-    if columns.path not in known.names and columns.bytes not in known.names:
-        raise DataError(f"{place}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.")
+    _check_columns(place, columns, known)
     used = {columns.id, columns.path, columns.bytes, columns.label}
     extra = pa.schema([one for one in known if one.name not in used])
     return _Manifests(files, columns, reader, known, extra)
+
+
+def _check_columns(place: Any, columns: Columns, known: pa.Schema) -> None:
+    for field in fields(Columns):
+        name = getattr(columns, field.name)
+        if name != field.default and name not in known.names:
+            raise DataError(f"{place}: has no column {name!r}; found {known.names}.")
+    if columns.path not in known.names and columns.bytes not in known.names:
+        images = [one.name for one in known if pa.types.is_binary(one.type) or pa.types.is_struct(one.type)]
+        hint = f" If {images[0]!r} holds the images, say --bytes-column {images[0]}." if images else ""
+        raise DataError(
+            f"{place}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.{hint}"
+        )
+    if columns.path in known.names:
+        kind = known.field(columns.path).type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_nested(kind):
+            raise DataError(f"{place}: column {columns.path!r} is {kind}, which is no path.")
 
 
 def _from(folder: str, path: str) -> str:

@@ -6,13 +6,13 @@ import os
 from typing import Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.rows import ImageRow
+from gluon_lifted.images import IMAGE_SUFFIXES
 from serve_cli.runtime.sources.files import files_below, one_file
 from serve_cli.runtime.sources.folder import folder_source
 from serve_cli.runtime.sources.manifest import Columns, manifest_source
 from serve_cli.runtime.sources.pattern import Pattern, to_pattern
 from serve_cli.runtime.sources.pattern_source import matches, pattern_source
-from serve_cli.runtime.sources.place import is_remote, kind_of, reading, root_of, to_place
+from serve_cli.runtime.sources.place import image_at, is_remote, kind_of, name_of, reading, root_of, to_place
 from serve_cli.runtime.sources.source import Source, as_text
 from serve_cli.runtime.sources.store import store_source
 from serve_cli.runtime.sources.tables import READERS
@@ -55,10 +55,8 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
 
 
 def _of_web(place: Any, columns: Columns) -> Source:
-    if kind_of(place) not in {".tar", ".txt", *READERS}:
-        raise DataError(
-            f"{place}: web servers list no folders; name a .tar, .txt, {', '.join(READERS)} there, or a list of URLs."
-        )
+    if kind_of(place) not in {".tar", ".txt", *READERS, *IMAGE_SUFFIXES} or "*" in name_of(place):
+        raise DataError(f"{place}: web servers list no folders; name an image, .tar, .txt, {', '.join(READERS)} there.")
     require_there(place)
     return _of_file(place, columns)
 
@@ -71,9 +69,13 @@ def _of_file(place: Any, columns: Columns) -> Source:
         return list_source(place)
     if kind in READERS:
         return manifest_source(root_of(place), one_file(place), columns)
-    if is_remote(place):
-        raise DataError(f"{place}: is a single image; give its folder, or a list of URLs.")
-    return Source(place.parent, lambda: iter([ImageRow(as_text(place.name), place)]))
+    if kind and kind not in IMAGE_SUFFIXES:
+        raise DataError(
+            f"{place}: is no image by its name; known are {' '.join(sorted(IMAGE_SUFFIXES))}, .tar (not compressed), "
+            f".txt, {', '.join(READERS)}."
+        )
+    row = image_at(as_text(name_of(place)), str(place) if is_remote(place) else place)
+    return Source(root_of(place), lambda: iter([row]))
 
 
 def _of_folder(place: Any) -> Source:

@@ -63,17 +63,32 @@ class _JsonLines:
 
     @staticmethod
     def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        with reading(path), open_file(path) as file:
-            number = 0
-            while line := file.readline(MAX_LINE):
-                number += 1
-                if number <= start:
-                    continue
-                try:
-                    row = _as_row(json.loads(line))
-                except (ValueError, RecursionError) as error:
-                    raise DataError(f"{path}, line {number}: not readable as JSON ({error!s:.200}).") from None
+        known: set[str] = set()
+        for count, (number, line) in enumerate(_filled_lines(path)):
+            if 0 < count < start:
+                continue
+            try:
+                row = _as_row(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}, line {number}: not readable as JSON ({error!s:.200}).") from None
+            known = known or set(row)
+            if unknown := sorted(row.keys() - known):
+                raise DataError(
+                    f"{path}, line {number}: has {unknown[0]!r}, which the first line has not; name all columns there, "
+                    "with null for what is missing."
+                )
+            if count >= start:
                 yield row
+
+
+def _filled_lines(path: Any) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not empty, with their numbers from 1."""
+    with reading(path), open_file(path) as file:
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            if line := line.strip():
+                yield number, line
 
 
 def _as_row(row: Any) -> dict[str, Any]:

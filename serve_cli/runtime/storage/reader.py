@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +20,6 @@ from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, own_col
 from serve_cli.runtime.storage.vectors import DTYPES, from_stored
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 MAX_MANIFEST_BYTES = 64 << 20  # half a million parts
@@ -50,14 +50,20 @@ class Embeddings:
     errors: tuple[str | None, ...]
 
 
-def read_embeddings(folder: Path) -> Embeddings:
-    """Read what `lifted embed` wrote.
+def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
+    """Read what `lifted embed` wrote, with any version of pyarrow.
+
+    Parameters
+    ----------
+    folder : path
+        Of parquet parts.
 
     Raises
     ------
     RunError
         If the folder is missing or not finished, or a part is missing, damaged or does not fit the manifest.
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.get("format", "parquet") != "parquet":
         raise RunError(f"{folder}: holds embeddings as {manifest['format']}; give a folder of parquet parts.")

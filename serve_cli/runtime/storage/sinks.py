@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -180,4 +181,5 @@ class EmbeddingFolder:
             raise self._not_written(error) from None
 
     def _not_written(self, error: OSError) -> RunError:
-        return RunError(f"{self._folder}: cannot be written to ({error}); free some space, or choose another --out.")
+        cure = "free some space, or choose" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose"
+        return RunError(f"{self._folder}: cannot be written to ({error}); {cure} another --out.")

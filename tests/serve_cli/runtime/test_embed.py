@@ -99,8 +99,9 @@ def test_memory_stays_below_its_bound_whatever_the_images(tmp_path, model):
 
 def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, album):
     options = EmbedOptions(model, album, tmp_path / "emb", max_memory=50_000_000)
-    with pytest.raises(ConfigError, match=r"50 MB of memory are too little: .*give --max-memory \d+MB or more"):
-        embed_images(options)
+    for most, text in ((50_000_000, "50 MB"), (0, "0 MB")):
+        with pytest.raises(ConfigError, match=rf"{text} of memory are too little: .*give --max-memory \d+MB or more"):
+            embed_images(replace(options, max_memory=most))
     assert not (tmp_path / "emb").exists()
 
 
@@ -123,8 +124,9 @@ def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, 
     assert "of them failed" in found.facts()["tried"]
     embed_images(replace(options, share=Share(0, 2)))
     rest = forecast(options)
-    assert (rest.rows_left, rest.parts_left) == (7, 2)
+    assert (rest.rows_left, rest.parts_left, rest.tried) == (7, 2, 7)
     assert "not enough" in replace(rest, bytes_free=0).facts()["disk"]
     embed_images(options)
     done = forecast(options)
-    assert (done.rows_left, done.seconds) == (0, 0)
+    assert (done.rows_left, done.seconds, done.tried) == (0, 0, 0)
+    assert "nothing" in done.facts()["to do"]

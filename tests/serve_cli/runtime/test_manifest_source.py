@@ -126,7 +126,7 @@ def test_table_that_cannot_be_read(tmp_path: Path, name: str, content: str, mess
 
 
 def test_row_without_an_image_fails_alone(place: Path) -> None:
-    write(place / "m.jsonl", [{"path": "photos/a.jpg"}, {"path": None}, {"other": 1}])
+    write(place / "m.jsonl", [{"path": "photos/a.jpg"}, {"path": None}, {}])
     source: Source = open_source(place / "m.jsonl")
     first, second, third = source
     assert first.content is None
@@ -135,6 +135,36 @@ def test_row_without_an_image_fails_alone(place: Path) -> None:
         with pytest.raises(ImageError, match=f"row {number}: has neither a path nor an image"):
             row.content()
     assert (second.id, third.id) == ("1", "2")
+
+
+def test_lines_of_json_may_be_empty_and_lack_columns_but_not_add_any(place: Path) -> None:
+    path = place / "m.jsonl"
+    path.write_text('\n{"path": "a.jpg", "price": 1}\n\n  \n{"path": "b.jpg"}\n')
+    source = open_source(path)
+    assert [(row.id, row.extra) for row in source] == [("a.jpg", {"price": "1"}), ("b.jpg", {"price": None})]
+    assert [row.id for row in source.rows(1)] == ["b.jpg"]
+    with path.open("a") as file:
+        file.write('{"path": "c.jpg", "colour": "red"}\n')
+    for start in (0, 1, 2):
+        with pytest.raises(DataError, match=r"m\.jsonl, line 6: has 'colour', which the first line has not"):
+            list(open_source(path).rows(start))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (Columns(id="sku"), r"has no column 'sku'; found \['image', 'path'\]"),
+        (Columns(path="file"), "has no column 'file'"),
+        (Columns(), "column 'path' is int64, which is no path"),
+    ],
+)
+def test_columns_that_are_not_there_or_no_paths(tmp_path: Path, columns: Columns, message: str) -> None:
+    pq.write_table(pa.table({"image": [b""], "path": [1]}), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=message):
+        open_source(tmp_path / "m.parquet", columns)
+    pq.write_table(pa.table({"image": [b""]}), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match="If 'image' holds the images, say --bytes-column image"):
+        open_source(tmp_path / "m.parquet")
 
 
 def test_text_that_no_file_can_hold_stays_written_out(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_what_is_not_there_is_named(bucket: str) -> None:
         ("photos/*/none*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/photos"),
         ("nothing/*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/nothing"),
         ("tables", "no images found.*It has a/b.parquet: .* give 's3://shop/tables/.*parquet'"),
-        ("photos/dog/0.jpg", "is a single image"),
+        ("photos/notes.txt.gz", "no such file"),
     ]:
         with pytest.raises(DataError, match=f"{re.escape(f's3://shop/{source}')}: {message}"):
             open_source(f"{bucket}/{source}")

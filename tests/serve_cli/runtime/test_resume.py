@@ -128,6 +128,8 @@ def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Pat
         (lambda: Share(2, 2), "shard 2 of 2 is none; count from 0"),
         (lambda: replace(options, share=Share(0, 2), overwrite=True), "cannot overwrite it"),
         (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
+        (lambda: replace(options, out=Path("s3:/shop/emb")), "go to this machine's disks"),
+        (lambda: replace(options, out=many / "." / "class0" / ".."), "a folder of their own"),
         (lambda: replace(options, pixel_limit=0), "a pixel limit of 0; give 1 to 178,956,970"),
     ]:
         with pytest.raises(ConfigError, match=message):

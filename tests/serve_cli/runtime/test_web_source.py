@@ -86,6 +86,12 @@ def test_embeddings_are_those_of_the_files(server: WebServer, model: Path, album
     assert embed_images(options).resumed == 4
 
 
+def test_one_image(server: WebServer, album: Path) -> None:
+    (row,) = open_source(f"{server.url}/{NAMES[0]}")
+    assert row.content is not None
+    assert row.content() == (album / NAMES[0]).read_bytes()
+
+
 def test_names_are_links(parts: WebServer, album: Path) -> None:
     (album / "sub").mkdir()
     names = ["a b.jpg", "a#b.jpg", "a:b.jpg", "a%20b.jpg"]
