@@ -20,7 +20,7 @@ MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a dec
 # Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
 RGB_BYTES = 5  # decoded
 OTHER_BYTES = 9  # decoded, and as RGB
-ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white
+ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white; more than turning and cutting take
 TURNED_BYTES = 5  # one more, where the image is not upright
 CUT_BYTES = 6  # one more, and a grey one where the background is looked for
 WEBP_BYTES = 24  # libwebp's own canvases beside that
@@ -97,7 +97,7 @@ def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: boo
         each = ALPHA_BYTES
     else:
         each = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
-    each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
+        each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
     return each * image.width * image.height + coefficients + widened
 
 

@@ -42,6 +42,7 @@ KINDS = {
     "png": encoded("PNG"),
     "png, turned": encoded("PNG", exif=turned()),
     "rgba": encoded("PNG", "RGBA"),
+    "rgba, turned": encoded("PNG", "RGBA", exif=turned()),
     "la": encoded("PNG", "LA"),
     "palette": encoded("PNG", "P"),
     "transparent colour": encoded("PNG", "P", transparency=3),
