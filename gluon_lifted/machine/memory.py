@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from gluon_lifted.machine.cgroups import cgroup_folders
 
 UNKNOWN = 4 << 30  # taken for a machine that does not tell
 KIB = 1024
+M_MMAP_THRESHOLD = -3  # malloc.h
+LARGE_BLOCK = 8 << 20
 
 
 def usable_memory(root: Path = Path("/")) -> int:
@@ -33,6 +36,16 @@ def resident_memory() -> int:
 def peak_memory() -> int:
     """The most that this process has taken so far. Linux's ``ru_maxrss`` would count the parent's, too."""
     return _field(Path("/proc/self/status"), "VmHWM:") or _peak_by_resource()
+
+
+def return_large_blocks() -> None:
+    """Have freed blocks of 8 MiB and more go back to the system.
+
+    glibc keeps those of up to 32 MiB for each thread once it has seen them freed, which is much if images are large.
+    Other C libraries have no such switch.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _peak_by_resource() -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import DecodeLimits
-from gluon_lifted.machine.memory import resident_memory, usable_memory
+from gluon_lifted.machine.memory import resident_memory, return_large_blocks, usable_memory
 from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES
 from serve_cli.runtime.storage.sinks import GROUP_ROWS
@@ -35,6 +35,7 @@ def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int)
     ConfigError
         If that leaves too little for images.
     """
+    return_large_blocks()
     threads = options.serving.decoders
     max_memory = usable_memory() // 2 if options.max_memory is None else options.max_memory
     crop = embedder.card.preprocessing.crop
