@@ -190,16 +190,11 @@ def embed(
 
 
 def _embed(options: Any, as_json: bool) -> None:
-    from serve_cli.console import print_facts, print_json, say
+    from serve_cli.console import say
     from serve_cli.runtime.embed.embed import embed_images
 
     report = embed_images(options)
-    if as_json:
-        print_json(asdict(report))
-    else:
-        print_facts(report.facts())
-    for failure in report.failures:
-        say(f"lifted: failed: {failure}")
+    _show(report, as_json)
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
@@ -208,13 +203,17 @@ def _embed(options: Any, as_json: bool) -> None:
 
 
 def _forecast(options: Any, as_json: bool) -> None:
-    from serve_cli.console import print_facts, print_json, say
     from serve_cli.runtime.embed.forecast import forecast
 
-    found = forecast(options)
+    _show(forecast(options), as_json)
+
+
+def _show(report: Any, as_json: bool) -> None:
+    from serve_cli.console import print_facts, print_json, say
+
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(report))
     else:
-        print_facts(found.facts())
-    for failure in found.failures:
+        print_facts(report.facts())
+    for failure in report.failures:
         say(f"lifted: failed: {failure}")

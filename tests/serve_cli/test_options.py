@@ -1,7 +1,12 @@
+import inspect
+
 import pytest
 import typer
 
-from serve_cli.options import parse_ks
+from gluon_lifted.images import MAX_PIXELS
+from serve_cli.commands.embed import embed
+from serve_cli.options import parse_ks, parse_size
+from serve_cli.runtime.embed.options import Output
 
 
 def test_ks_are_sorted_and_each_once():
@@ -12,3 +17,20 @@ def test_ks_are_sorted_and_each_once():
 def test_ks_that_are_no_ranks(text):
     with pytest.raises(typer.BadParameter):
         parse_ks(text)
+
+
+def test_defaults_that_embed_shows_are_those_of_its_options():
+    """They are written twice, so that --help need not load what decodes."""
+    shown = inspect.signature(embed).parameters
+    assert shown["pixel_limit"].default == MAX_PIXELS
+    assert shown["shard_size"].default == Output().part_rows
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("512MiB", 512 << 20), ("1.5 kb", 1500), ("7", 7), ("2T", 2 * 10**12)]
+)
+def test_amounts_of_memory(text, size):
+    assert parse_size(text) == size
+    for wrong in ("", "GB", "4XB", "-1", "4 4"):
+        with pytest.raises(typer.BadParameter, match="not an amount of memory"):
+            parse_size(wrong)

@@ -125,7 +125,7 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
     )
     try:
         yield from done.iter_rows()
-    except Exception as error:
+    except Exception as error:  # Ray's own wrap what a worker raised, and have no common class
         raise _told(error) from error
 
 
@@ -175,7 +175,7 @@ def _cluster() -> Iterator[Any]:
     if not joined:
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
-        except Exception as error:
+        except Exception as error:  # of the network, of values, of the time: whatever it meets
             raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()

@@ -39,7 +39,7 @@ def to_place(name: str | os.PathLike[str]) -> Any:
 @lru_cache
 def _require_protocol(protocol: str) -> None:
     try:
-        import upath  # noqa: F401
+        import upath  # noqa: F401  # whether it is there
         from fsspec import get_filesystem_class
 
         for one in protocol.split("::"):
