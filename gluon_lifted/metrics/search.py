@@ -1,0 +1,157 @@
+"""What is searched where: queries, a gallery, and which items of the gallery are right for a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Queries or gallery in working order: classes together, those with the most positives first.
+
+    Parameters
+    ----------
+    rows : ndarray, float32 or float64, (N, D)
+        As given, neither copied nor sorted.
+    order : ndarray, int64, (n,)
+        Row number of each, in working order.
+    classes : ndarray, int64, (n,)
+        Numbers that grow along the working order.
+    """
+
+    rows: NDArray[np.floating[Any]]
+    order: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def take(self, places: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+        """Rows at these places of the working order, (m, D)."""
+        return self.rows[self.order[places]]
+
+    def span(self, number: int) -> tuple[int, int]:
+        """Where the rows of a class begin and end in the working order."""
+        start, stop = np.searchsorted(self.classes, [number, number + 1])
+        return int(start), int(stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Queries and the gallery that they are looked up in; make one with `among` or `between`.
+
+    Parameters
+    ----------
+    queries, gallery : Side
+    positives : ndarray, int64, (n,)
+        R: items of the gallery that have the query's class, in working order; the query itself is none of them.
+    given : ndarray, int64, (n,)
+        Which of the queries, as they were given, each is.
+    itself : ndarray, int64, (n,), or None
+        Place of each query in the gallery, where it is passed over; None where no query is in the gallery.
+    """
+
+    queries: Side
+    gallery: Side
+    positives: NDArray[np.int64]
+    given: NDArray[np.int64]
+    itself: NDArray[np.int64] | None
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether all rows are queries and their gallery is all other rows."""
+        return self.itself is not None and len(self.queries) == len(self.gallery)
+
+    @staticmethod
+    def among(embedding: ArrayLike, labels: ArrayLike, queries: ArrayLike | None = None) -> Search:
+        """Each row is a query, its gallery is all other rows.
+
+        Parameters
+        ----------
+        embedding : array_like, (N, D)
+            float32 and float64 are used without a copy.
+        labels : array_like, (N,)
+            Class of each row: integers or strings.
+        queries : array_like of int, optional
+            Row numbers of the queries, if not all rows are, each at most once.
+
+        Raises
+        ------
+        DataError
+            If shapes do not match or there are fewer than two rows.
+        """
+        rows = _matrix(embedding)
+        names = _labels(labels, rows)
+        if len(rows) < 2:
+            raise DataError(f"recall needs at least 2 images, found {len(rows)}.")
+        chosen = np.arange(len(rows)) if queries is None else np.asarray(queries, np.int64)
+        _, classes = np.unique(names, return_inverse=True)
+        return _search(rows, chosen, classes[chosen], rows, classes, itself=True)
+
+    @staticmethod
+    def between(embedding: ArrayLike, labels: ArrayLike, gallery: ArrayLike, gallery_labels: ArrayLike) -> Search:
+        """Queries (Q, D) are looked up in a gallery (N, D) of other rows; nothing is passed over.
+
+        Raises
+        ------
+        DataError
+            If shapes do not match, or there are no queries or no gallery.
+        """
+        rows, others = _matrix(embedding), _matrix(gallery)
+        names, other_names = _labels(labels, rows), _labels(gallery_labels, others)
+        if rows.shape[1] != others.shape[1]:
+            raise DataError(f"queries {rows.shape} and gallery {others.shape} have rows of different widths.")
+        if not len(rows) or not len(others):
+            raise DataError(f"recall needs queries and a gallery, found {len(rows)} and {len(others)} images.")
+        _, classes = np.unique(np.concatenate([names, other_names]), return_inverse=True)
+        return _search(
+            rows, np.arange(len(rows)), classes[: len(rows)], others, classes[len(rows) :], itself=False
+        )
+
+
+def _search(
+    rows: NDArray[np.floating[Any]],
+    chosen: NDArray[np.int64],
+    query_classes: NDArray[np.int64],
+    gallery: NDArray[np.floating[Any]],
+    gallery_classes: NDArray[np.int64],
+    itself: bool,
+) -> Search:
+    members = np.bincount(gallery_classes, minlength=int(query_classes.max(initial=0)) + 1)
+    place_of_class = np.empty(len(members), np.int64)
+    place_of_class[np.argsort(-members, kind="stable")] = np.arange(len(members))
+    query_places, gallery_places = place_of_class[query_classes], place_of_class[gallery_classes]
+    query_order, gallery_order = np.argsort(query_places, kind="stable"), np.argsort(gallery_places, kind="stable")
+    place_of_row = np.empty(len(gallery), np.int64)
+    place_of_row[gallery_order] = np.arange(len(gallery))
+    return Search(
+        Side(rows, chosen[query_order], query_places[query_order]),
+        Side(gallery, gallery_order, gallery_places[gallery_order]),
+        members[query_classes[query_order]] - itself,
+        query_order,
+        place_of_row[chosen[query_order]] if itself else None,
+    )
+
+
+def _matrix(values: ArrayLike) -> NDArray[np.floating[Any]]:
+    rows = np.asarray(values)
+    if rows.dtype not in (np.float32, np.float64):
+        rows = rows.astype(np.float32 if rows.dtype == np.float16 else np.float64)
+    if rows.ndim != 2:
+        raise DataError(f"embedding {rows.shape} is not a matrix; expected (N, D).")
+    return rows
+
+
+def _labels(values: ArrayLike, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    labels = np.asarray(values)
+    if labels.shape != (len(rows),):
+        raise DataError(f"embedding {rows.shape} and labels {labels.shape} do not match; expected (N, D) and (N,).")
+    return labels

@@ -1,0 +1,233 @@
+"""Ranks and metrics against plain loops: ties, duplicates, missing classes, tiles, doubtful decisions, both distances."""
+
+import doctest
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.metrics import meeting, positives, retrieval, sweep
+from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
+from gluon_lifted.metrics.search import Search
+
+from .ranking_loops import ranked_hits, scores_of
+
+
+def check(search, distance, expected):
+    """All scores of a search, with all positives and with the first alone."""
+    scores = retrieval_scores(search, distance, threads=2)
+    first, counts, *of_all = zip(*expected, strict=True)
+    np.testing.assert_array_equal(scores.first_rank, [NEVER if rank is None else rank for rank in first])
+    np.testing.assert_array_equal(scores.positives, counts)
+    np.testing.assert_allclose([scores.r_precision(), scores.map_at_r(), scores.average_precision()], of_all, rtol=1e-12)
+    np.testing.assert_array_equal(retrieval_scores(search, distance, only_first=True).first_rank, scores.first_rank)
+
+
+def check_among(embedding, labels, queries=None, distance="euclidean"):
+    chosen = range(len(labels)) if queries is None else queries
+    rows = np.asarray(embedding, np.float64).tolist()
+    expected = [scores_of(ranked_hits(rows[q], labels[q], rows, labels, q, distance)) for q in chosen]
+    check(Search.among(embedding, labels, queries), distance, expected)
+
+
+def ways(monkeypatch, few, edge=8, panel=16):
+    """Small tiles, and counting by comparing (few = 1000) or by sorting (few = 0)."""
+    monkeypatch.setattr(sweep, "EDGE", edge)
+    monkeypatch.setattr(sweep, "PANEL", panel)
+    monkeypatch.setattr(sweep, "FEW", few)
+
+
+integers = st.tuples(st.integers(2, 45), st.integers(1, 9), st.integers(1, 6), st.integers(0, 2**32 - 1))
+
+
+def draw(case):
+    """Small integers: many exact ties and duplicates."""
+    num_rows, num_classes, scale, seed = case
+    rng = np.random.default_rng(seed)
+    embedding = rng.integers(-scale, scale + 1, (num_rows, 3)).astype(np.float32)
+    return embedding, rng.integers(num_classes, size=num_rows).tolist(), rng
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@settings(max_examples=60, deadline=None)
+@given(case=integers)
+def test_all_others_are_the_gallery(few, case):
+    embedding, labels, _ = draw(case)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        ways(monkeypatch, few)
+        check_among(embedding, labels)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@settings(max_examples=30, deadline=None)
+@given(case=integers)
+def test_some_rows_are_queries(few, case):
+    embedding, labels, rng = draw(case)
+    queries = rng.permutation(len(labels))[: rng.integers(1, len(labels) + 1)].tolist()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        ways(monkeypatch, few)
+        check_among(embedding, labels, queries)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@settings(max_examples=40, deadline=None)
+@given(case=integers, others=integers)
+def test_queries_and_gallery_are_different_sets(few, case, others):
+    (embedding, labels, _), (gallery, names, _) = draw(case), draw(others)
+    rows, items = embedding.tolist(), gallery.tolist()
+    expected = [scores_of(ranked_hits(row, label, items, names)) for row, label in zip(rows, labels, strict=True)]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        ways(monkeypatch, few)
+        check(Search.between(embedding, labels, gallery, names), "euclidean", expected)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosine(monkeypatch, few, dtype):
+    ways(monkeypatch, few)
+    rng = np.random.default_rng(3)
+    embedding = (rng.normal(size=(60, 4)) * rng.uniform(0.1, 50, (60, 1)) + 1).astype(dtype)
+    check_among(embedding, rng.integers(8, size=60).tolist(), distance="cosine")
+
+
+def test_cosine_takes_no_notice_of_length():
+    embedding, labels = np.array([[1, 0], [9, 0.1], [0.5, 0.4]]), [0, 0, 1]
+    assert retrieval_scores(Search.among(embedding, labels), "cosine").first_rank[0] == 1
+    assert retrieval_scores(Search.among(embedding, labels)).first_rank[0] == 2
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_larger_than_a_tile_at_its_real_size(monkeypatch, few):
+    monkeypatch.setattr(sweep, "FEW", few)
+    rng = np.random.default_rng(5)
+    labels = np.concatenate([np.repeat(np.arange(150), 7), np.arange(150, 190)])  # 40 classes of one
+    embedding = rng.normal(size=(200, 6))[labels] + rng.normal(size=(len(labels), 6))
+    order = rng.permutation(len(labels))
+    embedding, labels = embedding[order].astype(np.float32), labels[order]
+    distance = np.square(embedding[:, None].astype(float) - embedding).sum(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    ranking = np.argsort(distance, axis=1, kind="stable")[:, :-1]
+    expected = [scores_of((labels[line] == label).tolist()) for line, label in zip(ranking, labels, strict=True)]
+    check(Search.among(embedding, labels), "euclidean", expected)
+
+
+def spy(monkeypatch, name, note):
+    """Note something of every call of a method of Meeting."""
+    notes, method = [], getattr(meeting.Meeting, name)
+
+    def noted(*arguments, **named):
+        notes.append(note(*arguments, **named))
+        return method(*arguments, **named)
+
+    monkeypatch.setattr(meeting.Meeting, name, noted)
+    return notes
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_near_ties_are_decided_as_float64_would(monkeypatch, few):
+    """Rows on a sphere but for 1e-9 of its radius: float32 sees all of them equally far from the centre, row 0."""
+    monkeypatch.setattr(sweep, "FEW", few)
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(200, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    rows = 1000 + directions * (1 + 1e-9 * rng.permutation(200))[:, None]
+    rows[0] = 1000
+    doubts = spy(monkeypatch, "_closer", lambda self, doubts, *first: len(doubts.queries))
+    check_among(rows, rng.permutation(np.repeat(np.arange(100), 2)).tolist())
+    assert (sum(doubts) >= 190) == bool(few)  # float64 has none here
+
+
+def test_a_tile_that_is_all_doubt_is_made_again_in_float64(monkeypatch):
+    """One row far away makes float32 blind for the others."""
+    ways(monkeypatch, 1000)
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(40, 3))
+    rows[7] = 1e7
+    again = spy(monkeypatch, "block", lambda self, side, places, exactly=False: exactly)
+    check_among(rows, rng.integers(6, size=40).tolist())
+    assert any(again)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_all_rows_the_same(monkeypatch, few):
+    ways(monkeypatch, few)
+    check_among(np.full((30, 2), 0.3, np.float32), [0, 1, 2] * 10)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_scale_does_not_matter(scale):
+    rng = np.random.default_rng(2)
+    rows, labels = rng.normal(size=(30, 3)), rng.integers(5, size=30).tolist()
+    usual = retrieval_scores(Search.among(rows.astype(np.float32), labels))
+    scaled = retrieval_scores(Search.among((rows * scale).astype(np.float32), labels))
+    np.testing.assert_array_equal(scaled.first_rank, usual.first_rank)
+
+
+def test_large_classes_go_through_in_parts(monkeypatch):
+    monkeypatch.setattr(positives, "PRODUCTS_AT_A_TIME", 40)
+    monkeypatch.setattr(sweep, "LEVELS_AT_A_TIME", 100)
+    monkeypatch.setattr(sweep, "LEAST", 8)
+    rng = np.random.default_rng(4)
+    check_among(rng.integers(-2, 3, (60, 2)).astype(float), rng.integers(2, size=60).tolist())
+
+
+def test_of_equally_near_positives_the_lower_row_number_counts():
+    """Rows 1 and 3 are the query's positives, as far as row 2 of the other class: 1 comes before it."""
+    scores = retrieval_scores(Search.among([[0.0], [1.0], [-1.0], [1.0]], [0, 0, 1, 0]), only_first=True)
+    assert scores.first_rank.tolist() == [1, 1, NEVER, 1]
+    scores = retrieval_scores(Search.among([[0.0], [-1.0], [1.0], [1.0]], [0, 1, 0, 0]), only_first=True)
+    assert scores.first_rank.tolist() == [2, NEVER, 1, 1]
+
+
+def test_half_precision_and_text_labels():
+    embedding = np.array([[0.0], [1.0], [5.0]], np.float16)
+    assert retrieval_scores(Search.among(embedding, ["car", "car", "tram"])).first_rank.tolist() == [1, 1, NEVER]
+
+
+def test_progress_grows_to_one(monkeypatch):
+    for few in (0, 1000):
+        ways(monkeypatch, few)
+        shares = []
+        rng = np.random.default_rng(0)
+        retrieval_scores(Search.among(rng.normal(size=(70, 2)), rng.integers(5, size=70)), report=shares.append)
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(1)
+        assert len(shares) > 10
+        assert shares[0] < 0.2
+
+
+def test_what_was_not_looked_for_is_not_made_up():
+    with pytest.raises(ValueError, match="only the nearest"):
+        retrieval_scores(Search.among([[0.0], [1.0]], [0, 0]), only_first=True).map_at_r()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Search.among([[0.0], [math.nan]], [0, 0]), DataError, "row 1 is not finite"),
+        (lambda: Search.among([[0.0]], [0]), DataError, "at least 2 images, found 1"),
+        (lambda: Search.among([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) is not a matrix"),
+        (lambda: Search.among([[0.0], [1.0]], [0]), DataError, "do not match"),
+        (lambda: Search.between([[0.0]], [0], [[0.0, 1.0]], [0]), DataError, "different widths"),
+        (lambda: Search.between(np.zeros((0, 1)), [], [[0.0]], [0]), DataError, "found 0 and 1 images"),
+    ],
+)
+def test_bad_input(make, error, message):
+    with pytest.raises(error, match=message):
+        retrieval_scores(make())
+
+
+def test_bad_distance():
+    search = Search.among([[0.0, 0.0], [1.0, 0.0]], [0, 0])
+    with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
+        retrieval_scores(search, "manhattan")
+    with pytest.raises(DataError, match="row 0 is all zeros"):
+        retrieval_scores(search, "cosine")
+
+
+def test_examples():
+    assert doctest.testmod(retrieval).failed == 0
+    assert doctest.testmod(retrieval).attempted > 10
