@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,52 +22,146 @@ from serve_cli.options import (
     parse_ks,
 )
 
+if TYPE_CHECKING:
+    from serve_cli.runtime.evaluation.report import EvalReport
+
+
+class Metric(str, Enum):
+    """How far two embeddings are from one another."""
+
+    euclidean = "euclidean"
+    cosine = "cosine"
+
+
+class Protocol(str, Enum):
+    """How k-means is run."""
+
+    authors = "authors"
+    modern = "modern"
+
+
+class Paper(str, Enum):
+    """Data sets with published results."""
+
+    cub200 = "cub200"
+    cars196 = "cars196"
+    sop = "sop"
+
+
+class Format(str, Enum):
+    """How the report is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
 
 def evaluate(
-    source: Annotated[
-        Path, typer.Argument(metavar="EMBEDDINGS|MODEL.onnx", help="What `lifted embed` or `lifted export` wrote.")
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EMBEDDINGS|MODEL.onnx...", help="What `lifted embed` or `lifted export` wrote; the first is compared with."
+        ),
     ],
     k: Ks = "1,2,4,8",
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="For a model: a data set that `lifted train` knows; its test images."),
+        typer.Option("--dataset", help="For models: a data set that `lifted train` knows; its test images."),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="For a model: where the data set lies.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="For models: where the data set lies.")] = None,
     use_boxes: Annotated[
         bool, typer.Option("--use-boxes", help="Cut images to the data set's bounding boxes, as in training.")
     ] = False,
-    baseline: Annotated[
-        bool, typer.Option("--baseline", help="Add the recall of raw pixels of 16 x 16 px thumbnails.")
+    gallery: Annotated[
+        Path | None,
+        typer.Option("--gallery", help="Embeddings to look the others up in.", show_default="all others of the same"),
+    ] = None,
+    distance: Annotated[Metric, typer.Option("--distance", help="How far two embeddings are apart.")] = Metric.euclidean,
+    recall_only: Annotated[
+        bool, typer.Option("--recall-only", help="Recall@k and MRR alone; 2 to 4 times as quick for many images.")
     ] = False,
+    queries: Annotated[
+        int | None,
+        typer.Option("--queries", min=1, help="Sample so many queries; intervals say what that costs.", show_default="all"),
+    ] = None,
+    clustering: Annotated[
+        Protocol | None,
+        typer.Option("--clustering", help="Add NMI, F1 and AMI of k-means: as the paper's authors ran it, or as is usual now."),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Add raw pixels of 16 x 16 px thumbnails.")
+    ] = False,
+    paper: Annotated[
+        Paper | None, typer.Option("--paper", help="Add what was published on a data set, with sources.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of samples, bootstrap and k-means.")] = 0,
     batch_size: BatchSize = None,
     threads: Threads = None,
     sessions: Sessions = None,
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    style: Annotated[Format, typer.Option("--format", help="How to print what was found.")] = Format.table,
     as_json: Json = False,
 ) -> None:
-    """Print recall@k: the share of images with at least one image of their class among the k nearest others.
+    """Print retrieval metrics of embeddings, side by side, with 95 % intervals.
 
-    Images without an embedding are left out and counted; the exit status is then 3.
+    Each image is looked up among all others, nearest first; of equally near ones, the first listed. R is the number of
+    others of its class. Images without an embedding are left out and counted; the exit status is then 3.
+
+      R@k          images with at least one of their class among the k nearest, as in the paper; R@1 is precision@1
+      MRR          mean of 1 / rank of the first of the class
+      R-precision  share of the class among the R nearest
+      MAP@R        precision at each hit among the R nearest, over R (Musgrave et al. 2020)
+      mAP          precision at each hit in the whole list, over R
 
     [bold]Examples[/bold]
 
       lifted eval embeddings --k 1,10,100
 
-      lifted eval model.onnx --dataset cars196 --data cars --baseline
+      lifted eval fp32.onnx int8.onnx --dataset cars196 --data cars --baseline --paper cars196
+
+      lifted eval queries --gallery catalogue --distance cosine --format csv
     """
-    from serve_cli.console import print_facts, print_json, print_table
-    from serve_cli.runtime.evaluate import EvalOptions
-    from serve_cli.runtime.evaluate import evaluate as run
+    from serve_cli.runtime.evaluation.evaluate import evaluate as run
+    from serve_cli.runtime.evaluation.options import EvalOptions, Images
     from serve_cli.runtime.inference.serving import Serving
 
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
-    report = run(EvalOptions(source, parse_ks(k), dataset, data, use_boxes, baseline, serving))
-    if as_json:
-        print_json(asdict(report))
-    else:
-        print_table(report.columns(), report.rows())
-        print_facts(report.facts())
+    options = EvalOptions(
+        sources=tuple(sources),
+        ks=parse_ks(k),
+        images=Images(dataset, data, use_boxes, serving),
+        gallery=gallery,
+        distance=distance.value,
+        recall_only=recall_only,
+        queries=queries,
+        clustering=clustering.value if clustering else None,
+        baseline=baseline,
+        published=paper.value if paper else None,
+        seed=seed,
+    )
+    report = run(options)
+    _print(report, Format.json if as_json else style)
     if report.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _print(report: EvalReport, style: Format) -> None:
+    from serve_cli.console import print_facts, print_json, print_table
+    from serve_cli.runtime.evaluation.tables import footnotes, published_table, result_tables, to_csv, to_markdown
+
+    if style is Format.json:
+        print_json(report.to_json())
+    elif style is Format.csv:
+        typer.echo(to_csv(report), nl=False)
+    elif style is Format.markdown:
+        typer.echo(to_markdown(report))
+    else:
+        for table in result_tables(report):
+            print_table(table.columns, table.rows)
+        if report.published:
+            table = published_table(report)
+            print_table(table.columns, table.rows, left=2)
+        print_facts(report.facts() | footnotes(report))

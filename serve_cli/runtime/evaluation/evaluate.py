@@ -1,0 +1,130 @@
+"""Metrics of embeddings, with intervals and side by side: the work of `lifted eval`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
+from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
+from gluon_lifted.metrics.clustering import PROTOCOLS
+from gluon_lifted.metrics.intervals import wilson
+from serve_cli.runtime.evaluation.labelled import comparable, labelled_folder, read_labelled
+from serve_cli.runtime.evaluation.measure import measure
+from serve_cli.runtime.evaluation.published import published_rows
+from serve_cli.runtime.evaluation.report import Difference, EvalReport, Result
+
+if TYPE_CHECKING:
+    from serve_cli.runtime.evaluation.labelled import Labelled
+    from serve_cli.runtime.evaluation.measure import Measured
+    from serve_cli.runtime.evaluation.options import EvalOptions
+
+
+def evaluate(options: EvalOptions) -> EvalReport:
+    """Compute all metrics that were asked for. Progress goes to stderr.
+
+    Raises
+    ------
+    DataError
+        If images have no labels, fewer than two have an embedding, or the data set is not there.
+    RunError, DeviceError
+        If embeddings or a model cannot be used.
+    ConfigError
+        If a model comes without a data set, a data set without a model, or a gallery with more than one source.
+    MissingPackageError
+        If clusters are asked for and scikit-learn is not installed.
+    """
+    _check(options)
+    read = [read_labelled(source, options.images) for source in options.sources]
+    failed = sum(int((~one.embedded).sum()) for one in read)
+    found, paired = comparable(read, options.sources)
+    gallery = None if options.gallery is None else _gallery(options.gallery, found[0])
+    if options.baseline:
+        found.append(_pixels(found[0], options.images.serving.threads))
+    measured = [measure(one, gallery, options) for one in found]
+    first, population = measured[0], len(found[0].labels)
+    return EvalReport(
+        results=tuple(_result(one, population, options.seed) for one in measured),
+        differences=tuple(_difference(one, first, options.seed) for one in measured[1:]) if paired else (),
+        published=published_rows(options.published) if options.published else (),
+        queries=len(first.labels),
+        gallery=first.gallery,
+        classes=len(np.unique(first.labels)),
+        alone=first.alone,
+        failed=failed,
+        distance=options.distance,
+        interval=_interval_in_words(len(first.labels), population),
+        clustering=_clustering_in_words(options),
+    )
+
+
+def _check(options: EvalOptions) -> None:
+    folders = [source for source in options.sources if source.is_dir()]
+    images = options.images
+    if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
+        raise ConfigError(f"{folders[0]} is a folder of embeddings, with labels inside; leave out --dataset and --data.")
+    if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
+        raise ConfigError("--gallery goes with one folder of embeddings, not with several or with --baseline.")
+
+
+def _gallery(folder: Path, queries: Labelled) -> Labelled:
+    """The gallery's embeddings, of the same model as the queries'."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
+    found = labelled_folder(folder)
+    if found.card != queries.card:
+        raise RunError(
+            f"{folder}: was made by model {found.card.name!r} and {queries.name} by {queries.card.name!r}, whose cards "
+            "differ; embed both with one file."
+        )
+    return found.only(found.embedded)
+
+
+def _pixels(found: Labelled, threads: int | None) -> Labelled:
+    pixels = pixel_thumbnails([Path(path) for path in found.paths], threads)
+    return replace(found, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)
+
+
+def _result(measured: Measured, population: int, seed: int) -> Result:
+    bootstrap = ClassBootstrap(measured.labels, seed=seed)
+    sampled = len(measured.labels) < population
+    metrics = {}
+    for name, values in measured.values.items():
+        estimate = bootstrap.interval(values)
+        metrics[name] = _of_sample(estimate, len(values), population) if sampled else estimate
+    clusters = {name: Estimate(value, math.nan, math.nan) for name, value in measured.clusters.items()}
+    return Result(measured.name, measured.dim, metrics | clusters)
+
+
+def _of_sample(estimate: Estimate, sample: int, population: int) -> Estimate:
+    """How far the value of all queries may be from that of a sample."""
+    if math.isnan(estimate.value):
+        return estimate
+    return Estimate(estimate.value, *wilson(estimate.value, sample, population))
+
+
+def _difference(measured: Measured, first: Measured, seed: int) -> Difference:
+    bootstrap = ClassBootstrap(first.labels, seed=seed)
+    metrics = {name: bootstrap.difference(values, first.values[name]) for name, values in measured.values.items()}
+    return Difference(measured.name, first.name, metrics)
+
+
+def _interval_in_words(queries: int, population: int) -> str:
+    if queries < population:
+        return (
+            f"95 %: where the value of all {population:,} lies (Wilson, sample without replacement); of differences: "
+            "over classes (bootstrap)"
+        )
+    return "95 %, over classes (bootstrap of 2,000)"
+
+
+def _clustering_in_words(options: EvalOptions) -> str:
+    if options.clustering is None:
+        return ""
+    protocol = PROTOCOLS[options.clustering]
+    return f"k-means as the {protocol.name}: {protocol.init}, n_init {protocol.n_init}, seed {options.seed}"

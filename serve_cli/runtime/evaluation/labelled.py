@@ -1,0 +1,138 @@
+"""Sources of `lifted eval` -> embeddings with labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.datasets import load_dataset
+from gluon_lifted.errors import ConfigError, DataError, RunError
+from serve_cli.console import Progress, say
+from serve_cli.runtime.pipeline.decoding import Decoding
+from serve_cli.runtime.pipeline.pipeline import collect, embed_rows, reported
+from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.sources import table_source
+from serve_cli.runtime.storage.reader import read_embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.card import ModelCard
+    from serve_cli.runtime.evaluation.options import Images
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images with labels and embeddings.
+
+    Parameters
+    ----------
+    name : str
+        Of the file or folder they come from.
+    card : ModelCard
+        Of the model that made them.
+    ids, paths, labels : ndarray of str, (N,)
+    embedding : ndarray, float32, (N, D)
+        NaN in rows that are not ``embedded``.
+    embedded : ndarray, bool, (N,)
+        Whether a row has an embedding.
+    """
+
+    name: str
+    card: ModelCard
+    ids: NDArray[Any]
+    paths: NDArray[Any]
+    labels: NDArray[Any]
+    embedding: NDArray[np.float32]
+    embedded: NDArray[np.bool_]
+
+    def only(self, rows: NDArray[np.bool_]) -> Labelled:
+        """Some of the rows; no copy where that is all of them."""
+        if rows.all():
+            return self
+        columns = (self.ids, self.paths, self.labels, self.embedding, self.embedded)
+        return Labelled(self.name, self.card, *(column[rows] for column in columns))
+
+
+def read_labelled(source: Path, images: Images) -> Labelled:
+    """A folder of embeddings, or a model's embeddings of a data set's test images. Progress goes to stderr.
+
+    Raises
+    ------
+    DataError
+        If images have no labels, or the data set is not there.
+    RunError, DeviceError
+        If the embeddings or the model cannot be used.
+    ConfigError
+        If a model comes without a data set.
+    """
+    if not source.exists():
+        raise RunError(f"{source}: no such embedding folder or model.")
+    return labelled_folder(source) if source.is_dir() else _embedded_now(source, images)
+
+
+def labelled_folder(folder: Path) -> Labelled:
+    """What `lifted embed` wrote. Raises `RunError`, or `DataError` if images have no labels."""
+    found = read_embeddings(folder)
+    if None in found.labels:
+        raise DataError(
+            f"{folder}: {found.labels.count(None)} of {len(found.labels)} images have no label. Put every image into "
+            "a sub-folder named after its class, and embed again."
+        )
+    names = (folder.name, found.card, found.ids, found.paths, found.labels)
+    return _labelled(*names, found.embedding, found.errors)
+
+
+def _embedded_now(model: Path, images: Images) -> Labelled:
+    if images.dataset is None or images.data is None:
+        raise ConfigError(
+            f"{model} is a model: name the images to evaluate it on with --dataset and --data, "
+            "or give a folder that `lifted embed` wrote."
+        )
+    embedder = images.serving.open(model)
+    splits = load_dataset(images.dataset, images.data, images.use_boxes)
+    if splits.note:
+        say(f"eval: {splits.note}")
+    source = table_source(splits.test, images.data)
+    with Progress("embed", total=source.count()) as progress:
+        batch_size = images.serving.batch_size or embedder.batch_size
+        times = StageTimes()
+        batches = embed_rows(embedder, source, batch_size, Decoding(images.serving.decoders), times)
+        found = collect(reported(batches, progress, times), embedder.card.dim)
+    ids, paths, labels = ([getattr(row, name) for row in found.rows] for name in ("id", "path", "label"))
+    return _labelled(model.name, embedder.card, ids, paths, labels, found.embedding, found.errors)
+
+
+def _labelled(
+    name: str,
+    card: ModelCard,
+    ids: Sequence[str],
+    paths: Sequence[str | Path],
+    labels: Sequence[str | None],
+    embedding: NDArray[np.float32],
+    errors: Sequence[str | None],
+) -> Labelled:
+    embedded = np.array([error is None for error in errors], bool)
+    texts = (np.array([str(value) for value in values], object) for values in (ids, paths))
+    return Labelled(name, card, *texts, np.array(labels), embedding, embedded)
+
+
+def comparable(found: list[Labelled], sources: Sequence[Path]) -> tuple[list[Labelled], bool]:
+    """Leave out rows without an embedding; say whether all sources are of the same images.
+
+    Of the same images those count that all sources have embedded, so that every source meets the same task. Names
+    become paths where they are not different.
+    """
+    if len({one.name for one in found}) < len(found):
+        found = [replace(one, name=str(source)) for one, source in zip(found, sources, strict=True)]
+    first = found[0]
+    same = all(np.array_equal(one.ids, first.ids) and np.array_equal(one.labels, first.labels) for one in found)
+    if same:
+        everywhere = np.logical_and.reduce([one.embedded for one in found])
+        return [one.only(everywhere) for one in found], True
+    return [one.only(one.embedded) for one in found], False
