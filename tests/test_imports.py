@@ -42,6 +42,7 @@ def test_help_loads_nothing_heavy():
     [
         "serve_cli.runtime.embed.embed",
         "serve_cli.runtime.evaluate",
+        "serve_cli.runtime.evaluation.published",
         "serve_cli.runtime.inspection",
         "serve_cli.runtime.doctor",
         "gluon_lifted.batches.samplers",

@@ -1,0 +1,1 @@
+"""What stands beside measured values: those that were published."""
