@@ -96,12 +96,11 @@ def train_run(config: Any, run: Path) -> float | None:
 
 def measured(embedding: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """In percent."""
-    from gluon_lifted.metrics.clustering import kmeans, nmi
+    from gluon_lifted.metrics.clustering import cluster_scores
     from gluon_lifted.metrics.recall import recall_at_k
 
     found = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
-    clusters = kmeans(embedding, len(np.unique(labels)), seed=0)
-    return found | {"NMI": 100 * nmi(labels, clusters)}
+    return found | {"NMI": 100 * cluster_scores(embedding, labels, seed=0).nmi}
 
 
 def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:

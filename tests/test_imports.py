@@ -42,6 +42,7 @@ def test_help_loads_nothing_heavy():
     [
         "serve_cli.runtime.embed.embed",
         "serve_cli.runtime.evaluate",
+        "serve_cli.runtime.evaluation.published",
         "serve_cli.runtime.inspection",
         "serve_cli.runtime.doctor",
         "gluon_lifted.batches.samplers",
@@ -51,7 +52,10 @@ def test_help_loads_nothing_heavy():
         "gluon_lifted.images",
         "gluon_lifted.machine.devices",
         "gluon_lifted.metrics.baselines",
+        "gluon_lifted.metrics.bootstrap",
         "gluon_lifted.metrics.clustering",
+        "gluon_lifted.metrics.intervals",
+        "gluon_lifted.metrics.partitions",
         "gluon_lifted.metrics.recall",
         "gluon_lifted.nets.pretrained.read",
         "gluon_lifted.records.run_log",

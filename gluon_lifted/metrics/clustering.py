@@ -1,81 +1,136 @@
-"""Clustering quality of embeddings: k-means, and how much its clusters tell of the classes."""
+"""k-means of embeddings, by the authors' protocol or today's, and how well its clusters meet the classes."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gluon_lifted.errors import DataError, MissingPackageError
+from gluon_lifted.metrics.partitions import ami, nmi, pairwise_f1
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-MAX_ITERATIONS = 1000  # as in the authors' evaluate_clustering.m; k-means settles in far fewer
 
-
-def nmi(labels: ArrayLike, clusters: ArrayLike) -> float:
-    r"""Normalised mutual information of classes and clusters: 1 where they agree, near 0 where they have no relation.
-
-    As in the authors' ``compute_clutering_metric.m``, the mutual information I is divided by the arithmetic mean
-    of both entropies. Others divide by the geometric mean, which gives larger or equal values.
+@dataclass(frozen=True)
+class KMeansProtocol:
+    """How k-means starts and when it ends.
 
     Parameters
     ----------
-    labels, clusters : array_like, (N,)
-        Class and cluster of each row: integers or strings. Only which rows are equal counts.
+    name : str
+        What results are told apart by.
+    init : str
+        ``"random"`` (k rows) or ``"k-means++"`` (rows far from one another, Arthur and Vassilvitskii 2007).
+    n_init : int
+        Starts; the result with the least sum of squares counts.
+    max_iter : int
+        Iterations at most, of each start.
+    tol : float
+        It ends when the centres move less than this share of the variance; 0: when no row changes its cluster.
+    """
+
+    name: str
+    init: str
+    n_init: int
+    max_iter: int
+    tol: float
+
+
+# Song et al. 2016: evaluate_clustering.m, vgg_kmeans.m
+AUTHORS = KMeansProtocol("authors", "random", 1, 1000, 0.0)
+# scikit-learn's defaults, with the 10 starts that it made before version 1.4
+MODERN = KMeansProtocol("modern", "k-means++", 10, 300, 1e-4)
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How well k-means finds the classes.
+
+    Parameters
+    ----------
+    protocol : str
+        Name of the `KMeansProtocol`.
+    k : int
+        Clusters asked for: the number of classes.
+    n_init, seed : int
+        Starts, and what decides them.
+    nmi, nmi_geometric : float
+        In [0, 1]: `nmi` with the authors' arithmetic mean of the entropies, and with the geometric one.
+    f1 : float
+        In [0, 1]: `pairwise_f1`.
+    ami : float
+        At most 1: `ami`.
+    """
+
+    protocol: str
+    k: int
+    n_init: int
+    seed: int
+    nmi: float
+    nmi_geometric: float
+    f1: float
+    ami: float
+
+
+def cluster_scores(
+    embedding: NDArray[np.floating[Any]], labels: ArrayLike, seed: int, protocol: KMeansProtocol = AUTHORS
+) -> Clustering:
+    """Cluster the rows into as many clusters as there are classes, and compare both.
+
+    Parameters
+    ----------
+    embedding : ndarray, float32 or float64, (N, D)
+        Compared by Euclidean distance.
+    labels : array_like, (N,)
+        Class of each row: integers or strings.
+    seed : int
+        Decides the rows that k-means starts from.
+    protocol : KMeansProtocol
+        How it starts and when it ends.
 
     Returns
     -------
-    float
-        In [0, 1]. 1 where there is one class and one cluster, 0 where only one of both is constant.
+    Clustering
+        With the protocol's name and numbers.
 
     Raises
     ------
     DataError
-        If there are no rows, or labels and clusters differ in number.
-
-    Notes
-    -----
-    With :math:`n_{ck}` of the N rows in class c and cluster k, natural logarithms and H the entropy
-    :math:`-\sum \frac{n}{N} \log \frac{n}{N}` over classes, clusters or both at a time:
-
-    .. math:: NMI = \frac{2 I}{H_{class} + H_{cluster}}, \qquad I = H_{class} + H_{cluster} - H_{class,cluster}
-
-    Examples
-    --------
-    Two classes of two; one image of the second is taken for the first:
-
-    >>> round(nmi([0, 0, 1, 1], [5, 5, 5, 8]), 4)
-    0.3437
+        If there are no rows, the embedding is not (N, D) or not finite, or labels are not (N,).
+    MissingPackageError
+        If scikit-learn is not installed.
     """
-    classes, groups = np.asarray(labels), np.asarray(clusters)
-    if classes.ndim != 1 or classes.shape != groups.shape:
-        raise DataError(f"labels {classes.shape} and clusters {groups.shape} do not match; expected (N,) and (N,).")
-    if not len(classes):
-        raise DataError("NMI needs at least 1 row, found 0.")
-    _, classes = np.unique(classes, return_inverse=True)
-    _, groups = np.unique(groups, return_inverse=True)
-    both = classes * (groups.max() + 1) + groups  # a number for each pair of class and cluster
-    H_class, H_cluster, H_both = _entropy(classes), _entropy(groups), _entropy(both)
-    if H_class + H_cluster == 0:
-        return 1.0
-    information = H_class + H_cluster - H_both
-    return min(max(2 * information / (H_class + H_cluster), 0.0), 1.0)  # rounding can leave [0, 1] by 1e-16
+    classes = np.asarray(labels)
+    if classes.shape != np.shape(embedding)[:1]:
+        raise DataError(
+            f"embedding {np.shape(embedding)} and labels {classes.shape} do not match; expected (N, D), (N,)."
+        )
+    k = len(np.unique(classes))
+    clusters = kmeans(embedding, k, seed, protocol)
+    return Clustering(
+        protocol.name,
+        k,
+        protocol.n_init,
+        seed,
+        nmi=nmi(classes, clusters),
+        nmi_geometric=nmi(classes, clusters, average="geometric"),
+        f1=pairwise_f1(classes, clusters),
+        ami=ami(classes, clusters),
+    )
 
 
-def _entropy(values: NDArray[np.intp]) -> float:
-    _, counts = np.unique(values, return_counts=True)
-    share = counts / len(values)
-    return float(-(share * np.log(share)).sum())
-
-
-def kmeans(embedding: NDArray[np.floating[Any]], k: int, seed: int, n_init: int = 1) -> NDArray[np.int64]:
+def kmeans(
+    embedding: NDArray[np.floating[Any]], k: int, seed: int, protocol: KMeansProtocol = AUTHORS
+) -> NDArray[np.int64]:
     """Cluster of each row, by scikit-learn's k-means.
 
-    As the authors do, it starts from k rows at random, once, and goes on until nothing changes. One thing differs:
-    a cluster that loses all its rows starts again at the row farthest from its centre; theirs stays empty.
+    With `AUTHORS` it starts from k rows at random, once, and goes on until nothing changes. One thing differs from
+    their code: a cluster that loses all its rows starts again at the row farthest from its centre; theirs becomes
+    the zero vector.
 
     Parameters
     ----------
@@ -85,8 +140,8 @@ def kmeans(embedding: NDArray[np.floating[Any]], k: int, seed: int, n_init: int 
         Clusters, 1 ... N. The paper takes the number of test classes. Fewer are used where fewer than k rows differ.
     seed : int
         Decides the rows it starts from.
-    n_init : int
-        Starts; the result with the least sum of squares counts. The authors made 1.
+    protocol : KMeansProtocol
+        How it starts and when it ends.
 
     Returns
     -------
@@ -106,8 +161,14 @@ def kmeans(embedding: NDArray[np.floating[Any]], k: int, seed: int, n_init: int 
     if not 1 <= k <= len(rows):
         raise DataError(f"{len(rows)} rows cannot make {k} clusters; k must be 1 to {len(rows)}.")
     KMeans, ConvergenceWarning = _scikit_learn()
-    random_state = np.random.RandomState(np.random.MT19937(seed))  # takes seeds of any size
-    model = KMeans(k, init="random", n_init=n_init, max_iter=MAX_ITERATIONS, tol=0.0, random_state=random_state)
+    model = KMeans(
+        k,
+        init=protocol.init,
+        n_init=protocol.n_init,
+        max_iter=protocol.max_iter,
+        tol=protocol.tol,
+        random_state=np.random.RandomState(np.random.MT19937(seed)),  # takes seeds of any size
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer than k rows differ
         return np.asarray(model.fit_predict(rows), np.int64)
@@ -120,6 +181,6 @@ def _scikit_learn() -> Any:
         if error.name != "sklearn":
             raise
         raise MissingPackageError(
-            "scikit-learn is not installed; clustering needs it: pip install 'gluon-lifted[train]'."
+            "scikit-learn is not installed; clustering needs it: pip install 'gluon-lifted[report]'."
         ) from None
     return cluster.KMeans, exceptions.ConvergenceWarning

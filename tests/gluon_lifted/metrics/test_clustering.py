@@ -1,103 +1,18 @@
-"""nmi against plain-loop entropies and scikit-learn; kmeans against clusters that are there to be found."""
+"""kmeans against clusters that are there to be found, cluster_scores against its parts."""
 
-import doctest
-import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError, MissingPackageError
-from gluon_lifted.metrics import clustering
-from gluon_lifted.metrics.clustering import kmeans, nmi
+from gluon_lifted.metrics.clustering import AUTHORS, MODERN, Clustering, cluster_scores, kmeans
+from gluon_lifted.metrics.partitions import ami, nmi, pairwise_f1
 
 
-def nmi_by_loops(labels, clusters):
-    """I as the sum over pairs of class and cluster, 2 I / (H + H)."""
-    num = len(labels)
-
-    def entropy(values):
-        return -sum(values.count(one) / num * math.log(values.count(one) / num) for one in set(values))
-
-    information = 0.0
-    for one in set(labels):
-        for other in set(clusters):
-            both = sum(a == one and b == other for a, b in zip(labels, clusters, strict=True))
-            if both:
-                information += both / num * math.log(num * both / (labels.count(one) * clusters.count(other)))
-    return 2 * information / (entropy(labels) + entropy(clusters))
-
-
-partitions = st.integers(2, 40).flatmap(
-    lambda num: st.tuples(*[st.lists(st.integers(-3, 4), min_size=num, max_size=num) for _ in range(2)])
-)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(partitions)
-def test_nmi_equals_loops(both):
-    labels, clusters = both
-    if len(set(labels)) + len(set(clusters)) > 2:
-        assert nmi(labels, clusters) == pytest.approx(nmi_by_loops(labels, clusters), abs=1e-12)
-    assert 0 <= nmi(labels, clusters) <= 1
-    assert nmi(labels, clusters) == pytest.approx(nmi(clusters, labels), abs=1e-12)
-
-
-@settings(max_examples=50, deadline=None, derandomize=True)
-@given(partitions)
-def test_nmi_equals_scikit_learn(both):
-    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
-    expected = metrics.normalized_mutual_info_score(*both, average_method="arithmetic")
-    assert nmi(*both) == pytest.approx(expected, abs=1e-12)
-
-
-def test_nmi_of_many_classes():
-    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(11_316), 5)  # Stanford Online Products
-    clusters = np.where(rng.random(len(labels)) < 0.5, labels, rng.integers(11_316, size=len(labels)))
-    assert nmi(labels, clusters) == pytest.approx(metrics.normalized_mutual_info_score(labels, clusters), abs=1e-12)
-
-
-def test_nmi_is_1_for_the_same_partition_under_other_names():
-    assert nmi(["car", "tram", "car", "bus"], [7, 1, 7, -2]) == pytest.approx(1, abs=1e-15)
-
-
-def test_nmi_is_0_where_clusters_tell_nothing():
-    assert nmi([0, 0, 1, 1], [0, 1, 0, 1]) == pytest.approx(0, abs=1e-15)
-
-
-def test_rounding_does_not_leave_0_to_1():
-    """Without care these give -4e-16 and 1 + 2e-16."""
-    assert nmi(np.repeat([0, 1, 2], 3), np.tile([0, 1, 2], 3)) >= 0
-    sizes = [5, 4, 5, 1, 3]
-    assert nmi(np.repeat([0, 1, 2, 3, 4], sizes), np.repeat([3, 0, 4, 2, 1], sizes)) <= 1
-
-
-@pytest.mark.parametrize(
-    ("labels", "clusters", "expected"), [([3, 3], [1, 1], 1.0), ([0], [0], 1.0), ([0, 1], [0, 0], 0.0)]
-)
-def test_nmi_of_constant_partitions(labels, clusters, expected):
-    assert nmi(labels, clusters) == expected
-
-
-@pytest.mark.parametrize(
-    ("labels", "clusters", "message"),
-    [
-        ([0, 1], [0], "do not match"),
-        ([[0, 1]], [[0, 1]], "do not match"),
-        ([], [], "at least 1 row"),
-    ],
-)
-def test_nmi_of_bad_input(labels, clusters, message):
-    with pytest.raises(DataError, match=message):
-        nmi(labels, clusters)
-
-
-def test_the_example_of_the_docstring():
-    assert doctest.testmod(clustering).failed == 0
+def needs_scikit_learn():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 
 def blobs(num_clusters=6, each=20, dtype=np.float32):
@@ -109,34 +24,45 @@ def blobs(num_clusters=6, each=20, dtype=np.float32):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_kmeans_finds_blobs_when_it_may_start_often(dtype):
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    needs_scikit_learn()
     rows, labels = blobs(dtype=dtype)
-    clusters = kmeans(rows, 6, seed=0, n_init=50)
+    clusters = kmeans(rows, 6, seed=0, protocol=replace(AUTHORS, n_init=50))
     assert clusters.shape == labels.shape
     assert clusters.dtype == np.int64
     assert nmi(labels, clusters) == pytest.approx(1)
 
 
-def test_kmeans_starts_from_rows_at_random_as_the_authors_do():
-    """All six blobs are met by 6! / 6^6 = 1.5 % of such starts, and by nearly all of k-means++."""
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+@pytest.mark.parametrize(("protocol", "found"), [(AUTHORS, range(10)), (replace(MODERN, n_init=1), range(16, 21))])
+def test_kmeans_starts_as_its_protocol_says(protocol, found):
+    """All six blobs are met by 6! / 6^6 = 1.5 % of starts from random rows, and by nearly all of k-means++."""
+    needs_scikit_learn()
     rows, labels = blobs()
-    found = sum(nmi(labels, kmeans(rows, 6, seed)) > 0.999 for seed in range(20))
-    assert found < 10
+    assert sum(nmi(labels, kmeans(rows, 6, seed, protocol)) > 0.999 for seed in range(20)) in found
 
 
 def test_kmeans_ends_where_nothing_changes():
     """Every row is in the cluster whose mean is nearest to it."""
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    needs_scikit_learn()
     rows = np.random.default_rng(1).normal(size=(600, 2))
     clusters = kmeans(rows, 25, seed=3)
-    means = np.array([rows[clusters == one].mean(axis=0) for one in range(25)])
-    nearest = np.linalg.norm(rows[:, None] - means, axis=2).argmin(axis=1)
-    np.testing.assert_array_equal(clusters, nearest)
+    np.testing.assert_array_equal(clusters, nearest_mean(rows, clusters))
+
+
+@pytest.mark.parametrize("change", [{"max_iter": 2}, {"tol": 0.5}])
+def test_kmeans_ends_earlier_where_its_protocol_says(change):
+    needs_scikit_learn()
+    rows = np.random.default_rng(1).normal(size=(600, 2))
+    clusters = kmeans(rows, 25, seed=3, protocol=replace(AUTHORS, **change))
+    assert (clusters != nearest_mean(rows, clusters)).any()
+
+
+def nearest_mean(rows, clusters):
+    means = np.array([rows[clusters == one].mean(axis=0) for one in range(clusters.max() + 1)])
+    return np.linalg.norm(rows[:, None] - means, axis=2).argmin(axis=1)
 
 
 def test_the_seed_decides_the_clusters():
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    needs_scikit_learn()
     rows = np.random.default_rng(1).normal(size=(200, 2))
     seeds = [0, 2**31, 2**70]
     one, two = ([kmeans(rows, 9, seed) for seed in seeds] for _ in range(2))
@@ -144,10 +70,11 @@ def test_the_seed_decides_the_clusters():
     assert nmi(one[0], one[1]) < 0.99
 
 
+@pytest.mark.parametrize("protocol", [AUTHORS, MODERN])
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_kmeans_of_equal_rows(k):
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    assert len(set(kmeans(np.ones((5, 2)), k, seed=0))) == 1
+def test_kmeans_of_equal_rows(k, protocol):
+    needs_scikit_learn()
+    assert len(set(kmeans(np.ones((5, 2)), k, seed=0, protocol=protocol))) == 1
 
 
 @pytest.mark.parametrize(
@@ -165,7 +92,40 @@ def test_kmeans_of_bad_input(rows, k, message):
         kmeans(rows, k, seed=0)
 
 
+@pytest.mark.parametrize("protocol", [AUTHORS, MODERN])
+def test_cluster_scores_are_those_of_its_clusters(protocol):
+    needs_scikit_learn()
+    rows = np.random.default_rng(2).normal(size=(90, 3))
+    labels = np.array([f"class {number % 7}" for number in range(90)])
+    rows[labels == "class 0"] += 2
+    clusters = kmeans(rows, 7, seed=5, protocol=protocol)
+    assert cluster_scores(rows, labels, seed=5, protocol=protocol) == Clustering(
+        protocol=protocol.name,
+        k=7,
+        n_init=protocol.n_init,
+        seed=5,
+        nmi=nmi(labels, clusters),
+        nmi_geometric=nmi(labels, clusters, average="geometric"),
+        f1=pairwise_f1(labels, clusters),
+        ami=ami(labels, clusters),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        (np.zeros((3, 2)), [0, 1], r"embedding \(3, 2\) and labels \(2,\) do not match"),
+        (np.zeros((3, 2)), [[0], [1], [1]], "do not match"),
+        (np.zeros((0, 2)), [], "0 rows cannot make 0"),
+        (np.full((3, 2), np.inf), [0, 0, 1], "all values finite"),
+    ],
+)
+def test_cluster_scores_of_bad_input(rows, labels, message):
+    with pytest.raises(DataError, match=message):
+        cluster_scores(rows, labels, seed=0)
+
+
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[train\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[report\]'"):
         kmeans(np.zeros((3, 2)), 1, seed=0)

@@ -1,0 +1,176 @@
+"""How sure a mean over queries is: a bootstrap that draws whole classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.metrics.intervals import LEVEL, check_level
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+DRAWS_AT_ONCE = 1 << 20  # classes; three arrays of 8 MB
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference of means, and its interval; NaN where it has none."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ClassBootstrap:
+    r"""Percentile intervals of means over queries, from classes that are drawn with replacement.
+
+    All queries of a drawn class come along, since images of a class are hit or missed together: drawing queries one
+    by one would make intervals too narrow. Which classes are drawn depends on the seed and on the number of classes
+    alone, so values of several models may come in any order and meet the same draws.
+
+    Percentile intervals: Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, ch. 13. Drawing whole
+    clusters: Field and Welsh 2007, *Bootstrapping clustered data*, JRSS B 69.
+
+    Parameters
+    ----------
+    classes : array_like, (Q,)
+        Class of each query: integers or strings.
+    resamples : int
+        Times that as many classes as there are get drawn.
+    seed : int
+        Decides the draws.
+
+    Raises
+    ------
+    DataError
+        If there are no queries, or classes are not (Q,).
+    ConfigError
+        If there are no resamples.
+
+    Notes
+    -----
+    With :math:`s_c` the sum of a class's values and :math:`n_c` their number, a resample b of the C classes that
+    draws class c :math:`w_{bc}` times, :math:`\sum_c w_{bc} = C`, has the mean
+
+    .. math:: m_b = \frac{\sum_c w_{bc} s_c}{\sum_c w_{bc} n_c}
+
+    Examples
+    --------
+    >>> bootstrap = ClassBootstrap(["cat", "cat", "dog", "dog", "eel"])
+    >>> bootstrap.interval([1, 1, 0, 0, 1])
+    Estimate(value=0.6, low=0.0, high=1.0)
+    >>> bootstrap.difference([1, 1, 0, 0, 1], [0.5, 0.5, 0, 0, 0.5])
+    Estimate(value=0.3, low=0.0, high=0.5)
+    """
+
+    def __init__(self, classes: ArrayLike, resamples: int = 2000, seed: int = 0) -> None:
+        names = np.asarray(classes)
+        if names.ndim != 1 or not len(names):
+            raise DataError(f"classes {names.shape} cannot be drawn from; expected (Q,) with at least 1 query.")
+        if resamples < 1:
+            raise ConfigError(f"a bootstrap needs at least 1 resample, found {resamples}.")
+        found, self._class_of = np.unique(names, return_inverse=True)
+        self._num_classes = len(found)
+        self._resamples = resamples
+        self._seed = seed
+
+    def interval(self, values: ArrayLike, level: float = LEVEL) -> Estimate:
+        """Mean of the values that are defined, with its interval.
+
+        Parameters
+        ----------
+        values : array_like, (Q,)
+            In float64; NaN where a query has no value, which leaves it out of the mean. A class without any value
+            is drawn as others are, and adds nothing; a resample without any is left out.
+        level : float
+            Share of resamples within the interval, in (0, 1).
+
+        Returns
+        -------
+        Estimate
+            The ends are NaN where fewer than two classes have a value, so that nothing tells how classes differ.
+            All is NaN where none has.
+
+        Raises
+        ------
+        DataError
+            If values are not (Q,), or one is infinite.
+        ConfigError
+            If the level is not within (0, 1).
+        """
+        check_level(level)
+        table = self._per_class(values)
+        return _estimate(_mean(table), self._resampled_means(table), level)
+
+    def difference(self, values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Estimate:
+        """Mean of ``values`` less the mean of ``others`` over the same queries, with its interval.
+
+        Each resample's two means are of the same classes: what makes a class hard for both does not count. Where
+        the two lack values of different queries, each mean is of its own.
+
+        Parameters
+        ----------
+        values, others : array_like, (Q,)
+            As for `interval`.
+        level : float
+            Share of resamples within the interval, in (0, 1).
+
+        Returns
+        -------
+        Estimate
+            The ends are NaN where either has values in fewer than two classes; all where either has none.
+
+        Raises
+        ------
+        DataError
+            If values or others are not (Q,), or one is infinite.
+        ConfigError
+            If the level is not within (0, 1).
+        """
+        check_level(level)
+        ours, theirs = self._per_class(values), self._per_class(others)
+        resampled = self._resampled_means(ours) - self._resampled_means(theirs)
+        return _estimate(_mean(ours) - _mean(theirs), resampled, level)
+
+    def _per_class(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Sum of each class's defined values, and their number: (2, C)."""
+        column = np.asarray(values, np.float64)
+        if column.shape != self._class_of.shape:
+            raise DataError(f"values {column.shape} do not match classes {self._class_of.shape}; expected one a query.")
+        if np.isinf(column).any():
+            raise DataError(f"value {int(np.argmax(np.isinf(column)))} is infinite; expected numbers, or NaN for none.")
+        defined = ~np.isnan(column)
+        sums = np.bincount(self._class_of, np.where(defined, column, 0.0), self._num_classes)
+        return np.stack([sums, np.bincount(self._class_of, defined, self._num_classes)])
+
+    def _resampled_means(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(resamples,); NaN where nothing is defined, and all of them where fewer than two classes have a value."""
+        means = np.full(self._resamples, np.nan)
+        if np.count_nonzero(table[1]) < 2:
+            return means
+        rng = np.random.default_rng(self._seed)
+        chunk = max(1, DRAWS_AT_ONCE // self._num_classes)
+        for start in range(0, self._resamples, chunk):
+            part = means[start : start + chunk]
+            drawn = rng.integers(self._num_classes, size=(len(part), self._num_classes))
+            sums, counts = table[0][drawn].sum(axis=1), table[1][drawn].sum(axis=1)
+            np.divide(sums, counts, out=part, where=counts > 0)
+        return means
+
+
+def _mean(table: NDArray[np.float64]) -> float:
+    total, count = table.sum(axis=1).tolist()
+    return total / count if count else math.nan
+
+
+def _estimate(value: float, resampled: NDArray[np.float64], level: float) -> Estimate:
+    defined = resampled[~np.isnan(resampled)]
+    if not len(defined):
+        return Estimate(value, math.nan, math.nan)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Estimate(value, low, high)

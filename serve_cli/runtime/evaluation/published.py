@@ -1,0 +1,161 @@
+"""Published retrieval and clustering results on the classes never trained on, to stand beside measured ones.
+
+A value is unverified where it was not read in its source: known from memory, read off a figure, or at odds with
+another row of the same source. NMI is divided by the geometric mean of the entropies: Song et al. 2017 define it so
+(Eq. 9), and DMLPlayground computes it so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One experiment of others.
+
+    Parameters
+    ----------
+    dataset : str
+        ``"cub200"``, ``"cars196"`` or ``"sop"``, split by classes as here.
+    method : str
+        The loss, by the name that ``--loss`` takes where there is one.
+    network : str
+        What the embedding was a layer of.
+    dim : int or None
+        Width of the embedding; None where the source does not tell.
+    metrics : mapping of str to float
+        ``"R@k"`` and ``"NMI"`` -> percent.
+    source : str
+        Where the values can be read.
+    unverified : frozenset of str
+        Metrics whose value was not read there.
+    """
+
+    dataset: str
+    method: str
+    network: str
+    dim: int | None
+    metrics: Mapping[str, float]
+    source: str
+    unverified: frozenset[str] = frozenset()
+
+
+def published_rows(dataset: str) -> tuple[PublishedRow, ...]:
+    """Rows of one data set, in the order of their publication; none for a data set without.
+
+    Parameters
+    ----------
+    dataset : str
+        A name that `gluon_lifted.load_dataset` knows.
+    """
+    return tuple(row for row in ROWS if row.dataset == dataset)
+
+
+def _percent(dataset: str, recall: str, NMI: float | None = None) -> dict[str, float]:
+    """Metrics from a line of recall at the data set's usual k, as tables print it."""
+    ks = (1, 10, 100, 1000) if dataset == "sop" else (1, 2, 4, 8, 16, 32)
+    metrics = {f"R@{k}": float(value) for k, value in zip(ks, recall.split(), strict=False)}
+    return metrics if NMI is None else metrics | {"NMI": NMI}
+
+
+VERIFIED: frozenset[str] = frozenset()
+
+# 512-d values attributed to Song et al. 2016, which prints curves only
+RAMBO = "Rolínek et al., Optimizing Rank-Based Metrics with Blackbox Differentiation, CVPR 2020, Table"
+REALITY_CHECK = "Musgrave et al., A Metric Learning Reality Check, ECCV 2020, R@1"
+HDC = "attributed to Song et al., CVPR 2016, by Yuan et al., Hard-Aware Deeply Cascaded Embedding, ICCV 2017"
+BEYOND_8 = frozenset({"R@16", "R@32"})
+BEYOND_1 = BEYOND_8 | {"R@2", "R@4", "R@8"}
+ALL_RECALL = BEYOND_1 | {"R@1"}
+ORIGINAL = (
+    ("cub200", "contrastive", "26.4 37.7 49.8 62.3 76.4 85.3", f"{RAMBO} 3", BEYOND_8),
+    ("cub200", "triplet", "36.1 48.6 59.3 70.0 80.2 88.4", f"{RAMBO} 3", BEYOND_8),
+    ("cub200", "lifted", "47.2 58.9 70.2 80.2 89.3 93.2", f"{RAMBO} 3", BEYOND_8),
+    ("cars196", "contrastive", "21.7 32.3 46.1 58.9 72.2 83.4", REALITY_CHECK, BEYOND_1),
+    ("cars196", "triplet", "39.1 50.4 63.3 74.5 84.1 89.8", REALITY_CHECK, BEYOND_1),
+    ("cars196", "lifted", "49.0 60.3 72.1 81.5 89.2 92.8", HDC, ALL_RECALL),
+    ("sop", "contrastive", "42.0 58.2 73.8 89.1", f"{RAMBO} 2", VERIFIED),
+    ("sop", "triplet", "42.1 63.5 82.5 94.8", f"{RAMBO} 2", VERIFIED),
+    ("sop", "lifted", "62.1 79.8 91.3 97.4", f"{RAMBO} 2", VERIFIED),
+)
+
+# 64-d, by Song et al. 2017, Deep Metric Learning via Facility Location, as others print them
+SMART_MINING = "Harwood et al., Smart Mining for Deep Metric Learning, ICCV 2017, Table"
+CIRCLE = "Sun et al., Circle Loss, CVPR 2020, Table 5"
+RERUN = (
+    ("cub200", "lifted", "43.57 56.55 68.59 79.63", 56.50, f"{SMART_MINING} 1", VERIFIED),
+    ("cub200", "triplet-semihard", "42.59", 55.38, f"{SMART_MINING} 1", VERIFIED),
+    ("cub200", "n-pairs", "45.37", 57.24, f"{SMART_MINING} 1", VERIFIED),
+    ("cars196", "lifted", "52.98 65.70 76.01 84.27", 56.88, f"{SMART_MINING} 2", VERIFIED),
+    ("cars196", "triplet-semihard", "51.54", 53.35, f"{SMART_MINING} 2", VERIFIED),
+    ("cars196", "n-pairs", "53.90", 57.79, f"{SMART_MINING} 2", VERIFIED),
+    # Its R@1000 is that of the 512-d row above
+    ("sop", "lifted", "62.5 80.8 91.9 97.4", 88.7, CIRCLE, frozenset({"R@1000", "NMI"})),
+)
+
+PLAYGROUND = "github.com/Andrewymd/DMLPlayground"
+BARS = f"Fehervari et al., Unbiased Evaluation of Deep Metric Learning Algorithms, arXiv 1911.12528; {PLAYGROUND}"
+WIDTHS = f"{PLAYGROUND}, results/plots/embedding_size.png, read off the figure to 0.3"
+REPRODUCED = (
+    ("cub200", 64, "51.70", 60.93, BARS, VERIFIED),
+    (
+        "cub200",
+        64,
+        "49.79 62.04 73.14 82.65 89.92",
+        59.60,
+        f"{PLAYGROUND}, results/train_liftedstruct_cub.log",
+        VERIFIED,
+    ),
+    ("cub200", 128, "55.3", None, WIDTHS, frozenset({"R@1"})),
+    ("cub200", 256, "58.9", None, WIDTHS, frozenset({"R@1"})),
+    ("cub200", 512, "60.6", None, WIDTHS, frozenset({"R@1"})),
+    ("cub200", 1024, "61.9", None, WIDTHS, frozenset({"R@1"})),
+    ("cub200", 2048, "62.6", None, WIDTHS, frozenset({"R@1"})),
+    ("cars196", 64, "65.29", 61.00, BARS, VERIFIED),
+)
+
+# What a user measured with the weights that the authors of 2016 gave out; they expected the paper's values
+RELEASED = PublishedRow(
+    "sop",
+    "lifted",
+    "GoogLeNet",
+    None,
+    _percent("sop", "36.89 63.52 79.60 90.71"),
+    "github.com/rksltnl/Deep-Metric-Learning-CVPR16, issue 23 (the released weights, measured by a user)",
+)
+
+ROTH = "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, ICML 2020"
+GENERALISED = (("cub200", "59.6", 65.6), ("cars196", "72.2", 64.8), ("sop", "75.2", 89.8))
+
+ROWS = (
+    *(
+        PublishedRow(dataset, method, "GoogLeNet", 512, _percent(dataset, recall), source, unverified)
+        for dataset, method, recall, source, unverified in ORIGINAL
+    ),
+    *(
+        PublishedRow(dataset, method, "Inception-BN", 64, _percent(dataset, recall, NMI), source, unverified)
+        for dataset, method, recall, NMI, source, unverified in RERUN
+    ),
+    RELEASED,
+    *(
+        PublishedRow(dataset, "lifted", "Inception-BN", dim, _percent(dataset, recall, NMI), source, unverified)
+        for dataset, dim, recall, NMI, source, unverified in REPRODUCED
+    ),
+    *(
+        PublishedRow(
+            dataset,
+            "generalised-lifted",
+            "ResNet-50",
+            128,
+            _percent(dataset, recall, NMI),
+            ROTH,
+            frozenset({"R@1", "NMI"}),
+        )
+        for dataset, recall, NMI in GENERALISED
+    ),
+)
