@@ -19,7 +19,8 @@ from serve_cli.console import TrainingBar, say
 from serve_cli.picture import draw_neighbours
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
-from serve_cli.runtime.evaluate import EvalOptions, evaluate
+from serve_cli.runtime.evaluation.evaluate import evaluate
+from serve_cli.runtime.evaluation.options import EvalOptions, Images
 from serve_cli.runtime.storage.reader import read_embeddings
 
 if TYPE_CHECKING:
@@ -94,13 +95,12 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
     with _step(report, "embed"):
         embed_images(EmbedOptions(files.model, files.glyphs / "test", files.embeddings))
     with _step(report, "evaluate"):
-        untrained = evaluate(
-            EvalOptions(files.untrained_model, (1,), dataset="glyphs", data=files.glyphs, baseline=True)
-        )
-        trained = evaluate(EvalOptions(files.embeddings, (1,)))
+        images = Images("glyphs", files.glyphs)
+        untrained = evaluate(EvalOptions((files.untrained_model,), (1,), images, recall_only=True, baseline=True))
+        trained = evaluate(EvalOptions((files.embeddings,), (1,), recall_only=True))
         names = ("untrained network", "raw pixels", "trained network, ONNX")
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
-            report.recall[name] = result.recall[1]
+            report.recall[name] = result.metrics["R@1"].value
         draw_neighbours(read_embeddings(files.embeddings), files.picture)
     say(f"demo: {len(test):,} test images of {len(test.class_names)} characters never trained on")
     return report

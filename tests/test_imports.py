@@ -41,7 +41,7 @@ def test_help_loads_nothing_heavy():
     "module",
     [
         "serve_cli.runtime.embed.embed",
-        "serve_cli.runtime.evaluate",
+        "serve_cli.runtime.evaluation.evaluate",
         "serve_cli.runtime.evaluation.published",
         "serve_cli.runtime.inspection",
         "serve_cli.runtime.doctor",

@@ -12,7 +12,8 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalise
 from serve_cli.console import say
-from serve_cli.runtime.evaluate import EvalOptions, evaluate
+from serve_cli.runtime.evaluation.evaluate import evaluate
+from serve_cli.runtime.evaluation.options import EvalOptions, Images
 from serve_cli.runtime.inference.price import Price, fastest, weigh
 from serve_cli.runtime.inference.serving import Serving
 
@@ -96,5 +97,5 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, terms: Terms) -> float:
-    options = EvalOptions(model, (1,), terms.dataset, terms.data, serving=Serving(device=terms.device))
-    return evaluate(options).results[0].recall[1]
+    images = Images(terms.dataset, terms.data, serving=Serving(device=terms.device))
+    return evaluate(EvalOptions((model,), (1,), images, recall_only=True)).results[0].metrics["R@1"].value

@@ -1,3 +1,7 @@
+import csv
+import io
+import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -5,9 +9,15 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
+from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
+from gluon_lifted.metrics.intervals import wilson
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
-from serve_cli.runtime.evaluate import EvalOptions, EvalReport, Recall, evaluate
+from serve_cli.runtime.evaluation.evaluate import evaluate
+from serve_cli.runtime.evaluation.options import EvalOptions, Images
+from serve_cli.runtime.evaluation.published import PublishedRow
+from serve_cli.runtime.evaluation.report import Difference, EvalReport, Result
+from serve_cli.runtime.evaluation.tables import footnotes, published_table, result_tables, to_csv, to_markdown
 from serve_cli.runtime.rows import EmbeddedRows
 from serve_cli.runtime.storage.reader import read_embeddings
 
@@ -15,24 +25,41 @@ from ..embedded import batches, write_folder
 from ..photos import photo
 
 
-def recall_by_sorting(embedding, labels, k):
-    """The definition, with a loop and a sort for each query."""
-    hits = 0
+def hits(embedding, labels, k):
+    """Whether each query hits, with a loop and a sort for each."""
+    found = []
     for query in range(len(labels)):
         distance = ((embedding - embedding[query]) ** 2).sum(axis=1)
         others = sorted((distance[other], other) for other in range(len(labels)) if other != query)
-        hits += any(labels[other] == labels[query] for _, other in others[:k])
-    return hits / len(labels)
+        found.append(any(labels[other] == labels[query] for _, other in others[:k]))
+    return np.array(found, float)
 
 
-def test_recall_of_a_folder(tmp_path, model, album):
+def embedded(folder, count, seed=0, bad=(), labels="abc"):
+    """A folder of random embeddings, whose classes take turns."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for batch in batches(count, bad=set(bad)):
+        embedding = rng.normal(size=batch.embedding.shape).astype(np.float32)
+        embedding[np.isnan(batch.embedding)] = np.nan
+        named = [replace(row, label=labels[number % len(labels)]) for number, row in enumerate(batch.rows)]
+        rows.append(EmbeddedRows(named, embedding, batch.errors))
+    write_folder(folder, rows)
+    return folder
+
+
+def test_metrics_of_a_folder_with_intervals_over_classes(tmp_path, model, album):
     embed_images(EmbedOptions(model, album, tmp_path / "emb"))
     found = read_embeddings(tmp_path / "emb")
-    embedding = found.embedding.astype(np.float64)
-    expected = {k: recall_by_sorting(embedding, found.labels, k) for k in (1, 2, 5)}
-    report = evaluate(EvalOptions(tmp_path / "emb", ks=(1, 2, 5)))
-    assert report == EvalReport((Recall("tiny", 8, expected),), queries=12, classes=3, failed=0)
-    assert 0 < expected[1] < expected[5]
+    report = evaluate(EvalOptions((tmp_path / "emb",), ks=(1, 2, 5)))
+    (result,) = report.results
+    assert (result.name, result.dim, report.queries, report.gallery, report.classes) == ("emb", 8, 12, 12, 3)
+    assert list(result.metrics) == ["R@1", "R@2", "R@5", "MRR", "R-precision", "MAP@R", "mAP"]
+    for k in (1, 2, 5):
+        values = hits(found.embedding.astype(np.float64), found.labels, k)
+        assert result.metrics[f"R@{k}"] == ClassBootstrap(found.labels).interval(values)
+    assert 0 < result.metrics["R@1"].value < result.metrics["R@5"].value
+    assert (report.failed, report.alone, report.differences, report.published) == (0, 0, (), ())
 
 
 def test_rows_with_errors_are_left_out_and_counted(tmp_path):
@@ -40,9 +67,93 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
     (whole,) = batches(9)
     kept = [1, 2, 3, 5, 6, 7, 8]
     labels = [whole.rows[number].label for number in kept]
-    report = evaluate(EvalOptions(tmp_path, ks=(3,)))
+    report = evaluate(EvalOptions((tmp_path,), ks=(3,)))
     assert (report.queries, report.classes, report.failed) == (7, 3, 2)
-    assert report.results[0].recall == {3: recall_by_sorting(whole.embedding[kept].astype(np.float64), labels, 3)}
+    expected = hits(whole.embedding[kept].astype(np.float64), labels, 3).mean()
+    assert report.results[0].metrics["R@3"].value == pytest.approx(expected)
+
+
+def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
+    one, other = embedded(tmp_path / "one", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
+    report = evaluate(EvalOptions((one, other), ks=(1,)))
+    assert (report.queries, report.failed) == (28, 3)
+    kept = [number for number in range(30) if number not in (3, 7)]
+    labels = ["abc"[number % 3] for number in kept]
+    ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, one))
+    (difference,) = report.differences
+    assert (difference.name, difference.than) == ("other", "one")
+    assert difference.metrics["R@1"] == ClassBootstrap(labels).difference(ours, theirs)
+    assert difference.metrics["R@1"].value == pytest.approx(ours.mean() - theirs.mean())
+
+
+def test_other_images_have_no_paired_difference(tmp_path):
+    one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
+    assert evaluate(EvalOptions((one, other))).differences == ()
+    relabelled = embedded(tmp_path / "relabelled", 12, labels="abd")
+    assert evaluate(EvalOptions((one, relabelled))).differences == ()
+    assert len(evaluate(EvalOptions((one, one))).differences) == 1
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    folders = tuple(embedded(tmp_path / name / "emb", 9) for name in "ab")
+    assert [result.name for result in evaluate(EvalOptions(folders)).results] == [str(folder) for folder in folders]
+
+
+def test_gallery(tmp_path):
+    """Queries that lie in the gallery, too, find themselves: they are not passed over in another set."""
+    queries, gallery = embedded(tmp_path / "queries", 9), embedded(tmp_path / "gallery", 30, seed=0, bad={29})
+    report = evaluate(EvalOptions((queries,), gallery=gallery))
+    assert (report.queries, report.gallery, report.failed) == (9, 29, 0)
+    assert report.results[0].metrics["R@1"].value == 1
+    others = embedded(tmp_path / "others", 20, seed=3, labels="ab")
+    report = evaluate(EvalOptions((queries,), gallery=others))
+    assert report.alone == 3
+    assert "3 have no other image of their class" in report.facts()["of them"]
+    assert "in a gallery of 20" in report.facts()["queries"]
+
+
+def test_gallery_of_another_model(tmp_path):
+    queries, gallery = embedded(tmp_path / "queries", 9), tmp_path / "gallery"
+    card = replace(read_embeddings(queries).card, name="other")
+    write_folder(gallery, batches(9), card=card)
+    with pytest.raises(RunError, match="was made by model 'other' and queries by 'tiny'"):
+        evaluate(EvalOptions((queries,), gallery=gallery))
+    with pytest.raises(RunError, match="no such embedding folder"):
+        evaluate(EvalOptions((queries,), gallery=tmp_path / "none"))
+    with pytest.raises(ConfigError, match="--gallery goes with one folder"):
+        evaluate(EvalOptions((queries, queries), gallery=queries))
+
+
+def test_cosine(tmp_path):
+    folder = embedded(tmp_path / "emb", 30)
+    embedding = read_embeddings(folder).embedding.astype(float)
+    embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+    report = evaluate(EvalOptions((folder,), ks=(1,), distance="cosine", recall_only=True))
+    assert list(report.results[0].metrics) == ["R@1", "MRR"]
+    assert report.results[0].metrics["R@1"].value == hits(embedding, list("abc" * 10), 1).mean()
+
+
+def test_sample_of_queries_with_wilsons_interval(tmp_path):
+    folder = embedded(tmp_path / "emb", 60)
+    whole = evaluate(EvalOptions((folder,), ks=(1,))).results[0].metrics["R@1"].value
+    report = evaluate(EvalOptions((folder,), ks=(1,), queries=45))
+    assert (report.queries, report.gallery) == (45, 60)
+    estimate = report.results[0].metrics["R@1"]
+    assert (estimate.low, estimate.high) == wilson(estimate.value, 45, 60)
+    assert estimate.low < whole < estimate.high
+    assert estimate != evaluate(EvalOptions((folder,), ks=(1,), queries=45, seed=1)).results[0].metrics["R@1"]
+    assert "Wilson" in report.facts()["intervals"]
+    assert evaluate(EvalOptions((folder,), ks=(1,), queries=99)).results[0].metrics["R@1"].value == whole
+
+
+def test_clusters(tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    report = evaluate(EvalOptions((embedded(tmp_path / "emb", 30),), clustering="modern"))
+    metrics = report.results[0].metrics
+    assert list(metrics)[-4:] == ["NMI", "NMI (geometric)", "F1", "AMI"]
+    assert 0 < metrics["NMI"].value < 1
+    assert math.isnan(metrics["NMI"].low)
+    assert report.facts()["clusters"] == "k-means as the modern: k-means++, n_init 10, seed 0"
 
 
 def test_images_without_labels(tmp_path):
@@ -50,23 +161,27 @@ def test_images_without_labels(tmp_path):
     rows = [replace(row, label=None if number == 1 else "x") for number, row in enumerate(whole.rows)]
     write_folder(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)])
     with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder named after its class"):
-        evaluate(EvalOptions(tmp_path))
+        evaluate(EvalOptions((tmp_path,)))
 
 
 def test_nothing_could_be_read(tmp_path):
     write_folder(tmp_path, batches(3, bad={0, 1, 2}))
     with pytest.raises(DataError, match="at least 2 images, found 0"):
-        evaluate(EvalOptions(tmp_path))
+        evaluate(EvalOptions((tmp_path,)))
 
 
 def test_model_on_the_test_half_of_a_folder(tmp_path, model, album):
     """Of three classes the first one trains; dog and eel test."""
     photo(album / "dog" / "broken.jpg").write_bytes(b"")
-    report = evaluate(EvalOptions(model, ks=(1,), dataset="folder", data=album))
+    report = evaluate(EvalOptions((model,), images=Images("folder", album)))
     shutil.rmtree(album / "cat")
     embed_images(EmbedOptions(model, album, tmp_path / "emb"))
-    assert report == evaluate(EvalOptions(tmp_path / "emb", ks=(1,)))
+    again = evaluate(EvalOptions((tmp_path / "emb",)))
+    assert report.results[0].metrics == again.results[0].metrics
+    assert report.results[0].name == model.name
     assert (report.queries, report.classes, report.failed) == (8, 2, 1)
+    both = evaluate(EvalOptions((model, tmp_path / "emb"), images=Images("folder", album)))
+    assert [one.metrics["R@1"].value for one in both.differences] == [0.0]
 
 
 def test_baseline_of_raw_pixels(tmp_path, model, album):
@@ -74,24 +189,92 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
     for file in sorted(album.rglob("*.jpg")):
         (file.parent / f"copy {file.name}").write_bytes(file.read_bytes())
     embed_images(EmbedOptions(model, album, tmp_path / "emb"))
-    report = evaluate(EvalOptions(tmp_path / "emb", ks=(1,), baseline=True))
-    assert [result.name for result in report.results] == ["tiny", "raw pixels, 16 x 16"]
+    report = evaluate(EvalOptions((tmp_path / "emb",), ks=(1,), baseline=True))
+    assert [result.name for result in report.results] == ["emb", "raw pixels, 16 x 16"]
     assert report.results[1].dim == 768
-    assert report.results[1].recall == {1: 1.0}
+    assert report.results[1].metrics["R@1"].value == 1.0
+    assert len(report.differences) == 1
 
 
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
     with pytest.raises(RunError, match="no such embedding folder or model"):
-        evaluate(EvalOptions(tmp_path / "none"))
+        evaluate(EvalOptions((tmp_path / "none",)))
     with pytest.raises(ConfigError, match="is a model: name the images"):
-        evaluate(EvalOptions(model))
+        evaluate(EvalOptions((model,)))
     with pytest.raises(ConfigError, match="leave out --dataset"):
-        evaluate(EvalOptions(tmp_path, dataset="folder", data=tmp_path))
+        evaluate(EvalOptions((tmp_path,), images=Images("folder", tmp_path)))
 
 
-def test_report_in_words():
-    report = EvalReport((Recall("a", 8, {1: 0.25, 10: 1.0}),), queries=1234, classes=3, failed=0)
-    assert report.columns() == ["embedding", "dim", "R@1", "R@10"]
-    assert report.rows() == [["a", "8", "25.00", "100.00"]]
-    assert report.facts() == {"recall in %": "1,234 queries of 3 classes"}
-    assert replace(report, failed=2).facts()["recall in %"].endswith("classes; 2 without an embedding left out")
+NAN = math.nan
+REPORT = EvalReport(
+    results=(
+        Result("a", 8, {"R@1": Estimate(0.25, 0.1, 0.4), "NMI": Estimate(0.5, NAN, NAN)}),
+        Result("b|c", 16, {"R@1": Estimate(0.2, 0.1, 0.3), "NMI": Estimate(NAN, NAN, NAN)}),
+    ),
+    differences=(Difference("b|c", "a", {"R@1": Estimate(-0.05, -0.1, 0.01)}),),
+    published=(
+        PublishedRow("sop", "lifted", "GoogLeNet", 512, {"R@1": 62.1, "R@10": 79.8}, "A paper", frozenset({"R@10"})),
+        PublishedRow("sop", "triplet", "GoogLeNet", None, {"R@1": 42.1}, "A paper"),
+    ),
+    queries=1234,
+    gallery=1234,
+    classes=3,
+    alone=0,
+    failed=0,
+    distance="euclidean",
+    interval="95 %",
+    clustering="",
+)
+
+
+def test_tables_for_people():
+    results, differences = result_tables(REPORT)
+    assert results.columns == ["metric, %", "a (8)", "b|c (16)"]
+    assert results.rows == [["R@1", "25.00  [10.0, 40.0]", "20.00  [10.0, 30.0]"], ["NMI", "50.00", "-"]]
+    assert differences.columns == ["difference, points", "b|c - a"]
+    assert differences.rows == [["R@1", "-5.00  [-10.0, +1.0]"]]
+    assert published_table(REPORT).rows == [
+        ["a, measured here", "", "8", "25.00", "-", ""],
+        ["b|c, measured here", "", "16", "20.00", "-", ""],
+        ["lifted", "GoogLeNet", "512", "62.10", "79.80*", "[1]"],
+        ["triplet", "GoogLeNet", "", "42.10", "-", "[1]"],
+    ]
+    assert footnotes(REPORT) == {"[1]": "A paper", "*": "quoted by others; not looked up in its source"}
+    assert footnotes(replace(REPORT, published=())) == {}
+
+
+def test_facts_in_words():
+    assert REPORT.facts() == {
+        "queries": "1,234 of 3 classes, each in all others",
+        "distance": "euclidean",
+        "intervals": "95 %",
+    }
+    assert REPORT.facts() | {} == replace(REPORT, clustering="").facts()
+    assert replace(REPORT, failed=2).facts()["queries"].endswith("; 2 without an embedding left out")
+
+
+def test_markdown_is_a_table_whatever_the_names():
+    lines = to_markdown(REPORT).splitlines()
+    assert lines[0] == r"| metric, % | a (8) | b\|c (16) |"
+    assert lines[1] == "| --- | ---: | ---: |"
+    assert r"| R@1 | 25.00  \[10.0, 40.0\] | 20.00  \[10.0, 30.0\] |" in lines
+    assert "- [1]: A paper" in lines
+
+
+def test_csv_has_a_line_a_number():
+    lines = list(csv.DictReader(io.StringIO(to_csv(REPORT))))
+    assert [line["kind"] for line in lines] == ["measured"] * 4 + ["difference"] + ["published"] * 3
+    assert lines[0] == {
+        **{"kind": "measured", "embedding": "a", "than": "", "metric": "R@1"},
+        **{"value": "0.25", "low": "0.1", "high": "0.4", "source": "", "verified": ""},
+    }
+    assert (lines[1]["value"], lines[1]["low"]) == ("0.5", "")
+    assert lines[4]["than"] == "a"
+    assert [(line["value"], line["verified"]) for line in lines[5:]] == [("0.621", "True"), ("0.798", "False"), ("0.421", "True")]
+    assert lines[-1]["embedding"] == "triplet, GoogLeNet"
+
+
+def test_json_has_null_for_what_is_undefined():
+    found = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
+    assert found["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
+    assert found["published"][0]["unverified"] == ["R@10"]
