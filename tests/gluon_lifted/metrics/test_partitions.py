@@ -1,11 +1,13 @@
 """nmi, pairwise_f1 and ami against plain loops, exact fractions and scikit-learn."""
 
 import doctest
+import json
 import math
 from collections import Counter
 from fractions import Fraction
 from functools import partial
 from itertools import combinations, permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import partitions
 from gluon_lifted.metrics.partitions import ami, expected_information, nmi, pairwise_f1
+from tests.gluon_lifted.metrics.peer_cases import CASES, case
 
 MEASURES = [nmi, pairwise_f1, ami]
 
@@ -118,6 +121,14 @@ def test_expected_information_equals_fractions(both):
     sizes = [list(Counter(values).values()) for values in both]
     found = expected_information(*(np.array(one, np.int64) for one in sizes))
     assert found == pytest.approx(expected_by_fractions(*sizes), abs=1e-13)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_of_clusters_of_embeddings_they_equal_what_pytorch_metric_learning_recorded(name):
+    peers = json.loads(Path(__file__).with_name("peers.json").read_text())["cases"][name]["pytorch-metric-learning"]
+    one = case(name)
+    assert nmi(one.query_labels, one.clusters) == pytest.approx(peers["NMI"], abs=1e-12)
+    assert ami(one.query_labels, one.clusters) == pytest.approx(peers["AMI"], abs=1e-11)
 
 
 def test_expected_information_is_the_mean_over_all_orders():
