@@ -51,14 +51,16 @@ def count_by_comparing(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any]
 def _count_rows(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number of True in each row: eight bytes are added at a time, none of which gets above m / 8."""
     lanes = mask.view(np.uint64).sum(axis=1)  # (n,)
-    return lanes.view(np.uint8).reshape(-1, LANES).sum(axis=1, dtype=np.int64)
+    counts: NDArray[np.int64] = lanes.view(np.uint8).reshape(-1, LANES).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 def _count_columns(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number of True in each column: bytes are added, as many rows at a time as a byte can count."""
     rows = mask.view(np.uint8)
     parts = [rows[start : start + MOST].sum(axis=0, dtype=np.uint8) for start in range(0, len(rows), MOST)]
-    return np.sum(parts, axis=0, dtype=np.int64)
+    counts: NDArray[np.int64] = np.sum(parts, axis=0, dtype=np.int64)
+    return counts
 
 
 def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

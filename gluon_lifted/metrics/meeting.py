@@ -60,7 +60,7 @@ class Meeting:
         return near
 
     def count(self, near: NDArray[Any], queries: Block, items: Block, by_row: bool = True) -> NDArray[np.int64]:
-        """Negatives among the items before each positive of the queries, (n, J); queries are rows of ``near``, or columns."""
+        """Negatives among the items before each positive, (n, J); queries are rows of ``near``, or columns."""
         levels = self.positives.of(queries.places).nearness
         levels = levels[:, : max(1, int(self.search.positives[queries.places.start]))]  # those after it have no more
         found = self._compare(near, levels, self.space.error(queries.tile, items.tile) + self.positives.error, by_row)

@@ -89,7 +89,7 @@ def _nearest(
     space: Space, search: Search, near: NDArray[np.float64], block: slice, members: slice, bound: float
 ) -> NDArray[np.int64]:
     """Column of the nearest item of each row, (n, 1); those too close to call are compared exactly."""
-    best = near.argmax(axis=1)
+    best: NDArray[np.int64] = near.argmax(axis=1)
     top = near[np.arange(len(near)), best]
     rows, columns = np.nonzero(near >= (top - 2 * bound)[:, None])
     if len(rows) > len(near):

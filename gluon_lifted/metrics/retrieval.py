@@ -96,7 +96,8 @@ class Scores:
         array([1. , 0.5, 0. ])
         """
         found = self.first_rank != NEVER
-        return np.divide(1.0, self.first_rank, out=np.zeros(len(found)), where=found)
+        reciprocal: NDArray[np.float64] = np.divide(1.0, self.first_rank, out=np.zeros(len(found)), where=found)
+        return reciprocal
 
     def r_precision(self) -> NDArray[np.float64]:
         r"""Share of positives among the R nearest items.
@@ -110,7 +111,7 @@ class Scores:
         >>> scores.r_precision()
         array([1., 1., 0., 1., 1.])
         """
-        return self._all()[0]
+        return self._all(0)
 
     def map_at_r(self) -> NDArray[np.float64]:
         r"""Average precision among the R nearest items (Musgrave et al., A Metric Learning Reality Check, ECCV 2020).
@@ -121,13 +122,13 @@ class Scores:
 
         Examples
         --------
-        The first point has its positives at ranks 2 and 3: one among the first two, where half are positives; 1/2 of 1/2.
+        The first point has its positives at ranks 2 and 3, of which 2 is within R = 2: (1/2) / 2.
 
         >>> from gluon_lifted.metrics.search import Search
         >>> retrieval_scores(Search.among([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1])).map_at_r()
         array([0.25, 0.5 , 0.5 ,  nan])
         """
-        return self._all()[1]
+        return self._all(1)
 
     def average_precision(self) -> NDArray[np.float64]:
         r"""The precision at each positive's rank, averaged over all positives; its mean is mAP.
@@ -143,12 +144,13 @@ class Scores:
         >>> scores.average_precision().round(4)
         array([0.5833, 0.8333, 0.8333,    nan])
         """
-        return self._all()[2]
+        return self._all(2)
 
-    def _all(self) -> NDArray[np.float64]:
+    def _all(self, metric: int) -> NDArray[np.float64]:
         if self.of_all is None:
             raise ValueError("only the nearest positive of each query was looked for")
-        return self.of_all
+        values: NDArray[np.float64] = self.of_all[metric]
+        return values
 
 
 def retrieval_scores(

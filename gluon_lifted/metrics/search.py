@@ -36,7 +36,8 @@ class Side:
 
     def take(self, places: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         """Rows at these places of the working order, (m, D)."""
-        return self.rows[self.order[places]]
+        taken: NDArray[np.floating[Any]] = self.rows[self.order[places]]
+        return taken
 
     def span(self, number: int) -> tuple[int, int]:
         """Where the rows of a class begin and end in the working order."""
@@ -112,9 +113,7 @@ class Search:
         if not len(rows) or not len(others):
             raise DataError(f"recall needs queries and a gallery, found {len(rows)} and {len(others)} images.")
         _, classes = np.unique(np.concatenate([names, other_names]), return_inverse=True)
-        return _search(
-            rows, np.arange(len(rows)), classes[: len(rows)], others, classes[len(rows) :], itself=False
-        )
+        return _search(rows, np.arange(len(rows)), classes[: len(rows)], others, classes[len(rows) :], itself=False)
 
 
 def _search(

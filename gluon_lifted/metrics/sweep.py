@@ -106,7 +106,9 @@ class Sweep:
     def _one_way(self, pool: ThreadPoolExecutor) -> Iterator[Counted]:
         """Queries panel by panel, each with the whole gallery."""
         items = len(self.search.gallery)
-        for panel in _slices(slice(0, len(self.search.queries)), max(LEAST, min(PANEL, LEVELS_AT_A_TIME // self._levels))):
+        for panel in _slices(
+            slice(0, len(self.search.queries)), max(LEAST, min(PANEL, LEVELS_AT_A_TIME // self._levels))
+        ):
             meeting = self._meeting(panel)
             before = np.zeros(meeting.positives.nearness.shape, np.int64)
             for met in self._meet_all(pool, meeting, panel, slice(0, items)):

@@ -61,7 +61,8 @@ def evaluate(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="EMBEDDINGS|MODEL.onnx...", help="What `lifted embed` or `lifted export` wrote; the first is compared with."
+            metavar="EMBEDDINGS|MODEL.onnx...",
+            help="What `lifted embed` or `lifted export` wrote; the first is compared with.",
         ),
     ],
     k: Ks = "1,2,4,8",
@@ -77,21 +78,25 @@ def evaluate(
         Path | None,
         typer.Option("--gallery", help="Embeddings to look the others up in.", show_default="all others of the same"),
     ] = None,
-    distance: Annotated[Metric, typer.Option("--distance", help="How far two embeddings are apart.")] = Metric.euclidean,
+    distance: Annotated[
+        Metric, typer.Option("--distance", help="How far two embeddings are apart.")
+    ] = Metric.euclidean,
     recall_only: Annotated[
         bool, typer.Option("--recall-only", help="Recall@k and MRR alone; 2 to 4 times as quick for many images.")
     ] = False,
     queries: Annotated[
         int | None,
-        typer.Option("--queries", min=1, help="Sample so many queries; intervals say what that costs.", show_default="all"),
+        typer.Option(
+            "--queries", min=1, help="Sample so many queries; intervals say what that costs.", show_default="all"
+        ),
     ] = None,
     clustering: Annotated[
         Protocol | None,
-        typer.Option("--clustering", help="Add NMI, F1 and AMI of k-means: as the paper's authors ran it, or as is usual now."),
+        typer.Option(
+            "--clustering", help="Add NMI, F1 and AMI of k-means: as the paper's authors ran it, or as is usual now."
+        ),
     ] = None,
-    baseline: Annotated[
-        bool, typer.Option("--baseline", help="Add raw pixels of 16 x 16 px thumbnails.")
-    ] = False,
+    baseline: Annotated[bool, typer.Option("--baseline", help="Add raw pixels of 16 x 16 px thumbnails.")] = False,
     paper: Annotated[
         Paper | None, typer.Option("--paper", help="Add what was published on a data set, with sources.")
     ] = None,

@@ -67,7 +67,9 @@ def _check(options: EvalOptions) -> None:
     folders = [source for source in options.sources if source.is_dir()]
     images = options.images
     if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
-        raise ConfigError(f"{folders[0]} is a folder of embeddings, with labels inside; leave out --dataset and --data.")
+        raise ConfigError(
+            f"{folders[0]} is a folder of embeddings, with labels inside; leave out --dataset and --data."
+        )
     if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
         raise ConfigError("--gallery goes with one folder of embeddings, not with several or with --baseline.")
 

@@ -55,8 +55,8 @@ class Labelled:
         """Some of the rows; no copy where that is all of them."""
         if rows.all():
             return self
-        columns = (self.ids, self.paths, self.labels, self.embedding, self.embedded)
-        return Labelled(self.name, self.card, *(column[rows] for column in columns))
+        texts = [column[rows] for column in (self.ids, self.paths, self.labels)]
+        return Labelled(self.name, self.card, texts[0], texts[1], texts[2], self.embedding[rows], self.embedded[rows])
 
 
 def read_labelled(source: Path, images: Images) -> Labelled:
@@ -118,8 +118,8 @@ def _labelled(
     errors: Sequence[str | None],
 ) -> Labelled:
     embedded = np.array([error is None for error in errors], bool)
-    texts = (np.array([str(value) for value in values], object) for values in (ids, paths))
-    return Labelled(name, card, *texts, np.array(labels), embedding, embedded)
+    texts = [np.array([str(value) for value in values], object) for values in (ids, paths)]
+    return Labelled(name, card, texts[0], texts[1], np.array(labels), embedding, embedded)
 
 
 def comparable(found: list[Labelled], sources: Sequence[Path]) -> tuple[list[Labelled], bool]:

@@ -2,8 +2,8 @@
 
     python -m tests.gluon_lifted.metrics.record_peers
 
-from the root of the repository, with a Python that has both packages. They get the order of the gallery by distances
-in float64, so that only what they count differs, not how they round distances.
+from the root of the repository, with a Python that has both packages. pytorch-metric-learning searches by itself, with
+its own distances; open-metric-learning's metrics take a ranking, which is that of plain differences in float64.
 
 Queries without any item of their class in the gallery: pytorch-metric-learning leaves them out of every mean.
 open-metric-learning takes them into every mean, at 0 for cmc and map, at NaN (0/0) for precision. For it two means are
@@ -17,12 +17,13 @@ import json
 import math
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from oml.functional.metrics import calc_retrieval_metrics
+from pytorch_metric_learning.distances import CosineSimilarity, LpDistance
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import CustomKNN
 
 from gluon_lifted.files import replaced_file
 from tests.gluon_lifted.metrics.peer_cases import CASES, PeerCase, case, ranking
@@ -32,15 +33,12 @@ KS = (1, 2, 5, 10, 50)
 
 def pytorch_metric_learning(one: PeerCase) -> dict[str, float]:
     """All that its calculator has, with the whole gallery as k."""
-    order = torch.from_numpy(ranking(one))
-
-    def nearest(query: Any, k: int, reference: Any, ref_includes_query: bool) -> tuple[None, Any]:
-        assert k == order.shape[1]
-        assert ref_includes_query == (one.gallery is None)
-        return None, order
-
+    distance = CosineSimilarity() if one.space == "cosine" else LpDistance(normalize_embeddings=False)
     calculator = AccuracyCalculator(
-        device=torch.device("cpu"), knn_func=nearest, kmeans_func=lambda *_: torch.from_numpy(one.clusters)
+        k=ranking(one).shape[1],
+        device=torch.device("cpu"),
+        knn_func=CustomKNN(distance),
+        kmeans_func=lambda *_: torch.from_numpy(one.clusters),
     )
     arrays = (one.query, one.query_labels, one.gallery, one.gallery_labels)
     return {name: float(value) for name, value in sorted(calculator.get_accuracy(*arrays).items())}

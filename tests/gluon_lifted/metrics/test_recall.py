@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
-from gluon_lifted.metrics import recall
 from gluon_lifted.metrics.recall import recall_at_k
 
 
@@ -28,14 +27,6 @@ def test_equals_loops_with_ties_and_duplicates(num_rows, num_classes, scale, see
     labels = rng.integers(num_classes, size=num_rows)
     ks = (1, 2, 4, num_rows)
     assert recall_at_k(embedding, labels, ks) == {k: recall_by_loops(embedding, labels, k) for k in ks}
-
-
-def test_blocks_do_not_change_the_result(monkeypatch):
-    rng = np.random.default_rng(0)
-    embedding, labels = rng.normal(size=(101, 5)), rng.integers(7, size=101)
-    whole = recall_at_k(embedding, labels, (1, 5))
-    monkeypatch.setattr(recall, "BLOCK_BYTES", 8 * 101 * 3)
-    assert recall_at_k(embedding, labels, (1, 5)) == whole
 
 
 def test_far_from_the_origin():

@@ -1,4 +1,4 @@
-"""Ranks and metrics against plain loops: ties, duplicates, missing classes, tiles, doubtful decisions, both distances."""
+"""Ranks and metrics against plain loops: ties, duplicates, missing classes, tiles, doubtful decisions, distances."""
 
 import doctest
 import math
@@ -22,7 +22,9 @@ def check(search, distance, expected):
     first, counts, *of_all = zip(*expected, strict=True)
     np.testing.assert_array_equal(scores.first_rank, [NEVER if rank is None else rank for rank in first])
     np.testing.assert_array_equal(scores.positives, counts)
-    np.testing.assert_allclose([scores.r_precision(), scores.map_at_r(), scores.average_precision()], of_all, rtol=1e-12)
+    np.testing.assert_allclose(
+        [scores.r_precision(), scores.map_at_r(), scores.average_precision()], of_all, rtol=1e-12
+    )
     np.testing.assert_array_equal(retrieval_scores(search, distance, only_first=True).first_rank, scores.first_rank)
 
 
