@@ -69,7 +69,7 @@ class Scores:
         >>> scores.recall_at_k(2)
         array([1., 1., 0., 1., 1.])
         """
-        return (self.first_rank <= k).astype(np.float64)
+        return np.asarray(self.first_rank <= k, np.float64)
 
     def precision_at_1(self) -> NDArray[np.float64]:
         r"""1 where the nearest item is a positive; the same as recall@1.
@@ -82,7 +82,7 @@ class Scores:
         >>> retrieval_scores(Search.among([[0.0], [1.0], [1.5]], ["a", "a", "b"])).precision_at_1()
         array([1., 0., 0.])
         """
-        return (self.first_rank == 1).astype(np.float64)
+        return np.asarray(self.first_rank == 1, np.float64)
 
     def reciprocal_rank(self) -> NDArray[np.float64]:
         r"""One over the rank of the first positive; its mean is MRR.
@@ -96,7 +96,8 @@ class Scores:
         array([1. , 0.5, 0. ])
         """
         found = self.first_rank != NEVER
-        reciprocal: NDArray[np.float64] = np.divide(1.0, self.first_rank, out=np.zeros(len(found)), where=found)
+        reciprocal = np.zeros(len(found))
+        np.divide(1.0, self.first_rank, out=reciprocal, where=found)
         return reciprocal
 
     def r_precision(self) -> NDArray[np.float64]:

@@ -65,7 +65,7 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
     assert run.returncode == 0
     report = json.loads(run.stdout)
     assert (report["queries"], report["classes"]) == (12, 3)
-    assert list(report["results"][0]["recall"]) == ["1", "3"]
+    assert list(report["results"][0]["metrics"])[:2] == ["R@1", "R@3"]
     assert "R@1" in lifted("eval", out).stdout
     assert json.loads(lifted("inspect", model, "--json").stdout)["card"]["name"] == "tiny"
     assert "tiny" in lifted("inspect", out).stdout

@@ -118,6 +118,9 @@ def _labelled(
     errors: Sequence[str | None],
 ) -> Labelled:
     embedded = np.array([error is None for error in errors], bool)
+    if not embedded.all():
+        first = next(error for error in errors if error is not None)
+        say(f"eval: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
     texts = [np.array([str(value) for value in values], object) for values in (ids, paths)]
     return Labelled(name, card, texts[0], texts[1], np.array(labels), embedding, embedded)
 

@@ -72,10 +72,16 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     names = [part["file"] for part in manifest["parts"]]
     _check_parts(folder, names)
     own = own_columns(card.dim, manifest["dtype"])
-    parts = [_read_part(folder / part["file"], part["rows"], card, own) for part in manifest["parts"]]
-    table = pa.concat_tables(table for table, _ in parts)
-    ids, paths, labels, errors = (tuple(table[name].to_pylist()) for name in ("id", "path", "label", "error"))
-    return Embeddings(card, ids, paths, labels, np.concatenate([rows for _, rows in parts]), errors)
+    embedding = np.empty((manifest["rows"], card.dim), np.float32)  # filled part by part: never twice in memory
+    tables, done = [], 0
+    for part in manifest["parts"]:
+        table, rows = _read_part(folder / part["file"], part["rows"], card, own)
+        tables.append(table)
+        embedding[done : done + len(rows)] = rows
+        done += len(rows)
+    columns = pa.concat_tables(tables)
+    ids, paths, labels, errors = (tuple(columns[name].to_pylist()) for name in ("id", "path", "label", "error"))
+    return Embeddings(card, ids, paths, labels, embedding, errors)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""Time and memory of exact recall@{1, 10, 100, 1000} at the size of Stanford Online Products, beside faiss.
+
+    python benchmarks/recall.py [--rows 60502] [--classes 11316] [--dim 512] [--turns 3]
+
+Embeddings are made up: classes of 2 to 12 rows around random centres. Each way runs in a process of its own, by turns,
+with all cores. faiss (flat index, k = 1001, the query itself among them) is left out where it is not installed
+(`pip install faiss-cpu`). "products alone" is the matrix product of each pair of rows once, in the same tiles: the
+least that any of these ways can take. Queries on which two ways differ are decided by differences in float64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from gluon_lifted.machine.cpus import usable_cpus
+from gluon_lifted.machine.memory import peak_memory
+from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
+from gluon_lifted.metrics.search import Search
+from gluon_lifted.metrics.sweep import EDGE
+
+KS = (1, 10, 100, 1000)
+SPREAD = 2.15  # of a class, over that of the centres: recall@1 comes near what the paper reports
+
+
+def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings float32 (N, D) and labels (N,), in random order."""
+    rng = np.random.default_rng(0)
+    sizes = rng.choice(np.arange(2, 13), size=classes).astype(float)
+    sizes = np.maximum(2, np.round(sizes * rows / sizes.sum())).astype(int)
+    labels = rng.permutation(np.resize(np.repeat(np.arange(classes), sizes), rows))
+    centres = rng.normal(size=(classes, dim)).astype(np.float32)
+    noise = rng.standard_normal((rows, dim), np.float32)
+    return centres[labels] + np.float32(SPREAD) * noise, labels
+
+
+def ours(embedding: np.ndarray, labels: np.ndarray, only_first: bool) -> np.ndarray:
+    return retrieval_scores(Search.among(embedding, labels), only_first=only_first).first_rank
+
+
+def faiss_flat(embedding: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rank of the first hit among the 1,000 nearest, `NEVER` beyond."""
+    import faiss
+
+    index = faiss.IndexFlatL2(embedding.shape[1])
+    index.add(embedding)
+    first_rank = np.full(len(labels), NEVER)
+    for start in range(0, len(labels), 4096):  # answers of all queries at once would take 1 GB
+        query = np.arange(start, min(start + 4096, len(labels)))
+        _, found = index.search(embedding[query], max(KS) + 1)
+        others = found != query[:, None]
+        hit = (labels[found] == labels[query, None]) & others
+        column = hit.argmax(axis=1)
+        rank = np.take_along_axis(others.cumsum(axis=1), column[:, None], axis=1)[:, 0]
+        first_rank[query] = np.where(hit.any(axis=1) & (rank <= max(KS)), rank, NEVER)
+    return first_rank
+
+
+def products(embedding: np.ndarray, _: np.ndarray) -> np.ndarray:
+    """Each pair of tiles once; the products are thrown away."""
+    starts = range(0, len(embedding), EDGE)
+
+    def line(start: int) -> None:
+        out = np.empty((EDGE, EDGE), np.float32)
+        query = embedding[start : start + EDGE]
+        for other in range(start, len(embedding), EDGE):
+            item = embedding[other : other + EDGE]
+            np.matmul(query, item.T, out=out[: len(query), : len(item)])
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(usable_cpus()) as pool:
+        list(pool.map(line, starts))
+    return np.full(len(embedding), NEVER)
+
+
+WAYS = {
+    "lifted, recall": lambda *arrays: ours(*arrays, only_first=True),
+    "lifted, all metrics": lambda *arrays: ours(*arrays, only_first=False),
+    "faiss flat": faiss_flat,
+    "products alone": products,
+}
+
+
+def work(name: str, folder: Path) -> None:
+    """One way, once: told as a line of JSON; the ranks go to a file."""
+    embedding, labels = np.load(folder / "embedding.npy"), np.load(folder / "labels.npy")
+    began = time.perf_counter()
+    try:
+        first_rank = WAYS[name](embedding, labels)
+    except ModuleNotFoundError as error:
+        print(json.dumps({"missing": error.name}))
+        return
+    seconds = time.perf_counter() - began
+    np.save(folder / f"{name}.npy", first_rank)
+    print(json.dumps({"seconds": seconds, "memory": peak_memory()}))
+
+
+def run(name: str, folder: Path) -> dict:
+    command = [sys.executable, __file__, "--work", name, "--folder", str(folder)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def rank_in_float64(embedding: np.ndarray, labels: np.ndarray, query: int) -> int:
+    distance = np.square(embedding.astype(np.float64) - embedding[query]).sum(axis=1)
+    distance[query] = np.inf
+    order = np.argsort(distance, kind="stable")
+    return 1 + int(np.argmax(labels[order] == labels[query]))
+
+
+def compare(folder: Path) -> None:
+    """Say on how many queries faiss and ours differ, and who is right."""
+    embedding, labels = np.load(folder / "embedding.npy"), np.load(folder / "labels.npy")
+    mine, theirs = (np.load(folder / f"{name}.npy") for name in ("lifted, recall", "faiss flat"))
+    mine = np.where(mine <= max(KS), mine, NEVER)
+    differ = np.flatnonzero(mine != theirs)
+    right = sum(mine[query] == rank_in_float64(embedding, labels, query) for query in differ)
+    print(f"rank of the first hit differs for {len(differ):,} of {len(labels):,} queries; float64 agrees with ours in {right:,}")
+    for k in KS:
+        print(f"recall@{k}: ours {100 * (mine <= k).mean():.3f} %, faiss {100 * (theirs <= k).mean():.3f} %")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=60_502, help="%(default)s")
+    parser.add_argument("--classes", type=int, default=11_316, help="%(default)s")
+    parser.add_argument("--dim", type=int, default=512, help="%(default)s")
+    parser.add_argument("--turns", type=int, default=3, help="%(default)s")
+    parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work, options.folder)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, array in zip(("embedding", "labels"), make(options.rows, options.classes, options.dim), strict=True):
+            np.save(folder / f"{file}.npy", array)
+        found: dict[str, list[dict]] = {way: [] for way in WAYS}
+        for _ in range(options.turns):
+            for way in WAYS:
+                found[way].append(run(way, folder))
+                print(f"{way}: {found[way][-1]}", file=sys.stderr, flush=True)
+        report(found)
+        if "seconds" in found["faiss flat"][0]:
+            compare(folder)
+
+
+def report(found: dict[str, list[dict]]) -> None:
+    there = {way: turns for way, turns in found.items() if "seconds" in turns[0]}
+    seconds = {way: statistics.median(turn["seconds"] for turn in turns) for way, turns in there.items()}
+    print("| way | s | ours is faster by | of the limit | peak MB |\n|---|---|---|---|---|")
+    for way, turns in there.items():
+        memory = max(turn["memory"] for turn in turns) / 1e6
+        faster, limit = seconds[way] / seconds["lifted, recall"], seconds["products alone"] / seconds[way]
+        print(f"| {way} | {seconds[way]:.1f} | {faster:.2f} | {limit:.2f} | {memory:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
