@@ -123,7 +123,7 @@ def compare(folder: Path) -> None:
     mine = np.where(mine <= max(KS), mine, NEVER)
     differ = np.flatnonzero(mine != theirs)
     right = sum(mine[query] == rank_in_float64(embedding, labels, query) for query in differ)
-    print(f"rank of the first hit differs for {len(differ):,} of {len(labels):,} queries; float64 agrees with ours in {right:,}")
+    print(f"first hits of {len(differ):,} of {len(labels):,} queries differ; float64 agrees with ours in {right:,}")
     for k in KS:
         print(f"recall@{k}: ours {100 * (mine <= k).mean():.3f} %, faiss {100 * (theirs <= k).mean():.3f} %")
 

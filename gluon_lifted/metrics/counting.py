@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 LANES = 8  # bytes of a uint64, summed side by side
 MOST = 255  # that a byte can count
+SPARSE = 8  # where fewer than one item in so many is relevant, looking at those alone is quicker
 
 
 class Count(NamedTuple):
@@ -23,7 +24,7 @@ class Count(NamedTuple):
 
 
 def count_by_comparing(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool) -> Count:
-    """Compare the whole tile with one level of each query after the other: for few levels.
+    """Compare items with the levels of each query: for few levels.
 
     Parameters
     ----------
@@ -34,9 +35,33 @@ def count_by_comparing(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any]
     by_row : bool
         Whether queries are rows.
     """
+    lowest = low.min(axis=1)  # levels that a query has not are +inf
+    relevant = np.greater_equal(near, lowest[:, None] if by_row else lowest)
+    if np.count_nonzero(relevant) < near.size // SPARSE:
+        return _count_few(near, low, high, by_row, relevant)
+    return _count_all(near, low, high, by_row, relevant)
+
+
+def _count_few(
+    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, relevant: NDArray[np.bool_]
+) -> Count:
+    """Look at the relevant items alone."""
+    rows, columns = _where(relevant)
+    queries, items = (rows, columns) if by_row else (columns, rows)
+    values = near[rows, columns][:, None]
+    above, maybe = values > high[queries], values >= low[queries]  # (relevant, J)
+    counts = [np.bincount(queries[above[:, level]], minlength=len(low)) for level in range(low.shape[1])]
+    doubt, level = np.nonzero(above != maybe)
+    return Count(np.stack(counts, axis=1), queries[doubt], items[doubt], level)
+
+
+def _count_all(
+    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, maybe: NDArray[np.bool_]
+) -> Count:
+    """Compare the whole tile with one level of each query after the other; ``maybe`` is overwritten."""
     above = np.zeros(low.shape, np.int64)
     undecided = []
-    surely, maybe = np.empty(near.shape, bool), np.empty(near.shape, bool)
+    surely = np.empty(near.shape, bool)
     count = _count_rows if by_row else _count_columns
     for level in range(low.shape[1]):
         np.greater(near, high[:, level, None] if by_row else high[:, level], out=surely)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
-from gluon_lifted.metrics import meeting, positives, retrieval, sweep
+from gluon_lifted.metrics import counting, meeting, positives, retrieval, sweep
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 from gluon_lifted.metrics.search import Search
 
@@ -35,11 +35,15 @@ def check_among(embedding, labels, queries=None, distance="euclidean"):
     check(Search.among(embedding, labels, queries), distance, expected)
 
 
-def ways(monkeypatch, few, edge=8, panel=16):
-    """Small tiles, and counting by comparing (few = 1000) or by sorting (few = 0)."""
+WAYS = ("sorting", "comparing all", "comparing few")
+
+
+def choose(monkeypatch, way, edge=8, panel=16):
+    """Count in one way whatever the number of levels, in small tiles."""
     monkeypatch.setattr(sweep, "EDGE", edge)
     monkeypatch.setattr(sweep, "PANEL", panel)
-    monkeypatch.setattr(sweep, "FEW", few)
+    monkeypatch.setattr(sweep, "FEW", 0 if way == "sorting" else 1000)
+    monkeypatch.setattr(counting, "SPARSE", 0.1 if way == "comparing few" else 1 << 40)
 
 
 integers = st.tuples(st.integers(2, 45), st.integers(1, 9), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -53,43 +57,43 @@ def draw(case):
     return embedding, rng.integers(num_classes, size=num_rows).tolist(), rng
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=60, deadline=None)
 @given(case=integers)
-def test_all_others_are_the_gallery(few, case):
+def test_all_others_are_the_gallery(way, case):
     embedding, labels, _ = draw(case)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        ways(monkeypatch, few)
+        choose(monkeypatch, way)
         check_among(embedding, labels)
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=30, deadline=None)
 @given(case=integers)
-def test_some_rows_are_queries(few, case):
+def test_some_rows_are_queries(way, case):
     embedding, labels, rng = draw(case)
     queries = rng.permutation(len(labels))[: rng.integers(1, len(labels) + 1)].tolist()
     with pytest.MonkeyPatch.context() as monkeypatch:
-        ways(monkeypatch, few)
+        choose(monkeypatch, way)
         check_among(embedding, labels, queries)
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=40, deadline=None)
 @given(case=integers, others=integers)
-def test_queries_and_gallery_are_different_sets(few, case, others):
+def test_queries_and_gallery_are_different_sets(way, case, others):
     (embedding, labels, _), (gallery, names, _) = draw(case), draw(others)
     rows, items = embedding.tolist(), gallery.tolist()
     expected = [scores_of(ranked_hits(row, label, items, names)) for row, label in zip(rows, labels, strict=True)]
     with pytest.MonkeyPatch.context() as monkeypatch:
-        ways(monkeypatch, few)
+        choose(monkeypatch, way)
         check(Search.between(embedding, labels, gallery, names), "euclidean", expected)
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_cosine(monkeypatch, few, dtype):
-    ways(monkeypatch, few)
+def test_cosine(monkeypatch, way, dtype):
+    choose(monkeypatch, way)
     rng = np.random.default_rng(3)
     embedding = (rng.normal(size=(60, 4)) * rng.uniform(0.1, 50, (60, 1)) + 1).astype(dtype)
     check_among(embedding, rng.integers(8, size=60).tolist(), distance="cosine")
@@ -101,9 +105,9 @@ def test_cosine_takes_no_notice_of_length():
     assert retrieval_scores(Search.among(embedding, labels)).first_rank[0] == 2
 
 
-@pytest.mark.parametrize("few", [0, 1000])
-def test_larger_than_a_tile_at_its_real_size(monkeypatch, few):
-    monkeypatch.setattr(sweep, "FEW", few)
+@pytest.mark.parametrize("way", WAYS)
+def test_larger_than_a_tile_at_its_real_size(monkeypatch, way):
+    choose(monkeypatch, way, sweep.EDGE, sweep.PANEL)
     rng = np.random.default_rng(5)
     labels = np.concatenate([np.repeat(np.arange(150), 7), np.arange(150, 190)])  # 40 classes of one
     embedding = rng.normal(size=(200, 6))[labels] + rng.normal(size=(len(labels), 6))
@@ -128,10 +132,10 @@ def spy(monkeypatch, name, note):
     return notes
 
 
-@pytest.mark.parametrize("few", [0, 1000])
-def test_near_ties_are_decided_as_float64_would(monkeypatch, few):
+@pytest.mark.parametrize("way", WAYS)
+def test_near_ties_are_decided_as_float64_would(monkeypatch, way):
     """Rows on a sphere but for 1e-9 of its radius: float32 sees all of them equally far from the centre, row 0."""
-    monkeypatch.setattr(sweep, "FEW", few)
+    choose(monkeypatch, way, sweep.EDGE, sweep.PANEL)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(200, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -139,12 +143,12 @@ def test_near_ties_are_decided_as_float64_would(monkeypatch, few):
     rows[0] = 1000
     doubts = spy(monkeypatch, "_closer", lambda self, doubts, *first: len(doubts.queries))
     check_among(rows, rng.permutation(np.repeat(np.arange(100), 2)).tolist())
-    assert (sum(doubts) >= 190) == bool(few)  # float64 has none here
+    assert (sum(doubts) >= 190) == (way != "sorting")  # float64 has none here
 
 
 def test_a_tile_that_is_all_doubt_is_made_again_in_float64(monkeypatch):
     """One row far away makes float32 blind for the others."""
-    ways(monkeypatch, 1000)
+    choose(monkeypatch, "comparing all")
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(40, 3))
     rows[7] = 1e7
@@ -153,9 +157,9 @@ def test_a_tile_that_is_all_doubt_is_made_again_in_float64(monkeypatch):
     assert any(again)
 
 
-@pytest.mark.parametrize("few", [0, 1000])
-def test_all_rows_the_same(monkeypatch, few):
-    ways(monkeypatch, few)
+@pytest.mark.parametrize("way", WAYS)
+def test_all_rows_the_same(monkeypatch, way):
+    choose(monkeypatch, way)
     check_among(np.full((30, 2), 0.3, np.float32), [0, 1, 2] * 10)
 
 
@@ -190,8 +194,8 @@ def test_half_precision_and_text_labels():
 
 
 def test_progress_grows_to_one(monkeypatch):
-    for few in (0, 1000):
-        ways(monkeypatch, few)
+    for way in WAYS:
+        choose(monkeypatch, way)
         shares = []
         rng = np.random.default_rng(0)
         retrieval_scores(Search.among(rng.normal(size=(70, 2)), rng.integers(5, size=70)), report=shares.append)
