@@ -94,13 +94,14 @@ class Sweep:
         whole = slice(0, len(self.search.queries))
         meeting = self._meeting(whole)
         before = np.zeros(meeting.positives.nearness.shape, np.int64)
-        for panel in _slices(whole, PANEL):
+        panels = _slices(whole, PANEL)
+        done, pairs = 0, sum((panel.stop - panel.start) * (whole.stop - panel.start) for panel in panels)
+        for panel in panels:
             for met in self._meet_all(pool, meeting, panel, slice(panel.start, whole.stop)):
                 before[panel] += met.ours
                 before[met.items] += met.theirs
-                left = (whole.stop - panel.stop) * (whole.stop - panel.stop) / 2
-                left += (whole.stop - met.items.stop) * (panel.stop - panel.start)
-                self.report(1 - left / (whole.stop**2 / 2))
+                done += (panel.stop - panel.start) * (met.items.stop - met.items.start)
+                self.report(done / pairs)
         return Counted(whole, before)
 
     def _one_way(self, pool: ThreadPoolExecutor) -> Iterator[Counted]:

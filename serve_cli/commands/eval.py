@@ -82,7 +82,7 @@ def evaluate(
         Metric, typer.Option("--distance", help="How far two embeddings are apart.")
     ] = Metric.euclidean,
     recall_only: Annotated[
-        bool, typer.Option("--recall-only", help="Recall@k and MRR alone; 2 to 4 times as quick for many images.")
+        bool, typer.Option("--recall-only", help="Recall@k and MRR alone; up to 3 times as quick.")
     ] = False,
     queries: Annotated[
         int | None,
@@ -112,14 +112,16 @@ def evaluate(
 ) -> None:
     """Print retrieval metrics of embeddings, side by side, with 95 % intervals.
 
-    Each image is looked up among all others, nearest first; of equally near ones, the first listed. R is the number of
-    others of its class. Images without an embedding are left out and counted; the exit status is then 3.
+    Each image is looked up among all others, nearest first; of equally near ones,
+    the first listed. R is the number of others of its class. Images without an
+    embedding are left out and counted; the exit status is then 3.
 
-      R@k          images with at least one of their class among the k nearest, as in the paper; R@1 is precision@1
-      MRR          mean of 1 / rank of the first of the class
-      R-precision  share of the class among the R nearest
-      MAP@R        precision at each hit among the R nearest, over R (Musgrave et al. 2020)
-      mAP          precision at each hit in the whole list, over R
+      R@k          has one of its class among the k nearest, as in the paper
+                   (R@1 is precision@1)
+      MRR          1 / rank of the first of its class
+      R-precision  share of its class among the R nearest
+      MAP@R        precision at each hit among the R nearest, summed, over R
+      mAP          precision at each hit in the whole list, summed, over R
 
     [bold]Examples[/bold]
 

@@ -129,4 +129,5 @@ def _clustering_in_words(options: EvalOptions) -> str:
     if options.clustering is None:
         return ""
     protocol = PROTOCOLS[options.clustering]
-    return f"k-means as the {protocol.name}: {protocol.init}, n_init {protocol.n_init}, seed {options.seed}"
+    starts = f"init {protocol.init}, n_init {protocol.n_init}, at most {protocol.max_iter} iterations"
+    return f"k-means, k = classes, {protocol.name} protocol: {starts}, seed {options.seed}"

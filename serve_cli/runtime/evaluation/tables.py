@@ -46,7 +46,8 @@ def _cell(estimate: Estimate | None, sign: str) -> str:
     text = f"{100 * estimate.value:{sign}.2f}"
     if math.isnan(estimate.low):
         return text
-    return f"{text}  [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+    digits = 2 if sign else 1  # differences are small
+    return f"{text}  [{100 * estimate.low:{sign}.{digits}f}, {100 * estimate.high:{sign}.{digits}f}]"
 
 
 def published_table(report: EvalReport) -> Table:

@@ -153,7 +153,7 @@ def test_clusters(tmp_path):
     assert list(metrics)[-4:] == ["NMI", "NMI (geometric)", "F1", "AMI"]
     assert 0 < metrics["NMI"].value < 1
     assert math.isnan(metrics["NMI"].low)
-    assert report.facts()["clusters"] == "k-means as the modern: k-means++, n_init 10, seed 0"
+    assert report.facts()["clusters"].startswith("k-means, k = classes, modern protocol: init k-means++, n_init 10")
 
 
 def test_images_without_labels(tmp_path):
@@ -233,7 +233,7 @@ def test_tables_for_people():
     assert results.columns == ["metric, %", "a (8)", "b|c (16)"]
     assert results.rows == [["R@1", "25.00  [10.0, 40.0]", "20.00  [10.0, 30.0]"], ["NMI", "50.00", "-"]]
     assert differences.columns == ["difference, points", "b|c - a"]
-    assert differences.rows == [["R@1", "-5.00  [-10.0, +1.0]"]]
+    assert differences.rows == [["R@1", "-5.00  [-10.00, +1.00]"]]
     assert published_table(REPORT).rows == [
         ["a, measured here", "", "8", "25.00", "-", ""],
         ["b|c, measured here", "", "16", "20.00", "-", ""],
