@@ -54,7 +54,8 @@ def report(
       lifted report embeddings --out small.html --max-size 2 --map pca
     """
     from serve_cli.console import print_facts, print_json
-    from serve_cli.runtime.report.write import ReportOptions, write_report
+    from serve_cli.runtime.report.options import ReportOptions
+    from serve_cli.runtime.report.write import write_report
 
     written = write_report(
         ReportOptions(

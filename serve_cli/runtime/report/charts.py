@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from serve_cli.runtime.report.pairs import PairDistances
     from serve_cli.runtime.report.summary import CurvePoint
 
 WIDTH, HEIGHT = 440, 280  # of the view box: letters of 13 stay legible on a phone of 360 px
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 44  # margins
+LEFT, RIGHT, TOP, BOTTOM = 46, 20, 12, 44  # margins
 MOST_LABELS = 9  # below the x axis
 
 
@@ -41,7 +44,7 @@ def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> st
     return _chart(
         f"Recall at k, from {100 * curve[0].recall:.1f} % at k = 1 to {100 * curve[-1].recall:.1f} % at k = "
         f"{curve[-1].k}",
-        _axes([Tick(x(k), f"{k:,}") for k in powers[::step]], _percent_ticks(), "k", "recall (%)"),
+        _axes([Tick(x(k), str(k)) for k in powers[::step]], _percent_ticks(), "k", "recall (%)"),
         _line("chance", ((x(point.k), _share_y(point.chance)) for point in curve)),
         _line("recall", ((x(point.k), _share_y(point.recall)) for point in curve)),
         dots,
@@ -127,8 +130,8 @@ def _line(name: str, points: Iterable[tuple[float, float]]) -> str:
 
 def _steps(
     name: str,
-    edges: Sequence[float],
-    shares: Sequence[float],
+    edges: NDArray[np.float64],
+    shares: NDArray[np.float64],
     x: Callable[[float], float],
     y: Callable[[float], float],
 ) -> str:

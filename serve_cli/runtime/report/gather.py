@@ -75,6 +75,9 @@ class Findings:
             shown |= {pair.first, pair.second}
         return shown
 
+    def with_suspects(self, suspects: Suspects) -> Findings:
+        return replace(self, suspects=suspects)
+
     def with_map_share(self, share: float) -> Findings:
         """The same with fewer images on the map, spread evenly over those there are."""
         kept = np.linspace(0, len(self.map.rows) - 1, max(1, round(share * len(self.map.rows)))).astype(int)

@@ -108,7 +108,7 @@ def _by_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 def _in_unit_square(placed: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = placed.min(axis=0), placed.max(axis=0)
     size = float((high - low).max()) or 1.0
-    return (placed - (low + high) / 2) / size + 0.5
+    return np.asarray((placed - (low + high) / 2) / size + 0.5)
 
 
 def _random(seed: int) -> np.random.RandomState:

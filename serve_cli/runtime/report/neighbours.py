@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.runtime.report.rows import Rows
 
-QUERIES, NEIGHBOURS = 8, 8  # of a grid: lines, and images to the right of each query
+QUERIES, NEIGHBOURS = 6, 8  # of a grid: lines, and images to the right of each query
 BLOCK = 1 << 14  # rows whose differences are held at a time
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PACKAGE = "serve_cli.runtime.report"
 GENERATOR = "gluon-lifted report"
 FIRST_CLASSES = 30  # lines of the table that are seen at once
+UNKNOWN = "\N{EN DASH}"
 PLACES = 10_000  # steps of the map's coordinates
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
@@ -59,7 +61,7 @@ def render(heading: Heading, findings: Findings, tiles: Mapping[int, Tile], shee
     """
     css, script = _own("style.css"), _own("map.js")
     page = _environment().get_template("page.html.j2")
-    text = page.render(
+    text: str = page.render(
         generator=GENERATOR,
         policy="; ".join(
             (
@@ -164,9 +166,14 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters |= {"percent": _percent, "tail": _tail}
     return environment
 
 
+def _tail(name: str, length: int = 36) -> str:
+    """The end of a path, which tells more than its beginning."""
+    return name if len(name) <= length else "…" + name[1 - length :]
+
+
 def _percent(share: float, digits: int = 1) -> str:
-    return "–" if share != share else f"{100 * share:.{digits}f} %"
+    return UNKNOWN if math.isnan(share) else f"{100 * share:.{digits}f} %"

@@ -63,9 +63,26 @@ def pair_distances(rows: Rows, seed: int) -> PairDistances:
     far = distances_of(rows.embedding, negative_pairs(rows, rng))
     top = max(near.max(initial=0.0), far.max(initial=0.0)) or 1.0  # all images are the same
     edges = np.linspace(0, top, BINS + 1)
-    shares = [np.histogram(found, edges)[0] / max(len(found), 1) for found in (near, far)]
-    medians = [float(np.median(found)) if len(found) else float("nan") for found in (near, far)]
-    return PairDistances(edges, *shares, len(near), len(far), all_positive, all_negative, *medians)
+    return PairDistances(
+        edges,
+        _shares(near, edges),
+        _shares(far, edges),
+        len(near),
+        len(far),
+        all_positive,
+        all_negative,
+        _median(near),
+        _median(far),
+    )
+
+
+def _shares(distances: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    counts = np.histogram(distances, edges)[0]
+    return counts.astype(np.float64) / max(len(distances), 1)
+
+
+def _median(distances: NDArray[np.float64]) -> float:
+    return float(np.median(distances)) if len(distances) else float("nan")
 
 
 def positive_pairs(rows: Rows, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -90,7 +107,8 @@ def negative_pairs(rows: Rows, rng: np.random.Generator) -> NDArray[np.intp]:
     num_rows, classes = len(rows), rows.classes
     if num_rows * (num_rows - 1) // 2 <= PAIRS:
         first, second = np.triu_indices(num_rows, 1)
-        return np.stack([first, second], axis=1)[classes[first] != classes[second]]
+        different = classes[first] != classes[second]
+        return np.stack([first[different], second[different]], axis=1)
     # A first row by how many partners it has, then one of them: rows in order of their classes have those in one run
     order = np.argsort(classes, kind="stable")
     sizes = rows.images_per_class()

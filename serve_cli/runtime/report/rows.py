@@ -50,7 +50,7 @@ class Rows:
 
     def name_of(self, row: int) -> str:
         """The name of a row's class."""
-        return self.names[self.classes[row]]
+        return self.names[int(self.classes[row])]
 
     def images_per_class(self) -> NDArray[np.int64]:
         return np.bincount(self.classes, minlength=len(self.names)).astype(np.int64)

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from serve_cli.runtime.report.rows import Rows
 
 NEAR = 0.1  # of the median distance to the nearest other image: what counts as near zero
-SHOWN = 24  # most pairs of each kind
+CANDIDATES = 200  # most pairs of each kind whose pictures are compared
 MOST_ROWS = 60_000  # that are compared with one another; of more, that many are drawn
 BLOCK_BYTES = 64 << 20  # of distances held at a time
 
 
 class Pair(NamedTuple):
-    """Two rows, the lower one first, and their Euclidean distance."""
+    """Two rows, the lower one first, their Euclidean distance, and whether their pictures look the same."""
 
     first: int
     second: int
     distance: float
+    alike: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Suspects:
     Parameters
     ----------
     duplicates, label_errors : tuple of Pair
-        Of one class, and of two; at most `SHOWN`.
+        Of one class, and of two; at most `CANDIDATES`.
     num_duplicates, num_label_errors : int
         How many there are.
     threshold : float
@@ -80,9 +81,10 @@ def nearest_of_both_kinds(rows: Rows, seed: int) -> Nearest:
         chosen = np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False)
     chosen = chosen[np.lexsort((chosen, rows.classes[chosen]))]  # a class is one run of columns
     same, other = _candidates(rows.embedding[chosen], rows.classes[chosen])
-    found = [_with_distance(rows.embedding, chosen, nearest) for nearest in (same, other)]
     back = np.argsort(chosen)
-    return Nearest(chosen[back], *(values[back] for pair in found for values in pair))
+    same_rows, same_distance = _with_distance(rows.embedding, chosen, same)
+    other_rows, other_distance = _with_distance(rows.embedding, chosen, other)
+    return Nearest(chosen[back], same_rows[back], same_distance[back], other_rows[back], other_distance[back])
 
 
 def _candidates(
@@ -130,7 +132,12 @@ def find_suspects(nearest: Nearest) -> Suspects:
     duplicates = _pairs_within(nearest.rows, nearest.same, nearest.same_distance, threshold)
     errors = _pairs_within(nearest.rows, nearest.other, nearest.other_distance, threshold)
     return Suspects(
-        duplicates[:SHOWN], errors[:SHOWN], len(duplicates), len(errors), threshold, compared=len(nearest.rows)
+        duplicates[:CANDIDATES],
+        errors[:CANDIDATES],
+        len(duplicates),
+        len(errors),
+        threshold,
+        compared=len(nearest.rows),
     )
 
 

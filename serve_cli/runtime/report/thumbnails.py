@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,10 +81,8 @@ def _readers_in_shards(paths: list[str]) -> dict[str, Callable[[], bytes]]:
     shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}
     readers: dict[str, Callable[[], bytes]] = {}
     for shard in sorted(shards):
-        try:
+        with suppress(LiftedError):  # it is gone; its images are missing
             for row in open_source(shard):
                 if row.content is not None and str(row.path) in wanted:
-                    readers[str(row.path)] = partial(row.content)
-        except LiftedError:  # it is gone; its images are missing
-            continue
+                    readers[str(row.path)] = row.content
     return readers

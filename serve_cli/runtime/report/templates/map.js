@@ -12,14 +12,12 @@
   const view = { zoom: 1, x: 0.5, y: 0.5 }; // how large, and the place in the middle
   let chosen = null, dots = false, width = 0, height = 0, waiting = false, colours = {};
 
-  const side = () => Math.min(width, height) * 0.92; // pixels of the unit square at zoom 1
-  const stretch = () => [side() * view.zoom * Math.max(1, width / height * 0.9), side() * view.zoom];
+  const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
   // Zoomed in, places move apart faster than pictures grow
-  const size = () => Math.min(110, Math.max(9, Math.sqrt(width * height / images.length) * 0.8) * view.zoom ** 0.55);
+  const size = () => Math.min(110, Math.max(9, side() / view.zoom / Math.sqrt(images.length) * 1.05) * view.zoom ** 0.55);
 
   function at(image) {
-    const [across, down] = stretch();
-    return [width / 2 + (image.x - view.x) * across, height / 2 + (image.y - view.y) * down];
+    return [width / 2 + (image.x - view.x) * side(), height / 2 + (image.y - view.y) * side()];
   }
 
   function extent(image) {
@@ -94,13 +92,11 @@
   }
 
   function zoomAt(factor, x, y) {
-    const before = stretch(), zoom = Math.min(MOST_ZOOM, Math.max(1, view.zoom * factor));
-    const place = [view.x + (x - width / 2) / before[0], view.y + (y - height / 2) / before[1]];
-    view.zoom = zoom;
-    const after = stretch();
-    view.x = place[0] - (x - width / 2) / after[0];
-    view.y = place[1] - (y - height / 2) / after[1];
-    if (zoom === 1) fit();
+    const before = side();
+    view.zoom = Math.min(MOST_ZOOM, Math.max(1, view.zoom * factor));
+    if (view.zoom === 1) return fit();
+    view.x += (x - width / 2) * (1 / before - 1 / side()); // what was under the pointer stays there
+    view.y += (y - height / 2) * (1 / before - 1 / side());
     moved();
   }
 
@@ -110,9 +106,8 @@
   }
 
   function pan(x, y) {
-    const [across, down] = stretch();
-    view.x -= x / across;
-    view.y -= y / down;
+    view.x -= x / side();
+    view.y -= y / side();
     moved();
   }
 
