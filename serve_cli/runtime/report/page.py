@@ -85,7 +85,7 @@ def render(heading: Heading, findings: Findings, tiles: Mapping[int, Tile], shee
             "recall": recall_chart(findings.summary.curve, findings.summary.recall),
             "distances": distance_chart(findings.pairs),
         },
-        card=_card_lines(findings),
+        card=_card_tables(findings),
         first_classes=FIRST_CLASSES,
     )
     return text.encode("utf-8", "backslashreplace")
@@ -116,15 +116,15 @@ def safe_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).translate(UNSAFE)
 
 
-def _card_lines(findings: Findings) -> dict[str, str]:
-    """The model card, flat, as text."""
-    lines: dict[str, str] = {}
+def _card_tables(findings: Findings) -> dict[str, dict[str, str]]:
+    """The model card as text: its own lines under ``Model card``, and those of each of its parts."""
+    tables: dict[str, dict[str, str]] = {"Model card": {}}
     for name, value in asdict(findings.rows.card).items():
         if isinstance(value, dict):
-            lines |= {f"{name}: {part}": _text(inner) for part, inner in value.items()}
+            tables[name.capitalize()] = {part: _text(inner) for part, inner in value.items()}
         else:
-            lines[name] = _text(value)
-    return lines
+            tables["Model card"][name.replace("_", " ")] = _text(value)
+    return tables
 
 
 def _text(value: object) -> str:
@@ -170,9 +170,12 @@ def _environment() -> Any:
     return environment
 
 
-def _tail(name: str, length: int = 36) -> str:
-    """The end of a path, which tells more than its beginning."""
-    return name if len(name) <= length else "…" + name[1 - length :]
+def _tail(name: str, length: int = 32) -> str:
+    """The end of a path, which tells more than its beginning: its last parts, as many as fit."""
+    if len(name) <= length:
+        return name
+    start = name.find("/", -length)
+    return "…" + name[start if start >= 0 else -length :]
 
 
 def _percent(share: float, digits: int = 1) -> str:
