@@ -10,11 +10,11 @@
   const card = box.querySelector(".card"), picture = card.querySelector("canvas");
   const sheet = document.getElementById("sheet"), pen = canvas.getContext("2d");
   const view = { zoom: 1, x: 0.5, y: 0.5 }; // how large, and the place in the middle
-  let chosen = null, dots = false, width = 0, height = 0, waiting = false, colours = {};
+  let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colours = {};
 
   const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
   // Zoomed in, places move apart faster than pictures grow
-  const size = () => Math.min(110, Math.max(9, side() / view.zoom / Math.sqrt(images.length) * 1.05) * view.zoom ** 0.55);
+  const size = () => Math.min(140, Math.max(9, side() / view.zoom / Math.sqrt(images.length) * 1.05) * view.zoom ** 0.7);
 
   function at(image) {
     return [width / 2 + (image.x - view.x) * side(), height / 2 + (image.y - view.y) * side()];
@@ -60,7 +60,7 @@
     pen.imageSmoothingQuality = "high";
     pen.fillStyle = colours.surface;
     pen.fillRect(0, 0, width, height);
-    pen.globalAlpha = chosen ? 0.3 : 1;
+    pen.globalAlpha = held ? 0.3 : 1;
     for (const image of images) if (!chosen || image.number !== chosen.number) drawOne(image, false);
     pen.globalAlpha = 1;
     if (!chosen) return;
@@ -122,9 +122,10 @@
     return found;
   }
 
-  function choose(image) {
-    if (image === chosen) return;
-    chosen = image;
+  // What is pointed at has a card; what is clicked keeps it, and all but its class grows faint
+  function choose(image, hold) {
+    if (image === chosen && hold === held) return;
+    [chosen, held] = [image, hold && image !== null];
     card.hidden = !image;
     if (image) {
       fillCard(image);
@@ -135,7 +136,7 @@
 
   function fillCard(image) {
     card.querySelector("b").textContent = data.classes[image.number];
-    card.querySelector("span").textContent = image.id;
+    card.querySelector("span").textContent = image.id.length > 80 ? "…" + image.id.slice(-79) : image.id;
     picture.hidden = !image.width;
     if (!image.width) return;
     const scale = 2 * LARGE / Math.max(image.width, image.height);
@@ -175,7 +176,7 @@
   canvas.addEventListener("pointermove", (event) => {
     const now = place(event), before = pointers.get(event.pointerId);
     if (!before) {
-      if (event.pointerType === "mouse") choose(under(...now, 0));
+      if (event.pointerType === "mouse" && !held) choose(under(...now, 0), false);
       return;
     }
     pointers.set(event.pointerId, now);
@@ -186,7 +187,7 @@
       if (gap) zoomAt(apart / gap, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
       gap = apart;
     } else if (wandered > TAP) {
-      choose(null);
+      if (!held) choose(null, false);
       pan(now[0] - before[0], now[1] - before[1]);
     }
   });
@@ -195,12 +196,15 @@
     const tapped = event.type === "pointerup" && pointers.size === 1 && wandered <= TAP;
     pointers.delete(event.pointerId);
     gap = 0;
-    if (tapped) choose(under(...place(event), event.pointerType === "mouse" ? 0 : 16));
+    if (!tapped) return;
+    const image = under(...place(event), event.pointerType === "mouse" ? 0 : 16);
+    if (held && image === chosen) choose(null, false);
+    else choose(image, true);
   }
   canvas.addEventListener("pointerup", lifted);
   canvas.addEventListener("pointercancel", lifted);
   canvas.addEventListener("pointerleave", (event) => {
-    if (event.pointerType === "mouse" && !pointers.size) choose(null);
+    if (event.pointerType === "mouse" && !pointers.size && !held) choose(null, false);
   });
 
   canvas.addEventListener("wheel", (event) => {
@@ -216,7 +220,7 @@
       ArrowUp: () => pan(0, step), ArrowDown: () => pan(0, -step),
       "+": () => zoomAt(STEP, width / 2, height / 2), "=": () => zoomAt(STEP, width / 2, height / 2),
       "-": () => zoomAt(1 / STEP, width / 2, height / 2), "0": fit,
-      Enter: () => choose(under(width / 2, height / 2, Infinity)), Escape: () => choose(null),
+      Enter: () => choose(under(width / 2, height / 2, Infinity), true), Escape: () => choose(null, false),
     };
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();

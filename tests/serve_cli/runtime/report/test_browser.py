@@ -202,17 +202,31 @@ def test_what_is_under_the_wheel_stays_there(show, report):
     name = card.locator("span").inner_text()
     edge, beside = canvas.bounding_box(), card.bounding_box()
     left = beside["x"] - edge["x"]
-    found = None
+    canvas.press("Escape")
+    found, name_at = None, card.locator("span").text_content
     for x in range(int(left) - 40, int(left) - 4, 4):
         canvas.hover(position={"x": x, "y": beside["y"] - edge["y"] + beside["height"] / 2})
-        if card.is_visible() and card.locator("span").inner_text() == name:
+        if card.is_visible() and name_at() == name:
             found = x
     assert found is not None
     page.mouse.move(edge["x"] + found, beside["y"] + beside["height"] / 2)
     page.mouse.wheel(0, -400)
     page.mouse.move(edge["x"] + found + 1, beside["y"] + beside["height"] / 2)
     assert float(canvas.get_attribute("data-zoom")) > 1.5
-    assert card.locator("span").inner_text() == name
+    assert name_at() == name
+    page.mouse.move(0, 0)
+    assert not card.is_visible()
+
+
+def test_a_click_holds_what_is_shown(show, report):
+    page = show(report, DESKTOP)
+    canvas, card = page.locator(".map > canvas"), page.locator(".map .card")
+    canvas.scroll_into_view_if_needed()
+    canvas.press("Enter")
+    canvas.hover(position={"x": 5, "y": 5})
+    assert card.is_visible()
+    canvas.click(position={"x": 5, "y": 5})  # nothing is there
+    assert not card.is_visible()
 
 
 def test_map_with_fingers(show, report):
