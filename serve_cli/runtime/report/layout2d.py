@@ -74,25 +74,24 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
         if len(embedding) >= SLOW:
             say(f"report: placed, took {clock(time.monotonic() - began)}.")
     else:
-        placed = np.pad(reduced, ((0, 0), (0, 2)))[:, :2]  # there may be fewer dimensions
+        placed = reduced[:, :2]
     return _in_unit_square(placed)
 
 
 def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float64]:
-    """Centred rows in the directions of largest variance, at most ``dims``."""
+    """Centred rows in the directions of largest variance: 2 to ``dims`` columns, zeros where there are no more."""
     decomposition, _ = _scikit_learn()
     rows = embedding.astype(np.float64)
     if not (rows != rows[0]).any():  # scikit-learn would divide by a variance of 0
-        return np.zeros((len(rows), 1))
+        return np.zeros((len(rows), 2))
     pca = decomposition.PCA(min(dims, *rows.shape), svd_solver="auto", random_state=_random(seed))
-    return np.asarray(pca.fit_transform(rows))
+    found = np.asarray(pca.fit_transform(rows))
+    return np.pad(found, ((0, 0), (0, max(0, 2 - found.shape[1]))))
 
 
 def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Started from PCA, as Kobak & Berens 2019 advise, so that the whole has a shape that means something."""
     _, manifold = _scikit_learn()
-    if rows.shape[1] == 1:
-        rows = np.pad(rows, ((0, 0), (0, 1)))  # it takes its start from the first two columns
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     start = rows[:, :2] / rows[:, 0].std() * 1e-4
     tsne = manifold.TSNE(2, perplexity=perplexity, init=start, random_state=_random(seed))
@@ -101,7 +100,8 @@ def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 def _by_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     neighbours = min(15, len(rows) - 1)
-    layout = _umap().UMAP(n_components=2, n_neighbors=neighbours, init="pca", random_state=seed % 2**32, n_jobs=1)
+    start = rows[:, :2] if rows[:, 1].any() else "random"  # it divides by the range of each column
+    layout = _umap().UMAP(n_components=2, n_neighbors=neighbours, init=start, random_state=seed % 2**32, n_jobs=1)
     return np.asarray(layout.fit_transform(rows), np.float64)
 
 
