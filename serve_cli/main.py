@@ -19,6 +19,7 @@ from serve_cli.commands.eval import evaluate
 from serve_cli.commands.export import export
 from serve_cli.commands.inspect import inspect
 from serve_cli.commands.reference import reference
+from serve_cli.commands.report import report
 from serve_cli.commands.train import train
 from serve_cli.commands.verify import verify
 from serve_cli.console import say
@@ -72,6 +73,7 @@ app.command("verify")(verify)
 app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
+app.command("report")(report)
 app.command("bench")(bench)
 app.command("inspect")(inspect)
 app.command("doctor")(doctor)

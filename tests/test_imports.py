@@ -7,7 +7,7 @@ import sys
 import pytest
 
 HEAVY = {
-    *("numpy", "PIL", "scipy", "sklearn", "matplotlib", "tensorboardX", "pyarrow", "yaml"),
+    *("numpy", "PIL", "scipy", "sklearn", "matplotlib", "tensorboardX", "pyarrow", "yaml", "jinja2"),
     *("onnx", "onnxruntime", "mxnet", "gluoncv"),
 }
 FRAMEWORKS = {"mxnet", "gluoncv"}
@@ -44,6 +44,7 @@ def test_help_loads_nothing_heavy():
         "serve_cli.runtime.evaluation.evaluate",
         "serve_cli.runtime.evaluation.published",
         "serve_cli.runtime.inspection",
+        "serve_cli.runtime.report.write",
         "serve_cli.runtime.doctor",
         "gluon_lifted.batches.samplers",
         "gluon_lifted.card",

@@ -1,0 +1,79 @@
+"""`lifted report`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve_cli.options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
+
+MB = 1_000_000
+
+
+class MapMethod(str, Enum):
+    """What places images on the map."""
+
+    tsne = "tsne"
+    pca = "pca"
+    umap = "umap"
+
+
+def report(
+    source: Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="A folder that `lifted embed` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
+    k: Ks = "1,2,4,8,16,32",
+    method: Annotated[
+        MapMethod, typer.Option("--map", help="What places images on the map; umap needs umap-learn.")
+    ] = MapMethod.tsne,
+    images: Annotated[int, typer.Option("--images", min=1, max=5000, help="Images on the map, at most.")] = 2000,
+    max_size: Annotated[
+        float, typer.Option("--max-size", min=0.1, help="MB of the page; pictures become as small as that needs.")
+    ] = 8.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
+    title: Annotated[str | None, typer.Option("--title", help="Of the page.", show_default="the model's name")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write a page that shows how good embeddings are, for looking at without a network and on a phone.
+
+    Recall and its curve, the worst classes, what queries find, a map of all images, distances, duplicates and
+    suspected label errors, the model card. Pictures are read where `lifted embed` found them; one that is gone is an
+    empty frame. An earlier report is replaced, another file only with --overwrite. Images without an embedding are
+    left out and counted; the exit status is then 3.
+
+    [bold]Examples[/bold]
+
+      lifted report embeddings --out report.html
+
+      lifted report embeddings --out small.html --max-size 2 --map pca
+    """
+    from serve_cli.console import print_facts, print_json
+    from serve_cli.runtime.report.options import ReportOptions
+    from serve_cli.runtime.report.write import write_report
+
+    written = write_report(
+        ReportOptions(
+            source,
+            out,
+            parse_ks(k),
+            method.value,
+            images,
+            int(max_size * MB),
+            seed,
+            title,
+            shlex.join(["lifted", *sys.argv[1:]]),
+            overwrite,
+        )
+    )
+    if as_json:
+        print_json(asdict(written))
+    else:
+        print_facts(written.facts())
+    if written.failed:
+        raise typer.Exit(SOME_FAILED)

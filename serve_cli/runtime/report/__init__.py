@@ -1,0 +1,1 @@
+"""`lifted report`: embeddings -> one page that shows how good they are."""

@@ -1,0 +1,248 @@
+"use strict";
+// The map: pictures at their places on a canvas, which can be moved, zoomed and asked what a picture is.
+(() => {
+  const MOST_ZOOM = 60, STEP = 1.6, TAP = 6; // the last in pixels that a finger may wander
+  const LARGE = 192; // pixels of the picture in the card
+  const data = JSON.parse(document.getElementById("map-data").textContent);
+  const images = data.images.map(([x, y, left, top, width, height, number, id]) =>
+    ({ x: x / data.places, y: y / data.places, left, top, width, height, number, id }));
+  const box = document.querySelector(".map"), canvas = box.querySelector("canvas");
+  const card = box.querySelector(".card"), picture = card.querySelector("canvas");
+  const sheet = document.getElementById("sheet"), pen = canvas.getContext("2d");
+  const view = { zoom: 1, x: 0.5, y: 0.5 }; // how large, and the place in the middle
+  let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colours = {};
+
+  const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
+  // Zoomed in, places move apart faster than pictures grow
+  const size = () => Math.min(140, Math.max(9, side() / view.zoom / Math.sqrt(images.length) * 1.05) * view.zoom ** 0.7);
+
+  function at(image) {
+    return [width / 2 + (image.x - view.x) * side(), height / 2 + (image.y - view.y) * side()];
+  }
+
+  function extent(image) {
+    const scale = dots || !image.width ? 0 : size() / Math.max(image.width, image.height);
+    const round = Math.min(14, size() * 0.45);
+    return scale ? [image.width * scale, image.height * scale] : [round, round];
+  }
+
+  function readColours() {
+    const style = getComputedStyle(document.documentElement);
+    for (const name of ["accent", "soft", "surface", "ink"]) colours[name] = style.getPropertyValue("--" + name).trim();
+    colours.dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  // Colours of neighbouring numbers are far apart: steps of the golden angle
+  const hue = (number) => `hsl(${(number * 137.508) % 360} 60% ${colours.dark ? 65 : 42}%)`;
+
+  function drawOne(image, framed) {
+    const [x, y] = at(image), [w, h] = extent(image);
+    if (x + w < 0 || y + h < 0 || x - w > width || y - h > height) return;
+    if (dots || !image.width || !sheet.naturalWidth) {
+      pen.fillStyle = hue(image.number);
+      pen.beginPath();
+      pen.arc(x, y, w / 2, 0, 2 * Math.PI);
+      pen.fill();
+    } else {
+      pen.drawImage(sheet, image.left, image.top, image.width, image.height, x - w / 2, y - h / 2, w, h);
+    }
+    if (framed) {
+      pen.lineWidth = image === chosen ? 4 : 2;
+      pen.strokeStyle = image === chosen ? colours.ink : colours.accent;
+      pen.strokeRect(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2);
+    }
+  }
+
+  function draw() {
+    waiting = false;
+    const density = canvas.width / width;
+    pen.setTransform(density, 0, 0, density, 0, 0);
+    pen.imageSmoothingQuality = "high";
+    pen.fillStyle = colours.surface;
+    pen.fillRect(0, 0, width, height);
+    pen.globalAlpha = held ? 0.3 : 1;
+    for (const image of images) if (!chosen || image.number !== chosen.number) drawOne(image, false);
+    pen.globalAlpha = 1;
+    if (!chosen) return;
+    for (const image of images) if (image.number === chosen.number && image !== chosen) drawOne(image, true);
+    drawOne(chosen, true);
+  }
+
+  function redraw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(draw);
+  }
+
+  function resize() {
+    const density = Math.min(window.devicePixelRatio || 1, 3);
+    [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    [canvas.width, canvas.height] = [Math.round(width * density), Math.round(height * density)];
+    moved();
+  }
+
+  function moved() {
+    view.x = Math.min(1, Math.max(0, view.x));
+    view.y = Math.min(1, Math.max(0, view.y));
+    // A finger on the whole map scrolls the page past it
+    canvas.style.touchAction = view.zoom > 1 ? "none" : "pan-y";
+    canvas.dataset.zoom = view.zoom.toFixed(2);
+    if (chosen) putCard();
+    redraw();
+  }
+
+  function zoomAt(factor, x, y) {
+    const before = side();
+    view.zoom = Math.min(MOST_ZOOM, Math.max(1, view.zoom * factor));
+    if (view.zoom === 1) return fit();
+    view.x += (x - width / 2) * (1 / before - 1 / side()); // what was under the pointer stays there
+    view.y += (y - height / 2) * (1 / before - 1 / side());
+    moved();
+  }
+
+  function fit() {
+    Object.assign(view, { zoom: 1, x: 0.5, y: 0.5 });
+    moved();
+  }
+
+  function pan(x, y) {
+    view.x -= x / side();
+    view.y -= y / side();
+    moved();
+  }
+
+  // The picture under a point: the one drawn last, or with slack the nearest
+  function under(x, y, slack) {
+    let found = null, least = Infinity;
+    for (const image of images) {
+      const [px, py] = at(image), [w, h] = extent(image);
+      const away = Math.max(Math.abs(px - x) - w / 2, Math.abs(py - y) - h / 2, 0);
+      if (away <= slack && (away < least || away === 0)) [found, least] = [image, away];
+    }
+    return found;
+  }
+
+  // What is pointed at has a card; what is clicked keeps it, and all but its class grows faint
+  function choose(image, hold) {
+    if (image === chosen && hold === held) return;
+    [chosen, held] = [image, hold && image !== null];
+    card.hidden = !image;
+    if (image) {
+      fillCard(image);
+      putCard();
+    }
+    redraw();
+  }
+
+  function fillCard(image) {
+    card.querySelector("b").textContent = data.classes[image.number];
+    card.querySelector("span").textContent = image.id.length > 80 ? "…" + image.id.slice(-79) : image.id;
+    picture.hidden = !image.width;
+    if (!image.width) return;
+    const scale = 2 * LARGE / Math.max(image.width, image.height);
+    [picture.width, picture.height] = [image.width * scale, image.height * scale];
+    const ink = picture.getContext("2d");
+    ink.imageSmoothingQuality = "high";
+    ink.drawImage(sheet, image.left, image.top, image.width, image.height, 0, 0, picture.width, picture.height);
+  }
+
+  function putCard() {
+    const [x, y] = at(chosen), [w, h] = extent(chosen), gap = 10;
+    const wide = card.offsetWidth, high = card.offsetHeight;
+    const right = x + w / 2 + gap, left = x - w / 2 - gap - wide;
+    const across = right + wide <= width ? right : left >= 0 ? left : (width - wide) / 2;
+    const beside = across === right || across === left;
+    const down = beside ? y - high / 2 : y + h / 2 + gap + high <= height ? y + h / 2 + gap : y - h / 2 - gap - high;
+    card.style.left = `${Math.max(4, Math.min(across, width - wide - 4))}px`;
+    card.style.top = `${Math.max(4, Math.min(down, height - high - 4))}px`;
+  }
+
+  const pointers = new Map();
+  let wandered = 0, gap = 0;
+
+  const place = (event) => {
+    const edge = canvas.getBoundingClientRect();
+    return [event.clientX - edge.left - canvas.clientLeft, event.clientY - edge.top - canvas.clientTop];
+  };
+  const between = ([a, b]) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+
+  canvas.addEventListener("pointerdown", (event) => {
+    pointers.set(event.pointerId, place(event));
+    canvas.setPointerCapture(event.pointerId);
+    if (pointers.size === 1) wandered = 0;
+    if (pointers.size === 2) gap = between([...pointers.values()]);
+  });
+
+  canvas.addEventListener("pointermove", (event) => {
+    const now = place(event), before = pointers.get(event.pointerId);
+    if (!before) {
+      if (event.pointerType === "mouse" && !held) choose(under(...now, 0), false);
+      return;
+    }
+    pointers.set(event.pointerId, now);
+    wandered += Math.hypot(now[0] - before[0], now[1] - before[1]);
+    if (pointers.size === 2) {
+      const [a, b] = [...pointers.values()], apart = between([a, b]);
+      wandered = Infinity;
+      if (gap) zoomAt(apart / gap, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
+      gap = apart;
+    } else if (wandered > TAP) {
+      if (!held) choose(null, false);
+      pan(now[0] - before[0], now[1] - before[1]);
+    }
+  });
+
+  function lifted(event) {
+    const tapped = event.type === "pointerup" && pointers.size === 1 && wandered <= TAP;
+    pointers.delete(event.pointerId);
+    gap = 0;
+    if (!tapped) return;
+    const image = under(...place(event), event.pointerType === "mouse" ? 0 : 16);
+    if (held && image === chosen) choose(null, false);
+    else choose(image, true);
+  }
+  canvas.addEventListener("pointerup", lifted);
+  canvas.addEventListener("pointercancel", lifted);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse" && !pointers.size && !held) choose(null, false);
+  });
+
+  canvas.addEventListener("wheel", (event) => {
+    if (document.activeElement !== canvas && !event.ctrlKey && !event.metaKey) return; // it scrolls the page
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 30 : 1;
+    zoomAt(Math.exp(-event.deltaY * lines * 0.002), ...place(event));
+  }, { passive: false });
+
+  canvas.addEventListener("keydown", (event) => {
+    const step = 60, keys = {
+      ArrowLeft: () => pan(step, 0), ArrowRight: () => pan(-step, 0),
+      ArrowUp: () => pan(0, step), ArrowDown: () => pan(0, -step),
+      "+": () => zoomAt(STEP, width / 2, height / 2), "=": () => zoomAt(STEP, width / 2, height / 2),
+      "-": () => zoomAt(1 / STEP, width / 2, height / 2), "0": fit,
+      Enter: () => choose(under(width / 2, height / 2, Infinity), true), Escape: () => choose(null, false),
+    };
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+
+  box.querySelector(".tools").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.do === "in") zoomAt(STEP, width / 2, height / 2);
+    if (button.dataset.do === "out") zoomAt(1 / STEP, width / 2, height / 2);
+    if (button.dataset.do === "fit") fit();
+    if (button.dataset.do === "dots") {
+      dots = !dots;
+      button.setAttribute("aria-pressed", String(dots));
+      redraw();
+    }
+  });
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
+  readColours();
+  new ResizeObserver(resize).observe(canvas);
+  resize();
+  sheet.decode().catch(() => {}).then(redraw); // without the sheet there are dots
+})();
