@@ -16,12 +16,12 @@ from gluon_lifted.settings.config import TrainConfig
 from gluon_lifted.training.hooks import Hooks
 from gluon_lifted.training.run import train
 from serve_cli.console import TrainingBar, say
-from serve_cli.picture import draw_neighbours
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.evaluation.evaluate import evaluate
 from serve_cli.runtime.evaluation.options import EvalOptions, Images
-from serve_cli.runtime.storage.reader import read_embeddings
+from serve_cli.runtime.report.options import ReportOptions
+from serve_cli.runtime.report.write import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,11 @@ class DemoFiles(NamedTuple):
     untrained_model: Path
     model: Path
     embeddings: Path
-    picture: Path
+    page: Path
 
 
 def files_under(root: Path) -> DemoFiles:
-    names = ("glyphs", "untrained", "trained", "untrained.onnx", "model.onnx", "embeddings", "neighbours.png")
+    names = ("glyphs", "untrained", "trained", "untrained.onnx", "model.onnx", "embeddings", "report.html")
     return DemoFiles(*(root / name for name in names))
 
 
@@ -101,7 +101,8 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
         names = ("untrained network", "raw pixels", "trained network, ONNX")
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
             report.recall[name] = result.metrics["R@1"].value
-        draw_neighbours(read_embeddings(files.embeddings), files.picture)
+    with _step(report, "report"):
+        write_report(ReportOptions(files.embeddings, files.page, command="lifted demo"))
     say(f"demo: {len(test):,} test images of {len(test.class_names)} characters never trained on")
     return report
 
@@ -112,7 +113,7 @@ def _make_room(root: Path, files: DemoFiles) -> None:
         raise DataError(f"{root}: holds something that is not a demo; give another folder with --out.")
     for folder in (files.untrained, files.trained, files.embeddings):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (files.untrained_model, files.model, files.picture):
+    for file in (files.untrained_model, files.model, files.page):
         file.unlink(missing_ok=True)
 
 

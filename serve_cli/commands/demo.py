@@ -55,7 +55,7 @@ def _print(report: DemoReport) -> None:
             "run": files.trained,
             "model": files.model,
             "embeddings": files.embeddings,
-            "picture": f"{files.picture} (queries and their nearest neighbours)",
+            "report": f"{files.page} (open it in a browser)",
         }
     )
     typer.echo(
@@ -63,5 +63,6 @@ def _print(report: DemoReport) -> None:
         "  lifted train folder --data PHOTOS --out runs/mine --resize 72 --crop 64 --iterations 1000\n"
         "  lifted export runs/mine --onnx mine.onnx\n"
         "  lifted eval mine.onnx --dataset folder --data PHOTOS --baseline\n"
-        "  lifted embed mine.onnx PHOTOS --out embeddings"
+        "  lifted embed mine.onnx PHOTOS --out embeddings\n"
+        "  lifted report embeddings --out report.html"
     )

@@ -43,7 +43,7 @@ def test_grids_show_what_they_say():
     assert first[0] == max(scores.first_rank[scores.positives > 0])
     quality = [scores.map_at_r()[line.query] for line in best.lines]
     assert quality == sorted(quality, reverse=True)
-    assert quality[0] == np.nanmax(scores.map_at_r)
+    assert quality[0] == np.nanmax(scores.map_at_r())
     for grid in (worst, best):
         assert len({rows.classes[line.query] for line in grid.lines}) == len(grid.lines) == QUERIES
         assert 2 not in {rows.classes[line.query] for line in grid.lines}  # one image has nothing to find
