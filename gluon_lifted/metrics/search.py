@@ -128,7 +128,8 @@ def _search(
     place_of_class = np.empty(len(members), np.int64)
     place_of_class[np.argsort(-members, kind="stable")] = np.arange(len(members))
     query_places, gallery_places = place_of_class[query_classes], place_of_class[gallery_classes]
-    query_order, gallery_order = np.argsort(query_places, kind="stable"), np.argsort(gallery_places, kind="stable")
+    gallery_order = np.argsort(gallery_places, kind="stable")
+    query_order = np.lexsort((chosen, query_places))  # as the gallery's, if all rows are queries
     place_of_row = np.empty(len(gallery), np.int64)
     place_of_row[gallery_order] = np.arange(len(gallery))
     return Search(

@@ -79,6 +79,13 @@ def test_some_rows_are_queries(way, case):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_all_rows_are_queries_in_another_order(monkeypatch, way):
+    choose(monkeypatch, way)
+    embedding, labels, rng = draw((30, 3, 2, 0))
+    check_among(embedding, labels, rng.permutation(30).tolist())
+
+
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=40, deadline=None)
 @given(case=integers, others=integers)
 def test_queries_and_gallery_are_different_sets(way, case, others):
