@@ -1,0 +1,87 @@
+"""How much memory decoding takes at most, beside what was reckoned: run as a program, whose heap is then its own."""
+
+import ctypes
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
+from gluon_lifted.machine.memory import M_MMAP_THRESHOLD
+
+SIDE = 1024
+WAYS = {"whole": Preprocessing(resize=64, crop=64), "trimmed": Preprocessing(resize=64, crop=64, trim=True)}
+NEAR_BLACK = np.random.default_rng(0).integers(0, 200, (SIDE, SIDE, 3), np.uint8)
+
+
+def encoded(kind, mode="RGB", **options):
+    content = io.BytesIO()
+    Image.fromarray(NEAR_BLACK).convert(mode).save(content, kind, **options)
+    return content.getvalue()
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+KINDS = {
+    "jpeg": encoded("JPEG"),
+    "turned": encoded("JPEG", exif=turned()),
+    "progressive": encoded("JPEG", progressive=True, subsampling=0),
+    "cmyk": encoded("JPEG", "CMYK"),
+    "cmyk, turned": encoded("JPEG", "CMYK", exif=turned()),
+    "png": encoded("PNG"),
+    "png, turned": encoded("PNG", exif=turned()),
+    "rgba": encoded("PNG", "RGBA"),
+    "rgba, turned": encoded("PNG", "RGBA", exif=turned()),
+    "la": encoded("PNG", "LA"),
+    "palette": encoded("PNG", "P"),
+    "transparent colour": encoded("PNG", "P", transparency=3),
+    "bits": encoded("PNG", "1"),
+    "webp": encoded("WEBP"),
+    "webp, rgba, turned": encoded("WEBP", "RGBA", exif=turned()),
+    "gif": encoded("GIF", "P"),
+    "tiff": encoded("TIFF", compression="tiff_deflate"),
+    "bmp": encoded("BMP"),
+}
+
+
+def peak_bytes(work):
+    """How far the resident memory of this process goes beyond what it is now."""
+    status = Path("/proc/self/status")
+
+    def found(name):
+        return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
+
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_THRESHOLD, 1 << 19)  # images go back to the system when they are freed
+    libc.malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = found("VmRSS")
+    work()
+    return found("VmHWM") - before
+
+
+def measure(content, how):
+    """Bytes at most, and bytes that were reckoned."""
+    reckoned = []
+
+    class Reckoned(DecodeLimits):
+        def memory(self, needed, name):
+            reckoned.append(needed)
+            return super().memory(needed, name)
+
+    read_image(content, how)  # what is loaded with the first one of its kind
+    return peak_bytes(lambda: read_image(content, how, limits=Reckoned())), reckoned[0]
+
+
+def main():
+    print(json.dumps({f"{kind} {way}": measure(KINDS[kind], WAYS[way]) for kind in KINDS for way in WAYS}))
+
+
+if __name__ == "__main__":
+    main()
