@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.space import Space
 
 PRODUCTS_AT_A_TIME = 1 << 22
+ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,41 +53,47 @@ def find_positives(space: Space, search: Search, queries: slice, only_first: boo
     shape = (len(counts), 1 if only_first else max(1, int(counts.max(initial=0))))
     nearness, places = np.full(shape, np.inf), np.zeros(shape, np.int64)
     error = 0.0
-    for part, members in _classes(search, queries):
+    for block, members in _blocks(search, queries):
+        rows = space.tile(search.queries.take(block), np.float64)
         items = space.tile(search.gallery.take(members), np.float64)
-        for block in _blocks(part, members):
-            here = slice(block.start - queries.start, block.stop - queries.start)
-            rows = space.tile(search.queries.take(block), np.float64)
-            near = space.nearness(rows, items)
-            if search.itself is not None:
-                near[np.arange(len(near)), search.itself[block] - members.start] = -np.inf
-            bound = space.error(rows, items)
-            error = max(error, bound)
-            order = _nearest(space, search, near, block, members, bound) if only_first else np.argsort(-near, axis=1)
-            order = order[:, : search.positives[block.start]]  # the query itself comes last
-            nearness[here, : order.shape[1]] = np.take_along_axis(near, order, axis=1)
-            places[here, : order.shape[1]] = order + members.start
+        near = _of_one_class(space.nearness(rows, items), search, block, members)
+        bound = space.error(rows, items)
+        error = max(error, bound)
+        order = _nearest(space, search, near, block, members, bound) if only_first else np.argsort(-near, axis=1)
+        order = order[:, : shape[1]]  # all others come after the positives
+        missing = np.arange(order.shape[1]) >= search.positives[block, None]
+        here = slice(block.start - queries.start, block.stop - queries.start)
+        nearness[here, : order.shape[1]] = np.where(missing, np.inf, np.take_along_axis(near, order, axis=1))
+        places[here, : order.shape[1]] = order + members.start
     return Positives(nearness, places, error, queries.start)
 
 
-def _classes(search: Search, queries: slice) -> Iterator[tuple[slice, slice]]:
-    """Queries of one class and the gallery's items of it, for each class that has positives."""
-    classes = search.queries.classes[queries]
-    starts = np.flatnonzero(np.diff(classes, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(classes)], strict=True):
-        if search.positives[queries.start + start]:
-            first, last = search.gallery.span(int(classes[start]))
-            yield slice(queries.start + int(start), queries.start + int(stop)), slice(first, last)
+def _blocks(search: Search, queries: slice) -> Iterator[tuple[slice, slice]]:
+    """Some queries, and the part of the gallery where their classes lie: one run, since both sides are in one order."""
+    start = queries.start
+    stop = queries.start + int(np.count_nonzero(search.positives[queries]))  # those without positives come last
+    while start < stop:
+        classes = search.queries.classes[start : min(start + ROWS_AT_A_TIME, stop)]
+        first = int(np.searchsorted(search.gallery.classes, classes[0]))
+        ends = np.searchsorted(search.gallery.classes, classes, side="right")
+        fits = np.arange(1, len(classes) + 1) * (ends - first) <= PRODUCTS_AT_A_TIME
+        rows = max(1, int(np.count_nonzero(fits)))
+        yield slice(start, start + rows), slice(first, int(ends[rows - 1]))
+        start += rows
 
 
-def _blocks(part: slice, members: slice) -> Iterator[slice]:
-    """Parts of the queries whose products with all members of their class fit into memory."""
-    step = max(1, PRODUCTS_AT_A_TIME // (members.stop - members.start))
-    return (slice(start, min(start + step, part.stop)) for start in range(part.start, part.stop, step))
+def _of_one_class(
+    near: NDArray[np.floating[Any]], search: Search, block: slice, members: slice
+) -> NDArray[np.floating[Any]]:
+    """-inf for items of another class, and for the query itself."""
+    near[search.queries.classes[block, None] != search.gallery.classes[members]] = -np.inf
+    if search.itself is not None:
+        near[np.arange(len(near)), search.itself[block] - members.start] = -np.inf
+    return near
 
 
 def _nearest(
-    space: Space, search: Search, near: NDArray[np.float64], block: slice, members: slice, bound: float
+    space: Space, search: Search, near: NDArray[np.floating[Any]], block: slice, members: slice, bound: float
 ) -> NDArray[np.int64]:
     """Column of the nearest item of each row, (n, 1); those too close to call are compared exactly."""
     best: NDArray[np.int64] = near.argmax(axis=1)

@@ -39,11 +39,6 @@ class Side:
         taken: NDArray[np.floating[Any]] = self.rows[self.order[places]]
         return taken
 
-    def span(self, number: int) -> tuple[int, int]:
-        """Where the rows of a class begin and end in the working order."""
-        start, stop = np.searchsorted(self.classes, [number, number + 1])
-        return int(start), int(stop)
-
 
 @dataclass(frozen=True, eq=False)
 class Search:
