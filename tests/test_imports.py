@@ -80,7 +80,14 @@ def test_gluon_lifted_knows_nothing_of_onnx(module):
 
 
 @pytest.mark.parametrize(
-    ("package", "name"), [("serve_cli", "Embedder"), ("serve_cli", "read_embeddings"), ("gluon_lifted", "ModelCard")]
+    ("package", "name"),
+    [
+        ("serve_cli", "Embedder"),
+        ("serve_cli", "read_embeddings"),
+        ("gluon_lifted", "ModelCard"),
+        ("gluon_lifted", "Search"),
+        ("gluon_lifted", "ami"),
+    ],
 )
 def test_public_names_come_when_they_are_asked_for(package, name):
     module = __import__(package)

@@ -184,7 +184,15 @@ def test_large_classes_go_through_in_parts(monkeypatch):
     monkeypatch.setattr(sweep, "LEVELS_AT_A_TIME", 100)
     monkeypatch.setattr(sweep, "LEAST", 8)
     rng = np.random.default_rng(4)
-    check_among(rng.integers(-2, 3, (60, 2)).astype(float), rng.integers(2, size=60).tolist())
+    rows, labels = rng.integers(-2, 3, (60, 2)).astype(float), rng.integers(9, size=60).tolist()
+    check_among(rows, labels)
+    check_among(rows, labels, [3, 30, 50, 4, 20])  # few queries, whose classes are large
+    for queries in (None, [3, 30, 50, 4, 20]):
+        search = Search.among(rows, labels, queries)
+        blocks = list(positives._blocks(search, slice(0, len(search.queries))))
+        sizes = [(block.stop - block.start, members.stop - members.start) for block, members in blocks]
+        assert all(queries == 1 or queries * items <= 40 for queries, items in sizes)
+        assert any(queries > 1 for queries, _ in sizes)
 
 
 def test_of_equally_near_positives_the_lower_row_number_counts():
