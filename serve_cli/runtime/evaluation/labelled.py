@@ -79,9 +79,10 @@ def read_labelled(source: Path, images: Images) -> Labelled:
 def labelled_folder(folder: Path) -> Labelled:
     """What `lifted embed` wrote. Raises `RunError`, or `DataError` if images have no labels."""
     found = read_embeddings(folder)
-    if None in found.labels:
+    unknown = sum(label is None and error is None for label, error in zip(found.labels, found.errors, strict=True))
+    if unknown:
         raise DataError(
-            f"{folder}: {found.labels.count(None)} of {len(found.labels)} images have no label. Put every image into "
+            f"{folder}: {unknown} of {len(found.labels)} images have no label. Put every image into "
             "a sub-folder named after its class, and embed again."
         )
     names = (folder.name, found.card, found.ids, found.paths, found.labels)
@@ -121,8 +122,9 @@ def _labelled(
     if not embedded.all():
         first = next(error for error in errors if error is not None)
         say(f"eval: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
+    names = np.array(["" if label is None else label for label in labels])  # only images that failed have none
     texts = [np.array([str(value) for value in values], object) for values in (ids, paths)]
-    return Labelled(name, card, texts[0], texts[1], np.array(labels), embedding, embedded)
+    return Labelled(name, card, texts[0], texts[1], names, embedding, embedded)
 
 
 def comparable(found: list[Labelled], sources: Sequence[Path]) -> tuple[list[Labelled], bool]:

@@ -33,6 +33,15 @@ NAME = re.compile(r"(img_emb_\d{5,}\.npy|(metadata|failed)_\d{5,}\.parquet)")
 FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("error", pa.string())])
 
 
+def npy_paths(folder: Path, number: int) -> tuple[Path, Path, Path]:
+    """A part's numbers, what they are of, and its failures."""
+    return (
+        folder / "img_emb" / f"img_emb_{number:05d}.npy",
+        folder / "metadata" / f"metadata_{number:05d}.parquet",
+        folder / "failed" / f"failed_{number:05d}.parquet",
+    )
+
+
 class NpyParts:
     """See `serve_cli.runtime.storage.parts.Parts`."""
 
@@ -51,7 +60,7 @@ class NpyParts:
         )
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
-        paths = self._paths(number)
+        paths = npy_paths(self._folder, number)
         for path in paths:
             path.parent.mkdir(exist_ok=True)
             remove_leftovers_of(path)
@@ -63,7 +72,7 @@ class NpyParts:
         return Part(f"img_emb/{numbers.name}", good + failed, failed)
 
     def read(self, number: int) -> Part | None:
-        numbers, metadata, failures = self._paths(number)
+        numbers, metadata, failures = npy_paths(self._folder, number)
         try:
             found = np.load(numbers, mmap_mode="r", allow_pickle=False)
             good, failed = (pq.read_metadata(path).num_rows for path in (metadata, failures))
@@ -71,13 +80,6 @@ class NpyParts:
             return None
         whole = found.shape == (good, self._dim) and found.dtype == DTYPES[self._dtype]
         return Part(f"img_emb/{numbers.name}", good + failed, failed) if whole else None
-
-    def _paths(self, number: int) -> tuple[Path, Path, Path]:
-        return (
-            self._folder / "img_emb" / f"img_emb_{number:05d}.npy",
-            self._folder / "metadata" / f"metadata_{number:05d}.parquet",
-            self._folder / "failed" / f"failed_{number:05d}.parquet",
-        )
 
     def _fill(self, groups: Iterable[EmbeddedRows], numbers: Path, metadata: Path, failures: Path) -> tuple[int, int]:
         """Returns the rows with an embedding, and those without."""

@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import RunError
 from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, own_columns, part_files, part_name
+from serve_cli.runtime.storage.npy_reader import read_npy_part
 from serve_cli.runtime.storage.vectors import DTYPES, from_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 MAX_MANIFEST_BYTES = 64 << 20  # half a million parts
@@ -56,7 +59,7 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     Parameters
     ----------
     folder : path
-        Of parquet parts.
+        With its manifest; of either format.
 
     Raises
     ------
@@ -65,23 +68,31 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    if manifest.get("format", "parquet") != "parquet":
-        raise RunError(f"{folder}: holds embeddings as {manifest['format']}; give a folder of parquet parts.")
-    where = str(folder / MANIFEST)
-    card = ModelCard.from_json(json.dumps(manifest["card"]), where)
-    names = [part["file"] for part in manifest["parts"]]
-    _check_parts(folder, names)
-    own = own_columns(card.dim, manifest["dtype"])
+    card = ModelCard.from_json(json.dumps(manifest["card"]), str(folder / MANIFEST))
     embedding = np.empty((manifest["rows"], card.dim), np.float32)  # filled part by part: never twice in memory
     tables, done = [], 0
-    for part in manifest["parts"]:
-        table, rows = _read_part(folder / part["file"], part["rows"], card, own)
+    for table, rows in _parts(folder, manifest, card):
+        if done + len(rows) > len(embedding):
+            break
         tables.append(table)
         embedding[done : done + len(rows)] = rows
         done += len(rows)
+    if done != len(embedding):
+        raise RunError(f"{folder}: its parts have not the {len(embedding)} rows that {MANIFEST} says; embed again.")
     columns = pa.concat_tables(tables)
     ids, paths, labels, errors = (tuple(columns[name].to_pylist()) for name in ("id", "path", "label", "error"))
     return Embeddings(card, ids, paths, labels, embedding, errors)
+
+
+def _parts(folder: Path, manifest: dict[str, Any], card: ModelCard) -> Iterator[tuple[pa.Table, NDArray[np.float32]]]:
+    """Text columns and embeddings, part by part."""
+    dtype, parts = manifest["dtype"], manifest["parts"]
+    if manifest.get("format", "parquet") == "npy":
+        yield from (read_npy_part(folder, number, card.dim, dtype) for number in range(len(parts)))
+        return
+    _check_parts(folder, [part["file"] for part in parts])
+    own = own_columns(card.dim, dtype)
+    yield from (_read_part(folder / part["file"], part["rows"], card, own) for part in parts)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

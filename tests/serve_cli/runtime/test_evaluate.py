@@ -12,7 +12,7 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
 from gluon_lifted.metrics.intervals import wilson
 from serve_cli.runtime.embed.embed import embed_images
-from serve_cli.runtime.embed.options import EmbedOptions
+from serve_cli.runtime.embed.options import EmbedOptions, Output
 from serve_cli.runtime.evaluation.evaluate import evaluate
 from serve_cli.runtime.evaluation.options import EvalOptions, Images
 from serve_cli.runtime.evaluation.published import PublishedRow
@@ -71,6 +71,15 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
     assert (report.queries, report.classes, report.failed) == (7, 3, 2)
     expected = hits(whole.embedding[kept].astype(np.float64), labels, 3).mean()
     assert report.results[0].metrics["R@3"].value == pytest.approx(expected)
+
+
+def test_either_format_of_a_folder(tmp_path, model, album):
+    photo(album / "dog" / "broken.jpg").write_bytes(b"")
+    for layout in ("parquet", "npy"):
+        embed_images(EmbedOptions(model, album, tmp_path / layout, output=Output(5, layout)))
+    one, other = (evaluate(EvalOptions((tmp_path / layout,))) for layout in ("parquet", "npy"))
+    assert one.results[0].metrics == other.results[0].metrics
+    assert one.failed == other.failed == 1
 
 
 def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):

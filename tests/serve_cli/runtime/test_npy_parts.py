@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,11 +103,56 @@ def test_another_format_is_refused_and_overwriting_leaves_nothing_of_it(tmp_path
     plan = replace(PLAN, format="parquet")
     with pytest.raises(RunError, match="the part files had another format"):
         EmbeddingFolder(tmp_path, plan, CARD)
-    with pytest.raises(RunError, match="holds embeddings as npy"):
-        read_embeddings(tmp_path)
     folder = EmbeddingFolder(tmp_path, plan, CARD, overwrite=True)
     folder.write(0, [next(regroup(batches(10, bad=BAD), 4))])
     assert files(tmp_path) == ["part-00000.parquet", "plan.json"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_read_as_parquet_is_but_for_the_order_and_labels_of_failures(tmp_path: Path, dtype: str) -> None:
+    for folder, layout in ((tmp_path / "npy", "npy"), (tmp_path / "parquet", "parquet")):
+        written = EmbeddingFolder(folder, replace(PLAN, dtype=dtype, format=layout), CARD)
+        for number, part in enumerate(regroup(batches(10, bad=BAD), 4)):
+            written.write(number, [part], group_rows=3)
+        written.complete({})
+    found, expected = read_embeddings(tmp_path / "npy"), read_embeddings(tmp_path / "parquet")
+    order = [0, 1, 3, 2, 4, 5, 6, 7, 8, 9]  # within a part, failures come last
+    assert found.ids == tuple(expected.ids[row] for row in order)
+    assert found.paths == tuple(expected.paths[row] for row in order)
+    assert found.errors == tuple(expected.errors[row] for row in order)
+    assert found.labels == tuple(None if row in BAD else expected.labels[row] for row in order)
+    np.testing.assert_array_equal(found.embedding, expected.embedding[order])
+    assert found.card == expected.card
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "message"),
+    [
+        ("img_emb/img_emb_00001.npy", lambda path: path.unlink(), "img_emb_00001.npy: cannot be read"),
+        ("metadata/metadata_00001.parquet", lambda path: path.write_bytes(b"x"), "img_emb_00001.npy: cannot be read"),
+        ("failed/failed_00001.parquet", lambda path: path.unlink(), "img_emb_00001.npy: cannot be read"),
+        (
+            "img_emb/img_emb_00001.npy",
+            lambda path: np.save(path, np.zeros((3, CARD.dim), np.float32)),
+            r"holds \(3, 8\) of float32, expected \(4, 8\) of float32",
+        ),
+        (
+            "img_emb/img_emb_00001.npy",
+            lambda path: np.save(path, np.array([{}] * 4), allow_pickle=True),
+            "img_emb_00001.npy: cannot be read",
+        ),
+        (
+            "failed/failed_00001.parquet",
+            lambda path: shutil.copy(path.with_name("failed_00000.parquet"), path),
+            "its parts have not the 10 rows that manifest.json says",
+        ),
+    ],
+)
+def test_a_damaged_folder(tmp_path: Path, file: str, spoil: Callable[[Path], object], message: str) -> None:
+    write(tmp_path)
+    spoil(tmp_path / file)
+    with pytest.raises(RunError, match=message):
+        read_embeddings(tmp_path)
 
 
 def test_stopped_part_leaves_nothing(tmp_path: Path) -> None:
