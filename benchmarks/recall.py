@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 
 from gluon_lifted.machine.cpus import usable_cpus
 from gluon_lifted.machine.memory import peak_memory
+from gluon_lifted.metrics.ranking.search import Search
+from gluon_lifted.metrics.ranking.sweep import EDGE
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-from gluon_lifted.metrics.search import Search
-from gluon_lifted.metrics.sweep import EDGE
 
 KS = (1, 10, 100, 1000)
 SPREAD = 2.15  # of a class, over that of the centres: recall@1 comes near what the paper reports

@@ -17,7 +17,7 @@ __getattr__, __dir__ = lazy_names(
         "ModelCard": "card",
         "Preprocessing": "images",
         "Scores": "metrics.retrieval",
-        "Search": "metrics.search",
+        "Search": "metrics.ranking.search",
         "SemiHardTripletLoss": "losses",
         "TripletLoss": "losses",
         "ami": "metrics.partitions",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from gluon_lifted.metrics.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gluon_lifted.metrics.space import Space
-from gluon_lifted.metrics.sweep import Sweep
+from gluon_lifted.metrics.ranking.space import Space
+from gluon_lifted.metrics.ranking.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.search import Search
-    from gluon_lifted.metrics.space import Distance
+    from gluon_lifted.metrics.ranking.search import Search
+    from gluon_lifted.metrics.ranking.space import Distance
 
 NEVER = np.iinfo(np.int64).max  # rank of the first hit of a query without positives
 
@@ -43,7 +43,7 @@ class Scores:
     --------
     Five points on a line, two classes:
 
-    >>> from gluon_lifted.metrics.search import Search
+    >>> from gluon_lifted.metrics.ranking.search import Search
     >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
     >>> scores.first_rank
     array([1, 1, 3, 1, 1])
@@ -64,7 +64,7 @@ class Scores:
         --------
         The third of five points has both of the other class nearest to it, and hits at rank 3:
 
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
         >>> scores.recall_at_k(2)
         array([1., 1., 0., 1., 1.])
@@ -78,7 +78,7 @@ class Scores:
 
         Examples
         --------
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> retrieval_scores(Search.among([[0.0], [1.0], [1.5]], ["a", "a", "b"])).precision_at_1()
         array([1., 0., 0.])
         """
@@ -91,7 +91,7 @@ class Scores:
 
         Examples
         --------
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> retrieval_scores(Search.among([[0.0], [1.0], [1.5]], ["a", "a", "b"])).reciprocal_rank()
         array([1. , 0.5, 0. ])
         """
@@ -107,7 +107,7 @@ class Scores:
 
         Examples
         --------
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
         >>> scores.r_precision()
         array([1., 1., 0., 1., 1.])
@@ -125,7 +125,7 @@ class Scores:
         --------
         The first point has its positives at ranks 2 and 3, of which 2 is within R = 2: (1/2) / 2.
 
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> retrieval_scores(Search.among([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1])).map_at_r()
         array([0.25, 0.5 , 0.5 ,  nan])
         """
@@ -140,7 +140,7 @@ class Scores:
         --------
         The first point has its positives at ranks 2 and 3: (1/2 + 2/3) / 2.
 
-        >>> from gluon_lifted.metrics.search import Search
+        >>> from gluon_lifted.metrics.ranking.search import Search
         >>> scores = retrieval_scores(Search.among([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1]))
         >>> scores.average_precision().round(4)
         array([0.5833, 0.8333, 0.8333,    nan])

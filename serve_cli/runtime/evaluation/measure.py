@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.metrics.clustering import PROTOCOLS, cluster_scores
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-from gluon_lifted.metrics.search import Search
 from serve_cli.console import Progress, say
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from serve_cli.runtime.inference.serving import Serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gluon_lifted.metrics.space import Distance
+    from gluon_lifted.metrics.ranking.space import Distance
 
 
 @dataclass(frozen=True)

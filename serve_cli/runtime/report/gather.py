@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from gluon_lifted.metrics.search import Search
 from serve_cli.console import Progress
 from serve_cli.runtime.report.layout2d import NAMES, place, sample_rows
 from serve_cli.runtime.report.neighbours import Grid, neighbour_grids

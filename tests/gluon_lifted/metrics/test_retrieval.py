@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
-from gluon_lifted.metrics import counting, meeting, positives, retrieval, sweep
+from gluon_lifted.metrics import retrieval
+from gluon_lifted.metrics.ranking import counting, meeting, positives, sweep
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-from gluon_lifted.metrics.search import Search
 
 from .ranking_loops import ranked_hits, scores_of
 

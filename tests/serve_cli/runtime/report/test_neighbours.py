@@ -1,7 +1,7 @@
 import numpy as np
 
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from gluon_lifted.metrics.search import Search
 from serve_cli.runtime.report import neighbours
 from serve_cli.runtime.report.neighbours import NEIGHBOURS, QUERIES, nearest_rows, neighbour_grids
 

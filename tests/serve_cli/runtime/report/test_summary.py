@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from gluon_lifted.metrics.search import Search
 from serve_cli.runtime.report import summary
 from serve_cli.runtime.report.summary import chance_recall, class_lines, curve_ks, summarise
 

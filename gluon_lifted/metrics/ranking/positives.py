@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.search import Search
-    from gluon_lifted.metrics.space import Space
+    from gluon_lifted.metrics.ranking.search import Search
+    from gluon_lifted.metrics.ranking.space import Space
 
 PRODUCTS_AT_A_TIME = 1 << 22
 ROWS_AT_A_TIME = 256

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gluon_lifted.metrics.counting import LANES, count_by_comparing, count_by_sorting
+from gluon_lifted.metrics.ranking.counting import LANES, count_by_comparing, count_by_sorting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.counting import Count
-    from gluon_lifted.metrics.positives import Positives
-    from gluon_lifted.metrics.search import Search, Side
-    from gluon_lifted.metrics.space import Space, Tile
+    from gluon_lifted.metrics.ranking.counting import Count
+    from gluon_lifted.metrics.ranking.positives import Positives
+    from gluon_lifted.metrics.ranking.search import Search, Side
+    from gluon_lifted.metrics.ranking.space import Space, Tile
 
 DOUBTS = 64  # a tile of float32 with more than one doubtful pair in so many is made again in float64
 

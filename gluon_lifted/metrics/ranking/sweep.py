@@ -14,17 +14,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from gluon_lifted.machine.cpus import usable_cpus
-from gluon_lifted.metrics.meeting import Meeting
-from gluon_lifted.metrics.positives import find_positives
+from gluon_lifted.metrics.ranking.meeting import Meeting
+from gluon_lifted.metrics.ranking.positives import find_positives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.meeting import Block
-    from gluon_lifted.metrics.search import Search
-    from gluon_lifted.metrics.space import Space
+    from gluon_lifted.metrics.ranking.meeting import Block
+    from gluon_lifted.metrics.ranking.search import Search
+    from gluon_lifted.metrics.ranking.space import Space
 
 FEW = 16  # levels a query for which comparing beats sorting, and float32 with exact checks beats float64
 EDGE = 1024  # rows of a tile
