@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.records.run_log import TrainProgress
 
+GAP = 3  # between two columns
 LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
 
 
@@ -49,19 +50,36 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
-    """A table on stdout; the first ``left`` columns hold text, the others numbers."""
+    """A table on stdout; the first ``left`` columns hold text, the others numbers.
+
+    Columns that do not fit beside one another follow in further tables, each with the text again: none is cut.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        is_text = number < left
-        table.add_column(column, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console, lines = Console(highlight=False), [list(row) for row in rows]
+    widths = [max(len(cell) for cell in column) + GAP for column in zip(columns, *lines, strict=True)]
+    for shown in _beside_one_another(widths, left, console.width):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for number in shown:
+            justify: Any = "left" if number < left else "right"
+            table.add_column(Text(columns[number]), justify=justify, no_wrap=number >= left, overflow="fold")
+        for line in lines:
+            table.add_row(*(Text(line[number]) for number in shown))
+        console.print(table)
+
+
+def _beside_one_another(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
+    """Columns of each table: all of the text, and as many others as fit, at least one."""
+    tables: list[list[int]] = []
+    text = list(range(left))
+    for number in range(left, len(widths)):
+        if not tables or sum(widths[one] for one in tables[-1]) + widths[number] > available:
+            tables.append([*text])
+        tables[-1].append(number)
+    return tables or [text]
 
 
 def clock(seconds: float) -> str:

@@ -11,6 +11,7 @@ import typer
 
 SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){3})")
 SIZE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?((?P<prefix>[kmgt])(?P<binary>i)?)?b?", re.IGNORECASE)
+MOST_RANKS = 1_000_000_000
 SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
 
 
@@ -28,9 +29,9 @@ def parse_ks(text: str) -> tuple[int, ...]:
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 1,2,4,8") from None
-    if ks[0] < 1:
-        raise typer.BadParameter(f"{ks[0]} is below 1")
+        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 1,2,4,8", param_hint="--k") from None
+    if ks[0] < 1 or ks[-1] > MOST_RANKS:
+        raise typer.BadParameter(f"ranks are 1 to {MOST_RANKS:,}, found {ks[0]} to {ks[-1]}", param_hint="--k")
     return tuple(ks)
 
 

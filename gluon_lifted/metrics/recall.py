@@ -54,7 +54,7 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     >>> recall_at_k([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1], ks=(1, 2, 4))
     {1: 0.8, 2: 0.8, 4: 1.0}
     """
-    if not ks or min(ks) < 1:
-        raise DataError(f"k must be at least 1, found {list(ks)}.")
+    if isinstance(ks, int) or not ks or min(ks) < 1:
+        raise DataError(f"ks is {ks}; expected ranks from 1 on, such as (1, 2, 4, 8).")
     scores = retrieval_scores(Search.among(embedding, labels), only_first=True)
     return {k: float(scores.recall_at_k(k).mean()) for k in ks}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.errors import ConfigError
 from gluon_lifted.metrics.ranking.space import Space
 from gluon_lifted.metrics.ranking.sweep import Sweep
 
@@ -183,8 +184,10 @@ def retrieval_scores(
     DataError
         If a value is not finite, or a row has norm 0 and the distance is the cosine.
     ConfigError
-        If there is no such distance.
+        If there is no such distance, or fewer than one thread.
     """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; expected at least 1.")
     space = Space.around(search.queries.rows, search.gallery.rows, distance=distance)
     num_queries = len(search.queries)
     first_rank, positives = np.empty(num_queries, np.int64), np.empty(num_queries, np.int64)

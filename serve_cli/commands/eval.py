@@ -107,14 +107,18 @@ def evaluate(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
-    style: Annotated[Format, typer.Option("--format", help="How to print what was found.")] = Format.table,
+    style: Annotated[
+        Format,
+        typer.Option("--format", help="How to print what was found; json and csv give shares of 1, not percent."),
+    ] = Format.table,
     as_json: Json = False,
 ) -> None:
     """Print retrieval metrics of embeddings, side by side, with 95 % intervals.
 
     Each image is looked up among all others, nearest first; of equally near ones,
-    the first listed. R is the number of others of its class. Images without an
-    embedding are left out and counted; the exit status is then 3.
+    the first listed. R is the number of others of its class. In a --gallery an
+    image that lies there, too, finds itself. Images without an embedding are left
+    out and counted; the exit status is then 3.
 
       R@k          has one of its class among the k nearest, as in the paper
                    (R@1 is precision@1)
@@ -135,6 +139,8 @@ def evaluate(
     from serve_cli.runtime.evaluation.options import EvalOptions, Images
     from serve_cli.runtime.inference.serving import Serving
 
+    if as_json and style not in (Format.table, Format.json):
+        raise typer.BadParameter(f"--json and --format {style.value} do not go together", param_hint="--format")
     serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
     options = EvalOptions(
         sources=tuple(sources),

@@ -90,3 +90,20 @@ def test_facts_and_tables_show_text_as_it_is(capsys):
     assert lines[0] == "model   [red]x[/red]"
     assert lines[1] == "images  3"
     assert [line for line in lines if line.endswith("5.00")] == ["[bold]a   25.00", "b          5.00"]
+
+
+def test_a_table_that_is_too_wide_goes_on_below_and_loses_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    columns = ["metric", *(f"[red]model {number}, 64" for number in range(7))]
+    rows = [[name, *(f"{name} {number}.00  [10.0, 30.0]" for number in range(7))] for name in ("R@1", "MAP@R")]
+    print_table(columns, rows)
+    out = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= 60 for line in out.splitlines())
+    assert all(cell in out for line in (columns, *rows) for cell in line)
+    tables = out.count("metric")
+    assert tables == out.count("\n R@1") + out.count("\nR@1") > 1
+
+
+def test_a_table_of_text_alone(capsys):
+    print_table(["name", "what"], [["a", "b"]], left=2)
+    assert "what" in capsys.readouterr().out

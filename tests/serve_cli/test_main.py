@@ -64,7 +64,7 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
     run = lifted("eval", out, "--k", "1,3", "--json")
     assert run.returncode == 0
     report = json.loads(run.stdout)
-    assert (report["queries"], report["classes"]) == (12, 3)
+    assert (report["results"][0]["queries"], report["results"][0]["classes"]) == (12, 3)
     assert list(report["results"][0]["metrics"])[:2] == ["R@1", "R@3"]
     assert "R@1" in lifted("eval", out).stdout
     assert json.loads(lifted("inspect", model, "--json").stdout)["card"]["name"] == "tiny"

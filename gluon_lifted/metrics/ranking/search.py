@@ -107,6 +107,8 @@ class Search:
             raise DataError(f"queries {rows.shape} and gallery {others.shape} have rows of different widths.")
         if not len(rows) or not len(others):
             raise DataError(f"recall needs queries and a gallery, found {len(rows)} and {len(others)} images.")
+        if (names.dtype.kind in "UO") != (other_names.dtype.kind in "UO"):
+            raise DataError("labels of queries and gallery are strings here and numbers there; expected one of both.")
         _, classes = np.unique(np.concatenate([names, other_names]), return_inverse=True)
         return _search(rows, np.arange(len(rows)), classes[: len(rows)], others, classes[len(rows) :], itself=False)
 
@@ -138,10 +140,10 @@ def _search(
 
 def _matrix(values: ArrayLike) -> NDArray[np.floating[Any]]:
     rows = np.asarray(values)
+    if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind not in "biuf":
+        raise DataError(f"embedding {rows.shape} of {rows.dtype} is no matrix of real numbers; expected (N, D).")
     if rows.dtype not in (np.float32, np.float64):
         rows = rows.astype(np.float32 if rows.dtype == np.float16 else np.float64)
-    if rows.ndim != 2:
-        raise DataError(f"embedding {rows.shape} is not a matrix; expected (N, D).")
     return rows
 
 
@@ -149,4 +151,8 @@ def _labels(values: ArrayLike, rows: NDArray[np.floating[Any]]) -> NDArray[Any]:
     labels = np.asarray(values)
     if labels.shape != (len(rows),):
         raise DataError(f"embedding {rows.shape} and labels {labels.shape} do not match; expected (N, D) and (N,).")
+    kinds = {type(label) for label in labels.tolist()}
+    if len(kinds) > 1 or not kinds <= {int, str, bool}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise DataError(f"labels are of type {names}; expected integers or strings, one for each row, none missing.")
     return labels

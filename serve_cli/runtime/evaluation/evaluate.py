@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,12 @@ import numpy as np
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
-from gluon_lifted.metrics.clustering import PROTOCOLS
 from gluon_lifted.metrics.intervals import wilson
 from serve_cli.runtime.evaluation.labelled import comparable, labelled_folder, read_labelled
 from serve_cli.runtime.evaluation.measure import measure
 from serve_cli.runtime.evaluation.published import published_rows
 from serve_cli.runtime.evaluation.report import Difference, EvalReport, Result
+from serve_cli.runtime.evaluation.words import clustering_in_words, interval_in_words, note_in_words
 
 if TYPE_CHECKING:
     from serve_cli.runtime.evaluation.labelled import Labelled
@@ -41,25 +41,24 @@ def evaluate(options: EvalOptions) -> EvalReport:
     """
     _check(options)
     read = [read_labelled(source, options.images) for source in options.sources]
-    failed = sum(int((~one.embedded).sum()) for one in read)
     found, paired = comparable(read, options.sources)
     gallery = None if options.gallery is None else _gallery(options.gallery, found[0])
+    failed = sum(int((~one.embedded).sum()) for one in (*read, *([gallery] if gallery else [])))
+    gallery = gallery and gallery.only(gallery.embedded)
     if options.baseline:
         found.append(_pixels(found[0], options.images.serving.threads))
     measured = [measure(one, gallery, options) for one in found]
-    first, population = measured[0], len(found[0].labels)
+    first = measured[0]
     return EvalReport(
-        results=tuple(_result(one, population, options.seed) for one in measured),
+        results=tuple(_result(one, options.seed) for one in measured),
         differences=tuple(_difference(one, first, options.seed) for one in measured[1:]) if paired else (),
         published=published_rows(options.published) if options.published else (),
-        queries=len(first.labels),
-        gallery=first.gallery,
-        classes=len(np.unique(first.labels)),
-        alone=first.alone,
+        gallery=gallery.name if gallery else None,
         failed=failed,
         distance=options.distance,
-        interval=_interval_in_words(len(first.labels), population),
-        clustering=_clustering_in_words(options),
+        interval=interval_in_words(first),
+        clustering=clustering_in_words(options),
+        note=note_in_words(measured, paired, options),
     )
 
 
@@ -80,11 +79,12 @@ def _gallery(folder: Path, queries: Labelled) -> Labelled:
         raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
     found = labelled_folder(folder)
     if found.card != queries.card:
+        ours, theirs = asdict(found.card), asdict(queries.card)
+        differ = ", ".join(name for name in ours if ours[name] != theirs[name])
         raise RunError(
-            f"{folder}: was made by model {found.card.name!r} and {queries.name} by {queries.card.name!r}, whose cards "
-            "differ; embed both with one file."
+            f"{folder} and {queries.name} were made by models whose cards differ ({differ}); embed both with one file."
         )
-    return found.only(found.embedded)
+    return found
 
 
 def _pixels(found: Labelled, threads: int | None) -> Labelled:
@@ -92,15 +92,22 @@ def _pixels(found: Labelled, threads: int | None) -> Labelled:
     return replace(found, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)
 
 
-def _result(measured: Measured, population: int, seed: int) -> Result:
+def _result(measured: Measured, seed: int) -> Result:
     bootstrap = ClassBootstrap(measured.labels, seed=seed)
-    sampled = len(measured.labels) < population
     metrics = {}
     for name, values in measured.values.items():
         estimate = bootstrap.interval(values)
-        metrics[name] = _of_sample(estimate, len(values), population) if sampled else estimate
+        metrics[name] = _of_sample(estimate, len(values), measured.population) if measured.sampled else estimate
     clusters = {name: Estimate(value, math.nan, math.nan) for name, value in measured.clusters.items()}
-    return Result(measured.name, measured.dim, metrics | clusters)
+    return Result(
+        measured.name,
+        measured.dim,
+        metrics | clusters,
+        queries=len(measured.labels),
+        classes=len(np.unique(measured.labels)),
+        gallery=measured.gallery,
+        alone=measured.alone,
+    )
 
 
 def _of_sample(estimate: Estimate, sample: int, population: int) -> Estimate:
@@ -114,20 +121,3 @@ def _difference(measured: Measured, first: Measured, seed: int) -> Difference:
     bootstrap = ClassBootstrap(first.labels, seed=seed)
     metrics = {name: bootstrap.difference(values, first.values[name]) for name, values in measured.values.items()}
     return Difference(measured.name, first.name, metrics)
-
-
-def _interval_in_words(queries: int, population: int) -> str:
-    if queries < population:
-        return (
-            f"95 %: where the value of all {population:,} lies (Wilson, sample without replacement); of differences: "
-            "over classes (bootstrap)"
-        )
-    return "95 %, over classes (bootstrap of 2,000)"
-
-
-def _clustering_in_words(options: EvalOptions) -> str:
-    if options.clustering is None:
-        return ""
-    protocol = PROTOCOLS[options.clustering]
-    starts = f"init {protocol.init}, n_init {protocol.n_init}, at most {protocol.max_iter} iterations"
-    return f"k-means, k = classes, {protocol.name} protocol: {starts}, seed {options.seed}"

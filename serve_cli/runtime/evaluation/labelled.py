@@ -98,7 +98,7 @@ def _embedded_now(model: Path, images: Images) -> Labelled:
     embedder = images.serving.open(model)
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
     if splits.note:
-        say(f"eval: {splits.note}")
+        say(f"{model.name}: {splits.note}")
     source = table_source(splits.test, images.data)
     with Progress("embed", total=source.count()) as progress:
         batch_size = images.serving.batch_size or embedder.batch_size
@@ -121,7 +121,7 @@ def _labelled(
     embedded = np.array([error is None for error in errors], bool)
     if not embedded.all():
         first = next(error for error in errors if error is not None)
-        say(f"eval: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
+        say(f"{name}: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
     names = np.array(["" if label is None else label for label in labels])  # only images that failed have none
     texts = [np.array([str(value) for value in values], object) for values in (ids, paths)]
     return Labelled(name, card, texts[0], texts[1], names, embedding, embedded)

@@ -34,8 +34,10 @@ class Measured:
         Metric -> (Q,) float64 in [0, 1]; NaN where it is undefined for a query.
     clusters : dict
         Metric -> value, of clusters of the whole embedding.
+    population : int
+        Images of which the queries are all, or a sample.
     gallery : int
-        Images that queries are looked up in.
+        Images that a query is looked up among, without itself.
     alone : int
         Queries without another image of their class in the gallery.
     """
@@ -44,9 +46,15 @@ class Measured:
     dim: int
     labels: NDArray[Any]
     values: dict[str, NDArray[np.float64]]
+    population: int
     gallery: int
     alone: int
     clusters: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the queries are a sample."""
+        return len(self.labels) < self.population
 
 
 def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> Measured:
@@ -69,7 +77,8 @@ def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> 
         found.embedding.shape[1],
         found.labels[queries],
         metrics_of(scores, options.ks, options.recall_only),
-        len(search.gallery),
+        len(found.labels),
+        len(search.gallery) - (gallery is None),
         int((scores.first_rank == NEVER).sum()),
         _clusters(found, options),
     )

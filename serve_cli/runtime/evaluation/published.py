@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+TEST_IMAGES = {"cub200": 5_924, "cars196": 8_131, "sop": 60_502}  # all of them queries; splits of Song et al. 2016
+
+
 @dataclass(frozen=True)
 class PublishedRow:
     """One experiment of others.

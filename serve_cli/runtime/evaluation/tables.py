@@ -43,11 +43,17 @@ def _side_by_side(head: str, names: list[str], columns: list[Mapping[str, Estima
 def _cell(estimate: Estimate | None, sign: str) -> str:
     if estimate is None or math.isnan(estimate.value):
         return "-"
-    text = f"{100 * estimate.value:{sign}.2f}"
+    text = _percent(estimate.value, sign, 2)
     if math.isnan(estimate.low):
         return text
-    digits = 2 if sign else 1  # differences are small
-    return f"{text}  [{100 * estimate.low:{sign}.{digits}f}, {100 * estimate.high:{sign}.{digits}f}]"
+    low, high = (
+        _percent(end, sign, 2 if sign else 1) for end in (estimate.low, estimate.high)
+    )  # differences are small
+    return f"{text}  [{low}, {high}]"
+
+
+def _percent(share: float, sign: str, digits: int) -> str:
+    return f"{round(100 * share, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.00
 
 
 def published_table(report: EvalReport) -> Table:
@@ -56,15 +62,16 @@ def published_table(report: EvalReport) -> Table:
     rows = []
     for result in report.results:
         values = [_cell(_point(result.metrics.get(metric)), "") for metric in metrics]
-        rows.append([f"{result.name}, measured here", "", str(result.dim), *values, ""])
+        rows.append([f"{result.name}, measured here", "", str(result.dim), *values])
     sources = list(dict.fromkeys(row.source for row in report.published))
     for row in report.published:
         values = [
             f"{row.metrics[metric]:.2f}{UNVERIFIED * (metric in row.unverified)}" if metric in row.metrics else "-"
             for metric in metrics
         ]
-        rows.append([row.method, row.network, str(row.dim or ""), *values, f"[{1 + sources.index(row.source)}]"])
-    return Table(["published, %", "network", "dim", *metrics, "source"], rows)
+        method = f"{row.method} [{1 + sources.index(row.source)}]"
+        rows.append([method, row.network, str(row.dim or ""), *values])
+    return Table(["published, %", "network", "dim", *metrics], rows)
 
 
 def _point(estimate: Estimate | None) -> Estimate | None:
@@ -98,26 +105,34 @@ def _escaped(cell: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_[]<>|" else letter for letter in cell)
 
 
+CSV_HEADS = (
+    "kind embedding network dim than metric value low high queries classes gallery distance source verified".split()
+)
+
+
 def to_csv(report: EvalReport) -> str:
-    """A line for each number: kind, embedding, compared with, metric, share of 1 and the ends of its interval."""
+    """A line for each number; values and the ends of their intervals are shares of 1, also published ones."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "embedding", "than", "metric", "value", "low", "high", "source", "verified"])
+    writer = csv.DictWriter(text, CSV_HEADS, restval="", lineterminator="\n")
+    writer.writeheader()
     for result in report.results:
-        writer.writerows(_lines("measured", result.name, "", result.metrics))
+        about = {"kind": "measured", "embedding": result.name, "dim": result.dim, "queries": result.queries}
+        about |= {"classes": result.classes, "gallery": result.gallery, "distance": report.distance}
+        writer.writerows(about | line for line in _lines(result.metrics))
     for one in report.differences:
-        writer.writerows(_lines("difference", one.name, one.than, one.metrics))
+        about = {"kind": "difference", "embedding": one.name, "than": one.than, "distance": report.distance}
+        writer.writerows(about | line for line in _lines(one.metrics))
     for row in report.published:
-        name = f"{row.method}, {row.network}" + (f", {row.dim}" if row.dim else "")
+        about = {"kind": "published", "embedding": row.method, "network": row.network, "dim": row.dim or ""}
         for metric, value in row.metrics.items():
-            share = round(value / 100, 6)
-            writer.writerow(["published", name, "", metric, share, "", "", row.source, metric not in row.unverified])
+            known = {"source": row.source, "verified": metric not in row.unverified}
+            writer.writerow(about | known | {"metric": metric, "value": round(value / 100, 6)})
     return text.getvalue()
 
 
-def _lines(kind: str, name: str, than: str, metrics: Mapping[str, Estimate]) -> list[list[object]]:
-    numbers = ((metric, (one.value, one.low, one.high)) for metric, one in metrics.items())
+def _lines(metrics: Mapping[str, Estimate]) -> list[dict[str, object]]:
+    found = ((metric, {"value": one.value, "low": one.low, "high": one.high}) for metric, one in metrics.items())
     return [
-        [kind, name, than, metric, *("" if math.isnan(number) else number for number in found), "", ""]
-        for metric, found in numbers
+        {"metric": metric} | {name: number for name, number in numbers.items() if not math.isnan(number)}
+        for metric, numbers in found
     ]

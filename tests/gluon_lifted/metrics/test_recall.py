@@ -44,7 +44,8 @@ def test_class_of_one_is_a_miss_and_labels_may_be_text():
     [
         ([[0.0], [float("nan")]], [0, 0], (1,), "row 1 is not finite"),
         ([[0.0]], [0], (1,), "at least 2 images"),
-        ([[0.0], [1.0]], [0, 0], (0,), "k must be at least 1"),
+        ([[0.0], [1.0]], [0, 0], (0,), "expected ranks from 1 on"),
+        ([[0.0], [1.0]], [0, 0], 1, "ks is 1; expected ranks"),
         ([[0.0], [1.0]], [0], (1,), "do not match"),
     ],
 )

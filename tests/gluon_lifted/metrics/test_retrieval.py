@@ -231,7 +231,12 @@ def test_what_was_not_looked_for_is_not_made_up():
     [
         (lambda: Search.among([[0.0], [math.nan]], [0, 0]), DataError, "row 1 is not finite"),
         (lambda: Search.among([[0.0]], [0]), DataError, "at least 2 images, found 1"),
-        (lambda: Search.among([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) is not a matrix"),
+        (lambda: Search.among([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) of float64 is no matrix"),
+        (lambda: Search.among(np.zeros((3, 0)), [0, 0, 1]), DataError, r"embedding \(3, 0\) of float64 is no matrix"),
+        (lambda: Search.among([[1j], [2j]], [0, 0]), DataError, "of complex128 is no matrix of real numbers"),
+        (lambda: Search.among([[0.0], [1.0]], [0, math.nan]), DataError, "labels are of type float"),
+        (lambda: Search.among([[0.0], [1.0]], [None, "a"]), DataError, "labels are of type NoneType, str"),
+        (lambda: Search.between([[0.0]], [0], [[0.0]], ["0"]), DataError, "strings here and numbers there"),
         (lambda: Search.among([[0.0], [1.0]], [0]), DataError, "do not match"),
         (lambda: Search.between([[0.0]], [0], [[0.0, 1.0]], [0]), DataError, "different widths"),
         (lambda: Search.between(np.zeros((0, 1)), [], [[0.0]], [0]), DataError, "found 0 and 1 images"),
@@ -246,6 +251,8 @@ def test_bad_distance():
     search = Search.among([[0.0, 0.0], [1.0, 0.0]], [0, 0])
     with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
         retrieval_scores(search, "manhattan")
+    with pytest.raises(ConfigError, match="threads is 0"):
+        retrieval_scores(search, threads=0)
     with pytest.raises(DataError, match="row 0 is all zeros"):
         retrieval_scores(search, "cosine")
 

@@ -53,13 +53,13 @@ def test_metrics_of_a_folder_with_intervals_over_classes(tmp_path, model, album)
     found = read_embeddings(tmp_path / "emb")
     report = evaluate(EvalOptions((tmp_path / "emb",), ks=(1, 2, 5)))
     (result,) = report.results
-    assert (result.name, result.dim, report.queries, report.gallery, report.classes) == ("emb", 8, 12, 12, 3)
+    assert (result.name, result.dim, result.queries, result.gallery, result.classes) == ("emb", 8, 12, 11, 3)
     assert list(result.metrics) == ["R@1", "R@2", "R@5", "MRR", "R-precision", "MAP@R", "mAP"]
     for k in (1, 2, 5):
         values = hits(found.embedding.astype(np.float64), found.labels, k)
         assert result.metrics[f"R@{k}"] == ClassBootstrap(found.labels).interval(values)
     assert 0 < result.metrics["R@1"].value < result.metrics["R@5"].value
-    assert (report.failed, report.alone, report.differences, report.published) == (0, 0, (), ())
+    assert (report.failed, result.alone, report.differences, report.published) == (0, 0, (), ())
 
 
 def test_rows_with_errors_are_left_out_and_counted(tmp_path):
@@ -68,7 +68,7 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
     kept = [1, 2, 3, 5, 6, 7, 8]
     labels = [whole.rows[number].label for number in kept]
     report = evaluate(EvalOptions((tmp_path,), ks=(3,)))
-    assert (report.queries, report.classes, report.failed) == (7, 3, 2)
+    assert (report.results[0].queries, report.results[0].classes, report.failed) == (7, 3, 2)
     expected = hits(whole.embedding[kept].astype(np.float64), labels, 3).mean()
     assert report.results[0].metrics["R@3"].value == pytest.approx(expected)
 
@@ -85,7 +85,7 @@ def test_either_format_of_a_folder(tmp_path, model, album):
 def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
     one, other = embedded(tmp_path / "one", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
     report = evaluate(EvalOptions((one, other), ks=(1,)))
-    assert (report.queries, report.failed) == (28, 3)
+    assert ([result.queries for result in report.results], report.failed) == ([28, 28], 3)
     kept = [number for number in range(30) if number not in (3, 7)]
     labels = ["abc"[number % 3] for number in kept]
     ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, one))
@@ -97,7 +97,13 @@ def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
 
 def test_other_images_have_no_paired_difference(tmp_path):
     one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
-    assert evaluate(EvalOptions((one, other))).differences == ()
+    report = evaluate(EvalOptions((one, other)))
+    assert report.differences == ()
+    assert report.note.startswith("not of the same images")
+    assert [result.metrics for result in report.results] == [
+        evaluate(EvalOptions((folder,))).results[0].metrics for folder in (one, other)
+    ]
+    assert report.facts()["queries of other"] == "15 of 3 classes, each looked up among 14 others"
     relabelled = embedded(tmp_path / "relabelled", 12, labels="abd")
     assert evaluate(EvalOptions((one, relabelled))).differences == ()
     assert len(evaluate(EvalOptions((one, one))).differences) == 1
@@ -112,20 +118,21 @@ def test_gallery(tmp_path):
     """Queries that lie in the gallery, too, find themselves: they are not passed over in another set."""
     queries, gallery = embedded(tmp_path / "queries", 9), embedded(tmp_path / "gallery", 30, seed=0, bad={29})
     report = evaluate(EvalOptions((queries,), gallery=gallery))
-    assert (report.queries, report.gallery, report.failed) == (9, 29, 0)
+    assert (report.results[0].queries, report.results[0].gallery, report.failed) == (9, 29, 1)
     assert report.results[0].metrics["R@1"].value == 1
     others = embedded(tmp_path / "others", 20, seed=3, labels="ab")
     report = evaluate(EvalOptions((queries,), gallery=others))
-    assert report.alone == 3
-    assert "3 have no other image of their class" in report.facts()["of them"]
-    assert "in a gallery of 20" in report.facts()["queries"]
+    assert report.results[0].alone == 3
+    where = "each looked up among the 20 images of others; 3 have no image of their class there"
+    assert report.facts()["queries"] == f"9 of 3 classes, {where}"
+    assert evaluate(EvalOptions((queries,), gallery=queries)).facts()["queries"].endswith("the 9 images of queries")
 
 
 def test_gallery_of_another_model(tmp_path):
     queries, gallery = embedded(tmp_path / "queries", 9), tmp_path / "gallery"
     card = replace(read_embeddings(queries).card, name="other")
     write_folder(gallery, batches(9), card=card)
-    with pytest.raises(RunError, match="was made by model 'other' and queries by 'tiny'"):
+    with pytest.raises(RunError, match=r"gallery and queries were made by models whose cards differ \(name\)"):
         evaluate(EvalOptions((queries,), gallery=gallery))
     with pytest.raises(RunError, match="no such embedding folder"):
         evaluate(EvalOptions((queries,), gallery=tmp_path / "none"))
@@ -146,7 +153,7 @@ def test_sample_of_queries_with_wilsons_interval(tmp_path):
     folder = embedded(tmp_path / "emb", 60)
     whole = evaluate(EvalOptions((folder,), ks=(1,))).results[0].metrics["R@1"].value
     report = evaluate(EvalOptions((folder,), ks=(1,), queries=45))
-    assert (report.queries, report.gallery) == (45, 60)
+    assert (report.results[0].queries, report.results[0].gallery) == (45, 59)
     estimate = report.results[0].metrics["R@1"]
     assert (estimate.low, estimate.high) == wilson(estimate.value, 45, 60)
     assert estimate.low < whole < estimate.high
@@ -189,7 +196,7 @@ def test_model_on_the_test_half_of_a_folder(tmp_path, model, album):
     again = evaluate(EvalOptions((tmp_path / "emb",)))
     assert report.results[0].metrics == again.results[0].metrics
     assert report.results[0].name == model.name
-    assert (report.queries, report.classes, report.failed) == (8, 2, 1)
+    assert (report.results[0].queries, report.results[0].classes, report.failed) == (8, 2, 1)
     both = evaluate(EvalOptions((model, tmp_path / "emb"), images=Images("folder", album)))
     assert [one.metrics["R@1"].value for one in both.differences] == [0.0]
 
@@ -216,24 +223,23 @@ def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
 
 
 NAN = math.nan
+COUNTS = (1234, 3, 1233, 0)
 REPORT = EvalReport(
     results=(
-        Result("a", 8, {"R@1": Estimate(0.25, 0.1, 0.4), "NMI": Estimate(0.5, NAN, NAN)}),
-        Result("b|c", 16, {"R@1": Estimate(0.2, 0.1, 0.3), "NMI": Estimate(NAN, NAN, NAN)}),
+        Result("a", 8, {"R@1": Estimate(0.25, 0.1, 0.4), "NMI": Estimate(0.5, NAN, NAN)}, *COUNTS),
+        Result("b|c", 16, {"R@1": Estimate(0.2, 0.1, 0.3), "NMI": Estimate(NAN, NAN, NAN)}, *COUNTS),
     ),
     differences=(Difference("b|c", "a", {"R@1": Estimate(-0.05, -0.1, 0.01)}),),
     published=(
         PublishedRow("sop", "lifted", "GoogLeNet", 512, {"R@1": 62.1, "R@10": 79.8}, "A paper", frozenset({"R@10"})),
         PublishedRow("sop", "triplet", "GoogLeNet", None, {"R@1": 42.1}, "A paper"),
     ),
-    queries=1234,
-    gallery=1234,
-    classes=3,
-    alone=0,
+    gallery=None,
     failed=0,
     distance="euclidean",
     interval="95 %",
     clustering="",
+    note="",
 )
 
 
@@ -244,10 +250,10 @@ def test_tables_for_people():
     assert differences.columns == ["difference, points", "b|c - a"]
     assert differences.rows == [["R@1", "-5.00  [-10.00, +1.00]"]]
     assert published_table(REPORT).rows == [
-        ["a, measured here", "", "8", "25.00", "-", ""],
-        ["b|c, measured here", "", "16", "20.00", "-", ""],
-        ["lifted", "GoogLeNet", "512", "62.10", "79.80*", "[1]"],
-        ["triplet", "GoogLeNet", "", "42.10", "-", "[1]"],
+        ["a, measured here", "", "8", "25.00", "-"],
+        ["b|c, measured here", "", "16", "20.00", "-"],
+        ["lifted [1]", "GoogLeNet", "512", "62.10", "79.80*"],
+        ["triplet [1]", "GoogLeNet", "", "42.10", "-"],
     ]
     assert footnotes(REPORT) == {"[1]": "A paper", "*": "quoted by others; not looked up in its source"}
     assert footnotes(replace(REPORT, published=())) == {}
@@ -255,12 +261,15 @@ def test_tables_for_people():
 
 def test_facts_in_words():
     assert REPORT.facts() == {
-        "queries": "1,234 of 3 classes, each in all others",
+        "queries": "1,234 of 3 classes, each looked up among 1,233 others",
         "distance": "euclidean",
         "intervals": "95 %",
     }
-    assert REPORT.facts() | {} == replace(REPORT, clustering="").facts()
-    assert replace(REPORT, failed=2).facts()["queries"].endswith("; 2 without an embedding left out")
+    assert replace(REPORT, failed=2).facts()["left out"] == "2 images without an embedding"
+    other = replace(REPORT.results[1], queries=9, alone=2)
+    assert replace(REPORT, results=(REPORT.results[0], other)).facts()["queries of b|c"] == (
+        "9 of 3 classes, each looked up among 1,233 others; 2 have no image of their class there"
+    )
 
 
 def test_markdown_is_a_table_whatever_the_names():
@@ -274,9 +283,9 @@ def test_markdown_is_a_table_whatever_the_names():
 def test_csv_has_a_line_a_number():
     lines = list(csv.DictReader(io.StringIO(to_csv(REPORT))))
     assert [line["kind"] for line in lines] == ["measured"] * 4 + ["difference"] + ["published"] * 3
-    assert lines[0] == {
-        **{"kind": "measured", "embedding": "a", "than": "", "metric": "R@1"},
-        **{"value": "0.25", "low": "0.1", "high": "0.4", "source": "", "verified": ""},
+    assert {name: value for name, value in lines[0].items() if value} == {
+        **{"kind": "measured", "embedding": "a", "dim": "8", "metric": "R@1", "value": "0.25", "low": "0.1"},
+        **{"high": "0.4", "queries": "1234", "classes": "3", "gallery": "1233", "distance": "euclidean"},
     }
     assert (lines[1]["value"], lines[1]["low"]) == ("0.5", "")
     assert lines[4]["than"] == "a"
@@ -285,10 +294,27 @@ def test_csv_has_a_line_a_number():
         ("0.798", "False"),
         ("0.421", "True"),
     ]
-    assert lines[-1]["embedding"] == "triplet, GoogLeNet"
+    assert (lines[-1]["embedding"], lines[-1]["network"], lines[-1]["source"]) == ("triplet", "GoogLeNet", "A paper")
 
 
 def test_json_has_null_for_what_is_undefined():
     found = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
     assert found["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
     assert found["published"][0]["unverified"] == ["R@10"]
+    assert found["published"][0]["metrics"] == {"R@1": 0.621, "R@10": 0.798}
+
+
+def test_no_minus_zero():
+    tiny = replace(REPORT, differences=(Difference("b", "a", {"R@1": Estimate(-1e-7, -1e-6, 1e-7)}),))
+    assert result_tables(tiny)[1].rows == [["R@1", "+0.00  [+0.00, +0.00]"]]
+
+
+def test_what_does_not_compare_is_said(tmp_path):
+    folder = embedded(tmp_path / "emb", 12)
+    report = evaluate(EvalOptions((folder,), published="cars196"))
+    assert report.note == "published values are of 8,131 queries; these are others and do not compare"
+    assert len(report.published) > 5
+    alone = embedded(tmp_path / "alone", 3)
+    assert evaluate(EvalOptions((alone,))).note == "no query has an image of its class to find"
+    one_class = embedded(tmp_path / "one", 5, labels="a")
+    assert evaluate(EvalOptions((one_class,))).interval == "none, which takes two classes"
