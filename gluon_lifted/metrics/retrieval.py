@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.errors import ConfigError
+from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.ranking.space import Space
 from gluon_lifted.metrics.ranking.sweep import Sweep
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.search import Search
     from gluon_lifted.metrics.ranking.space import Distance
 
 NEVER = np.iinfo(np.int64).max  # rank of the first hit of a query without positives
@@ -184,8 +184,10 @@ def retrieval_scores(
     DataError
         If a value is not finite, or a row has norm 0 and the distance is the cosine.
     ConfigError
-        If there is no such distance, or fewer than one thread.
+        If ``search`` is none, there is no such distance, or fewer than one thread.
     """
+    if not isinstance(search, Search):
+        raise ConfigError(f"search is {type(search).__name__}; make one with Search.among(embedding, labels).")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; expected at least 1.")
     space = Space.around(search.queries.rows, search.gallery.rows, distance=distance)

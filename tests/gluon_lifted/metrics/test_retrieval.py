@@ -251,6 +251,8 @@ def test_bad_distance():
     search = Search.among([[0.0, 0.0], [1.0, 0.0]], [0, 0])
     with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
         retrieval_scores(search, "manhattan")
+    with pytest.raises(ConfigError, match="search is list; make one with Search.among"):
+        retrieval_scores([[0.0], [1.0]])
     with pytest.raises(ConfigError, match="threads is 0"):
         retrieval_scores(search, threads=0)
     with pytest.raises(DataError, match="row 0 is all zeros"):
