@@ -251,7 +251,7 @@ def test_bad_distance():
     search = Search.among([[0.0, 0.0], [1.0, 0.0]], [0, 0])
     with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
         retrieval_scores(search, "manhattan")
-    with pytest.raises(ConfigError, match="search is list; make one with Search.among"):
+    with pytest.raises(ConfigError, match="search is list; make one with Search"):
         retrieval_scores([[0.0], [1.0]])
     with pytest.raises(ConfigError, match="threads is 0"):
         retrieval_scores(search, threads=0)
