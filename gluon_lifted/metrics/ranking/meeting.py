@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gluon_lifted.metrics.ranking.counting import LANES, count_by_comparing, count_by_sorting
+from gluon_lifted.metrics.ranking.counting import LANES, Count, count_by_comparing, count_by_sorting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.counting import Count
     from gluon_lifted.metrics.ranking.positives import Positives
     from gluon_lifted.metrics.ranking.search import Search, Side
     from gluon_lifted.metrics.ranking.space import Space, Tile
 
+PAIRS_AT_A_TIME = 4096  # whose rows are gathered to be compared exactly
 DOUBTS = 64  # a tile of float32 with more than one doubtful pair in so many is made again in float64
 
 
@@ -69,8 +69,11 @@ class Meeting:
             return self.count(self.nearness(queries, items), queries, items)
         before = np.zeros((len(queries.classes), self.positives.nearness.shape[1]), np.int64)
         before[:, : levels.shape[1]] = found.above[: len(before)]
-        closer = self._closer(found, queries.places.start, items.places.start)
-        np.add.at(before, (found.queries[closer], found.levels[closer]), 1)
+        for start in range(0, len(found.queries), PAIRS_AT_A_TIME):
+            some = slice(start, start + PAIRS_AT_A_TIME)
+            doubts = Count(found.above, found.queries[some], found.items[some], found.levels[some])
+            closer = self._closer(doubts, queries.places.start, items.places.start)
+            np.add.at(before, (doubts.queries[closer], doubts.levels[closer]), 1)
         return before
 
     def _compare(self, near: NDArray[Any], levels: NDArray[np.float64], error: float, by_row: bool) -> Count:

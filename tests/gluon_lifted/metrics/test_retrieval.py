@@ -167,8 +167,12 @@ def test_a_tile_that_is_all_doubt_is_made_again_in_float64(monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_rows_the_same(monkeypatch, way):
+    """All pairs are too close to call, which are compared a few at a time."""
     choose(monkeypatch, way)
+    monkeypatch.setattr(meeting, "PAIRS_AT_A_TIME", 10)
+    sizes = spy(monkeypatch, "_closer", lambda self, doubts, *first: len(doubts.queries))
     check_among(np.full((30, 2), 0.3, np.float32), [0, 1, 2] * 10)
+    assert max(sizes) == 10
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
