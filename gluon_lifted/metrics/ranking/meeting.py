@@ -88,14 +88,20 @@ class Meeting:
         """Which of the pairs too close to call come before the positive, (m,), by exact distance, then row number."""
         positives = self.positives.of(slice(first_query, None))
         gallery = self.search.gallery
-        query_rows = self.search.queries.take(first_query + doubts.queries)
-        square = self.space.exact(query_rows, gallery.take(first_item + doubts.items))
+        places, items = first_query + doubts.queries, first_item + doubts.items
+        square = self.space.exact(self.search.queries.take(places), gallery.take(items))
         lead = -square / 2 - positives.nearness[doubts.queries, doubts.levels]
         margin = self.positives.error + self.space.float64_error(2.0)
         closer = lead > margin
         close = np.flatnonzero(np.abs(lead) <= margin)
         right = positives.places[doubts.queries[close], doubts.levels[close]]
-        right_square = self.space.exact(query_rows[close], gallery.take(right))
-        first = gallery.order[first_item + doubts.items[close]] < gallery.order[right]
+        right_square = self._exact_once(places[close], right)
+        first = gallery.order[items[close]] < gallery.order[right]
         closer[close] = (square[close] < right_square) | ((square[close] == right_square) & first)
         return closer
+
+    def _exact_once(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Exact ``|x - y|^2`` of pairs that come again and again, (m,), computed once each."""
+        pairs, again = np.unique(queries * len(self.search.gallery) + items, return_inverse=True)
+        query, item = np.divmod(pairs, len(self.search.gallery))
+        return self.space.exact(self.search.queries.take(query), self.search.gallery.take(item))[again]
