@@ -40,7 +40,7 @@ def clustering_in_words(options: EvalOptions) -> str:
 def note_in_words(measured: Sequence[Measured], paired: bool, options: EvalOptions) -> str:
     """What stands side by side and does not compare; empty if all does."""
     notes = []
-    if len(measured) > 1 and not paired:
+    if not paired:
         notes.append("not of the same images, so that no differences are given")
     if all(one.alone == len(one.labels) for one in measured):
         notes.append("no query has an image of its class to find")
