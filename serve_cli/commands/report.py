@@ -33,7 +33,12 @@ def report(
     ] = MapMethod.tsne,
     images: Annotated[int, typer.Option("--images", min=1, max=5000, help="Images on the map, at most.")] = 2000,
     max_size: Annotated[
-        float, typer.Option("--max-size", min=0.1, help="MB of the page; pictures become as small as that needs.")
+        float,
+        typer.Option(
+            "--max-size",
+            min=0.1,
+            help="MB of the page; pictures become as small, and on the map as few, as that needs.",
+        ),
     ] = 8.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
     title: Annotated[str | None, typer.Option("--title", help="Of the page.", show_default="the model's name")] = None,
@@ -42,10 +47,11 @@ def report(
 ) -> None:
     """Write a page that shows how good embeddings are, for looking at without a network and on a phone.
 
-    Recall and its curve, the worst classes, what queries find, a map of all images, distances, duplicates and
-    suspected label errors, the model card. Pictures are read where `lifted embed` found them; one that is gone is an
-    empty frame. An earlier report is replaced, another file only with --overwrite. Images without an embedding are
-    left out and counted; the exit status is then 3.
+    Recall and its curve, the worst classes, what queries find, a map of the images,
+    distances, duplicates and suspected label errors, the model card. Pictures are
+    read where `lifted embed` found them; one that is gone is an empty frame. An
+    earlier report is replaced, another file only with --overwrite. Images without
+    an embedding are left out and counted; the exit status is then 3.
 
     [bold]Examples[/bold]
 
