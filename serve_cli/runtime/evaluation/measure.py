@@ -59,6 +59,7 @@ class Measured:
 
 def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> Measured:
     """Rank the positives of every query, and cluster if that is asked for. Raises as `retrieval_scores` does."""
+    clusters = _clusters(found, options)  # first: without scikit-learn nothing has been ranked in vain
     queries = _sample(len(found.labels), options)
     if gallery is None:
         search = Search.among(found.embedding, found.labels, queries)
@@ -80,7 +81,7 @@ def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> 
         len(found.labels),
         len(search.gallery) - (gallery is None),
         int((scores.first_rank == NEVER).sum()),
-        _clusters(found, options),
+        clusters,
     )
 
 
