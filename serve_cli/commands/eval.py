@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from serve_cli.runtime.evaluation.report import EvalReport
 
 
-class Metric(str, Enum):
+class Distance(str, Enum):
     """How far two embeddings are from one another."""
 
     euclidean = "euclidean"
@@ -79,8 +79,8 @@ def evaluate(
         typer.Option("--gallery", help="Embeddings to look the others up in.", show_default="all others of the same"),
     ] = None,
     distance: Annotated[
-        Metric, typer.Option("--distance", help="How far two embeddings are apart.")
-    ] = Metric.euclidean,
+        Distance, typer.Option("--distance", help="How far two embeddings are apart.")
+    ] = Distance.euclidean,
     recall_only: Annotated[
         bool, typer.Option("--recall-only", help="Recall@k and MRR alone; up to 3 times as quick.")
     ] = False,

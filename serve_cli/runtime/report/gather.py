@@ -93,7 +93,7 @@ def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: in
     ks : sequence of int
         Ranks to report recall at.
     method : str
-        Of the map: one of `serve_cli.runtime.report.layout2d.METHODS`.
+        Of the map: one of `serve_cli.runtime.report.layout2d.NAMES`.
     map_images : int
         Most images on the map.
     seed : int

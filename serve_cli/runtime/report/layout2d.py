@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from serve_cli.runtime.report.rows import Rows
 
-METHODS = ("tsne", "pca", "umap")
 NAMES = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
 DIMS_BEFORE = 50  # that PCA leaves for t-SNE, as van der Maaten's own description advises
 PERPLEXITY = 30.0
@@ -52,7 +51,7 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
     embedding : ndarray, float32, (M, D)
         At least one row.
     method : str
-        One of `METHODS`. Fewer than 5 different rows are placed by PCA.
+        One of `NAMES`. Fewer than 5 different rows are placed by PCA.
     seed : int
 
     Returns

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from serve_cli.runtime.evaluation.measure import metrics_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.runtime.report.rows import Rows
 
+MEANINGS = {
+    "MAP@R": "precision at each right one of the first R, summed and divided by R",
+    "R-precision": "share of right ones among the first R",
+    "MRR": "1 / rank of the first right one",
+    "mAP": "precision at every right one, averaged",
+}
 CURVE_END = 1024  # the curve's largest k; recall says little beyond
 
 
@@ -134,13 +142,8 @@ def chance_recall(positives: NDArray[np.int64], gallery: int, k: int) -> float:
 
 
 def _measures(scores: Scores) -> tuple[Measure, ...]:
-    named = (
-        ("MAP@R", scores.map_at_r(), "precision at each right one of the first R, summed and divided by R"),
-        ("R-precision", scores.r_precision(), "share of right ones among the first R"),
-        ("MRR", scores.reciprocal_rank(), "1 / rank of the first right one"),
-        ("mAP", scores.average_precision(), "precision at every right one, averaged"),
-    )
-    return tuple(Measure(name, _mean(values), meaning) for name, values, meaning in named)
+    values = metrics_of(scores, (), recall_only=False)
+    return tuple(Measure(name, _mean(values[name]), meaning) for name, meaning in MEANINGS.items())
 
 
 def _mean(values: NDArray[np.float64]) -> float:

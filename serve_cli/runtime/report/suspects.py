@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gluon_lifted.metrics.ranking.space import Space, Tile
 from serve_cli.console import Progress
 from serve_cli.runtime.report.pairs import distances_of
 
@@ -71,8 +72,8 @@ class Nearest:
 def nearest_of_both_kinds(rows: Rows, seed: int) -> Nearest:
     """For each row, or each of 60,000 drawn with ``seed``, its nearest one of its own class and of the others.
 
-    Candidates come from the matrix product ``|y|^2 - 2 x.y`` of centred rows in float32, which can take one of two
-    rows that are about equally near for the other; its distance is then exact.
+    Candidates come from matrix products in float32, which can take one of two rows that are about equally near for the
+    other; its distance is then exact.
 
     Progress goes to stderr.
     """
@@ -91,25 +92,24 @@ def _candidates(
     embedding: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Of rows in order of their classes: the nearest of the same and of another class, -1 for none; (M,) each."""
-    centred = embedding - embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
-    squared_norm = np.einsum("nd,nd->n", centred, centred)
+    space = Space.around(embedding, distance="euclidean")
+    items = space.tile(embedding, np.float32)
     starts = np.searchsorted(classes, classes, "left")
     stops = np.searchsorted(classes, classes, "right")
     same, other = np.full(len(classes), -1), np.full(len(classes), -1)
     block = max(1, BLOCK_BYTES // (4 * len(classes)))
     with Progress("nearest", len(classes)) as progress:
         for start in range(0, len(classes), block):
-            product = centred[start : start + block] @ centred.T
-            product *= -2
-            product += squared_norm
-            for line, row in zip(product, range(start, start + len(product)), strict=True):
-                line[row] = np.inf
+            part = slice(start, start + block)
+            near = space.nearness(Tile(items.rows[part], items.half_square[part], items.radius), items)
+            for line, row in zip(near, range(start, start + len(near)), strict=True):
+                line[row] = -np.inf
                 own = line[starts[row] : stops[row]]
                 if len(own) > 1:
-                    same[row] = starts[row] + own.argmin()
-                own[:] = np.inf
+                    same[row] = starts[row] + own.argmax()
+                own[:] = -np.inf
             if starts[-1] > 0:  # more than one class
-                other[start : start + block] = product.argmin(axis=1)
+                other[part] = near.argmax(axis=1)
             progress.update(min(start + block, len(classes)))
     return same, other
 
