@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class Sweep:
             else:
                 yield from self._one_way(pool)
 
-    @property
+    @cached_property
     def _levels(self) -> int:
         return 1 if self.only_first else max(1, int(self.search.positives.max(initial=0)))
 
