@@ -7,14 +7,9 @@ memory. Anything else is printed with its seed, and the exit status is 1.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import resource
 import sys
-import time
-import traceback
-import warnings
 from typing import Any
 
 from export.model import build_model
@@ -27,8 +22,8 @@ from gluon_lifted.errors import LiftedError
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network
 from tests.export.op_cases import CASES, ROW
+from tests.fuzzing import damaged_bytes, fuzz
 
-MOST_MEMORY, MOST_SECONDS = 4 << 30, 10.0
 JUNK_TEXTS = [
     *("", "0", "-1", "1", "7", "999999999", "-999999999", "99999999999999999999", "1e38", "-0.0", "nan", "inf", "None"),
     *("()", "(0, 0)", "(-1, -1)", "(999999999, 999999999)", "(1,)", "(0, -4, -1, -1)", "(None, None)", "((1, 2), 3)"),
@@ -39,22 +34,6 @@ JUNK_VALUES: list[Any] = [
     *(None, True, -1, 2**63, 1e308, "", "data", [], {}),
     *([[0, 0, 0]] * 50, [[-1, 0, 0]], [[0, 2**40, 0]]),
 ]
-
-
-def damaged_bytes(content: bytes, rng: random.Random) -> bytes:
-    damaged = bytearray(content)
-    for _ in range(rng.choice([1, 1, 2, 5, 20])):
-        place = rng.randrange(len(damaged) + 1)
-        kind = rng.randrange(4)
-        if kind == 0 and place < len(damaged):
-            damaged[place] = rng.randrange(256)
-        elif kind == 1:
-            del damaged[place : place + rng.choice([1, 4, 8, 100])]
-        elif kind == 2:
-            damaged[place:place] = damaged[place : place + rng.choice([1, 8, 100])]
-        else:
-            damaged[place : place + 8] = rng.choice([b"\xff" * 8, b"\0" * 8, (2**40).to_bytes(8, "little")])
-    return bytes(damaged)
 
 
 def damaged_symbol(net: Net, rng: random.Random) -> bytes:
@@ -104,29 +83,5 @@ def attempt(rng: random.Random) -> str:
     return "translated"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first case; the next has the next (%(default)s)")
-    options = parser.parse_args()
-    warnings.simplefilter("error")
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    ends, seed = time.monotonic() + 60 * options.minutes, options.seed
-    counts = {"refused": 0, "translated": 0, "failed": 0}
-    while time.monotonic() < ends:
-        started = time.monotonic()
-        try:
-            counts[attempt(random.Random(seed))] += 1
-        except Exception:  # any other than our own is what is looked for
-            counts["failed"] += 1
-            print(f"seed {seed}:\n{traceback.format_exc()}", flush=True)
-        if time.monotonic() - started > MOST_SECONDS:
-            counts["failed"] += 1
-            print(f"seed {seed}: {time.monotonic() - started:.1f} s", flush=True)
-        seed += 1
-    print(f"{seed - options.seed:,} cases, {options.minutes:g} minutes: {counts}")
-    return 1 if counts["failed"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz(__doc__.splitlines()[0], attempt))
