@@ -1,8 +1,17 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, synced, renamed."""
+"""Files and folders that appear whole or not at all: written under a temporary name, synced, renamed.
+
+A temporary name is locked for as long as its process lives, so that whoever comes later can remove what a killed
+process left behind and nothing else. The lock is the kernel's (``flock``): unlike a process id it is unique across
+containers and hosts, and it ends with the process.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import re
+import secrets
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,43 +20,56 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; on success it takes the place of ``path``."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with _temporary(path, folder=False) as temporary:
         yield temporary
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` to fill; on success it takes the name ``path``, which must be free."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path`` to fill and to rename; it is removed if it was not renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path, folder=True) as temporary:
         yield temporary
-        for file in temporary.iterdir():
-            sync(file)
-        temporary.rename(path)
+
+
+def create_file(path: Path, text: str) -> bool:
+    """Create a file with all of its content unless it exists; of several processes exactly one creates it.
+
+    Returns
+    -------
+    bool
+        Whether this call created the file.
+    """
+    with _temporary(path, folder=False) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        sync(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
+            return _create_in_place(path, text)
         sync(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return True
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `replaced_file` and `new_folder` could not, below a folder: their process was killed."""
+    """Remove temporary files and folders of killed processes, in a folder and in its direct sub-folders."""
     for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        if TEMPORARY.fullmatch(path.name):
+            _remove_abandoned(path)
 
 
 def sync(path: Path) -> None:
@@ -57,3 +79,96 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def try_lock(handle: int, shared: bool = False) -> bool | None:
+    """Lock an open file without waiting; the lock ends when the file is closed or its process dies.
+
+    Returns
+    -------
+    bool or None
+        False if somebody else holds the lock; None if the file system has no locks.
+    """
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+@contextmanager
+def _temporary(path: Path, folder: bool) -> Iterator[Path]:
+    """A new file or folder beside ``path``, locked, and removed at the end if it still has its temporary name."""
+    of_this_path = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]+\.tmp")
+    for sibling in _names(path.parent):
+        if of_this_path.fullmatch(sibling):
+            _remove_abandoned(path.with_name(sibling))
+    temporary, handle = _create_locked(path, folder)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        os.close(handle)
+
+
+def _create_locked(path: Path, folder: bool) -> tuple[Path, int]:
+    """A temporary file or folder, and the open handle that locks it."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        if folder:
+            temporary.mkdir()
+            handle = os.open(temporary, os.O_RDONLY)
+        else:
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        # Between creating and locking it, another process may have taken it for abandoned.
+        if try_lock(handle) is not False and is_at(handle, temporary):
+            return temporary, handle
+        os.close(handle)
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Whether ``path`` still names the file that is open as ``handle``."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a temporary file or folder unless a living process holds it, or that cannot be known."""
+    try:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except OSError:
+        return
+    try:
+        if try_lock(handle):
+            _remove(path)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []  # creating a file there will say why
+
+
+def _create_in_place(path: Path, text: str) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    return True

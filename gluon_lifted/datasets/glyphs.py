@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from gluon_lifted.datasets.folder import load_folder
 from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.files import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,16 +106,15 @@ def generate_glyphs(root: Path, options: GlyphOptions = GlyphOptions()) -> None:
         If more classes are asked for than there are characters that look different.
     """
     root = root.resolve()
-    partial = root.with_name(f".{root.name}.{os.getpid()}.partial")
     try:
-        if not _is_complete(root, options):
+        if _is_complete(root, options):
+            return
+        with temporary_folder(root) as partial:
             _draw_set(partial, options)
             (partial / MARKER).write_text(_marker(options), encoding="utf-8")
             _put_in_place(partial, root, options)
     except OSError as error:
         raise DataError(f"{root}: the glyphs cannot be written ({error}).") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _put_in_place(partial: Path, root: Path, options: GlyphOptions) -> None:

@@ -35,9 +35,10 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     missing, total = run.missing, run.rows_of(run.mine)
     resumed = total - run.rows_of(missing)
     began = time.perf_counter()
-    with Progress("embed", total=total, start=resumed) as progress:
-        work = ENGINES[options.engine](run, missing, progress)
-    run.folder.complete(_about(run))
+    with run.folder.begin(options.share.index, options.share.count):
+        with Progress("embed", total=total, start=resumed) as progress:
+            work = ENGINES[options.engine](run, missing, progress)
+        run.folder.complete(_about(run))
     seconds = time.perf_counter() - began
     return EmbedReport(
         out=options.out,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.storage.layout import schema
-from serve_cli.runtime.storage.parts import Part, remove_leftovers_of
+from serve_cli.runtime.storage.parts import Part
 from serve_cli.runtime.storage.vectors import DTYPES, to_stored
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class NpyParts:
         paths = npy_paths(self._folder, number)
         for path in paths:
             path.parent.mkdir(exist_ok=True)
-            remove_leftovers_of(path)
         numbers, metadata, failures = paths
         with replaced_file(numbers) as first, replaced_file(metadata) as second, replaced_file(failures) as third:
             good, failed = self._fill(groups, first, second, third)

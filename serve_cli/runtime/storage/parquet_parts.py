@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.storage.arrow_table import to_table
 from serve_cli.runtime.storage.layout import own_columns, part_files, part_name, schema
-from serve_cli.runtime.storage.parts import Part, remove_leftovers_of
+from serve_cli.runtime.storage.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +32,6 @@ class ParquetParts:
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
         path = self._folder / part_name(number)
-        remove_leftovers_of(path)
         with replaced_file(path) as temporary:
             part = self._fill(temporary, path.name, groups)
             claim()

@@ -32,9 +32,3 @@ class Parts(Protocol):
 
     def read(self, number: int) -> Part | None:
         """What is there of a part; None if nothing is, or it is damaged."""
-
-
-def remove_leftovers_of(path: Path) -> None:
-    """Temporary files of a run that was killed while it wrote ``path``."""
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        leftover.unlink(missing_ok=True)

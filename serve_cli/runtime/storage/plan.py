@@ -120,7 +120,7 @@ def read_plan(folder: Path) -> Plan | None:
         return Plan(**found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error}); embed again with --overwrite.") from None
 
 

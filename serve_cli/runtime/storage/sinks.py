@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,17 @@ import pyarrow as pa
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import create_file, remove_leftovers, replaced_file
 from serve_cli.runtime.rows import EmbeddedRows, regroup
 from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, PLAN
 from serve_cli.runtime.storage.npy_parts import NpyParts
 from serve_cli.runtime.storage.parquet_parts import ParquetParts
 from serve_cli.runtime.storage.parts import Part, Parts
 from serve_cli.runtime.storage.plan import difference, read_plan
+from serve_cli.runtime.storage.run_lock import run_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from serve_cli.runtime.storage.plan import Plan
 
@@ -40,7 +42,7 @@ class EmbeddingFolder:
     Parameters
     ----------
     folder : Path
-        Made with the first part. What an earlier run of the same plan has finished there is kept.
+        Created by the first run. Parts that an earlier run of the same plan has finished are kept.
     plan : Plan
     card : ModelCard
         Of the model that makes the embeddings.
@@ -68,14 +70,57 @@ class EmbeddingFolder:
         self._folder, self._plan = folder, plan
         self._parts: Parts = FORMATS[plan.format](folder, card, plan.dtype, extra)
         self._model_card = card
-        self._claimed = not overwrite and self._is_ours()
-        self._changed = False
+        self._claimed = self._changed = False
+        self._conflict = None if overwrite else self._check_plan()
+        self._replacing = overwrite or self._conflict is not None
         self.finished = self._finished_parts() if self._claimed else {}
+
+    @contextmanager
+    def begin(self, index: int, count: int) -> Iterator[None]:
+        """Reserve the folder for a run, task ``index`` of ``count``, while parts are written.
+
+        The plan is written first, so that every run that starts later sees it. Only ``overwrite`` keeps an earlier
+        run's embeddings until the first new part is complete.
+
+        Raises
+        ------
+        RunError
+            If another run is writing to the folder, it holds another plan, or cannot be written to.
+        """
+        created = not self._folder.exists()
+        self._make_ready()
+        try:
+            with self._reserved(index, count):
+                yield
+        except BaseException:
+            if created:
+                with suppress(OSError):  # unless there is something in it
+                    self._folder.rmdir()
+            raise
+
+    @contextmanager
+    def _reserved(self, index: int, count: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(run_lock(self._folder, index, count))
+                remove_leftovers(self._folder)
+                if count > 1 and self._conflict is not None:  # other tasks may be about to write parts of that plan
+                    raise self._conflict
+                self._claim_unless_overwriting()
+            except OSError as error:
+                raise self._not_written(error) from None
+            try:
+                yield
+            except BaseException:
+                if count == 1:
+                    self._withdraw()
+                raise
 
     def write(self, number: int, batches: Iterable[EmbeddedRows], group_rows: int = GROUP_ROWS) -> Part:
         """Write a part; it appears when it is complete. Raises `RunError` if that cannot be."""
+        self._make_ready()
         try:
-            self._make_ready()
+            self._claim_unless_overwriting()
             part = self._parts.write(number, regroup(batches, group_rows), self.claim)
         except OSError as error:
             raise self._not_written(error) from None
@@ -123,20 +168,31 @@ class EmbeddingFolder:
         self._put(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         return ordered
 
-    def _is_ours(self) -> bool:
-        """Whether the folder holds parts of this very plan; one of another plan is refused."""
+    def _check_plan(self) -> RunError | None:
+        """Whether the folder is free or holds this very plan.
+
+        Returns
+        -------
+        RunError or None
+            Why a plan that no part was written for differs; a run that has the folder to itself may replace it.
+        """
+        parts = self._files()  # listed before the plan is read: parts come after their plan
         old = read_plan(self._folder)
-        if old is None and (self._files() or (self._folder / MANIFEST).exists()):
+        if old is None and (parts or (self._folder / MANIFEST).exists()):
             raise RunError(
                 f"{self._folder}: already holds embeddings without a {PLAN}; choose another --out, or replace them "
                 "with --overwrite."
             )
         if old is not None and (changed := difference(old, self._plan)):
-            raise RunError(
+            conflict = RunError(
                 f"{self._folder}: holds embeddings of another run: {changed}. Choose another --out, or replace them "
                 "with --overwrite."
             )
-        return old is not None
+            if parts:
+                raise conflict
+            return conflict
+        self._claimed = old is not None
+        return None
 
     def _finished_parts(self) -> dict[int, Part]:
         found = {number: self._parts.read(number) for number in range(self._plan.parts)}
@@ -147,15 +203,27 @@ class EmbeddingFolder:
         }
 
     def claim(self) -> None:
-        """Make the folder this plan's, before its first part is put there; what it held is removed."""
+        """Make the folder this plan's. Nothing that belongs to the same plan is removed, unless it is overwritten."""
         if self._claimed:
             return
-        self._make_ready()
-        # The manifest first, so that what is left after a crash does not pass for finished embeddings.
-        for path in (self._folder / MANIFEST, *self._files(), self._folder / PLAN):
-            path.unlink(missing_ok=True)
-        self._put(PLAN, self._plan.to_json())
+        if self._replacing:
+            # The manifest first, so that what is left after a crash does not pass for finished embeddings.
+            for path in (self._folder / MANIFEST, *self._files()):
+                path.unlink(missing_ok=True)
+            self._put(PLAN, self._plan.to_json())
+        elif not create_file(self._folder / PLAN, self._plan.to_json()) and (conflict := self._check_plan()):
+            raise conflict
         self._claimed = True
+
+    def _claim_unless_overwriting(self) -> None:
+        if not self._replacing or self._conflict is not None:
+            self.claim()
+
+    def _withdraw(self) -> None:
+        """Leave nothing of a run that ended before its first part."""
+        if self._claimed and not self._files() and not (self._folder / MANIFEST).exists():
+            (self._folder / PLAN).unlink(missing_ok=True)
+            self._claimed = False
 
     def _put(self, name: str, text: str) -> None:
         try:

@@ -165,7 +165,6 @@ def test_another_process_was_faster(small, tmp_path, monkeypatch, same):
     theirs = small if same else tmp_path
 
     def draw_and_be_overtaken(folder, options):
-        folder.mkdir()
         (tmp_path / "set").mkdir()
         (tmp_path / "set" / "glyphs.json").write_bytes((small / "glyphs.json").read_bytes() if same else b"{}")
 

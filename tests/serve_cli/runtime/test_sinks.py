@@ -9,6 +9,7 @@ import pytest
 
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import DataError, RunError
+from gluon_lifted.files import replaced_file
 from serve_cli.runtime.rows import EmbeddedRows, regroup
 from serve_cli.runtime.storage import parquet_parts, sinks
 from serve_cli.runtime.storage.parts import Part
@@ -146,7 +147,7 @@ def test_embeddings_without_a_plan_are_refused(tmp_path):
         open_folder(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"source": 1}', "\x00", "x" * 70_000])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"source": 1}', "\x00", "x" * 70_000, "[" * 60_000])
 def test_damaged_plan_is_named(tmp_path, content):
     open_folder(tmp_path).write(0, [parts()[0]])
     (tmp_path / "plan.json").write_text(content)
@@ -190,11 +191,34 @@ def test_old_embeddings_stay_until_there_is_a_new_part(tmp_path):
     assert read_plan(tmp_path) == PLAN
 
 
-def test_leftovers_of_a_killed_run_are_removed_but_not_those_of_others(tmp_path):
+def test_leftovers_of_killed_runs_are_removed_but_not_files_of_living_ones_or_of_others(tmp_path):
     for name in (".part-00000.parquet.123.tmp", ".part-00003.parquet.123.tmp", ".other.tmp"):
         (tmp_path / name).write_text("half")
-    open_folder(tmp_path).write(0, [parts()[0]])
-    assert files(tmp_path) == [".other.tmp", ".part-00003.parquet.123.tmp", "part-00000.parquet", "plan.json"]
+    with replaced_file(tmp_path / "part-00007.parquet") as living, open_folder(tmp_path).begin(0, 1):
+        assert files(tmp_path) == [".other.tmp", living.name, ".run.lock", ".task-0-of-1.lock", "plan.json"]
+        living.write_text("whole")
+    assert files(tmp_path) == [".other.tmp", "part-00007.parquet", "plan.json"]
+
+
+def test_a_plan_without_parts_gives_way_to_another_unless_a_job_array_shares_it(tmp_path):
+    with open_folder(tmp_path).begin(0, 2):
+        pass
+    other = replace(PLAN, batch_size=3)
+    with pytest.raises(RunError, match="the batch size was another one"), open_folder(tmp_path, other).begin(1, 2):
+        pass
+    with open_folder(tmp_path, other).begin(0, 1):
+        assert read_plan(tmp_path) == other
+
+
+def test_a_run_that_ends_before_its_first_part_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), open_folder(tmp_path / "emb").begin(0, 1):
+        raise KeyboardInterrupt
+    assert files(tmp_path) == []
+    folder = open_folder(tmp_path)
+    folder.write(0, [parts()[0]])
+    with pytest.raises(KeyboardInterrupt), folder.begin(0, 1):
+        folder.write(1, stop_after(1, KeyboardInterrupt()))
+    assert files(tmp_path) == ["part-00000.parquet", "plan.json"]
 
 
 def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, monkeypatch):
@@ -205,7 +229,7 @@ def test_disk_that_is_full_is_one_sentence_and_leaves_no_half_file(tmp_path, mon
     monkeypatch.setattr(parquet_parts.pq, "ParquetWriter", Full)
     with pytest.raises(RunError, match=r"cannot be written to .*No space left on device"):
         open_folder(tmp_path).write(0, [parts()[0]])
-    assert files(tmp_path) == []
+    assert files(tmp_path) == ["plan.json"]
 
 
 def test_folder_that_may_not_be_written_to(tmp_path, monkeypatch):

@@ -1,0 +1,94 @@
+"""Which runs are writing to an embedding folder: locks that end with the process that holds them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.files import is_at, try_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLDER_LOCK = ".run.lock"  # held by a run that has the folder to itself, shared by the tasks of a job array
+TASK_LOCK = ".task-{index}-of-{count}.lock"  # held by one task; its content says who that is
+MAX_OWNER_BYTES = 1 << 12
+
+
+@contextmanager
+def run_lock(folder: Path, index: int, count: int) -> Iterator[None]:
+    """Keep other runs out of a folder, except for the other tasks of the same job array.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists. On a file system without locks nothing is locked.
+    index, count : int
+        Which task of how many this run is; 0 and 1 for a run of its own.
+
+    Raises
+    ------
+    RunError
+        If another run is writing to the folder, or the same task is.
+    """
+    with ExitStack() as stack:
+        for name, shared in ((FOLDER_LOCK, count > 1), (TASK_LOCK.format(index=index, count=count), False)):
+            handle = _acquire(folder / name, shared)
+            if handle is None:
+                raise _busy(folder)
+            stack.callback(_release, folder / name, handle)
+        os.write(handle, _owner().encode())
+        yield
+
+
+def _acquire(path: Path, shared: bool) -> int | None:
+    """Open and lock a file; None if another process holds its lock."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if try_lock(handle, shared) is False:
+            os.close(handle)
+            return None
+        if is_at(handle, path):
+            os.truncate(handle, 0)  # a killed process left its name
+            return handle
+        os.close(handle)  # its last owner has removed it in between
+
+
+def _release(path: Path, handle: int) -> None:
+    """Remove the file, unless other tasks still share its lock, and end the lock."""
+    if try_lock(handle) is not False:
+        path.unlink(missing_ok=True)
+    os.close(handle)
+
+
+def _owner() -> str:
+    """Host, process and start time of this run, as JSON."""
+    started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return json.dumps({"host": socket.gethostname(), "process": os.getpid(), "started": started})
+
+
+def _busy(folder: Path) -> RunError:
+    owners = [owner for path in sorted(folder.glob(TASK_LOCK.format(index="*", count="*"))) if (owner := _read(path))]
+    who = f" ({owners[0]})" if owners else ""
+    return RunError(
+        f"{folder}: another run is writing to it{who}. Wait for it to end or stop it; several runs share a folder "
+        "with --num-shards and one --shard-index each."
+    )
+
+
+def _read(path: Path) -> str | None:
+    """The owner of a lock, in words; None if nobody holds it."""
+    try:
+        with path.open("rb") as file:
+            if try_lock(file.fileno(), shared=True) is not False:
+                return None
+            owner = json.loads(file.read(MAX_OWNER_BYTES))
+        return f"process {int(owner['process'])} on {owner['host']!s:.100}, started {owner['started']!s:.40}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # it has just ended, or has not yet written its name
