@@ -96,6 +96,13 @@ Relaxed = Annotated[
         "--relaxed", help="Let fp32 be rounded in products, to TF32 (gpu) or bfloat16 (openvino); faster, off by 1e-2."
     ),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Do not keep the optimized model in the user's cache folder; the next run starts more slowly.",
+    ),
+]
 Ks = Annotated[str, typer.Option("--k", help="Ranks to report recall at, with commas between them.")]
 Tolerance = Annotated[
     float | None,

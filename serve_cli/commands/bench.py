@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serve_cli.options import AllowFallback, Device, Json, ModelFile, OnDevice, Relaxed, Threads
+from serve_cli.options import AllowFallback, Device, Json, ModelFile, NoCache, OnDevice, Relaxed, Threads
 
 
 def bench(
@@ -27,6 +27,7 @@ def bench(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    no_cache: NoCache = False,
     as_json: Json = False,
 ) -> None:
     """Find the batch size and the split of threads that a model is fastest with on this machine.
@@ -47,7 +48,7 @@ def bench(
     from serve_cli.runtime.inference.bench import bench as run
     from serve_cli.runtime.inference.serving import Serving
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache)
     report = run(BenchOptions(model, serving, seconds, save))
     if as_json:
         print_json(asdict(report))

@@ -16,6 +16,7 @@ from serve_cli.options import (
     Device,
     Json,
     ModelFile,
+    NoCache,
     OnDevice,
     Overwrite,
     Relaxed,
@@ -69,6 +70,7 @@ def embed(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    no_cache: NoCache = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Compute parts anew in which images failed.")
     ] = False,
@@ -173,7 +175,7 @@ def embed(
         model,
         photos,
         out,
-        Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed),
+        Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache),
         Columns(id_column, path_column, bytes_column, label_column),
         Output(shard_size, file_format.value, dtype.value, checksums),
         Share(shard_index, num_shards),

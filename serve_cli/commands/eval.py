@@ -15,6 +15,7 @@ from serve_cli.options import (
     Device,
     Json,
     Ks,
+    NoCache,
     OnDevice,
     Relaxed,
     Sessions,
@@ -107,6 +108,7 @@ def evaluate(
     device: OnDevice = Device.cpu,
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
+    no_cache: NoCache = False,
     style: Annotated[
         Format,
         typer.Option("--format", help="How to print what was found; json and csv give shares of 1, not percent."),
@@ -141,7 +143,7 @@ def evaluate(
 
     if as_json and style not in (Format.table, Format.json):
         raise typer.BadParameter(f"--json and --format {style.value} do not go together", param_hint="--format")
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed)
+    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache)
     options = EvalOptions(
         sources=tuple(sources),
         ks=parse_ks(k),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.files import sha256
 from serve_cli.runtime.inference.session import Embedder
 from serve_cli.runtime.storage.layout import MANIFEST, part_files
 from serve_cli.runtime.storage.reader import read_manifest
@@ -67,13 +66,13 @@ def inspect_path(path: Path) -> Inspection:
 
 
 def _model(path: Path) -> Inspection:
-    embedder = Embedder(path, threads=1)
+    embedder = Embedder(path, threads=1, cache=False)
     values = {
         f"{role} {one.name!r}": f"{one.type}, {' x '.join(map(str, one.shape))}"
         for role, found in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
         for one in found
     }
-    about: dict[str, str | int] = {**values, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    about: dict[str, str | int] = {**values, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
     return Inspection("model", path, embedder.card, about)
 
 

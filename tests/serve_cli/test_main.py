@@ -183,7 +183,7 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
 
 
 def test_bug_keeps_its_traceback(model):
-    bug = "import serve_cli.runtime.inspection as inspection; inspection.sha256 = lambda path: 1 / 0"
+    bug = "import serve_cli.runtime.inspection as inspection; inspection.Embedder = lambda path, **_: 1 / 0"
     with process(bug, "inspect", model) as run:
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 1

@@ -42,6 +42,7 @@ class Oddity:
     batch: int | str = "N"
     crop: int | None = None  # of the input, instead of the card's
     output_dim: str | None = None  # name of a size left open, instead of the size
+    weights_file: str | None = None  # holds the matrix (external data), instead of the model
 
 
 def write_model(path: Path, card: ModelCard = CARD, odd: Oddity = Oddity()) -> Path:
@@ -53,13 +54,15 @@ def write_model(path: Path, card: ModelCard = CARD, odd: Oddity = Oddity()) -> P
         node("Flatten", [odd.input_name], ["flat"])
         + node("MatMul", ["flat", "weight"], [odd.output_name])
         + text(2, "tiny")
-        + block(5, tensor("weight", matrix))
+        + block(5, tensor("weight", matrix, odd.weights_file))
         + block(11, value(odd.input_name, [odd.batch, 3, crop, crop]))
         + block(12, value(odd.output_name, [odd.batch, odd.output_dim or weight(sized).shape[1]]))
     )
     metadata = {CARD_KEY: card.to_json()} if odd.metadata is None else odd.metadata
     properties = b"".join(block(14, text(1, key) + text(2, content)) for key, content in metadata.items())
     opset = block(8, text(1, "") + number(2, 13))
+    if odd.weights_file is not None:
+        path.with_name(odd.weights_file).write_bytes(matrix.tobytes())
     path.write_bytes(number(1, 8) + text(2, "tests") + opset + block(7, graph) + properties)
     return path
 
@@ -69,9 +72,11 @@ def node(op: str, inputs: list[str], outputs: list[str]) -> bytes:
     return block(1, content + text(4, op))
 
 
-def tensor(name: str, array: np.ndarray) -> bytes:
-    sizes = b"".join(number(1, size) for size in array.shape)
-    return sizes + number(2, FLOAT) + text(8, name) + block(9, array.tobytes())
+def tensor(name: str, array: np.ndarray, file: str | None = None) -> bytes:
+    described = b"".join(number(1, size) for size in array.shape) + number(2, FLOAT) + text(8, name)
+    if file is None:
+        return described + block(9, array.tobytes())
+    return described + block(13, text(1, "location") + text(2, file)) + number(14, 1)
 
 
 def value(name: str, shape: list[int | str]) -> bytes:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from serve_cli.runtime.files import sha256
 from serve_cli.runtime.pipeline.decoding import CHECKSUMS
 from serve_cli.runtime.sources import as_text, open_source
 from serve_cli.runtime.storage.plan import Plan, survey
@@ -78,7 +77,7 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
         source=as_text(source.root),
         rows=found.rows,
         ids_sha256=found.sha256,
-        model_sha256=sha256(options.model),
+        model_sha256=embedder.model_sha256,
         provider=embedder.provider,
         batch_size=options.serving.batch_size or embedder.batch_size,
         part_rows=options.output.part_rows,

@@ -124,7 +124,7 @@ def bench(options: BenchOptions) -> BenchReport:
         If the model or the device cannot be used, or no setting could be run.
     """
     embedder = options.serving.open(options.model)
-    provider = embedder.provider
+    provider, model_hash = embedder.provider, embedder.model_sha256
     del embedder
     settings = _settings(options.serving)
     found: dict[Serving, list[_Measured]] = {one: [] for one in settings}
@@ -142,7 +142,7 @@ def bench(options: BenchOptions) -> BenchReport:
     best = _best(trials)
     saved = None
     if options.save:
-        saved = save_tuning(options.model, options.serving.device, Tuning(best.batch_size, best.sessions))
+        saved = save_tuning(model_hash, options.serving.device, Tuning(best.batch_size, best.sessions))
     return BenchReport(options.model, options.serving.device, provider, trials, best, saved)
 
 

@@ -97,5 +97,5 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, terms: Terms) -> float:
-    images = Images(terms.dataset, terms.data, serving=Serving(device=terms.device))
+    images = Images(terms.dataset, terms.data, serving=Serving(device=terms.device, cache=False))
     return evaluate(EvalOptions((model,), (1,), images, recall_only=True)).results[0].metrics["R@1"].value

@@ -77,7 +77,7 @@ class Price:
 
 def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> Price:
     """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
-    models = [Embedder(single, device), Embedder(reduced, device)]
+    models = [Embedder(single, device, cache=False), Embedder(reduced, device, cache=False)]
     embeddings = [
         np.concatenate([one.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
         for one in models
@@ -96,7 +96,7 @@ def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = 
 
 def fastest(models: list[Path], pixels: NDArray[np.uint8], device: str = "cpu") -> Path:
     """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
-    rates = _rates([Embedder(one, device) for one in models], pixels)
+    rates = _rates([Embedder(one, device, cache=False) for one in models], pixels)
     return models[rates.index(max(rates))]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from serve_cli.console import say
+from serve_cli.runtime.inference.cache import cache_folder, evict, mark_used
 from serve_cli.runtime.inference.interface import read_card
-from serve_cli.runtime.inference.optimised import open_optimised
+from serve_cli.runtime.inference.optimized_graph import open_optimized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 PROVIDERS = {"cpu": (CPU,), "openvino": (OPENVINO,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # best first
 EXTRAS = {"cpu": "serve", "openvino": "serve-openvino", "gpu": "serve-gpu", "tensorrt": "serve-gpu"}  # to install
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
+ENGINES = "tensorrt"  # kind of cache entry
 CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
 
 
@@ -59,7 +62,10 @@ class Execution:
 
 
 def import_onnxruntime() -> Any:
-    """The onnxruntime module. Raises `DeviceError` if it is not installed."""
+    """The onnxruntime module, with its telemetry off. Raises `DeviceError` if it is not installed."""
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # onnxruntime 1.31 reports its use to Microsoft unless it is set
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
@@ -72,8 +78,15 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def open_session(model: Path, how: Execution) -> Any:
+def open_session(model: Path, how: Execution, model_hash: str | None = None) -> Any:
     """Start an onnxruntime session.
+
+    Parameters
+    ----------
+    model : Path
+    how : Execution
+    model_hash : str, optional
+        `model_sha256` of the model. With it, optimized graphs and engines are kept in the user's cache folder.
 
     Raises
     ------
@@ -86,15 +99,15 @@ def open_session(model: Path, how: Execution) -> Any:
     if not model.is_file():
         raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
     try:
-        return _open(model, how, onnxruntime)
+        return _open(model, how, onnxruntime, model_hash)
     except DeviceError as error:
         if not how.allow_fallback:
             raise
         say(f"lifted: the CPU is used: {error}")
-        return _open(model, replace(how, device="cpu"), onnxruntime)
+        return _open(model, replace(how, device="cpu"), onnxruntime, model_hash)
 
 
-def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
+def _open(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
     wanted = PROVIDERS[how.device][0]
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
@@ -102,7 +115,8 @@ def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
             f"pip install 'gluon-lifted[{EXTRAS[how.device]}]', or use --device cpu."
         )
     try:
-        session = _open_on_cpu(model, how, onnxruntime) if wanted == CPU else _open_elsewhere(model, how, onnxruntime)
+        start = _open_on_cpu if wanted == CPU else _open_elsewhere
+        session = start(model, how, onnxruntime, model_hash)
     except Exception as error:  # onnxruntime's errors have no base class of their own
         if CPU_WAS_NEEDED in str(error):
             raise DeviceError(
@@ -119,31 +133,68 @@ def _open(model: Path, how: Execution, onnxruntime: Any) -> Any:
     return session
 
 
-def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = how.threads
-    options.log_severity_level = ERRORS_ONLY
-    return open_optimised(model, onnxruntime, _starter(onnxruntime, [CPU]), options)
+def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
+    def start(path: Path, change: Callable[[Any], None]) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = how.threads
+        options.log_severity_level = ERRORS_ONLY
+        change(options)
+        return _starter(onnxruntime, [CPU])(path, options)
+
+    if model_hash is None:
+        return start(model, lambda _: None)
+    return open_optimized(model, model_hash, onnxruntime, start)
 
 
-def _open_elsewhere(model: Path, how: Execution, onnxruntime: Any) -> Any:
+def _open_elsewhere(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
     if CUDA in PROVIDERS[how.device]:
         _load_cuda(onnxruntime)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     if not how.allow_fallback:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    half = how.device == "tensorrt" and _in_half(model, onnxruntime)
-    return _starter(onnxruntime, provider_settings(model, how, half))(model, options)
+    on_tensorrt = how.device == "tensorrt"
+    half = on_tensorrt and _in_half(model, onnxruntime)
+    engines = _engine_folder(model_hash) if on_tensorrt and model_hash is not None else None
+    return _starter(onnxruntime, provider_settings(how, half, engines))(model, options)
 
 
-def provider_settings(model: Path, how: Execution, half: bool) -> list[tuple[str, dict[str, str]]]:
+def _engine_folder(model_hash: str) -> Path | None:
+    """Where TensorRT keeps its engines, which take minutes to build; None if it cannot.
+
+    onnxruntime names them by the graph's structure, not by its weights, so that each model needs a folder of its own.
+    """
+    folder = cache_folder(ENGINES)
+    if folder is None:
+        return None
+    evict(folder)
+    engines = folder / model_hash[:32]
+    engines.mkdir(exist_ok=True)
+    mark_used(engines)
+    return engines
+
+
+def provider_settings(how: Execution, half: bool, engines: Path | None = None) -> list[tuple[str, dict[str, str]]]:
     """The providers of a device other than the CPU and their settings, as onnxruntime takes them.
 
-    TensorRT's engines take minutes to build, and are kept in a hidden folder next to the model. ``half`` lets it
-    compute in half precision, which is for models that are stored so.
+    Parameters
+    ----------
+    how : Execution
+    half : bool
+        Let TensorRT compute in half precision, which is for models that are stored so.
+    engines : Path, optional
+        Folder for TensorRT's engines; without it they are built for each session.
     """
-    engines = str(model.parent / f".{model.name}.tensorrt")
+    kept = (
+        {}
+        if engines is None
+        else {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(engines),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(engines),
+        }
+    )
     settings = {
         OPENVINO: {
             "device_type": "CPU",
@@ -152,13 +203,7 @@ def provider_settings(model: Path, how: Execution, half: bool) -> list[tuple[str
             "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16" if how.relaxed else "f32"}}),
         },
         CUDA: {"use_tf32": str(int(how.relaxed)), "arena_extend_strategy": "kSameAsRequested"},
-        TENSORRT: {
-            "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": engines,
-            "trt_timing_cache_enable": "1",
-            "trt_timing_cache_path": engines,
-            "trt_fp16_enable": str(int(half)),
-        },
+        TENSORRT: {"trt_fp16_enable": str(int(half)), **kept},
     }
     return [(name, settings[name]) for name in PROVIDERS[how.device]]
 

@@ -24,7 +24,7 @@ class Serving:
         Threads that decode, and threads of the network.
     sessions : int, optional
     device : str
-    allow_fallback, relaxed : bool
+    allow_fallback, relaxed, cache : bool
     """
 
     batch_size: int | None = None
@@ -33,6 +33,7 @@ class Serving:
     device: str = "cpu"
     allow_fallback: bool = False
     relaxed: bool = False
+    cache: bool = True
 
     @property
     def decoders(self) -> int:
@@ -48,4 +49,5 @@ class Serving:
             sessions=self.sessions,
             allow_fallback=self.allow_fallback,
             relaxed=self.relaxed,
+            cache=self.cache,
         )

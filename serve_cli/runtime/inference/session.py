@@ -17,6 +17,7 @@ from serve_cli.console import say
 from serve_cli.runtime.inference.cuda import Cuda
 from serve_cli.runtime.inference.interface import PIXELS, check_interface, read_card
 from serve_cli.runtime.inference.lanes import CpuLane, GpuLane, Lane
+from serve_cli.runtime.inference.model_hash import model_sha256
 from serve_cli.runtime.inference.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
 from serve_cli.runtime.inference.tuning import read_tuning
 
@@ -47,11 +48,15 @@ class Embedder:
         Take the CPU where the device cannot be used, instead of failing.
     relaxed : bool
         Let single precision be computed less exactly, and faster; see `Execution`.
+    cache : bool
+        Keep the optimized graph in the user's cache folder, so that the next session starts sooner.
 
     Attributes
     ----------
     card : ModelCard
     model : Path
+    model_sha256 : str
+        Of the file and its external data; see `serve_cli.runtime.inference.model_hash`.
     provider : str
         onnxruntime's name of what the network runs on.
     threads : int
@@ -86,17 +91,20 @@ class Embedder:
         sessions: int | None = None,
         allow_fallback: bool = False,
         relaxed: bool = False,
+        cache: bool = True,
     ) -> None:
-        self._arguments = (str(model), device, threads, sessions, allow_fallback, relaxed)
+        self._arguments = (str(model), device, threads, sessions, allow_fallback, relaxed, cache)
         self.model = Path(model)
-        tuning = read_tuning(self.model, device)
+        self.model_sha256 = model_sha256(self.model)
+        tuning = read_tuning(self.model_sha256, device)
         self.batch_size = tuning.batch_size
         self.threads = threads or usable_cpus()
         sessions = sessions or min(tuning.sessions, self.threads)
         if sessions > self.threads:
             raise ConfigError(f"{sessions} sessions cannot share {self.threads} threads; give 1 to {self.threads}.")
         how = Execution(device, self.threads // sessions, sessions, allow_fallback, relaxed)
-        self.session = open_session(self.model, how)
+        self._cache_key = self.model_sha256 if cache else None
+        self.session = open_session(self.model, how, self._cache_key)
         self.provider: str = self.session.get_providers()[0]
         self.card = read_card(self.session, self.model)
         check_interface(self.session, self.card, self.model)
@@ -172,11 +180,13 @@ class Embedder:
             return [GpuLane(self.session, memory, self.card.dim) for _ in range(GPU_LANES)]
         if how.threads == 1 or self.provider == OPENVINO:  # callers bring their own threads, or OpenVINO has them
             return [CpuLane(self.session)] * how.sessions
-        others = [open_session(self.model, how) for _ in range(how.sessions - 1)]
+        others = [open_session(self.model, how, self._cache_key) for _ in range(how.sessions - 1)]
         return [CpuLane(session) for session in (self.session, *others)]
 
 
 def _open_again(
-    model: str, device: str, threads: int | None, sessions: int | None, allow_fallback: bool, relaxed: bool
+    model: str, device: str, threads: int | None, sessions: int | None, allow_fallback: bool, relaxed: bool, cache: bool
 ) -> Embedder:
-    return Embedder(model, device, threads, sessions=sessions, allow_fallback=allow_fallback, relaxed=relaxed)
+    return Embedder(
+        model, device, threads, sessions=sessions, allow_fallback=allow_fallback, relaxed=relaxed, cache=cache
+    )

@@ -94,15 +94,15 @@ def test_operators_that_the_gpu_lacks_are_told(model: Path, monkeypatch: pytest.
 
 
 def test_settings_of_the_gpu(tmp_path: Path) -> None:
-    model = tmp_path / "m.onnx"
-    ((name, cuda),) = provider_settings(model, Execution("gpu"), half=False)
+    ((name, cuda),) = provider_settings(Execution("gpu"), half=False)
     assert (name, cuda["use_tf32"]) == (CUDA, "0")
-    assert provider_settings(model, Execution("gpu", relaxed=True), half=False)[0][1]["use_tf32"] == "1"
-    (first, tensorrt), (second, _) = provider_settings(model, Execution("tensorrt"), half=False)
+    assert provider_settings(Execution("gpu", relaxed=True), half=False)[0][1]["use_tf32"] == "1"
+    (first, tensorrt), (second, _) = provider_settings(Execution("tensorrt"), half=False, engines=tmp_path)
     assert (first, second) == (TENSORRT, CUDA)
     assert tensorrt["trt_fp16_enable"] == "0"
-    assert tensorrt["trt_engine_cache_path"] == str(tmp_path / ".m.onnx.tensorrt")
-    assert provider_settings(model, Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+    assert tensorrt["trt_engine_cache_path"] == tensorrt["trt_timing_cache_path"] == str(tmp_path)
+    assert "trt_engine_cache_path" not in provider_settings(Execution("tensorrt"), half=False)[0][1]
+    assert provider_settings(Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
 
 
 @pytest.mark.parametrize(("precision", "half"), [("fp16", "1"), ("int8", "0")])
@@ -117,11 +117,11 @@ def test_tensorrt_computes_in_half_what_is_stored_so(
 
 
 def test_settings_of_openvino(tmp_path: Path) -> None:
-    ((name, settings),) = provider_settings(tmp_path, Execution("openvino", threads=3, sessions=2), half=False)
+    ((name, settings),) = provider_settings(Execution("openvino", threads=3, sessions=2), half=False)
     assert name == OPENVINO
     assert (settings["num_of_threads"], settings["num_streams"]) == ("6", "2")
     assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "f32"}
-    ((_, settings),) = provider_settings(tmp_path, Execution("openvino", relaxed=True), half=False)
+    ((_, settings),) = provider_settings(Execution("openvino", relaxed=True), half=False)
     assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "bf16"}
 
 

@@ -86,8 +86,9 @@ def test_an_embedder_can_be_sent_to_another_process(model):
     np.testing.assert_array_equal(again.embed(batch), embedder.embed(batch))
 
 
-def test_batch_size_and_sessions_are_those_that_were_saved(model):
-    save_tuning(model, "cpu", Tuning(17, 2))
+def test_batch_size_and_sessions_are_those_that_were_saved(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    save_tuning(Embedder(model).model_sha256, "cpu", Tuning(17, 2))
     found = Embedder(model, threads=4)
     assert (found.batch_size, found.lanes) == (17, 2)
     assert Embedder(model, threads=1).lanes == 1  # no more than there are threads

@@ -1,0 +1,52 @@
+"""The user's cache folder: what can be computed again from a model, under the model's hash.
+
+``$XDG_CACHE_HOME/gluon-lifted``, or ``~/.cache/gluon-lifted`` (XDG Base Directory Specification). Nothing is written
+beside a model.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+MAX_BYTES = 2 << 30  # of each kind of entry; a network takes up to half a GiB
+
+
+def cache_folder(kind: str) -> Path | None:
+    """The folder for a kind of entry, created for this user alone; None if it cannot be written to."""
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(configured) if os.path.isabs(configured) else Path.home() / ".cache"
+        folder = base / "gluon-lifted" / kind
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What is in it is run: nobody else may have put it there.
+        trusted = folder.stat().st_uid == os.getuid()
+    except (OSError, RuntimeError):  # no home folder
+        return None
+    return folder if trusted and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def mark_used(entry: Path) -> None:
+    """Make an entry the last one to be evicted."""
+    with suppress(OSError):
+        os.utime(entry)
+
+
+def evict(folder: Path, limit: int = MAX_BYTES) -> None:
+    """Remove the entries of a kind that were not used for longest, until the others take ``limit`` bytes at most."""
+    entries = []
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process has removed it
+            entries.append((path.stat().st_mtime_ns, path, _size(path)))
+    kept = 0
+    for _, path, size in sorted(entries, reverse=True):
+        kept += size
+        if kept > limit:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _size(path: Path) -> int:
+    return sum(one.stat().st_size for one in (path, *path.rglob("*")))
