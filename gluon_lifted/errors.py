@@ -27,3 +27,7 @@ class DeviceError(LiftedError):
 
 class MissingPackageError(DeviceError, ImportError):
     """A Python package of an extra that is not installed; an `ImportError` too, as importers expect."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as `docker stop` and schedulers send it: ends work in the way that Ctrl-C does."""

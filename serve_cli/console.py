@@ -5,16 +5,20 @@ Rich is imported where it is used, so that `lifted --help` stays instant.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gluon_lifted.errors import RunError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import rich.progress
@@ -23,6 +27,42 @@ if TYPE_CHECKING:
 
 GAP = 3  # between two columns
 LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
+
+
+class ResultStream(io.TextIOWrapper):
+    """Standard output. Characters that its encoding lacks are escaped; a failed write raises `RunError`.
+
+    Parameters
+    ----------
+    stream : TextIOWrapper
+        Python's own; it cannot be used any more.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
+        super().__init__(stream.detach(), encoding, "backslashreplace", None, line_buffering, write_through)
+        self._failure: RunError | None = None
+
+    def write(self, text: str) -> int:
+        with self._explained():
+            if self._failure is not None:  # whoever met it first may have passed over it
+                raise self._failure
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._explained():
+            super().flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # the reader has gone, which is not an error
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # else Python tries again when it ends
+            self._failure = RunError(f"the results cannot be written to standard output ({error.strerror}).")
+            raise self._failure from None
 
 
 def say(message: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
 import warnings
-from typing import Annotated, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from gluon_lifted.errors import LiftedError
+from gluon_lifted.errors import LiftedError, Terminated
 from serve_cli.commands.bench import bench
 from serve_cli.commands.demo import demo
 from serve_cli.commands.doctor import doctor
@@ -22,17 +25,24 @@ from serve_cli.commands.reference import reference
 from serve_cli.commands.report import report
 from serve_cli.commands.train import train
 from serve_cli.commands.verify import verify
-from serve_cli.console import say
+from serve_cli.console import ResultStream, say
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as shells report them
+STREAMS = ("stdin", "stdout", "stderr")
 
 
 class Commands(TyperGroup):
-    """The group of commands; Ctrl-C in any of them ends it with one line."""
+    """The group of commands; Ctrl-C or SIGTERM in any of them ends it with one line."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except Terminated:
+            say("\nlifted: stopped by SIGTERM.")
+            raise SystemExit(TERMINATED) from None
         except KeyboardInterrupt:
             say("\nlifted: stopped.")
             raise SystemExit(INTERRUPTED) from None
@@ -81,14 +91,47 @@ app.command("doctor")(doctor)
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 an error the user can mend, 2 usage, 3 some rows failed."""
+    _open_standard_streams()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files; unreadable ones are reported
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names that are not UTF-8
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = ResultStream(sys.stdout)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
     try:
-        app()  # deals with a reader of stdout that has gone, too
+        with _terminable():
+            app()  # deals with a reader of stdout that has gone, too
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
         sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Open closed streams on the null device: else the next file that is opened would take their place."""
+    for number, name in enumerate(STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does; a process of number 1 would ignore it, as in a container."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends the process at once
+    raise Terminated
 
 
 if __name__ == "__main__":

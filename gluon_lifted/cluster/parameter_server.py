@@ -17,14 +17,14 @@ import numpy as np
 from gluon_lifted.cluster.cluster import Cluster, MachinesDifferError
 from gluon_lifted.cluster.server_process import SCHEDULER, SCHEDULER_NODE, SERVER, Process, processes, silent_nodes
 from gluon_lifted.cluster.spec import MOST_MACHINES, ClusterSpec, Limits
-from gluon_lifted.errors import ConfigError, LiftedError, RunError
+from gluon_lifted.errors import ConfigError, LiftedError, RunError, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 POLL_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
 
 @contextmanager
@@ -143,7 +143,8 @@ class ServedCluster(Cluster):
                 return
         if self._store is not None:
             _forget(self._store)
-        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        stopped = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+        status = stopped if isinstance(error, KeyboardInterrupt) else 1
         atexit.register(_exit_at_once, status)  # runs before the clean-up of MXNet, which would wait too
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ TEST_BATCH = 32
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a run did. ``iteration`` is below ``iterations`` if it was interrupted.
+    """What a run did. ``iteration`` is below ``iterations`` if it was interrupted, here by the signal ``signal``.
 
     ``recall`` is that of the images in ``watched``. Batches that taught nothing had a gradient of zero (``dead``) or
     one that was ``not_finite``. ``waiting`` is the share of the training time in which the network waited for images.
@@ -53,6 +53,7 @@ class TrainReport:
     not_finite: int
     waiting: float
     seconds: float
+    signal: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -94,7 +95,7 @@ class Loop:
         self.recall: float | None = None
 
     def go(self, start: int, hooks: Hooks) -> TrainReport:
-        """Train from iteration ``start`` to the end, or to Ctrl-C."""
+        """Train from iteration ``start`` to the end, or to Ctrl-C or SIGTERM."""
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.run, start)
         cluster = self.trainer.cluster
@@ -120,7 +121,7 @@ class Loop:
                 tick = time.monotonic()
         if self.writes:
             self._finish(iteration == self.config.iterations)
-        return self._report(iteration, times, time.monotonic() - began)
+        return replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(

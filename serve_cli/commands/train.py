@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
 
 
@@ -96,7 +96,7 @@ def train(
         report = run_training(resolved, out, machine, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
     _print_report(report, as_json)
     if not report.finished:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
 
 
 def _announce(config: TrainConfig) -> None:

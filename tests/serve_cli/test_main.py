@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -158,20 +160,92 @@ def test_file_names_that_are_not_utf8(tmp_path, model):
     assert read_embeddings(tmp_path / os.fsdecode(b"caf\xe9/emb")).ids == (r"b\xe4d.png", r"g\xf6\xf6d.png")
 
 
-def test_ctrl_c_is_a_short_line_and_130(tmp_path, model):
+# A background job may have been started with SIGINT ignored, and its children inherit that.
+SLOW = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import time, serve_cli.runtime.pipeline.decoding as decoding; "
+    "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [(signal.SIGINT, 130, "\nlifted: stopped.\n"), (signal.SIGTERM, 143, "\nlifted: stopped by SIGTERM.\n")],
+)
+def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, number, status, line):
     photo(tmp_path / "photos" / "a.png")
-    slow = (  # a background job may have been started with SIGINT ignored, and its children inherit that
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "import time, serve_cli.runtime.pipeline.decoding as decoding; "
-        "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
-    )
-    with process(slow, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
+    with process(SLOW, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
         assert run.stdout.readline() == "reading\n"
-        run.send_signal(signal.SIGINT)
-        _, stderr = run.communicate(timeout=30)
-    assert run.returncode == 130
-    assert stderr == "\nlifted: stopped.\n"
+        run.send_signal(number)
+        _, stderr = run.communicate(timeout=60)
+    assert (run.returncode, stderr) == (status, line)
     assert not (tmp_path / "emb").exists()
+
+
+def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
+    """The kernel discards the signals of a process with that number unless it has a handler for them."""
+    alone = ["unshare", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare cannot make a PID namespace here")
+    photo(tmp_path / "photos" / "a.png")
+    code = f"import os; print(os.getpid(), flush=True); {SLOW}; from serve_cli.main import main; main()"
+    command = [*alone, sys.executable, "-c", code, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as outer:
+        assert outer.stdout.readline() == "1\n"
+        assert outer.stdout.readline() == "reading\n"
+        (child,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        _, stderr = outer.communicate(timeout=60)
+    assert (outer.returncode, stderr) == (143, "\nlifted: stopped by SIGTERM.\n")
+
+
+def test_sigterm_that_was_ignored_stays_ignored():
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    slow = "import serve_cli.runtime.doctor as doctor; doctor.examine = lambda: print('in it', flush=True) or input()"
+    command = [sys.executable, "-c", f"{code}; {slow}; from serve_cli.main import main; main()", "doctor"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout.readline() == b"in it\n"
+        run.send_signal(signal.SIGTERM)
+        run.communicate(b"\n", timeout=60)
+    assert run.returncode != 143
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--version",), ("embed", "--help"), ("doctor",), ("doctor", "--json")])
+def test_stdout_that_is_full_is_one_sentence(arguments, unbuffered):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "serve_cli.main", *arguments]
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "lifted: error: the results cannot be written to standard output (No space left on device).\n"
+    )
+
+
+def test_closed_streams_do_not_become_other_files(tmp_path, model, album):
+    """Else the next file that is opened is number 1, and what is printed goes into it."""
+    command = f"{sys.executable} -m serve_cli.main embed {model} {album} --out {tmp_path / 'emb'} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    assert len(read_embeddings(tmp_path / "emb").ids) == 12
+
+
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict", "utf-16"])
+def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
+    photo(tmp_path / "größe 写真" / "写.png")
+    (tmp_path / "größe 写真" / "bad 写.png").touch()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for arguments, status in (
+        (("embed", model, tmp_path / "größe 写真", "--out", tmp_path / "写"), 3),
+        (("inspect", tmp_path / "写"), 0),
+        (("inspect", tmp_path / "没有"), 1),
+    ):
+        command = [sys.executable, "-m", "serve_cli.main", *arguments]
+        run = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert run.returncode == status
+        assert "Traceback" not in run.stderr.decode(encoding.split(":")[0], "replace")
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -173,10 +174,12 @@ def _cluster() -> Iterator[Any]:
         raise RunError("--engine ray needs Ray; pip install 'gluon-lifted[ray]'.") from None
     joined = ray.is_initialized()
     if not joined:
+        on_terminate = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of the network, of values, of the time: whatever it meets
             raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler ends the process with another status
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()
     settings.enable_progress_bars = settings.print_on_execution_start = False

@@ -38,13 +38,19 @@ def run_lock(folder: Path, index: int, count: int) -> Iterator[None]:
         If another run is writing to the folder, or the same task is.
     """
     with ExitStack() as stack:
-        for name, shared in ((FOLDER_LOCK, count > 1), (TASK_LOCK.format(index=index, count=count), False)):
-            handle = _acquire(folder / name, shared)
-            if handle is None:
-                raise _busy(folder)
-            stack.callback(_release, folder / name, handle)
-        os.write(handle, _owner().encode())
+        _hold(stack, folder / FOLDER_LOCK, shared=count > 1)
+        task = _hold(stack, folder / TASK_LOCK.format(index=index, count=count), shared=False)
+        os.write(task, _owner().encode())
         yield
+
+
+def _hold(stack: ExitStack, path: Path, shared: bool) -> int:
+    """Lock a file until the stack ends; the open handle."""
+    handle = _acquire(path, shared)
+    if handle is None:
+        raise _busy(path.parent)
+    stack.callback(_release, path, handle)
+    return handle
 
 
 def _acquire(path: Path, shared: bool) -> int | None:

@@ -122,18 +122,20 @@ def test_an_out_that_is_a_file_is_refused(config, tmp_path):
         train(replace(config, iterations=0), Path("/proc/run"))
 
 
-def test_ctrl_c_leaves_a_checkpoint_to_resume_from(config, tmp_path):
-    run, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_leave_a_checkpoint_to_resume_from(config, tmp_path, number):
+    run, before = tmp_path / "run", [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
 
     def press(progress):
         if progress.iteration == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     report = train(replace(config, checkpoint_every=0), run, hooks=Hooks(press))
-    assert (report.iteration, report.finished) == (2, False)  # the batch after the one that was under way
+    # the batch after the one that was under way
+    assert (report.iteration, report.finished, report.signal) == (2, False, number)
     assert not (run / "card.json").exists()
     assert train(replace(config, checkpoint_every=0), run, resume=True).finished
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_two_devices_see_the_whole_batch(config):
