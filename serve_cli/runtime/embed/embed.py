@@ -35,7 +35,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     missing, total = run.missing, run.rows_of(run.mine)
     resumed = total - run.rows_of(missing)
     began = time.perf_counter()
-    with run.folder.begin(options.share.index, options.share.count):
+    with run.embedder, run.folder.begin(options.share.index, options.share.count):
         with Progress("embed", total=total, start=resumed) as progress:
             work = ENGINES[options.engine](run, missing, progress)
         run.folder.complete(_about(run))

@@ -18,6 +18,7 @@ from serve_cli.runtime.inference.cuda import Cuda
 from serve_cli.runtime.inference.interface import PIXELS, check_interface, read_card
 from serve_cli.runtime.inference.lanes import CpuLane, GpuLane, Lane
 from serve_cli.runtime.inference.model_hash import model_sha256
+from serve_cli.runtime.inference.pixels import check_pixels
 from serve_cli.runtime.inference.providers import CPU, CUDA, OPENVINO, TENSORRT, Execution, first_line, open_session
 from serve_cli.runtime.inference.tuning import read_tuning
 
@@ -31,6 +32,8 @@ GPU_LANES = 2  # one copies while the other computes
 
 class Embedder:
     """A model that turns pixels into embeddings. Any threads may use it at once; it can be pickled.
+
+    A context manager: its sessions, their memory and its threads are released at the end of the block.
 
     Parameters
     ----------
@@ -77,8 +80,8 @@ class Embedder:
 
     Examples
     --------
-    >>> embedder = Embedder("model.onnx", device="gpu")  # doctest: +SKIP
-    >>> embedder.embed(pixels).shape  # doctest: +SKIP
+    >>> with Embedder("model.onnx", device="gpu") as embedder:  # doctest: +SKIP
+    ...     embedder.embed(pixels).shape
     (32, 512)
     """
 
@@ -115,6 +118,7 @@ class Embedder:
         ):
             say(f"lifted: {self.model}: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.")
         self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
+        self._closed = False
         self._free: SimpleQueue[Lane] = SimpleQueue()
         for lane in self._open_lanes(how):
             self._free.put(lane)
@@ -130,7 +134,7 @@ class Embedder:
         Parameters
         ----------
         pixels : ndarray, uint8, (N, crop, crop, 3)
-            RGB, of the card's crop.
+            RGB, 0 to 255, of the card's crop.
 
         Returns
         -------
@@ -138,11 +142,16 @@ class Embedder:
 
         Raises
         ------
+        ConfigError
+            If the pixels have another shape or type, or the embedder is closed.
         DeviceError
             If the network fails on the device, most often for want of memory.
         RunError
             If the network's output is not (N, D).
         """
+        self._check(pixels)
+        if not len(pixels):
+            return np.empty((0, self.card.dim), np.float32)
         embedding = self.run(self.feed(pixels))
         if embedding.shape != (len(pixels), self.card.dim):
             raise RunError(
@@ -153,6 +162,7 @@ class Embedder:
 
     def start(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
         """As `embed`, in the background; batches that are started go side by side as far as there are lanes."""
+        self._check(pixels)
         return self._pool.submit(self.embed, pixels)
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -173,6 +183,26 @@ class Embedder:
             ) from error
         finally:
             self._free.put(lane)
+
+    def close(self) -> None:
+        """Finish the batches that were started, then release sessions and threads; no batch can be started after."""
+        self._pool.shutdown()
+        self._closed = True
+        while not self._free.empty():
+            self._free.get()
+        self.session = None  # onnxruntime frees it with its last reference
+
+    def __enter__(self) -> Embedder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _check(self, pixels: NDArray[np.uint8]) -> None:
+        """Raise `ConfigError` unless these pixels can be embedded."""
+        if self._closed:
+            raise ConfigError(f"{self.model}: the embedder is closed; open another one.")
+        check_pixels(pixels, self.card.preprocessing.crop)
 
     def _open_lanes(self, how: Execution) -> list[Lane]:
         if self.provider in (CUDA, TENSORRT):

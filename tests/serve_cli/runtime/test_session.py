@@ -1,6 +1,7 @@
 import pickle
 import sys
 import threading
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -74,8 +75,54 @@ def test_a_lane_is_free_again_after_a_failure(model):
     embedder = Embedder(model, threads=1)
     for _ in range(3):
         with pytest.raises(DeviceError):
-            embedder.embed(np.zeros((2, 17, 17, 3), np.uint8))
+            embedder.run(np.zeros((2, 3, 17, 17), np.float32))
     assert embedder.embed(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found", "hint"),
+    [
+        (np.zeros((2, 17, 17, 3), np.uint8), r"ndarray uint8 \(2, 17, 17, 3\)", "Resize and crop images"),
+        (np.zeros((16, 16, 3), np.uint8), r"\(16, 16, 3\)", r"For one image give image\[None\]"),
+        (np.zeros((2, 3, 16, 16), np.uint8), r"\(2, 3, 16, 16\)", r"pixels\.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((2, 16, 16, 4), np.uint8), r"\(2, 16, 16, 4\)", "Resize and crop"),
+        (np.zeros((), np.uint8), r"uint8 \(\)", "Resize and crop"),
+        (np.full((2, 16, 16, 3), 0.5, np.float32), "ndarray float32", "Multiply by 255 and round"),
+        (np.full((2, 16, 16, 3), 200.0, np.float32), "ndarray float32", "Round to whole numbers"),
+        (np.zeros((2, 16, 16, 3), np.int8), "ndarray int8", "Round to whole numbers"),
+        (np.zeros((2, 16, 16, 3), bool), "ndarray bool", "Round to whole numbers"),
+        ([[[[0, 0, 0]]]], "pixels are list;", "Resize and crop"),
+        (None, "pixels are NoneType;", "Resize and crop"),
+        ("photo.jpg", "pixels are str;", "Resize and crop"),
+    ],
+)
+def test_pixels_that_the_network_would_make_nonsense_of(model, pixels, found, hint):
+    with Embedder(model) as embedder:
+        for embed in (embedder.embed, embedder.start):
+            with pytest.raises(ConfigError, match=rf"{found}.*expected .*uint8, \(N, 16, 16, 3\), RGB.*{hint}"):
+                embed(pixels)
+
+
+def test_no_images_are_no_embeddings(model):
+    with Embedder(model) as embedder:
+        embedding = embedder.embed(np.zeros((0, 16, 16, 3), np.uint8))
+    assert (embedding.shape, embedding.dtype) == ((0, 8), np.float32)
+
+
+def test_a_closed_embedder_has_released_its_session_and_its_threads(model):
+    batch = pixels(0, 16, 16)[None]
+    before = threading.active_count()
+    with Embedder(model, threads=2, sessions=2) as embedder:
+        session_alive = weakref.ref(embedder.session)
+        started = [embedder.start(batch) for _ in range(10)]
+        assert threading.active_count() > before
+    assert all(one.result().shape == (1, 8) for one in started)  # what was started was finished
+    assert threading.active_count() == before
+    assert session_alive() is None
+    for call in (embedder.embed, embedder.start):
+        with pytest.raises(ConfigError, match="the embedder is closed; open another one"):
+            call(batch)
+    embedder.close()
 
 
 def test_an_embedder_can_be_sent_to_another_process(model):
@@ -154,7 +201,7 @@ def test_output_whose_width_shows_only_when_it_runs(model):
 
 def test_failure_of_the_network_is_one_sentence(model):
     with pytest.raises(DeviceError, match=r"failed on a batch of 2 images .* smaller --batch-size"):
-        Embedder(model).embed(np.zeros((2, 17, 17, 3), np.uint8))
+        Embedder(model).run(np.zeros((2, 3, 17, 17), np.float32))
 
 
 def test_int8_on_a_processor_whose_sums_saturate_is_warned_of(tmp_path, monkeypatch, capsys):
