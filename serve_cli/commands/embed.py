@@ -74,6 +74,12 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Compute parts anew in which images failed.")
     ] = False,
+    ignore_changed_files: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-changed-files", help="Resume although image files have other sizes or modification times."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
@@ -184,6 +190,7 @@ def embed(
         overwrite,
         retry_failed,
         engine.value,
+        ignore_changed_files,
     )
     if dry_run:
         _forecast(options, as_json)

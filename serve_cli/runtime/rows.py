@@ -42,6 +42,9 @@ class ImageRow:
         Reads the image's bytes, of which ``limit`` is the most; raises `ImageError`.
     extra : dict
         Further columns of its manifest.
+    stamp : tuple of int
+        Size and modification time of the file with the image, and where in it the image is, as far as the source
+        has them without asking for them.
     """
 
     id: str
@@ -50,6 +53,7 @@ class ImageRow:
     box: Box | None = None
     content: Content | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    stamp: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,8 @@ class EmbedOptions:
         Replace what another run has left there.
     retry_failed : bool
         Compute parts anew that have rows without an embedding.
+    ignore_changed_files : bool
+        Resume although files have other sizes or modification times than when the run began.
     engine : str
         ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
 
@@ -113,6 +115,7 @@ class EmbedOptions:
     overwrite: bool = False
     retry_failed: bool = False
     engine: str = "local"
+    ignore_changed_files: bool = False
 
     def __post_init__(self) -> None:
         if self.overwrite and self.share.count > 1:

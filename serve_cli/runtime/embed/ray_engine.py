@@ -22,7 +22,7 @@ from serve_cli.runtime.embed.run import open_run
 from serve_cli.runtime.files import version
 from serve_cli.runtime.pipeline.pipeline import standing
 from serve_cli.runtime.pipeline.stages import StageTimes
-from serve_cli.runtime.storage.plan import Survey, read_plan
+from serve_cli.runtime.storage.plan import read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from serve_cli.runtime.embed.options import EmbedOptions
     from serve_cli.runtime.embed.run import EmbedRun
     from serve_cli.runtime.inference.serving import Serving
+    from serve_cli.runtime.storage.plan import Survey
 
 PACKAGE = "gluon-lifted"
 
@@ -119,7 +120,7 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
     workers = min(crew.workers, len(missing))
     done = parts.map(
         _Actor,
-        fn_constructor_args=[settings, Survey(plan.rows, plan.ids_sha256), version(PACKAGE)],
+        fn_constructor_args=[settings, plan.survey, version(PACKAGE)],
         compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
         num_cpus=crew.threads,
         num_gpus=crew.gpus,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from serve_cli.runtime.pipeline.decoding import CHECKSUMS
 from serve_cli.runtime.sources import as_text, open_source
-from serve_cli.runtime.storage.plan import Plan, survey
+from serve_cli.runtime.storage.plan import Plan, read_plan, survey
 from serve_cli.runtime.storage.sinks import EmbeddingFolder
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
     found = found or survey(source)
     plan = Plan(
         source=as_text(source.root),
-        rows=found.rows,
-        ids_sha256=found.sha256,
+        **asdict(found),
         model_sha256=embedder.model_sha256,
         provider=embedder.provider,
         batch_size=options.serving.batch_size or embedder.batch_size,
@@ -85,7 +85,10 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
         format=options.output.format,
         dtype=options.output.dtype,
         checksums=options.output.checksums,
+        columns=json.dumps(asdict(options.columns)),
     )
+    if options.ignore_changed_files and not options.overwrite and (old := read_plan(options.out)) is not None:
+        plan = replace(plan, files_sha256=old.files_sha256)
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
     folder = EmbeddingFolder(options.out, plan, embedder.card, extra, overwrite=options.overwrite)
     return EmbedRun(options, plan, source, embedder, folder)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.console import Progress
+from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.storage.arrow_table import carried_column
 from serve_cli.runtime.storage.layout import PLAN
 
 if TYPE_CHECKING:
@@ -18,47 +23,67 @@ if TYPE_CHECKING:
     from serve_cli.runtime.sources import Source
 
 MAX_BYTES = 1 << 16
-ROWS_TOLD = 1000  # between two words about progress
+GROUP_ROWS = 1000  # in memory at a time
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A source gone through once: its rows, and the SHA-256 of all their ids and labels in order."""
+    """A source gone through once. A SHA-256 covers one property of all rows, in order.
+
+    Parameters
+    ----------
+    rows : int
+    ids_sha256 : str
+        Ids and labels.
+    paths_sha256 : str
+        Where the images are read from.
+    carried_sha256 : str
+        The columns that the rows carry along.
+    files_sha256 : str
+        Sizes and modification times of the files, where the source has them without asking for them.
+    """
 
     rows: int
-    sha256: str
+    ids_sha256: str
+    paths_sha256: str
+    carried_sha256: str
+    files_sha256: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides which rows lie in which part, and what their embeddings are.
+    """All that decides which rows are in which part, and what their embeddings are.
 
     Parameters
     ----------
     source : str
-    rows : int
-    ids_sha256 : str
+    rows, ids_sha256, paths_sha256, carried_sha256, files_sha256
         See `Survey`.
     model_sha256 : str
-        Of the model file, with its preprocessing inside.
+        Of the model with its external data and its preprocessing.
     provider : str
         What the network runs on.
     batch_size : int
-        Each part begins with a new batch, so that an image has the same neighbours in it whoever computes the part.
+        Each part begins with a new batch, so that an image has the same neighbors in it whoever computes the part.
     part_rows : int
     pixel_limit : int
         Images with more are not decoded.
     format : str
         ``"parquet"`` or ``"npy"``.
     dtype : str
-        Of the stored numbers; one of `serve_cli.runtime.storage.vectors.DTYPES`.
+        Type of the stored numbers; one of `serve_cli.runtime.storage.vectors.DTYPES`.
     checksums : bool
         Whether there are columns for hash and size of the images' files.
+    columns : str
+        Names of the columns that a manifest is read by.
     """
 
     source: str
     rows: int
     ids_sha256: str
+    paths_sha256: str
+    carried_sha256: str
+    files_sha256: str
     model_sha256: str
     provider: str
     batch_size: int
@@ -67,6 +92,11 @@ class Plan:
     format: str = "parquet"
     dtype: str = "float32"
     checksums: bool = False
+    columns: str = ""
+
+    @property
+    def survey(self) -> Survey:
+        return Survey(self.rows, self.ids_sha256, self.paths_sha256, self.carried_sha256, self.files_sha256)
 
     @property
     def parts(self) -> int:
@@ -84,6 +114,10 @@ WORDS = {
     "source": "the source is another one",
     "rows": "the source has another number of images",
     "ids_sha256": "the source has other images or labels",
+    "paths_sha256": "the images have other paths",
+    "carried_sha256": "the carried columns have other values",
+    "files_sha256": "image files have other sizes or modification times. If their contents are the same, for instance "
+    "after a copy, resume with --ignore-changed-files",
     "model_sha256": "the model is another one",
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
@@ -92,19 +126,33 @@ WORDS = {
     "format": "the part files had another format",
     "dtype": "the numbers were stored in another type",
     "checksums": "checksums were or were not stored",
+    "columns": "the manifest was read by other columns",
 }
 
 
 def survey(source: Source) -> Survey:
-    """Go through a source; keeps nothing. Progress goes to stderr if it takes long."""
-    digest, count = hashlib.sha256(), 0
+    """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
+    ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
+    rows = source.names()
+    count = 0
     with Progress("list", total=None) as progress:
-        for row in source.names():
-            digest.update(f"{row.id}\0{row.label}\n".encode())
-            count += 1
-            if count % ROWS_TOLD == 0:
-                progress.update(count)
-    return Survey(count, digest.hexdigest())
+        while group := list(islice(rows, GROUP_ROWS)):
+            for row in group:
+                ids.update(json.dumps((row.id, row.label)).encode())
+                paths.update(json.dumps(as_text(row.path)).encode())
+                files.update(json.dumps(row.stamp).encode())
+            for field in source.extra:
+                carried.update(json.dumps([field.name, str(field.type)]).encode())
+                carried.update(_digest(carried_column(group, field), field))
+            count += len(group)
+            progress.update(count)
+    return Survey(count, *(digest.hexdigest() for digest in (ids, paths, carried, files)))
+
+
+def _digest(column: pa.ChunkedArray, field: pa.Field) -> bytes:
+    """SHA-256 of values as Arrow has them; Python has no objects for some of them."""
+    batch = pa.record_batch([column.combine_chunks()], schema=pa.schema([field]))
+    return hashlib.sha256(batch.serialize()).digest()
 
 
 def read_plan(folder: Path) -> Plan | None:
@@ -126,5 +174,9 @@ def read_plan(folder: Path) -> Plan | None:
 
 def difference(old: Plan, new: Plan) -> str:
     """The first thing that is not as it was, in words; empty if all is."""
-    changed = (field.name for field in fields(Plan) if getattr(old, field.name) != getattr(new, field.name))
-    return next((f"{WORDS[name]} ({getattr(old, name)}, now {getattr(new, name)})" for name in changed), "")
+    for field in fields(Plan):
+        before, now = getattr(old, field.name), getattr(new, field.name)
+        if before != now:
+            values = "" if field.name.endswith("_sha256") else f" ({before}, now {now})"
+            return WORDS[field.name] + values
+    return ""
