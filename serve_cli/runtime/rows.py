@@ -8,19 +8,85 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gluon_lifted.errors import ImageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from gluon_lifted.images.framing import Box
+
+MAX_IMAGE_BYTES = 1 << 29
 
 
 class Content(Protocol):
     """Reads an image's bytes."""
 
     def __call__(self, *, limit: int = ...) -> bytes: ...
+
+
+class Cell:
+    """One value of an Arrow column. It stays in Arrow: Python's objects cannot hold all values that Arrow's types can.
+
+    Parameters
+    ----------
+    column : Array
+    index : int
+        Of the value in the column.
+    """
+
+    __slots__ = ("column", "index")
+
+    def __init__(self, column: pa.Array, index: int) -> None:
+        self.column, self.index = column, index
+
+    def as_py(self) -> Any:
+        """The value as a Python object. Raises `OverflowError` or `ValueError` if Python has none for it."""
+        return self.column[self.index].as_py()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same value, in Arrow or as Python has it."""
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        try:
+            return repr(self.as_py())
+        except (OverflowError, ValueError):  # e.g. dates beyond the year 9999
+            return str(self.column.slice(self.index, 1).to_string(window=1 << 20))
+
+
+class HeldImage:
+    """An image that came with its row, as a `Content`.
+
+    Parameters
+    ----------
+    content : bytes or None
+    name : str
+        What errors call it.
+    """
+
+    __slots__ = ("_content", "_name", "size")
+
+    def __init__(self, content: bytes | None, name: str = "") -> None:
+        self._content, self._name, self.size = content, name, len(content or b"")
+
+    def __call__(self, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+        """The bytes. Raises `ImageError` if there are none, or more than ``limit``."""
+        if self._content is None:
+            raise ImageError(f"{self._name}: has neither a path nor an image.")
+        if self.size > limit:
+            raise ImageError(f"{self._name}: {self.size:,} bytes are more than the limit of {limit:,}.")
+        return self._content
+
+    def emptied(self) -> HeldImage:
+        """The same without its bytes, for a row whose image is not needed any more."""
+        return HeldImage(None, self._name)
 
 
 @dataclass(frozen=True)
@@ -41,7 +107,7 @@ class ImageRow:
     content : callable, optional
         Reads the image's bytes, of which ``limit`` is the most; raises `ImageError`.
     extra : dict
-        Further columns of its manifest.
+        Further columns of its manifest, by name: a `Cell` of a column, or a Python object.
     stamp : tuple of int
         Size and modification time of the file with the image, and where in it the image is, as far as the source
         has them without asking for them.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gluon_lifted.errors import ConfigError
+from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.pipeline.pipeline import embed_rows
-from serve_cli.runtime.rows import ImageRow, regroup
+from serve_cli.runtime.rows import Cell, HeldImage, ImageRow, regroup
+from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.sources.column_types import found_columns
 from serve_cli.runtime.sources.manifest import Columns
-from serve_cli.runtime.sources.place import held_bytes, image_at
+from serve_cli.runtime.sources.place import image_at
+from serve_cli.runtime.sources.table_rows import image_of, text_of
 from serve_cli.runtime.storage.arrow_table import to_table
 from serve_cli.runtime.storage.layout import own_columns, schema
 from serve_cli.runtime.storage.vectors import fitting
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from serve_cli.runtime.inference.session import Embedder
+    from serve_cli.runtime.sources.column_types import FoundColumns
 
 GROUP_ROWS = 256  # of a batch that is given out
 
@@ -38,7 +42,8 @@ class ArrowEmbedder:
     model : path
         An exported model, on every machine at the same place.
     columns : Columns
-        Names of the incoming columns: ``bytes`` holds images, or ``path`` where they lie.
+        Names of the incoming columns: ``bytes`` holds images, as binary or as Hugging Face's struct of bytes and path;
+        or ``path`` where they lie.
     serving : Serving
         By default one thread, which is what a task of Spark's has.
     carried : Schema, optional
@@ -54,7 +59,8 @@ class ArrowEmbedder:
     Raises
     ------
     ConfigError
-        If a batch has neither of the columns.
+        If a batch has neither of the columns, or one of a type that cannot hold images, paths, ids or labels; or not
+        the carried columns.
     RunError, DeviceError
         As `Embedder`.
 
@@ -79,7 +85,7 @@ class ArrowEmbedder:
         number = found.get_field_index("embedding")
         plain = pa.field("embedding", pa.list_(found.field(number).type.value_field))
         self.schema: pa.Schema = found.set(number, plain)
-        self._carried = carried.names if carried is not None else []
+        self._carried = carried if carried is not None else pa.schema([])
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Embed batches as they come."""
@@ -92,26 +98,45 @@ class ArrowEmbedder:
     def _rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ImageRow]:
         number = 0
         for batch in batches:
-            if not {self._columns.bytes, self._columns.path} & set(batch.schema.names):
-                raise ConfigError(
-                    f"the rows have neither a column {self._columns.bytes!r} nor {self._columns.path!r}; found "
-                    f"{batch.schema.names}."
-                )
-            for row in batch.to_pylist():
-                yield self._row(row, number)
+            found = self._found(batch.schema)
+            columns = {name: batch.column(name) for name in batch.schema.names if name in found.names()}
+            carried = {field.name: _carried(batch, field) for field in self._carried}
+            for index in range(len(batch)):
+                cells = {name: Cell(column, index) for name, column in columns.items()}
+                extra = {name: Cell(column, index) for name, column in carried.items()}
+                yield self._row(found, cells, extra, number)
                 number += 1
 
-    def _row(self, row: dict[str, Any], number: int) -> ImageRow:
-        content, path, label = (
-            row.get(name) for name in (self._columns.bytes, self._columns.path, self._columns.label)
-        )
-        given = row.get(self._columns.id)
-        name = str(given if given is not None else number if path is None else path)
-        label = None if label is None else str(label)
-        extra = {column: row[column] for column in self._carried}
-        if content is None and path is not None:
+    def _found(self, schema: pa.Schema) -> FoundColumns:
+        try:
+            return found_columns("a batch of rows", self._columns, schema)
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+
+    @staticmethod
+    def _row(found: FoundColumns, cells: dict[str, Cell], extra: dict[str, Any], number: int) -> ImageRow:
+        image = image_of(cells.get(found.bytes or ""))
+        path, label, given = (text_of(cells.get(name or "")) for name in (found.path, found.label, found.id))
+        path = image.path if path is None else path
+        name = as_text(given if given is not None else str(number) if path is None else path)
+        label = None if label is None else as_text(label)
+        if path is not None and image.content is None:
             return image_at(name, path if "://" in path else Path(path), label, extra)
-        return ImageRow(name, path or "", label, content=partial(held_bytes, content, f"row {name}"), extra=extra)
+        return ImageRow(name, path or "", label, content=HeldImage(image.content, f"row {name}"), extra=extra)
+
+
+def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """A column that is given out again, of the type that was said."""
+    if field.name not in batch.schema.names:
+        raise ConfigError(f"a batch of rows has no column {field.name!r} to carry along; found {batch.schema.names}.")
+    column = batch.column(field.name)
+    try:
+        return column if column.type == field.type else column.cast(field.type)
+    except pa.ArrowException as error:
+        raise ConfigError(
+            f"column {field.name!r} of the rows is {column.type}, and {field.type} is to be carried along "
+            f"({error!s:.200}); change `carried`."
+        ) from None
 
 
 @lru_cache(maxsize=2)

@@ -91,7 +91,7 @@ class Forecast:
 def forecast(options: EmbedOptions) -> Forecast:
     """Open all that a run needs, embed the first few images, and reckon; raises as `embed_images` does."""
     run = open_run(options)
-    decoding, times = bounded_decoding(options, run.embedder, run.plan.batch_size), StageTimes()
+    decoding, times = bounded_decoding(options, run.source, run.embedder, run.plan.batch_size), StageTimes()
     rows_left = run.rows_of(run.missing)
     first = islice(run.source, min(rows_left, max(LEAST_TRIED, BATCHES_TRIED * run.plan.batch_size)))
     began = time.perf_counter()

@@ -11,12 +11,14 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import DecodeLimits
 from gluon_lifted.machine.memory import resident_memory, return_large_blocks, usable_memory
 from serve_cli.runtime.pipeline.decoding import Decoding
-from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES
+from serve_cli.runtime.rows import MAX_IMAGE_BYTES
+from serve_cli.runtime.sources.source import ReadingMemory
 from serve_cli.runtime.storage.sinks import GROUP_ROWS
 
 if TYPE_CHECKING:
     from serve_cli.runtime.embed.options import EmbedOptions
     from serve_cli.runtime.inference.session import Embedder
+    from serve_cli.runtime.sources import Source
 
 LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
 ROUND_MB = 50  # what is proposed: the network does not take the same to the megabyte each time
@@ -25,7 +27,7 @@ ROW_BYTES = 1 << 11  # of a row that waits to be written, beside its numbers
 NUMBER_COPIES = 4 * 3  # float32: as they come, joined to groups, in Arrow
 
 
-def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int) -> Decoding:
+def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, batch_size: int) -> Decoding:
     """Decoding that keeps the whole process below ``options.max_memory``.
 
     A batch is computed first in every lane, so that what the network takes is known.
@@ -44,10 +46,17 @@ def bounded_decoding(options: EmbedOptions, embedder: Embedder, batch_size: int)
         list(pool.map(embedder.embed, [pixels] * embedder.lanes))
     batches = Decoding(threads).batches_ahead(batch_size) + embedder.lanes + 2
     waiting = GROUP_ROWS * (NUMBER_COPIES * embedder.card.dim + ROW_BYTES)
-    taken = resident_memory() + batches * pixels.nbytes + waiting
+    reading = source.memory() if source.memory is not None else ReadingMemory(0, "")
+    taken = resident_memory() + batches * pixels.nbytes + waiting + reading.bytes
     room = max_memory - taken
     if room < LEAST_FOR_IMAGES:
         enough = ROUND_MB * -(-(taken + LEAST_FOR_IMAGES) // (ROUND_MB * 1_000_000))
+        if reading.bytes > taken // 2:
+            raise ConfigError(
+                f"{reading.where}: takes {reading.bytes / 1e6:,.0f} MB to be read, since a page is decompressed as a "
+                f"whole, and {max_memory / 1e6:,.0f} MB of memory are too little for that; write it with smaller pages "
+                f"and row groups of a few images each, or give --max-memory {enough}MB or more."
+            )
         raise ConfigError(
             f"{max_memory / 1e6:,.0f} MB of memory are too little: network, batches and rows take {taken / 1e6:,.0f} "
             f"MB, and images need {LEAST_FOR_IMAGES / 1e6:,.0f} MB; give --max-memory "

@@ -93,7 +93,8 @@ class EmbedOptions:
     retry_failed : bool
         Compute parts anew that have rows without an embedding.
     ignore_changed_files : bool
-        Resume although files have other sizes or modification times than when the run began.
+        Resume although files have other sizes or modification times than when the run began; ``retry_failed``
+        implies it, for the images that were mended.
     engine : str
         ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
 

@@ -12,6 +12,7 @@ from serve_cli.runtime.embed.memory import bounded_decoding
 from serve_cli.runtime.pipeline.decoding import read_content
 from serve_cli.runtime.pipeline.pipeline import embed_rows
 from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.rows import HeldImage
 from serve_cli.runtime.storage.vectors import fitting
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class PartWorker:
 
     def __init__(self, run: EmbedRun) -> None:
         self._run, self._plan = run, run.plan
-        self._decoding = bounded_decoding(run.options, run.embedder, run.plan.batch_size)
+        self._decoding = bounded_decoding(run.options, run.source, run.embedder, run.plan.batch_size)
         self._listing, self._position = iter(run.source), 0
         self.times, self.failures = StageTimes(), list[str]()
 
@@ -107,7 +108,9 @@ class PartWorker:
                 self._require_readable(readable)
             self.failures += errors[: FAILURES_SHOWN - len(self.failures)]
             good = (
-                row for row, error in zip(reversed(batch.rows), reversed(batch.errors), strict=True) if error is None
+                row
+                for row, error in zip(reversed(batch.rows), reversed(batch.errors), strict=True)
+                if error is None and not isinstance(row.content, HeldImage)
             )
             readable = next(good, readable)
             yield batch

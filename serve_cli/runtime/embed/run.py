@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from serve_cli.runtime.pipeline.decoding import CHECKSUMS
 from serve_cli.runtime.sources import as_text, open_source
-from serve_cli.runtime.storage.plan import Plan, read_plan, survey
+from serve_cli.runtime.storage.plan import Plan, survey
 from serve_cli.runtime.storage.sinks import EmbeddingFolder
 
 if TYPE_CHECKING:
@@ -87,8 +87,9 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
         checksums=options.output.checksums,
         columns=json.dumps(asdict(options.columns)),
     )
-    if options.ignore_changed_files and not options.overwrite and (old := read_plan(options.out)) is not None:
-        plan = replace(plan, files_sha256=old.files_sha256)
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
-    folder = EmbeddingFolder(options.out, plan, embedder.card, extra, overwrite=options.overwrite)
+    mended = options.ignore_changed_files or options.retry_failed
+    folder = EmbeddingFolder(
+        options.out, plan, embedder.card, extra, overwrite=options.overwrite, accept_changed_files=mended
+    )
     return EmbedRun(options, plan, source, embedder, folder)

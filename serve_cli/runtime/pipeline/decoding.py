@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ import pyarrow as pa
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import DecodeLimits, center_crop, read_image
 from serve_cli.runtime.pipeline.stages import Stopwatch
+from serve_cli.runtime.rows import MAX_IMAGE_BYTES, HeldImage
 from serve_cli.runtime.sources import as_text
-from serve_cli.runtime.sources.place import MAX_IMAGE_BYTES, read_image_bytes
+from serve_cli.runtime.sources.place import read_image_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -44,7 +45,7 @@ class Decoding:
     limits : DecodeLimits
         Which they keep together.
     max_file_bytes : int
-        Of an image's file; each thread holds one of them.
+        Of an image's file; each thread holds one of them. Images that come with their rows share what all threads have.
     checksums : bool
         Add the columns ``sha256``, in hexadecimal, and ``size``, in bytes, of an image's file.
     """
@@ -53,6 +54,11 @@ class Decoding:
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     max_file_bytes: int = MAX_IMAGE_BYTES
     checksums: bool = False
+
+    @property
+    def max_held_bytes(self) -> int:
+        """Of all images together that came with their rows."""
+        return self.threads * self.max_file_bytes
 
     def batches_ahead(self, batch_size: int) -> int:
         """Batches that are decoded or being decoded beside those in the network; small ones must not starve threads."""
@@ -76,11 +82,16 @@ def decode_rows(
     pending: deque[_Pending] = deque()
     pool = ThreadPoolExecutor(decoding.threads, thread_name_prefix="decode")
     try:
-        while chunk := list(islice(rows, batch_size)):
+        held = _Held(decoding.max_held_bytes)
+        while True:
             pixels = np.zeros((batch_size, preprocessing.crop, preprocessing.crop, 3), np.uint8)
-            reads = [
-                pool.submit(_read_into, pixels[slot], row, preprocessing, decoding) for slot, row in enumerate(chunk)
-            ]
+            reads = []
+            for slot, row in enumerate(islice(rows, batch_size)):
+                held.make_room(row)
+                reads.append(pool.submit(_take_into, pixels[slot], row, preprocessing, decoding))
+                held.add(row, reads[-1])
+            if not reads:
+                break
             pending.append(_Pending(pixels, reads))
             if len(pending) > decoding.batches_ahead(batch_size):
                 yield pending.popleft().finish(times)
@@ -121,13 +132,47 @@ class _Pending:
         return DecodedBatch(rows, self.pixels, errors)
 
 
+class _Held:
+    """Images that came with their rows and are not decoded yet: of ``most`` bytes together, or a single one."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+        self._decoding: deque[tuple[int, Future[_Outcome]]] = deque()
+
+    def make_room(self, row: ImageRow) -> None:
+        """Wait for images that are being decoded until the one of ``row`` fits in beside them."""
+        while self._decoding and self._bytes + _held_bytes(row) > self._most:
+            size, future = self._decoding.popleft()
+            wait([future])
+            self._bytes -= size
+
+    def add(self, row: ImageRow, decoding: Future[_Outcome]) -> None:
+        """Count in the image of ``row`` until it is decoded."""
+        if size := _held_bytes(row):
+            self._bytes += size
+            self._decoding.append((size, decoding))
+
+
+def _held_bytes(row: ImageRow) -> int:
+    return row.content.size if isinstance(row.content, HeldImage) else 0
+
+
+def _take_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preprocessing, decoding: Decoding) -> _Outcome:
+    """As `_read_into`, but an image that came with its row leaves it: rows wait in memory until they are written."""
+    outcome = _read_into(pixels, row, preprocessing, decoding)
+    if not isinstance(row.content, HeldImage):
+        return outcome
+    return replace(outcome, row=replace(outcome.row, content=row.content.emptied()))
+
+
 def _read_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preprocessing, decoding: Decoding) -> _Outcome:
     """Decode one image into its place, (crop, crop, 3)."""
     watch, read_s = Stopwatch(), 0.0
     if decoding.checksums:
         row = replace(row, extra={**row.extra, "sha256": None, "size": None})
     try:
-        content = read_content(row, decoding.max_file_bytes)
+        held = isinstance(row.content, HeldImage)
+        content = read_content(row, decoding.max_held_bytes if held else decoding.max_file_bytes)
         if decoding.checksums:
             row.extra.update(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         read_s = watch.lap()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
-from serve_cli.runtime.sources.named import is_image, named_row, suffix_of
+from serve_cli.runtime.sources.named import is_image, named_row, suffix_of, with_stamps
 from serve_cli.runtime.sources.source import Source
 from serve_cli.runtime.sources.tables import READERS
 from serve_cli.runtime.sources.walk import Wanted, walk
@@ -40,7 +40,7 @@ def folder_source(path: Path) -> Source:
     if next(listing(), None) is None:
         tables = Wanted(lambda name: suffix_of(name) in READERS)
         raise no_images(path, next(walk(path, tables), None))
-    return Source(path, listing)
+    return Source(path, listing, naming=lambda: with_stamps(listing()))
 
 
 def no_images(folder: Any, table: str | None) -> DataError:

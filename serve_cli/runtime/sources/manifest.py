@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from gluon_lifted.errors import ConfigError, DataError
-from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.rows import HeldImage, ImageRow
+from serve_cli.runtime.sources.column_types import found_columns
 from serve_cli.runtime.sources.files import one_after_another
-from serve_cli.runtime.sources.place import beside, held_bytes, image_at, kind_of
-from serve_cli.runtime.sources.source import Source, as_text
+from serve_cli.runtime.sources.place import beside, file_stamp, image_at, kind_of
+from serve_cli.runtime.sources.source import ReadingMemory, Source, as_text
+from serve_cli.runtime.sources.table_rows import image_of, text_of
 from serve_cli.runtime.sources.tables import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from serve_cli.runtime.sources.column_types import FoundColumns
     from serve_cli.runtime.sources.files import Files
 
 
@@ -34,7 +37,7 @@ class Columns:
     path : str
         Relative to the manifest's folder, absolute, or a URL.
     bytes : str
-        Of parquet: the image itself, binary or a struct with a field ``bytes``; goes before a path.
+        Of parquet: the image itself, binary or a struct with fields ``bytes`` and ``path``; goes before a path.
     label : str
     """
 
@@ -58,8 +61,8 @@ def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
     Raises
     ------
     DataError
-        If a table cannot be read, has neither paths nor images, other columns than the first one, or if there are no
-        rows.
+        If a table cannot be read, has neither paths nor images, a column of a type that cannot hold them, other columns
+        than the first one, or if there are no rows.
     """
     manifests = _to_manifests(files, columns)
     reader, known = manifests.reader, manifests.known
@@ -70,13 +73,11 @@ def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
     def listing_of(names: list[str]) -> Callable[[int], Iterator[ImageRow]]:
         return one_after_another(files.names, partial(manifests.rows, names), count if reader.count else None)
 
-    listing = listing_of(known.names)
-    # The bytes of a struct come with the path that may name the row.
-    light = [one.name for one in known if one.name != columns.bytes or pa.types.is_struct(one.type)]
+    listing, light = listing_of(known.names), manifests.light_names()
     naming = listing if light == known.names else listing_of(light)
     if next(naming(0), None) is None:
         raise DataError(f"{root}: has no rows.")
-    return Source(root, partial(listing, 0), manifests.extra, partial(naming, 0), listing)
+    return Source(root, partial(listing, 0), manifests.extra, partial(naming, 0), listing, manifests.memory)
 
 
 @dataclass(frozen=True)
@@ -87,69 +88,71 @@ class _Manifests:
     columns: Columns
     reader: Any
     known: pa.Schema
+    found: FoundColumns
     extra: pa.Schema
+
+    def light_names(self) -> list[str]:
+        """What names a row. In a struct with an image, its path may."""
+        light = [one for one in self.known.names if one != self.found.bytes]
+        if self.found.bytes is not None and pa.types.is_struct(kind := self.known.field(self.found.bytes).type):
+            light += [f"{self.found.bytes}.path"] if kind.get_field_index("path") >= 0 else []
+        return light
+
+    def memory(self) -> ReadingMemory:
+        """What reading takes at most, and where."""
+        found = ReadingMemory(0, "")
+        if self.reader.memory is not None:
+            found = max(self.reader.memory(self.files.at(name), self.known.names) for name in self.files.names)
+        return found
 
     def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
         """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""
         place = self.files.at(file)
         if file != self.files.names[0]:
             self._require_known_columns(place)
+        stamp = file_stamp(place) if self.found.bytes else ()  # of the images that are in it
         for number, row in enumerate(self.reader.rows(place, names, start), start):
-            yield self._image_row(place, posixpath.dirname(file), number, first, row)
+            yield replace(self._image_row(place, posixpath.dirname(file), number, first, row), stamp=stamp)
 
     def _require_known_columns(self, place: Any) -> None:
-        found = self.reader.schema(place)
+        schema = self.reader.schema(place)
         where = f"{self.files.at(self.files.names[0])} and {place}"
-        if not found.names:
+        if not schema.names:
             return  # nor are there rows
-        if different := sorted(set(self.known.names) ^ set(found.names)):
+        if different := sorted(set(self.known.names) ^ set(schema.names)):
             raise DataError(f"{where}: only one of them has a column {different[0]!r}; give them one by one.")
+        if found_columns(place, self.columns, schema) != self.found:
+            raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
         for one in self.extra:
-            if (other := found.field(one.name).type) != one.type:
+            if (other := schema.field(one.name).type) != one.type:
                 raise DataError(f"{where}: column {one.name!r} is {one.type} in one and {other} in the other.")
 
     def _image_row(self, place: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
-        content, path = row.get(self.columns.bytes), row.get(self.columns.path)
-        if isinstance(content, dict):
-            path, content = path or content.get("path"), content.get("bytes")
-        found = path if isinstance(path, str) and path else None
-        label, given = row.get(self.columns.label), row.get(self.columns.id)
+        image = image_of(row.get(self.found.bytes or ""))
+        path = text_of(row.get(self.found.path or "")) or image.path
+        label, given = text_of(row.get(self.found.label or "")), text_of(row.get(self.found.id or ""))
         if given is None:
-            given = first + number if found is None else _from(folder, found)
-        called = as_text(str(given))
-        label = None if label is None or label == "" else as_text(str(label))
-        carried = {column: row.get(column) for column in self.extra.names}
-        if found is not None and not isinstance(content, bytes):
-            return image_at(called, beside(place, found), label, carried)
-        read = partial(held_bytes, content if isinstance(content, bytes) else None, f"{place}, row {number}")
-        return ImageRow(called, str(place if found is None else beside(place, found)), label, None, read, carried)
+            given = str(first + number) if path is None else _from(folder, path)
+        extra = {column: row.get(column) for column in self.extra.names}
+        label = as_text(label) if label else None
+        where = str(place) if path is None else beside(place, path)
+        if path is not None and image.content is None:
+            return image_at(as_text(given), where, label, extra)
+        held = HeldImage(image.content, f"{place}, row {number}")
+        return ImageRow(as_text(given), str(where), label, content=held, extra=extra)
 
 
 def _to_manifests(files: Files, columns: Columns) -> _Manifests:
     place = files.at(files.names[0])
     reader = READERS[kind_of(place)]
     known = reader.schema(place)
-    _check_columns(place, columns, known)
-    used = {columns.id, columns.path, columns.bytes, columns.label}
-    extra = pa.schema([one for one in known if one.name not in used])
-    return _Manifests(files, columns, reader, known, extra)
-
-
-def _check_columns(place: Any, columns: Columns, known: pa.Schema) -> None:
     for field in fields(Columns):
         name = getattr(columns, field.name)
         if name != field.default and name not in known.names:
             raise DataError(f"{place}: has no column {name!r}; found {known.names}.")
-    if columns.path not in known.names and columns.bytes not in known.names:
-        images = [one.name for one in known if pa.types.is_binary(one.type) or pa.types.is_struct(one.type)]
-        hint = f" If {images[0]!r} holds the images, say --bytes-column {images[0]}." if images else ""
-        raise DataError(
-            f"{place}: has neither a column {columns.path!r} nor {columns.bytes!r}; found {known.names}.{hint}"
-        )
-    if columns.path in known.names:
-        kind = known.field(columns.path).type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_nested(kind):
-            raise DataError(f"{place}: column {columns.path!r} is {kind}, which is no path.")
+    found = found_columns(place, columns, known)
+    extra = pa.schema([one for one in known if one.name not in found.names()])
+    return _Manifests(files, columns, reader, known, found, extra)
 
 
 def _from(folder: str, path: str) -> str:

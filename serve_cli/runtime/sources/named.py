@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.images import IMAGE_SUFFIXES
-from serve_cli.runtime.sources.place import below, image_at
+from serve_cli.runtime.sources.place import below, file_stamp, image_at
 from serve_cli.runtime.sources.source import Source, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from serve_cli.runtime.rows import ImageRow
@@ -39,4 +40,9 @@ def named_source(root: Path | str, folder: Any, names: Sequence[str]) -> Source:
     def listing(start: int = 0) -> Iterator[ImageRow]:
         return (named_row(folder, name, labelled) for name in islice(names, start, None))
 
-    return Source(root, listing, starting=listing)
+    return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing)
+
+
+def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
+    """Rows with size and modification time of their files: they were listed a moment ago, so that it costs little."""
+    return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from gluon_lifted.errors import DataError, ImageError, LiftedError
-from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.rows import MAX_IMAGE_BYTES, ImageRow
 from serve_cli.runtime.sources.web import download, is_web, open_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MAX_IMAGE_BYTES = 1 << 29
 
 
 def to_place(name: str | os.PathLike[str]) -> Any:
@@ -89,6 +87,17 @@ def below(folder: Any, name: str) -> Path | str:
     return (text if text.endswith("/") else text + "/") + name
 
 
+def file_stamp(place: Any) -> tuple[int, ...]:
+    """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
+    if is_remote(place):
+        return ()
+    try:
+        status = os.stat(place)
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns
+
+
 @contextmanager
 def reading(place: Any) -> Iterator[None]:
     """Tell what a file's or store's own errors mean. Raises `DataError`."""
@@ -144,15 +153,6 @@ def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, li
         return read(place, offset, size, limit)
     except Exception as error:  # stores have errors of their own, which are not OSErrors
         raise ImageError(f"{place}: cannot be read ({_reason(error)}).") from error
-
-
-def held_bytes(content: bytes | None, name: str = "", *, limit: int = MAX_IMAGE_BYTES) -> bytes:
-    """An image that came with its row; errors call it ``name``. Raises `ImageError` if none did, or it is too large."""
-    if content is None:
-        raise ImageError(f"{name}: has neither a path nor an image.")
-    if len(content) > limit:
-        raise ImageError(f"{name}: {len(content):,} bytes are more than the limit of {limit:,}.")
-    return content
 
 
 def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from serve_cli.runtime.rows import ImageRow
+
+
+class ReadingMemory(NamedTuple):
+    """Bytes that reading a source takes at most, beside the images that are being decoded, and where that is."""
+
+    bytes: int
+    where: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Source:
         The same rows without their images, where listing reads those along with them.
     starting : callable, optional
         As listing, from the row of a number on; for sources that need not go through all rows before it.
+    memory : callable, optional
+        What going through the rows takes at most, where that is much.
     """
 
     root: Path | str
@@ -39,6 +48,7 @@ class Source:
     extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
     naming: Callable[[], Iterator[ImageRow]] | None = None
     starting: Callable[[int], Iterator[ImageRow]] | None = None
+    memory: Callable[[], ReadingMemory] | None = None
 
     def __iter__(self) -> Iterator[ImageRow]:
         return self.listing()

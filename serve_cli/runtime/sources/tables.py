@@ -3,58 +3,78 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.sources.place import open_file, reading
+from serve_cli.runtime.sources.parquet import Parquet
+from serve_cli.runtime.sources.text import bounded_lines, open_binary, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_LINE = 1 << 24  # bytes of a line, with an image's bytes never in it
-READ_ROWS = 64  # of parquet at a time: with their images in memory
+MAX_LINE = 1 << 24  # characters of a line, or of a CSV's row of several lines
 
 
 class _Csv:
     count: Callable[[Any], int] | None = None
+    memory: Callable[[Any, list[str]], Any] | None = None
 
     @staticmethod
     def schema(path: Any) -> pa.Schema:
-        with _csv(path, errors="backslashreplace") as file:
-            names = next(csv.reader([file.readline(MAX_LINE)]), [])
+        with _csv(path, errors="backslashreplace") as rows:
+            _, names = next(rows, (0, []))
+        if any("\0" in name for name in names):
+            raise DataError(f"{path}: has a NUL in its first line; save it as UTF-8 text with commas.")
         if len(set(names)) < len(names):
             raise DataError(f"{path}: has a column more than once: {names}.")
         return pa.schema([(name, pa.string()) for name in names])
 
     @staticmethod
     def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        with _csv(path) as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in islice(reader, start, None):
-                if None in row or None in row.values():
-                    raise DataError(f"{path}, line {reader.line_num}: has other cells than the header.")
-                yield row
+        with _csv(path) as found:
+            _, header = next(found, (0, []))
+            filled = ((line, cells) for line, cells in found if len(cells) > 1 or "".join(cells).strip())
+            for line, cells in islice(filled, start, None):
+                if len(cells) != len(header):
+                    raise DataError(f"{path}, line {line}: has other cells than the header.")
+                yield dict(zip(header, cells, strict=True))
 
 
 @contextmanager
-def _csv(path: Any, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
-    with reading(path):
-        try:
-            with open_file(path) as binary, io.TextIOWrapper(binary, "utf-8-sig", errors, newline="") as file:
-                yield file
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: not readable as CSV ({error}); save it as UTF-8 text with commas.") from None
+def _csv(path: Any, errors: str = "strict") -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """Rows of cells, each with the number of its last line."""
+    try:
+        with open_text(path, errors, newline="") as file:
+            yield _cells(path, bounded_lines(path, file, MAX_LINE))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable as CSV ({error}); save it as UTF-8 text with commas.") from None
+
+
+def _cells(path: Any, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    size = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal size
+        for line in lines:
+            size += len(line)
+            if size > MAX_LINE:
+                raise DataError(f"{path}: has a row of more than {MAX_LINE:,} characters; is a quote not closed?")
+            yield line
+
+    reader = csv.reader(counted(), strict=True)
+    for cells in reader:
+        size = 0
+        yield reader.line_num, cells
 
 
 class _JsonLines:
     count: Callable[[Any], int] | None = None
+    memory: Callable[[Any, list[str]], Any] | None = None
 
     @staticmethod
     def schema(path: Any) -> pa.Schema:
@@ -81,14 +101,15 @@ class _JsonLines:
                 yield row
 
 
-def _filled_lines(path: Any) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not empty, with their numbers from 1."""
-    with reading(path), open_file(path) as file:
-        number = 0
-        while line := file.readline(MAX_LINE):
-            number += 1
+def _filled_lines(path: Any) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers from 1."""
+    with open_binary(path) as file:
+        for number, line in enumerate(bounded_lines(path, file, MAX_LINE), 1):
             if line := line.strip():
-                yield number, line
+                try:
+                    yield number, line.decode()
+                except UnicodeDecodeError as error:
+                    raise DataError(f"{path}, line {number}: not UTF-8 ({error}); save it as UTF-8 text.") from None
 
 
 def _as_row(row: Any) -> dict[str, Any]:
@@ -105,38 +126,4 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-class _Parquet:
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
-        with _parquet(path) as table:
-            return table.schema_arrow.remove_metadata()
-
-    @staticmethod
-    def count(path: Any) -> int:
-        with _parquet(path) as table:
-            return int(table.metadata.num_rows)
-
-    @staticmethod
-    def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Row groups before ``start`` are not read."""
-        with _parquet(path) as table:
-            group = 0
-            while group < table.num_row_groups and start >= (size := table.metadata.row_group(group).num_rows):
-                start -= size
-                group += 1
-            for batch in table.iter_batches(READ_ROWS, list(range(group, table.num_row_groups)), names):
-                yield from batch.slice(min(start, len(batch))).to_pylist()
-                start = max(start - len(batch), 0)
-
-
-@contextmanager
-def _parquet(path: Any) -> Iterator[pq.ParquetFile]:
-    with reading(path):
-        try:
-            with open_file(path, seekable=True) as file, pq.ParquetFile(file) as table:
-                yield table
-        except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-            raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
-
-
-READERS: dict[str, Any] = {".csv": _Csv, ".jsonl": _JsonLines, ".parquet": _Parquet}
+READERS: dict[str, Any] = {".csv": _Csv, ".jsonl": _JsonLines, ".parquet": Parquet}

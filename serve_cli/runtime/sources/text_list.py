@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.sources.place import beside, image_at, open_file, reading, root_of
+from serve_cli.runtime.sources.place import beside, image_at, root_of
 from serve_cli.runtime.sources.source import Source, as_text
+from serve_cli.runtime.sources.text import bounded_lines, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serve_cli.runtime.rows import ImageRow
 
-MAX_LINE = 1 << 16  # bytes
+MAX_LINE = 1 << 16  # characters
 
 
 def list_source(path: Any) -> Source:
-    """Paths relative to the list's folder, absolute ones, or URLs; empty lines are passed over. A path is its row's id.
+    """Paths relative to the list's folder, absolute ones, or URLs; blank lines are passed over. A path is its row's id.
 
     Raises
     ------
@@ -37,16 +37,9 @@ def list_source(path: Any) -> Source:
 
 
 def _lines(path: Any) -> Iterator[str]:
-    # File names need not be UTF-8.
-    with (
-        reading(path),
-        open_file(path) as binary,
-        io.TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        number = 0
-        while line := file.readline(MAX_LINE):
-            number += 1
+    with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
+        for number, line in enumerate(bounded_lines(path, file, MAX_LINE), 1):
             if len(line) == MAX_LINE or "\0" in line:
-                raise DataError(f"{path}, line {number}: not a path.")
-            if name := line.strip("\r\n"):
-                yield name
+                raise DataError(f"{path}, line {number}: not a path; expected one in each line, in UTF-8.")
+            if line.strip():
+                yield line.strip("\r\n")

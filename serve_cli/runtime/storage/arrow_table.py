@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from serve_cli.runtime.rows import Cell
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.storage.vectors import to_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from serve_cli.runtime.rows import EmbeddedRows
+    from serve_cli.runtime.rows import EmbeddedRows, ImageRow
 
 
 def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
@@ -38,9 +41,23 @@ def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
     }
     if scale is not None:
         own["scale"] = pa.array(scale, mask=failed)
-    carried = {name: [row.extra[name] for row in group.rows] for name in columns.names if name not in own}
+    carried = {one.name: carried_column(group.rows, one) for one in columns if one.name not in own}
     values = own | carried
     return pa.table({name: values[name] for name in columns.names}, schema=columns)
+
+
+def carried_column(rows: Sequence[ImageRow], field: pa.Field) -> pa.ChunkedArray:
+    """A further column of rows. Values that are in Arrow come as stretches of their columns: nothing is converted."""
+    values = [row.extra[field.name] for row in rows]
+    if not all(isinstance(value, Cell) for value in values):
+        return pa.chunked_array([pa.array(values, field.type)])
+    stretches: list[list[Any]] = []  # column, first, end
+    for value in values:
+        if stretches and stretches[-1][0] is value.column and stretches[-1][2] == value.index:
+            stretches[-1][2] += 1
+        else:
+            stretches.append([value.column, value.index, value.index + 1])
+    return pa.chunked_array([column.slice(first, end - first) for column, first, end in stretches], field.type)
 
 
 def _lists(numbers: NDArray[Any], failed: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:

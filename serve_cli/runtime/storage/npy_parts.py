@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.storage.arrow_table import carried_column
 from serve_cli.runtime.storage.layout import schema
 from serve_cli.runtime.storage.parts import Part
 from serve_cli.runtime.storage.vectors import DTYPES, to_stored
@@ -106,7 +107,7 @@ class NpyParts:
             "image_path": [as_text(row.path) for row in rows],
             "label": [row.label for row in rows],
             "scale": scale,
-            **{name: [row.extra[name] for row in rows] for name in self._extra},
+            **{name: carried_column(rows, self._schema.field(name)) for name in self._extra},
         }
         return pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema)
 

@@ -112,12 +112,13 @@ class Plan:
 
 WORDS = {
     "source": "the source is another one",
+    "columns": "the manifest was read by other columns",
     "rows": "the source has another number of images",
     "ids_sha256": "the source has other images or labels",
     "paths_sha256": "the images have other paths",
     "carried_sha256": "the carried columns have other values",
     "files_sha256": "image files have other sizes or modification times. If their contents are the same, for instance "
-    "after a copy, resume with --ignore-changed-files",
+    "after a copy, resume with --ignore-changed-files; if failed images were repaired, with --retry-failed",
     "model_sha256": "the model is another one",
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
@@ -126,7 +127,6 @@ WORDS = {
     "format": "the part files had another format",
     "dtype": "the numbers were stored in another type",
     "checksums": "checksums were or were not stored",
-    "columns": "the manifest was read by other columns",
 }
 
 
@@ -174,9 +174,8 @@ def read_plan(folder: Path) -> Plan | None:
 
 def difference(old: Plan, new: Plan) -> str:
     """The first thing that is not as it was, in words; empty if all is."""
-    for field in fields(Plan):
-        before, now = getattr(old, field.name), getattr(new, field.name)
+    for name, words in WORDS.items():
+        before, now = getattr(old, name), getattr(new, name)
         if before != now:
-            values = "" if field.name.endswith("_sha256") else f" ({before}, now {now})"
-            return WORDS[field.name] + values
+            return words if name.endswith("_sha256") else f"{words} ({before}, now {now})"
     return ""

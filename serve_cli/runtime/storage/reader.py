@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import RunError
+from serve_cli.runtime.storage.fixed_lists import without_sizes
 from serve_cli.runtime.storage.layout import MANIFEST, MANIFEST_VERSION, own_columns, part_files, part_name
 from serve_cli.runtime.storage.npy_reader import read_npy_part
 from serve_cli.runtime.storage.vectors import DTYPES, from_stored
@@ -152,26 +152,8 @@ def _read_part(path: Path, rows: int, card: ModelCard, own: list[pa.Field]) -> t
 
 def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
     """Columns of a part file; its fixed-size lists are lists, which any version of pyarrow can read."""
-    with path.open("rb") as file, pq.ParquetFile(file, metadata=_without_sizes(pq.read_metadata(file))) as part:
+    with path.open("rb") as file, pq.ParquetFile(file, metadata=without_sizes(pq.read_metadata(file))) as part:
         return part.read(names)
-
-
-def _without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData:
-    """The same with lists of any size for those of a fixed one, which lie in a file just so.
-
-    pyarrow up to 25 cannot read a column of fixed-size lists if any is null (apache/arrow issue 35692).
-    """
-    columns = metadata.schema.to_arrow_schema()
-    plain = [
-        pa.field(one.name, pa.list_(one.type.value_field), one.nullable)
-        if pa.types.is_fixed_size_list(one.type)
-        else one
-        for one in columns
-    ]
-    rewritten = io.BytesIO()
-    pq.write_metadata(pa.schema(plain), rewritten, [metadata])
-    rewritten.seek(0)
-    return pq.read_metadata(rewritten)
 
 
 def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ class EmbeddingFolder:
         Columns that the rows carry along.
     overwrite : bool
         Replace what is there, once the first new part is complete.
+    accept_changed_files : bool
+        Keep finished parts although files have other sizes or modification times now.
 
     Attributes
     ----------
@@ -63,14 +65,22 @@ class EmbeddingFolder:
     """
 
     def __init__(
-        self, folder: Path, plan: Plan, card: ModelCard, extra: pa.Schema | None = None, *, overwrite: bool = False
+        self,
+        folder: Path,
+        plan: Plan,
+        card: ModelCard,
+        extra: pa.Schema | None = None,
+        *,
+        overwrite: bool = False,
+        accept_changed_files: bool = False,
     ) -> None:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
         self._folder, self._plan = folder, plan
         self._parts: Parts = FORMATS[plan.format](folder, card, plan.dtype, extra)
         self._model_card = card
-        self._claimed = self._changed = False
+        self._accept_changed_files = accept_changed_files
+        self._claimed = self._changed = self._outdated = False
         self._conflict = None if overwrite else self._check_plan()
         self._replacing = overwrite or self._conflict is not None
         self.finished = self._finished_parts() if self._claimed else {}
@@ -107,6 +117,8 @@ class EmbeddingFolder:
                 if count > 1 and self._conflict is not None:  # other tasks may be about to write parts of that plan
                     raise self._conflict
                 self._claim_unless_overwriting()
+                if self._claimed and self._outdated:
+                    self._put(PLAN, self._plan.to_json())
             except OSError as error:
                 raise self._not_written(error) from None
             try:
@@ -183,6 +195,9 @@ class EmbeddingFolder:
                 f"{self._folder}: already holds embeddings without a {PLAN}; choose another --out, or replace them "
                 "with --overwrite."
             )
+        if old is not None and self._accept_changed_files:
+            accepted = replace(old, files_sha256=self._plan.files_sha256)
+            self._outdated, old = accepted != old, accepted
         if old is not None and (changed := difference(old, self._plan)):
             conflict = RunError(
                 f"{self._folder}: holds embeddings of another run: {changed}. Choose another --out, or replace them "

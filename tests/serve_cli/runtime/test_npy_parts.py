@@ -29,7 +29,7 @@ from tests.serve_cli.embedded import batches
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD
 
-PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4, format="npy")
+PLAN = Plan("/photos", 10, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4, format="npy")
 BAD = {2, 9}
 
 

@@ -2,7 +2,6 @@ import hashlib
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +12,8 @@ from serve_cli.runtime.pipeline import decoding
 from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.pipeline.pipeline import NOT_FINITE, collect, embed_rows, reported
 from serve_cli.runtime.pipeline.stages import StageTimes
-from serve_cli.runtime.rows import ImageRow
+from serve_cli.runtime.rows import HeldImage, ImageRow
 from serve_cli.runtime.sources import open_source
-from serve_cli.runtime.sources.place import held_bytes
 
 from ..photos import broken_photos, odd_photos, photo
 from ..tiny_model import CARD, weight
@@ -219,7 +217,7 @@ def test_progress_tells_of_rows_failures_and_stages(model, tmp_path, rows):
 def test_checksums_are_columns_of_their_own(model, tmp_path, rows):
     (tmp_path / "text.jpg").write_bytes(b"no picture")
     odd = [ImageRow("text.jpg", tmp_path / "text.jpg"), ImageRow("none.jpg", tmp_path / "none.jpg")]
-    held = replace(rows[0], content=partial(held_bytes, rows[0].path.read_bytes()), extra={"price": 3})
+    held = replace(rows[0], content=HeldImage(rows[0].path.read_bytes()), extra={"price": 3})
     found = collect(embed_rows(Embedder(model), [rows[0], held, *odd], 3, Decoding(2, checksums=True)), CARD.dim)
     content = rows[0].path.read_bytes()
     facts = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
@@ -235,7 +233,7 @@ def test_checksums_are_columns_of_their_own(model, tmp_path, rows):
 
 def test_files_beyond_the_limit_fail_however_they_come(model, rows):
     content = rows[0].path.read_bytes()
-    held = replace(rows[0], content=partial(held_bytes, content))
+    held = replace(rows[0], content=HeldImage(content))
     for most, errors in ((len(content), 0), (len(content) - 1, 2)):
         decoding = Decoding(1, max_file_bytes=most)
         found = collect(embed_rows(Embedder(model), [rows[0], held], 2, decoding), CARD.dim)

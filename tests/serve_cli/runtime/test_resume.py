@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
@@ -18,12 +21,14 @@ from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions, Output, Share
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.pipeline import decoding
+from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources import Source, open_source
+from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.storage.layout import part_files
 from serve_cli.runtime.storage.plan import Survey, survey
 from serve_cli.runtime.storage.reader import read_embeddings, read_manifest, read_table
 from tests.serve_cli.photos import broken_photos, photo
-from tests.serve_cli.tiny_model import CARD, write_model
+from tests.serve_cli.tiny_model import CARD, Oddity, weight, write_model
 
 KILLS, IMAGES = 20, 60
 
@@ -119,6 +124,141 @@ def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: 
     assert columns(tmp_path / "emb") == before
 
 
+def far_times(count: int) -> pa.Array:
+    """Times that Python has no objects for."""
+    return pa.array([2**62 + number for number in range(count)], pa.int64()).cast(pa.timestamp("ms"))
+
+
+@pytest.fixture
+def catalog(many: Path, tmp_path: Path) -> Path:
+    """A manifest with an id column, two columns of paths and two that are carried along."""
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in many.rglob("*.jpg"))
+    table = pa.table(
+        {
+            "id": [f"sku{number}" for number in range(len(names))],
+            "path": names,
+            "back": names[::-1],
+            "label": ["a"] * len(names),
+            "kind": ["b"] * len(names),
+            "price": pa.array(range(len(names)), pa.int32()),
+            "when": far_times(len(names)),
+        }
+    )
+    pq.write_table(table, tmp_path / "catalog.parquet")
+    return tmp_path / "catalog.parquet"
+
+
+def scalar(value: object, kind: pa.DataType) -> pa.Array:
+    return pa.array([value], pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else pa.array([value], kind)
+
+
+def changed(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
+    column = table[name].combine_chunks()
+    values = pa.concat_arrays([column[:row], scalar(value, column.type), column[row + 1 :]])
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("id", "sku", "other images or labels"),
+        ("label", None, "other images or labels"),
+        ("label", "b", "other images or labels"),
+        ("path", "many/class0/0.jpg", "other paths"),
+        ("price", -1, "carried columns have other values"),
+        ("price", None, "carried columns have other values"),
+        ("when", 2**61, "carried columns have other values"),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    model: Path, catalog: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    options = EmbedOptions(model, catalog, tmp_path / "emb")
+    embed_images(options)
+    before = columns(tmp_path / "emb")
+    pq.write_table(changed(pq.read_table(catalog), name, 33, value), catalog)
+    with pytest.raises(RunError, match=message):
+        embed_images(options)
+    pq.write_table(pq.read_table(catalog).append_column("new", pa.array([None] * len(before), pa.int8())), catalog)
+    with pytest.raises(RunError, match="other"):
+        embed_images(options)
+    assert columns(tmp_path / "emb") == before
+
+
+@pytest.mark.parametrize("which", [{"path": "back"}, {"label": "kind"}, {"id": "back"}])
+def test_a_manifest_read_by_other_columns_is_refused(
+    model: Path, catalog: Path, tmp_path: Path, which: dict[str, str]
+) -> None:
+    options = EmbedOptions(model, catalog, tmp_path / "emb")
+    embed_images(options)
+    with pytest.raises(RunError, match=r"other images or labels|other paths"):
+        embed_images(replace(options, columns=Columns(**which)))
+
+
+def test_other_images_inside_a_manifest_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
+    photos = [path.read_bytes() for path in sorted((many / "class0").iterdir())]
+    manifest = tmp_path / "images.parquet"
+    ids = [str(number) for number in range(len(photos))]
+    pq.write_table(pa.table({"id": ids, "bytes": photos, "other": photos[::-1]}), manifest)
+    options = EmbedOptions(model, manifest, tmp_path / "emb")
+    embed_images(options)
+    with pytest.raises(RunError, match="other columns"):
+        embed_images(replace(options, columns=Columns(bytes="other")))
+    pq.write_table(pa.table({"id": ids, "bytes": photos[1:] + photos[:1], "other": photos[::-1]}), manifest)
+    os.utime(manifest, ns=(1, 1))
+    with pytest.raises(RunError, match="other sizes or modification times"):
+        embed_images(options)
+
+
+def test_swapped_external_weights_are_refused(many: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "m.onnx", odd=Oddity(weights_file="w.bin"))
+    options = EmbedOptions(model, many, tmp_path / "emb")
+    embed_images(options)
+    (tmp_path / "w.bin").write_bytes((2 * weight(CARD)).tobytes())
+    with pytest.raises(RunError, match="the model is another one"):
+        embed_images(options)
+
+
+def test_ids_and_labels_cannot_be_taken_for_one_another() -> None:
+    def hashed(*rows: tuple[str, str | None]) -> str:
+        return survey(Source(Path(), lambda: iter([ImageRow(name, "x", label) for name, label in rows]))).ids_sha256
+
+    different = [
+        [("a", None)],
+        [("a", "None")],
+        [("a", "b\nc\x00d")],
+        [("a", "b"), ("c", "d")],
+        [("a\x00b", None)],
+        [("a", "b\n")],
+    ]
+    assert len({hashed(*rows) for rows in different}) == len(different)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tmp_path: Path, archive: bool) -> None:
+    def source() -> Path:
+        if not archive:
+            return many
+        with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+            tar.add(many / "class0", "class0")
+        return tmp_path / "shard.tar"
+
+    options = EmbedOptions(model, source(), tmp_path / "emb", output=Output(20))
+    embed_images(options)
+    before = columns(tmp_path / "emb")
+    photo(many / "class0" / "0.jpg", seed=77, width=300, height=300)
+    os.utime(source(), ns=(1, 1))
+    with pytest.raises(RunError, match=r"other sizes or modification times\. If their contents are the same"):
+        embed_images(options)
+    assert columns(tmp_path / "emb") == before
+    part = next(iter(part_files(tmp_path / "emb")))
+    part.unlink()
+    report = embed_images(replace(options, ignore_changed_files=True))
+    assert report.resumed == max(report.rows - 20, 0)
+    assert embed_images(options).resumed == report.rows  # the change is known now
+    assert [row["id"] for row in columns(tmp_path / "emb")] == [row["id"] for row in before]
+
+
 def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model, many, tmp_path / "emb")
     for make, message in [
@@ -185,10 +325,11 @@ def test_failed_images_are_tried_again_when_asked_for(model: Path, many: Path, t
     options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
     whole = embed_images(options)
     photo(many / "class2" / "empty.jpg", seed=99)  # whole now
-    again = embed_images(options)
-    assert (again.resumed, again.failed) == (IMAGES, whole.failed)
+    with pytest.raises(RunError, match=r"other sizes or modification times.*if failed images .*--retry-failed"):
+        embed_images(options)
     failing = sum(part["failed"] > 0 for part in read_manifest(tmp_path / "emb")["parts"])
     assert failing < 3
     retried = embed_images(replace(options, retry_failed=True))
     assert (retried.resumed, retried.failed) == (IMAGES - 20 * failing, whole.failed - 1)
     assert read_manifest(tmp_path / "emb")["failed"] == whole.failed - 1
+    assert embed_images(options).resumed == IMAGES

@@ -20,7 +20,9 @@ from serve_cli.runtime.storage.sinks import EmbeddingFolder
 from ..embedded import batches, write_folder
 from ..tiny_model import CARD
 
-PLAN = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 4)  # parts of 4, 4 and 2 rows
+PLAN = Plan(
+    "/photos", 10, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4
+)  # parts of 4, 4 and 2 rows
 
 
 def files(folder):
@@ -127,6 +129,10 @@ def test_damaged_part_is_not_finished(tmp_path, damage):
         ({"source": "/other"}, r"the source is another one \(/photos, now /other\)"),
         ({"rows": 11}, r"another number of images \(10, now 11\)"),
         ({"ids_sha256": "other"}, "other images or labels"),
+        ({"paths_sha256": "other"}, "the images have other paths"),
+        ({"carried_sha256": "other"}, "the carried columns have other values"),
+        ({"files_sha256": "other"}, "other sizes or modification times.*--ignore-changed-files"),
+        ({"columns": "other"}, "read by other columns"),
         ({"model_sha256": "other"}, "the model is another one"),
         ({"provider": "CUDAExecutionProvider"}, "another device"),
         ({"batch_size": 3}, "the batch size was another one"),
@@ -248,9 +254,11 @@ def test_embeddings_are_lists_of_a_fixed_size(tmp_path, dtype, kind):
 
 def test_a_column_may_not_have_the_name_of_an_own_one(tmp_path):
     for name, dtype in (("embedding", "float32"), ("scale", "int8")):
-        plan = Plan("/photos", 1, "ids", "model", "CPUExecutionProvider", 2, 4, dtype=dtype)
+        plan = Plan(
+            "/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4, dtype=dtype
+        )
         with pytest.raises(DataError, match=f"column '{name}' has the name of one of the embeddings' own"):
             EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([(name, pa.string())]))
-    plan = Plan("/photos", 1, "ids", "model", "CPUExecutionProvider", 2, 4)
+    plan = Plan("/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4)
     EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([("scale", pa.string())]))
     assert not (tmp_path / "emb").exists()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gluon_lifted.datasets import ImageTable
 from gluon_lifted.errors import DataError
 from serve_cli.runtime.rows import ImageRow
-from serve_cli.runtime.sources import Source, open_source, table_source, tables
+from serve_cli.runtime.sources import Source, open_source, parquet, table_source
 
 from .test_sources import touch
 from .test_tar_source import write as write_tar
@@ -123,7 +123,7 @@ KINDS = {one.__name__: one for one in (folder, pattern, one_image, list_of_paths
 def test_any_source_from_any_row_on(
     tmp_path: Path, make: Callable[[Path], Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "READ_ROWS", 1)
+    monkeypatch.setattr(parquet, "READ_ROWS", 1)
     expected = [seen(row) for row in make(tmp_path)]
     assert expected
     again = make(tmp_path)
@@ -158,7 +158,7 @@ def test_tables_of_any_size_from_any_row_on(
     write(root / f"x{kind}", sizes, group)
     source = open_source(root / f"*{kind}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "READ_ROWS", batch)
+        patch.setattr(parquet, "READ_ROWS", batch)
         if gone_through:
             assert source.count() == sum(sizes)
         expected = [seen(row) for row in islice(open_source(root / f"*{kind}"), start, None)]

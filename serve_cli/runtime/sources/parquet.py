@@ -1,0 +1,147 @@
+"""Parquet files, row by row, in a bounded amount of memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gluon_lifted.errors import DataError
+from serve_cli.runtime.rows import Cell
+from serve_cli.runtime.sources.parquet_pages import ColumnMemory, column_memory
+from serve_cli.runtime.sources.place import is_remote, open_file, reading
+from serve_cli.runtime.sources.source import ReadingMemory
+from serve_cli.runtime.storage.fixed_lists import has_fixed_lists, restored, without_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_ROWS = 1024  # at a time, if they are small
+READ_BYTES = 8 << 20  # at a time, if they are more than one row
+BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
+REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
+
+
+class Parquet:
+    """Readers of tables have these functions; see `serve_cli.runtime.sources.tables`."""
+
+    @staticmethod
+    def schema(path: Any) -> pa.Schema:
+        with _opened(path) as opened:
+            if len(set(opened.schema.names)) < len(opened.schema.names):
+                raise DataError(f"{path}: has a column more than once: {opened.schema.names}.")
+            return opened.schema
+
+    @staticmethod
+    def count(path: Any) -> int:
+        with _opened(path) as opened:
+            return int(opened.table.metadata.num_rows)
+
+    @staticmethod
+    def memory(path: Any, names: list[str]) -> ReadingMemory:
+        """What reading some columns takes."""
+        with _opened(path) as opened:
+            most = ReadingMemory(0, str(path))
+            for group in range(opened.table.num_row_groups):
+                columns = [_group_memory(opened, group, name) for name in names]
+                pages = sum(one.pages + BUFFER_BYTES for one in columns)
+                # A batch grows by doubling; and the last row of it is there, too.
+                values = sum(3 * max(one.value, min(READ_BYTES, READ_ROWS * one.row)) for one in columns)
+                most = max(most, ReadingMemory(int(pages + values), f"{path}, row group {group}"))
+            return most
+
+    @staticmethod
+    def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+        """Rows as `Cell`; row groups before ``start`` are not read."""
+        with _opened(path) as opened:
+            group, metadata = 0, opened.table.metadata
+            while group < metadata.num_row_groups and start >= (size := metadata.row_group(group).num_rows):
+                start -= size
+                group += 1
+            groups = list(range(group, metadata.num_row_groups))
+            if not names:
+                rows = sum(metadata.row_group(one).num_rows for one in groups)
+                yield from ({} for _ in range(rows - start))
+                return
+            columns = [_cells(opened, groups, together, rows) for together, rows in _reads(opened, groups, names)]
+            for cells in islice(zip(*columns, strict=True), start, None):
+                yield {name: cell for some in cells for name, cell in some.items()}
+
+
+class _Opened(NamedTuple):
+    """A file, with the types that its columns are read as and those that they have."""
+
+    path: Any
+    file: Any
+    table: pq.ParquetFile
+    schema: pa.Schema
+
+
+@contextmanager
+def _opened(path: Any) -> Iterator[_Opened]:
+    with reading(path):
+        try:
+            with _open(path) as file, pq.ParquetFile(file) as table:
+                schema = table.schema_arrow.remove_metadata()
+                plain = without_sizes(table.metadata) if has_fixed_lists(schema) else None
+                # Row groups are not read ahead: they may be larger than memory.
+                settings = {"metadata": plain, "pre_buffer": False, "buffer_size": BUFFER_BYTES}
+                with pq.ParquetFile(file, **settings) as bounded:
+                    yield _Opened(path, file, bounded, schema)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
+
+
+def _open(path: Any) -> Any:
+    """pyarrow's own file is read without a copy, but takes only names that are UTF-8."""
+    if is_remote(path):
+        return open_file(path, seekable=True)
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return open_file(path)
+    return pa.OSFile(os.fspath(path))
+
+
+def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tuple[list[str], int]]:
+    """Names of columns that are read together, and their rows at a time: small ones, and each large one alone."""
+    small = []
+    for name in names:
+        row = max((_group_memory(opened, group, name).row for group in groups), default=0.0)
+        if row * READ_ROWS <= READ_BYTES:
+            small.append(name)
+        else:
+            yield [name], max(1, int(READ_BYTES / row))
+    if small:
+        yield small, READ_ROWS
+
+
+def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> Iterator[dict[str, Cell]]:
+    for batch in opened.table.iter_batches(rows, groups, names, use_threads=False):
+        columns = [(name, restored(batch.column(name), _type(opened, name, batch))) for name in batch.schema.names]
+        del batch
+        for index in range(len(columns[0][1])):
+            yield {name: Cell(column, index) for name, column in columns}
+
+
+def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
+    """As the file says; of a struct that is read in part, as it comes."""
+    found, known = batch.schema.field(name).type, opened.schema.field(name).type
+    partly = pa.types.is_struct(known) and found.num_fields < known.num_fields
+    return found if partly else known
+
+
+def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
+    """What a column, or one field of it (``a.b``), takes in one row group."""
+    about = opened.table.metadata.row_group(group)
+    most = REMOTE_PAGES if is_remote(opened.path) else None
+    found = [
+        column_memory(opened.file, chunk, about.num_rows, most)
+        for chunk in map(about.column, range(about.num_columns))
+        if chunk.path_in_schema == name or chunk.path_in_schema.startswith(name + ".")
+    ]
+    return ColumnMemory(sum(one.pages for one in found), sum(one.row for one in found), sum(one.value for one in found))

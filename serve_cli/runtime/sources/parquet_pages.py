@@ -1,0 +1,178 @@
+"""How much memory the pages of a parquet file take, read from their headers.
+
+A page is the unit that is decompressed at once, however few rows are asked for. The footer does not give the sizes of
+pages, and pyarrow does not give their headers: Thrift's compact protocol is read here
+(https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md, parquet.thrift's PageHeader).
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DICTIONARY_PAGE = 2  # PageType
+TRUE, FALSE, BYTE, INTEGERS, DOUBLE, BINARY, LISTS, STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
+MAX_HEADER = 1 << 16  # bytes; pyarrow's own limit is 16 MiB, for statistics that nobody writes
+MAX_DEPTH = 8
+SMALL_CHUNK = 1 << 16  # bytes: no need to know more
+MAX_PARSED = 4 << 20  # bytes of a dictionary whose values are looked at one by one
+
+
+class Page(NamedTuple):
+    """What a header says; ``content`` is where the page's bytes begin."""
+
+    dictionary: bool
+    size: int  # bytes, uncompressed
+    stored_size: int
+    values: int
+    content: int
+
+
+class ColumnMemory(NamedTuple):
+    """Bytes that reading a column takes, at most.
+
+    Parameters
+    ----------
+    pages : int
+        Those that are in memory at once: a dictionary, and a page before and after it is decompressed.
+    row : float
+        A row, where many of them are read: in the page whose rows are the largest.
+    value : int
+        The largest value.
+    """
+
+    pages: int
+    row: float
+    value: int
+
+
+def column_memory(file: Any, chunk: Any, rows: int, most: int | None = None) -> ColumnMemory:
+    """What one chunk of a column takes.
+
+    Parameters
+    ----------
+    file : file
+        That has the chunk, opened to be read anywhere.
+    chunk : ColumnChunkMetaData
+    rows : int
+        Of its row group.
+    most : int, optional
+        Pages to look at, where each costs a request; the others are taken to be like them.
+
+    Raises
+    ------
+    ValueError
+        If a header is damaged.
+    """
+    whole, stored = chunk.total_uncompressed_size, chunk.total_compressed_size
+    per_row = max(chunk.num_values, 1) / max(rows, 1)  # more than 1 in lists
+    repeating = "DELTA_BYTE_ARRAY" in chunk.encodings
+    if 0 <= whole <= SMALL_CHUNK and 0 <= stored <= SMALL_CHUNK:
+        widest = whole if repeating or chunk.has_dictionary_page else whole / max(rows, 1)
+        return ColumnMemory(2 * (whole + stored), widest, whole)
+    dictionary, pages, widest, largest = 0, 0, 0.0, 0
+    for page in islice(_pages(file, chunk), most):
+        pages = max(pages, page.size + 2 * page.stored_size)
+        value = _largest_value(file, chunk, page) if page.dictionary else page.size
+        mean = value if page.dictionary or repeating else page.size / max(page.values, 1)
+        widest, largest = max(widest, per_row * mean), max(largest, value)
+        dictionary += page.size * page.dictionary
+    return ColumnMemory(dictionary + pages, widest, largest)
+
+
+def _pages(file: Any, chunk: Any) -> Iterator[Page]:
+    """The headers of a chunk's pages, in order."""
+    first = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+        first = min(first, chunk.dictionary_page_offset)
+    offset, end = first, first + chunk.total_compressed_size
+    if first < 0:
+        raise ValueError("a page has no place in the file")
+    while offset < end:
+        file.seek(offset)
+        header = io.BytesIO(file.read(min(MAX_HEADER, end - offset)))
+        fields = _struct(header, MAX_DEPTH)
+        about = fields.get(5) or fields.get(7) or fields.get(8) or {}
+        sizes = [fields.get(2), fields.get(3), about.get(1)]
+        if any(not isinstance(one, int) or one < 0 for one in sizes):
+            raise ValueError("a page has no sizes")
+        content = offset + header.tell()
+        yield Page(fields.get(1) == DICTIONARY_PAGE, *sizes, content)
+        offset = content + sizes[1]
+
+
+def _largest_value(file: Any, chunk: Any, page: Page) -> int:
+    """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be gone through."""
+    if chunk.physical_type != "BYTE_ARRAY":
+        return page.size // max(page.values, 1) + 1
+    if max(page.size, page.stored_size) > MAX_PARSED:
+        return page.size
+    file.seek(page.content)
+    content = file.read(page.stored_size)
+    try:
+        if chunk.compression != "UNCOMPRESSED":
+            content = pa.decompress(content, page.size, chunk.compression.lower(), asbytes=True)
+    except (ValueError, OSError, pa.ArrowException):  # a codec that is known to parquet alone, or damage
+        return page.size
+    largest = offset = 0
+    while offset < len(content):
+        size = int.from_bytes(content[offset : offset + 4], "little")
+        largest, offset = max(largest, size), offset + 4 + size
+    return min(largest, page.size)
+
+
+def _struct(file: io.BytesIO, depth: int) -> dict[int, Any]:
+    """Fields of a struct by their numbers."""
+    found: dict[int, Any] = {}
+    number = 0
+    while head := _byte(file):
+        number = number + (head >> 4) if head >> 4 else _zigzag(file)
+        found[number] = _value(file, head & 15, depth)
+    return found
+
+
+def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError("a page's header is nested too deeply")
+    if kind in (TRUE, FALSE):
+        return kind == TRUE
+    if kind in INTEGERS:
+        return _zigzag(file)
+    if kind in (BYTE, DOUBLE):
+        return file.read(1 if kind == BYTE else 8)
+    if kind == BINARY:
+        return file.read(_varint(file))
+    if kind in LISTS:
+        head = _byte(file)
+        size = _varint(file) if head >> 4 == 15 else head >> 4
+        return [_value(file, head & 15, depth - 1) for _ in range(min(size, MAX_HEADER))]
+    if kind == STRUCT:
+        return _struct(file, depth - 1)
+    raise ValueError("a page's header cannot be read")
+
+
+def _zigzag(file: io.BytesIO) -> int:
+    number = _varint(file)
+    return (number >> 1) ^ -(number & 1)
+
+
+def _varint(file: io.BytesIO) -> int:
+    number = shift = 0
+    while (byte := _byte(file)) & 128:
+        number |= (byte & 127) << shift
+        shift += 7
+        if shift > 63:
+            raise ValueError("a page's header has too large a number")
+    return number | byte << shift
+
+
+def _byte(file: io.BytesIO) -> int:
+    if not (found := file.read(1)):
+        raise ValueError("a page's header is cut off")
+    return found[0]
