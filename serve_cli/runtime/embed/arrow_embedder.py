@@ -14,7 +14,7 @@ from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.pipeline.pipeline import embed_rows
 from serve_cli.runtime.rows import ImageRow, regroup
 from serve_cli.runtime.sources.manifest import Columns
-from serve_cli.runtime.sources.place import held_bytes, image_at
+from serve_cli.runtime.sources.place import held_bytes, image_at, location
 from serve_cli.runtime.storage.arrow_table import to_table
 from serve_cli.runtime.storage.layout import own_columns, schema
 from serve_cli.runtime.storage.vectors import fitting
@@ -110,7 +110,7 @@ class ArrowEmbedder:
         label = None if label is None else str(label)
         extra = {column: row[column] for column in self._carried}
         if content is None and path is not None:
-            return image_at(name, path if "://" in path else Path(path), label, extra)
+            return image_at(name, location(path), label, extra)
         return ImageRow(name, path or "", label, content=partial(held_bytes, content, f"row {name}"), extra=extra)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.files import one_after_another
-from serve_cli.runtime.sources.place import beside, held_bytes, image_at, kind_of
+from serve_cli.runtime.sources.place import beside, held_bytes, id_beside, image_at, kind_of
 from serve_cli.runtime.sources.source import Source, as_text
 from serve_cli.runtime.sources.tables import READERS
 
@@ -115,7 +115,7 @@ class _Manifests:
         found = path if isinstance(path, str) and path else None
         label, given = row.get(self.columns.label), row.get(self.columns.id)
         if given is None:
-            given = first + number if found is None else _from(folder, found)
+            given = first + number if found is None else id_beside(place, _from(folder, found))
         called = as_text(str(given))
         label = None if label is None or label == "" else as_text(str(label))
         carried = {column: row.get(column) for column in self.extra.names}

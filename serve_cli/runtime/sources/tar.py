@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
+from gluon_lifted.redaction import url_without_credentials
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.files import one_after_another
 from serve_cli.runtime.sources.named import is_image
@@ -86,7 +87,7 @@ def _sample(shard: Any, shard_name: str, members: list[tarfile.TarInfo]) -> Iter
         if is_image(member.name):
             name = as_text(f"{shard_name}/{member.name}")
             read = partial(read_image_bytes, shard, member.offset_data, member.size)
-            yield ImageRow(name, f"{shard}/{member.name}", label, content=read)
+            yield ImageRow(name, f"{url_without_credentials(str(shard))}/{member.name}", label, content=read)
 
 
 def _key(name: str) -> str:

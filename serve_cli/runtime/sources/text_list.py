@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.sources.place import beside, image_at, open_file, reading, root_of
+from serve_cli.runtime.sources.place import beside, id_beside, image_at, open_file, reading, root_of, unreadable
 from serve_cli.runtime.sources.source import Source, as_text
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from serve_cli.runtime.rows import ImageRow
 
-MAX_LINE = 1 << 16  # bytes
+MAX_LINE = 1 << 16  # characters
 
 
 def list_source(path: Any) -> Source:
@@ -28,15 +28,19 @@ def list_source(path: Any) -> Source:
     """
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
-        for name in islice(_lines(path), start, None):
-            yield image_at(as_text(name), beside(path, name))
+        for number, name in islice(_lines(path), start, None):
+            if len(name) < MAX_LINE:
+                yield image_at(as_text(id_beside(path, name)), beside(path, name))
+            else:
+                yield unreadable(f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} characters are no path")
 
     if next(listing(), None) is None:
         raise DataError(f"{path}: lists no images; expected a path in each line.")
     return Source(root_of(path), listing, starting=listing)
 
 
-def _lines(path: Any) -> Iterator[str]:
+def _lines(path: Any) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, with their numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
     # File names need not be UTF-8.
     with (
         reading(path),
@@ -46,7 +50,8 @@ def _lines(path: Any) -> Iterator[str]:
         number = 0
         while line := file.readline(MAX_LINE):
             number += 1
-            if len(line) == MAX_LINE or "\0" in line:
-                raise DataError(f"{path}, line {number}: not a path.")
+            rest = line
+            while len(rest) == MAX_LINE and not rest.endswith("\n"):
+                rest = file.readline(MAX_LINE)
             if name := line.strip("\r\n"):
-                yield name
+                yield number, name

@@ -22,10 +22,3 @@ def test_empty_list(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(DataError, match="lists no images"):
         open_source(tmp_path / "list.txt")
-
-
-@pytest.mark.parametrize("content", [b"a.jpg\n\0", b"a.jpg\n" + b"x" * text_list.MAX_LINE])
-def test_line_that_is_no_path(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "list.txt").write_bytes(content)
-    with pytest.raises(DataError, match=r"list\.txt, line 2: not a path"):
-        list(open_source(tmp_path / "list.txt"))

@@ -14,7 +14,9 @@ from gluon_lifted.errors import DataError, ImageError
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.inference.serving import Serving
-from serve_cli.runtime.sources import open_source, web
+from serve_cli.runtime.sources import network, open_source, web
+from serve_cli.runtime.sources.hosts import Hosts
+from serve_cli.runtime.sources.patience import Patience
 from serve_cli.runtime.sources.place import read_image_bytes
 from serve_cli.runtime.storage.reader import read_embeddings
 from tests.serve_cli.web_server import WebServer, serving
@@ -29,7 +31,8 @@ NAMES = ["cat/0.jpg", "dog/1.jpg", "eel/2.jpg"]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PAUSES", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(web, "PATIENCE", Patience(600, pause_s=0.01))
+    monkeypatch.setattr(network, "HOSTS", Hosts())
 
 
 @pytest.fixture(params=[True, False], ids=["parts", "whole"])
@@ -164,7 +167,7 @@ def test_server_that_is_not_there(tmp_path: Path) -> None:
 
 def test_silent_server_is_not_waited_for(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "SILENCE_S", 0.1)
-    monkeypatch.setattr(web, "PAUSES", ())
+    monkeypatch.setattr(web, "PATIENCE", Patience(600, attempts=1))
     server.habits["/cat/0.jpg"] = ["falls silent"]
     with pytest.raises(ImageError, match=r"cannot be read .*[Tt]imeout"):
         read_image_bytes(f"{server.url}/cat/0.jpg")
