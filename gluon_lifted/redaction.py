@@ -88,8 +88,15 @@ def without_credentials(text: str) -> str:
 
 
 def url_without_credentials(url: str) -> str:
-    """`without_credentials` of a text that is one URL from its first to its last character, malformed or not."""
+    """`without_credentials` of a text that is one URL as a whole, malformed or not; a path stays."""
+    if ":/" not in url:
+        return url
     return "::".join(_without_parameters(_without_userinfo(one)) for one in CHAINED.split(url))
+
+
+def reference_without_credentials(reference: str) -> str:
+    """`url_without_credentials` of a link as pages have them, too: ``a.jpg?token=`` beside the page."""
+    return _without_parameters(url_without_credentials(reference))
 
 
 def value_without_credentials(value: Any) -> Any:
@@ -214,7 +221,8 @@ def _secrets_of(url: str) -> set[str]:
     for name, value in re.findall(r"[?&#;]([^=&?#;]*)=([^&]*)", url):
         if _is_secret(name, value):
             found.add(value)
-    return found | {unquote(secret) for secret in found}
+    found |= {unquote(secret) for secret in found}
+    return found | {quote(secret, safe="") for secret in found}
 
 
 def _secrets_of_environment() -> set[str]:

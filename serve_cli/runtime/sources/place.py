@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from gluon_lifted.errors import DataError, ImageError, LiftedError, UnreachableError
-from gluon_lifted.redaction import reason_without_credentials, url_without_credentials
+from gluon_lifted.redaction import (
+    reason_without_credentials,
+    reference_without_credentials,
+    url_without_credentials,
+)
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.network import call, has_no_answer
 from serve_cli.runtime.sources.url import CONTROL, UrlError, is_url, protocol_of, usable_url
@@ -130,7 +134,7 @@ def beside(place: Any, name: str) -> Path | str:
 
 def id_beside(place: Any, name: str) -> str:
     """The id of what a list or manifest at ``place`` calls ``name``: the same, without credentials."""
-    return url_without_credentials(name) if is_url(name) or is_web(place) else name
+    return reference_without_credentials(name) if is_web(place) else url_without_credentials(name)
 
 
 def below(folder: Any, name: str) -> Path | str:
