@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from gluon_lifted.errors import LiftedError
+from gluon_lifted.redaction import without_credentials
 from serve_cli.commands.bench import bench
 from serve_cli.commands.demo import demo
 from serve_cli.commands.doctor import doctor
@@ -25,6 +26,7 @@ from serve_cli.commands.verify import verify
 from serve_cli.console import say
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or that of the copy that newer versions of typer have
 
 
 class Commands(TyperGroup):
@@ -33,6 +35,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except USAGE_ERROR as error:
+            error.message = without_credentials(error.message)  # which quotes words of the command line
+            raise
         except KeyboardInterrupt:
             say("\nlifted: stopped.")
             raise SystemExit(INTERRUPTED) from None

@@ -327,7 +327,7 @@ def test_redirect_to_a_host_that_is_down_is_not_held_against_the_first(parts: We
     parts.redirects["/moved.jpg"] = f"{down}/cat/0.jpg"
     parts.redirects["/here.jpg"] = f"{parts.url}/cat/0.jpg"
     for _ in range(2 * FAILURES):
-        with pytest.raises(UnreachableError, match="[Cc]onnect"):
+        with pytest.raises(UnreachableError, match=r"[Cc]onnect"):
             read(f"{parts.url}/moved.jpg")
     assert read(f"{parts.url}/here.jpg") == (album / "cat/0.jpg").read_bytes()
     with pytest.raises(UnreachableError, match="is down"):
