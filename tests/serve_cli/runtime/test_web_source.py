@@ -372,3 +372,12 @@ def test_link_beside_a_list_is_cut_too(parts: WebServer, album: Path) -> None:
         assert row.content
         with pytest.raises(ImageError, match="cannot be reached"):
             row.content()
+
+
+def test_image_timeout_is_an_option(lifted: Any, parts: WebServer, album: Path, model: Path, tmp_path: Path) -> None:
+    (album / "list.txt").write_text("cat/0.jpg\ncat/1.jpg")
+    parts.habits["/cat/0.jpg"] = ["drips"] * 9
+    command = ["embed", model, f"{parts.url}/list.txt", "--out", tmp_path / "out", "--image-timeout", 0.5]
+    done, _, stderr = lifted(*command)
+    assert done == 3
+    assert "cat/0.jpg: cannot be read (not complete after 0.5 s; --image-timeout sets" in stderr
