@@ -43,6 +43,7 @@ IMAGE_NAME = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif|heic|jxl)$", re.I
 # Where the libraries of object stores look for secrets: botocore, azure-storage, google-auth and fsspec's own settings.
 SECRET_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE|GCS|FSSPEC)_.*(SECRET|TOKEN|PASSWORD|KEY|KEY_ID|SAS|STRING)")
 AWS_HEADER = re.compile(r"\b(Credential|Signature)=[^\s,&\"']+")
+MARK = "***"
 SHORTEST_SECRET = 4  # characters; shorter ones would cut words out of sentences
 
 
@@ -114,8 +115,8 @@ def reason_without_credentials(reason: str, url: str) -> str:
     """What a library says of a URL, without that URL's credentials, those of others, and those of the environment."""
     for secret in sorted({url, *_secrets_of(url), *_secrets_of_environment()}, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
-            reason = reason.replace(secret, url_without_credentials(url) if secret == url else "[cut]")
-    return AWS_HEADER.sub(r"\1=[cut]", without_credentials(reason))
+            reason = reason.replace(secret, url_without_credentials(url) if secret == url else MARK)
+    return AWS_HEADER.sub(rf"\1={MARK}", without_credentials(reason))
 
 
 def _cleaned_match(found: re.Match[str]) -> str:
@@ -219,7 +220,7 @@ def _secrets_of(url: str) -> set[str]:
         userinfo = rest[: max(_userinfo_length(scheme[0], rest) - 1, 0)]
         found |= {userinfo, userinfo.partition(":")[2]}
     for name, value in re.findall(r"[?&#;]([^=&?#;]*)=([^&]*)", url):
-        if _is_secret(name, value):
+        if _is_secret(name, value) or _plain(name) in BESIDE_SIGNATURE:
             found.add(value)
     found |= {unquote(secret) for secret in found}
     return found | {quote(secret, safe="") for secret in found}

@@ -18,6 +18,7 @@ from serve_cli.runtime.sources import network, open_source, web
 from serve_cli.runtime.sources.hosts import Hosts
 from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.sources.patience import Patience
+from serve_cli.runtime.sources.place import read_image_bytes
 from serve_cli.runtime.storage.reader import read_table
 from tests.serve_cli.web_server import WebServer, serving
 
@@ -187,6 +188,16 @@ def test_tracebacks_have_no_secrets(server: WebServer, dead: str, tmp_path: Path
         with pytest.raises(DataError) as refused:
             open_source(url)
         assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_words_of_a_library_have_no_secrets(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any) -> None:
+        raise OSError(f"no header for me:{SECRET} with {SECRET}ACCESSKEY at {signed('https://other')}")
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"{SECRET}ACCESSKEY")
+    monkeypatch.setattr(web, "_ask", refuse)
+    with pytest.raises(ImageError, match=r"\(no header for \*\*\* with \*\*\* at https://other\)"):
+        read_image_bytes(signed(f"{server.url}/cat/0.jpg"))
 
 
 @pytest.mark.parametrize("carried", [True, False])
