@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
@@ -13,6 +14,7 @@ from urllib.parse import quote, unquote
 SCHEME = r"(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]{2,}:/+"
 # In text, a URL ends at white space and quotes; a quote that stands in a user's name or password does not end it.
 URL_IN_TEXT = re.compile(SCHEME + r"""(?:[^\s/?#"<>\\^`{|}]*@)?[^\s"'<>]*""")
+SUSPECT = re.compile("[@?#;]")  # what a URL with credentials has
 PUNCTUATION = ".,:;!?)]}"  # after a URL in a sentence
 VALID_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")  # host and port
 CHAINED = re.compile(rf"::(?={SCHEME.split(')', 1)[1]})")  # fsspec's simplecache::https://
@@ -90,7 +92,7 @@ def without_credentials(text: str) -> str:
 
 def url_without_credentials(url: str) -> str:
     """`without_credentials` of a text that is one URL as a whole, malformed or not; a path stays."""
-    if ":/" not in url:
+    if ":/" not in url or SUSPECT.search(url) is None:
         return url
     return "::".join(_without_parameters(_without_userinfo(one)) for one in CHAINED.split(url))
 
@@ -195,6 +197,7 @@ def _name_of(piece: str) -> str:
     return _plain(piece.partition("=")[0])
 
 
+@lru_cache(maxsize=1000)
 def _plain(name: str) -> str:
     """A parameter's name, decoded, with words set apart by hyphens, in small letters."""
     return WORD_BOUNDARY.sub("-", unquote(name)).lower() if name else ""
