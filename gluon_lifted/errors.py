@@ -1,8 +1,16 @@
 """Errors a user can meet: what was found, where, what was expected, what to do; at most three sentences."""
 
+from gluon_lifted.redaction import without_credentials
+
 
 class LiftedError(Exception):
-    """Base of every error that is the input's fault. The command line prints its message and exits with 1."""
+    """Base of every error that is the input's fault. The command line prints its message and exits with 1.
+
+    Credentials of URLs are cut out of it: messages go to logs, reports and embedding files.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_credentials(one) if isinstance(one, str) else one for one in args))
 
 
 class DataError(LiftedError):
@@ -11,6 +19,10 @@ class DataError(LiftedError):
 
 class ImageError(DataError):
     """One image cannot be read."""
+
+
+class UnreachableError(ImageError):
+    """The host that has an image does not answer; others may."""
 
 
 class RunError(LiftedError):

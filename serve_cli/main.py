@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from gluon_lifted.errors import LiftedError, Terminated
+from gluon_lifted.redaction import without_credentials
 from serve_cli.commands.bench import bench
 from serve_cli.commands.demo import demo
 from serve_cli.commands.doctor import doctor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as shells report them
 STREAMS = ("stdin", "stdout", "stderr")
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or that of the copy that newer versions of typer have
 
 
 class Commands(TyperGroup):
@@ -43,6 +45,9 @@ class Commands(TyperGroup):
         except Terminated:
             say("\nlifted: stopped by SIGTERM.")
             raise SystemExit(TERMINATED) from None
+        except USAGE_ERROR as error:
+            error.message = without_credentials(error.message)  # which quotes words of the command line
+            raise
         except KeyboardInterrupt:
             say("\nlifted: stopped.")
             raise SystemExit(INTERRUPTED) from None

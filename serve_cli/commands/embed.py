@@ -148,6 +148,15 @@ def embed(
             rich_help_panel=BOUNDS,
         ),
     ] = 178_956_970,
+    image_timeout: Annotated[
+        float,
+        typer.Option(
+            "--image-timeout",
+            metavar="SECONDS",
+            help="Time for an image from a server or object store, with redirects, retries and pauses.",
+            rich_help_panel=BOUNDS,
+        ),
+    ] = 60.0,
 ) -> None:
     """Turn images into embeddings, one row per image, in parquet files.
 
@@ -191,6 +200,7 @@ def embed(
         retry_failed,
         engine.value,
         ignore_changed_files,
+        image_timeout,
     )
     if dry_run:
         _forecast(options, as_json)

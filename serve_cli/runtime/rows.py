@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gluon_lifted.errors import ImageError
+from gluon_lifted.redaction import url_without_credentials, value_without_credentials, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -93,6 +94,8 @@ class HeldImage:
 class ImageRow:
     """One image to embed.
 
+    No text of a row holds credentials or signatures of URLs: rows are stored and printed. ``content`` knows them.
+
     Parameters
     ----------
     id : str
@@ -120,6 +123,15 @@ class ImageRow:
     content: Content | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     stamp: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        named_by_path = self.id == self.path
+        if isinstance(self.path, str):
+            object.__setattr__(self, "path", url_without_credentials(self.path))
+        name = str(self.path) if named_by_path else without_credentials(self.id)
+        object.__setattr__(self, "id", name)
+        object.__setattr__(self, "label", value_without_credentials(self.label))
+        object.__setattr__(self, "extra", value_without_credentials(self.extra))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from gluon_lifted.images import MAX_PIXELS
 from serve_cli.commands.embed import embed
 from serve_cli.options import parse_ks, parse_size
 from serve_cli.runtime.embed.options import Output
+from serve_cli.runtime.sources.patience import IMAGE_TIMEOUT_S
 
 
 def test_ks_are_sorted_and_each_once():
@@ -23,6 +24,7 @@ def test_defaults_that_embed_shows_are_those_of_its_options():
     """They are written twice, so that --help need not load what decodes."""
     shown = inspect.signature(embed).parameters
     assert shown["pixel_limit"].default == MAX_PIXELS
+    assert shown["image_timeout"].default == IMAGE_TIMEOUT_S
     assert shown["shard_size"].default == Output().part_rows
 
 

@@ -22,9 +22,14 @@ class WebServer(http.server.ThreadingHTTPServer):
     sizes : bool
         Whether it says how long a file is.
     habits : dict
-        Of a path: what goes wrong, request by request: a status, or words that the handler knows. Then all is well.
+        Of a path: what goes wrong, request by request: a status, a status and a ``Retry-After``, or words that the
+        handler knows. Then all is well.
+    redirects : dict
+        Of a path: where it has moved.
     asked : list
         Path and Range of each request.
+    authorized : list
+        Path and Authorization of each request.
     """
 
     daemon_threads = True
@@ -32,8 +37,10 @@ class WebServer(http.server.ThreadingHTTPServer):
     def __init__(self, folder: Path, ranges: bool) -> None:
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
         self.ranges, self.sizes = ranges, True
-        self.habits: dict[str, list[str | int]] = {}
+        self.habits: dict[str, list[str | int | tuple[int, str]]] = {}
+        self.redirects: dict[str, str] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.authorized: list[tuple[str, str | None]] = []
         self.over = threading.Event()
 
     @property
@@ -63,10 +70,17 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         part = self.headers.get("Range")
         self.server.asked.append((self.path, part))
+        self.server.authorized.append((self.path, self.headers.get("Authorization")))
         waiting = self.server.habits.get(self.path)
         habit = waiting.pop(0) if waiting else ""
-        if isinstance(habit, int):
+        if self.path in self.server.redirects:
+            self._redirect(self.server.redirects[self.path])
+        elif isinstance(habit, int):
             self.send_error(habit)
+        elif isinstance(habit, tuple):
+            self._ask_to_wait(*habit)
+        elif habit == "drips":
+            self._drip()
         elif habit == "hangs up":
             self.close_connection = True
         elif habit in ("falls silent", "promises much"):
@@ -81,6 +95,27 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self._send(habit, part if self.server.ranges else None)
         else:
             super().do_GET()
+
+    def _ask_to_wait(self, status: int, seconds: str) -> None:
+        self.send_response(status)
+        self.send_header("Retry-After", seconds)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _redirect(self, url: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", url)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _drip(self) -> None:
+        """A byte now and then, well before a client takes the silence for the end."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with suppress(OSError):
+            while not self.server.over.wait(0.01):
+                self.wfile.write(b"x")
 
     def _never_end(self) -> None:
         self.send_response(200)

@@ -16,7 +16,7 @@ from serve_cli.runtime.rows import Cell, HeldImage, ImageRow, regroup
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.sources.column_types import found_columns
 from serve_cli.runtime.sources.manifest import Columns
-from serve_cli.runtime.sources.place import image_at
+from serve_cli.runtime.sources.place import image_at, location
 from serve_cli.runtime.sources.table_rows import image_of, text_of
 from serve_cli.runtime.storage.arrow_table import to_table
 from serve_cli.runtime.storage.layout import own_columns, schema
@@ -121,7 +121,7 @@ class ArrowEmbedder:
         name = as_text(given if given is not None else str(number) if path is None else path)
         label = None if label is None else as_text(label)
         if path is not None and image.content is None:
-            return image_at(name, path if "://" in path else Path(path), label, extra)
+            return image_at(name, location(path), label, extra)
         return ImageRow(name, path or "", label, content=HeldImage(image.content, f"row {name}"), extra=extra)
 
 

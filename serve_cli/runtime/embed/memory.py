@@ -64,4 +64,4 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
         )
     limits = DecodeLimits(options.pixel_limit, int(PIXELS_SHARE * room))
     max_file_bytes = min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES)
-    return Decoding(threads, limits, max_file_bytes, options.output.checksums)
+    return Decoding(threads, limits, max_file_bytes, options.output.checksums, options.image_timeout)

@@ -10,10 +10,12 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources.manifest import Columns
+from serve_cli.runtime.sources.patience import IMAGE_TIMEOUT_S
 from serve_cli.runtime.storage.sinks import FORMATS
 from serve_cli.runtime.storage.vectors import DTYPES
 
 PART_ROWS = 100_000
+MAX_IMAGE_TIMEOUT_S = 86_400
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -97,6 +99,8 @@ class EmbedOptions:
         implies it, for the images that were mended.
     engine : str
         ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
+    image_timeout : float
+        Seconds for an image that comes from a server or an object store, with redirects, retries and pauses.
 
     Raises
     ------
@@ -117,6 +121,7 @@ class EmbedOptions:
     retry_failed: bool = False
     engine: str = "local"
     ignore_changed_files: bool = False
+    image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
         if self.overwrite and self.share.count > 1:
@@ -127,5 +132,9 @@ class EmbedOptions:
             raise ConfigError(f"--out {self.out}: embeddings go to this machine's disks; copy them from there.")
         if Path(self.source).resolve() == self.out.resolve():
             raise ConfigError(f"--out {self.out}: holds the images; give the embeddings a folder of their own.")
+        if not 0 < self.image_timeout <= MAX_IMAGE_TIMEOUT_S:
+            raise ConfigError(
+                f"{self.image_timeout:g} s for an image; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
+            )
         if not 1 <= self.pixel_limit <= MAX_PIXELS:
             raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

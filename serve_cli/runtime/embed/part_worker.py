@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from gluon_lifted.errors import DataError, ImageError, RunError
+from gluon_lifted.errors import DataError, ImageError, RunError, UnreachableError
 from serve_cli.runtime.embed.memory import bounded_decoding
 from serve_cli.runtime.pipeline.decoding import read_content
 from serve_cli.runtime.pipeline.pipeline import embed_rows
@@ -116,9 +116,14 @@ class PartWorker:
             yield batch
 
     def _require_readable(self, row: ImageRow) -> None:
-        """Raise `DataError` if an image that was read before cannot be read any more."""
+        """Raise `DataError` if an image that was read before cannot be read any more.
+
+        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` mends.
+        """
         try:
-            read_content(row, self._decoding.max_file_bytes)
+            read_content(row, self._decoding)
+        except UnreachableError:
+            return
         except ImageError as error:
             raise DataError(
                 f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "

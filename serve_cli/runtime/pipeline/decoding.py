@@ -18,6 +18,7 @@ from gluon_lifted.images import DecodeLimits, center_crop, read_image
 from serve_cli.runtime.pipeline.stages import Stopwatch
 from serve_cli.runtime.rows import MAX_IMAGE_BYTES, HeldImage
 from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.sources.patience import IMAGE_TIMEOUT_S, time_limit
 from serve_cli.runtime.sources.place import read_image_bytes
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Decoding:
         Which they keep together.
     max_file_bytes : int
         Of an image's file; each thread holds one of them. Images that come with their rows share what all threads have.
+    image_timeout : float
+        Seconds for an image that comes over a network.
     checksums : bool
         Add the columns ``sha256``, in hexadecimal, and ``size``, in bytes, of an image's file.
     """
@@ -54,6 +57,7 @@ class Decoding:
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     max_file_bytes: int = MAX_IMAGE_BYTES
     checksums: bool = False
+    image_timeout: float = IMAGE_TIMEOUT_S
 
     @property
     def max_held_bytes(self) -> int:
@@ -101,9 +105,11 @@ def decode_rows(
         pool.shutdown(cancel_futures=True)
 
 
-def read_content(row: ImageRow, limit: int) -> bytes:
-    """The image's file, of ``limit`` bytes at most. Raises `ImageError` if it cannot be read."""
-    return row.content(limit=limit) if row.content is not None else read_image_bytes(row.path, limit=limit)
+def read_content(row: ImageRow, decoding: Decoding) -> bytes:
+    """The image's file, within the size and time that ``decoding`` allows. Raises `ImageError` if it cannot be read."""
+    limit = decoding.max_held_bytes if isinstance(row.content, HeldImage) else decoding.max_file_bytes
+    with time_limit(decoding.image_timeout):
+        return row.content(limit=limit) if row.content is not None else read_image_bytes(row.path, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -171,8 +177,7 @@ def _read_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preproce
     if decoding.checksums:
         row = replace(row, extra={**row.extra, "sha256": None, "size": None})
     try:
-        held = isinstance(row.content, HeldImage)
-        content = read_content(row, decoding.max_held_bytes if held else decoding.max_file_bytes)
+        content = read_content(row, decoding)
         if decoding.checksums:
             row.extra.update(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         read_s = watch.lap()

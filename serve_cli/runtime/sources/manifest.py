@@ -13,7 +13,7 @@ from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.runtime.rows import HeldImage, ImageRow
 from serve_cli.runtime.sources.column_types import found_columns
 from serve_cli.runtime.sources.files import one_after_another
-from serve_cli.runtime.sources.place import beside, file_stamp, image_at, kind_of
+from serve_cli.runtime.sources.place import beside, file_stamp, id_beside, image_at, kind_of
 from serve_cli.runtime.sources.source import ReadingMemory, Source, as_text
 from serve_cli.runtime.sources.table_rows import image_of, text_of
 from serve_cli.runtime.sources.tables import READERS
@@ -132,7 +132,7 @@ class _Manifests:
         path = text_of(row.get(self.found.path or "")) or image.path
         label, given = text_of(row.get(self.found.label or "")), text_of(row.get(self.found.id or ""))
         if given is None:
-            given = str(first + number) if path is None else _from(folder, path)
+            given = str(first + number) if path is None else id_beside(place, _from(folder, path))
         extra = {column: row.get(column) for column in self.extra.names}
         label = as_text(label) if label else None
         where = str(place) if path is None else beside(place, path)

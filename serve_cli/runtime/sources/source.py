@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from gluon_lifted.redaction import url_without_credentials
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,7 +32,8 @@ class Source:
     Parameters
     ----------
     root : Path or str
-        What the rows come from: an absolute path, or the text of an absolute pattern or a URL.
+        What the rows come from: an absolute path, or the text of an absolute pattern or a URL without
+        its credentials.
     listing : callable
         Starts going through the rows.
     extra : Schema
@@ -49,6 +52,10 @@ class Source:
     naming: Callable[[], Iterator[ImageRow]] | None = None
     starting: Callable[[int], Iterator[ImageRow]] | None = None
     memory: Callable[[], ReadingMemory] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.root, str):
+            object.__setattr__(self, "root", url_without_credentials(self.root))
 
     def __iter__(self) -> Iterator[ImageRow]:
         return self.listing()

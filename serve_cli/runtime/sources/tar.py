@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gluon_lifted.errors import DataError
+from gluon_lifted.redaction import url_without_credentials
 from serve_cli.runtime.rows import ImageRow
 from serve_cli.runtime.sources.files import one_after_another
 from serve_cli.runtime.sources.named import is_image
@@ -136,7 +137,8 @@ def _sample(shard: Any, shard_name: str, members: list[tarfile.TarInfo]) -> Iter
             name = as_text(f"{shard_name}/{member.name}")
             read = partial(read_image_bytes, shard, member.offset_data, member.size)
             stamp = (*whole, member.offset_data, member.size)
-            yield ImageRow(name, f"{shard}/{member.name}", label, content=read, stamp=stamp)
+            path = f"{url_without_credentials(str(shard))}/{member.name}"
+            yield ImageRow(name, path, label, content=read, stamp=stamp)
 
 
 def _key(name: str) -> str:

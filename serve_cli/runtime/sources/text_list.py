@@ -6,9 +6,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.runtime.sources.place import beside, image_at, root_of
+from serve_cli.runtime.sources.place import beside, id_beside, image_at, root_of, unreadable
 from serve_cli.runtime.sources.source import Source, as_text
-from serve_cli.runtime.sources.text import bounded_lines, open_text
+from serve_cli.runtime.sources.text import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,18 +28,25 @@ def list_source(path: Any) -> Source:
     """
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
-        for name in islice(_lines(path), start, None):
-            yield image_at(as_text(name), beside(path, name))
+        for number, name in islice(_lines(path), start, None):
+            if len(name) < MAX_LINE:
+                yield image_at(as_text(id_beside(path, name)), beside(path, name))
+            else:
+                yield unreadable(f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} characters are no path")
 
     if next(listing(), None) is None:
         raise DataError(f"{path}: lists no images; expected a path in each line.")
     return Source(root_of(path), listing, starting=listing)
 
 
-def _lines(path: Any) -> Iterator[str]:
+def _lines(path: Any) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
     with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
-        for number, line in enumerate(bounded_lines(path, file, MAX_LINE), 1):
-            if len(line) == MAX_LINE or "\0" in line:
-                raise DataError(f"{path}, line {number}: not a path; expected one in each line, in UTF-8.")
+        number = 0
+        while line := file.readline(MAX_LINE):
+            number += 1
+            rest = line
+            while len(rest) == MAX_LINE and not rest.endswith("\n"):
+                rest = file.readline(MAX_LINE)
             if line.strip():
-                yield line.strip("\r\n")
+                yield number, line.strip("\r\n")

@@ -9,18 +9,21 @@ import asyncio
 import io
 import re
 import tempfile
-import time
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
+from serve_cli.runtime.sources.network import SOURCE_TIMEOUT_S, call
+from serve_cli.runtime.sources.patience import Patience, retry_after
+from serve_cli.runtime.sources.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from _typeshed import WriteableBuffer
 
-PAUSES = (0.2, 0.6, 1.8)  # seconds before trying again
+PATIENCE = Patience(SOURCE_TIMEOUT_S)
+WHOLE_TIMEOUT_S = 3600.0  # for a manifest or list that its server sends as a whole only
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be over soon
 CONNECT_S, SILENCE_S = 15, 60  # longest waits for a connection, and for the next bytes
 CHUNK = 1 << 20  # bytes
@@ -30,16 +33,22 @@ READ_AHEAD = 1 << 22  # bytes
 class StatusError(OSError):
     """A server's answer that is not the file."""
 
-    def __init__(self, status: int, reason: str | None) -> None:
+    def __init__(self, status: int, reason: str | None, wait_s: float = 0.0) -> None:
         super().__init__(f"the server answers {status} {reason or ''}".rstrip())
-        self.status = status
+        self.status, self.wait_s = status, wait_s
 
 
 def is_web(place: Any) -> bool:
     return getattr(place, "protocol", "") in ("http", "https")
 
 
-def download(place: Any, into: IO[bytes], limit: int | None = None, part: range | None = None) -> None:
+def download(
+    place: Any,
+    into: IO[bytes],
+    limit: int | None = None,
+    part: range | None = None,
+    patience: Patience | None = None,
+) -> None:
     """Fetch a file, or exactly a part of it: the numbers of its bytes.
 
     Raises
@@ -53,7 +62,7 @@ def download(place: Any, into: IO[bytes], limit: int | None = None, part: range 
         into.truncate()
         await _receive(place, into, limit, part)
 
-    _persistently(place, receive)
+    _persistently(place, receive, patience)
 
 
 def open_web(place: Any, seekable: bool) -> io.BufferedReader:
@@ -65,7 +74,9 @@ def open_web(place: Any, seekable: bool) -> io.BufferedReader:
         raise DataError(f"{place}: its server sends whole files only (no HTTP Range); download it first.")
     with ExitStack() as stack:
         whole: Any = stack.enter_context(tempfile.TemporaryFile())
-        download(place, whole)  # a connection kept open while its rows are being embedded would be cut
+        download(
+            place, whole, patience=PATIENCE.within(WHOLE_TIMEOUT_S)
+        )  # a connection kept open while its rows are being embedded would be cut
         whole.seek(0)
         stack.pop_all()
     return io.BufferedReader(whole)
@@ -120,27 +131,19 @@ class _WebFile(io.RawIOBase):
         return len(part)
 
 
-def _persistently(place: Any, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+def _persistently(place: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], patience: Patience | None = None) -> Any:
     """Run on fsspec's thread; again after a pause if the error may pass."""
-    from fsspec.asyn import sync
-
-    for pause in PAUSES:
-        try:
-            return sync(place.fs.loop, attempt)
-        except Exception as error:
-            if not _may_pass(error):
-                raise
-        time.sleep(pause)
-    return sync(place.fs.loop, attempt)
+    return call(place.fs.loop, host_of(place.path), attempt, _wait_for, patience or PATIENCE)
 
 
-def _may_pass(error: Exception) -> bool:
+def _wait_for(error: Exception) -> float | None:
+    """See `serve_cli.runtime.sources.patience.Failure`."""
     import aiohttp
 
     if isinstance(error, StatusError):
-        return error.status in BUSY
+        return error.wait_s if error.status in BUSY else None
     passing = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, TimeoutError)
-    return isinstance(error, passing) and not isinstance(error, aiohttp.ClientSSLError)
+    return 0.0 if isinstance(error, passing) and not isinstance(error, aiohttp.ClientSSLError) else None
 
 
 async def _ask(place: Any, part: range | None) -> Any:
@@ -176,7 +179,7 @@ async def _receive(place: Any, into: IO[bytes], limit: int | None, part: range |
 
 def _require_success(response: Any) -> None:
     if response.status >= 300:  # redirections were followed
-        raise StatusError(response.status, response.reason)
+        raise StatusError(response.status, response.reason, retry_after(response.headers))
 
 
 def _require_within(size: int, limit: int | None) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from serve_cli.runtime.rows import Cell
 from serve_cli.runtime.sources import as_text
+from serve_cli.runtime.storage.arrow_redaction import column_without_credentials
 from serve_cli.runtime.storage.vectors import to_stored
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
 
 
 def carried_column(rows: Sequence[ImageRow], field: pa.Field) -> pa.ChunkedArray:
-    """A further column of rows. Values that are in Arrow come as stretches of their columns: nothing is converted."""
+    """A further column of rows, without credentials in its URLs.
+
+    Values that are in Arrow come as slices of their columns: nothing is converted.
+    """
     values = [row.extra[field.name] for row in rows]
     if not all(isinstance(value, Cell) for value in values):
         return pa.chunked_array([pa.array(values, field.type)])
@@ -57,7 +61,8 @@ def carried_column(rows: Sequence[ImageRow], field: pa.Field) -> pa.ChunkedArray
             stretches[-1][2] += 1
         else:
             stretches.append([value.column, value.index, value.index + 1])
-    return pa.chunked_array([column.slice(first, end - first) for column, first, end in stretches], field.type)
+    slices = [column.slice(first, end - first) for column, first, end in stretches]
+    return column_without_credentials(pa.chunked_array(slices, field.type))
 
 
 def _lists(numbers: NDArray[Any], failed: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gluon_lifted.errors import DataError, ImageError
+from gluon_lifted.errors import DataError, ImageError, UnreachableError
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.inference.serving import Serving
-from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.sources import network, open_source
+from serve_cli.runtime.sources.hosts import FAILURES, Hosts
+from serve_cli.runtime.sources.patience import time_limit
 from serve_cli.runtime.sources.place import read_image_bytes
 from serve_cli.runtime.storage.reader import read_embeddings
 from tests.serve_cli.photos import broken_photos
@@ -154,7 +158,7 @@ def test_what_is_not_there_is_named(bucket: str) -> None:
             open_source(f"{bucket}/{source}")
     with pytest.raises(DataError, match="s3://nothing/x: no such file"):
         open_source("s3://nothing/x")
-    with pytest.raises(DataError, match=r"what://: cannot be reached .*gluon-lifted\[remote\]"):
+    with pytest.raises(DataError, match=r"what://x: cannot be reached .*gluon-lifted\[remote\]"):
         open_source("what://x")
 
 
@@ -170,3 +174,41 @@ def test_image_that_vanishes_fails_alone(bucket: str) -> None:
     assert rows[2].content()[:2] == b"\xff\xd8"  # type: ignore[misc]
     with pytest.raises(ImageError, match=r"s3://shop/photos/dog: cannot be read \(it is a folder\)"):
         read_image_bytes("s3://shop/photos/dog")
+
+
+def test_silent_store_is_not_waited_for(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    async def wait(*_: Any, **__: Any) -> None:
+        tried.append(1)
+        await asyncio.sleep(3600)
+
+    tried: list[int] = []
+    monkeypatch.setattr(network, "HOSTS", Hosts())
+    with monkeypatch.context() as silent:
+        silent.setattr(s3fs.S3FileSystem, "_cat_file", wait)
+        while not network.HOSTS.is_down("s3://shop"):
+            with time_limit(0.5), pytest.raises(UnreachableError, match=r"dog/0\.jpg: .*not complete after 0\.5 s"):
+                read_image_bytes(f"{bucket}/photos/dog/0.jpg", 0, 10)
+        with time_limit(300), pytest.raises(UnreachableError, match="s3://shop is down"):
+            read_image_bytes(f"{bucket}/photos/dog/1.jpg", 0, 10)
+    assert len(tried) <= FAILURES
+    assert len(read_image_bytes(f"{bucket}/photos/dog/0.jpg", 0, 10)) == 10
+    for name in range(2 * FAILURES):  # what is missing does not count
+        with time_limit(300), pytest.raises(ImageError, match="no such file"):
+            read_image_bytes(f"{bucket}/photos/none-{name}.jpg")
+    with time_limit(300):
+        assert read_image_bytes(f"{bucket}/photos/dog/0.jpg")
+
+
+def test_store_that_is_not_there(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(network, "HOSTS", Hosts(failures=1))
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    for message in ("[Cc]onnect", "s3://shop is down"):
+        with time_limit(300), pytest.raises(UnreachableError, match=message):
+            read_image_bytes(f"{bucket}/photos/dog/0.jpg")

@@ -275,6 +275,8 @@ def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Pat
         (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
         (lambda: replace(options, out=Path("s3:/shop/emb")), "go to this machine's disks"),
         (lambda: replace(options, out=many / "." / "class0" / ".."), "a folder of their own"),
+        (lambda: replace(options, image_timeout=0), "0 s for an image; give more than 0 and at most 86,400"),
+        (lambda: replace(options, image_timeout=float("nan")), "nan s for an image"),
         (lambda: replace(options, pixel_limit=0), "a pixel limit of 0; give 1 to 178,956,970"),
     ]:
         with pytest.raises(ConfigError, match=message):

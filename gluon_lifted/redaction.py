@@ -1,0 +1,237 @@
+"""URLs without their credentials: what may be stored or printed of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote, unquote
+
+# A scheme starts where a run of its characters does, so that long texts are searched in linear time. One slash is
+# enough: a misspelt ``https:/user:password@host`` holds the password, too.
+SCHEME = r"(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]{2,}:/+"
+# In text, a URL ends at white space and quotes; a quote that stands in a user's name or password does not end it.
+URL_IN_TEXT = re.compile(SCHEME + r"""(?:[^\s/?#"<>\\^`{|}]*@)?[^\s"'<>]*""")
+SUSPECT = re.compile("[@?#;]")  # what a URL with credentials has
+PUNCTUATION = ".,:;!?)]}"  # after a URL in a sentence
+VALID_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")  # host and port
+CHAINED = re.compile(rf"::(?={SCHEME.split(')', 1)[1]})")  # fsspec's simplecache::https://
+INNER_PARAMETER = re.compile(r"[?#;]([^=?#;]*)=")
+PATH_PARAMETER = re.compile(r";([^=;/]*)=[^;/]*")
+
+# Azure's "user" is the container of abfs://container@account.dfs.core.windows.net/file
+CONTAINER_SCHEMES = ("abfs", "abfss", "wasb", "wasbs")
+SIGNING_PREFIXES = ("x-amz-", "x-goog-")
+SECRET_WORDS = frozenset(
+    "signature sig token secret password passwd pwd pass passphrase credential credentials auth authorization jwt hmac "
+    "apikey accesskey secretkey accesstoken authtoken sessionid jsessionid phpsessid sas".split()
+)
+KEY_KINDS = frozenset(
+    "api access private secret auth subscription account shared app client functions license storage session "
+    "encryption service consumer".split()
+)
+SECRET_NAMES = frozenset({"googleaccessid", "awsaccesskeyid", "key-pair-id"})
+BESIDE_ANY = frozenset({"expires", "expiry", "exp"})
+BESIDE_SIGNATURE = frozenset({"policy", "hash-algorithm"})
+BESIDE_SIG = frozenset(
+    "sv ss srt sp se st spr sr sip si sdd ses skoid sktid skt ske sks skv saoid suoid scid rscc rscd rsce rscl rsct "
+    "skdutid sduoid".split()
+)
+WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+IMAGE_NAME = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif|heic|jxl)$", re.IGNORECASE)
+
+# Where the libraries of object stores look for secrets: botocore, azure-storage, google-auth and fsspec's own settings.
+SECRET_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE|GCS|FSSPEC)_.*(SECRET|TOKEN|PASSWORD|KEY|KEY_ID|SAS|STRING)")
+AWS_HEADER = re.compile(r"\b(Credential|Signature)=[^\s,&\"']+")
+MARK = "***"
+SHORTEST_SECRET = 4  # characters; shorter ones would cut words out of sentences
+
+
+def without_credentials(text: str) -> str:
+    """Cut credentials and signatures out of all URLs in a text.
+
+    What signs a URL goes as a whole, its dates among it, so that one object has one name however often its URL is
+    signed. Other parameters stay: ``?id=17`` tells rows apart.
+
+    Parameters
+    ----------
+    text : str
+        A sentence, or a URL without white space; for one that may be malformed see `url_without_credentials`.
+
+    Returns
+    -------
+    str
+        The text itself if it holds none.
+
+    Notes
+    -----
+    These are cut, in the query and the fragment, whatever their case and with percent-encoded names:
+
+    - user and password before the host (RFC 3986, 3.2.1), in every URL of a chain and in URLs that are parameters.
+      The container of ``abfs://container@account`` stays.
+    - ``X-Amz-*`` (AWS Signature Version 4, "Authenticating requests: using query parameters") and ``AWSAccessKeyId``,
+      ``Signature``, ``Expires`` (Version 2);
+    - ``X-Goog-*`` (Google Cloud Storage, V4 signed URLs) and ``GoogleAccessId``, ``Signature``, ``Expires`` (V2);
+    - ``sig`` and what a shared access signature has beside it: ``sv``, ``se``, ``sp``, ``skoid``, ... (Azure Storage,
+      "Create a service SAS", "Create a user delegation SAS", "Create an account SAS");
+    - ``Signature``, ``Key-Pair-Id``, ``Policy``, ``Expires``, ``Hash-Algorithm`` (Amazon CloudFront, signed URLs);
+    - by convention: a name with a word such as token, secret, password, auth or signature, ``key`` unless it names an
+      image, and ``api_key``, ``accessKey`` and the like; with them ``expires`` and ``exp``.
+
+    Examples
+    --------
+    >>> without_credentials("https://me:secret@host/a.jpg?id=17&token=abc: not found")
+    'https://host/a.jpg?id=17: not found'
+    """
+    if ":/" not in text:
+        return text
+    return URL_IN_TEXT.sub(_cleaned_match, text)
+
+
+def url_without_credentials(url: str) -> str:
+    """`without_credentials` of a text that is one URL as a whole, malformed or not; a path stays."""
+    if ":/" not in url or SUSPECT.search(url) is None:
+        return url
+    return "::".join(_without_parameters(_without_userinfo(one)) for one in CHAINED.split(url))
+
+
+def reference_without_credentials(reference: str) -> str:
+    """`url_without_credentials` of a link as pages have them, too: ``a.jpg?token=`` beside the page."""
+    return _without_parameters(url_without_credentials(reference))
+
+
+def value_without_credentials(value: Any) -> Any:
+    """A value of a table with `without_credentials` in all its strings: those of lists and dictionaries, too."""
+    if isinstance(value, str):
+        return without_credentials(value)
+    if isinstance(value, dict):
+        return {name: value_without_credentials(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)) and isinstance(_first(value), (str, dict, list, tuple)):
+        return type(value)(value_without_credentials(one) for one in value)
+    return value  # lists of numbers are not gone through
+
+
+def reason_without_credentials(reason: str, url: str) -> str:
+    """What a library says of a URL, without that URL's credentials, those of others, and those of the environment."""
+    for secret in sorted({url, *_secrets_of(url), *_secrets_of_environment()}, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            reason = reason.replace(secret, url_without_credentials(url) if secret == url else MARK)
+    return AWS_HEADER.sub(rf"\1={MARK}", without_credentials(reason))
+
+
+def _cleaned_match(found: re.Match[str]) -> str:
+    url = found[0].rstrip(PUNCTUATION)
+    return url_without_credentials(url) + found[0][len(url) :]
+
+
+def _without_userinfo(url: str) -> str:
+    """A URL without user and password, neither its own nor those of URLs in its query."""
+    if "@" not in url:
+        return url
+    done, at = [], 0
+    for found in re.finditer(SCHEME, url):
+        if found.start() < at:
+            continue  # within what was cut
+        done.append(url[at : found.end()])
+        at = found.end() + _userinfo_length(found[0], url[found.end() :])
+    return "".join([*done, url[at:]])
+
+
+def _userinfo_length(scheme: str, rest: str) -> int:
+    """Characters of user and password, with their ``@``, that a URL has behind its scheme."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    userinfo, mark, _ = authority.rpartition("@")
+    if mark:
+        container = scheme.rstrip(":/").lower() in CONTAINER_SCHEMES and ":" not in userinfo
+        return 0 if container else len(userinfo) + 1
+    if ":" in authority and VALID_AUTHORITY.fullmatch(authority) is None:
+        return rest.rfind("@") + 1  # a password with a slash in it, as AWS's secret keys have them
+    return 0
+
+
+def _without_parameters(url: str) -> str:
+    """A URL, or a reference relative to one, without the parameters that sign it or hold a secret."""
+    base, mark, query = re.match(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
+    base = PATH_PARAMETER.sub(lambda found: "" if _is_secret(found[1], "") else found[0], base)
+    if not mark:
+        return base
+    pieces = query.split("&")
+    unwanted = _unwanted_names(pieces)
+    kept = [_without_inner(piece, unwanted) for piece in pieces if _name_of(piece) not in unwanted]
+    return base + mark + "&".join(kept) if kept else base
+
+
+def _unwanted_names(pieces: list[str]) -> set[str]:
+    """Names of parameters that are to go, in small letters."""
+    found = {(_name_of(piece), piece.partition("=")[2]) for piece in pieces}
+    found |= {(_plain(one[1]), "") for piece in pieces for one in INNER_PARAMETER.finditer(piece)}
+    unwanted = {name for name, value in found if _is_secret(name, value)}
+    if unwanted:
+        unwanted |= BESIDE_ANY
+    if unwanted & {"signature", "key-pair-id"}:
+        unwanted |= BESIDE_SIGNATURE
+    if "sig" in unwanted:
+        unwanted |= BESIDE_SIG
+    return unwanted
+
+
+def _without_inner(piece: str, unwanted: set[str]) -> str:
+    """A parameter that stays, cut where an unwanted one begins in its value, which may be an encoded URL."""
+    for found in INNER_PARAMETER.finditer(piece):
+        if _plain(found[1]) in unwanted:
+            piece = piece[: found.start()]
+            break
+    name, mark, value = piece.partition("=")
+    decoded = unquote(value)
+    if "%" in decoded and ":/" not in decoded:
+        decoded = unquote(decoded)
+    if decoded == value or ":/" not in decoded:
+        return piece
+    cleaned = url_without_credentials(decoded)
+    return piece if cleaned == decoded else name + mark + quote(cleaned, safe="")
+
+
+def _name_of(piece: str) -> str:
+    return _plain(piece.partition("=")[0])
+
+
+@lru_cache(maxsize=1000)
+def _plain(name: str) -> str:
+    """A parameter's name, decoded, with words set apart by hyphens, in small letters."""
+    return WORD_BOUNDARY.sub("-", unquote(name)).lower() if name else ""
+
+
+def _is_secret(name: str, value: str) -> bool:
+    name = _plain(name)
+    words = name.split("-")
+    if name.startswith(SIGNING_PREFIXES) or name.replace("-", "") in SECRET_NAMES or name in SECRET_NAMES:
+        return True
+    if name == "key":
+        return IMAGE_NAME.search(value) is None
+    return not SECRET_WORDS.isdisjoint(words) or any(
+        kind in KEY_KINDS and word == "key" for kind, word in pairwise(words)
+    )
+
+
+def _secrets_of(url: str) -> set[str]:
+    """Passwords and values of secret parameters in a URL, as they stand there and decoded."""
+    found: set[str] = set()
+    for scheme in re.finditer(SCHEME, url):
+        rest = url[scheme.end() :]
+        userinfo = rest[: max(_userinfo_length(scheme[0], rest) - 1, 0)]
+        found |= {userinfo, userinfo.partition(":")[2]}
+    for name, value in re.findall(r"[?&#;]([^=&?#;]*)=([^&]*)", url):
+        if _is_secret(name, value) or _plain(name) in BESIDE_SIGNATURE:
+            found.add(value)
+    found |= {unquote(secret) for secret in found}
+    return found | {quote(secret, safe="") for secret in found}
+
+
+def _secrets_of_environment() -> set[str]:
+    return {value for name, value in os.environ.items() if len(value) >= 8 and SECRET_VARIABLE.fullmatch(name)}
+
+
+def _first(values: list[Any] | tuple[Any, ...]) -> Any:
+    return next((value for value in values if value is not None), None)

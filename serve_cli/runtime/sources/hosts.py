@@ -1,0 +1,88 @@
+"""Hosts that are down: after a few failures in a row they are left alone for a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILURES = 5  # in a row, before a host counts as down
+REST_S = 30.0  # seconds until one attempt is let through
+MAX_HOSTS = 10_000  # that are remembered; those that failed last
+
+
+class HostDownError(OSError):
+    """A host that counts as down; nothing was sent to it."""
+
+
+@dataclass
+class _Failing:
+    """A host that failed: how often in a row, and from when on it may be tried if that was too often."""
+
+    count: int = 0
+    next_try: float = 0.0
+
+
+class Hosts:
+    """A circuit breaker for each host and port, shared by all threads.
+
+    Only a host that does not answer counts: connections that fail, and timeouts. An answer of any kind, ``404`` and
+    ``503`` too, shows that the host is up and sets its count back: a missing file or one that its server stumbles
+    over says nothing of the files beside it.
+
+    Parameters
+    ----------
+    failures : int
+        In a row, after which a host counts as down.
+    rest_s : float
+        Seconds for which it is left alone then, and after each attempt that is let through and fails.
+    clock : callable
+        Seconds that only grow; tests give their own.
+    """
+
+    def __init__(
+        self, failures: int = FAILURES, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._failures, self._rest_s, self._clock = failures, rest_s, clock
+        self._failing: OrderedDict[str, _Failing] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def require_up(self, host: str) -> None:
+        """Raise `HostDownError` if a host counts as down. Every ``rest_s`` one caller passes, to try it."""
+        with self._lock:
+            found = self._failing.get(host)
+            if found is None or found.count < self._failures:
+                return
+            if self._clock() >= found.next_try:
+                found.next_try = self._clock() + self._rest_s
+                return
+        raise HostDownError(
+            f"{host} is down, its last {self._failures} attempts or more failed, so this one was not made; "
+            "--retry-failed mends it later"
+        )
+
+    def is_down(self, host: str) -> bool:
+        """Whether a host counts as down, be it tried again just now or not."""
+        with self._lock:
+            found = self._failing.get(host)
+            return found is not None and found.count >= self._failures
+
+    def answered(self, host: str) -> None:
+        """Count a host as up."""
+        with self._lock:
+            self._failing.pop(host, None)
+
+    def failed(self, host: str) -> None:
+        """Count one failure more."""
+        with self._lock:
+            found = self._failing.setdefault(host, _Failing())
+            found.count += 1
+            found.next_try = self._clock() + self._rest_s
+            self._failing.move_to_end(host)
+            if len(self._failing) > MAX_HOSTS:
+                self._failing.popitem(last=False)
