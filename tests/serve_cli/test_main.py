@@ -55,7 +55,7 @@ def fails(run, message):
 def test_version_and_help(lifted):
     assert lifted("--version").stdout == f"lifted {gluon_lifted.__version__}\n"
     assert "embed" in lifted("--help").stdout
-    assert "on a GPU 128" in lifted("embed", "--help").stdout
+    assert "on a GPU 128" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
 
 
 def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):

@@ -157,7 +157,7 @@ def test_two_machines_and_one_of_them_goes(options: EmbedOptions, tmp_path: Path
 
 
 def test_a_worker_of_another_version(options: EmbedOptions) -> None:
-    worker = ray_engine._Actor(options, Survey(PARTS * PART_ROWS, ""), "0.0")
+    worker = ray_engine._Actor(options, Survey(PARTS * PART_ROWS, "", "", "", ""), "0.0")
     with pytest.raises(RunError, match=r": has gluon-lifted \d.*, and the run was started with 0\.0"):
         worker({"number": 0})
 
