@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -85,7 +84,7 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
         format=options.output.format,
         dtype=options.output.dtype,
         checksums=options.output.checksums,
-        columns=json.dumps(asdict(options.columns)),
+        columns=", ".join(asdict(options.columns).values()),
     )
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
     mended = options.ignore_changed_files or options.retry_failed

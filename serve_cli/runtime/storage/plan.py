@@ -75,7 +75,7 @@ class Plan:
     checksums : bool
         Whether there are columns for hash and size of the images' files.
     columns : str
-        Names of the columns that a manifest is read by.
+        Names of the columns that a manifest is read by: id, path, bytes, label.
     """
 
     source: str
