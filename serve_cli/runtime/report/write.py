@@ -17,7 +17,7 @@ from serve_cli.runtime.report.page import GENERATOR, Heading, render, require_ji
 from serve_cli.runtime.report.pictures import DETAILS, Detail, make_sheet, make_tiles
 from serve_cli.runtime.report.rows import Rows, read_rows
 from serve_cli.runtime.report.thumbnails import read_thumbnails
-from serve_cli.runtime.storage.reader import read_manifest
+from serve_cli.runtime.storage.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

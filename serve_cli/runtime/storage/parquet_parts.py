@@ -52,7 +52,9 @@ class ParquetParts:
         # A dictionary is of no use to embeddings: hardly a number comes twice.
         with (
             path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
-            pq.ParquetWriter(file, self._schema, use_dictionary=["label"], compression="zstd") as writer,
+            pq.ParquetWriter(
+                file, self._schema, use_dictionary=["label"], compression="zstd", write_page_checksum=True
+            ) as writer,
         ):
             for group in groups:
                 writer.write_table(to_table(group, self._schema, self._dtype))
