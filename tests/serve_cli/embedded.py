@@ -24,11 +24,11 @@ def batches(*sizes, bad=(), dim=CARD.dim):
         start += size
 
 
-def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="float32"):
+def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="float32", source="/photos"):
     """An embedding folder of the rows of some batches; returns what `EmbeddingFolder.complete` does."""
     rows = list(found)
     count = sum(len(one.rows) for one in rows)
-    plan = Plan("/photos", count, "ids", "model", "CPUExecutionProvider", 2, part_rows, dtype=dtype)
+    plan = Plan(str(source), count, "ids", "model", "CPUExecutionProvider", 2, part_rows, dtype=dtype)
     written = EmbeddingFolder(folder, plan, card)
     for number, part in enumerate(regroup(rows, part_rows)):
         written.write(number, [part], group_rows=2)
