@@ -1,3 +1,4 @@
+import os
 import random
 from collections import Counter
 
@@ -21,24 +22,17 @@ def test_what_is_damaged_is_good_before(tmp_path, layout, dtype):
 
 @pytest.mark.filterwarnings("error")
 def test_damaged_folders_end_in_embeddings_or_in_our_errors(capsys):
-    found = Counter(attempt(random.Random(seed)) for seed in range(600))
+    found = Counter(attempt(random.Random(seed)) for seed in range(300))
     assert found.keys() == {"read", "refused"}
-    assert found["refused"] > 100
+    assert found["refused"] > 50
 
 
 def test_a_seed_that_ends_the_process_is_found(monkeypatch):
-    def end(rng):
-        import os
-
-        os._exit(7) if rng.random() < 0.2 else None
-        return "read"
-
-    monkeypatch.setattr("tests.serve_cli.runtime.fuzz_embeddings.attempt", end)
-    children, ended = Children(), 0
-    for seed in range(30):
-        try:
+    monkeypatch.setattr("tests.serve_cli.runtime.fuzz_embeddings.attempt", lambda rng: os._exit(7))
+    children = Children()
+    for seed in range(2):
+        with pytest.raises(RuntimeError, match="ended with status 7"):
             children(random.Random(seed))
-        except RuntimeError as error:
-            assert "ended with status 7" in str(error)
-            ended += 1
-    assert 0 < ended < 20
+    monkeypatch.setattr("tests.serve_cli.runtime.fuzz_embeddings.attempt", lambda rng: 1 // 0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        children(random.Random(3))
