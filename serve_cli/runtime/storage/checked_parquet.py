@@ -71,7 +71,7 @@ class CheckedParquet:
                 ) as part,
             ):
                 for number in range(metadata.num_row_groups):
-                    table = part.read_row_group(number, names, use_threads=False)  # one column in memory at a time
+                    table = part.read_row_group(number, names)
                     self._check_table(table, metadata.row_group(number).num_rows)
                     yield table
 
@@ -138,7 +138,7 @@ def texts(column: pa.ChunkedArray) -> list[str | None]:
     found: list[str | None] = []
     for chunk in column.chunks:
         values = [*chunk.dictionary.to_pylist(), None]
-        found.extend(values[index] for index in chunk.indices.fill_null(len(values) - 1).to_pylist())
+        found.extend(map(values.__getitem__, chunk.indices.fill_null(len(values) - 1).to_pylist()))
     return found
 
 

@@ -43,7 +43,7 @@ class ParquetParts:
         try:
             with path.open("rb") as file, pq.ParquetFile(file) as found:
                 rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
-        except (OSError, pa.ArrowException, KeyError):
+        except (OSError, ValueError, KeyError, pa.ArrowException):  # ValueError: names that are not UTF-8
             return None
         return Part(path.name, rows, rows - errors.null_count)
 

@@ -35,7 +35,7 @@ from serve_cli.runtime.storage.checked_parquet import without_list_sizes
 from serve_cli.runtime.storage.manifest import read_manifest
 from serve_cli.runtime.storage.plan import Plan
 from serve_cli.runtime.storage.reader import Embeddings, read_embeddings
-from serve_cli.runtime.storage.sinks import EmbeddingFolder
+from serve_cli.runtime.storage.sinks import FORMATS, EmbeddingFolder
 from tests.fuzzing import damaged_bytes, fuzz
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.tiny_model import CARD
@@ -174,6 +174,9 @@ def attempt(rng: random.Random) -> str:
             path = Path(place, name)
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_bytes(content)
+        layout, dtype = rng.choice(KINDS)
+        for number in range(2):
+            FORMATS[layout](Path(place), CARD, dtype, None).read(number)  # as a run that is resumed does
         try:
             check(read_embeddings(place))
             inspect_path(Path(place)).facts()
