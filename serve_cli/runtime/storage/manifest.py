@@ -67,5 +67,5 @@ def _check(manifest: dict[str, Any]) -> None:
 def _whole_number(fields: dict[str, Any], name: str) -> int:
     value = fields[name]
     if type(value) is not int or value < 0:  # true and false are ints, too
-        raise TypeError(f"{name} is {value!r:.40}, expected a whole number")
+        raise TypeError(f"{name} is {value!r:.40}, expected a whole number, 0 or more")
     return value
