@@ -10,6 +10,7 @@ from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
 
 CARD_VERSION = 2  # 2: preprocessing with fit and trim
+MAX_DIM = 1 << 20
 CARD_KEY = "lifted.card"  # key in ONNX metadata_props and in parquet's schema metadata
 
 
@@ -63,7 +64,9 @@ class ModelCard:
             card = {one.name: found[one.name] for one in fields(ModelCard)}
             card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
             _check_types(card)
-            return ModelCard(**card)
+            whole = ModelCard(**card)
+            whole.to_json().encode()  # JSON may write halves of characters, which no file can hold
+            return whole
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
             raise RunError(
                 f"{where}: the model card is damaged ({type(error).__name__}: {error}); export the model again."
@@ -75,8 +78,8 @@ def _check_types(card: dict[str, Any]) -> None:
     for name, kind in wanted.items():
         if type(card[name]) is not kind:
             raise TypeError(f"{name} is {card[name]!r:.100}, expected {kind.__name__}")
-    if card["dim"] < 1:
-        raise ValueError(f"dim is {card['dim']}, expected 1 or more")
+    if not 1 <= card["dim"] <= MAX_DIM:
+        raise ValueError(f"dim is {card['dim']!s:.40}, expected 1 to {MAX_DIM:,}")
     provenance = card["provenance"]
     if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
         raise TypeError(f"provenance is {provenance!r:.100}, expected texts by name")

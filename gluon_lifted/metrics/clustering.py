@@ -10,6 +10,7 @@ import numpy as np
 
 from gluon_lifted.errors import DataError, MissingPackageError
 from gluon_lifted.metrics.partitions import ami, nmi, pairwise_f1
+from gluon_lifted.metrics.scaling import in_unit_range
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -172,7 +173,7 @@ def kmeans(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer than k rows differ
-        return np.asarray(model.fit_predict(rows), np.int64)
+        return np.asarray(model.fit_predict(in_unit_range(rows)), np.int64)  # it squares in the type of the rows
 
 
 def _scikit_learn() -> Any:

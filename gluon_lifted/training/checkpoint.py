@@ -86,11 +86,29 @@ def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callab
 def _problem(path: Path, restore: Callable[[State], None]) -> str | None:
     """Restore a checkpoint; what is wrong with it, or None."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            restore({name: archive[name] for name in archive.files})
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        restore(_read(path))
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None
+
+
+def _read(path: Path) -> State:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as members:  # another kind of file is refused here: NumPy would load an array, too
+        unpacked = sum(member.file_size for member in members.infolist())
+        if unpacked > size:  # nothing in a checkpoint is compressed
+            raise ValueError(f"{unpacked:,} bytes in a file of {size:,}")
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -42,22 +42,41 @@ def report(
     ] = 8.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
     title: Annotated[str | None, typer.Option("--title", help="Of the page.", show_default="the model's name")] = None,
+    roots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--root",
+            metavar="DIR",
+            help="Read images below this folder; repeat for several.",
+            show_default="the source that the embeddings name",
+        ),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch images that have URLs (http, https, s3, gs), within bounds.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Write a page that shows how good embeddings are, for looking at without a network and on a phone.
 
     Recall and its curve, the worst classes, what queries find, a map of the images,
-    distances, duplicates and suspected label errors, the model card. Pictures are
-    read where `lifted embed` found them; one that is gone is an empty frame. An
-    earlier report is replaced, another file only with --overwrite. Images without
-    an embedding are left out and counted; the exit status is then 3.
+    distances, duplicates and suspected label errors, the model card. An earlier
+    report is replaced, another file only with --overwrite. Images without an
+    embedding are left out and counted; the exit status is then 3.
+
+    Images are read below the source that the embeddings name, or below --root; a
+    link that leads out is not followed. URLs need --fetch. A source such as / or a
+    home folder opens up too much and needs --root. The page counts the pictures
+    that it does not show and says why. A folder of embeddings from a stranger can
+    name any folder of images as its source: look at the page before you share it.
 
     [bold]Examples[/bold]
 
       lifted report embeddings --out report.html
 
       lifted report embeddings --out small.html --max-size 2 --map pca
+
+      lifted report embeddings --root /data/photos --fetch
     """
     from serve_cli.console import print_facts, print_json
     from serve_cli.runtime.report.options import ReportOptions
@@ -75,6 +94,8 @@ def report(
             title,
             shlex.join(["lifted", *sys.argv[1:]]),
             overwrite,
+            tuple(roots or ()),
+            fetch,
         )
     )
     if as_json:

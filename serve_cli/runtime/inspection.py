@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from serve_cli.runtime.inference.session import Embedder
 from serve_cli.runtime.storage.layout import MANIFEST, part_files
-from serve_cli.runtime.storage.reader import read_manifest
+from serve_cli.runtime.storage.manifest import manifest_card, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,17 +92,22 @@ def _run(path: Path) -> Inspection:
 
 def _embeddings(path: Path) -> Inspection:
     manifest = read_manifest(path)
-    card = ModelCard.from_json(json.dumps(manifest["card"]), str(path / MANIFEST))
     about: dict[str, str | int] = {
-        "rows": int(manifest["rows"]),
-        "failed": int(manifest["failed"]),
+        "rows": manifest["rows"],
+        "failed": manifest["failed"],
         "parts": len(manifest["parts"]),
     }
     for name in ("source", "provider", "created"):
-        about[name] = str(manifest.get(name, "unknown"))
-    model = manifest.get("model", {})
-    about["model"] = f"{model.get('file', 'unknown')}, sha256 {model.get('sha256', 'unknown')}"
-    return Inspection("embeddings", path, card, about)
+        about[name] = _text(manifest.get(name))
+    model = manifest.get("model")
+    file, digest = (_text(model.get(name)) if isinstance(model, dict) else "unknown" for name in ("file", "sha256"))
+    about["model"] = f"{file}, sha256 {digest}"
+    return Inspection("embeddings", path, manifest_card(path, manifest), about)
+
+
+def _text(value: object) -> str:
+    """A field of a manifest that nothing has checked."""
+    return f"{value:.1000}" if isinstance(value, str) else "unknown"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -24,12 +24,22 @@ def batches(*sizes, bad=(), dim=CARD.dim):
         start += size
 
 
-def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="float32"):
+def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="float32", source="/photos"):
     """An embedding folder of the rows of some batches; returns what `EmbeddingFolder.complete` does."""
     rows = list(found)
     count = sum(len(one.rows) for one in rows)
     plan = Plan(
-        "/photos", count, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, part_rows, dtype=dtype
+        str(source),
+        count,
+        "ids",
+        "paths",
+        "carried",
+        "files",
+        "model",
+        "CPUExecutionProvider",
+        2,
+        part_rows,
+        dtype=dtype,
     )
     written = EmbeddingFolder(folder, plan, card)
     for number, part in enumerate(regroup(rows, part_rows)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
 from gluon_lifted.metrics.intervals import wilson
@@ -88,6 +89,10 @@ def _gallery(folder: Path, queries: Labelled) -> Labelled:
 
 
 def _pixels(found: Labelled, threads: int | None) -> Labelled:
+    """The same images by their pixels: local files alone, since an embedding folder can name anything."""
+    for named in found.paths:
+        if not os.path.isfile(named):  # nor a pipe, which would be waited for
+            raise DataError(f"{named!s:.200}: no such image file; --baseline reads the images that were embedded.")
     pixels = pixel_thumbnails([Path(path) for path in found.paths], threads)
     return replace(found, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)
 

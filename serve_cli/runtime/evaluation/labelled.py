@@ -36,7 +36,7 @@ class Labelled:
         Of the file or folder they come from.
     card : ModelCard
         Of the model that made them.
-    ids, paths, labels : ndarray of str, (N,)
+    ids, paths, labels : ndarray of object, all str, (N,)
     embedding : ndarray, float32, (N, D)
         NaN in rows that are not ``embedded``.
     embedded : ndarray, bool, (N,)
@@ -122,9 +122,10 @@ def _labelled(
     if not embedded.all():
         first = next(error for error in errors if error is not None)
         say(f"{name}: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
-    names = np.array(["" if label is None else label for label in labels])  # only images that failed have none
-    texts = [np.array([str(value) for value in values], object) for values in (ids, paths)]
-    return Labelled(name, card, texts[0], texts[1], names, embedding, embedded)
+    named = ["" if label is None else label for label in labels]  # only images that failed have none
+    # Objects: NumPy's own strings lose zeros at their end, and each takes as much as the longest
+    texts = [np.array([str(value) for value in values], object) for values in (ids, paths, named)]
+    return Labelled(name, card, texts[0], texts[1], texts[2], embedding, embedded)
 
 
 def comparable(found: list[Labelled], sources: Sequence[Path]) -> tuple[list[Labelled], bool]:

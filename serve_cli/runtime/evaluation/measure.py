@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.errors import DataError
 from gluon_lifted.metrics.clustering import PROTOCOLS, cluster_scores
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
@@ -58,7 +59,20 @@ class Measured:
 
 
 def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> Measured:
-    """Rank the positives of every query, and cluster if that is asked for. Raises as `retrieval_scores` does."""
+    """Rank the positives of every query, and cluster if that is asked for.
+
+    Raises
+    ------
+    DataError
+        If there are too few images, and as `retrieval_scores`.
+    MissingPackageError
+        If clusters are asked for and scikit-learn is not installed.
+    """
+    if len(found.labels) < (2 if gallery is None else 1):
+        raise DataError(
+            f"{found.name}: recall needs at least 2 images, found {len(found.labels)} with an embedding; embed more, "
+            "or look queries up in a --gallery."
+        )
     clusters = _clusters(found, options)  # first: without scikit-learn nothing has been ranked in vain
     queries = _sample(len(found.labels), options)
     if gallery is None:

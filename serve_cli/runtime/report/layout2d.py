@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.errors import MissingPackageError
+from gluon_lifted.metrics.scaling import in_unit_range
 from serve_cli.console import clock, say
 from serve_cli.runtime.report.summary import members_of
 
@@ -80,7 +81,7 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
 def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float64]:
     """Centred rows in the directions of largest variance: 2 to ``dims`` columns, zeros where there are no more."""
     decomposition, _ = _scikit_learn()
-    rows = embedding.astype(np.float64)
+    rows = in_unit_range(embedding.astype(np.float64))  # scikit-learn squares distances in float32
     if not (rows != rows[0]).any():  # scikit-learn would divide by a variance of 0
         return np.zeros((len(rows), 2))
     pca = decomposition.PCA(min(dims, *rows.shape), svd_solver="auto", random_state=_random(seed))

@@ -39,6 +39,10 @@ class ReportOptions:
         That the page is said to be made by.
     overwrite : bool
         Replace a file that is no report.
+    roots : tuple of Path
+        Folders below which images are read, in place of the source that the embeddings name.
+    fetch : bool
+        Fetch images that have URLs.
     """
 
     source: Path
@@ -51,6 +55,29 @@ class ReportOptions:
     title: str | None = None
     command: str = ""
     overwrite: bool = False
+    roots: tuple[Path, ...] = ()
+    fetch: bool = False
+
+
+@dataclass(frozen=True)
+class NotShown:
+    """Pictures that are left out for one reason.
+
+    Parameters
+    ----------
+    reason : str
+        One of `serve_cli.runtime.report.access.Reason`.
+    pictures : int
+    why : str
+        In words, with the option that helps.
+    """
+
+    reason: str
+    pictures: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.pictures:,} {self.why}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +98,9 @@ class ReportFacts:
     map_images : int
         Images on the map.
     pictures, pictures_missing : int
-        That were wanted, and those of them that could not be read.
+        That were wanted, and those of them that are not shown.
+    not_shown : tuple of NotShown
+        Why they are not.
     duplicates, label_errors : int
         Pairs at near-zero distance in one class, and across two.
     seconds : float
@@ -86,6 +115,7 @@ class ReportFacts:
     map_images: int
     pictures: int
     pictures_missing: int
+    not_shown: tuple[NotShown, ...]
     duplicates: int
     label_errors: int
     seconds: float
@@ -93,12 +123,13 @@ class ReportFacts:
     def facts(self) -> dict[str, str]:
         """The same in words."""
         failed = f"; {self.failed:,} without an embedding left out" if self.failed else ""
-        missing = f", {self.pictures_missing:,} of them could not be read" if self.pictures_missing else ""
+        missing = f", {self.pictures_missing:,} of them not shown" if self.pictures_missing else ""
         return {
             "report": f"{self.out} ({self.bytes / MB:.1f} MB)",
             "images": f"{self.images:,} of {self.classes:,} classes{failed}",
             "recall": ", ".join(f"R@{k} {100 * value:.2f} %" for k, value in self.recall.items()),
             "pictures": f"{self.pictures:,}{missing}; {self.map_images:,} on the map",
+            **({"not shown": "; ".join(map(str, self.not_shown))} if self.not_shown else {}),
             "duplicates": f"{self.duplicates:,} pairs",
             "suspected label errors": f"{self.label_errors:,} pairs",
             "time": clock(self.seconds),

@@ -18,7 +18,7 @@ from gluon_lifted.errors import MissingPackageError
 from serve_cli.runtime.report.charts import distance_chart, recall_chart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from serve_cli.runtime.report.gather import Findings
     from serve_cli.runtime.report.pictures import Sheet, Tile
@@ -33,13 +33,14 @@ UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands around the findings: the title, when and how the report was made, and of what."""
+    """What stands around the findings: the title, when and how the report was made, of what, and what is missing."""
 
     title: str
     generated: str
     command: str
     versions: Mapping[str, str]
     about: Mapping[str, str]
+    not_shown: Sequence[str] = ()
 
 
 def render(heading: Heading, findings: Findings, tiles: Mapping[int, Tile], sheet: Sheet) -> bytes:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.files import version, versions
+from serve_cli.runtime.report.access import Access, Fetcher
 from serve_cli.runtime.report.alike import compare_pictures
 from serve_cli.runtime.report.gather import Findings, gather
 from serve_cli.runtime.report.layout2d import require_method
-from serve_cli.runtime.report.options import MB, ReportFacts, ReportOptions
+from serve_cli.runtime.report.options import MB, NotShown, ReportFacts, ReportOptions
 from serve_cli.runtime.report.page import GENERATOR, Heading, render, require_jinja
 from serve_cli.runtime.report.pictures import DETAILS, Detail, make_sheet, make_tiles
 from serve_cli.runtime.report.rows import Rows, read_rows
 from serve_cli.runtime.report.thumbnails import read_thumbnails
-from serve_cli.runtime.storage.reader import read_manifest
+from serve_cli.runtime.storage.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HEAD_BYTES = 1000  # in which a page of ours says so
+MOST_FACTS = 20  # about the model
 ABOUT = ("source", "created", "provider", "rows", "failed")  # of the manifest
 
 
@@ -39,7 +41,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     DataError
         If images have no label, or fewer than two have an embedding.
     ConfigError
-        If another file would be replaced, or the page cannot be as small as asked for.
+        If another file would be replaced, a root is no folder, or the page cannot be as small as asked for.
     MissingPackageError
         If Jinja2, scikit-learn or, where it is asked for, UMAP is not installed.
     """
@@ -47,12 +49,16 @@ def write_report(options: ReportOptions) -> ReportFacts:
     require_jinja()
     require_method(options.method)
     _check_out(options)
-    rows = read_rows(options.source)
+    rows, manifest = read_rows(options.source), read_manifest(options.source)
+    access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
     findings = gather(rows, options.ks, options.method, options.map_images, options.seed)
     wanted = findings.tiles() | {int(row) for row in findings.map.rows}
-    pictures = read_thumbnails(rows, wanted)
+    thumbnails = read_thumbnails(rows, wanted, access)
+    pictures = thumbnails.pictures
+    not_shown = tuple(NotShown(*one, access.why(one[0])) for one in thumbnails.not_shown.most_common())
     findings = findings.with_suspects(compare_pictures(findings.suspects, pictures))
-    page, on_map = _small_enough(_heading(options, rows), findings, pictures, options)
+    heading = _heading(options, rows, manifest, not_shown)
+    page, on_map = _small_enough(heading, findings, pictures, options)
     try:
         with replaced_file(options.out) as temporary:
             temporary.write_bytes(page)
@@ -68,6 +74,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
         map_images=on_map,
         pictures=len(wanted),
         pictures_missing=len(wanted) - len(pictures),
+        not_shown=not_shown,
         duplicates=findings.suspects.num_duplicates,
         label_errors=findings.suspects.num_label_errors,
         seconds=time.monotonic() - began,
@@ -114,12 +121,13 @@ def _page(heading: Heading, findings: Findings, pictures: Mapping[int, Image], d
     return render(heading, findings, tiles, make_sheet(on_map, detail.map_side, detail.map_quality))
 
 
-def _heading(options: ReportOptions, rows: Rows) -> Heading:
-    manifest = read_manifest(options.source)
+def _heading(
+    options: ReportOptions, rows: Rows, manifest: Mapping[str, Any], not_shown: tuple[NotShown, ...]
+) -> Heading:
     about = {name: _in_words(manifest[name]) for name in ABOUT if name in manifest}
     model = manifest.get("model")
     if isinstance(model, dict):
-        about |= {f"model {name}": str(value) for name, value in model.items()}
+        about |= {f"model {name}": _in_words(value) for name, value in list(model.items())[:MOST_FACTS]}
     used = versions() | {name: found for name in ("scikit-learn", "umap-learn") if (found := version(name))}
     return Heading(
         title=options.title or rows.card.name,
@@ -127,8 +135,9 @@ def _heading(options: ReportOptions, rows: Rows) -> Heading:
         command=options.command,
         versions=used,
         about={"embeddings": str(options.source), **about},
+        not_shown=tuple(map(str, not_shown)),
     )
 
 
 def _in_words(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value!s:.1000}"

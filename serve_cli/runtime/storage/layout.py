@@ -8,6 +8,7 @@ not finished.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -29,6 +30,15 @@ PART_NAME = re.compile(r"part-\d{5,}\.parquet")
 
 def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
+
+
+def npy_part_name(number: int) -> str:
+    """The file of a part's numbers in clip-retrieval's layout."""
+    return f"img_emb/img_emb_{number:05d}.npy"
+
+
+# Format -> the file that a manifest names for a part
+PART_FILES: dict[str, Callable[[int], str]] = {"parquet": part_name, "npy": npy_part_name}
 
 
 def part_files(folder: Path) -> list[Path]:

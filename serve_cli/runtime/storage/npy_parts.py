@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.storage.arrow_table import carried_column
-from serve_cli.runtime.storage.layout import schema
+from serve_cli.runtime.storage.layout import npy_part_name, schema
+from serve_cli.runtime.storage.npy_file import open_numbers
 from serve_cli.runtime.storage.parts import Part
 from serve_cli.runtime.storage.vectors import DTYPES, to_stored
 
@@ -37,10 +38,21 @@ FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.strin
 def npy_paths(folder: Path, number: int) -> tuple[Path, Path, Path]:
     """A part's numbers, what they are of, and its failures."""
     return (
-        folder / "img_emb" / f"img_emb_{number:05d}.npy",
+        folder / npy_part_name(number),
         folder / "metadata" / f"metadata_{number:05d}.parquet",
         folder / "failed" / f"failed_{number:05d}.parquet",
     )
+
+
+def metadata_columns(dtype: str) -> list[pa.Field]:
+    """The first columns of the files in ``metadata``."""
+    scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
+    return [
+        pa.field("id", pa.string()),
+        pa.field("image_path", pa.string()),
+        pa.field("label", pa.string()),
+        *scale,
+    ]
 
 
 class NpyParts:
@@ -48,9 +60,7 @@ class NpyParts:
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
         self._folder, self._dim, self._dtype = folder, card.dim, dtype
-        own = [pa.field("id", pa.string()), pa.field("image_path", pa.string()), pa.field("label", pa.string())]
-        if dtype == "int8":
-            own.append(pa.field("scale", pa.float32()))
+        own = metadata_columns(dtype)
         self._schema = schema(own, extra, card)
         self._extra = self._schema.names[len(own) :]
 
@@ -74,9 +84,9 @@ class NpyParts:
     def read(self, number: int) -> Part | None:
         numbers, metadata, failures = npy_paths(self._folder, number)
         try:
-            found = np.load(numbers, mmap_mode="r", allow_pickle=False)
+            found = open_numbers(numbers)
             good, failed = (pq.read_metadata(path).num_rows for path in (metadata, failures))
-        except (OSError, ValueError, EOFError, pa.ArrowException):
+        except (OSError, ValueError, pa.ArrowException):
             return None
         whole = found.shape == (good, self._dim) and found.dtype == DTYPES[self._dtype]
         return Part(f"img_emb/{numbers.name}", good + failed, failed) if whole else None
@@ -86,8 +96,8 @@ class NpyParts:
         good = failed = 0
         with (
             numbers.open("wb") as file,
-            pq.ParquetWriter(metadata, self._schema, compression="zstd") as known,
-            pq.ParquetWriter(failures, FAILED, compression="zstd") as missing,
+            pq.ParquetWriter(metadata, self._schema, compression="zstd", write_page_checksum=True) as known,
+            pq.ParquetWriter(failures, FAILED, compression="zstd", write_page_checksum=True) as missing,
         ):
             file.write(self._header(0))  # of the same length whatever the number of rows is
             for group in groups:

@@ -1,44 +1,81 @@
-"""A part in clip-retrieval's layout -> its rows in memory."""
+"""Parts in clip-retrieval's layout -> their rows in memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gluon_lifted.errors import RunError
-from serve_cli.runtime.storage.npy_parts import npy_paths
+from serve_cli.runtime.storage.checked_parquet import CheckedParquet, texts
+from serve_cli.runtime.storage.layout import MANIFEST
+from serve_cli.runtime.storage.npy_file import open_numbers
+from serve_cli.runtime.storage.npy_parts import FAILED, metadata_columns, npy_paths
+from serve_cli.runtime.storage.part_rows import PartRows, require_scales
 from serve_cli.runtime.storage.vectors import DTYPES, from_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
+    from gluon_lifted.card import ModelCard
 
-def read_npy_part(folder: Path, number: int, dim: int, dtype: str) -> tuple[pa.Table, NDArray[np.float32]]:
-    """Columns ``id``, ``path``, ``label`` and ``error``, and the embeddings, float32, (n, D).
 
-    Images without an embedding come last, with NaN, their error and no label, which this layout does not keep.
+class NpyReader:
+    """See `serve_cli.runtime.storage.part_rows.PartReader`.
 
-    Raises
-    ------
-    RunError
-        If a file of the part is missing or damaged, or they do not fit together.
+    Images without an embedding come last in their part, with NaN, their error and no label, which this layout does not
+    keep.
     """
-    numbers, metadata, failures = npy_paths(folder, number)
-    try:
-        stored = np.load(numbers, mmap_mode="r", allow_pickle=False)
-        known, failed = pq.read_table(metadata), pq.read_table(failures)
-        good = pa.table({"id": known["id"], "path": known["image_path"], "label": known["label"]})
-        bad = pa.table({"id": failed["id"], "path": failed["image_path"], "error": failed["error"]})
-        scale = np.asarray(known["scale"]) if dtype == "int8" else None
-    except (OSError, ValueError, EOFError, KeyError, pa.ArrowException) as error:
-        raise RunError(f"{numbers}: cannot be read with its metadata ({error!s:.200}); embed again.") from None
-    if stored.shape != (len(good), dim) or stored.dtype != DTYPES[dtype]:
-        raise RunError(f"{numbers}: holds {stored.shape} of {stored.dtype}, expected ({len(good)}, {dim}) of {dtype}.")
-    rows = np.full((len(good) + len(bad), dim), np.nan, np.float32)
-    rows[: len(good)] = from_stored(stored, scale)
-    return pa.concat_tables([good, bad], promote_options="default"), rows
+
+    def __init__(self, folder: Path, card: ModelCard, dtype: str) -> None:
+        self._folder, self._card, self._dtype = folder, card, dtype
+
+    def check_files(self, count: int) -> None:
+        """`check` meets all files."""
+
+    def check(self, number: int, rows: int) -> None:
+        known, failed = self._tables(number)
+        numbers = self._numbers(number, known.count())
+        if (found := len(numbers) + failed.count()) != rows:
+            path = npy_paths(self._folder, number)[0]
+            raise RunError(f"{path}: has {found} rows with its failures and {MANIFEST} says {rows}; embed again.")
+
+    def read(self, number: int, rows: int) -> Iterator[PartRows]:
+        self.check(number, rows)
+        known, failed = self._tables(number)
+        numbers, done = self._numbers(number, known.count()), 0
+        for table in known.tables():
+            scale = np.asarray(table["scale"]) if self._dtype == "int8" else None  # NaN for null
+            if scale is not None:
+                require_scales(scale, npy_paths(self._folder, number)[1])
+            embedding = from_stored(numbers[done : done + len(table)], scale)
+            done += len(table)
+            nothing = [None] * len(table)
+            yield PartRows(texts(table["id"]), texts(table["image_path"]), texts(table["label"]), nothing, embedding)
+        for table in failed.tables():
+            yield self._failures(table)
+
+    def _failures(self, table: pa.Table) -> PartRows:
+        missing = np.full((len(table), self._card.dim), np.nan, np.float32)
+        paths, nothing = texts(table["image_path"]), [None] * len(table)
+        return PartRows(texts(table["id"]), paths, nothing, texts(table["error"]), missing)
+
+    def _tables(self, number: int) -> tuple[CheckedParquet, CheckedParquet]:
+        _, metadata, failures = npy_paths(self._folder, number)
+        return CheckedParquet(metadata, metadata_columns(self._dtype)), CheckedParquet(failures, list(FAILED))
+
+    def _numbers(self, number: int, rows: int) -> NDArray[Any]:
+        path, expected = npy_paths(self._folder, number)[0], (rows, self._card.dim)
+        try:
+            found = open_numbers(path)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error!s:.200}); embed again.") from None
+        if found.shape != expected or found.dtype != DTYPES[self._dtype]:
+            raise RunError(
+                f"{path}: holds {found.shape} of {found.dtype}, expected {expected} of {self._dtype}; embed again."
+            )
+        return found

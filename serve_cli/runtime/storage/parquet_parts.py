@@ -42,7 +42,7 @@ class ParquetParts:
         try:
             with path.open("rb") as file, pq.ParquetFile(file) as found:
                 rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
-        except (OSError, pa.ArrowException, KeyError):
+        except (OSError, ValueError, KeyError, pa.ArrowException):  # ValueError: names that are not UTF-8
             return None
         return Part(path.name, rows, rows - errors.null_count)
 
@@ -51,7 +51,9 @@ class ParquetParts:
         # A dictionary is of no use to embeddings: hardly a number comes twice.
         with (
             path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
-            pq.ParquetWriter(file, self._schema, use_dictionary=["label"], compression="zstd") as writer,
+            pq.ParquetWriter(
+                file, self._schema, use_dictionary=["label"], compression="zstd", write_page_checksum=True
+            ) as writer,
         ):
             for group in groups:
                 writer.write_table(to_table(group, self._schema, self._dtype))

@@ -43,8 +43,9 @@ def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any],
 
 def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """What `to_stored` was given, as nearly as the type allows, (n, D)."""
-    numbers = stored.astype(np.float32, copy=False)
-    return numbers if scale is None else numbers * scale[:, None]
+    with np.errstate(all="ignore"):  # whoever reads files refuses what is not finite
+        numbers = stored.astype(np.float32, copy=False)
+        return numbers if scale is None else numbers * scale[:, None]
 
 
 def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRows]:

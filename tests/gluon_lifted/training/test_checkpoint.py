@@ -73,6 +73,21 @@ def test_pickles_are_never_loaded(run):
     assert "pickle" in notes[0]
 
 
+def test_a_file_that_is_no_archive_of_such_arrays_is_passed_over(run):
+    newest = checkpoints(run)[-1]
+    with newest.open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert load(run)[0] == 10
+    np.savez_compressed(newest, bomb=np.zeros(1_000_000))
+    iteration, _, notes = load(run)
+    assert iteration == 10
+    assert "8,000,128 bytes in a file of" in notes[0]
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999999,), }\n"
+    with zipfile.ZipFile(newest, "w") as archive:
+        archive.writestr("huge.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    assert load(run)[0] == 10
+
+
 def test_nothing_to_resume_from(tmp_path, run):
     with pytest.raises(RunError, match="no checkpoint to resume from"):
         load(run / "nowhere")

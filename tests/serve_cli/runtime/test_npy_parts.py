@@ -129,8 +129,8 @@ def test_read_as_parquet_is_but_for_the_order_and_labels_of_failures(tmp_path: P
     ("file", "spoil", "message"),
     [
         ("img_emb/img_emb_00001.npy", lambda path: path.unlink(), "img_emb_00001.npy: cannot be read"),
-        ("metadata/metadata_00001.parquet", lambda path: path.write_bytes(b"x"), "img_emb_00001.npy: cannot be read"),
-        ("failed/failed_00001.parquet", lambda path: path.unlink(), "img_emb_00001.npy: cannot be read"),
+        ("metadata/metadata_00001.parquet", lambda path: path.write_bytes(b"x"), "metadata_00001.parquet: cannot"),
+        ("failed/failed_00001.parquet", lambda path: path.unlink(), "failed_00001.parquet: cannot be read"),
         (
             "img_emb/img_emb_00001.npy",
             lambda path: np.save(path, np.zeros((3, CARD.dim), np.float32)),
@@ -144,7 +144,7 @@ def test_read_as_parquet_is_but_for_the_order_and_labels_of_failures(tmp_path: P
         (
             "failed/failed_00001.parquet",
             lambda path: shutil.copy(path.with_name("failed_00000.parquet"), path),
-            "its parts have not the 10 rows that manifest.json says",
+            "img_emb_00001.npy: has 5 rows with its failures and manifest.json says 4",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def embedded_photos(folder: Path, labels, *, missing=(), failed=(), seed=0, card
         embedding[copy] = embedding[original]
     errors = [f"{index}.jpg: broken" if index in failed else None for index in range(len(labels))]
     embedding[[error is not None for error in errors]] = np.nan
-    write_folder(folder / "embeddings", [EmbeddedRows(rows, embedding, errors)], card=card)
+    write_folder(folder / "embeddings", [EmbeddedRows(rows, embedding, errors)], card=card, source=folder / "photos")
     return folder / "embeddings"
 
 

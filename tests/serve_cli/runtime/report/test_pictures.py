@@ -9,6 +9,7 @@ from PIL import Image
 
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
+from serve_cli.runtime.report.access import Access, Reason
 from serve_cli.runtime.report.pictures import DETAILS, make_sheet, make_tiles
 from serve_cli.runtime.report.rows import read_rows
 from serve_cli.runtime.report.thumbnails import SIDE, read_thumbnails, thumbnail
@@ -48,8 +49,10 @@ def test_odd_images_are_shown_and_broken_or_missing_ones_left_out(tmp_path):
     broken = broken_photos(tmp_path / "broken")
     paths = [*odd, *broken, tmp_path / "none.jpg", tmp_path, "nothing://host/a.jpg"]
     rows = rows_of(np.zeros((len(paths), 2)), [0] * len(paths), [str(path) for path in paths])
-    found = read_thumbnails(rows, range(len(paths)))
+    thumbnails = read_thumbnails(rows, range(len(paths)), Access(str(tmp_path)))
+    found = thumbnails.pictures
     assert set(found) == set(range(len(odd)))
+    assert thumbnails.not_shown == {Reason.unreadable: len(broken) + 2, Reason.unsupported: 1}
     assert all(max(picture.size) == SIDE and picture.mode == "RGB" for picture in found.values())
 
 
@@ -62,11 +65,11 @@ def test_images_in_tar_files(tmp_path, model, album):
             shard.addfile(label, io.BytesIO(file.parent.name.encode()))
     embed_images(EmbedOptions(model, tmp_path / "shard.tar", tmp_path / "emb"))
     rows = read_rows(tmp_path / "emb")
-    found = read_thumbnails(rows, [0, 5])
+    found = read_thumbnails(rows, [0, 5], Access(str(tmp_path / "shard.tar"))).pictures
     first = next(iter(sorted(album.rglob("*.jpg"))))
     np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(thumbnail(first.read_bytes())))
     (tmp_path / "shard.tar").unlink()
-    assert read_thumbnails(rows, [0, 5]) == {}
+    assert read_thumbnails(rows, [0, 5], Access(str(tmp_path))).not_shown == {Reason.unreadable: 2}
 
 
 def test_tiles_are_the_pictures_within_their_side():
