@@ -64,5 +64,5 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _has_credentials(texts: pa.Array) -> bool:
-    urls = texts.filter(pc.match_substring(texts, URL))
-    return any(without_credentials(text) != text for text in _text_values(urls) if text is not None)
+    urls: pa.Array = texts.filter(pc.match_substring(texts, URL))
+    return any(text is not None and without_credentials(text) != text for text in _text_values(urls))

@@ -71,7 +71,20 @@ def good_files(layout: str, dtype: str) -> dict[str, bytes]:
     """The files of a folder of two parts with failures, by name."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "emb"
-        plan = Plan("/photos", 10, "ids", "model", "CPUExecutionProvider", 2, 6, format=layout, dtype=dtype)
+        plan = Plan(
+            "/photos",
+            10,
+            "ids",
+            "paths",
+            "carried",
+            "files",
+            "model",
+            "CPUExecutionProvider",
+            2,
+            6,
+            format=layout,
+            dtype=dtype,
+        )
         written = EmbeddingFolder(folder, plan, CARD)
         for number, part in enumerate(regroup(batches(10, bad={1, 7}), 6)):
             written.write(number, [part], group_rows=4)

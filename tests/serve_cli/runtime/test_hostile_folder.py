@@ -31,7 +31,20 @@ PART = {"file": "part-00000.parquet", "rows": 7, "failed": 2}
 
 def folder_of(path: Path, dtype: str = "float32", layout: str = "parquet") -> Path:
     """Seven rows, two of which failed."""
-    plan = Plan("/photos", 7, "ids", "model", "CPUExecutionProvider", 2, 7, format=layout, dtype=dtype)
+    plan = Plan(
+        "/photos",
+        7,
+        "ids",
+        "paths",
+        "carried",
+        "files",
+        "model",
+        "CPUExecutionProvider",
+        2,
+        7,
+        format=layout,
+        dtype=dtype,
+    )
     written = EmbeddingFolder(path, plan, CARD)
     written.write(0, batches(7, bad={1, 6}))
     written.complete({})
@@ -361,7 +374,7 @@ def test_files_of_numbers_that_are_not_what_they_should_be(tmp_path: Path, conte
     folder_of(tmp_path, layout="npy")
     (tmp_path / "img_emb/img_emb_00000.npy").write_bytes(content)
     refused(tmp_path, r"img_emb_00000\.npy: (cannot be read|holds)")
-    plan = Plan("/photos", 7, "ids", "model", "CPUExecutionProvider", 2, 7, format="npy")
+    plan = Plan("/photos", 7, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 7, format="npy")
     assert EmbeddingFolder(tmp_path, plan, CARD).finished == {}  # nor does a run that goes on take it
 
 
