@@ -17,6 +17,7 @@ import tempfile
 import traceback
 import warnings
 from contextlib import redirect_stderr
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,9 @@ def damaged_manifest(content: bytes, rng: random.Random) -> bytes:
         if kind == 0:
             del found[key]
         elif kind == 1 and isinstance(found, list):
-            found.append(found[key])
+            found.append(deepcopy(found[key]))
         else:
-            found[key] = rng.choice(JUNK)
+            found[key] = deepcopy(rng.choice(JUNK))  # it may be edited next
         if not manifest:
             break
     return json.dumps(manifest).encode()
