@@ -12,7 +12,14 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.errors import DataError
 from serve_cli.runtime.rows import Cell
-from serve_cli.runtime.sources.parquet_pages import ColumnMemory, column_memory
+from serve_cli.runtime.sources.parquet_pages import (
+    BUFFER_BYTES,
+    READ_ROWS,
+    ColumnMemory,
+    column_memory,
+    largest,
+    together,
+)
 from serve_cli.runtime.sources.place import is_remote, open_file, reading
 from serve_cli.runtime.sources.source import ReadingMemory
 from serve_cli.runtime.storage.fixed_lists import has_fixed_lists, restored, without_sizes
@@ -20,9 +27,6 @@ from serve_cli.runtime.storage.fixed_lists import has_fixed_lists, restored, wit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READ_ROWS = 1024  # at a time, if they are small
-READ_BYTES = 8 << 20  # at a time, if they are more than one row
-BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
 REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
 
 
@@ -42,17 +46,16 @@ class Parquet:
             return int(opened.table.metadata.num_rows)
 
     @staticmethod
-    def memory(path: Any, names: list[str]) -> ReadingMemory:
-        """What reading some columns takes."""
+    def memory(path: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+        """What reading some columns takes; rows keep those that are ``carried``."""
         with _opened(path) as opened:
-            most = ReadingMemory(0, str(path))
+            most, kept = ReadingMemory(0, str(path)), 0.0
             for group in range(opened.table.num_row_groups):
-                columns = [_group_memory(opened, group, name) for name in names]
-                pages = sum(one.pages + BUFFER_BYTES for one in columns)
-                # A batch grows by doubling; and the last row of it is there, too.
-                values = sum(3 * max(one.value, min(READ_BYTES, READ_ROWS * one.row)) for one in columns)
-                most = max(most, ReadingMemory(int(pages + values), f"{path}, row group {group}"))
-            return most
+                columns = {name: _group_memory(opened, group, name) for name in names}
+                peak = int(sum(one.peak for one in columns.values()))
+                most = max(most, ReadingMemory(peak, f"{path}, row group {group}"))
+                kept = max(kept, sum(columns[name].row for name in carried))
+            return most._replace(row_bytes=int(kept))
 
     @staticmethod
     def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
@@ -111,11 +114,11 @@ def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tup
     """Names of columns that are read together, and their rows at a time: small ones, and each large one alone."""
     small = []
     for name in names:
-        row = max((_group_memory(opened, group, name).row for group in groups), default=0.0)
-        if row * READ_ROWS <= READ_BYTES:
+        rows = largest(_group_memory(opened, group, name) for group in groups).rows_at_once
+        if rows == READ_ROWS:
             small.append(name)
         else:
-            yield [name], max(1, int(READ_BYTES / row))
+            yield [name], rows
     if small:
         yield small, READ_ROWS
 
@@ -139,9 +142,8 @@ def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
     """What a column, or one field of it (``a.b``), takes in one row group."""
     about = opened.table.metadata.row_group(group)
     most = REMOTE_PAGES if is_remote(opened.path) else None
-    found = [
+    return together(
         column_memory(opened.file, chunk, about.num_rows, most)
         for chunk in map(about.column, range(about.num_columns))
         if chunk.path_in_schema == name or chunk.path_in_schema.startswith(name + ".")
-    ]
-    return ColumnMemory(sum(one.pages for one in found), sum(one.row for one in found), sum(one.value for one in found))
+    )

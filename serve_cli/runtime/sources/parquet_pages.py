@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 DICTIONARY_PAGE = 2  # PageType
 TRUE, FALSE, BYTE, INTEGERS, DOUBLE, BINARY, LISTS, STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
-MAX_HEADER = 1 << 16  # bytes; pyarrow's own limit is 16 MiB, for statistics that nobody writes
+READ_ROWS = 1024  # at a time, if they are small
+READ_BYTES = 8 << 20  # at a time, if they are more than one row
+BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
+HEADER_SIZES = (1 << 12, 1 << 24)  # bytes that are read for a header, which can have large statistics; pyarrow's limit
 MAX_DEPTH = 8
-SMALL_CHUNK = 1 << 16  # bytes: no need to know more
+SMALL_CHUNK = 1 << 16  # bytes: no need to know more, if that costs a request
 MAX_PARSED = 4 << 20  # bytes of a dictionary whose values are looked at one by one
 
 
@@ -40,7 +43,9 @@ class ColumnMemory(NamedTuple):
     Parameters
     ----------
     pages : int
-        Those that are in memory at once: a dictionary, and a page before and after it is decompressed.
+        A dictionary and a page, decompressed.
+    stored : int
+        A page as it is stored.
     row : float
         A row, where many of them are read: in the page whose rows are the largest.
     value : int
@@ -48,8 +53,34 @@ class ColumnMemory(NamedTuple):
     """
 
     pages: int
+    stored: int
     row: float
     value: int
+
+    @property
+    def batch(self) -> float:
+        """Of a batch of rows, if as many are read at a time as `rows_at_once` says."""
+        return max(self.value, min(READ_BYTES, READ_ROWS * self.row))
+
+    @property
+    def peak(self) -> float:
+        """With a batch: as it grows by doubling and its last row is copied, or beside a page that is decompressed."""
+        return self.pages + max(3 * self.batch, self.batch + 2 * self.stored) + BUFFER_BYTES
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to read at a time."""
+        return max(1, min(READ_ROWS, int(READ_BYTES / max(self.row, 1))))
+
+
+def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
+    """What columns take that are read together."""
+    return ColumnMemory(*(sum(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+
+
+def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
+    """What columns take at most that are read one after the other."""
+    return ColumnMemory(*(max(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def column_memory(file: Any, chunk: Any, rows: int, most: int | None = None) -> ColumnMemory:
@@ -73,17 +104,16 @@ def column_memory(file: Any, chunk: Any, rows: int, most: int | None = None) -> 
     whole, stored = chunk.total_uncompressed_size, chunk.total_compressed_size
     per_row = max(chunk.num_values, 1) / max(rows, 1)  # more than 1 in lists
     repeating = "DELTA_BYTE_ARRAY" in chunk.encodings
-    if 0 <= whole <= SMALL_CHUNK and 0 <= stored <= SMALL_CHUNK:
+    if most is not None and 0 <= whole <= SMALL_CHUNK and 0 <= stored <= SMALL_CHUNK:
         widest = whole if repeating or chunk.has_dictionary_page else whole / max(rows, 1)
-        return ColumnMemory(2 * (whole + stored), widest, whole)
-    dictionary, pages, widest, largest = 0, 0, 0.0, 0
+        return ColumnMemory(2 * whole, stored, widest, whole)
+    dictionary, found = 0, ColumnMemory(0, 0, 0.0, 0)
     for page in islice(_pages(file, chunk), most):
-        pages = max(pages, page.size + 2 * page.stored_size)
         value = _largest_value(file, chunk, page) if page.dictionary else page.size
         mean = value if page.dictionary or repeating else page.size / max(page.values, 1)
-        widest, largest = max(widest, per_row * mean), max(largest, value)
+        found = largest([found, ColumnMemory(page.size, page.stored_size, per_row * mean, value)])
         dictionary += page.size * page.dictionary
-    return ColumnMemory(dictionary + pages, widest, largest)
+    return found._replace(pages=dictionary + found.pages)
 
 
 def _pages(file: Any, chunk: Any) -> Iterator[Page]:
@@ -95,16 +125,29 @@ def _pages(file: Any, chunk: Any) -> Iterator[Page]:
     if first < 0:
         raise ValueError("a page has no place in the file")
     while offset < end:
-        file.seek(offset)
-        header = io.BytesIO(file.read(min(MAX_HEADER, end - offset)))
-        fields = _struct(header, MAX_DEPTH)
+        fields, content = _header(file, offset, end)
         about = fields.get(5) or fields.get(7) or fields.get(8) or {}
-        sizes = [fields.get(2), fields.get(3), about.get(1)]
-        if any(not isinstance(one, int) or one < 0 for one in sizes):
-            raise ValueError("a page has no sizes")
-        content = offset + header.tell()
-        yield Page(fields.get(1) == DICTIONARY_PAGE, *sizes, content)
-        offset = content + sizes[1]
+        size, stored, values = (_size(one) for one in (fields.get(2), fields.get(3), about.get(1)))
+        yield Page(fields.get(1) == DICTIONARY_PAGE, size, stored, values, content)
+        offset = content + stored
+
+
+def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
+    """A header's fields, and where the page's content begins."""
+    for size in HEADER_SIZES:
+        file.seek(offset)
+        header = io.BytesIO(file.read(min(size, end - offset)))
+        try:
+            return _struct(header, MAX_DEPTH), offset + header.tell()
+        except EOFError:
+            continue
+    raise ValueError("a page's header is cut off")
+
+
+def _size(found: Any) -> int:
+    if not isinstance(found, int) or found < 0:
+        raise ValueError("a page has no size")
+    return found
 
 
 def _largest_value(file: Any, chunk: Any, page: Page) -> int:
@@ -147,11 +190,15 @@ def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
     if kind in (BYTE, DOUBLE):
         return file.read(1 if kind == BYTE else 8)
     if kind == BINARY:
-        return file.read(_varint(file))
+        size = _varint(file)
+        found = file.read(size)
+        if len(found) < size:
+            raise EOFError
+        return found
     if kind in LISTS:
         head = _byte(file)
         size = _varint(file) if head >> 4 == 15 else head >> 4
-        return [_value(file, head & 15, depth - 1) for _ in range(min(size, MAX_HEADER))]
+        return [_value(file, head & 15, depth - 1) for _ in range(size)]
     if kind == STRUCT:
         return _struct(file, depth - 1)
     raise ValueError("a page's header cannot be read")
@@ -174,5 +221,5 @@ def _varint(file: io.BytesIO) -> int:
 
 def _byte(file: io.BytesIO) -> int:
     if not (found := file.read(1)):
-        raise ValueError("a page's header is cut off")
+        raise EOFError
     return found[0]

@@ -69,14 +69,18 @@ def kind_of(place: Any) -> str:
 def beside(place: Any, name: str) -> Path | str:
     """What a list or manifest at ``place`` calls ``name``: a URL, an absolute path, or relative to its folder.
 
-    On a web server it is relative as a link in a page is.
+    On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
+    that has them in its name.
     """
     if "://" in name:
         return name
     if is_web(place):
         link = name.replace("#", "%23")
         return str(urljoin(place.path, link if link.startswith("/") else "./" + link))
-    return below(place.parent, name)
+    found = below(place.parent, name)
+    if "\\" in name and isinstance(found, Path) and not os.path.lexists(found):
+        return Path(place.parent, name.replace("\\", "/"))
+    return found
 
 
 def below(folder: Any, name: str) -> Path | str:

@@ -32,6 +32,7 @@ FORMATS: dict[str, Callable[[Path, ModelCard, str, pa.Schema | None], Parts]] = 
     "npy": NpyParts,
 }
 GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
+GROUP_BYTES = 32 << 20  # of what they carry along
 
 
 class EmbeddingFolder:
@@ -76,7 +77,7 @@ class EmbeddingFolder:
         """Write a part; it appears when it is complete. Raises `RunError` if that cannot be."""
         try:
             self._make_ready()
-            part = self._parts.write(number, regroup(batches, group_rows), self.claim)
+            part = self._parts.write(number, regroup(batches, group_rows, GROUP_BYTES), self.claim)
         except OSError as error:
             raise self._not_written(error) from None
         self.finished[number], self._changed = part, True
