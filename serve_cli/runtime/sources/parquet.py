@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -124,7 +124,9 @@ def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tup
 
 
 def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> Iterator[dict[str, Cell]]:
-    for batch in opened.table.iter_batches(rows, groups, names, use_threads=False):
+    # Group by group: pyarrow cannot read dictionaries inside of lists across them.
+    batches = (opened.table.iter_batches(rows, [group], names, use_threads=False) for group in groups)
+    for batch in chain.from_iterable(batches):
         columns = [(name, restored(batch.column(name), _type(opened, name, batch))) for name in batch.schema.names]
         del batch
         for index in range(len(columns[0][1])):

@@ -2,7 +2,6 @@ import hashlib
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
