@@ -188,17 +188,14 @@ def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
     if kind in INTEGERS:
         return _zigzag(file)
     if kind in (BYTE, DOUBLE):
-        return file.read(1 if kind == BYTE else 8)
+        return _bytes(file, 1 if kind == BYTE else 8)
     if kind == BINARY:
-        size = _varint(file)
-        found = file.read(size)
-        if len(found) < size:
-            raise EOFError
-        return found
+        return _bytes(file, _varint(file))
     if kind in LISTS:
         head = _byte(file)
         size = _varint(file) if head >> 4 == 15 else head >> 4
-        return [_value(file, head & 15, depth - 1) for _ in range(size)]
+        element = BYTE if head & 15 in (TRUE, FALSE) else head & 15  # a truth value has a byte in a list alone
+        return [_value(file, element, depth - 1) for _ in range(size)]
     if kind == STRUCT:
         return _struct(file, depth - 1)
     raise ValueError("a page's header cannot be read")
@@ -220,6 +217,13 @@ def _varint(file: io.BytesIO) -> int:
 
 
 def _byte(file: io.BytesIO) -> int:
-    if not (found := file.read(1)):
+    return _bytes(file, 1)[0]
+
+
+def _bytes(file: io.BytesIO, size: int) -> bytes:
+    if size > HEADER_SIZES[-1]:
+        raise ValueError("a page's header is too large")
+    found = file.read(size)
+    if len(found) < size:
         raise EOFError
-    return found[0]
+    return found
