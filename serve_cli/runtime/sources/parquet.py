@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gluon_lifted.errors import DataError
@@ -15,9 +16,11 @@ from serve_cli.runtime.rows import Cell
 from serve_cli.runtime.sources.parquet_pages import (
     BUFFER_BYTES,
     READ_ROWS,
+    Chunk,
     ColumnMemory,
     column_memory,
     largest,
+    read_chunks,
     together,
 )
 from serve_cli.runtime.sources.place import is_remote, open_file, reading
@@ -82,6 +85,7 @@ class _Opened(NamedTuple):
     file: Any
     table: pq.ParquetFile
     schema: pa.Schema
+    chunks: list[list[Chunk]]  # of each row group
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def _opened(path: Any) -> Iterator[_Opened]:
                 # Row groups are not read ahead: they may be larger than memory.
                 settings = {"metadata": plain, "pre_buffer": False, "buffer_size": BUFFER_BYTES}
                 with pq.ParquetFile(file, **settings) as bounded:
-                    yield _Opened(path, file, bounded, schema)
+                    yield _Opened(path, file, bounded, schema, read_chunks(file))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
 
@@ -129,8 +133,20 @@ def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> I
     for batch in chain.from_iterable(batches):
         columns = [(name, restored(batch.column(name), _type(opened, name, batch))) for name in batch.schema.names]
         del batch
+        for _, column in columns:
+            _require_sound(column)
         for index in range(len(columns[0][1])):
             yield {name: Cell(column, index) for name, column in columns}
+
+
+def _require_sound(column: pa.Array) -> None:
+    """Raise `ValueError` if values are not in their dictionary, which pyarrow does not look at."""
+    if pa.types.is_dictionary(column.type):
+        most = pc.max(column.indices).as_py()
+        if most is not None and most >= len(column.dictionary):
+            raise ValueError(f"value {most} of a dictionary with {len(column.dictionary)}")
+    elif "dictionary<" in str(column.type):  # within lists or structs
+        column.validate(full=True)
 
 
 def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
@@ -142,10 +158,6 @@ def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
 
 def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
     """What a column, or one field of it (``a.b``), takes in one row group."""
-    about = opened.table.metadata.row_group(group)
     most = REMOTE_PAGES if is_remote(opened.path) else None
-    return together(
-        column_memory(opened.file, chunk, about.num_rows, most)
-        for chunk in map(about.column, range(about.num_columns))
-        if chunk.path_in_schema == name or chunk.path_in_schema.startswith(name + ".")
-    )
+    chunks = (one for one in opened.chunks[group] if one.path == name or one.path.startswith(name + "."))
+    return together(column_memory(opened.file, chunk, most) for chunk in chunks)

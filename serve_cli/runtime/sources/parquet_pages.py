@@ -1,8 +1,8 @@
 """How much memory the pages of a parquet file take, read from their headers.
 
 A page is the unit that is decompressed at once, however few rows are asked for. The footer does not give the sizes of
-pages, and pyarrow does not give their headers: Thrift's compact protocol is read here
-(https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md, parquet.thrift's PageHeader).
+pages, and pyarrow does not give their headers. It does give the footer, but some damage there ends the process. The
+numbers of fields are those of parquet.thrift.
 """
 
 from __future__ import annotations
@@ -13,18 +13,43 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
+from serve_cli.runtime.sources.thrift import read_struct
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 DICTIONARY_PAGE = 2  # PageType
-TRUE, FALSE, BYTE, INTEGERS, DOUBLE, BINARY, LISTS, STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
+DATA_HEADERS = (5, 7, 8)  # of a data page, of a dictionary, of a data page of version 2
 READ_ROWS = 1024  # at a time, if they are small
 READ_BYTES = 8 << 20  # at a time, if they are more than one row
 BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
-HEADER_SIZES = (1 << 12, 1 << 24)  # bytes that are read for a header, which can have large statistics; pyarrow's limit
-MAX_DEPTH = 8
+HEADER_SIZES = (1 << 12, 1 << 24)  # bytes read for a header, which may have large statistics
+END_BYTES = 8  # the size of the footer, and "PAR1"
+BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7  # Type, Encoding
+CODECS = {
+    1: "snappy",
+    2: "gzip",
+    4: "brotli",
+    6: "zstd",
+    7: "lz4_raw",
+}  # CompressionCodec; those that pyarrow has alone
 SMALL_CHUNK = 1 << 16  # bytes: no need to know more, if that costs a request
 MAX_PARSED = 4 << 20  # bytes of a dictionary whose values are looked at one by one
+
+
+class Chunk(NamedTuple):
+    """What the footer says of a column in a row group."""
+
+    path: str  # ``a.b`` of field ``b`` in struct ``a``
+    rows: int
+    values: int
+    size: int  # bytes of all pages and their headers, uncompressed
+    stored_size: int
+    first: int  # where its first page begins
+    has_dictionary: bool
+    is_repeating: bool  # a value may be larger than its bytes in a page
+    is_bytes: bool
+    codec: int
 
 
 class Page(NamedTuple):
@@ -83,16 +108,39 @@ def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
     return ColumnMemory(*(max(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
-def column_memory(file: Any, chunk: Any, rows: int, most: int | None = None) -> ColumnMemory:
+def read_chunks(file: Any) -> list[list[Chunk]]:
+    """The columns of all row groups. Raises `ValueError` if the footer is damaged."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - END_BYTES))
+    footer = min(int.from_bytes(file.read(END_BYTES)[:4], "little"), size - END_BYTES)
+    file.seek(size - END_BYTES - footer)
+    try:
+        found = read_struct(io.BytesIO(file.read(footer)))
+        return [[_chunk(column[3], group[3]) for column in group[1]] for group in found[4]]
+    except (EOFError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the footer is damaged ({error!r:.100})") from None
+
+
+def _chunk(about: dict[int, Any], rows: int) -> Chunk:
+    values, size, stored, first = (_size(about[number]) for number in (5, 6, 7, 9))
+    dictionary = about.get(11) or 0
+    path = b".".join(about[3]).decode(errors="surrogateescape")
+    first = min(first, _size(dictionary)) if dictionary else first
+    repeating = DELTA_BYTE_ARRAY in about[2]
+    return Chunk(
+        *(path, _size(rows), values, size, stored, first),
+        *(bool(dictionary), repeating, about[1] == BYTE_ARRAY, _size(about[4])),
+    )
+
+
+def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMemory:
     """What one chunk of a column takes.
 
     Parameters
     ----------
     file : file
         That has the chunk, opened to be read anywhere.
-    chunk : ColumnChunkMetaData
-    rows : int
-        Of its row group.
+    chunk : Chunk
     most : int, optional
         Pages to look at, where each costs a request; the others are taken to be like them.
 
@@ -101,32 +149,27 @@ def column_memory(file: Any, chunk: Any, rows: int, most: int | None = None) -> 
     ValueError
         If a header is damaged.
     """
-    whole, stored = chunk.total_uncompressed_size, chunk.total_compressed_size
-    per_row = max(chunk.num_values, 1) / max(rows, 1)  # more than 1 in lists
-    repeating = "DELTA_BYTE_ARRAY" in chunk.encodings
-    if most is not None and 0 <= whole <= SMALL_CHUNK and 0 <= stored <= SMALL_CHUNK:
-        widest = whole if repeating or chunk.has_dictionary_page else whole / max(rows, 1)
-        return ColumnMemory(2 * whole, stored, widest, whole)
+    per_row = max(chunk.values, 1) / max(chunk.rows, 1)  # more than 1 in lists
+    if most is not None and max(chunk.size, chunk.stored_size) <= SMALL_CHUNK:
+        widest = chunk.size if chunk.is_repeating or chunk.has_dictionary else chunk.size / max(chunk.rows, 1)
+        return ColumnMemory(2 * chunk.size, chunk.stored_size, widest, chunk.size)
     dictionary, found = 0, ColumnMemory(0, 0, 0.0, 0)
     for page in islice(_pages(file, chunk), most):
         value = _largest_value(file, chunk, page) if page.dictionary else page.size
-        mean = value if page.dictionary or repeating else page.size / max(page.values, 1)
+        mean = value if page.dictionary or chunk.is_repeating else page.size / max(page.values, 1)
         found = largest([found, ColumnMemory(page.size, page.stored_size, per_row * mean, value)])
         dictionary += page.size * page.dictionary
     return found._replace(pages=dictionary + found.pages)
 
 
-def _pages(file: Any, chunk: Any) -> Iterator[Page]:
+def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
     """The headers of a chunk's pages, in order."""
-    first = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
-        first = min(first, chunk.dictionary_page_offset)
-    offset, end = first, first + chunk.total_compressed_size
-    if first < 0:
-        raise ValueError("a page has no place in the file")
+    offset, end = chunk.first, chunk.first + chunk.stored_size
     while offset < end:
         fields, content = _header(file, offset, end)
-        about = fields.get(5) or fields.get(7) or fields.get(8) or {}
+        about: dict[int, Any] = next(
+            (fields[number] for number in DATA_HEADERS if isinstance(fields.get(number), dict)), {}
+        )
         size, stored, values = (_size(one) for one in (fields.get(2), fields.get(3), about.get(1)))
         yield Page(fields.get(1) == DICTIONARY_PAGE, size, stored, values, content)
         offset = content + stored
@@ -138,7 +181,7 @@ def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
         file.seek(offset)
         header = io.BytesIO(file.read(min(size, end - offset)))
         try:
-            return _struct(header, MAX_DEPTH), offset + header.tell()
+            return read_struct(header), offset + header.tell()
         except EOFError:
             continue
     raise ValueError("a page's header is cut off")
@@ -150,80 +193,21 @@ def _size(found: Any) -> int:
     return found
 
 
-def _largest_value(file: Any, chunk: Any, page: Page) -> int:
+def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
     """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be gone through."""
-    if chunk.physical_type != "BYTE_ARRAY":
+    if not chunk.is_bytes:
         return page.size // max(page.values, 1) + 1
     if max(page.size, page.stored_size) > MAX_PARSED:
         return page.size
     file.seek(page.content)
     content = file.read(page.stored_size)
     try:
-        if chunk.compression != "UNCOMPRESSED":
-            content = pa.decompress(content, page.size, chunk.compression.lower(), asbytes=True)
-    except (ValueError, OSError, pa.ArrowException):  # a codec that is known to parquet alone, or damage
+        if chunk.codec:
+            content = pa.decompress(content, page.size, CODECS[chunk.codec], asbytes=True)
+    except (KeyError, ValueError, OSError, pa.ArrowException):  # a codec that parquet alone has, or damage
         return page.size
     largest = offset = 0
     while offset < len(content):
         size = int.from_bytes(content[offset : offset + 4], "little")
         largest, offset = max(largest, size), offset + 4 + size
     return min(largest, page.size)
-
-
-def _struct(file: io.BytesIO, depth: int) -> dict[int, Any]:
-    """Fields of a struct by their numbers."""
-    found: dict[int, Any] = {}
-    number = 0
-    while head := _byte(file):
-        number = number + (head >> 4) if head >> 4 else _zigzag(file)
-        found[number] = _value(file, head & 15, depth)
-    return found
-
-
-def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
-    if depth == 0:
-        raise ValueError("a page's header is nested too deeply")
-    if kind in (TRUE, FALSE):
-        return kind == TRUE
-    if kind in INTEGERS:
-        return _zigzag(file)
-    if kind in (BYTE, DOUBLE):
-        return _bytes(file, 1 if kind == BYTE else 8)
-    if kind == BINARY:
-        return _bytes(file, _varint(file))
-    if kind in LISTS:
-        head = _byte(file)
-        size = _varint(file) if head >> 4 == 15 else head >> 4
-        element = BYTE if head & 15 in (TRUE, FALSE) else head & 15  # a truth value has a byte in a list alone
-        return [_value(file, element, depth - 1) for _ in range(size)]
-    if kind == STRUCT:
-        return _struct(file, depth - 1)
-    raise ValueError("a page's header cannot be read")
-
-
-def _zigzag(file: io.BytesIO) -> int:
-    number = _varint(file)
-    return (number >> 1) ^ -(number & 1)
-
-
-def _varint(file: io.BytesIO) -> int:
-    number = shift = 0
-    while (byte := _byte(file)) & 128:
-        number |= (byte & 127) << shift
-        shift += 7
-        if shift > 63:
-            raise ValueError("a page's header has too large a number")
-    return number | byte << shift
-
-
-def _byte(file: io.BytesIO) -> int:
-    return _bytes(file, 1)[0]
-
-
-def _bytes(file: io.BytesIO, size: int) -> bytes:
-    if size > HEADER_SIZES[-1]:
-        raise ValueError("a page's header is too large")
-    found = file.read(size)
-    if len(found) < size:
-        raise EOFError
-    return found

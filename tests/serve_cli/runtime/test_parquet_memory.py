@@ -21,7 +21,7 @@ from serve_cli.runtime.pipeline.stages import StageTimes
 from serve_cli.runtime.rows import HeldImage, ImageRow
 from serve_cli.runtime.sources import open_source, parquet_pages
 from serve_cli.runtime.sources.parquet import Parquet
-from serve_cli.runtime.sources.parquet_pages import column_memory
+from serve_cli.runtime.sources.parquet_pages import CODECS, column_memory, read_chunks
 from tests.serve_cli.photos import photo
 
 MB = 1_000_000
@@ -133,14 +133,14 @@ def test_pages_are_those_of_the_file(tmp_path: Path, version: str, codec: str, e
         **{"compression": codec, "data_page_version": version, "data_page_size": 10_000, "write_batch_size": 10},
         **{"dictionary_pagesize_limit": 200_000, "write_statistics": False, **options},
     )
-    with pq.ParquetFile(tmp_path / "m.parquet") as table, (tmp_path / "m.parquet").open("rb") as file:
-        chunk = table.metadata.row_group(0).column(0)
+    with (tmp_path / "m.parquet").open("rb") as file:
+        ((chunk,),) = read_chunks(file)
         pages = list(parquet_pages._pages(file, chunk))
-        found = column_memory(file, chunk, len(values))
+        found = column_memory(file, chunk)
     assert sum(page.values for page in pages if not page.dictionary) == len(values)
     headers = 60 * len(pages)
-    assert 0 <= chunk.total_compressed_size - sum(page.stored_size for page in pages) < headers
-    assert 0 <= chunk.total_uncompressed_size - sum(page.size for page in pages) < headers
+    assert 0 <= chunk.stored_size - sum(page.stored_size for page in pages) < headers
+    assert 0 <= chunk.size - sum(page.size for page in pages) < headers
     assert len(pages) > 5
     largest = max(len(value) for value in values if value is not None)
     assert largest <= found.value <= 300_000
@@ -151,13 +151,39 @@ def test_pages_are_those_of_the_file(tmp_path: Path, version: str, codec: str, e
 def test_rows_at_once_follow_the_largest_rows(tmp_path: Path) -> None:
     for size, rows in ((10, 1024), (100_000, 83), (20 * MB, 1)):
         write(tmp_path / "m.parquet", [bytes([number]) * size for number in range(3)], 1, use_dictionary=False)
-        with pq.ParquetFile(tmp_path / "m.parquet") as table, (tmp_path / "m.parquet").open("rb") as file:
-            found = column_memory(file, table.metadata.row_group(0).column(0), 1)
+        with (tmp_path / "m.parquet").open("rb") as file:
+            found = column_memory(file, read_chunks(file)[0][0])
         assert found.rows_at_once == pytest.approx(rows, abs=1)
     # A small chunk may hold a value again and again.
     write(tmp_path / "m.parquet", [b"x" * MB] * 100, 100)
-    with pq.ParquetFile(tmp_path / "m.parquet") as table, (tmp_path / "m.parquet").open("rb") as file:
-        assert column_memory(file, table.metadata.row_group(0).column(0), 100).rows_at_once == 8
+    with (tmp_path / "m.parquet").open("rb") as file:
+        assert column_memory(file, read_chunks(file)[0][0]).rows_at_once == 8
+
+
+def test_the_footer_says_what_pyarrow_says_of_it(tmp_path: Path) -> None:
+    table = pa.table({"a": [{"b": ["x"] * 3, "c": 1.0}] * 9, "d": [b"x"] * 9, "e": [1] * 9})
+    for options in (
+        {},
+        {"use_dictionary": False, "compression": "zstd"},
+        {"use_dictionary": False, "column_encoding": {"d": "DELTA_BYTE_ARRAY"}},
+    ):
+        pq.write_table(table, tmp_path / "m.parquet", row_group_size=4, **options)
+        with (tmp_path / "m.parquet").open("rb") as file:
+            found = read_chunks(file)
+        metadata = pq.read_metadata(tmp_path / "m.parquet")
+        assert len(found) == metadata.num_row_groups
+        for group, chunks in enumerate(found):
+            expected = [metadata.row_group(group).column(number) for number in range(metadata.num_columns)]
+            for one, other in zip(chunks, expected, strict=True):
+                assert one[:5] == (
+                    *(other.path_in_schema, metadata.row_group(group).num_rows, other.num_values),
+                    *(other.total_uncompressed_size, other.total_compressed_size),
+                )
+                first = other.dictionary_page_offset if other.has_dictionary_page else other.data_page_offset
+                assert (one.first, one.has_dictionary) == (first, other.has_dictionary_page)
+                assert one.is_repeating == ("DELTA_BYTE_ARRAY" in other.encodings)
+                assert one.is_bytes == (other.physical_type == "BYTE_ARRAY")
+                assert CODECS.get(one.codec, "uncompressed") == other.compression.lower()
 
 
 def test_what_is_read_of_a_file_whose_headers_are_damaged(tmp_path: Path) -> None:
