@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
@@ -153,19 +154,30 @@ class EmbeddedRows:
     errors: Sequence[str | None]
 
 
-def regroup(batches: Iterable[EmbeddedRows], size: int) -> Iterator[EmbeddedRows]:
-    """The same rows in the same order, ``size`` at a time; the last group may be shorter."""
+def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: float = math.inf) -> Iterator[EmbeddedRows]:
+    """The same rows in the same order, ``size`` at a time; fewer where they carry too much, and in the last group."""
     held: list[EmbeddedRows] = []
-    num_held = 0
+    num_held, columns = 0, dict[int, int]()
     for batch in batches:
         held.append(batch)
         num_held += len(batch.rows)
+        columns |= _carried_bytes(batch)
         while num_held >= size:
             group, rest = _split(_joined(held), size)
-            held, num_held = [rest], len(rest.rows)
+            held, num_held, columns = [rest], len(rest.rows), _carried_bytes(rest)
             yield group
+        if sum(columns.values()) >= most_carried_bytes and num_held:
+            yield _joined(held)
+            held, num_held, columns = [], 0, {}
     if num_held:
         yield _joined(held)
+
+
+def _carried_bytes(batch: EmbeddedRows) -> dict[int, int]:
+    """Bytes of the Arrow columns that rows keep in memory; a row's value keeps all of its column."""
+    cells = (value for row in batch.rows for value in row.extra.values() if isinstance(value, Cell))
+    columns = {id(cell.column): cell.column for cell in cells}
+    return {key: column.nbytes for key, column in columns.items()}
 
 
 def _joined(batches: list[EmbeddedRows]) -> EmbeddedRows:

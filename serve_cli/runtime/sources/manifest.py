@@ -100,10 +100,11 @@ class _Manifests:
 
     def memory(self) -> ReadingMemory:
         """What reading takes at most, and where."""
-        found = ReadingMemory(0, "")
-        if self.reader.memory is not None:
-            found = max(self.reader.memory(self.files.at(name), self.known.names) for name in self.files.names)
-        return found
+        if self.reader.memory is None:
+            return ReadingMemory()
+        places = map(self.files.at, self.files.names)
+        found: list[ReadingMemory] = [self.reader.memory(place, self.known.names, self.extra.names) for place in places]
+        return max(found)._replace(row_bytes=max(one.row_bytes for one in found))
 
     def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
         """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""

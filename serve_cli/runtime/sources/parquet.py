@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gluon_lifted.errors import DataError
 from serve_cli.runtime.rows import Cell
-from serve_cli.runtime.sources.parquet_pages import ColumnMemory, column_memory
+from serve_cli.runtime.sources.parquet_pages import (
+    BUFFER_BYTES,
+    READ_ROWS,
+    Chunk,
+    ColumnMemory,
+    column_memory,
+    largest,
+    read_chunks,
+    together,
+)
 from serve_cli.runtime.sources.place import is_remote, open_file, reading
 from serve_cli.runtime.sources.source import ReadingMemory
 from serve_cli.runtime.storage.fixed_lists import has_fixed_lists, restored, without_sizes
@@ -20,9 +30,6 @@ from serve_cli.runtime.storage.fixed_lists import has_fixed_lists, restored, wit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READ_ROWS = 1024  # at a time, if they are small
-READ_BYTES = 8 << 20  # at a time, if they are more than one row
-BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
 REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
 
 
@@ -42,17 +49,16 @@ class Parquet:
             return int(opened.table.metadata.num_rows)
 
     @staticmethod
-    def memory(path: Any, names: list[str]) -> ReadingMemory:
-        """What reading some columns takes."""
+    def memory(path: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+        """What reading some columns takes; rows keep those that are ``carried``."""
         with _opened(path) as opened:
-            most = ReadingMemory(0, str(path))
+            most, kept = ReadingMemory(0, str(path)), 0.0
             for group in range(opened.table.num_row_groups):
-                columns = [_group_memory(opened, group, name) for name in names]
-                pages = sum(one.pages + BUFFER_BYTES for one in columns)
-                # A batch grows by doubling; and the last row of it is there, too.
-                values = sum(3 * max(one.value, min(READ_BYTES, READ_ROWS * one.row)) for one in columns)
-                most = max(most, ReadingMemory(int(pages + values), f"{path}, row group {group}"))
-            return most
+                columns = {name: _group_memory(opened, group, name) for name in names}
+                peak = int(sum(one.peak for one in columns.values()))
+                most = max(most, ReadingMemory(peak, f"{path}, row group {group}"))
+                kept = max(kept, sum(columns[name].row for name in carried))
+            return most._replace(row_bytes=int(kept))
 
     @staticmethod
     def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
@@ -79,6 +85,7 @@ class _Opened(NamedTuple):
     file: Any
     table: pq.ParquetFile
     schema: pa.Schema
+    chunks: list[list[Chunk]]  # of each row group
 
 
 @contextmanager
@@ -91,7 +98,7 @@ def _opened(path: Any) -> Iterator[_Opened]:
                 # Row groups are not read ahead: they may be larger than memory.
                 settings = {"metadata": plain, "pre_buffer": False, "buffer_size": BUFFER_BYTES}
                 with pq.ParquetFile(file, **settings) as bounded:
-                    yield _Opened(path, file, bounded, schema)
+                    yield _Opened(path, file, bounded, schema, read_chunks(file))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
 
@@ -111,21 +118,35 @@ def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tup
     """Names of columns that are read together, and their rows at a time: small ones, and each large one alone."""
     small = []
     for name in names:
-        row = max((_group_memory(opened, group, name).row for group in groups), default=0.0)
-        if row * READ_ROWS <= READ_BYTES:
+        rows = largest(_group_memory(opened, group, name) for group in groups).rows_at_once
+        if rows == READ_ROWS:
             small.append(name)
         else:
-            yield [name], max(1, int(READ_BYTES / row))
+            yield [name], rows
     if small:
         yield small, READ_ROWS
 
 
 def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> Iterator[dict[str, Cell]]:
-    for batch in opened.table.iter_batches(rows, groups, names, use_threads=False):
+    # Group by group: pyarrow cannot read dictionaries inside of lists across them.
+    batches = (opened.table.iter_batches(rows, [group], names, use_threads=False) for group in groups)
+    for batch in chain.from_iterable(batches):
         columns = [(name, restored(batch.column(name), _type(opened, name, batch))) for name in batch.schema.names]
         del batch
+        for _, column in columns:
+            _require_sound(column)
         for index in range(len(columns[0][1])):
             yield {name: Cell(column, index) for name, column in columns}
+
+
+def _require_sound(column: pa.Array) -> None:
+    """Raise `ValueError` if values are not in their dictionary, which pyarrow does not look at."""
+    if pa.types.is_dictionary(column.type):
+        most = pc.max(column.indices).as_py()
+        if most is not None and most >= len(column.dictionary):
+            raise ValueError(f"value {most} of a dictionary with {len(column.dictionary)}")
+    elif "dictionary<" in str(column.type):  # within lists or structs
+        column.validate(full=True)
 
 
 def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
@@ -137,11 +158,6 @@ def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
 
 def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
     """What a column, or one field of it (``a.b``), takes in one row group."""
-    about = opened.table.metadata.row_group(group)
     most = REMOTE_PAGES if is_remote(opened.path) else None
-    found = [
-        column_memory(opened.file, chunk, about.num_rows, most)
-        for chunk in map(about.column, range(about.num_columns))
-        if chunk.path_in_schema == name or chunk.path_in_schema.startswith(name + ".")
-    ]
-    return ColumnMemory(sum(one.pages for one in found), sum(one.row for one in found), sum(one.value for one in found))
+    chunks = (one for one in opened.chunks[group] if one.path == name or one.path.startswith(name + "."))
+    return together(column_memory(opened.file, chunk, most) for chunk in chunks)

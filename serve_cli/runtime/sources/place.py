@@ -116,19 +116,27 @@ def kind_of(place: Any) -> str:
 def beside(place: Any, name: str) -> Path | str:
     """What a list or manifest at ``place`` calls ``name``: a URL, an absolute path, or relative to its folder.
 
-    On a web server it is relative as a link in a page is. Nothing is raised: what is wrong with a name is found when
-    its image is read, and fails alone.
+    On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
+    that has them in its name. Nothing is raised: what is wrong with a name is found when its image is read, and fails
+    alone.
     """
     if is_url(name):
         return name
     if not is_web(place):
-        return below(place.parent, name)
+        return _beside_file(place, name)
     link = name.replace("#", "%23")
     if link.startswith("//"):
         return f"{place.protocol}:{link}"
     if CONTROL.search(link):  # which urljoin would leave out
         return f"{place.path.rpartition('/')[0]}/{link}"
     return str(urljoin(place.path, link if link.startswith("/") else "./" + link))
+
+
+def _beside_file(place: Any, name: str) -> Path | str:
+    path = below(place.parent, name)
+    if "\\" in name and isinstance(path, Path) and not os.path.lexists(path):
+        return Path(place.parent, name.replace("\\", "/"))
+    return path
 
 
 def id_beside(place: Any, name: str) -> str:

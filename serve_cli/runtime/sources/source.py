@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 
 class ReadingMemory(NamedTuple):
-    """Bytes that reading a source takes at most, beside the images that are being decoded, and where that is."""
+    """What reading a source takes at most, beside the images that are being decoded.
 
-    bytes: int
-    where: str
+    Parameters
+    ----------
+    bytes : int
+    where : str
+        The file, and the place in it, that takes so much.
+    row_bytes : int
+        What a row carries along.
+    """
+
+    bytes: int = 0
+    where: str = ""
+    row_bytes: int = 0
 
 
 @dataclass(frozen=True)

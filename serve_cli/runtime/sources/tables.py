@@ -22,7 +22,7 @@ MAX_LINE = 1 << 24  # characters of a line, or of a CSV's row of several lines
 
 class _Csv:
     count: Callable[[Any], int] | None = None
-    memory: Callable[[Any, list[str]], Any] | None = None
+    memory: Callable[[Any, list[str], list[str]], Any] | None = None
 
     @staticmethod
     def schema(path: Any) -> pa.Schema:
@@ -74,7 +74,7 @@ def _cells(path: Any, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 
 class _JsonLines:
     count: Callable[[Any], int] | None = None
-    memory: Callable[[Any, list[str]], Any] | None = None
+    memory: Callable[[Any, list[str], list[str]], Any] | None = None
 
     @staticmethod
     def schema(path: Any) -> pa.Schema:

@@ -34,6 +34,7 @@ FORMATS: dict[str, Callable[[Path, ModelCard, str, pa.Schema | None], Parts]] = 
     "npy": NpyParts,
 }
 GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
+GROUP_BYTES = 32 << 20  # of what they carry along
 
 
 class EmbeddingFolder:
@@ -133,7 +134,7 @@ class EmbeddingFolder:
         self._make_ready()
         try:
             self._claim_unless_overwriting()
-            part = self._parts.write(number, regroup(batches, group_rows), self.claim)
+            part = self._parts.write(number, regroup(batches, group_rows, GROUP_BYTES), self.claim)
         except OSError as error:
             raise self._not_written(error) from None
         self.finished[number], self._changed = part, True

@@ -92,6 +92,55 @@ def test_rows_without_names_are_numbered(model: Path, photos: list[Path]) -> Non
     assert found == [str(number) for number in range(len(photos))]
 
 
+def test_images_as_hugging_face_has_them(model: Path, photos: list[Path]) -> None:
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    inside = [{"bytes": path.read_bytes(), "path": path.name} for path in photos]
+    beside = [{"bytes": None, "path": str(path)} for path in photos]
+    plain = [row.tolist() for row in embedded(model, photos)]
+    for images in (inside, beside):
+        table = pa.table({"image": pa.array([*images, None], kind)})
+        found = pa.Table.from_batches(ArrowEmbedder(model, Columns(bytes="image"))(table.to_batches(4)))
+        assert found["id"].to_pylist() == [*(one["path"] for one in images), str(len(photos))]
+        assert [row for row in found["embedding"].to_pylist() if row] == plain
+        assert found["error"].to_pylist()[-1] == f"row {len(photos)}: has neither a path nor an image."
+
+
+def embedded(model: Path, photos: list[Path]) -> list[np.ndarray]:
+    found = pa.Table.from_batches(ArrowEmbedder(model, CONTENT)(batches(photos, 4)))
+    return [np.array(row) for row in found["embedding"].to_pylist() if row]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"content": pa.array([[1]], pa.list_(pa.uint8()))}, r"column 'content' is list.*uint8.*; expected images"),
+        ({"content": pa.array(["x"])}, "column 'content' is string; expected images, which are binary"),
+        ({"content": pa.array([b"x"]), "label": pa.array([1.0])}, "column 'label' is double; expected labels"),
+        ({"content": pa.array([b"x"])}, "no column 'price' to carry along"),
+        ({"content": pa.array([b"x"]), "price": pa.array(["much"])}, "column 'price' of the rows is string, and int32"),
+    ],
+)
+def test_columns_of_types_that_cannot_be_used(model: Path, table: dict[str, pa.Array], message: str) -> None:
+    embed = ArrowEmbedder(model, CONTENT, carried=pa.schema([("price", pa.int32())]))
+    with pytest.raises(ConfigError, match=message):
+        list(embed(pa.table(table).to_batches()))
+
+
+def test_carried_columns_are_converted_to_what_was_said(model: Path, photos: list[Path]) -> None:
+    carried = pa.schema([("price", pa.int64()), ("times", pa.list_(pa.timestamp("s"), 2))])
+    times = pa.array([[2**61, None], None] * len(photos), pa.list_(pa.int64(), 2))[: len(photos)]
+    table = pa.table(
+        {
+            "content": [path.read_bytes() for path in photos],
+            "price": pa.array(range(len(photos)), pa.int8()),
+            "times": times.view(carried.field("times").type),
+        }
+    )
+    found = pa.Table.from_batches(ArrowEmbedder(model, CONTENT, carried=carried)(table.to_batches(3)))
+    assert found["price"].to_pylist() == list(range(len(photos)))
+    assert found["times"].equals(table["times"])
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_spark_gives_the_same(
     model: Path, album: Path, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ def test_a_path_in_each_line(tmp_path: Path) -> None:
     assert [row.path for row in found] == [tmp_path / "b/2.jpg", Path("/photos/a b.jpg"), tmp_path / odd]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n"])
+@pytest.mark.parametrize("content", [b"", b"\n\n", b" \r\n\t", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
 def test_empty_list(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(DataError, match="lists no images"):

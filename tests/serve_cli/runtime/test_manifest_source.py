@@ -14,7 +14,7 @@ from gluon_lifted.errors import ConfigError, DataError, ImageError
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.inference.serving import Serving
-from serve_cli.runtime.sources import Source, open_source
+from serve_cli.runtime.sources import Source, open_source, tables
 from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.storage.reader import read_embeddings, read_table
 from tests.serve_cli.photos import photo
@@ -181,3 +181,119 @@ def test_text_that_no_file_can_hold_stays_written_out(tmp_path: Path) -> None:
 def test_columns_are_four_different_ones() -> None:
     with pytest.raises(ConfigError, match="four different ones"):
         Columns(id="path")
+
+
+JPEG = b"\xff\xd8 an image"
+
+
+def column(kind: pa.DataType, values: list[Any]) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode()
+    return pa.array(values, kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(pa.binary(), pa.large_binary(), pa.binary(len(JPEG)), pa.dictionary(pa.int32(), pa.binary())),
+        *(pa.struct({"bytes": pa.binary(), "path": pa.string()}), pa.struct({"bytes": pa.large_binary()})),
+        *([pa.binary_view()] if hasattr(pa, "binary_view") else []),
+    ],
+    ids=str,
+)
+def test_images_of_every_binary_type(tmp_path: Path, kind: pa.DataType) -> None:
+    value = {"bytes": JPEG, "path": "a.jpg"} if pa.types.is_struct(kind) else JPEG
+    value = {name: value[name] for name in kind.names} if pa.types.is_struct(kind) else value
+    pq.write_table(pa.table({"bytes": column(kind, [value, None])}), tmp_path / "m.parquet")
+    first, second = open_source(tmp_path / "m.parquet")
+    assert first.content is not None
+    assert first.content() == JPEG
+    assert first.id == ("a.jpg" if "path" in str(kind) else "0")
+    assert second.content is not None
+    with pytest.raises(ImageError, match="row 1: has neither a path nor an image"):
+        second.content()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind", "expected"),
+    [
+        ("bytes", [[255, 216]], pa.list_(pa.uint8()), "images, which are binary, or a struct with a field 'bytes'"),
+        ("bytes", ["/9j/4AAQ"], pa.string(), "images, which are binary"),
+        ("bytes", [{"bytes": "x"}], pa.struct({"bytes": pa.string()}), "images, which are binary"),
+        ("path", [{"uri": "a"}], pa.struct({"uri": pa.string()}), "paths, which are text, or binary"),
+        ("label", [True], pa.bool_(), "labels, which are text or whole numbers"),
+        ("label", [3.0], pa.float64(), "labels, which are"),
+        ("label", [["cat"]], pa.list_(pa.string()), "labels, which are"),
+        ("label", [0], pa.timestamp("s"), "labels, which are"),
+        ("id", [b"x"], pa.binary(), "ids, which are text or whole numbers"),
+        ("id", [[1]], pa.list_(pa.int64()), "ids, which are"),
+    ],
+)
+def test_column_of_a_type_that_cannot_be_used_is_said_once(
+    tmp_path: Path, name: str, values: list[Any], kind: pa.DataType, expected: str
+) -> None:
+    table = pa.table({"bytes": pa.array([b"x"]), name: pa.array(values, kind)})
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=rf"m\.parquet: column '{name}' is .*; expected {expected}"):
+        open_source(tmp_path / "m.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+def test_text_of_every_type(tmp_path: Path, kind: pa.DataType) -> None:
+    names = {"path": ["a.jpg", None], "id": ["A", "B"], "label": ["cat", None]}
+    pq.write_table(pa.table({key: column(kind, values) for key, values in names.items()}), tmp_path / "m.parquet")
+    first, second = open_source(tmp_path / "m.parquet")
+    assert (first.id, first.path, first.label) == ("A", tmp_path / "a.jpg", "cat")
+    assert (second.id, second.label) == ("B", None)
+
+
+def test_paths_in_bytes_numbers_for_names_and_a_count_of_bytes(tmp_path: Path) -> None:
+    table = pa.table(
+        {"path": [b"\xff.jpg", b"b.jpg"], "id": [7, 8], "label": pa.array([1, 2], pa.uint8()), "bytes": [5, 6]}
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    source = open_source(tmp_path / "m.parquet")
+    found = [(row.id, row.path, row.label, row.extra) for row in source]
+    assert found[0] == ("7", tmp_path / os.fsdecode(b"\xff.jpg"), "1", {"bytes": 5})
+    assert source.extra.names == ["bytes"]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".txt"])
+def test_byte_order_marks(place: Path, kind: str) -> None:
+    text = {".csv": "path\nphotos/a.jpg\n", ".jsonl": '{"path": "photos/a.jpg"}\n', ".txt": "photos/a.jpg\n"}[kind]
+    for start in ("", "\n"):
+        (place / f"m{kind}").write_text(start * (kind != ".csv") + text, encoding="utf-8-sig")
+        assert [row.id for row in open_source(place / f"m{kind}")] == ["photos/a.jpg"]
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        (place / f"m{kind}").write_text(text, encoding=encoding)
+        with pytest.raises(DataError, match=r"UTF-8|not readable as JSON"):
+            list(open_source(place / f"m{kind}"))
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".txt"])
+def test_blank_lines_windows_ends_of_lines_and_separators(place: Path, kind: str) -> None:
+    row = {".csv": "photos\\a.jpg,x", ".jsonl": r'{"path": "photos\\a.jpg", "b": "x"}', ".txt": "photos\\a.jpg"}[kind]
+    lines = [*(["path,b"] if kind == ".csv" else []), row, "  ", "", row, " \t"]
+    (place / f"m{kind}").write_bytes("\r\n".join(lines).encode())
+    found = list(open_source(place / f"m{kind}"))
+    assert [one.path for one in found] == [place / "photos/a.jpg"] * 2
+    (place / "photos\\a.jpg").touch()  # where a name may have it, it has
+    assert [one.path for one in open_source(place / f"m{kind}")] == [place / "photos\\a.jpg"] * 2
+
+
+def test_lines_and_rows_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_LINE", 1000)
+    for name, content, message in [
+        ("m.csv", "path\n" + "x" * 1001, r"line 2: is longer than 1,000"),
+        ("m.csv", "path\n" + '"a\n",' * 400, "has a row of more than 1,000 characters; is a quote not closed"),
+        ("m.jsonl", '{"path": "' + "x" * 1000, "line 1: is longer than 1,000"),
+    ]:
+        (tmp_path / name).write_text(content)
+        with pytest.raises(DataError, match=message):
+            list(open_source(tmp_path / name))
+
+
+def test_column_that_comes_twice(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, ["path", "path"]), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match="has a column more than once"):
+        open_source(tmp_path / "m.parquet")

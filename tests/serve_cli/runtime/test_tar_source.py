@@ -11,6 +11,7 @@ from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources import open_source
+from serve_cli.runtime.sources.tar import HEADER_TYPES, MAX_HEADER_BYTES
 from serve_cli.runtime.storage.reader import read_embeddings
 from tests.serve_cli.photos import photo
 
@@ -103,4 +104,64 @@ def test_links_and_devices_are_passed_over(tmp_path: Path) -> None:
             member.type, member.linkname = kind, "/etc/passwd"
             archive.addfile(member)
     with pytest.raises(DataError, match="no images"):
+        open_source(tmp_path / "s.tar")
+
+
+def test_hidden_members_are_passed_over(tmp_path: Path) -> None:
+    hidden = [
+        "a/._001.jpg",
+        "__MACOSX/a/001.jpg",
+        ".git/x.png",
+        "./.b.jpg",
+        "a/.cache/1.jpg",
+        "a\\._2.jpg",
+        "._001.cls",
+    ]
+    shown = ["./a/001.jpg", "a..b/c.jpg", "../up.jpg", "__MACOSX.jpg"]
+    write(tmp_path / "s.tar", dict.fromkeys([*hidden, *shown], b"x"))
+    write(tmp_path / "._s.tar", {"hidden.jpg": b"x"})
+    assert [row.id for row in open_source(tmp_path)] == [f"s.tar/{name}" for name in shown]
+    write(tmp_path / "s.tar", {"a/001.jpg": b"x", "a/._001.cls": b"wrong", "a/001.cls": b"cat"})
+    assert [row.label for row in open_source(tmp_path / "s.tar")] == ["cat"]
+    write(tmp_path / "s.tar", {"._a.jpg": b"x"})
+    with pytest.raises(DataError, match="no images in it"):
+        open_source(tmp_path / "s.tar")
+
+
+def claiming(kind: bytes, size: int, name: str = "x.jpg") -> bytes:
+    """A header of a member that claims a size, and an image after it."""
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    image = tarfile.TarInfo("b.jpg")
+    return member.tobuf(tarfile.GNU_FORMAT) + image.tobuf() + bytes(1024)
+
+
+@pytest.mark.parametrize("kind", [*HEADER_TYPES])
+@pytest.mark.parametrize("size", [MAX_HEADER_BYTES + 1, 1 << 40, -512])
+def test_header_that_claims_more_than_any_name_needs(tmp_path: Path, kind: bytes, size: int) -> None:
+    (tmp_path / "s.tar").write_bytes(claiming(kind, size))
+    with pytest.raises(DataError, match=rf"s\.tar: not a plain tar file that can be read \(a header of {size:,} bytes"):
+        list(open_source(tmp_path / "s.tar"))
+
+
+@pytest.mark.parametrize("size", [1 << 40, -512, -(1 << 40)])
+def test_member_or_pax_header_with_a_wrong_size(tmp_path: Path, size: int) -> None:
+    image = tarfile.TarInfo("b.jpg")
+    image.pax_headers = {"size": str(size)}
+    for content in (claiming(tarfile.REGTYPE, size), image.tobuf(tarfile.PAX_FORMAT) + bytes(1024)):
+        (tmp_path / "s.tar").write_bytes(content)
+        with pytest.raises(DataError, match=r"s\.tar: "):
+            list(open_source(tmp_path / "s.tar"))
+
+
+def test_long_names_are_read_and_endless_chains_of_headers_are_not(tmp_path: Path) -> None:
+    name = "d" * 3000 + "/a.jpg"
+    for style in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "s.tar", "w", format=style) as archive:
+            archive.addfile(tarfile.TarInfo(name))
+        assert [row.id for row in open_source(tmp_path / "s.tar")] == [f"s.tar/{name}"]
+    member = tarfile.TarInfo("x")
+    member.type = tarfile.GNUTYPE_LONGNAME
+    (tmp_path / "s.tar").write_bytes(member.tobuf() * 5000)
+    with pytest.raises(DataError, match="not a plain tar file"):
         open_source(tmp_path / "s.tar")
