@@ -80,8 +80,8 @@ def _of_tiff(image: TiffImageFile) -> Samples:
     _require_range(bits, tags.get(SAMPLE_FORMAT, (UNSIGNED,)), "gray" if photometric <= BLACK_IS_ZERO else "color")
     if tags.get(PLANAR, 1) == SEPARATE and not _planes_are_decoded(image):
         raise ValueError("its samples lie in separate planes, which Pillow mixes up; save it with interleaved samples")
-    if image.mode == "YCbCr" and tuple(tags.get(SUBSAMPLING, (2, 2))) != (1, 1):
-        raise ValueError("its uncompressed YCbCr samples are subsampled, which Pillow mixes up; save it as RGB")
+    if photometric == YCBCR and not _ycbcr_is_decoded(image):
+        raise ValueError("its uncompressed YCbCr samples are not decoded by this Pillow; save it as RGB")
     if photometric == CMYK and tags.get(INK_SET, 1) != 1:
         raise ValueError("its inks are not cyan, magenta, yellow and black; save it as RGB")
     if image.mode in ("P", "PA") and max(tags[COLOR_MAP]) < 256:  # Pillow has divided it by 256
@@ -100,10 +100,19 @@ def _require_range(bits: int, kinds: tuple[int, ...], what: str) -> None:
 def _planes_are_decoded(image: TiffImageFile) -> bool:
     """Whether Pillow decodes samples in separate planes as they are meant; found by trying all that it opens."""
     tags = image.tag_v2
-    if image.mode in ("LA", "La", "PA", "LAB") or (image.mode == "RGBA" and not tags.get(EXTRA_SAMPLES)):
+    extra = tags.get(EXTRA_SAMPLES, ())
+    if image.mode in ("LA", "La", "PA", "LAB") or (image.mode == "P" and extra) or (image.mode == "RGBA" and not extra):
         return False
     if tags.get(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED:
         return True
     plain = tags.get(FILL_ORDER, 1) != REVERSED and set(tags.get(BITS, (1,))) == {8}
     colors = tags.get(PHOTOMETRIC, 0) in (BLACK_IS_ZERO, RGB, PALETTE, CMYK)
-    return plain and colors and PREMULTIPLIED not in tags.get(EXTRA_SAMPLES, ())
+    return plain and colors and PREMULTIPLIED not in extra
+
+
+def _ycbcr_is_decoded(image: TiffImageFile) -> bool:
+    """Whether Pillow decodes YCbCr: uncompressed, where it is not subsampled, from Pillow 12 on."""
+    tags = image.tag_v2
+    if tags.get(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED:
+        return True
+    return image.mode == "YCbCr" and tuple(tags.get(SUBSAMPLING, (2, 2))) == (1, 1)

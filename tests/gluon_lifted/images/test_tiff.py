@@ -119,7 +119,8 @@ def must_be_read(key: tuple, planar: int, compression: int) -> bool:
     _, photometric, sample_format, fill_order, bits, _ = key
     reversed_bits = [(0, (8,)), (3, (1,)), (3, (2,)), (3, (4,))]
     undecoded = fill_order == 2 and compression == NONE and (photometric, bits) in reversed_bits
-    undecoded |= (photometric, bits) == (6, (8,)) and compression != NONE  # YCbCr without Cb and Cr
+    undecoded |= (photometric, bits) == (6, (8,))  # YCbCr without Cb and Cr
+    undecoded |= TiffImagePlugin.OPEN_INFO[key] == ("RGB", "RGBX") and photometric == 6  # before Pillow 12
     return planar == 1 and sample_format == (1,) and max(bits) <= 16 and not undecoded
 
 
@@ -196,7 +197,7 @@ def test_palette_of_8_bits_is_taken_for_what_it_is() -> None:
 def test_subsampled_ycbcr_and_other_inks_are_refused() -> None:
     pixels = [[[10, 20, 30]] * 2] * 2
     for tags in ({}, {530: (2, 2)}, {530: (2, 1)}):  # without the tag it is 2, 2
-        with pytest.raises(ImageError, match="uncompressed YCbCr samples are subsampled"):
+        with pytest.raises(ImageError, match="uncompressed YCbCr samples are not decoded"):
             read_image(Tiff(photometric=6, tags=tags).encode(pixels), HOW)
     inks = [[[10, 20, 30, 40]] * 2] * 2
     read_image(Tiff(photometric=5, tags={332: (1,)}).encode(inks), HOW)
