@@ -155,7 +155,7 @@ def _reason(error: Exception) -> str:
         return "it begins like an image, but is damaged or stored in a way that Pillow does not know"
     if isinstance(error, MemoryError):
         return "not enough memory"
-    said = str(error) or type(error).__name__
-    # The messages of other kinds make no sense without their names: KeyError says no more than the key
-    known = isinstance(error, OSError | ValueError | SyntaxError | ImportError | Image.DecompressionBombError)
-    return f"{said if known else f'{type(error).__name__}: {said}':.{MAX_REASON}}"
+    kind = type(error).__name__
+    if isinstance(error, OSError | ValueError | SyntaxError | ImportError | Image.DecompressionBombError):
+        kind = ""  # messages of other kinds make no sense without it: KeyError says no more than the key
+    return ": ".join(filter(None, (kind, str(error))))[:MAX_REASON] or type(error).__name__
