@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from serve_cli.runtime.sources.passed_over import PassedOver
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,6 +34,8 @@ class Source:
         The same rows without their images, where listing reads those along with them.
     starting : callable, optional
         As listing, from the row of a number on; for sources that need not go through all rows before it.
+    passed_over : PassedOver
+        Files that are no images by their suffixes. A folder knows them once its rows have all been listed.
     """
 
     root: Path | str
@@ -39,6 +43,7 @@ class Source:
     extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
     naming: Callable[[], Iterator[ImageRow]] | None = None
     starting: Callable[[int], Iterator[ImageRow]] | None = None
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def __iter__(self) -> Iterator[ImageRow]:
         return self.listing()
