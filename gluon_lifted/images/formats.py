@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 HEAD_BYTES = 16  # enough for every signature
+RUST_PANIC = "PanicException"  # what a failed assertion of a decoder in Rust becomes; it is no Exception
 MAX_REASON = 200  # characters of a decoder's own message
 # Odd files that can be read make Pillow warn and log; those that cannot be read are reported with their name.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -49,7 +50,7 @@ class Format:
     module, package : str
         The module that decodes it where Pillow alone does not, and what pip installs to get it.
     register : str
-        The function of the module that makes the format known to Pillow, if importing it does not.
+        Module and function that make the format known to Pillow.
     """
 
     name: str
@@ -84,13 +85,21 @@ FORMATS = (
         rb"....ftyp(?:he[iv][cxms]|mif1|msf1)",
         "pillow_heif",
         "pillow-heif",
-        "register_heif_opener",
+        "pillow_heif:register_heif_opener",
+    ),
+    Format(
+        "JXL",
+        (".jxl",),
+        rb"\xff\x0a|\0\0\0\x0cJXL ",
+        "pillow_jxl",
+        "pillow-jxl-plugin",
+        "gluon_lifted.images.jpeg_xl:register",
     ),
 )
 IMAGE_SUFFIXES = frozenset(suffix for one in FORMATS if one.installed for suffix in one.suffixes)
 # What pip installs to read the others: suffix -> package
 MISSING_PACKAGES = {suffix: one.package for one in FORMATS if not one.installed for suffix in one.suffixes}
-_REGISTERING = threading.Lock()
+_REGISTERING, _REGISTERED = threading.Lock(), set[str]()
 
 
 @contextmanager
@@ -116,7 +125,9 @@ def open_image(source: str | os.PathLike[str] | bytes, name: str = "") -> Iterat
             yield image
     except LiftedError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
+            raise
         raise ImageError(f"{called}: cannot be read ({_reason(error)}).") from error
 
 
@@ -145,11 +156,13 @@ def _formats_of(file: BinaryIO) -> list[str]:
 
 def _register(one: Format) -> None:
     with _REGISTERING:
-        if one.register and one.name not in Image.OPEN:
-            getattr(import_module(one.module), one.register)()
+        if one.register and one.name not in _REGISTERED:
+            _REGISTERED.add(one.name)
+            module, function = one.register.split(":")
+            getattr(import_module(module), function)()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """A decoder's error in few words."""
     if isinstance(error, UnidentifiedImageError):
         return "it begins like an image, but is damaged or stored in a way that Pillow does not know"

@@ -25,7 +25,7 @@ OTHER_BYTES = 9  # decoded, and as RGB
 ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white; more than turning and cutting take
 TURNED_BYTES = 5  # one more, where the image is not upright
 CUT_BYTES = 6  # one more, and a grey one where the background is looked for
-CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30}  # their libraries' own copies beside that
+CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30, "JXL": 36}  # their libraries' own copies beside that
 STRIP_BYTES = 4  # libtiff decodes a strip or tile whole; at least as much for a pixel of it
 PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
 

@@ -79,12 +79,17 @@ class OddError(Exception):
     pass
 
 
+class PanicException(BaseException):  # as PyO3 calls it
+    pass
+
+
 @pytest.mark.parametrize(
     ("raised", "said"),
     [
         (RuntimeError("no such item"), "RuntimeError: no such item"),
         (KeyError("x"), "KeyError: 'x'"),
         (OddError(), "OddError"),
+        (PanicException("index out of bounds"), "PanicException: index out of bounds"),
         (MemoryError(), "not enough memory"),
         (RecursionError("deep"), "RecursionError: deep"),
         (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
