@@ -61,13 +61,28 @@ def calibration_images(folder: Path, preprocessing: Preprocessing, limit: int = 
 def _in_turn(folder: Path) -> Iterator[Path]:
     """The first image of each sub-folder, the second of each, and so on; of many images evenly spread ones."""
     classes: dict[str, list[Path]] = {}
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        paths = sorted(Path(place, name) for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+    for place, paths in _folders(folder):
         if paths:
             classes[place] = _spread(paths)
     for turn in range(max(map(len, classes.values()), default=0)):
         yield from (paths[turn] for paths in classes.values() if turn < len(paths))
+
+
+def _folders(root: Path) -> Iterator[tuple[str, list[Path]]]:
+    """A folder and all below it, each before those in it, with its images. What cannot be listed is left out.
+
+    `os.walk` calls itself for each level up to Python 3.11.
+    """
+    ahead = [os.fspath(root)]
+    while ahead:
+        folder = ahead.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:  # calibration needs some images, not these
+            continue
+        yield folder, [Path(entry.path) for entry in entries if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES]
+        ahead += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
 
 def _spread(paths: list[Path]) -> list[Path]:

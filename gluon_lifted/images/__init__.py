@@ -1,5 +1,6 @@
 """Images on their way into a network; the same for training, freezing, serving and evaluation."""
 
+from gluon_lifted.images.formats import IMAGE_SUFFIXES, MISSING_PACKAGES, open_image
 from gluon_lifted.images.limits import MAX_PIXELS, DecodeLimits
 from gluon_lifted.images.preprocessing import (
     Preprocessing,
@@ -9,17 +10,19 @@ from gluon_lifted.images.preprocessing import (
     preprocessing_from_json,
     random_crop_mirror,
 )
-from gluon_lifted.images.reading import IMAGE_SUFFIXES, check_image, read_image
+from gluon_lifted.images.reading import check_image, read_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "MISSING_PACKAGES",
     "DecodeLimits",
     "Preprocessing",
     "center_crop",
     "check_image",
     "denormalise",
     "normalise",
+    "open_image",
     "preprocessing_from_json",
     "random_crop_mirror",
     "read_image",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images.framing import EXIF_ORIENTATION
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
+IMAGE_WIDTH, IMAGE_LENGTH, BITS, ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH = 256, 257, 258, 278, 322, 323  # TIFF 6.0
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 
 # Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
@@ -23,7 +25,8 @@ OTHER_BYTES = 9  # decoded, and as RGB
 ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white; more than turning and cutting take
 TURNED_BYTES = 5  # one more, where the image is not upright
 CUT_BYTES = 6  # one more, and a grey one where the background is looked for
-WEBP_BYTES = 24  # libwebp's own canvases beside that
+CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30, "JXL": 36}  # their libraries' own copies beside that
+STRIP_BYTES = 4  # libtiff decodes a strip or tile whole; at least as much for a pixel of it
 PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
 
 
@@ -54,6 +57,9 @@ class DecodeLimits:
             raise ImageError(
                 f"{name}: {image.width} x {image.height} px{widened} is more than the limit of {self.max_pixels:,}."
             )
+        width, height = _strip_size(image)
+        if width * height > self.max_pixels:
+            raise ImageError(f"{name}: a tile of {width} x {height} px is more than the limit of {self.max_pixels:,}.")
 
     @contextmanager
     def memory(self, needed: int, name: str) -> Iterator[None]:
@@ -90,15 +96,37 @@ def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: boo
         Whether a part of it is cut out.
     """
     widened = 4 * resize * image.height
-    if image.format == "WEBP":
-        return WEBP_BYTES * image.width * image.height + widened
+    if image.format in CANVAS_BYTES:
+        return CANVAS_BYTES[image.format] * image.width * image.height + widened
     coefficients = PROGRESSIVE_BYTES * stored_pixels if image.info.get("progressive") else 0
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         each = ALPHA_BYTES
     else:
         each = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
         each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
-    return each * image.width * image.height + coefficients + widened
+    return each * image.width * image.height + coefficients + _strip_bytes(image) + widened
+
+
+def _strip_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of what is decoded at once: of a compressed TIFF a strip or a tile, which its header may say is
+    far larger than the image; else nothing.
+    """
+    if image.format != "TIFF":
+        return 0, 0
+    image = cast("TiffImageFile", image)
+    if image.tile[0][0] != "libtiff":
+        return 0, 0
+    width, height = image.tag_v2[IMAGE_WIDTH], image.tag_v2[IMAGE_LENGTH]
+    rows = min(image.tag_v2.get(ROWS_PER_STRIP, height), height)
+    return image.tag_v2.get(TILE_WIDTH, width), image.tag_v2.get(TILE_LENGTH, rows)
+
+
+def _strip_bytes(image: Image.Image) -> int:
+    width, height = _strip_size(image)
+    if not width * height:
+        return 0
+    bits = sum(cast("TiffImageFile", image).tag_v2.get(BITS, (1,)))  # of all samples of a pixel
+    return max(STRIP_BYTES, math.ceil(bits / 8)) * width * height
 
 
 def _may_turn(image: Image.Image) -> bool:

@@ -50,6 +50,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
         parts=run.plan.parts,
         parts_missing=run.plan.parts - len(run.folder.finished),
         failures=tuple(work.failures),
+        passed_over=run.source.passed_over.by_suffix(),
         seconds=seconds,
         images_per_second=(total - resumed) / seconds,
         shares=work.times.shares(),

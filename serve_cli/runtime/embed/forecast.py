@@ -16,6 +16,7 @@ from serve_cli.runtime.embed.part_worker import FAILURES_SHOWN
 from serve_cli.runtime.embed.run import open_run
 from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
 from serve_cli.runtime.pipeline.stages import StageTimes
+from serve_cli.runtime.sources.passed_over import passed_over_text
 from serve_cli.runtime.storage.vectors import DTYPES
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Forecast:
         Images that were embedded for this forecast, the first ones of the source, and those of them that failed.
     failures : tuple of str
         The first few errors.
+    passed_over : dict of str to int
+        Files of the source that are no images by their suffixes, by suffix.
     images_per_second, seconds : float
         At the rate of those images, and what is left then.
     spent_on : str
@@ -65,6 +68,7 @@ class Forecast:
     tried: int
     failed: int
     failures: tuple[str, ...]
+    passed_over: dict[str, int]
     images_per_second: float
     seconds: float
     spent_on: str
@@ -73,12 +77,15 @@ class Forecast:
 
     def facts(self) -> dict[str, str]:
         """The forecast in words."""
+        passed_over = {"passed over": passed_over_text(self.passed_over)} if self.passed_over else {}
         if not self.rows_left:
-            return {"source": f"{self.source}, {self.rows:,} images", "to do": "nothing; all parts are there"}
+            source = {"source": f"{self.source}, {self.rows:,} images"}
+            return source | passed_over | {"to do": "nothing; all parts are there"}
         failed = f", {self.failed} of them failed" if self.failed else ""
         scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
         return {
             "source": f"{self.source}, {self.rows:,} images in {self.parts} part files",
+            **passed_over,
             "carried": ", ".join(self.columns) or "no further columns",
             "model": self.model,
             "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
@@ -110,6 +117,7 @@ def forecast(options: EmbedOptions) -> Forecast:
         tried=len(tried.rows),
         failed=len(errors),
         failures=tuple(errors[:FAILURES_SHOWN]),
+        passed_over=run.source.passed_over.by_suffix(),
         images_per_second=rate,
         seconds=rows_left / rate if rows_left else 0.0,
         spent_on=times.text(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serve_cli.console import clock
+from serve_cli.runtime.sources.passed_over import passed_over_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,8 @@ class EmbedReport:
         Part files of the whole folder, and those that other runs are to write.
     failures : tuple of str
         The first few errors of this run.
+    passed_over : dict of str to int
+        Files of the source that are no images by their suffixes, by suffix.
     seconds, images_per_second : float
         From the first image read to the last row written.
     shares : dict of str to float
@@ -54,6 +57,7 @@ class EmbedReport:
     parts: int
     parts_missing: int
     failures: tuple[str, ...]
+    passed_over: dict[str, int]
     seconds: float
     images_per_second: float
     shares: dict[str, float]
@@ -72,6 +76,8 @@ class EmbedReport:
             "model": f"{self.model}, {self.dim} numbers an image",
             "images": f"{self.rows:,}{failed}{resumed}",
         }
+        if self.passed_over:
+            found["passed over"] = passed_over_text(self.passed_over)
         if self.resumed == self.rows:
             return found
         return found | {

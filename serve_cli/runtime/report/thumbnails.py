@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from gluon_lifted.errors import LiftedError
-from gluon_lifted.images import Preprocessing, read_image
+from gluon_lifted.images import Preprocessing, open_image, read_image
 from gluon_lifted.images.framing import upright_size
 from gluon_lifted.machine.cpus import usable_cpus
 from serve_cli.console import Progress
@@ -85,7 +84,7 @@ def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Ac
 def thumbnail(content: bytes) -> Image.Image:
     """The whole of an image, upright, its longer side 128 px. Raises `ImageError`."""
     square = Image.fromarray(read_image(content, WHOLE))
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(content) as image:
         width, height = upright_size(image)
     long, short = max(width, height), min(width, height)
     narrow = max(round(SIDE * short / long), SIDE // MOST_SLENDER)

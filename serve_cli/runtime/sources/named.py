@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.images import IMAGE_SUFFIXES
+from serve_cli.runtime.sources.passed_over import PassedOver, suffix_of
 from serve_cli.runtime.sources.place import below, file_stamp, image_at
 from serve_cli.runtime.sources.source import Source, as_text
 
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serve_cli.runtime.rows import ImageRow
-
-
-def suffix_of(name: str) -> str:
-    """In small letters."""
-    return os.path.splitext(name)[1].lower()
 
 
 def is_image(name: str) -> bool:
@@ -33,16 +28,27 @@ def named_row(folder: Any, name: str, labelled: bool) -> ImageRow:
     return image_at(text, below(folder, name), text.split("/", 1)[0] if labelled else None)
 
 
-def named_source(root: Path | str, folder: Any, names: Sequence[str]) -> Source:
+def named_source(root: Path | str, folder: Any, names: Sequence[str], passed_over: PassedOver) -> Source:
     """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
     labelled = all("/" in name for name in names)
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
         return (named_row(folder, name, labelled) for name in islice(names, start, None))
 
-    return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing)
+    return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing, passed_over=passed_over)
 
 
 def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
     """Rows with size and modification time of their files: they were listed a moment ago, so that it costs little."""
     return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)
+
+
+def images_of(names: Iterable[str]) -> tuple[list[str], PassedOver]:
+    """Those names that are images', and a count of the others."""
+    images, others = [], PassedOver()
+    for name in names:
+        if is_image(name):
+            images.append(name)
+        else:
+            others.add(name)
+    return images, others

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from gluon_lifted.errors import DataError
-from gluon_lifted.images import IMAGE_SUFFIXES
+from gluon_lifted.images import IMAGE_SUFFIXES, MISSING_PACKAGES
 from serve_cli.runtime.sources.files import files_below, one_file
 from serve_cli.runtime.sources.folder import folder_source
 from serve_cli.runtime.sources.manifest import Columns, manifest_source
+from serve_cli.runtime.sources.passed_over import PassedOver
 from serve_cli.runtime.sources.pattern import Pattern, to_pattern
 from serve_cli.runtime.sources.pattern_source import matches, pattern_source
 from serve_cli.runtime.sources.place import image_at, is_remote, kind_of, name_of, reading, root_of, to_place
@@ -71,14 +73,19 @@ def _of_file(place: Any, columns: Columns) -> Source:
         return manifest_source(root_of(place), one_file(place), columns)
     if kind and kind not in IMAGE_SUFFIXES:
         raise DataError(
-            f"{place}: is no image by its name; known are {' '.join(sorted(IMAGE_SUFFIXES))}, .tar (not compressed), "
-            f".txt, {', '.join(READERS)}."
+            f"{place}: is no image by its name{_cure(kind)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, .tar (not "
+            f"compressed), .txt, {', '.join(READERS)}."
         )
     row = image_at(as_text(name_of(place)), str(place) if is_remote(place) else place)
     return Source(root_of(place), lambda: iter([row]))
 
 
+def _cure(kind: str) -> str:
+    return f" (pip install '{MISSING_PACKAGES[kind]}')" if kind in MISSING_PACKAGES else ""
+
+
 def _of_folder(place: Any) -> Source:
-    if shards := matches(Pattern(place, ("*.tar",))):
-        return tar_source(root_of(place), files_below(place, shards))
+    others = PassedOver()
+    if shards := matches(Pattern(place, ("*.tar",)), others.add):
+        return replace(tar_source(root_of(place), files_below(place, shards)), passed_over=others)
     return store_source(place) if is_remote(place) else folder_source(place)

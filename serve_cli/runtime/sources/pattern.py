@@ -22,17 +22,31 @@ class Pattern(NamedTuple):
 
     def fits(self, path: str) -> bool:
         """Whether a path relative to the folder is looked for."""
-        return _fits(self.parts, tuple(path.split("/")))
+        return len(self._steps) in self._reached(path)
 
     def may_hold(self, path: str) -> bool:
         """Whether something that is looked for may lie in a folder, relative to the pattern's."""
-        names = path.split("/")
-        for part, name in zip(self.parts, names, strict=False):
-            if part == ANY_FOLDERS:
-                return True
-            if not fnmatchcase(name, part):
-                return False
-        return len(names) < len(self.parts)
+        return any(number < len(self._steps) for number in self._reached(path))
+
+    @property
+    def _steps(self) -> tuple[str, ...]:
+        """The parts; ``**`` at the end stands for any file below."""
+        return (*self.parts, "*") if self.parts[-1] == ANY_FOLDERS else self.parts
+
+    def _reached(self, path: str) -> set[int]:
+        """How many steps the names of a path may have taken: all ways at once, as each name may be one of ``**``'s."""
+        steps = self._steps
+        reached = _past_any_folders({0}, steps)
+        for name in path.split("/"):
+            taken = set()
+            for number in reached:
+                if number < len(steps):
+                    if steps[number] == ANY_FOLDERS:
+                        taken.add(number)
+                    elif fnmatchcase(name, steps[number]):
+                        taken.add(number + 1)
+            reached = _past_any_folders(taken, steps)
+        return reached
 
 
 def to_pattern(place: Any) -> Pattern | None:
@@ -47,10 +61,9 @@ def to_pattern(place: Any) -> Pattern | None:
     return None
 
 
-def _fits(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
-    if not parts:
-        return not names
-    if parts[0] == ANY_FOLDERS:
-        rest = parts[1:] or ("*",)
-        return any(_fits(rest, names[start:]) for start in range(len(names)))
-    return bool(names) and fnmatchcase(names[0], parts[0]) and _fits(parts[1:], names[1:])
+def _past_any_folders(reached: set[int], steps: tuple[str, ...]) -> set[int]:
+    """With those that come after ``**``, which may stand for no folder at all."""
+    for number, step in enumerate(steps):
+        if number in reached and step == ANY_FOLDERS:
+            reached.add(number + 1)
+    return reached

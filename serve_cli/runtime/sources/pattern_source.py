@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from gluon_lifted.errors import DataError
 from serve_cli.runtime.sources.files import files_below
 from serve_cli.runtime.sources.manifest import manifest_source
-from serve_cli.runtime.sources.named import is_image, named_source, suffix_of
+from serve_cli.runtime.sources.named import images_of, named_source
+from serve_cli.runtime.sources.passed_over import suffix_of
 from serve_cli.runtime.sources.place import is_remote
 from serve_cli.runtime.sources.store import names_in_store
 from serve_cli.runtime.sources.tables import READERS
@@ -15,6 +16,8 @@ from serve_cli.runtime.sources.tar import tar_source
 from serve_cli.runtime.sources.walk import Wanted, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serve_cli.runtime.sources.manifest import Columns
     from serve_cli.runtime.sources.pattern import Pattern
     from serve_cli.runtime.sources.source import Source
@@ -41,18 +44,23 @@ def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
         return tar_source(root, files_below(pattern.folder, names))
     if len(kinds) == 1 and kinds <= READERS.keys():
         return manifest_source(root, files_below(pattern.folder, names), columns)
-    if images := [name for name in names if is_image(name)]:
-        return named_source(root, pattern.folder, images)
+    images, others = images_of(names)
+    if images:
+        return named_source(root, pattern.folder, images, others)
     raise DataError(
         f"{root}: none of what fits ({len(names):,}) is an image; found {' '.join(sorted(kinds)[:KINDS_SHOWN])}. "
         f"Give a pattern for images, or for one of .tar {' '.join(READERS)}."
     )
 
 
-def matches(pattern: Pattern) -> list[str]:
-    """Names of files that fit, relative to the pattern's folder, in order."""
+def matches(pattern: Pattern, others: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Names of files that fit, relative to the pattern's folder, in order; ``others`` is called with the others."""
     if is_remote(pattern.folder):
-        return [name for name in names_in_store(pattern.folder, pattern.depth) if pattern.fits(name)]
+        names = names_in_store(pattern.folder, pattern.depth)
+        for name in names:
+            if not pattern.fits(name):
+                others(name)
+        return [name for name in names if pattern.fits(name)]
     if not pattern.folder.is_dir():
         return []
-    return list(walk(pattern.folder, Wanted(pattern.fits, pattern.may_hold)))
+    return list(walk(pattern.folder, Wanted(pattern.fits, pattern.may_hold, others)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from gluon_lifted.redaction import url_without_credentials
+from serve_cli.runtime.sources.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,8 @@ class Source:
         As listing, from the row of a number on; for sources that need not go through all rows before it.
     memory : callable, optional
         What going through the rows takes at most, where that is much.
+    passed_over : PassedOver
+        Files that are no images by their suffixes. A folder knows them once its rows have all been listed.
     """
 
     root: Path | str
@@ -62,6 +65,7 @@ class Source:
     naming: Callable[[], Iterator[ImageRow]] | None = None
     starting: Callable[[int], Iterator[ImageRow]] | None = None
     memory: Callable[[], ReadingMemory] | None = None
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def __post_init__(self) -> None:
         if isinstance(self.root, str):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serve_cli.runtime.sources.folder import no_images
-from serve_cli.runtime.sources.named import is_image, named_source, suffix_of
+from serve_cli.runtime.sources.named import images_of, named_source
+from serve_cli.runtime.sources.passed_over import is_hidden, suffix_of
 from serve_cli.runtime.sources.tables import READERS
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ def store_source(place: Any) -> Source:
         If there are no images.
     """
     found = names_in_store(place)
-    images = [name for name in found if is_image(name)]
+    images, others = images_of(found)
     if not images:
-        raise no_images(place, next((name for name in found if suffix_of(name) in READERS), None))
-    return named_source(str(place), place, images)
+        raise no_images(place, others, next((name for name in found if suffix_of(name) in READERS), None))
+    return named_source(str(place), place, images, others)
 
 
 def names_in_store(folder: Any, depth: int | None = None) -> list[str]:
     """Names of files relative to a folder, sorted, of up to ``depth`` parts; hidden ones are passed over."""
     root = folder.path.rstrip("/") + "/"
     names = (path[len(root) :] for path in folder.fs.find(folder.path, maxdepth=depth) if path.startswith(root))
-    return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+    return sorted(name for name in names if not any(map(is_hidden, name.split("/"))))

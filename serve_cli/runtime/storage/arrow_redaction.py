@@ -60,9 +60,10 @@ def _texts(array: pa.Array) -> Iterator[pa.Array]:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _has_credentials(texts: pa.Array) -> bool:
-    urls: pa.Array = texts.filter(pc.match_substring(texts, URL))
-    return any(text is not None and without_credentials(text) != text for text in _text_values(urls))
+    urls = texts.filter(pc.match_substring(texts, URL))
+    found = (text is not None and without_credentials(text) != text for text in _text_values(urls))
+    return any(found)

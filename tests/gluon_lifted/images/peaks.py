@@ -16,10 +16,19 @@ WAYS = {"whole": Preprocessing(resize=64, crop=64), "trimmed": Preprocessing(res
 NEAR_BLACK = np.random.default_rng(0).integers(0, 200, (SIDE, SIDE, 3), np.uint8)
 
 
-def encoded(kind, mode="RGB", **options):
+NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)  # which nothing compresses
+CLEAR = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 4), np.uint8)
+DEEP = np.random.default_rng(0).integers(0, 1 << 16, (SIDE, SIDE), np.uint16)
+
+
+def saved(image, kind, **options):
     content = io.BytesIO()
-    Image.fromarray(NEAR_BLACK).convert(mode).save(content, kind, **options)
+    image.save(content, kind, **options)
     return content.getvalue()
+
+
+def encoded(kind, mode="RGB", **options):
+    return saved(Image.fromarray(NEAR_BLACK).convert(mode), kind, **options)
 
 
 def turned():
@@ -46,7 +55,25 @@ KINDS = {
     "webp, rgba, turned": encoded("WEBP", "RGBA", exif=turned()),
     "gif": encoded("GIF", "P"),
     "tiff": encoded("TIFF", compression="tiff_deflate"),
+    "tiff, one strip": encoded("TIFF", compression="tiff_deflate", strip_size=1 << 30),
+    "tiff, random": saved(Image.fromarray(NOISE), "TIFF", compression="tiff_deflate", strip_size=1 << 30),
+    "tiff, jpeg": encoded("TIFF", compression="jpeg", strip_size=1 << 30),
+    "tiff, rgba": encoded("TIFF", "RGBA", compression="tiff_lzw", strip_size=1 << 30),
+    "tiff, cmyk": encoded("TIFF", "CMYK", compression="tiff_lzw", strip_size=1 << 30),
+    "tiff, 16-bit gray": saved(Image.fromarray(DEEP), "TIFF", compression="tiff_deflate", strip_size=1 << 30),
+    "tiff, 16-bit gray, turned": saved(Image.fromarray(DEEP), "TIFF", exif=turned()),
+    "tiff, ycbcr": encoded("TIFF", "YCbCr", compression="tiff_deflate", strip_size=1 << 30),
+    "png, 16-bit gray": saved(Image.fromarray(DEEP), "PNG"),
+    "png, transparent gray": encoded("PNG", "L", transparency=3),
     "bmp": encoded("BMP"),
+    "avif": encoded("AVIF"),
+    "avif, small": encoded("AVIF", quality=10),
+    "avif, turned": encoded("AVIF", exif=turned()),
+    "avif, 4:4:4": encoded("AVIF", subsampling="4:4:4", quality=100),
+    "avif, rgba": saved(Image.fromarray(CLEAR), "AVIF", quality=100, subsampling="4:4:4"),
+    "avif, animated": encoded("AVIF", save_all=True, append_images=[Image.fromarray(NEAR_BLACK[::-1])]),
+    "webp, animated": encoded("WEBP", save_all=True, append_images=[Image.fromarray(NEAR_BLACK[::-1])]),
+    "png, animated": encoded("PNG", save_all=True, append_images=[Image.fromarray(NEAR_BLACK[::-1])]),
 }
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import io
 import json
+import struct
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
 from gluon_lifted.images.limits import decoding_bytes
 
 from .peaks import KINDS, SIDE, WAYS
+from .tiff_writer import DEFLATE, PACKBITS, Tiff
 
 HOW = WAYS["whole"]
 
@@ -92,3 +94,17 @@ def test_memory_is_given_back_after_a_failure():
             read_image(KINDS["png"][:5000], HOW, name="x.png", limits=limits)
     with limits.memory(20 << 20, "x"):
         pass
+
+
+@pytest.mark.parametrize("compression", [DEFLATE, PACKBITS])
+def test_a_tile_larger_than_its_image_is_reckoned_and_refused(compression):
+    pixels = [[[0] * 3] * 16] * 16
+    whole = Tiff(photometric=2, compression=compression, tile=16).encode(pixels)
+    read_image(whole, HOW)
+    tile = struct.pack("<HHII", 322, 4, 1, 16), struct.pack("<HHII", 322, 4, 1, 16 << 10)
+    assert whole.count(tile[0]) == 1
+    wide = whole.replace(*tile)
+    with pytest.raises(ImageError, match=r"x\.tif: needs 1 MB to be decoded, and images may take 1 MB"):
+        read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_bytes=1 << 20))
+    with pytest.raises(ImageError, match=r"x\.tif: a tile of 16384 x 16 px is more than the limit of 200,000\."):
+        read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_pixels=200_000))

@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -130,3 +131,29 @@ def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, 
     done = forecast(options)
     assert (done.rows_left, done.seconds, done.tried) == (0, 0, 0)
     assert "nothing" in done.facts()["to do"]
+
+
+def test_poison_images_are_rows_with_errors_and_what_is_passed_over_is_named(tmp_path, model, album):
+    content = io.BytesIO()
+    Image.effect_noise((40, 30), 50).convert("RGB").save(content, "AVIF")
+    avif = content.getvalue()
+    at = avif.index(b"iloc")  # where the pixels lie; the decoder raises RuntimeError without it
+    (album / "avif.jpg").write_bytes(avif[:at] + b"free" + avif[at + 4 :])
+    (album / "ps.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    (album / "whole.avif").write_bytes(avif)
+    for name in ("a.pdf", "cat/b.PDF", "README", "._1.jpg"):
+        (album / name).touch()
+    others = {".pdf": 2, "": 1}
+    options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=4))
+    planned = forecast(options)
+    assert planned.passed_over == others
+    assert planned.facts()["passed over"] == "2 .pdf, 1 without a suffix"
+    for _ in ("run", "resumed"):
+        report = embed_images(options)
+        assert (report.failed, report.passed_over) == (2, others)
+        assert report.facts()["passed over"] == "2 .pdf, 1 without a suffix"
+    found = read_embeddings(tmp_path / "emb")
+    failed = {row_id for row_id, error in zip(found.ids, found.errors, strict=True) if error is not None}
+    assert failed == {"avif.jpg", "ps.jpg"}
+    done = forecast(options)
+    assert done.facts()["passed over"] == "2 .pdf, 1 without a suffix"
