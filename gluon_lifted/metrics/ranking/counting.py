@@ -1,4 +1,8 @@
-"""How many items of a tile of nearness lie above each query's levels, surely or within the rounding error."""
+"""How many items of a tile of nearness are above each query's levels, by comparing or by sorting.
+
+Where nearness has a rounding error, some items are too close to call, which are listed unless there are too many. Where
+it has none, an item at the level counts if its row number is lower than the level's.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,16 @@ class Count(NamedTuple):
     levels: NDArray[np.int64]
 
 
-def count_by_comparing(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool) -> Count:
+class Order(NamedTuple):
+    """Row numbers of a tile's items, (m,), and of the positives at the levels, (n, J): what decides ties."""
+
+    items: NDArray[np.int32]
+    levels: NDArray[np.int32]
+
+
+def count_by_comparing(
+    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, most: int
+) -> Count | None:
     """Compare items with the levels of each query: for few levels.
 
     Parameters
@@ -34,30 +47,43 @@ def count_by_comparing(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any]
         An item above ``high`` is nearer than the level, one from ``low`` to ``high`` is too close to call.
     by_row : bool
         Whether queries are rows.
+    most : int
+        Items too close to call that are listed; None is returned if there are more.
     """
-    lowest = low.min(axis=1)  # levels that a query has not are +inf
-    relevant = np.greater_equal(near, lowest[:, None] if by_row else lowest)
+    relevant = _at_least(near, low, by_row)
     if np.count_nonzero(relevant) < near.size // SPARSE:
-        return _count_few(near, low, high, by_row, relevant)
-    return _count_all(near, low, high, by_row, relevant)
+        return _count_few(near, low, high, by_row, relevant, most)
+    return _count_all(near, low, high, by_row, relevant, most)
+
+
+def _at_least(near: NDArray[Any], low: NDArray[Any], by_row: bool) -> NDArray[np.bool_]:
+    lowest = low.min(axis=1)  # levels that a query does not have are +inf
+    return np.greater_equal(near, lowest[:, None] if by_row else lowest)
 
 
 def _count_few(
-    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, relevant: NDArray[np.bool_]
-) -> Count:
+    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, relevant: NDArray[np.bool_], most: int
+) -> Count | None:
     """Look at the relevant items alone."""
     rows, columns = _where(relevant)
     queries, items = (rows, columns) if by_row else (columns, rows)
     values = near[rows, columns][:, None]
     above, maybe = values > high[queries], values >= low[queries]  # (relevant, J)
-    counts = [np.bincount(queries[above[:, level]], minlength=len(low)) for level in range(low.shape[1])]
     doubt, level = np.nonzero(above != maybe)
-    return Count(np.stack(counts, axis=1), queries[doubt], items[doubt], level)
+    if len(doubt) > most:
+        return None
+    return Count(_per_query(above, queries, len(low)), queries[doubt], items[doubt], level)
+
+
+def _per_query(mask: NDArray[np.bool_], queries: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Number of True of each query and level, (n, J), from a mask (relevant, J)."""
+    counts = [np.bincount(queries[mask[:, level]], minlength=count) for level in range(mask.shape[1])]
+    return np.stack(counts, axis=1)
 
 
 def _count_all(
-    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, maybe: NDArray[np.bool_]
-) -> Count:
+    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, maybe: NDArray[np.bool_], most: int
+) -> Count | None:
     """Compare the whole tile with one level of each query after the other; ``maybe`` is overwritten."""
     above = np.zeros(low.shape, np.int64)
     undecided = []
@@ -67,10 +93,39 @@ def _count_all(
         np.greater(near, high[:, level, None] if by_row else high[:, level], out=surely)
         np.greater_equal(near, low[:, level, None] if by_row else low[:, level], out=maybe)
         above[:, level] = count(surely)
-        rows, columns = _where(np.not_equal(surely, maybe, out=maybe))
+        np.not_equal(surely, maybe, out=maybe)
+        most -= np.count_nonzero(maybe)
+        if most < 0:
+            return None
+        rows, columns = _where(maybe)
         query, item = (rows, columns) if by_row else (columns, rows)
         undecided.append((query, item, np.full(len(rows), level)))
     return Count(above, *(np.concatenate(parts) for parts in zip(*undecided, strict=True)))
+
+
+def count_exactly_by_comparing(
+    near: NDArray[Any], levels: NDArray[Any], order: Order, by_row: bool
+) -> NDArray[np.int64]:
+    """Items before each level, (n, J), where nearness has no error. Other parameters as in `count_by_comparing`."""
+    relevant = _at_least(near, levels, by_row)
+    if np.count_nonzero(relevant) < near.size // SPARSE:
+        rows, columns = _where(relevant)
+        queries, items = (rows, columns) if by_row else (columns, rows)
+        values = near[rows, columns][:, None]
+        first = order.items[items, None] < order.levels[queries]
+        return _per_query((values > levels[queries]) | ((values == levels[queries]) & first), queries, len(levels))
+    before = np.zeros(levels.shape, np.int64)
+    count = _count_rows if by_row else _count_columns
+    found, first = np.empty(near.shape, bool), np.empty(near.shape, bool)
+    across = order.items if by_row else order.items[:, None]
+    for level in range(levels.shape[1]):
+        value, row = levels[:, level], order.levels[:, level]
+        before[:, level] = count(np.greater(near, value[:, None] if by_row else value, out=found))
+        np.equal(near, value[:, None] if by_row else value, out=found)
+        if found.any():
+            np.less(across, row[:, None] if by_row else row, out=first)
+            before[:, level] += count(np.logical_and(found, first, out=found))
+    return before
 
 
 def _count_rows(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -97,7 +152,7 @@ def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64
     return rows, columns
 
 
-def count_by_sorting(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> Count:
+def count_by_sorting(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], most: int) -> Count | None:
     """Sort each row and look all levels up: for many levels. Parameters as above, queries are rows."""
     width = near.shape[1]
     ranked = np.sort(near, axis=1)
@@ -105,8 +160,37 @@ def count_by_sorting(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) 
     for row in range(len(near)):
         above[row] = width - np.searchsorted(ranked[row], high[row], side="right")
         within[row] = width - np.searchsorted(ranked[row], low[row], side="left")
+    if (within - above).sum() > most:
+        return None
     undecided = [np.zeros((3, 0), np.int64)]
     for row, level in zip(*np.nonzero(within > above), strict=True):
         items = np.flatnonzero((near[row] >= low[row, level]) & (near[row] <= high[row, level]))
         undecided.append(np.stack([np.full(len(items), row), items, np.full(len(items), level)]))
     return Count(above, *np.concatenate(undecided, axis=1))
+
+
+def count_exactly_by_sorting(near: NDArray[Any], levels: NDArray[Any], order: Order) -> NDArray[np.int64]:
+    """Items before each level, (n, J), where nearness has no error.
+
+    Each row is sorted by nearness, and by row number within each run of equal nearness: as whole numbers, which is
+    quicker than a stable sort.
+    """
+    width = near.shape[1]  # its square fits int32
+    by_number = np.argsort(order.items)
+    number = np.empty(width, np.int32)
+    number[by_number] = np.arange(width)
+    lower = np.searchsorted(order.items[by_number], order.levels).astype(np.int32)  # (n, J) that win a tie
+    far = -near
+    ranking = np.argsort(far, axis=1)
+    ranked = np.take_along_axis(far, ranking, axis=1)  # (n, width) ascending
+    runs = np.zeros(near.shape, np.int32)
+    np.cumsum(ranked[:, 1:] != ranked[:, :-1], axis=1, out=runs[:, 1:])
+    runs *= np.int32(width)
+    keys = np.sort(runs + number[ranking], axis=1)
+    before = np.empty(levels.shape, np.int64)
+    for row, level in enumerate(-levels):
+        nearer = np.searchsorted(ranked[row], level)
+        at = np.minimum(nearer, width - 1)
+        place = np.searchsorted(keys[row], runs[row, at] + lower[row])
+        before[row] = np.where(ranked[row, at] == level, place, nearer)
+    return before

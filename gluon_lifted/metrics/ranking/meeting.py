@@ -2,106 +2,173 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gluon_lifted.metrics.ranking.counting import LANES, Count, count_by_comparing, count_by_sorting
+from gluon_lifted.metrics.ranking.counting import (
+    Count,
+    Order,
+    count_by_comparing,
+    count_by_sorting,
+    count_exactly_by_comparing,
+    count_exactly_by_sorting,
+)
+from gluon_lifted.metrics.ranking.exact import squared_distances
+from gluon_lifted.metrics.ranking.positives import with_exact_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gluon_lifted.metrics.ranking.block import Block
     from gluon_lifted.metrics.ranking.positives import Positives
-    from gluon_lifted.metrics.ranking.search import Search, Side
-    from gluon_lifted.metrics.ranking.space import Space, Tile
+    from gluon_lifted.metrics.ranking.search import Search
+    from gluon_lifted.metrics.ranking.space import Space
 
 PAIRS_AT_A_TIME = 4096  # whose rows are gathered to be compared exactly
-DOUBTS = 64  # a tile of float32 with more than one doubtful pair in so many is made again in float64
+TRIED = 16  # queries of a tile that show how it is best computed
+FLOAT32, FLOAT64, DIFFERENCES = range(3)  # ways to compute a tile
+DOUBTS, SORTED_DOUBTS = {FLOAT32: 32, FLOAT64: 16}, 128  # one decision in so many may be too close to call
 
 
-class Block(NamedTuple):
-    """Rows of one side ready for products, padded to a multiple of 8 with rows that are infinitely far."""
+class Tile(NamedTuple):
+    """Nearness of queries and items, one of them rows and the other columns, padded; and the bound of its error."""
 
-    side: Side
-    places: slice
-    tile: Tile
-
-    @property
-    def classes(self) -> NDArray[np.int64]:
-        """Class of each row, without the padding."""
-        return self.side.classes[self.places]
+    near: NDArray[Any]
+    error: float
+    way: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Meeting:
-    """Queries of a search whose positives are known meet items of its gallery."""
+    """Queries of a search whose positives are known meet items of its gallery.
+
+    A tile is computed in float32 first, or in float64 where queries have many positives. If too many of its decisions
+    are too close to call, it is computed again: in float64, at last by exact differences, which leave no doubt.
+    """
 
     space: Space
     search: Search
     positives: Positives
-    few: bool  # levels a query, so that comparing beats sorting and float32 beats float64
+    few: bool  # positives of a query, so that comparing beats sorting and float32 beats float64
+    _calm: bool = False  # the last tile was decided in the first way
+    _exact: list[Positives] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
 
-    def block(self, side: Side, places: slice, exactly: bool = False) -> Block:
-        """Make rows ready, in float32 for few levels, unless ``exactly``."""
-        tile = self.space.tile(side.take(places), np.float32 if self.few and not exactly else np.float64)
-        missing = -len(tile.rows) % LANES
-        if missing:
-            rows = np.pad(tile.rows, ((0, missing), (0, 0)))
-            tile = tile._replace(rows=rows, half_square=np.pad(tile.half_square, (0, missing), constant_values=np.inf))
-        return Block(side, places, tile)
+    def meet(self, queries: Block, items: Block, both: bool) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Negatives among the items before each positive of the queries, (n, J); with ``both`` also the reverse."""
+        ways = (FLOAT32, FLOAT64, DIFFERENCES) if self.few else (FLOAT64, DIFFERENCES)
+        first = 0 if self._calm else next(place for place, way in enumerate(ways) if self._suits(way, queries, items))
+        for way in ways[first:]:
+            tile = self._tile(way, queries, items)
+            ours = self._count(tile, queries, items)
+            theirs = self._count(tile, items, queries, by_row=False) if both and ours is not None else None
+            if ours is not None and (theirs is not None or not both):
+                self._calm = way == ways[0]
+                return ours, theirs
+        raise AssertionError("exact differences leave no doubt")
 
-    def nearness(self, queries: Block, items: Block) -> NDArray[np.floating[Any]]:
-        """(n, m), -inf for pairs of one class: positives, and a query with itself."""
-        near = self.space.nearness(queries.tile, items.tile)
+    def _suits(self, way: int, queries: Block, items: Block) -> bool:
+        """Whether some queries of the tile can be decided in this way."""
+        if way == DIFFERENCES:
+            return True
+        step = max(1, len(queries) // TRIED)
+        some = replace(queries, places=slice(queries.places.start, queries.places.stop, step))
+        tile = self._tile(way, some, items)
+        return self._is_exact(tile, some) or self._compare(tile, some, by_row=True, share=0.5) is not None
+
+    def _tile(self, way: int, queries: Block, items: Block) -> Tile:
+        """-inf for pairs of one class: positives, and a query with itself."""
+        if way == DIFFERENCES:
+            square = squared_distances(queries.distinct, items.distinct)
+            near = np.pad(square / -2, ((0, queries.padding), (0, items.padding)), constant_values=-np.inf)
+            error = 0.0
+        else:
+            left, right = (one.float32 if way == FLOAT32 else one.float64 for one in (queries, items))
+            near, error = np.matmul(left.rows, right.rows.T), self.space.error(left, right)
         ours, theirs = queries.classes, items.classes
-        if ours[0] <= theirs[-1] and theirs[0] <= ours[-1]:
+        if ours.min() <= theirs.max() and theirs.min() <= ours.max():
             near[: len(ours), : len(theirs)][ours[:, None] == theirs] = -np.inf
-        return near
+        return Tile(near, error, way)
 
-    def count(self, near: NDArray[Any], queries: Block, items: Block, by_row: bool = True) -> NDArray[np.int64]:
-        """Negatives among the items before each positive, (n, J); queries are rows of ``near``, or columns."""
-        levels = self.positives.of(queries.places).nearness
-        levels = levels[:, : max(1, int(self.search.positives[queries.places.start]))]  # those after it have no more
-        found = self._compare(near, levels, self.space.error(queries.tile, items.tile) + self.positives.error, by_row)
-        if near.dtype == np.float32 and len(found.queries) > near.size // DOUBTS:
-            queries, items = (self.block(one.side, one.places, exactly=True) for one in (queries, items))
-            return self.count(self.nearness(queries, items), queries, items)
-        before = np.zeros((len(queries.classes), self.positives.nearness.shape[1]), np.int64)
-        before[:, : levels.shape[1]] = found.above[: len(before)]
+    def _count(self, tile: Tile, queries: Block, items: Block, by_row: bool = True) -> NDArray[np.int64] | None:
+        """Queries are rows of the tile, or columns. None if too many decisions are too close to call."""
+        before = np.zeros((len(queries), self.positives.nearness.shape[1]), np.int64)
+        width = self._width(queries)
+        if self._is_exact(tile, queries):
+            before[:, :width] = self._count_exactly(tile, queries, items, by_row)[: len(queries)]
+            return before
+        found = self._compare(tile, queries, by_row)
+        if found is None:
+            return None
+        before[:, :width] = found.above[: len(queries)]
         for start in range(0, len(found.queries), PAIRS_AT_A_TIME):
             some = slice(start, start + PAIRS_AT_A_TIME)
             doubts = Count(found.above, found.queries[some], found.items[some], found.levels[some])
-            closer = self._closer(doubts, queries.places.start, items.places.start)
+            closer = self._closer(doubts, queries, items)
             np.add.at(before, (doubts.queries[closer], doubts.levels[closer]), 1)
         return before
 
-    def _compare(self, near: NDArray[Any], levels: NDArray[np.float64], error: float, by_row: bool) -> Count:
-        padding = near.shape[0 if by_row else 1] - len(levels)
-        levels = np.pad(levels, ((0, padding), (0, 0)), constant_values=np.inf)
-        low, high = (levels - error).astype(near.dtype), (levels + error).astype(near.dtype)
-        if self.few:
-            return count_by_comparing(near, low, high, by_row)
-        return count_by_sorting(near, low, high)
+    def _width(self, queries: Block) -> int:
+        """The first query has the most positives."""
+        return max(1, int(self.search.positives[queries.places.start]))
 
-    def _closer(self, doubts: Count, first_query: int, first_item: int) -> NDArray[np.bool_]:
+    def _levels(self, way: int, queries: Block) -> Positives:
+        if way == DIFFERENCES and self.positives.error.any():
+            with self._lock:
+                if not self._exact:
+                    self._exact.append(with_exact_distances(self.space, self.search, self.positives))
+            return self._exact[0].of(queries.places)
+        return self.positives.of(queries.places)
+
+    def _is_exact(self, tile: Tile, queries: Block) -> bool:
+        return not tile.error and not self._levels(tile.way, queries).error.any()
+
+    def _compare(self, tile: Tile, queries: Block, by_row: bool, share: float = 1.0) -> Count | None:
+        """Within the errors of the tile and of the levels."""
+        levels = self._levels(tile.way, queries)
+        nearness = _pad(levels.nearness[:, : self._width(queries)], queries.padding, np.inf)
+        error = tile.error + _pad(levels.error[:, None], queries.padding, 0)
+        low, high = (nearness - error).astype(tile.near.dtype), (nearness + error).astype(tile.near.dtype)
+        most = int(share * tile.near.size / (DOUBTS[tile.way] if self.few else SORTED_DOUBTS))
+        if self.few:
+            return count_by_comparing(tile.near, low, high, by_row, most)
+        return count_by_sorting(tile.near, low, high, most)
+
+    def _count_exactly(self, tile: Tile, queries: Block, items: Block, by_row: bool) -> NDArray[np.int64]:
+        """Without errors: in a tie the lower row number comes first."""
+        width, gallery = self._width(queries), self.search.gallery
+        found = self._levels(tile.way, queries)
+        levels = _pad(found.nearness[:, :width], queries.padding, np.inf).astype(tile.near.dtype)
+        rows = _pad(gallery.order[found.places[:, :width]], queries.padding, 0)
+        order = Order(
+            np.pad(items.side.order[items.places], (0, items.padding)).astype(np.int32), rows.astype(np.int32)
+        )
+        if self.few:
+            return count_exactly_by_comparing(tile.near, levels, order, by_row)
+        return count_exactly_by_sorting(tile.near, levels, order)
+
+    def _closer(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.bool_]:
         """Which of the pairs too close to call come before the positive, (m,), by exact distance, then row number."""
-        positives = self.positives.of(slice(first_query, None))
-        gallery = self.search.gallery
-        places, items = first_query + doubts.queries, first_item + doubts.items
-        square = self.space.exact(self.search.queries.take(places), gallery.take(items))
-        lead = -square / 2 - positives.nearness[doubts.queries, doubts.levels]
-        margin = self.positives.error + self.space.float64_error(2.0)
-        closer = lead > margin
-        close = np.flatnonzero(np.abs(lead) <= margin)
-        right = positives.places[doubts.queries[close], doubts.levels[close]]
-        right_square = self._exact_once(places[close], right)
-        first = gallery.order[items[close]] < gallery.order[right]
-        closer[close] = (square[close] < right_square) | ((square[close] == right_square) & first)
+        positives, gallery = self.positives.of(queries.places), self.search.gallery
+        places, item_places = queries.places.start + doubts.queries, items.places.start + doubts.items
+        lead = self.space.exact(queries.side.take(places), items.side.take(item_places)) / -2
+        right = positives.places[doubts.queries, doubts.levels]
+        level = positives.nearness[doubts.queries, doubts.levels]
+        unsure = np.flatnonzero(positives.error[doubts.queries])
+        level[unsure] = self._exact_once(places[unsure], right[unsure])
+        first = items.side.order[item_places] < gallery.order[right]
+        closer: NDArray[np.bool_] = (lead > level) | ((lead == level) & first)
         return closer
 
     def _exact_once(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Exact ``|x - y|^2`` of pairs that come again and again, (m,), computed once each."""
+        """Exact nearness of pairs that come again and again, (m,), computed once each."""
         pairs, again = np.unique(queries * len(self.search.gallery) + items, return_inverse=True)
         query, item = np.divmod(pairs, len(self.search.gallery))
-        return self.space.exact(self.search.queries.take(query), self.search.gallery.take(item))[again]
+        return self.space.exact(self.search.queries.take(query), self.search.gallery.take(item))[again] / -2
+
+
+def _pad(values: NDArray[Any], rows: int, filling: float) -> NDArray[Any]:
+    return np.pad(values, ((0, rows), (0, 0)), constant_values=filling)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PRODUCTS_AT_A_TIME = 1 << 22
 ROWS_AT_A_TIME = 256
+DENSE = 8  # where more than one item in so many is too close to call, all are computed exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,43 +30,85 @@ class Positives:
         Of the nearest positive (J = 1) or of all; +inf, which nothing is nearer than, where a query has no j-th.
     places : ndarray, int64, (n, J)
         Their places in the gallery.
-    error : float
-        Bound of the error of ``nearness``.
+    error : ndarray, float64, (n,)
+        Bound of the error of each query's ``nearness``; 0 where that is exact.
     start : int
         Place of the first query.
     """
 
     nearness: NDArray[np.float64]
     places: NDArray[np.int64]
-    error: float
+    error: NDArray[np.float64]
     start: int
 
     def of(self, queries: slice) -> Positives:
         """Those of a slice of the working order."""
         stop = None if queries.stop is None else queries.stop - self.start
-        here = slice(queries.start - self.start, stop)
-        return Positives(self.nearness[here], self.places[here], self.error, queries.start)
+        here = slice(queries.start - self.start, stop, queries.step)
+        return Positives(self.nearness[here], self.places[here], self.error[here], queries.start)
 
 
-def find_positives(space: Space, search: Search, queries: slice, only_first: bool) -> Positives:
-    """Positives of a slice of the working order. Of equally near ones the first is that with the lower row number."""
+def find_positives(
+    space: Space, search: Search, queries: slice, only_first: bool, exact: bool, each: Callable[..., Any] = map
+) -> Positives:
+    """Positives of a slice of the working order. Of equally near ones the first is that with the lower row number.
+
+    With ``exact`` their distances are, which costs little where they are few. ``each`` calls a function for each block
+    of queries, as ``map`` or a pool's ``map`` do.
+    """
     counts = search.positives[queries]
     shape = (len(counts), 1 if only_first else max(1, int(counts.max(initial=0))))
-    nearness, places = np.full(shape, np.inf), np.zeros(shape, np.int64)
-    error = 0.0
-    for block, members in _blocks(search, queries):
-        rows = space.tile(search.queries.take(block), np.float64)
-        items = space.tile(search.gallery.take(members), np.float64)
-        near = _of_one_class(space.nearness(rows, items), search, block, members)
-        bound = space.error(rows, items)
-        error = max(error, bound)
+    found = Positives(np.full(shape, np.inf), np.zeros(shape, np.int64), np.zeros(len(counts)), queries.start)
+
+    def find(block: slice, members: slice) -> None:
+        near, bound = _nearness(space, search, block, members, np.float32 if exact else np.float64)
         order = _nearest(space, search, near, block, members, bound) if only_first else np.argsort(-near, axis=1)
         order = order[:, : shape[1]]  # all others come after the positives
         missing = np.arange(order.shape[1]) >= search.positives[block, None]
-        here = slice(block.start - queries.start, block.stop - queries.start)
-        nearness[here, : order.shape[1]] = np.where(missing, np.inf, np.take_along_axis(near, order, axis=1))
-        places[here, : order.shape[1]] = order + members.start
-    return Positives(nearness, places, error, queries.start)
+        here, width = found.of(block), order.shape[1]
+        here.nearness[:, :width] = np.where(missing, np.inf, np.take_along_axis(near, order, axis=1))
+        here.places[:, :width] = order + members.start
+        here.error[:] = bound
+        if exact and bound:
+            _make_exact(space, search, here)
+
+    list(each(find, *zip(*_blocks(search, queries), strict=True)) if counts.any() else ())
+    return found
+
+
+def _nearness(
+    space: Space, search: Search, block: slice, members: slice, dtype: type[np.floating[Any]]
+) -> tuple[NDArray[np.floating[Any]], float]:
+    """Of queries and the items of their classes, and its error; -inf for items of other classes and the query."""
+    items = space.tile(search.gallery.take(members), dtype)
+    if search.symmetric:
+        rows = items.part(slice(block.start - members.start, block.stop - members.start))
+    else:
+        rows = space.tile(search.queries.take(block), dtype)
+    near, error = space.nearness(rows, items), space.error(rows, items)
+    if items.has_outlier:
+        near, error = space.exact_tile(search.queries.take(block), search.gallery.take(members)) / -2, 0.0
+    return _of_one_class(near, search, block, members), error
+
+
+def _make_exact(space: Space, search: Search, found: Positives) -> None:
+    """Replace nearness by exact values, pair by pair."""
+    query, number = np.nonzero(np.isfinite(found.nearness))
+    pairs = search.queries.take(found.start + query), search.gallery.take(found.places[query, number])
+    found.nearness[query, number] = -space.exact(*pairs) / 2
+    found.error[:] = 0
+
+
+def with_exact_distances(space: Space, search: Search, found: Positives) -> Positives:
+    """The same positives with exact distances, by tiles: for many positives of each query."""
+    nearness = found.nearness.copy()
+    for block, members in _blocks(search, slice(found.start, found.start + len(nearness))):
+        square = space.exact_tile(search.queries.take(block), search.gallery.take(members))
+        here = slice(block.start - found.start, block.stop - found.start)
+        columns = np.clip(found.places[here] - members.start, 0, square.shape[1] - 1)  # any where there is none
+        exact = -np.take_along_axis(square, columns, axis=1) / 2
+        nearness[here] = np.where(np.isfinite(nearness[here]), exact, np.inf)
+    return Positives(nearness, found.places, np.zeros_like(found.error), found.start)
 
 
 def _blocks(search: Search, queries: slice) -> Iterator[tuple[slice, slice]]:
@@ -96,12 +139,16 @@ def _nearest(
     space: Space, search: Search, near: NDArray[np.floating[Any]], block: slice, members: slice, bound: float
 ) -> NDArray[np.int64]:
     """Column of the nearest item of each row, (n, 1); those too close to call are compared exactly."""
-    best: NDArray[np.int64] = near.argmax(axis=1)
+    best: NDArray[np.int64] = near.argmax(axis=1)  # of equal ones the first, which has the lowest row number
     top = near[np.arange(len(near)), best]
     rows, columns = np.nonzero(near >= (top - 2 * bound)[:, None])
-    if len(rows) > len(near):
+    if bound and len(rows) > len(near):
+        if len(rows) > near.size // DENSE:
+            square = space.exact_tile(search.queries.take(block), search.gallery.take(members))
+            return _of_one_class(-square, search, block, members).argmax(axis=1)[:, None]
         square = space.exact(search.queries.take(block.start + rows), search.gallery.take(members.start + columns))
         order = np.lexsort((search.gallery.order[members.start + columns], square, rows))
         first = order[np.flatnonzero(np.diff(rows, prepend=-1))]  # rows ascend, so groups stay where they are
         best = columns[first]
-    return best[:, None]
+    column: NDArray[np.int64] = best[:, None]
+    return column

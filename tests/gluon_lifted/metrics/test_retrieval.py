@@ -39,7 +39,7 @@ def check_among(embedding, labels, queries=None, distance="euclidean"):
 WAYS = ("sorting", "comparing all", "comparing few")
 
 
-def choose(monkeypatch, way, edge=8, panel=16):
+def choose(monkeypatch, way, edge=8, panel=2):
     """Count in one way whatever the number of levels, in small tiles."""
     monkeypatch.setattr(sweep, "EDGE", edge)
     monkeypatch.setattr(sweep, "PANEL", panel)
@@ -154,25 +154,44 @@ def test_near_ties_are_decided_as_float64_would(monkeypatch, way):
     assert (sum(doubts) >= 190) == (way != "sorting")  # float64 has none here
 
 
-def test_a_tile_that_is_all_doubt_is_made_again_in_float64(monkeypatch):
-    """One row far away makes float32 blind for the others."""
+def ways_taken(monkeypatch):
+    """Note how each tile is computed, samples among them."""
+    return spy(monkeypatch, "_tile", lambda self, way, queries, items: way)
+
+
+def test_a_tile_with_too_many_doubts_is_computed_again_in_float64(monkeypatch):
+    """Two clusters far apart: float32 cannot tell the rows of one from another."""
     choose(monkeypatch, "comparing all")
     rng = np.random.default_rng(1)
-    rows = rng.normal(size=(40, 3))
-    rows[7] = 1e7
-    again = spy(monkeypatch, "block", lambda self, side, places, exactly=False: exactly)
+    rows = rng.normal(size=(40, 3)) + 1e4 * rng.integers(2, size=(40, 1))
+    ways = ways_taken(monkeypatch)
     check_among(rows, rng.integers(6, size=40).tolist())
-    assert any(again)
+    assert meeting.FLOAT64 in ways
+    assert meeting.DIFFERENCES not in ways
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_rows_the_same(monkeypatch, way):
-    """All pairs are too close to call, which are compared a few at a time."""
+    """No row differs from the center: products are exact, and no pair is compared once more."""
     choose(monkeypatch, way)
-    monkeypatch.setattr(meeting, "PAIRS_AT_A_TIME", 10)
-    sizes = spy(monkeypatch, "_closer", lambda self, doubts, *first: len(doubts.queries))
+    doubts = spy(monkeypatch, "_closer", lambda self, doubts, *blocks: len(doubts.queries))
+    ways = ways_taken(monkeypatch)
     check_among(np.full((30, 2), 0.3, np.float32), [0, 1, 2] * 10)
-    assert max(sizes) == 10
+    assert not doubts
+    assert meeting.DIFFERENCES not in ways
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_doubts_are_resolved_a_few_at_a_time(monkeypatch, way):
+    """Each of 20 vectors on a circle stands twice: ties that no product shows."""
+    choose(monkeypatch, way)
+    monkeypatch.setattr(meeting, "PAIRS_AT_A_TIME", 3)
+    monkeypatch.setattr(meeting, "DOUBTS", {meeting.FLOAT32: 1, meeting.FLOAT64: 1})
+    monkeypatch.setattr(meeting, "SORTED_DOUBTS", 1)
+    angles = np.repeat(np.random.default_rng(0).uniform(0, 6, 20), 2)
+    sizes = spy(monkeypatch, "_closer", lambda self, doubts, *blocks: len(doubts.queries))
+    check_among(np.stack([np.cos(angles), np.sin(angles)], axis=1), [0, 1, 2, 1, 0] * 8)
+    assert max(sizes) == 3
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
