@@ -203,7 +203,7 @@ def column(kind: pa.DataType, values: list[Any]) -> pa.Array:
 )
 def test_images_of_every_binary_type(tmp_path: Path, kind: pa.DataType) -> None:
     value = {"bytes": JPEG, "path": "a.jpg"} if pa.types.is_struct(kind) else JPEG
-    value = {name: value[name] for name in kind.names} if pa.types.is_struct(kind) else value
+    value = {field.name: value[field.name] for field in kind} if pa.types.is_struct(kind) else value
     pq.write_table(pa.table({"bytes": column(kind, [value, None])}), tmp_path / "m.parquet")
     first, second = open_source(tmp_path / "m.parquet")
     assert first.content is not None

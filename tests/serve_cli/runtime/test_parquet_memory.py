@@ -141,7 +141,7 @@ def test_pages_are_those_of_the_file(tmp_path: Path, version: str, codec: str, e
     headers = 60 * len(pages)
     assert 0 <= chunk.stored_size - sum(page.stored_size for page in pages) < headers
     assert 0 <= chunk.size - sum(page.size for page in pages) < headers
-    assert len(pages) > 5
+    assert len(pages) > 5 or encoding == "DELTA_LENGTH_BYTE_ARRAY"  # which pyarrow 15 does not divide
     largest = max(len(value) for value in values if value is not None)
     assert largest <= found.value <= 300_000
     assert found.pages >= max(page.size for page in pages)
