@@ -145,8 +145,22 @@ def _require_sound(column: pa.Array) -> None:
         most = pc.max(column.indices).as_py()
         if most is not None and most >= len(column.dictionary):
             raise ValueError(f"value {most} of a dictionary with {len(column.dictionary)}")
-    elif "dictionary<" in str(column.type):  # within lists or structs
-        column.validate(full=True)
+        return
+    for child in _children(column):
+        _require_sound(child)
+
+
+def _children(column: pa.Array) -> list[pa.Array]:
+    """The arrays inside a column of lists, structs, maps or extension types."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return [column.storage]
+    if pa.types.is_struct(kind):
+        return [column.field(number) for number in range(kind.num_fields)]
+    if pa.types.is_map(kind):
+        return [column.keys, column.items]
+    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return [column.values] if nested else []
 
 
 def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:

@@ -44,6 +44,10 @@ def _lines(path: Any) -> Iterator[tuple[int, str]]:
     with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
         number = 0
         while line := file.readline(MAX_LINE):
+            if not number and "\0" in line:
+                raise DataError(
+                    f"{path}: is no list of paths, or not in UTF-8; save it as UTF-8 text, a path in each line."
+                )
             number += 1
             rest = line
             while len(rest) == MAX_LINE and not rest.endswith("\n"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,17 +12,20 @@ import pyarrow as pa
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.console import Progress
+from serve_cli.runtime.rows import Cell
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.storage.arrow_table import carried_column
 from serve_cli.runtime.storage.layout import PLAN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from serve_cli.runtime.rows import ImageRow
     from serve_cli.runtime.sources import Source
 
 MAX_BYTES = 1 << 16
-GROUP_ROWS = 1000  # in memory at a time
+GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of the columns that they carry along
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,9 @@ WORDS = {
 def survey(source: Source) -> Survey:
     """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
     ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
-    rows = source.names()
     count = 0
     with Progress("list", total=None) as progress:
-        while group := list(islice(rows, GROUP_ROWS)):
+        for group in _groups(source.names()):
             for row in group:
                 ids.update(json.dumps((row.id, row.label)).encode())
                 paths.update(json.dumps(as_text(row.path)).encode())
@@ -147,6 +148,24 @@ def survey(source: Source) -> Survey:
             count += len(group)
             progress.update(count)
     return Survey(count, *(digest.hexdigest() for digest in (ids, paths, carried, files)))
+
+
+def _groups(rows: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
+    """Rows that are in memory at a time: fewer where they carry large columns."""
+    group: list[ImageRow] = []
+    columns: dict[int, pa.Array] = {}
+    size = 0
+    for row in rows:
+        group.append(row)
+        for value in row.extra.values():
+            if isinstance(value, Cell) and id(value.column) not in columns:
+                columns[id(value.column)] = value.column  # a value keeps all of its column in memory
+                size += value.column.nbytes
+        if len(group) == GROUP_ROWS or size > GROUP_BYTES:
+            yield group
+            group, columns, size = [], {}, 0
+    if group:
+        yield group
 
 
 def _digest(column: pa.ChunkedArray, field: pa.Field) -> bytes:

@@ -34,7 +34,19 @@ def written(folder: Path, table: Path, layout: str, bad: frozenset[int]) -> list
     """What becomes of a table's further columns."""
     source = open_source(table)
     rows = list(source)
-    plan = Plan("/x", len(rows), "ids", "model", "CPUExecutionProvider", 2, len(rows), format=layout)
+    plan = Plan(
+        "/x",
+        len(rows),
+        "ids",
+        "paths",
+        "carried",
+        "files",
+        "model",
+        "CPUExecutionProvider",
+        2,
+        len(rows),
+        format=layout,
+    )
     EmbeddingFolder(folder, plan, CARD, source.extra).write(0, [embedded(rows, bad)], group_rows=4)
     return column_x(folder / ("part-00000.parquet" if layout == "parquet" else "metadata/metadata_00000.parquet"))
 
