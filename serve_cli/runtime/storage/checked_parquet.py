@@ -1,7 +1,7 @@
 """Columns of a parquet file that may be damaged or hostile: what they take is checked before it is taken.
 
-A footer says how many bytes each column has once it is decompressed; 300 kB can hold gigabytes of zeros. Texts are read
-as dictionaries, so that a long one that stands in many rows is in memory once. Pages with checksums are verified.
+300 kB can hold gigabytes of zeros, so the sizes that pages claim are read before the pages are. Texts are read as
+dictionaries, so that a long one that stands in many rows is in memory once. Pages with checksums are verified.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import RunError
 from serve_cli.runtime.storage.fixed_lists import without_sizes
 from serve_cli.runtime.storage.layout import MANIFEST
+from serve_cli.runtime.storage.parquet_claims import read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,11 @@ MAX_TEXT = 1 << 16  # bytes of one id, path, label or error
 TEXT_BYTES = 1 << 12  # of a row in a column of texts, on average
 NUMBER_BYTES = 8  # of a number and its levels; parquet keeps int8 in 4 bytes
 SLACK = 1 << 24  # of a column, for its headers and dictionary
+# pyarrow's own, and what becomes of C++ exceptions that it lets through
+READ_ERRORS = (
+    *(OSError, ValueError, LookupError, ArithmeticError, TypeError, RuntimeError, MemoryError),
+    pa.ArrowException,
+)
 
 
 class CheckedParquet:
@@ -91,22 +97,19 @@ class CheckedParquet:
         return metadata
 
     def _check_sizes(self, metadata: pq.FileMetaData) -> None:
-        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-        sizes = [group.num_rows for group in groups]
-        if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows:
+        with self._path.open("rb") as file:
+            groups = read_groups(file, len(self._own))
+        sizes = [group.rows for group in groups]
+        if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows or len(sizes) != metadata.num_row_groups:
             raise self._error(f"its row groups do not add up to its {metadata.num_rows} rows")
-        for index, one in enumerate(self._own):
-            width = one.type.list_size if pa.types.is_fixed_size_list(one.type) else 1
-            row_bytes = TEXT_BYTES if pa.types.is_string(one.type) else NUMBER_BYTES * width
-            for group in groups:
-                column = group.column(index)
-                most = row_bytes * group.num_rows + SLACK
-                if not 0 <= column.total_uncompressed_size <= most or not 0 <= column.num_values <= (
-                    width * group.num_rows
-                ):
+        for group in groups:
+            for one, chunk in zip(self._own, group.chunks, strict=True):
+                width = one.type.list_size if pa.types.is_fixed_size_list(one.type) else 1
+                row_bytes = TEXT_BYTES if pa.types.is_string(one.type) else NUMBER_BYTES * width
+                if chunk.num_bytes > row_bytes * group.rows + SLACK or not 0 <= chunk.values <= width * group.rows:
                     raise self._error(
-                        f"column {one.name!r} has {column.num_values:,} values in "
-                        f"{column.total_uncompressed_size:,} bytes, too much for {group.num_rows:,} rows"
+                        f"column {one.name!r} has {chunk.values:,} values in {chunk.num_bytes:,} bytes, too much for "
+                        f"{group.rows:,} rows"
                     )
 
     def _check_table(self, table: pa.Table, rows: int) -> None:
@@ -126,7 +129,7 @@ class CheckedParquet:
         """Tell what the errors of files and of pyarrow mean."""
         try:
             yield
-        except (OSError, ValueError, KeyError, MemoryError, pa.ArrowException) as error:
+        except READ_ERRORS as error:
             raise self._error(f"cannot be read ({error!s:.200})") from None
 
     def _error(self, problem: str) -> RunError:

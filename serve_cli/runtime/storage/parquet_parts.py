@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.storage.arrow_table import to_table
+from serve_cli.runtime.storage.checked_parquet import READ_ERRORS
 from serve_cli.runtime.storage.layout import own_columns, part_files, part_name, schema
 from serve_cli.runtime.storage.parts import Part
 
@@ -42,7 +43,7 @@ class ParquetParts:
         try:
             with path.open("rb") as file, pq.ParquetFile(file) as found:
                 rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
-        except (OSError, ValueError, KeyError, pa.ArrowException):  # ValueError: names that are not UTF-8
+        except READ_ERRORS:
             return None
         return Part(path.name, rows, rows - errors.null_count)
 
