@@ -1,11 +1,15 @@
 """Time and memory of exact recall@{1, 10, 100, 1000} at the size of Stanford Online Products, beside faiss.
 
     python benchmarks/recall.py [--rows 60502] [--classes 11316] [--dim 512] [--turns 3]
+    python benchmarks/recall.py --ties
 
 Embeddings are made up: classes of 2 to 12 rows around random centres. Each way runs in a process of its own, by turns,
 with all cores. faiss (flat index, k = 1001, the query itself among them) is left out where it is not installed
 (`pip install faiss-cpu`). "products alone" is the matrix product of each pair of rows once, in the same tiles: the
 least that any of these ways can take. Queries on which two ways differ are decided by differences in float64.
+
+``--ties`` compares all metrics on embeddings with many ties to those on random ones, by CPU time: it depends less on
+what else the machine does.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -28,6 +33,9 @@ from gluon_lifted.machine.memory import peak_memory
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.ranking.sweep import EDGE
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KS = (1, 10, 100, 1000)
 SPREAD = 2.15  # of a class, over that of the centres: recall@1 comes near what the paper reports
@@ -82,6 +90,46 @@ def products(embedding: np.ndarray, _: np.ndarray) -> np.ndarray:
     return np.full(len(embedding), NEVER)
 
 
+def tied(rows: int, dim: int, rng: np.random.Generator) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Name, distance and embeddings (N, D) float32 unless they need float64."""
+    normal = rng.normal(size=(rows, dim)).astype(np.float32)
+    codes = rng.integers(0, 2, (rows, dim)).astype(np.float32)
+    codes[:, 0] = 1  # no row of zeros
+    ten = normal[rng.integers(10, size=rows)]
+    outlier = codes.copy()
+    outlier[rows // 2] *= np.float32(1e10)
+    yield "random", "euclidean", normal
+    yield "all equal", "euclidean", np.repeat(normal[:1], rows, axis=0)
+    yield "10 distinct", "euclidean", ten
+    yield "N / 20 distinct", "euclidean", normal[rng.integers(rows // 20, size=rows)]
+    yield "codes {0, 1}", "euclidean", codes
+    yield "codes {0, 1}", "cosine", codes
+    yield "codes {-1, 1}", "euclidean", 2 * codes - 1
+    yield "codes {0, 1}, one row 10^10 times as long", "euclidean", outlier
+    yield "ternary times 0.123", "euclidean", (np.float32(0.123) * rng.integers(-1, 2, (rows, dim))).astype(np.float32)
+    yield "int8", "euclidean", np.round(40 * normal)
+    yield "int8 times 0.0123", "euclidean", np.round(40 * normal) * np.float32(0.0123)
+    yield "10 distinct, noise of 10^-9", "euclidean", ten + 1e-9 * rng.normal(size=(rows, dim))
+
+
+def compare_ties(turns: int) -> None:
+    print("| embeddings | distance | rows | dim | classes | CPU s | times random |\n|---|---|---|---|---|---|---|")
+    for rows, dim, classes in ((1000, 64, 25), (10_000, 64, 25), (10_000, 64, 2500), (10_000, 256, 2500)):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(classes, size=rows)
+        random = None
+        for name, distance, embedding in tied(rows, dim, rng):
+            search, found = Search.among(embedding, labels), []
+            for _ in range(turns):
+                began = time.process_time()
+                retrieval_scores(search, distance)
+                found.append(time.process_time() - began)
+            seconds = statistics.median(found)
+            random = random or seconds
+            line = f"| {name} | {distance} | {rows:,} | {dim} | {classes:,} | {seconds:.2f} | {seconds / random:.1f} |"
+            print(line, flush=True)
+
+
 WAYS = {
     "lifted, recall": lambda *arrays: ours(*arrays, only_first=True),
     "lifted, all metrics": lambda *arrays: ours(*arrays, only_first=False),
@@ -134,11 +182,15 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=11_316, help="%(default)s")
     parser.add_argument("--dim", type=int, default=512, help="%(default)s")
     parser.add_argument("--turns", type=int, default=3, help="%(default)s")
+    parser.add_argument("--ties", action="store_true", help="embeddings with many ties beside random ones")
     parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work(options.work, options.folder)
+        return
+    if options.ties:
+        compare_ties(options.turns)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -146,7 +146,7 @@ def _count_columns(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row and column of each True, of which there are few: eight bytes are looked at at a time."""
     flat = mask.reshape(-1)
-    words = np.flatnonzero(flat.view(np.uint64))
+    words = np.flatnonzero(flat.view(np.uint64) != 0)  # quicker with bytes than with words
     word, byte = np.nonzero(flat.reshape(-1, LANES)[words])
     rows, columns = np.divmod(words[word] * LANES + byte, mask.shape[1])
     return rows, columns

@@ -171,4 +171,4 @@ class Meeting:
 
 
 def _pad(values: NDArray[Any], rows: int, filling: float) -> NDArray[Any]:
-    return np.pad(values, ((0, rows), (0, 0)), constant_values=filling)
+    return np.pad(values, ((0, rows), (0, 0)), constant_values=filling) if rows else values

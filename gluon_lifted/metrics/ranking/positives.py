@@ -145,10 +145,10 @@ def _nearest(
     if bound and len(rows) > len(near):
         if len(rows) > near.size // DENSE:
             square = space.exact_tile(search.queries.take(block), search.gallery.take(members))
-            return _of_one_class(-square, search, block, members).argmax(axis=1)[:, None]
+            best = _of_one_class(-square, search, block, members).argmax(axis=1)
+            return best[:, None]
         square = space.exact(search.queries.take(block.start + rows), search.gallery.take(members.start + columns))
         order = np.lexsort((search.gallery.order[members.start + columns], square, rows))
         first = order[np.flatnonzero(np.diff(rows, prepend=-1))]  # rows ascend, so groups stay where they are
         best = columns[first]
-    column: NDArray[np.int64] = best[:, None]
-    return column
+    return best[:, None]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FEW = 16  # levels a query for which comparing beats sorting, and float32 with exact checks beats float64
 EDGE = 1024  # rows of a tile
-PANEL = 8  # tiles of queries that are made ready once for all of the gallery
+PANEL = 16  # tiles of queries that are made ready once for all of the gallery
 LEAST, LEVELS_AT_A_TIME = 64, 1 << 21  # smaller panels where queries have many positives
 OUTLIER, MOST_OUTLIERS = 256, 16  # times the usual size of a row; as many of them get tiles of their own
 
