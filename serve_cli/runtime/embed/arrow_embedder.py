@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.errors import ConfigError, DataError, RunError
+from serve_cli.runtime.inference.model_hash import model_sha256
 from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.pipeline.decoding import Decoding
 from serve_cli.runtime.pipeline.pipeline import embed_rows
@@ -62,7 +63,7 @@ class ArrowEmbedder:
         If a batch has neither of the columns, or one of a type that cannot hold images, paths, ids or labels; or not
         the carried columns.
     RunError, DeviceError
-        As `Embedder`.
+        As `Embedder`; `RunError` also if the model was replaced after the object was made.
 
     Examples
     --------
@@ -80,7 +81,8 @@ class ArrowEmbedder:
         dtype: str = "float32",
     ) -> None:
         self._model, self._columns, self._serving, self._dtype = Path(model).absolute(), columns, serving, dtype
-        card = _opened(self._model, serving).card
+        self._model_sha256 = model_sha256(self._model)
+        card = _opened(self._model, self._model_sha256, serving).card
         found = schema(own_columns(card.dim, dtype), carried, card)
         number = found.get_field_index("embedding")
         plain = pa.field("embedding", pa.list_(found.field(number).type.value_field))
@@ -89,7 +91,11 @@ class ArrowEmbedder:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Embed batches as they come."""
-        embedder = _opened(self._model, self._serving)
+        if model_sha256(self._model) != self._model_sha256:  # workers live long, and each host has its own file
+            raise RunError(
+                f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it."
+            )
+        embedder = _opened(self._model, self._model_sha256, self._serving)
         size, decoding = self._serving.batch_size or embedder.batch_size, Decoding(self._serving.decoders)
         found = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
         for group in regroup(found, GROUP_ROWS):
@@ -140,5 +146,5 @@ def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
 
 
 @lru_cache(maxsize=2)
-def _opened(model: Path, serving: Serving) -> Embedder:
+def _opened(model: Path, model_hash: str, serving: Serving) -> Embedder:
     return serving.open(model)

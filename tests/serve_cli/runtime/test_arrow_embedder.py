@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from gluon_lifted.errors import ConfigError
+from gluon_lifted.errors import ConfigError, RunError
 from serve_cli import ArrowEmbedder
 from serve_cli.runtime.embed.embed import embed_images
 from serve_cli.runtime.embed.options import EmbedOptions
@@ -19,6 +20,7 @@ from serve_cli.runtime.inference.serving import Serving
 from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.storage.reader import read_embeddings
 from tests.serve_cli.photos import broken_photos
+from tests.serve_cli.tiny_model import CARD, write_model
 
 CONTENT = Columns(bytes="content")
 
@@ -75,6 +77,18 @@ def test_paths_ids_labels_and_carried_columns(model: Path, photos: list[Path]) -
     good = np.array([error is None for error in found["error"].to_pylist()])
     assert (np.asarray(found["scale"].is_valid()) == good).all()
     assert 0 < good.sum() < len(good)
+
+
+def test_a_model_that_was_replaced(model: Path, photos: list[Path]) -> None:
+    """Its old sessions are kept in a worker that lives longer than a job."""
+    batch = pa.record_batch({"path": [str(photos[0])]})
+    before = ArrowEmbedder(model)
+    (old,) = before([batch])
+    write_model(model, replace(CARD, name="another", preprocessing=replace(CARD.preprocessing, channels="BGR")))
+    with pytest.raises(RunError, match="is another model here than where this ArrowEmbedder was made"):
+        list(before([batch]))
+    (new,) = ArrowEmbedder(model)([batch])
+    assert new["embedding"] != old["embedding"]
 
 
 def test_batches_without_images(model: Path) -> None:
