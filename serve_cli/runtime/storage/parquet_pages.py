@@ -1,9 +1,9 @@
 """What the pages of a parquet file hold, by their headers, before anything is decompressed.
 
-pyarrow gives a column's size as the footer claims it, ends the process over some damaged footers when asked for that
-(`RowGroupMetaData.column`), and takes as much memory as a page's own header says. So footer and page headers are read
-here: both are structs in Thrift's compact protocol, in which a field has a number, a type and a value (see
-parquet-format's ``parquet.thrift`` and Thrift's ``thrift-compact-protocol.md``).
+pyarrow gives a column's size as the footer claims it, and takes as much memory as a page's own header says. It ends the
+process over some damaged footers when asked for a size (`RowGroupMetaData.column`), and over a schema that is nested
+very deeply. So footer and page headers are read here. Both are structs in Thrift's compact protocol, in which a field
+has a number, a type and a value (parquet-format's ``parquet.thrift``, Thrift's ``thrift-compact-protocol.md``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ MAGIC = b"PAR1"
 MAX_FOOTER = 1 << 24  # bytes; a hundred thousand column chunks
 MAX_PAGE_HEADER = 1 << 16
 MAX_DEPTH = 16  # of structs and lists inside one another; parquet has 6
-# Numbers of fields: of the file, a row group, a column chunk, its metadata, a page
-ROW_GROUPS, COLUMNS, CHUNK_METADATA, GROUP_ROWS = 4, 1, 3, 3
+MAX_NESTING = 100  # of the schema's columns; pyarrow overflows its stack at some thousands
+# Numbers of fields: of the file, its schema, a row group, a column chunk, its metadata, a page
+SCHEMA, CHILDREN, ROW_GROUPS, COLUMNS, CHUNK_METADATA, GROUP_ROWS = 2, 5, 4, 1, 3, 3
 VALUES, COMPRESSED, DATA_OFFSET, DICTIONARY_OFFSET = 5, 7, 9, 11
 PAGE_SIZE, PAGE_COMPRESSED, DATA_PAGE, DATA_PAGE_2 = 2, 3, 5, 8
 ENCODING = {DATA_PAGE: 2, DATA_PAGE_2: 4}
@@ -56,16 +57,30 @@ def read_groups(file: IO[bytes], columns: int) -> list[Group]:
         if magic != MAGIC or length > min(size - 8, MAX_FOOTER):
             raise ValueError("not a parquet file")
         file.seek(size - 8 - length)
-        groups = _Compact(file.read(length)).struct()[ROW_GROUPS]
+        footer = _Compact(file.read(length)).struct()
+        _check_depth(footer[SCHEMA])
         return [
             Group(
                 group[GROUP_ROWS],
                 tuple(_chunk(file, size, column[CHUNK_METADATA]) for column in group[COLUMNS][:columns]),
             )
-            for group in groups
+            for group in footer[ROW_GROUPS]
         ]
     except (LookupError, TypeError, AttributeError) as error:  # a value of another kind than expected
         raise ValueError(f"its footer is damaged ({error!r:.80})") from None
+
+
+def _check_depth(schema: list[dict[int, Any]]) -> None:
+    """Raise `ValueError` for columns that are nested too deeply; a schema lists each before those inside it."""
+    expected: list[int] = []  # of the columns that are open: how many more are inside
+    for one in schema:
+        while expected and expected[-1] == 0:
+            expected.pop()
+        if expected:
+            expected[-1] -= 1
+        expected.append(one.get(CHILDREN, 0))
+        if len(expected) > MAX_NESTING:
+            raise ValueError("its columns are nested too deeply")
 
 
 def _chunk(file: IO[bytes], size: int, about: dict[int, Any]) -> Chunk:
