@@ -92,9 +92,7 @@ class ArrowEmbedder:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Embed batches as they come."""
         if model_sha256(self._model) != self._model_sha256:  # workers live long, and each host has its own file
-            raise RunError(
-                f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it."
-            )
+            raise RunError(f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it.")
         embedder = _opened(self._model, self._model_sha256, self._serving)
         size, decoding = self._serving.batch_size or embedder.batch_size, Decoding(self._serving.decoders)
         found = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)

@@ -92,13 +92,15 @@ class _Opened(NamedTuple):
 def _opened(path: Any) -> Iterator[_Opened]:
     with reading(path):
         try:
-            with _open(path) as file, pq.ParquetFile(file) as table:
-                schema = table.schema_arrow.remove_metadata()
-                plain = without_sizes(table.metadata) if has_fixed_lists(schema) else None
+            with _open(path) as file:
+                chunks = read_chunks(file)  # first: it refuses footers that would end the process in pyarrow
+                with pq.ParquetFile(file) as table:
+                    schema = table.schema_arrow.remove_metadata()
+                    plain = without_sizes(table.metadata) if has_fixed_lists(schema) else None
                 # Row groups are not read ahead: they may be larger than memory.
                 settings = {"metadata": plain, "pre_buffer": False, "buffer_size": BUFFER_BYTES}
                 with pq.ParquetFile(file, **settings) as bounded:
-                    yield _Opened(path, file, bounded, schema, read_chunks(file))
+                    yield _Opened(path, file, bounded, schema, chunks)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
 

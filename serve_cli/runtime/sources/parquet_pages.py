@@ -25,6 +25,8 @@ READ_BYTES = 8 << 20  # at a time, if they are more than one row
 BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
 HEADER_SIZES = (1 << 12, 1 << 24)  # bytes read for a header, which may have large statistics
 END_BYTES = 8  # the size of the footer, and "PAR1"
+CHILDREN = 5  # of a schema's column
+MAX_NESTING = 100  # of columns; pyarrow overflows its stack at some thousands
 BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7  # Type, Encoding
 CODECS = {
     1: "snappy",
@@ -116,9 +118,23 @@ def read_chunks(file: Any) -> list[list[Chunk]]:
     file.seek(size - END_BYTES - footer)
     try:
         found = read_struct(io.BytesIO(file.read(footer)))
+        check_depth(found[2])
         return [[_chunk(column[3], group[3]) for column in group[1]] for group in found[4]]
     except (EOFError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the footer is damaged ({error!r:.100})") from None
+
+
+def check_depth(schema: list[dict[int, Any]]) -> None:
+    """Raise `ValueError` for columns that are nested too deeply; a schema lists each before those inside it."""
+    expected: list[int] = []  # of the columns that are open: how many more are inside
+    for one in schema:
+        while expected and expected[-1] == 0:
+            expected.pop()
+        if expected:
+            expected[-1] -= 1
+        expected.append(one.get(CHILDREN, 0))
+        if len(expected) > MAX_NESTING:
+            raise ValueError("its columns are nested too deeply")
 
 
 def _chunk(about: dict[int, Any], rows: int) -> Chunk:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gluon_lifted.card import ModelCard
+    from serve_cli.runtime.storage.parquet_claims import Group
 
 MAX_TEXT = 1 << 16  # bytes of one id, path, label or error
 TEXT_BYTES = 1 << 12  # of a row in a column of texts, on average
@@ -85,6 +86,8 @@ class CheckedParquet:
         if not self._path.is_file():  # a pipe would be waited for
             raise FileNotFoundError("no such file")
         with self._path.open("rb") as file:
+            groups = read_groups(file, len(self._own))  # first: it finds what pyarrow would not survive
+            file.seek(0)
             metadata = pq.read_metadata(file)
         if self._rows is not None and metadata.num_rows != self._rows:
             raise self._error(f"has {metadata.num_rows} rows and {MANIFEST} says {self._rows}")
@@ -93,12 +96,10 @@ class CheckedParquet:
             raise self._error("its columns are not those that `lifted embed` writes")
         if self._card is not None and (columns.metadata or {}).get(CARD_KEY.encode()) != self._card.to_json().encode():
             raise self._error(f"is of another model than {MANIFEST} says")
-        self._check_sizes(metadata)
+        self._check_sizes(metadata, groups)
         return metadata
 
-    def _check_sizes(self, metadata: pq.FileMetaData) -> None:
-        with self._path.open("rb") as file:
-            groups = read_groups(file, len(self._own))
+    def _check_sizes(self, metadata: pq.FileMetaData, groups: Sequence[Group]) -> None:
         sizes = [group.rows for group in groups]
         if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows or len(sizes) != metadata.num_row_groups:
             raise self._error(f"its row groups do not add up to its {metadata.num_rows} rows")

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.runtime.sources import as_text
 from serve_cli.runtime.storage.arrow_table import carried_column
-from serve_cli.runtime.storage.checked_parquet import READ_ERRORS
+from serve_cli.runtime.storage.checked_parquet import CheckedParquet
 from serve_cli.runtime.storage.layout import npy_part_name, schema
 from serve_cli.runtime.storage.npy_file import open_numbers
 from serve_cli.runtime.storage.parts import Part
@@ -86,8 +87,9 @@ class NpyParts:
         numbers, metadata, failures = npy_paths(self._folder, number)
         try:
             found = open_numbers(numbers)
-            good, failed = (pq.read_metadata(path).num_rows for path in (metadata, failures))
-        except READ_ERRORS:
+            good = CheckedParquet(metadata, metadata_columns(self._dtype)).count()
+            failed = CheckedParquet(failures, list(FAILED)).count()
+        except (RunError, OSError, ValueError):
             return None
         whole = found.shape == (good, self._dim) and found.dtype == DTYPES[self._dtype]
         return Part(f"img_emb/{numbers.name}", good + failed, failed) if whole else None

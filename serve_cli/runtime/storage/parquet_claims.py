@@ -1,8 +1,8 @@
 """What the pages of a parquet file claim to hold, by their headers, before anything is decompressed.
 
-pyarrow gives a column's size as the footer claims it, ends the process over some damaged footers when asked for that
-(`RowGroupMetaData.column`), and takes as much memory as a page's own header says. So footer and page headers are read
-here; the numbers of fields are those of parquet-format's ``parquet.thrift``.
+pyarrow gives a column's size as the footer claims it, and takes as much memory as a page's own header says. It ends the
+process over some damaged footers when asked for a size (`RowGroupMetaData.column`), and over a schema that is nested
+very deeply. So footer and page headers are read here; the numbers of fields are those of ``parquet.thrift``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from serve_cli.runtime.sources.parquet_pages import check_depth
 from serve_cli.runtime.sources.thrift import read_struct
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 MAX_FOOTER = 1 << 24  # bytes; a hundred thousand column chunks
 MAX_PAGE_HEADER = 1 << 16
-# Numbers of fields: of the file, a row group, a column chunk, its metadata, a page
-ROW_GROUPS, COLUMNS, CHUNK_METADATA, GROUP_ROWS = 4, 1, 3, 3
+# Numbers of fields: of the file, its schema, a row group, a column chunk, its metadata, a page
+SCHEMA, ROW_GROUPS, COLUMNS, CHUNK_METADATA, GROUP_ROWS = 2, 4, 1, 3, 3
 VALUES, COMPRESSED, DATA_OFFSET, DICTIONARY_OFFSET = 5, 7, 9, 11
 PAGE_SIZE, PAGE_COMPRESSED, DATA_PAGE, DATA_PAGE_2 = 2, 3, 5, 8
 ENCODING = {DATA_PAGE: 2, DATA_PAGE_2: 4}
@@ -57,13 +58,14 @@ def read_groups(file: IO[bytes], columns: int) -> list[Group]:
         if magic != MAGIC or length > min(size - 8, MAX_FOOTER):
             raise ValueError("not a parquet file")
         file.seek(size - 8 - length)
-        groups = read_struct(io.BytesIO(file.read(length)))[ROW_GROUPS]
+        footer = read_struct(io.BytesIO(file.read(length)))
+        check_depth(footer[SCHEMA])
         return [
             Group(
                 group[GROUP_ROWS],
                 tuple(_chunk(file, size, column[CHUNK_METADATA]) for column in group[COLUMNS][:columns]),
             )
-            for group in groups
+            for group in footer[ROW_GROUPS]
         ]
     except (EOFError, LookupError, TypeError, AttributeError) as error:  # a value of another kind than expected
         raise ValueError(f"its footer is damaged ({error!r:.80})") from None

@@ -11,6 +11,7 @@ from gluon_lifted.files import replaced_file
 from serve_cli.runtime.storage.arrow_table import to_table
 from serve_cli.runtime.storage.checked_parquet import READ_ERRORS
 from serve_cli.runtime.storage.layout import own_columns, part_files, part_name, schema
+from serve_cli.runtime.storage.parquet_claims import read_groups
 from serve_cli.runtime.storage.parts import Part
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ class ParquetParts:
     def read(self, number: int) -> Part | None:
         path = self._folder / part_name(number)
         try:
-            with path.open("rb") as file, pq.ParquetFile(file) as found:
-                rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
+            with path.open("rb") as file:
+                read_groups(file, columns=0)
+                with pq.ParquetFile(file) as found:
+                    rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
         except READ_ERRORS:
             return None
         return Part(path.name, rows, rows - errors.null_count)

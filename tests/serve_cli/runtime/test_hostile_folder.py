@@ -26,6 +26,8 @@ from serve_cli.runtime.storage.sinks import EmbeddingFolder
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.tiny_model import CARD
 
+from .test_parquet_claims import nested
+
 PART = {"file": "part-00000.parquet", "rows": 7, "failed": 2}
 
 
@@ -407,3 +409,29 @@ def test_metadata_of_npy_parts_that_does_not_fit(tmp_path: Path, change: str) ->
         table = table.drop_columns("label")
     pq.write_table(table, path)
     refused(tmp_path, "its columns are not those|has a row without an id")
+
+
+@pytest.mark.parametrize(
+    "name", ["part-00000.parquet", "metadata/metadata_00000.parquet", "failed/failed_00000.parquet"]
+)
+def test_columns_that_are_nested_far_too_deeply(tmp_path: Path, name: str) -> None:
+    layout = "parquet" if name.startswith("part") else "npy"
+    folder_of(tmp_path, layout=layout)
+    (tmp_path / name).write_bytes(nested(20_000))
+    refused(tmp_path, r"\.parquet: cannot be read \(its columns are nested too deeply\)")
+    plan = Plan("/photos", 7, "ids", "model", "CPUExecutionProvider", 2, 7, format=layout)
+    assert EmbeddingFolder(tmp_path, plan, CARD).finished == {}
+
+
+def test_a_flipped_bit_in_the_footer(tmp_path: Path) -> None:
+    """pyarrow raises errors of many kinds for them, and would end the process for some."""
+    folder_of(tmp_path)
+    part = tmp_path / "part-00000.parquet"
+    whole = part.read_bytes()
+    for place in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], "little"), len(whole), 3):
+        part.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            found = read_embeddings(tmp_path)
+        except RunError:
+            continue
+        assert found.embedding.shape == (7, 8)

@@ -18,6 +18,7 @@ from serve_cli.runtime.sources import Source, open_source, tables
 from serve_cli.runtime.sources.manifest import Columns
 from serve_cli.runtime.storage.reader import read_embeddings, read_table
 from tests.serve_cli.photos import photo
+from tests.serve_cli.runtime.test_parquet_claims import nested
 
 ROWS = [
     {"path": "photos/a.jpg", "label": "cat", "sku": "A-1", "price": "3"},
@@ -297,3 +298,10 @@ def test_column_that_comes_twice(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, ["path", "path"]), tmp_path / "m.parquet")
     with pytest.raises(DataError, match="has a column more than once"):
         open_source(tmp_path / "m.parquet")
+
+
+def test_columns_inside_one_another_without_end(place: Path) -> None:
+    """pyarrow overflows its stack over such a footer, which ends the process."""
+    (place / "m.parquet").write_bytes(nested(20_000))
+    with pytest.raises(DataError, match="nested too deeply"):
+        open_source(place / "m.parquet")

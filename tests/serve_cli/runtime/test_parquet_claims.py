@@ -120,3 +120,23 @@ def varint(number: int) -> bytes:
         found.append(number & 127 | 128)
         number >>= 7
     return bytes([*found, number])
+
+
+def nested(depth: int) -> bytes:
+    """A file without rows whose only column is inside ``depth`` others."""
+    group, leaf = b"\x35\x02\x18\x01a\x15\x02\x00", b"\x15\x02\x25\x02\x18\x01a\x00"
+    size = bytes([(depth + 2) & 127 | 128, (depth + 2) >> 7 & 127 | 128, (depth + 2) >> 14])
+    schema = b"\x19\xfc" + size + b"\x48\x01a\x15\x02\x00" + group * depth + leaf
+    footer = b"\x15\x02" + schema + b"\x16\x00\x19\x0c\x00"
+    return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def test_columns_inside_one_another() -> None:
+    """At a depth of 20,000 pyarrow overflows its stack."""
+    assert pq.read_metadata(io.BytesIO(nested(90))).num_columns == 1
+    assert read_groups(io.BytesIO(nested(90)), 1) == []
+    for depth in (110, 20_000, 1_000_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            read_groups(io.BytesIO(nested(depth)), 1)
+    wide = pa.table({f"c{number}": [{"a": [1], "b": 2}] for number in range(300)})
+    assert len(read_groups(io.BytesIO(written(wide)), 2)) == 1
