@@ -114,7 +114,10 @@ def read_chunks(file: Any) -> list[list[Chunk]]:
     """The columns of all row groups. Raises `ValueError` if the footer is damaged."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END_BYTES))
-    footer = min(int.from_bytes(file.read(END_BYTES)[:4], "little"), size - END_BYTES)
+    end = file.read(END_BYTES)
+    footer = int.from_bytes(end[:4], "little")
+    if not end.endswith(b"PAR1") or footer > size - END_BYTES:
+        raise ValueError("it has no footer")
     file.seek(size - END_BYTES - footer)
     try:
         found = read_struct(io.BytesIO(file.read(footer)))

@@ -419,7 +419,7 @@ def test_columns_that_are_nested_far_too_deeply(tmp_path: Path, name: str) -> No
     folder_of(tmp_path, layout=layout)
     (tmp_path / name).write_bytes(nested(20_000))
     refused(tmp_path, r"\.parquet: cannot be read \(its columns are nested too deeply\)")
-    plan = Plan("/photos", 7, "ids", "model", "CPUExecutionProvider", 2, 7, format=layout)
+    plan = Plan("/photos", 7, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 7, format=layout)
     assert EmbeddingFolder(tmp_path, plan, CARD).finished == {}
 
 
