@@ -174,7 +174,7 @@ def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _Met]], ahea
 def _tiles(side: Side, edge: int) -> list[slice]:
     """Places of a side, ``edge`` at a time. An outlier is a tile of its own: it would blur the products of others."""
     peaks = np.concatenate([np.abs(side.take(part)).max(axis=1) for part in _slices(len(side), edge)])
-    alone = np.flatnonzero(peaks > OUTLIER * np.median(peaks))
+    alone = np.flatnonzero(peaks > OUTLIER * np.median(peaks.astype(np.float64)))
     if len(alone) > MOST_OUTLIERS:
         alone = alone[:0]
     starts = np.unique(np.concatenate([np.arange(0, len(side), edge), alone, alone + 1]))
