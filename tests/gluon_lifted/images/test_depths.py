@@ -202,7 +202,7 @@ def test_first_frame_of_an_animation(kind: str) -> None:
 @pytest.mark.parametrize("transparent", [None, 3])
 def test_gif(transparent: int | None) -> None:
     table, stored = palette_of(8), RNG.integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
-    image = Image.fromarray(stored, "P") if transparent is None else Image.fromarray(stored).convert("P")
+    image = Image.frombytes("P", (SIDE, SIDE), stored.tobytes())
     image.putpalette(table.astype(np.uint8).tobytes())
     shown = np.where((stored == transparent)[..., None], 255, table[stored])
     options = {} if transparent is None else {"transparency": transparent}
