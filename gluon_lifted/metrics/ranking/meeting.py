@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.space import Space
 
 PAIRS_AT_A_TIME = 4096  # whose rows are gathered to be compared exactly
+HEAVY = 256  # with more than one doubt in so many decisions, exact distances of all positives pay
 PAIRS_OF_A_QUERY = 8  # for which computing them query by query is quicker
 TRIED = 16  # queries of a tile that show how it is best computed
 FLOAT32, FLOAT64, DIFFERENCES = range(3)  # ways to compute a tile
@@ -105,11 +106,13 @@ class Meeting:
         if found is None:
             return None
         before[:, :width] = found.above[: len(queries)]
+        heavy = len(found.queries) > tile.near.size // HEAVY
+        positives = self._levels(DIFFERENCES if heavy else tile.way, queries)
         by_query = np.argsort(found.queries, kind="stable")
         for start in range(0, len(by_query), PAIRS_AT_A_TIME):
             some = by_query[start : start + PAIRS_AT_A_TIME]
             doubts = Count(found.above, found.queries[some], found.items[some], found.levels[some])
-            closer = self._closer(doubts, queries, items)
+            closer = self._closer(doubts, queries, items, positives)
             np.add.at(before, (doubts.queries[closer], doubts.levels[closer]), 1)
         return before
 
@@ -152,9 +155,9 @@ class Meeting:
             return count_exactly_by_comparing(tile.near, levels, order, by_row)
         return count_exactly_by_sorting(tile.near, levels, order)
 
-    def _closer(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.bool_]:
+    def _closer(self, doubts: Count, queries: Block, items: Block, positives: Positives) -> NDArray[np.bool_]:
         """Which of the pairs too close to call come before the positive, (m,), by exact distance, then row number."""
-        positives, gallery = self.positives.of(queries.places), self.search.gallery
+        gallery = self.search.gallery
         lead = self._exact_nearness(doubts, queries, items)
         places, item_places = queries.places.start + doubts.queries, items.places.start + doubts.items
         right = positives.places[doubts.queries, doubts.levels]
