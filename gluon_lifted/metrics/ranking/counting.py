@@ -162,11 +162,19 @@ def count_by_sorting(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], 
         within[row] = width - np.searchsorted(ranked[row], low[row], side="left")
     if (within - above).sum() > most:
         return None
-    undecided = [np.zeros((3, 0), np.int64)]
-    for row, level in zip(*np.nonzero(within > above), strict=True):
-        items = np.flatnonzero((near[row] >= low[row, level]) & (near[row] <= high[row, level]))
-        undecided.append(np.stack([np.full(len(items), row), items, np.full(len(items), level)]))
-    return Count(above, *np.concatenate(undecided, axis=1))
+    return Count(above, *_between(near, above, within))
+
+
+def _between(near: NDArray[Any], above: NDArray[np.int64], within: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Query, item and level of each item that is within a level's margin but not above it."""
+    queries, levels = np.nonzero(within > above)
+    rows, row = np.unique(queries, return_inverse=True)
+    ranking = np.argsort(near[rows], axis=1)  # ascending
+    counts = (within - above)[queries, levels]
+    ends = np.cumsum(counts)
+    step = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)  # 0, 1, ... for each level
+    place = np.repeat(near.shape[1] - within[queries, levels], counts) + step
+    return np.repeat(queries, counts), ranking[np.repeat(row, counts), place], np.repeat(levels, counts)
 
 
 def count_exactly_by_sorting(near: NDArray[Any], levels: NDArray[Any], order: Order) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,23 @@ def squared_distances(rows: Distinct, others: Distinct) -> NDArray[np.float64]:
     loop = cdist if _cdist_adds_in_order() else _by_columns
     square: NDArray[np.float64] = loop(rows.rows, others.rows, "sqeuclidean")
     return square.take(others.again, axis=1).take(rows.again, axis=0)
+
+
+def squared_distances_of_pairs(
+    rows: Distinct, others: Distinct, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """``|x - y|^2`` of some pairs, (m,), as `squared_distances` has them: for many pairs of each row.
+
+    ``first`` and ``second`` number the rows of each pair; ``first`` ascends.
+    """
+    loop = cdist if _cdist_adds_in_order() else _by_columns
+    square = np.empty(len(first))
+    for start, stop in pairwise([*np.flatnonzero(np.diff(first, prepend=-1)), len(first)]):
+        row = rows.again[first[start]]
+        square[start:stop] = loop(
+            rows.rows[row : row + 1], others.rows[others.again[second[start:stop]]], "sqeuclidean"
+        )
+    return square
 
 
 @cache

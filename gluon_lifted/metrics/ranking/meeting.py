@@ -16,7 +16,7 @@ from gluon_lifted.metrics.ranking.counting import (
     count_exactly_by_comparing,
     count_exactly_by_sorting,
 )
-from gluon_lifted.metrics.ranking.exact import squared_distances
+from gluon_lifted.metrics.ranking.exact import squared_distances, squared_distances_of_pairs
 from gluon_lifted.metrics.ranking.positives import with_exact_distances
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.space import Space
 
 PAIRS_AT_A_TIME = 4096  # whose rows are gathered to be compared exactly
+HEAVY = 256  # with more than one doubt in so many decisions, exact distances of all positives pay
+PAIRS_OF_A_QUERY = 8  # for which computing them query by query is quicker
 TRIED = 16  # queries of a tile that show how it is best computed
 FLOAT32, FLOAT64, DIFFERENCES = range(3)  # ways to compute a tile
-DOUBTS, SORTED_DOUBTS = {FLOAT32: 32, FLOAT64: 16}, 128  # one decision in so many may be too close to call
+DOUBTS, SORTED_DOUBTS = {FLOAT32: 32, FLOAT64: 5}, 16  # one decision in so many may be too close to call
 
 
 class Tile(NamedTuple):
@@ -77,7 +79,7 @@ class Meeting:
         step = max(1, len(queries) // TRIED)
         some = replace(queries, places=slice(queries.places.start, queries.places.stop, step))
         tile = self._tile(way, some, items)
-        return self._is_exact(tile, some) or self._compare(tile, some, by_row=True, share=0.5) is not None
+        return self._is_exact(tile, some) or self._compare(tile, some, by_row=True, share=0.75) is not None
 
     def _tile(self, way: int, queries: Block, items: Block) -> Tile:
         """-inf for pairs of one class: positives, and a query with itself."""
@@ -104,10 +106,13 @@ class Meeting:
         if found is None:
             return None
         before[:, :width] = found.above[: len(queries)]
-        for start in range(0, len(found.queries), PAIRS_AT_A_TIME):
-            some = slice(start, start + PAIRS_AT_A_TIME)
+        heavy = len(found.queries) > tile.near.size // HEAVY
+        positives = self._levels(DIFFERENCES if heavy else tile.way, queries)
+        by_query = np.argsort(found.queries, kind="stable")
+        for start in range(0, len(by_query), PAIRS_AT_A_TIME):
+            some = by_query[start : start + PAIRS_AT_A_TIME]
             doubts = Count(found.above, found.queries[some], found.items[some], found.levels[some])
-            closer = self._closer(doubts, queries, items)
+            closer = self._closer(doubts, queries, items, positives)
             np.add.at(before, (doubts.queries[closer], doubts.levels[closer]), 1)
         return before
 
@@ -150,11 +155,11 @@ class Meeting:
             return count_exactly_by_comparing(tile.near, levels, order, by_row)
         return count_exactly_by_sorting(tile.near, levels, order)
 
-    def _closer(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.bool_]:
+    def _closer(self, doubts: Count, queries: Block, items: Block, positives: Positives) -> NDArray[np.bool_]:
         """Which of the pairs too close to call come before the positive, (m,), by exact distance, then row number."""
-        positives, gallery = self.positives.of(queries.places), self.search.gallery
+        gallery = self.search.gallery
+        lead = self._exact_nearness(doubts, queries, items)
         places, item_places = queries.places.start + doubts.queries, items.places.start + doubts.items
-        lead = self.space.exact(queries.side.take(places), items.side.take(item_places)) / -2
         right = positives.places[doubts.queries, doubts.levels]
         level = positives.nearness[doubts.queries, doubts.levels]
         unsure = np.flatnonzero(positives.error[doubts.queries])
@@ -162,6 +167,18 @@ class Meeting:
         first = items.side.order[item_places] < gallery.order[right]
         closer: NDArray[np.bool_] = (lead > level) | ((lead == level) & first)
         return closer
+
+    def _exact_nearness(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.float64]:
+        """Each pair once, though several of a query's levels may be close to one item; queries ascend."""
+        pairs, again = np.unique(doubts.queries * len(items) + doubts.items, return_inverse=True)
+        query, item = np.divmod(pairs, len(items))
+        if len(query) > PAIRS_OF_A_QUERY * np.count_nonzero(np.diff(query, prepend=-1)):
+            square = squared_distances_of_pairs(queries.distinct, items.distinct, query, item)
+        else:
+            rows = queries.side.take(queries.places.start + query)
+            square = self.space.exact(rows, items.side.take(items.places.start + item))
+        nearness: NDArray[np.float64] = square[again] / -2
+        return nearness
 
     def _exact_once(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
         """Exact nearness of pairs that come again and again, (m,), computed once each."""

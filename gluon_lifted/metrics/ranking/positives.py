@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.search import Search
     from gluon_lifted.metrics.ranking.space import Space
 
-PRODUCTS_AT_A_TIME = 1 << 22
+PRODUCTS_AT_A_TIME = 1 << 20  # 8 MB in float64, for each thread
 ROWS_AT_A_TIME = 256
 DENSE = 8  # where more than one item in so many is too close to call, all are computed exactly
 
@@ -86,7 +86,7 @@ def _nearness(
     else:
         rows = space.tile(search.queries.take(block), dtype)
     near, error = space.nearness(rows, items), space.error(rows, items)
-    if items.has_outlier:
+    if error and items.has_outlier:
         near, error = space.exact_tile(search.queries.take(block), search.gallery.take(members)) / -2, 0.0
     return _of_one_class(near, search, block, members), error
 

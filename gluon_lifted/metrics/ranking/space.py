@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics.ranking.exact import Distinct, distinct, squared_distances, sum_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ VALUES_AT_A_TIME = 1 << 16  # half a MB in float64: they stay in the cache
 SAMPLE = 500  # rows that the center is taken from
 FINEST = 2.0**50  # squared norm, in steps of a grid, up to which it is of use
 OUTLIER = 1e6  # times the usual squared norm
+WIDEST_CODE = 1 << 20  # columns, for which products in float32 are exact
 TINY = 1e-36  # above all that squares of float32 lose when they are too small for it, times any width
 
 
@@ -76,12 +78,17 @@ class Space:
     grid : float
         A power of two that the coordinates less the center are multiples of, as for binary codes and quantized
         embeddings, judged by some rows; `tile` looks at all. 0 if there is no such grid.
+    gap : float
+        Set if each column has at most two values, and they are this far apart in all columns: binary codes of any
+        scale. The loop's sum then depends on the number of different columns alone, and grows with it; products of
+        the codes count these exactly. 0 otherwise.
     """
 
     centre: NDArray[np.float64]
     unit: float
     cosine: bool
     grid: float = 0.0
+    gap: float = 0.0
 
     @staticmethod
     def around(*sides: NDArray[np.floating[Any]], distance: Distance) -> Space:
@@ -103,7 +110,18 @@ class Space:
         sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in sides])
         middle = (len(sample) - 1) // 2
         centre = np.partition(sample, middle, axis=0)[middle]
-        return Space(centre, float(unit), cosine, _common_grid(sample - centre))
+        found = Space(centre, float(unit), cosine, _common_grid(sample - centre))
+        return replace(found, gap=found._find_gap(sample, sides))
+
+    def _find_gap(self, sample: NDArray[np.float64], sides: Sequence[NDArray[np.floating[Any]]]) -> float:
+        gap = float(np.abs(sample - self.centre).max())
+        up = down = np.zeros(len(self.centre), bool)  # columns with a value above the center, and below
+        chunks = (self._scaled(rows[part]) for rows in sides for part in _parts(rows))
+        for centred in (scaled - self.centre for scaled in chain([sample], chunks)):
+            up, down = up | (centred > 0).any(axis=0), down | (centred < 0).any(axis=0)
+            if (up & down).any() or not np.isin(centred, (-gap, 0, gap)).all():
+                return 0.0
+        return gap if len(self.centre) < WIDEST_CODE else 0.0
 
     def _scaled(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         scaled = rows.astype(np.float64)
@@ -120,7 +138,9 @@ class Space:
         for part in _parts(rows):
             scaled = self._scaled(rows[part])
             centred = scaled - self.centre
-            if grid and not _on_grid(centred, scaled, self.centre, grid):
+            if self.gap:
+                centred, grid = centred / self.gap, 1.0
+            elif grid and not _on_grid(centred, scaled, self.centre, grid):
                 grid = 0.0
             ready[part] = centred
             square[part] = np.einsum("nd,nd->n", ready[part], ready[part], dtype=np.float64)

@@ -3,10 +3,19 @@
 import math
 
 
-def squared_distance(one, other, distance):
+def total(values):
+    """From left to right; ``sum`` compensates for rounding from Python 3.12 on."""
+    found = 0.0
+    for value in values:
+        found += value
+    return found
+
+
+def squared_distance(one, other, distance="euclidean"):
+    """Products, since ``** 2`` is not always rounded as the product is."""
     if distance == "cosine":
-        one, other = ([value / math.sqrt(sum(v * v for v in row)) for value in row] for row in (one, other))
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+        one, other = ([value / math.sqrt(total(v * v for v in row)) for value in row] for row in (one, other))
+    return total((a - b) * (a - b) for a, b in zip(one, other, strict=True))
 
 
 def ranked_hits(query, label, gallery, labels, itself=None, distance="euclidean"):

@@ -10,7 +10,7 @@ from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.ranking.space import Space
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 
-from .ranking_loops import ranked_hits, scores_of
+from .ranking_loops import ranked_hits, scores_of, squared_distance
 
 
 def distinct(number):
@@ -37,6 +37,7 @@ KINDS = {
     "binary": codes(0, 1),
     "signs": lambda rng, shape: rng.choice([-1.0, 1.0], shape),
     "signs of unit norm": lambda rng, shape: rng.choice([-1.0, 1.0], shape) / np.sqrt(shape[1]),
+    "two values a column": lambda rng, shape: np.arange(shape[1]) + 0.7 * rng.integers(0, 2, shape),
     "ternary": codes(-1, 1, 0.123),
     "int8": codes(-127, 127),
     "int8 scaled": codes(-4, 4, 0.0123),
@@ -150,19 +151,12 @@ def test_exact_distances_are_added_in_order(monkeypatch, loop, shape):
     rng = np.random.default_rng(0)
     rows, others = rng.normal(size=(n, dim)), rng.normal(size=(m, dim))
     rows[-1] = others[-1]
-    expected = [[sum_of_squares(one, other) for other in others.tolist()] for one in rows.tolist()]
+    expected = [[squared_distance(one, other) for other in others.tolist()] for one in rows.tolist()]
     space = Space(np.zeros(dim), 1.0, cosine=False)
     np.testing.assert_array_equal(space.exact_tile(rows, others), expected)
     pairs = np.repeat(rows, m, axis=0), np.tile(others, (n, 1))
     np.testing.assert_array_equal(space.exact(*pairs).reshape(n, m), expected)
     assert space.exact(rows[:1], others[:1])[0] == expected[0][0]
-
-
-def sum_of_squares(one, other):
-    total = 0.0  # sum() is compensated from Python 3.12 on
-    for a, b in zip(one, other, strict=True):
-        total += (a - b) * (a - b)
-    return total
 
 
 def work_of(monkeypatch, rows, labels, distance="euclidean"):
@@ -193,13 +187,15 @@ def work_of(monkeypatch, rows, labels, distance="euclidean"):
         ("binary", "euclidean"),
         ("signs", "euclidean"),
         ("signs", "cosine"),
+        ("signs of unit norm", "euclidean"),
+        ("signs of unit norm", "cosine"),
         ("int8", "euclidean"),
         ("far from the origin", "euclidean"),
     ],
 )
 def test_products_on_a_grid_leave_no_pair_in_doubt(monkeypatch, kind, distance, num_classes):
     rng = np.random.default_rng(0)
-    rows = embedding_of(kind, np.float64, rng, (1500, 64))
+    rows = embedding_of(kind, np.float64, rng, (1500, 60))
     work = work_of(monkeypatch, rows, rng.integers(num_classes, size=len(rows)), distance)
     assert work == {"pairs": 0, "tiles": 0}
 
