@@ -102,7 +102,6 @@ def _read_card(path: Path) -> ModelCard:
     try:
         text = read_limited(path, MAX_CARD_BYTES).decode()
         card = ModelCard.from_json(text, str(path))
-        card.to_json().encode()  # escaped lone surrogates pass as JSON, and fail here
     except UnicodeError:
         raise RunError(f"{path}: not UTF-8; freeze the run again.") from None
     return card

@@ -130,7 +130,7 @@ DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
     "card": (lambda run: (run / FILES[2]).write_bytes(b"{}"), RunError, "the model card is damaged"),
     "card deep": (lambda run: (run / FILES[2]).write_bytes(b"[" * 10**6), LiftedError, "card"),
     "card bytes": (lambda run: (run / FILES[2]).write_bytes(b"\xff"), RunError, "not UTF-8"),
-    "card text": (lambda run: _rewrite_json(run / FILES[2], {"name": "\ud800"}), RunError, "not UTF-8"),
+    "card text": (lambda run: _rewrite_json(run / FILES[2], {"name": "\ud800"}), RunError, "surrogates not allowed"),
     "dim": (lambda run: _rewrite_json(run / FILES[2], {"dim": 7}), RunError, "The files are of different runs"),
     "crop": (_other_crop, RunError, "says crop 18 px and dim 6; .* images .3, 19, 19."),
     "huge card": (
