@@ -83,7 +83,7 @@ class EmbeddingFolder:
         self._accept_changed_files = accept_changed_files
         self._claimed = self._changed = self._outdated = False
         self._conflict = None if overwrite else self._check_plan()
-        self._replacing = overwrite or self._conflict is not None
+        self._replacing = overwrite
         self.finished = self._finished_parts() if self._claimed else {}
 
     @contextmanager
@@ -115,8 +115,9 @@ class EmbeddingFolder:
             try:
                 stack.enter_context(run_lock(self._folder, index, count))
                 remove_leftovers(self._folder)
-                if count > 1 and self._conflict is not None:  # other tasks may be about to write parts of that plan
-                    raise self._conflict
+                if count == 1 and self._conflict is not None:  # tasks of an array may be about to write parts of it
+                    self._conflict, self._replacing = None, True
+                    self.claim()
                 self._claim_unless_overwriting()
                 if self._claimed and self._outdated:
                     self._put(PLAN, self._plan.to_json())
@@ -222,6 +223,8 @@ class EmbeddingFolder:
         """Make the folder this plan's. Nothing that belongs to the same plan is removed, unless it is overwritten."""
         if self._claimed:
             return
+        if self._conflict is not None:
+            raise self._conflict
         if self._replacing:
             # The manifest first, so that what is left after a crash does not pass for finished embeddings.
             for path in (self._folder / MANIFEST, *self._files()):
@@ -232,7 +235,7 @@ class EmbeddingFolder:
         self._claimed = True
 
     def _claim_unless_overwriting(self) -> None:
-        if not self._replacing or self._conflict is not None:
+        if not self._replacing:
             self.claim()
 
     def _withdraw(self) -> None:

@@ -212,6 +212,9 @@ def test_a_plan_without_parts_gives_way_to_another_unless_a_job_array_shares_it(
     other = replace(PLAN, batch_size=3)
     with pytest.raises(RunError, match="the batch size was another one"), open_folder(tmp_path, other).begin(1, 2):
         pass
+    with pytest.raises(RunError, match="the batch size was another one"):
+        open_folder(tmp_path, other).write(0, [parts()[0]])  # as a worker does, whose run has the folder reserved
+    assert (files(tmp_path), read_plan(tmp_path)) == (["plan.json"], PLAN)
     with open_folder(tmp_path, other).begin(0, 1):
         assert read_plan(tmp_path) == other
 
