@@ -6,7 +6,9 @@ import io
 import os
 import signal
 import sys
+import time
 import warnings
+from _thread import start_new_thread
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as shells report them
+GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
 STREAMS = ("stdin", "stdout", "stderr")
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or that of the copy that newer versions of typer have
 
@@ -136,7 +139,19 @@ def _terminable() -> Iterator[None]:
 
 def _terminate(*_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends the process at once
+    start_new_thread(_end_late, (GRACE_S,))  # without the locks of `threading`, which the main thread may hold
     raise Terminated
+
+
+def _end_late(grace: float) -> None:
+    """End the process if the exception could not: it may leave a lock held that another thread waits for.
+
+    An exception that a signal raises between a condition's taking of its lock and the ``with`` block that would
+    release it leaves that lock held. Nothing is lost at the end: all files are renamed into place when they are whole.
+    """
+    time.sleep(grace)
+    os.write(2, f"lifted: ended, since its threads did not stop within {grace:g} s of SIGTERM.\n".encode())
+    os._exit(TERMINATED)
 
 
 if __name__ == "__main__":

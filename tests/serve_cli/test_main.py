@@ -182,6 +182,18 @@ def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, numbe
     assert not (tmp_path / "emb").exists()
 
 
+def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
+    """As where the exception came just after a condition had taken its lock."""
+    photo(tmp_path / "photos" / "a.png")
+    code = f"{SLOW.replace('time.sleep(1)', 'time.sleep(1000)')}; import serve_cli.main; serve_cli.main.GRACE_S = 0.5"
+    with process(code, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
+        assert run.stdout.readline() == "reading\n"
+        run.send_signal(signal.SIGTERM)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert stderr.endswith("lifted: ended, since its threads did not stop within 0.5 s of SIGTERM.\n")
+
+
 def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
     """The kernel discards the signals of a process with that number unless it has a handler for them."""
     alone = ["unshare", "--pid", "--fork", "--kill-child"]
