@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,6 +177,7 @@ def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, numbe
     photo(tmp_path / "photos" / "a.png")
     with process(SLOW, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
         assert run.stdout.readline() == "reading\n"
+        time.sleep(0.2)  # until the main thread waits: on its way there, Python may leave a lock held
         run.send_signal(number)
         _, stderr = run.communicate(timeout=60)
     assert (run.returncode, stderr) == (status, line)
@@ -206,6 +208,7 @@ def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
         assert outer.stdout.readline() == "1\n"
         assert outer.stdout.readline() == "reading\n"
         (child,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        time.sleep(0.2)
         os.kill(int(child), signal.SIGTERM)
         _, stderr = outer.communicate(timeout=60)
     assert (outer.returncode, stderr) == (143, "\nlifted: stopped by SIGTERM.\n")
