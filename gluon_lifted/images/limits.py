@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from PIL.JpegImagePlugin import JpegImageFile
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images.framing import EXIF_ORIENTATION
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from PIL.TiffImagePlugin import TiffImageFile
 
 IMAGE_WIDTH, IMAGE_LENGTH, BITS, ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH = 256, 257, 258, 278, 322, 323  # TIFF 6.0
+MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each takes the time of the whole image
+START_OF_SCAN, BLOCK_BYTES = b"\xff\xda", 1 << 20
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 
 # Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
@@ -81,6 +85,14 @@ class DecodeLimits:
                 self._changed.notify_all()
 
 
+def check_scans(image: Image.Image, name: str) -> None:
+    """Raise `ImageError` if an opened JPEG has too many scans: ten bytes can be one of the whole image."""
+    if isinstance(image, JpegImageFile) and not _has_one_scan(image):
+        scans = _count_scans(image)
+        if scans > MAX_SCANS:
+            raise ImageError(f"{name}: a JPEG of {scans:,} scans is more than the limit of {MAX_SCANS:,}.")
+
+
 def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: bool = False) -> int:
     """The most memory that an opened image takes until it is a square of ``resize`` px; a little more than is so.
 
@@ -105,6 +117,29 @@ def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: boo
         each = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
         each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
     return each * image.width * image.height + coefficients + _strip_bytes(image) + widened
+
+
+def _has_one_scan(image: JpegImageFile) -> bool:
+    """Whether libjpeg stops after the first scan, behind whose header Pillow has stopped: all components are in it."""
+    file = cast("BinaryIO", image.fp)
+    length = 6 + 2 * image.layers
+    end = file.tell()
+    file.seek(max(0, end - length))
+    header = file.read(length)
+    return not image.info.get("progressive") and header[:3] == bytes([0, length, image.layers])
+
+
+def _count_scans(image: JpegImageFile) -> int:
+    """Markers of scans; in what they hold, 255 is followed by 0 or 208 to 215."""
+    file = cast("BinaryIO", image.fp)
+    start = file.tell()
+    file.seek(0)
+    scans, last = 0, b""
+    while block := file.read(BLOCK_BYTES):
+        scans += (last + block).count(START_OF_SCAN)
+        last = block[-1:]
+    file.seek(start)
+    return scans
 
 
 def _strip_size(image: Image.Image) -> tuple[int, int]:

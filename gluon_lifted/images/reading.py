@@ -10,7 +10,7 @@ from PIL import ImageOps
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images.formats import name_of, open_image
 from gluon_lifted.images.framing import box_problem, crop_to_box, fit_square, trim_background, upright_size
-from gluon_lifted.images.limits import DecodeLimits, decoding_bytes
+from gluon_lifted.images.limits import DecodeLimits, check_scans, decoding_bytes
 from gluon_lifted.images.pixels import to_rgb
 from gluon_lifted.images.samples import stored_samples
 
@@ -66,6 +66,7 @@ def read_image(
     called = name_of(source, name)
     with open_image(source, name) as image:
         limits.check_pixels(image, preprocessing.resize, called)
+        check_scans(image, called)
         samples = stored_samples(image)
         stored_pixels = image.width * image.height
         cut = box is not None or preprocessing.trim

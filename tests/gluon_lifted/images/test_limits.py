@@ -108,3 +108,34 @@ def test_a_tile_larger_than_its_image_is_reckoned_and_refused(compression):
         read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_bytes=1 << 20))
     with pytest.raises(ImageError, match=r"x\.tif: a tile of 16384 x 16 px is more than the limit of 200,000\."):
         read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_pixels=200_000))
+
+
+def _with_scans(content, scans):
+    """A JPEG whose last scan stands in it so many times."""
+    start = content.rindex(b"\xff\xda")
+    return content[:start] + content[start:-2] * scans + content[-2:]
+
+
+def _one_component_a_scan():
+    """A sequential grey JPEG that is said to have two components more, without a scan."""
+    content = bytearray(_jpeg("L"))
+    frame = content.index(b"\xff\xc0")
+    content[frame + 3], content[frame + 9] = content[frame + 3] + 6, 3
+    content[frame + 13 : frame + 13] = b"\2\x11\0\3\x11\0"
+    return bytes(content)
+
+
+def _jpeg(mode, **options):
+    content = io.BytesIO()
+    Image.new(mode, (256, 256), "teal" if mode == "RGB" else 99).save(content, "JPEG", **options)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("content", [_jpeg("RGB", progressive=True), _one_component_a_scan()])
+def test_a_jpeg_of_many_scans_is_refused(content):
+    """Each takes the time of the whole image: 66 kB took 1.7 s."""
+    first = content.count(b"\xff\xda")
+    allowed = _with_scans(content, 101 - first)
+    assert read_image(allowed, HOW).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match=r"^x\.jpg: a JPEG of 101 scans is more than the limit of 100\.$"):
+        read_image(_with_scans(content, 102 - first), HOW, name="x.jpg")
