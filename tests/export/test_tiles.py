@@ -9,6 +9,7 @@ import pytest
 from export.quantize import QUANTIZED, quantize, sensitive_nodes
 from export.ranges import activation_ranges
 from export.tiles import offset_weights
+from gluon_lifted.machine.cpus import instruction_sets, sums_int8
 from tests.export.networks import small_network, small_reference
 from tests.export.test_quantize import run, small_model
 
@@ -38,6 +39,9 @@ def test_zero_points_move_with_the_weights(models: tuple[onnx.ModelProto, onnx.M
     assert len(changed) == 6
 
 
+@pytest.mark.skipif(
+    not sums_int8(instruction_sets()), reason="without VNNI sums of int8 saturate, and differently in either kernel"
+)
 def test_outputs_are_the_same(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
     first, second = (run(model, IMAGES) for model in models)
     np.testing.assert_allclose(first, second, atol=1e-6)

@@ -193,6 +193,7 @@ def small_files(tmp_path, write_torch):
     return contents
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # of an opcode that is then refused
 @settings(
     derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
