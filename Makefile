@@ -10,7 +10,7 @@ VENV := .venv
 SERVE := .venv-serve
 EXPORT := .venv-export
 ENGINES := .venv-engines
-PIP := -m pip --disable-pip-version-check install --quiet
+PIP := -m pip --disable-pip-version-check install --quiet --no-compile
 
 .PHONY: demo test check lint test-serve test-export test-engines constraints clean
 
