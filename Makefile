@@ -35,11 +35,11 @@ test-export: $(EXPORT)/installed
 	$(EXPORT)/bin/python -m pytest -n 2 tests/export
 
 test-engines: $(ENGINES)/installed
-	$(ENGINES)/bin/python -m pytest tests/serve_cli/runtime/test_ray_engine.py tests/serve_cli/runtime/test_arrow_embedder.py
+	$(ENGINES)/bin/python -m pytest tests/serve_cli/embed/test_ray_engine.py tests/serve_cli/embed/test_arrow_embedder.py
 
 # The libraries that the wheels expect are looked for before anything is built.
 $(VENV)/installed: pyproject.toml .ci/constraints-train.txt
-	@$(PYTHON) gluon_lifted/machine/system.py
+	@$(PYTHON) gluon_lifted/hardware/system.py
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP) -c .ci/constraints-train.txt -e '.[train,dev]'
 	@touch $@

@@ -57,7 +57,7 @@ def choices(loss: str) -> list[Choice]:
 
 
 def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int, pilot: bool = False) -> Any:
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
 
     config = TrainConfig(
         options.dataset,
@@ -107,10 +107,10 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
     """Export a run, embed the data set's test images with the exported file, measure."""
     from export import export_run
     from gluon_lifted.datasets import load_dataset
-    from serve_cli.runtime.inference.session import Embedder
-    from serve_cli.runtime.pipeline.decoding import Decoding
-    from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
-    from serve_cli.runtime.sources import table_source
+    from serve_cli.embed.decoding import Decoding
+    from serve_cli.embed.embed_rows import collect, embed_rows
+    from serve_cli.model.embedder import Embedder
+    from serve_cli.sources import table_source
 
     model = run / "model.onnx"
     if not model.exists():

@@ -23,11 +23,16 @@ import numpy as np
 from inference import flop
 
 from export import ExportOptions, export_run
-from serve_cli.runtime.inference.providers import CUDA, PROVIDERS, Execution, open_session
-from serve_cli.runtime.inference.session import Embedder
-from serve_cli.runtime.pipeline.decoding import Decoding
-from serve_cli.runtime.pipeline.pipeline import embed_rows
-from serve_cli.runtime.sources import open_source
+from serve_cli.embed.decoding import Decoding
+from serve_cli.embed.embed_rows import embed_rows
+from serve_cli.model.embedder import Embedder
+from serve_cli.model.providers import (
+    CUDA,
+    PROVIDERS,
+    Execution,
+    open_session,
+)
+from serve_cli.sources import open_source
 
 SIDE = 8192  # of the matrices of the product, on a GPU
 HEADS = ["", "bare images/s", "TFLOP/s", "of product", "Embedder images/s", "GB/s", "of copying", "pipeline images/s"]
@@ -98,7 +103,7 @@ def copy_rate(pixels: np.ndarray, device: str, seconds: float) -> float:
     """Bytes per second from pinned memory to the GPU; 0 where there is no bus to cross."""
     if CUDA not in PROVIDERS[device]:
         return 0.0
-    from serve_cli.runtime.inference.cuda import Cuda
+    from serve_cli.model.cuda import Cuda
 
     cuda = Cuda()
     host, address, stream = cuda.pinned(pixels.shape, pixels.dtype), cuda.allocate(pixels.nbytes), cuda.stream()

@@ -28,11 +28,11 @@ import numpy as np
 from PIL import Image
 
 from gluon_lifted.images import center_crop, read_image
-from serve_cli.runtime.inference.session import Embedder
-from serve_cli.runtime.pipeline.decoding import Decoding
-from serve_cli.runtime.pipeline.pipeline import collect, embed_rows
-from serve_cli.runtime.rows import ImageRow
-from serve_cli.runtime.sources import open_source
+from serve_cli.embed.decoding import Decoding
+from serve_cli.embed.embed_rows import collect, embed_rows
+from serve_cli.model.embedder import Embedder
+from serve_cli.sources import open_source
+from serve_cli.sources.image_row import ImageRow
 
 ROUNDS, LARGE = 3, (1600, 1200)
 LOOP_BATCH = 32

@@ -18,14 +18,14 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from serve_cli.runtime.sources import open_source
+from serve_cli.sources import open_source
 
 IMAGES = 100  # different ones in a list
 STARTS = 5
 
 
 def embed(model: Path, source: Path, out: Path) -> dict:
-    command = [sys.executable, "-m", "serve_cli.main", "embed", model, source, "--out", out, "--json"]
+    command = [sys.executable, "-m", "serve_cli.cli.main", "embed", model, source, "--out", out, "--json"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(run.stdout)
 

@@ -18,7 +18,7 @@ Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embedding
 
 def in_onnxruntime(path: Path, threads: int, device: str = "cpu", relaxed: bool = False) -> dict[str, Run]:
     """As `Embedder` does it: all threads on one batch, or a batch for each thread."""
-    from serve_cli.runtime.inference.providers import Execution, open_session
+    from serve_cli.model.providers import Execution, open_session
 
     together = open_session(path, Execution(device, threads, relaxed=relaxed))
     apart = open_session(path, Execution(device, 1, threads, relaxed=relaxed))

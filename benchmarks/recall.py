@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from gluon_lifted.machine.cpus import usable_cpus
-from gluon_lifted.machine.memory import peak_memory
+from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.hardware.memory import peak_memory
+from gluon_lifted.metrics.ranking.all_pairs import EDGE
 from gluon_lifted.metrics.ranking.search import Search
-from gluon_lifted.metrics.ranking.sweep import EDGE
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 
 if TYPE_CHECKING:

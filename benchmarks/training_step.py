@@ -71,8 +71,8 @@ def drawn(index: int, shape: tuple[int, ...]) -> np.ndarray:
 
 def ours(backbone: str) -> Step:
     from gluon_lifted.batches.loader import Batch
+    from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.mx import mx, nd
-    from gluon_lifted.settings.config import TrainConfig
     from gluon_lifted.training.trainer import Trainer
 
     config = TrainConfig(

@@ -61,7 +61,7 @@ def build(zoo: str, name: str) -> Any:
 
 
 def networks() -> list[tuple[str, str]]:
-    from gluon_lifted.nets.zoo import classifier_names
+    from gluon_lifted.networks.backbones import classifier_names
 
     names = (*classifier_names(), "googlenet", *SEGMENTATION, *POSE)
     return [("gluoncv", name) for name in names] + [("mxnet", name) for name in MXNET_ZOO]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from export.model import DEFAULT_OPSET, check_opset
-from export.ranges import METHODS
+from export.graph.model import DEFAULT_OPSET, check_opset
+from export.quantization.ranges import METHODS
 from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
@@ -33,9 +33,9 @@ class ExportOptions:
     precision : str
         ``"fp32"``, as the network is; ``"fp16"``, half where that is safe; ``"int8"``, with ``calibration``.
     calibration : Path, optional
-        Folder of images like those that the model is for (`export.calibration`).
+        Folder of images like those that the model is for (`export.quantization.calibration`).
     calibration_method : str
-        One of `export.ranges.METHODS`.
+        One of `export.quantization.ranges.METHODS`.
 
     Raises
     ------

@@ -7,23 +7,39 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from export.calibration import calibration_images
 from export.errors import MalformedModelError, ParityError
-from export.files import read_limited
-from export.graph import FLOAT32, INPUT
+from export.graph.graph import FLOAT32, INPUT
+from export.graph.model import MAX_MODEL_BYTES, build_model
 from export.libraries import onnx
-from export.model import MAX_MODEL_BYTES, build_model
-from export.optimise import optimise
 from export.options import ExportOptions, ExportReport
-from export.params import parse_params
-from export.passes.interface import NORMALISED_PIXELS, PIXELS, Surroundings
-from export.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
-from export.ranges import activation_ranges
-from export.reference import Reference, read_reference
-from export.run_folder import EMBEDDING, MAX_PARAMS_BYTES, REFERENCE, SYMBOL, read_run
-from export.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
+from export.passes.optimize import optimise
+from export.passes.preprocessing import NORMALISED_PIXELS, PIXELS, Surroundings
+from export.quantization.calibration import calibration_images
+from export.quantization.quantize import (
+    QUANTIZED,
+    coarse_sums,
+    quantize,
+    sensitive_nodes,
+)
+from export.quantization.ranges import activation_ranges
+from export.reader.limits import read_limited
+from export.reader.params import parse_params
+from export.reader.reference import Reference, read_reference
+from export.reader.run_folder import (
+    EMBEDDING,
+    MAX_PARAMS_BYTES,
+    REFERENCE,
+    SYMBOL,
+    read_run,
+)
+from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
-from export.verify import default_tolerance, verify, verify_alone, verify_surroundings
+from export.verify import (
+    default_tolerance,
+    verify,
+    verify_alone,
+    verify_surroundings,
+)
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
@@ -35,10 +51,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from export.graph import Graph, Shape
+    from export.graph.graph import Graph, Shape
     from export.parity import Parity
     from gluon_lifted.images import Preprocessing
-    from gluon_lifted.nets.saved import SavedNetwork
+    from gluon_lifted.networks.saved import SavedNetwork
 
 
 DEFAULTS = ExportOptions()
@@ -134,7 +150,7 @@ def export_network(
     onnx_path : Path
     options : ExportOptions
     reference : Path, optional
-        Images and what MXNet computed of them (`export.reference`).
+        Images and what MXNet computed of them (`export.reader.reference`).
 
     Raises
     ------
@@ -160,7 +176,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
     Raises
     ------
     ParityError, MalformedModelError
-        As `export.verify.verify` and `export.reference.read_reference` do.
+        As `export.verify.verify` and `export.reader.reference.read_reference` do.
     ConfigError
         If the tolerance is no positive number.
     """

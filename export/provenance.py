@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from export.files import read_limited
+from export.graph.model import MAX_MODEL_BYTES
 from export.libraries import onnx
-from export.model import MAX_MODEL_BYTES
+from export.reader.limits import read_limited
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file

@@ -10,12 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import export.ops  # noqa: F401  # fills the table of translators
-from export.attrs import Attrs
 from export.errors import MalformedModelError, UnsupportedOpError
-from export.graph import FLOAT16, FLOAT32, INPUT, Graph, Operand, Shape, Tensor
-from export.node import Node
-from export.registry import TRANSLATORS
-from export.symbol import Entry, Symbol, SymbolNode
+from export.graph.attributes import Attrs
+from export.graph.graph import (
+    FLOAT16,
+    FLOAT32,
+    INPUT,
+    Graph,
+    Operand,
+    Shape,
+    Tensor,
+)
+from export.graph.node import Node
+from export.ops.registry import TRANSLATORS
+from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # number of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose outputs MXNet numbers
@@ -60,8 +68,8 @@ def translate(
     Returns
     -------
     Graph
-        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; `export.optimise` makes it lean
-        and fast. A node's output is named like the MXNet node, except for those of the network, and where several
+        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; `export.passes.optimize` makes it
+        lean and fast. A node's output is named like the MXNet node, except for those of the network, and where several
         MXNet nodes share a name.
 
     Raises

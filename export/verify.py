@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
 from export.libraries import DecodeError, onnx
-from export.parity import Parity, distances, min_cosine, problem
-from export.passes.interface import LEAST_NORM
+from export.parity import (
+    Parity,
+    distances,
+    min_cosine,
+    problem,
+)
+from export.passes.preprocessing import LEAST_NORM
 from export.runner import SLOW_IMAGES, open_model
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalise, normalise
 
 if TYPE_CHECKING:
-    from export.passes.interface import Surroundings
-    from export.reference import Array, Reference
+    from export.passes.preprocessing import Surroundings
+    from export.reader.reference import Array, Reference
     from export.runner import Run
     from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import Preprocessing

@@ -22,14 +22,16 @@ def loaded(code):
     return set(json.loads(run.stdout))
 
 
-@pytest.mark.parametrize("package", ["gluon_lifted", "export", "serve_cli", "serve_cli.main", "serve_cli.console"])
+@pytest.mark.parametrize(
+    "package", ["gluon_lifted", "export", "serve_cli", "serve_cli.cli.main", "serve_cli.cli.console"]
+)
 def test_importing_a_package_loads_nothing_heavy(package):
     assert loaded(f"import {package}") & HEAVY == set()
 
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from serve_cli.main import app; sys.argv = ['lifted', '--help']\n"
+        "import sys; from serve_cli.cli.main import app; sys.argv = ['lifted', '--help']\n"
         "sys.stdout, real = sys.stderr, sys.stdout\n"
         "try: app()\n"
         "except SystemExit: sys.stdout = real"
@@ -40,27 +42,27 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize(
     "module",
     [
-        "serve_cli.runtime.embed.embed",
-        "serve_cli.runtime.evaluation.evaluate",
-        "serve_cli.runtime.evaluation.published",
-        "serve_cli.runtime.inspection",
-        "serve_cli.runtime.report.write",
-        "serve_cli.runtime.doctor",
+        "serve_cli.embed.embed_images",
+        "serve_cli.evaluate.compare",
+        "serve_cli.evaluate.published",
+        "serve_cli.inspection",
+        "serve_cli.report.write",
+        "serve_cli.diagnosis",
         "gluon_lifted.batches.samplers",
         "gluon_lifted.card",
-        "gluon_lifted.cluster",
+        "gluon_lifted.distributed",
         "gluon_lifted.datasets",
         "gluon_lifted.images",
-        "gluon_lifted.machine.devices",
+        "gluon_lifted.training.devices",
         "gluon_lifted.metrics.baselines",
         "gluon_lifted.metrics.bootstrap",
         "gluon_lifted.metrics.clustering",
         "gluon_lifted.metrics.intervals",
         "gluon_lifted.metrics.partitions",
         "gluon_lifted.metrics.recall",
-        "gluon_lifted.nets.pretrained.read",
-        "gluon_lifted.records.run_log",
-        "gluon_lifted.settings.resolve",
+        "gluon_lifted.networks.pretrained.read_weights",
+        "gluon_lifted.logs.run_log",
+        "gluon_lifted.config.resolve",
         "gluon_lifted.training.run",
         "export.pipeline",
     ],
@@ -73,7 +75,7 @@ def test_serving_and_exporting_never_import_mxnet(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["card", "datasets", "files", "images", "machine.gpus", "metrics.baselines", "metrics.recall", "training.run"],
+    ["card", "datasets", "files", "images", "hardware.gpus", "metrics.baselines", "metrics.recall", "training.run"],
 )
 def test_gluon_lifted_knows_nothing_of_onnx(module):
     assert loaded(f"import gluon_lifted.{module}") & {"onnx", "onnxruntime", "export", "serve_cli"} == set()

@@ -27,7 +27,7 @@ def commands():
 
 
 def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
-    from serve_cli.main import main
+    from serve_cli.cli.main import main
 
     rng = np.random.default_rng(0)
     for label in range(6):

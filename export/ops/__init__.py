@@ -9,7 +9,6 @@ from export.ops import (
     concat,
     convolution,
     deconvolution,
-    depth,
     elementwise,
     flatten,
     fully_connected,
@@ -17,7 +16,6 @@ from export.ops import (
     instance_norm,
     l2_normalization,
     leaky_relu,
-    like,
     lrn,
     matmul,
     pad,
@@ -29,6 +27,12 @@ from export.ops import (
     slices,
     softmax,
     unary,
+)
+from export.ops import (
+    broadcast_like as like,
+)
+from export.ops import (
+    depth_to_space as depth,
 )
 
 __all__ = [

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import MAX_ROW_ELEMENTS
-from export.registry import translates
+from export.graph.graph import MAX_ROW_ELEMENTS
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Tensor
-    from export.node import Node
+    from export.graph.graph import Tensor
+    from export.graph.node import Node
 
 
 @translates("_contrib_AdaptiveAvgPooling2D")

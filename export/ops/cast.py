@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.graph import FLOAT16, FLOAT32, Constant
-from export.registry import translates
+from export.graph.graph import FLOAT16, FLOAT32, Constant
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Operand
-    from export.node import Node
+    from export.graph.graph import Operand
+    from export.graph.node import Node
 
 
 @translates("Cast", "amp_cast")

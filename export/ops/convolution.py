@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.ops.windows import LAYOUTS, read_window
-from export.registry import translates
+from export.ops._window import LAYOUTS, read_window
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Tensor
-    from export.node import Node
+    from export.graph.graph import Tensor
+    from export.graph.node import Node
 
 
 @translates("Convolution")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.errors import UnsupportedOpError
-from export.graph import Constant, Tensor
-from export.registry import translates
+from export.graph.graph import Constant, Tensor
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Operand, Shape
-    from export.node import Node
+    from export.graph.graph import Operand, Shape
+    from export.graph.node import Node
 
 ONNX_OPS = {
     **{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"},

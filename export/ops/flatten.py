@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from export.registry import translates
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Tensor
-    from export.node import Node
+    from export.graph.graph import Tensor
+    from export.graph.node import Node
 
 
 @translates("Flatten")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.registry import translates
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Constant, Tensor
-    from export.node import Node
+    from export.graph.graph import Constant, Tensor
+    from export.graph.node import Node
 
 
 @translates("FullyConnected")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.registry import translates
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Operand, Tensor
-    from export.node import Node
+    from export.graph.graph import Operand, Tensor
+    from export.graph.node import Node
 
 
 @translates("Pad")

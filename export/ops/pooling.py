@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.ops.windows import LAYOUTS, read_window
-from export.registry import translates
+from export.ops._window import LAYOUTS, read_window
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Attributes, Tensor
-    from export.node import Node
+    from export.graph.graph import Attributes, Tensor
+    from export.graph.node import Node
 
 Pair = tuple[int, int]  # vertical, horizontal; pixels
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from export.registry import translates
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Shape, Tensor
-    from export.node import Node
+    from export.graph.graph import Shape, Tensor
+    from export.graph.node import Node
 
 BATCHES = (1009, 2003)  # two numbers of images that no layer has as a size
 COPY, INFER, COPY_REST, MERGE, SPLIT = 0, -1, -2, -3, -4

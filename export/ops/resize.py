@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.graph import NOTHING
-from export.registry import translates
+from export.graph.graph import NOTHING
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Tensor
-    from export.node import Node
+    from export.graph.graph import Tensor
+    from export.graph.node import Node
 
 
 @translates("UpSampling")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.attrs import FIRST_PLACE
-from export.registry import translates
+from export.graph.attributes import FIRST_PLACE
+from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph import Shape, Tensor
-    from export.node import Node
+    from export.graph.graph import Shape, Tensor
+    from export.graph.node import Node
 
 Range = tuple[int, int, int]  # start, stop, step along one axis
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.batches.samplers import Sampler
-    from gluon_lifted.datasets.base import ImageTable
+    from gluon_lifted.datasets.image_table import ImageTable
 
 Square = Any  # NDArray of (side, side, 3): pixels or, as float32, what to subtract from them
 BATCHES_AHEAD = 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gluon_lifted.datasets.base import ImageTable, Splits
+from gluon_lifted.datasets.image_table import ImageTable, Splits
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:

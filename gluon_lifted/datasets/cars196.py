@@ -32,7 +32,7 @@ from gluon_lifted.datasets.annotations import (
     tables,
     whole_number,
 )
-from gluon_lifted.datasets.base import PublishedCounts, Splits
+from gluon_lifted.datasets.image_table import PublishedCounts, Splits
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gluon_lifted.datasets.base import ImageTable, Splits
+from gluon_lifted.datasets.image_table import ImageTable, Splits
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.datasets.base import Splits
+    from gluon_lifted.datasets.image_table import Splits
 
 MARKER = "glyphs.json"
 MARKER_CHARACTERS = 4096  # more than any marker of ours has

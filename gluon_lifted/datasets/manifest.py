@@ -12,8 +12,13 @@ import csv
 import math
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.datasets.annotations import Annotation, checked_box, four_numbers, tables
-from gluon_lifted.datasets.base import Splits
+from gluon_lifted.datasets.annotations import (
+    Annotation,
+    checked_box,
+    four_numbers,
+    tables,
+)
+from gluon_lifted.datasets.image_table import Splits
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:

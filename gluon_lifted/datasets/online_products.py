@@ -11,8 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gluon_lifted.datasets.annotations import Annotation, path_inside, read_lines, tables, whole_number
-from gluon_lifted.datasets.base import PublishedCounts, Splits
+from gluon_lifted.datasets.annotations import (
+    Annotation,
+    path_inside,
+    read_lines,
+    tables,
+    whole_number,
+)
+from gluon_lifted.datasets.image_table import PublishedCounts, Splits
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:

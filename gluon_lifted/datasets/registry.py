@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gluon_lifted.datasets.base import Splits
 from gluon_lifted.datasets.cars196 import load_cars196
 from gluon_lifted.datasets.cub200 import load_cub200
 from gluon_lifted.datasets.folder import load_folder
 from gluon_lifted.datasets.glyphs import load_glyphs
+from gluon_lifted.datasets.image_table import Splits
 from gluon_lifted.datasets.manifest import load_manifest
 from gluon_lifted.datasets.online_products import load_online_products
 from gluon_lifted.errors import ConfigError, DataError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gluon_lifted.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
 
 
 class Colors(NamedTuple):

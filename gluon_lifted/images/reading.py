@@ -9,7 +9,13 @@ from PIL import ImageOps
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images.formats import name_of, open_image
-from gluon_lifted.images.framing import box_problem, crop_to_box, fit_square, trim_background, upright_size
+from gluon_lifted.images.framing import (
+    box_problem,
+    crop_to_box,
+    fit_square,
+    trim_background,
+    upright_size,
+)
 from gluon_lifted.images.limits import DecodeLimits, check_scans, decoding_bytes
 from gluon_lifted.images.pixels import to_rgb
 from gluon_lifted.images.samples import stored_samples

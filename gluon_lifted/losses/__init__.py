@@ -1,9 +1,9 @@
 """Losses: embedding (B, D) and label (B,) -> loss (1,). All hybridize, in float32 and float64."""
 
-from gluon_lifted.losses.base import MetricLoss
 from gluon_lifted.losses.contrastive import AllPairsContrastiveLoss, ContrastiveLoss
-from gluon_lifted.losses.generalised_lifted import GeneralisedLiftedStructureLoss
+from gluon_lifted.losses.generalized_lifted import GeneralisedLiftedStructureLoss
 from gluon_lifted.losses.lifted import LiftedStructureLoss
+from gluon_lifted.losses.metric_loss import MetricLoss
 from gluon_lifted.losses.registry import LOSSES, build_loss
 from gluon_lifted.losses.triplet import SemiHardTripletLoss, TripletLoss
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gluon_lifted.losses.base import MetricLoss
 from gluon_lifted.losses.distances import (
     centred,
     distances,
@@ -15,6 +14,7 @@ from gluon_lifted.losses.distances import (
     sum_of_products,
     sum_of_squares,
 )
+from gluon_lifted.losses.metric_loss import MetricLoss
 
 
 class ContrastiveLoss(MetricLoss):

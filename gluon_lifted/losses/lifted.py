@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gluon_lifted.losses.base import MetricLoss
 from gluon_lifted.losses.distances import (
     FAR,
     TINY,
@@ -30,6 +29,7 @@ from gluon_lifted.losses.distances import (
     sum_of_products,
     sum_of_squares,
 )
+from gluon_lifted.losses.metric_loss import MetricLoss
 
 
 class LiftedStructureLoss(MetricLoss):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.losses.base import MetricLoss
 from gluon_lifted.losses.contrastive import AllPairsContrastiveLoss, ContrastiveLoss
-from gluon_lifted.losses.generalised_lifted import GeneralisedLiftedStructureLoss
+from gluon_lifted.losses.generalized_lifted import GeneralisedLiftedStructureLoss
 from gluon_lifted.losses.lifted import LiftedStructureLoss
+from gluon_lifted.losses.metric_loss import MetricLoss
 from gluon_lifted.losses.triplet import SemiHardTripletLoss, TripletLoss
 
 LOSSES: dict[str, type[MetricLoss]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gluon_lifted.losses.base import MetricLoss
 from gluon_lifted.losses.distances import (
     centred,
     column,
@@ -17,6 +16,7 @@ from gluon_lifted.losses.distances import (
     sum_of_products,
     sum_of_squares,
 )
+from gluon_lifted.losses.metric_loss import MetricLoss
 
 SEARCH_STEPS = tuple(2**k for k in reversed(range(16)))  # MXNet holds no (B, B) matrix of B > 46340
 

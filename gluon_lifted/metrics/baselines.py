@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.images import Preprocessing, read_image
-from gluon_lifted.machine.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.errors import ConfigError
+from gluon_lifted.metrics.ranking.all_pairs import Sweep
+from gluon_lifted.metrics.ranking.distance import Space
 from gluon_lifted.metrics.ranking.search import Search
-from gluon_lifted.metrics.ranking.space import Space
-from gluon_lifted.metrics.ranking.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.space import Distance
+    from gluon_lifted.metrics.ranking.distance import Distance
 
 NEVER = np.iinfo(np.int64).max  # rank of the first hit of a query without positives
 

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gluon_lifted.batches.samplers import BalancedSampler, PairSampler, ShuffleSampler, TripletSampler
+from gluon_lifted.batches.samplers import (
+    BalancedSampler,
+    PairSampler,
+    ShuffleSampler,
+    TripletSampler,
+)
 from gluon_lifted.datasets import ImageTable, load_dataset
-from gluon_lifted.datasets.base import require_trainable
+from gluon_lifted.datasets.image_table import require_trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.batches.samplers import Sampler
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
 
 
 @dataclass(frozen=True)

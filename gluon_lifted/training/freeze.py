@@ -14,8 +14,8 @@ from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync
 from gluon_lifted.mx import mx, nd
-from gluon_lifted.nets.reference import node_outputs
-from gluon_lifted.nets.saved import SavedNetwork
+from gluon_lifted.networks.reference import node_outputs
+from gluon_lifted.networks.saved import SavedNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

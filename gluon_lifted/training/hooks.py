@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gluon_lifted.records.run_log import TrainProgress
+    from gluon_lifted.logs.run_log import TrainProgress
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.card import ModelCard
+from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
+from gluon_lifted.logs.curves import draw_curves
+from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
 from gluon_lifted.metrics.recall import recall_at_k
 from gluon_lifted.mx import mx
-from gluon_lifted.records.curves import draw_curves
-from gluon_lifted.records.run_log import TrainProgress, last_values, run_log
-from gluon_lifted.settings.schedules import learning_rate
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.interrupt import interruptible
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.batches.loader import ImageLoader
     from gluon_lifted.batches.samplers import Sampler
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.training.hooks import Hooks
     from gluon_lifted.training.trainer import Trainer
 

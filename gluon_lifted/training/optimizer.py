@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.mx import gluon, nd
-from gluon_lifted.settings.schedules import learning_rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gluon_lifted.cluster import Cluster
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.distributed import Cluster
 
 FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # MXNet AMP's own (contrib/amp/loss_scaler.py), as the next line
 DOUBLE_AFTER = 2000  # good steps in a row

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.config.train_config import CONFIG_FILE, TrainConfig, spelled
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import remove_leftovers, replaced_file
-from gluon_lifted.settings.config import CONFIG_FILE, TrainConfig, spelled
 from gluon_lifted.training.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:

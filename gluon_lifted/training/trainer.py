@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.cluster import ALONE
+from gluon_lifted.distributed import ALONE
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import center_crop
 from gluon_lifted.losses import build_loss
-from gluon_lifted.mx import autograd, mx, nd, start_mixed_precision
-from gluon_lifted.nets.embedding import EmbeddingNet
-from gluon_lifted.nets.pretrained.load import load_weights
-from gluon_lifted.nets.zoo import backbone_initializer, build_backbone
+from gluon_lifted.mx import (
+    autograd,
+    mx,
+    nd,
+    start_mixed_precision,
+)
+from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
+from gluon_lifted.networks.embedding_net import EmbeddingNet
+from gluon_lifted.networks.pretrained.load_weights import load_weights
 from gluon_lifted.training.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -23,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.batches.loader import Batch
-    from gluon_lifted.cluster import Cluster
-    from gluon_lifted.nets.pretrained.report import WeightsReport
-    from gluon_lifted.settings.config import TrainConfig
+    from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.distributed import Cluster
+    from gluon_lifted.networks.pretrained.load_report import WeightsReport
 
 MAX_SKIPPED = 10
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart

@@ -12,11 +12,11 @@ import random
 import sys
 from typing import Any
 
-from export.model import build_model
-from export.optimise import optimise
-from export.params import parse_params
-from export.registry import TRANSLATORS
-from export.symbol import parse_symbol
+from export.graph.model import build_model
+from export.ops.registry import TRANSLATORS
+from export.passes.optimize import optimise
+from export.reader.params import parse_params
+from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
 from tests.export.mxnet_files import Net

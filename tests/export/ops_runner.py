@@ -10,11 +10,11 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
-from export.graph import Graph
-from export.model import build_model
-from export.optimise import optimise
-from export.params import parse_params
-from export.symbol import parse_symbol
+from export.graph.graph import Graph
+from export.graph.model import build_model
+from export.passes.optimize import optimise
+from export.reader.params import parse_params
+from export.reader.symbol import parse_symbol
 from export.translate import translate
 from tests.export.mxnet_files import Net
 

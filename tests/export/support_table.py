@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import export
-from export.attrs import Attrs
-from export.registry import TRANSLATORS
+from export.graph.attributes import Attrs
+from export.ops.registry import TRANSLATORS
 from export.translate import LOSSES
 from tests.export.op_cases import CASES, ROW
 from tests.export.op_refusals import REFUSED

@@ -12,18 +12,28 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import ExportOptions, export_network, export_run, verify_file
+from export import (
+    ExportOptions,
+    export_network,
+    export_run,
+    verify_file,
+)
 from export.errors import MalformedModelError, ParityError, UnsupportedOpError
-from export.graph import Graph
-from export.passes import interface
-from export.passes.interface import take_pixels
+from export.graph.graph import Graph
+from export.passes import preprocessing as interface
+from export.passes.preprocessing import take_pixels
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
 from gluon_lifted.images import Preprocessing, normalise
-from gluon_lifted.nets.saved import SavedNetwork
+from gluon_lifted.networks.saved import SavedNetwork
 from serve_cli import Embedder
 from tests.export.mxnet_files import card, npz_bytes, write_run
-from tests.export.networks import CROP, DIM, small_network, small_reference
+from tests.export.networks import (
+    CROP,
+    DIM,
+    small_network,
+    small_reference,
+)
 
 ROW = (3, CROP, CROP)
 FILES = ["model-symbol.json", "model-0000.params", "card.json", "reference.npz"]

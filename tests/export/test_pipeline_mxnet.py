@@ -14,7 +14,12 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from export import export_run
 from export.errors import ParityError
-from gluon_lifted.mx import HybridBlock, mx, nd, nn
+from gluon_lifted.mx import (
+    HybridBlock,
+    mx,
+    nd,
+    nn,
+)
 from gluon_lifted.training.freeze import freeze
 from tests.export.mxnet_files import card, npz_bytes
 

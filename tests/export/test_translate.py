@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export import graph as graph_module
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
-from export.model import build_model
-from export.optimise import optimise
-from export.symbol import parse_symbol
+from export.graph import graph as graph_module
+from export.graph.model import build_model
+from export.passes.optimize import optimise
+from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
 from tests.export.mxnet_files import Net

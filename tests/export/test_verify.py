@@ -9,9 +9,9 @@ import pytest
 from export import runner as runner_module
 from export import verify as verify_module
 from export.errors import MalformedModelError, ParityError
-from export.model import build_model
+from export.graph.model import build_model
 from export.parity import min_cosine
-from export.reference import Reference, parse_reference
+from export.reader.reference import Reference, parse_reference
 from export.verify import verify, verify_alone
 from tests.export.mxnet_files import Net, npz_bytes
 from tests.export.networks import CROP, small_network, small_reference

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from export.graph import Graph
+from export.graph.graph import Graph
 from gluon_lifted.mx import gluoncv_network, mx, nd
 from tests.export.ops_runner import run_onnx, translate_files
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted import files
-from gluon_lifted.files import create_file, remove_leftovers, replaced_file, temporary_folder, try_lock
+from gluon_lifted.files import (
+    create_file,
+    remove_leftovers,
+    replaced_file,
+    temporary_folder,
+    try_lock,
+)
 
 
 def names(folder: Path) -> list[str]:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from serve_cli.main import main
-
-from .photos import photo
-from .tiny_model import write_model
+from serve_cli.cli.main import main
+from tests.serve_cli.photos import photo
+from tests.serve_cli.tiny_model import write_model
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from serve_cli.runtime.rows import EmbeddedRows, ImageRow, regroup
-from serve_cli.runtime.storage.plan import Plan
-from serve_cli.runtime.storage.sinks import EmbeddingFolder
-
-from .tiny_model import CARD
+from serve_cli.embeddings.embedding_folder import EmbeddingFolder
+from serve_cli.embeddings.plan import Plan
+from serve_cli.sources.image_row import EmbeddedRows, ImageRow, regroup
+from tests.serve_cli.tiny_model import CARD
 
 
 def batches(*sizes, bad=(), dim=CARD.dim):

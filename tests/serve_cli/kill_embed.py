@@ -14,9 +14,9 @@ import signal
 import sys
 from pathlib import Path
 
-from serve_cli.main import main
-from serve_cli.runtime.pipeline import decoding
-from serve_cli.runtime.storage.layout import part_files
+from serve_cli.cli.main import main
+from serve_cli.embed import decoding
+from serve_cli.embeddings.layout import part_files
 
 NEARLY_ALL = 12  # parts: then it begins again, so that not only the end is killed
 MOST_STEPS = 60  # a part takes about 8

@@ -13,9 +13,9 @@ from gluon_lifted.metrics.ranking.counting import LANES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gluon_lifted.metrics.ranking.distance import Space, Tile
     from gluon_lifted.metrics.ranking.exact import Distinct
     from gluon_lifted.metrics.ranking.search import Side
-    from gluon_lifted.metrics.ranking.space import Space, Tile
 
 FAR = 1e6  # |x|^2 / 2 of padding: no row's is above 2
 

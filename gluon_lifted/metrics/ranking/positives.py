@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gluon_lifted.metrics.ranking.distance import Space
     from gluon_lifted.metrics.ranking.search import Search
-    from gluon_lifted.metrics.ranking.space import Space
 
 PRODUCTS_AT_A_TIME = 1 << 20  # 8 MB in float64, for each thread
 ROWS_AT_A_TIME = 256

@@ -7,7 +7,13 @@ from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.batches.samplers import BalancedSampler
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.errors import DataError, ImageError
-from gluon_lifted.images import Preprocessing, center_crop, normalise, random_crop_mirror, read_image
+from gluon_lifted.images import (
+    Preprocessing,
+    center_crop,
+    normalise,
+    random_crop_mirror,
+    read_image,
+)
 
 SMALL = Preprocessing(resize=24, crop=20)
 

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lifted.batches.samplers import BalancedSampler, PairSampler, ShuffleSampler, TripletSampler
+from gluon_lifted.batches.samplers import (
+    BalancedSampler,
+    PairSampler,
+    ShuffleSampler,
+    TripletSampler,
+)
 from gluon_lifted.errors import ConfigError, DataError
 
 LABELS = np.repeat(np.arange(10), [5, 6, 7, 8, 9, 10, 2, 3, 4, 5])[np.random.default_rng(0).permutation(59)]

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from gluon_lifted.datasets import load_dataset
-from gluon_lifted.datasets.base import PublishedCounts
 from gluon_lifted.datasets.cars196 import PUBLISHED, load_cars196
+from gluon_lifted.datasets.image_table import PublishedCounts
 from gluon_lifted.errors import DataError, ImageError
 from gluon_lifted.images import Preprocessing, read_image
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.datasets import load_dataset
-from gluon_lifted.datasets.base import PublishedCounts
 from gluon_lifted.datasets.cub200 import PUBLISHED, load_cub200
+from gluon_lifted.datasets.image_table import PublishedCounts
 from gluon_lifted.errors import DataError
 
 TINY = PublishedCounts(train_images=3, train_classes=2, test_images=3, test_classes=2)

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.datasets import load_dataset
-from gluon_lifted.datasets.base import require_trainable
+from gluon_lifted.datasets.image_table import require_trainable
 from gluon_lifted.errors import DataError
 
 

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.datasets import load_dataset
-from gluon_lifted.datasets.base import PublishedCounts
+from gluon_lifted.datasets.image_table import PublishedCounts
 from gluon_lifted.datasets.online_products import PUBLISHED, load_online_products
 from gluon_lifted.errors import DataError
 

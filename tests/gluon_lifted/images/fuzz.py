@@ -18,13 +18,22 @@ import numpy as np
 from PIL import Image
 
 from gluon_lifted.errors import ImageError
-from gluon_lifted.images import DecodeLimits, Preprocessing, check_image, read_image
+from gluon_lifted.images import (
+    DecodeLimits,
+    Preprocessing,
+    check_image,
+    read_image,
+)
 from tests.fuzzing import damaged_bytes, fuzz
-
-from . import bmp_writer as bmp
-from .peaks import peak_bytes
-from .png_writer import GRAY, PALETTE, RGBA, Png
-from .tiff_writer import DEFLATE, PACKBITS, Tiff
+from tests.gluon_lifted.images import bmp_writer as bmp
+from tests.gluon_lifted.images.peaks import peak_bytes
+from tests.gluon_lifted.images.png_writer import (
+    GRAY,
+    PALETTE,
+    RGBA,
+    Png,
+)
+from tests.gluon_lifted.images.tiff_writer import DEFLATE, PACKBITS, Tiff
 
 SIDE = 24
 WAYS = [Preprocessing(16, 16), Preprocessing(16, 16, fit="pad"), Preprocessing(16, 16, trim=True)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gluon_lifted.hardware.memory import M_MMAP_THRESHOLD
 from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
-from gluon_lifted.machine.memory import M_MMAP_THRESHOLD
 
 LIBC = ctypes.CDLL(None)
 if hasattr(LIBC, "mallopt"):  # first of all: images go back to the system when they are freed, and leave no holes

@@ -12,9 +12,15 @@ from PIL import Image
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import Preprocessing, read_image
-
-from . import bmp_writer as bmp
-from .png_writer import GRAY, GRAY_ALPHA, PALETTE, RGB, RGBA, Png
+from tests.gluon_lifted.images import bmp_writer as bmp
+from tests.gluon_lifted.images.png_writer import (
+    GRAY,
+    GRAY_ALPHA,
+    PALETTE,
+    RGB,
+    RGBA,
+    Png,
+)
 
 SIDE = 13  # odd, so that rows of few bits end within a byte
 HOW = Preprocessing(resize=SIDE, crop=SIDE)

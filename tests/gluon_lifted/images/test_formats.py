@@ -13,7 +13,14 @@ from PIL import EpsImagePlugin, Image, JpegImagePlugin
 
 import gluon_lifted
 from gluon_lifted.errors import ImageError
-from gluon_lifted.images import IMAGE_SUFFIXES, Preprocessing, check_image, formats, open_image, read_image
+from gluon_lifted.images import (
+    IMAGE_SUFFIXES,
+    Preprocessing,
+    check_image,
+    formats,
+    open_image,
+    read_image,
+)
 
 HOW = Preprocessing(resize=8, crop=8)
 NAMED = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"}

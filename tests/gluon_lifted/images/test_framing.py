@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gluon_lifted.images.framing import box_problem, crop_to_box, fit_square, trim_background
+from gluon_lifted.images.framing import (
+    box_problem,
+    crop_to_box,
+    fit_square,
+    trim_background,
+)
 
 PLAIN = settings(derandomize=True, deadline=None, max_examples=60)
 

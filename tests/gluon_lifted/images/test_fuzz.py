@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from .fuzz import attempt
+from tests.gluon_lifted.images.fuzz import attempt
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="memory is looked at by glibc and Linux")

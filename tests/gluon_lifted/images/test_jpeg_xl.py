@@ -9,7 +9,12 @@ import pytest
 from PIL import Image
 
 from gluon_lifted.errors import ImageError
-from gluon_lifted.images import DecodeLimits, Preprocessing, open_image, read_image
+from gluon_lifted.images import (
+    DecodeLimits,
+    Preprocessing,
+    open_image,
+    read_image,
+)
 from gluon_lifted.images.jpeg_xl import upright_size
 
 SIZES = [(64, 64), (256, 8), (300, 200), (1600, 900), (5000, 10), (640, 480), (3000, 2000), (1, 1), (20_000, 300_000)]

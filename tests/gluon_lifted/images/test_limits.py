@@ -18,9 +18,8 @@ from PIL import Image
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
 from gluon_lifted.images.limits import decoding_bytes
-
-from .peaks import KINDS, SIDE, WAYS
-from .tiff_writer import DEFLATE, PACKBITS, Tiff
+from tests.gluon_lifted.images.peaks import KINDS, SIDE, WAYS
+from tests.gluon_lifted.images.tiff_writer import DEFLATE, PACKBITS, Tiff
 
 HOW = WAYS["whole"]
 

@@ -11,8 +11,12 @@ from PIL import TiffImagePlugin
 
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import Preprocessing, check_image, read_image
-
-from .tiff_writer import DEFLATE, NONE, PACKBITS, Tiff
+from tests.gluon_lifted.images.tiff_writer import (
+    DEFLATE,
+    NONE,
+    PACKBITS,
+    Tiff,
+)
 
 SIDE = 13  # odd, so that rows of few bits end within a byte
 HOW = Preprocessing(resize=SIDE, crop=SIDE)

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.losses import AllPairsContrastiveLoss, ContrastiveLoss
-from tests.gluon_lifted.losses.cases import POINTS, assert_agree, batch, hybrid, run
+from tests.gluon_lifted.losses.cases import (
+    POINTS,
+    assert_agree,
+    batch,
+    hybrid,
+    run,
+)
 
 
 def pair_term(x, label, i, j, margin):

@@ -14,7 +14,12 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.losses import LOSSES, LiftedStructureLoss, build_loss
 from gluon_lifted.mx import mx, nd
-from tests.gluon_lifted.losses.cases import BLOCKS, batch_for, hybrid, run
+from tests.gluon_lifted.losses.cases import (
+    BLOCKS,
+    batch_for,
+    hybrid,
+    run,
+)
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 

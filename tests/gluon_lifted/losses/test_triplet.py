@@ -14,7 +14,14 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.losses import SemiHardTripletLoss, TripletLoss
 from gluon_lifted.losses.triplet import semi_hard_negatives
 from gluon_lifted.mx import nd
-from tests.gluon_lifted.losses.cases import POINTS, assert_agree, batch, batch_for, hybrid, run
+from tests.gluon_lifted.losses.cases import (
+    POINTS,
+    assert_agree,
+    batch,
+    batch_for,
+    hybrid,
+    run,
+)
 
 
 def square(x, i, j):

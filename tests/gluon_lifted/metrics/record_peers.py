@@ -26,7 +26,12 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
 from gluon_lifted.files import replaced_file
-from tests.gluon_lifted.metrics.peer_cases import CASES, PeerCase, case, ranking
+from tests.gluon_lifted.metrics.peer_cases import (
+    CASES,
+    PeerCase,
+    case,
+    ranking,
+)
 
 KS = (1, 2, 5, 10, 50)
 

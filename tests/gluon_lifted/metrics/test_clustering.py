@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import DataError, MissingPackageError
-from gluon_lifted.metrics.clustering import AUTHORS, MODERN, Clustering, cluster_scores, kmeans
+from gluon_lifted.metrics.clustering import (
+    AUTHORS,
+    MODERN,
+    Clustering,
+    cluster_scores,
+    kmeans,
+)
 from gluon_lifted.metrics.partitions import ami, nmi, pairwise_f1
 
 

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import partitions
-from gluon_lifted.metrics.partitions import ami, expected_information, nmi, pairwise_f1
+from gluon_lifted.metrics.partitions import (
+    ami,
+    expected_information,
+    nmi,
+    pairwise_f1,
+)
 from tests.gluon_lifted.metrics.peer_cases import CASES, case
 
 MEASURES = [nmi, pairwise_f1, ami]

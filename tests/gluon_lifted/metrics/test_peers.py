@@ -8,8 +8,7 @@ import pytest
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-
-from .peer_cases import CASES, case, ranking
+from tests.gluon_lifted.metrics.peer_cases import CASES, case, ranking
 
 PEERS = json.loads(Path(__file__).with_name("peers.json").read_text())["cases"]
 CLOSE = {"rel": 2e-6}  # some of theirs are means of float32

@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import retrieval
-from gluon_lifted.metrics.ranking import counting, meeting, positives, sweep
+from gluon_lifted.metrics.ranking import (
+    all_pairs as sweep,
+)
+from gluon_lifted.metrics.ranking import (
+    counting,
+    positives,
+)
+from gluon_lifted.metrics.ranking import (
+    tile_ranking as meeting,
+)
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-
-from .ranking_loops import ranked_hits, scores_of
+from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of
 
 
 def check(search, distance, expected):

@@ -5,12 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lifted.metrics.ranking import counting, exact, meeting, sweep
+from gluon_lifted.metrics.ranking import (
+    all_pairs as sweep,
+)
+from gluon_lifted.metrics.ranking import (
+    counting,
+    exact,
+)
+from gluon_lifted.metrics.ranking import (
+    tile_ranking as meeting,
+)
+from gluon_lifted.metrics.ranking.distance import Space
 from gluon_lifted.metrics.ranking.search import Search
-from gluon_lifted.metrics.ranking.space import Space
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-
-from .ranking_loops import ranked_hits, scores_of, squared_distance
+from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of, squared_distance
 
 
 def distinct(number):

@@ -10,19 +10,19 @@ import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from gluon_lifted.cluster import ALONE
+from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.distributed import ALONE
 from gluon_lifted.mx import autograd, gluon, nd
-from gluon_lifted.settings.config import TrainConfig
 from gluon_lifted.training.optimizer import FIRST_SCALE, Optimizer
 
 # Casting holds for a process, so it is looked at in one of its own. The GPU is pretended: nothing is computed on it.
 TRACE = """
 import json
 from types import SimpleNamespace
-from gluon_lifted.settings.config import TrainConfig
+from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.mx import mx
-from gluon_lifted.nets.embedding import EmbeddingNet
-from gluon_lifted.nets.zoo import build_backbone
+from gluon_lifted.networks.embedding_net import EmbeddingNet
+from gluon_lifted.networks.backbones import build_backbone
 from gluon_lifted.training.trainer import _start_mixed_precision, _traced_loss
 
 config = TrainConfig(amp=True)

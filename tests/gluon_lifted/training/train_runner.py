@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from gluon_lifted.cluster import ClusterSpec
-from gluon_lifted.settings.config import TrainConfig
+from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.distributed import ClusterSpec
 from gluon_lifted.training.run import Hooks, Machine, train
 
 run, config = Path(sys.argv[1]), TrainConfig(**json.loads(sys.argv[2]))

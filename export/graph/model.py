@@ -1,0 +1,129 @@
+"""Graph -> ONNX model, checked by ONNX itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from export.errors import MalformedModelError
+from export.graph.graph import Graph, GraphNode, Tensor
+from export.libraries import onnx
+from gluon_lifted import __version__
+from gluon_lifted.errors import ConfigError
+
+helper, numpy_helper = onnx.helper, onnx.numpy_helper
+BATCH = "N"
+AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
+OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
+DEFAULT_OPSET = 17
+MOST_CHECKED = 1024  # numbers of a constant that the checker sees: axes and sizes are small, weights would be copied
+MAX_MODEL_BYTES = 2**31 - 1  # of a protobuf message
+
+
+def check_opset(opset: int) -> None:
+    """Raise `ConfigError` if the installed onnx does not know the opset, or it is too old."""
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise ConfigError(
+            f"opset {opset} cannot be written; choose {OLDEST_OPSET} to {newest} (onnx {onnx.__version__})."
+        )
+
+
+def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
+    """Write a graph as an ONNX model and let ONNX check it.
+
+    Parameters
+    ----------
+    graph : Graph
+        As `translate` returns it.
+    opset : int
+        Version of ONNX's operators.
+
+    Returns
+    -------
+    ModelProto
+        Images, one input, to outputs (N, ...). Parameters are initializers and not inputs, so that
+        runtimes may fold them. The IR version is the oldest that allows the opset.
+
+    Raises
+    ------
+    ConfigError
+        If the opset is not available.
+    MalformedModelError
+        If the parameters need more than 2 GiB.
+    """
+    check_opset(opset)
+    if graph.constant_bytes() > MAX_MODEL_BYTES:
+        raise MalformedModelError(
+            f"the network's constants take {graph.constant_bytes():,} bytes; "
+            f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
+        )
+    _check(_model(graph, opset, largest=MOST_CHECKED))
+    return _model(graph, opset)
+
+
+def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
+    """The model; constants of more than ``largest`` numbers as inputs, of which only type and shape are known."""
+    inputs = [_info(graph.input)]
+    nodes = [_of_opset(node, graph, opset) for node in graph.nodes]
+    taken = {name for node in nodes for name in node.inputs}
+    constants = []
+    for name, array in graph.constants.items():
+        if name not in taken:
+            continue
+        if largest is None or array.size <= largest:
+            constants.append(numpy_helper.from_array(array, name))
+        else:
+            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+            inputs.append(helper.make_tensor_value_info(name, kind, array.shape))
+    onnx_graph = helper.make_graph(
+        [
+            helper.make_node(node.op, list(node.inputs), list(node.outputs), name=node.name, **node.attrs)
+            for node in nodes
+        ],
+        "network",
+        inputs,
+        [_info(graph.tensors[name]) for name in graph.outputs],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(
+        onnx_graph,
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
+        producer_name="gluon-lifted",
+        producer_version=__version__,
+    )
+
+
+def _of_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
+    """A node as the opset has it: some reductions took their axes as an attribute before 18."""
+    if node.op in AXES_SINCE_18 and opset < 18:
+        axes = graph.constants[node.inputs[1]].tolist()
+        return replace(node, inputs=node.inputs[:1], attrs={**node.attrs, "axes": axes})
+    return node
+
+
+def _check(model: onnx.ModelProto) -> None:
+    """ONNX's checker and its shape inference, which must arrive at the declared shapes of the outputs.
+
+    It loses sight of N where images are resized.
+    """
+    onnx.checker.check_model(model, full_check=True)
+    declared = [_output(one) for one in model.graph.output]
+    for one in model.graph.output:
+        one.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    found = [_output(one) for one in inferred.graph.output]
+    if found != declared:
+        raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
+
+
+def _info(tensor: Tensor) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
+    return helper.make_tensor_value_info(tensor.name, kind, [BATCH, *tensor.row])
+
+
+def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:
+    """Name, type and shape without N."""
+    tensor = info.type.tensor_type
+    return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim[1:]]

@@ -1,0 +1,34 @@
+"""depth_to_space, space_to_depth: channels become pixels, and pixels channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.ops.registry import translates
+
+if TYPE_CHECKING:
+    from export.graph.graph import Tensor
+    from export.graph.node import Node
+
+
+@translates("depth_to_space")
+def depth_to_space(node: Node) -> Tensor:
+    """(N, b b C, H, W) -> (N, C, b H, b W); the place in a block is the first of the parts of the channel's number."""
+    node.expect_inputs(1)
+    block = node.attrs.integer("block_size", minimum=1)
+    data, channels, height, width = node.image()
+    if channels % block**2:
+        raise node.malformed(f"{channels} channels do not make blocks of {block} x {block} px")
+    row = (channels // block**2, height * block, width * block)
+    return node.emit("DepthToSpace", (data,), row, {"blocksize": block})
+
+
+@translates("space_to_depth")
+def space_to_depth(node: Node) -> Tensor:
+    node.expect_inputs(1)
+    block = node.attrs.integer("block_size", minimum=1)
+    data, channels, height, width = node.image()
+    if height % block or width % block:
+        raise node.malformed(f"{height} x {width} px do not divide into blocks of {block} x {block}")
+    row = (channels * block**2, height // block, width // block)
+    return node.emit("SpaceToDepth", (data,), row, {"blocksize": block})

@@ -1,0 +1,82 @@
+"""What stands before and behind the network in the file: pixels to its input, rows of unit length from its output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.graph.graph import Tensor
+
+if TYPE_CHECKING:
+    from export.graph.graph import Graph
+    from gluon_lifted.images import Preprocessing
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What to put around a network.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        Of the network's card.
+    pixels : bool
+        Whether the model normalises pixels itself.
+    normalize : bool
+        Whether it gives its one output unit length.
+    """
+
+    preprocessing: Preprocessing
+    pixels: bool
+    normalize: bool
+
+    def put_around(self, graph: Graph) -> None:
+        if self.normalize:
+            normalise_rows(graph)
+        if self.pixels:
+            take_pixels(graph, self.preprocessing)
+
+
+NORMALISED_PIXELS = "images/normalised"  # the convolution that does it
+PIXELS = "images"  # the input of a model that normalises them itself
+LEAST_NORM = 1e-12  # a row of zeros stays zero
+
+
+def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
+    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and do the card's normalisation in the graph.
+
+    Notes
+    -----
+    ``(pixels - mean) / std`` and the channels' order are one convolution of 1 x 1: its matrix has 1 / std where the
+    channels meet, its bias is -mean / std.
+    """
+    data, (channels, height, width) = graph.input, graph.input.row
+    order = [0, 1, 2] if preprocessing.channels == "RGB" else [2, 1, 0]
+    scale = 1 / np.asarray(preprocessing.std, np.float32)
+    matrix = np.zeros((channels, 3, 1, 1), np.float32)
+    matrix[np.arange(3), order, 0, 0] = scale
+    shift = -np.asarray(preprocessing.mean, np.float32) * scale
+    graph.input = Tensor(graph.claim(PIXELS), (height, width, 3), np.dtype(np.uint8))
+    graph.tensors[graph.input.name] = graph.input
+    first, graph.nodes = graph.nodes, []
+    real = graph.cast(graph.input, data.dtype, f"{PIXELS}/float")
+    planes = graph.add("Transpose", f"{PIXELS}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
+    weights = [graph.constant(f"{PIXELS}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
+    graph.produce(data, "Conv", NORMALISED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
+    graph.nodes += first
+
+
+def normalise_rows(graph: Graph) -> None:
+    """Divide the one output, (N, D), by its rows' Euclidean length."""
+    (output,) = graph.outputs
+    raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))
+    graph.rename(output, raw.name)
+    axes = graph.constant(f"{output}/axes", np.array([1], np.int64))
+    least = graph.constant(f"{output}/least", np.array(LEAST_NORM, np.float32))
+    square = graph.add("Mul", f"{output}/square", (raw, raw), raw.row, {})
+    total = graph.add("ReduceSum", f"{output}/sum", (square, axes), (1,), {"keepdims": 1})
+    root = graph.add("Sqrt", f"{output}/root", (total,), (1,), {})
+    norm = graph.add("Max", f"{output}/norm", (root, least), (1,), {})
+    graph.produce(replace(raw, name=output), "Div", f"{output}/unit", (raw, norm), {})

@@ -1,0 +1,107 @@
+"""A network of single precision computed in half precision where that is safe; its input and outputs stay single."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.errors import UnsupportedOpError
+from export.graph.graph import FLOAT16, FLOAT32
+
+if TYPE_CHECKING:
+    from export.graph.graph import Graph, GraphNode
+
+HEAVY = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+# In the precision of what they take: what begins in single, such as a sum of squares, is not cut off on the way.
+# All others, powers, quotients, exponentials, sums over many numbers, leave half's range, 6e-8 to 65,504.
+FOLLOWING = {
+    *("Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip"),
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
+    *("Add", "Sub", "Sum", "Mul", "Max", "Min", "Concat"),
+    *("Flatten", "Reshape", "Transpose", "Slice", "Pad", "Resize", "Expand", "DepthToSpace", "SpaceToDepth"),
+}
+NORMALISED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  # computed in single; then any will do
+LARGEST = float(np.finfo(np.float16).max)
+
+
+def to_half(graph: Graph) -> None:
+    """Compute convolutions and matrix products in half precision, and what follows them, with casts at the borders.
+
+    A node whose parameters exceed half's range stays in single. A tensor is cast once, however many nodes take it.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If something is in half precision already.
+    """
+    if any(one.dtype == FLOAT16 for one in graph.tensors.values()):
+        raise UnsupportedOpError("the network is in half precision already; export it as it is.")
+    nodes, graph.nodes = graph.nodes, []
+    with np.errstate(all="ignore"):  # signalling NaN in parameters
+        half = _halved(graph, nodes)
+    in_single = {name for node in nodes if node.outputs[0] not in half for name in node.inputs}
+    casts: dict[str, str] = {}
+    for node in nodes:
+        if node.outputs[0] in half:
+            _add_half(graph, node, in_single, casts)
+        else:
+            inputs = tuple(_single(graph, name, casts) for name in node.inputs)
+            graph.nodes.append(replace(node, inputs=inputs))
+    graph.drop_unused()
+
+
+def _halved(graph: Graph, nodes: list[GraphNode]) -> set[str]:
+    """Outputs of the nodes to compute in half precision."""
+    found: set[str] = set()
+    bounded: set[str] = set()
+    for node in nodes:
+        tensors = [name for name in node.inputs if name in graph.tensors]
+        arrays = [graph.constants[name] for name in node.inputs if name in graph.constants]
+        fits = all(np.abs(one).max(initial=0) <= LARGEST for one in arrays if one.dtype == FLOAT32)
+        follows = node.op in FOLLOWING and all(name in found or name in bounded for name in tensors)
+        square = node.op == "Mul" and len(set(node.inputs)) == 1
+        if fits and (node.op in HEAVY or (follows and not square)):
+            found.update(node.outputs)
+        elif node.op in NORMALISED:
+            bounded.update(node.outputs)
+    return found
+
+
+def _add_half(graph: Graph, node: GraphNode, in_single: set[str], casts: dict[str, str]) -> None:
+    converted = node.inputs[:1] if node.op == "Resize" else node.inputs  # its scales are always single
+    inputs = (*(_half(graph, name, in_single, casts) for name in converted), *node.inputs[len(converted) :])
+    output = graph.tensors[node.outputs[0]]
+    if output.name not in graph.outputs:
+        graph.tensors[output.name] = replace(output, dtype=FLOAT16)
+        graph.nodes.append(replace(node, inputs=inputs))
+        return
+    inner = replace(output, name=graph.claim(f"{output.name}/half"), dtype=FLOAT16)
+    graph.tensors[inner.name] = inner
+    graph.nodes.append(replace(node, inputs=inputs, outputs=(inner.name,)))
+    graph.cast_to(output, inner, f"{output.name}/single")
+
+
+def _half(graph: Graph, name: str, in_single: set[str], casts: dict[str, str]) -> str:
+    """A tensor or parameter in half precision; what is not of single precision is left alone."""
+    tensor, array = graph.tensors.get(name), graph.constants.get(name)
+    if tensor is not None and tensor.dtype == FLOAT32:
+        if name not in casts:
+            casts[name] = graph.cast(tensor, FLOAT16, f"{name}/half").name
+        return casts[name]
+    if array is not None and array.dtype == FLOAT32:
+        own = name if name not in in_single else casts.setdefault(name, f"{name}/half")
+        with np.errstate(all="ignore"):
+            graph.constants[own] = array.astype(FLOAT16)
+        return own
+    return name
+
+
+def _single(graph: Graph, name: str, casts: dict[str, str]) -> str:
+    tensor = graph.tensors.get(name)
+    if tensor is None or tensor.dtype != FLOAT16:
+        return name
+    if name not in casts:
+        casts[name] = graph.cast(tensor, FLOAT32, f"{name}/single").name
+    return casts[name]

@@ -1,0 +1,1 @@
+"""Single precision to int8: calibration images, activation ranges, quantized weights."""

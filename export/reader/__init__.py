@@ -1,0 +1,1 @@
+"""MXNet's files and the run folder, read without MXNet; hostile until parsed."""

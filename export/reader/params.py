@@ -1,0 +1,51 @@
+"""The parameters of an exported network: MXNet's ``.params`` file with the names that ``HybridBlock.export`` gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from export.errors import MalformedModelError
+from gluon_lifted.errors import DataError
+from gluon_lifted.networks.pretrained.params_file import parse_params as parse_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PREFIXES = ("arg:", "aux:")
+
+
+def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a ``.params`` file that ``HybridBlock.export`` wrote.
+
+    Parameters
+    ----------
+    content : bytes
+        The file. The arrays are read-only views of it.
+    where : str
+        Its name, for messages.
+
+    Returns
+    -------
+    dict
+        Name without ``arg:`` or ``aux:`` -> array.
+
+    Raises
+    ------
+    MalformedModelError
+        If the file is truncated, longer than it says, of another format, or holds sparse arrays, unknown types,
+        unnamed arrays or one name twice. A size is believed only after it was compared with the bytes left.
+    """
+    try:
+        arrays = parse_arrays(memoryview(content), where)
+    except DataError as error:
+        raise MalformedModelError(str(error)) from None
+    found: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        if not name.startswith(PREFIXES):
+            raise MalformedModelError(f"{where}: {name!r:.100} is without 'arg:' or 'aux:'; export the network again.")
+        if name[4:] in found:
+            raise MalformedModelError(
+                f"{where}: two arrays have one name, {name[4:]!r:.100}; export the network again."
+            )
+        found[name[4:]] = array
+    return found

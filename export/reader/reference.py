@@ -1,0 +1,123 @@
+"""reference.npz: images, and what MXNet computed of them.
+
+Arrays: ``data``, the images; one for each output of the network, under its name in the ONNX model, ``embedding`` in
+a run folder; and, to find where a translation goes wrong, ``node/<name>``, outputs of nodes for the first image.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import MalformedModelError
+from export.reader.limits import read_limited
+
+MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
+DATA = "data"
+NODE_PREFIX = "node/"
+NPY_MAGIC = b"\x93NUMPY\x01\x00"
+# numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
+NPY_HEADER = re.compile(
+    rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
+)
+ITEM_BYTES = {"<f4": 4, "<f2": 2}
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Images and the outputs MXNet had for them; what is stored as float16 is float32 here.
+
+    Parameters
+    ----------
+    data : ndarray, float32, (n, 3, H, W)
+    outputs : dict
+        Name -> array, float32, (n, ...).
+    nodes : dict
+        MXNet's name of a node -> its first output for the first image, float32, (1, ...).
+    """
+
+    data: Array
+    outputs: dict[str, Array]
+    nodes: dict[str, Array]
+
+
+def read_reference(path: Path) -> Reference:
+    """Read a reference file. Raises as `parse_reference`, and if the file cannot be read."""
+    return parse_reference(read_limited(path, MAX_REFERENCE_BYTES), str(path))
+
+
+def parse_reference(content: bytes, where: str) -> Reference:
+    """Read a reference.
+
+    Raises
+    ------
+    MalformedModelError
+        If the file is no npz archive, an array is missing, not float32 or float16, not finite or of the wrong shape,
+        or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = {
+                name.removesuffix(".npy"): _array(raw, f"{where}: {name!r:.100}") for name, raw in _unpack(archive)
+            }
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
+    nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
+    outputs = {name: one for name, one in arrays.items() if name != DATA and not name.startswith(NODE_PREFIX)}
+    if DATA not in arrays or not outputs:
+        raise MalformedModelError(
+            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
+        )
+    reference = Reference(arrays[DATA], outputs, nodes)
+    _check(reference, where)
+    return reference
+
+
+def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+    members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    if size > MAX_REFERENCE_BYTES:
+        raise ValueError(f"{size:,} bytes unpacked; the limit is {MAX_REFERENCE_BYTES:,}")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise ValueError("a compression that NumPy does not use")
+    for member in members:
+        yield member.filename, archive.read(member)
+
+
+def _array(content: bytes, where: str) -> Array:
+    """One ``.npy`` file of version 1.0, its declared size compared with its content."""
+    start = 10 + int.from_bytes(content[8:10], "little")  # magic and version, length of the header, header
+    header = NPY_HEADER.fullmatch(content[10:start])
+    if not content.startswith(NPY_MAGIC) or header is None:
+        raise MalformedModelError(f"{where} is not an array as NumPy saves it.")
+    dtype, order, axes = (part.decode() for part in header.groups())
+    if dtype not in ITEM_BYTES:
+        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or '<f2', float16.")
+    shape = tuple(int(length) for length in axes.split(",") if length.strip())
+    if math.prod(shape) * ITEM_BYTES[dtype] != len(content) - start:
+        raise MalformedModelError(f"{where} declares the shape {shape!s:.100} but has {len(content) - start:,} bytes.")
+    flat = np.frombuffer(content, dtype, offset=start)
+    array: Array = flat.reshape(shape, order="F" if order == "True" else "C").astype(np.float32, copy=False)
+    return array
+
+
+def _check(reference: Reference, where: str) -> None:
+    data = reference.data
+    if data.ndim != 4 or data.size == 0:
+        raise MalformedModelError(f"{where}: data is {data.shape}; expected images (n, C, H, W) with n > 0.")
+    for name, output in reference.outputs.items():
+        if output.ndim < 2 or len(output) != len(data) or output.size == 0:
+            raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")
+    if not all(np.isfinite(one).all() for one in (data, *reference.outputs.values())):
+        raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")

@@ -1,0 +1,143 @@
+"""A run's configuration put together: defaults, then a recipe, then a file, then what the command line says."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.config.recipes import Sourced, recipe
+from gluon_lifted.config.train_config import DEFAULTS, TrainConfig
+from gluon_lifted.errors import ConfigError, MissingPackageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_FILE_BYTES = 1 << 20
+DEFAULT = "default"
+LOSS_DEFAULTS = {
+    "contrastive": {"sampler": Sourced("pairs", "the loss reads pairs")},
+    "triplet": {
+        "sampler": Sourced("triplets", "the loss reads triplets"),
+        "batch_size": Sourced(120, "paper: 120 images, 40 triplets"),
+    },
+}
+FINE_TUNING = {  # a start from trained weights
+    "learning_rate": Sourced(1e-4, "trained weights; Fehervari et al. 2019: Adam 1e-4 with this loss"),
+    "dropout": Sourced(0.4, "trained weights; train_val: drop7 dropout_ratio 0.4"),
+    "embedding_lr_mult": Sourced(10.0, "trained weights; train_val: fc_embedding lr_mult 10"),
+}
+Settings = dict[str, Sourced]
+
+
+def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: Path | None = None) -> Settings:
+    """Value and source of every field of `TrainConfig`.
+
+    Parameters
+    ----------
+    given : mapping
+        Field -> value, as said on the command line: what wins.
+    recipe_name : str, optional
+        A name in `RECIPES`.
+    file : Path, optional
+        TOML or YAML, by its suffix, with fields of `TrainConfig`; wins over the recipe.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown recipe, field or format, or a file that cannot be read.
+    """
+    chosen: Settings = dict(recipe(recipe_name)) if recipe_name else {}
+    if file is not None:
+        chosen |= {name: Sourced(value, file.name) for name, value in read_config_file(file).items()}
+    chosen |= {name: Sourced(value, "command line") for name, value in given.items()}
+    settings = {name: Sourced(value, DEFAULT) for name, value in DEFAULTS.items()}
+    if not recipe_name:
+        loss = chosen.get("loss", settings["loss"]).value
+        settings |= LOSS_DEFAULTS.get(loss, {})
+        settings |= FINE_TUNING if chosen.get("weights", settings["weights"]).value else {}
+    return settings | chosen
+
+
+def config_of(settings: Settings) -> TrainConfig:
+    """The configuration itself. Raises `ConfigError` as `TrainConfig` does."""
+    return TrainConfig(**{name: setting.value for name, setting in settings.items()})
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Fields of `TrainConfig` in a TOML or YAML file. Raises `ConfigError` if it is not one.
+
+    YAML needs PyYAML: `MissingPackageError` without it.
+    """
+    if path.suffix not in (".toml", ".yaml", ".yml"):
+        raise ConfigError(f"{path}: expected a name that ends in .toml, .yaml or .yml.")
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes; expected a short configuration.")
+        text = path.read_text(encoding="utf-8")
+        found = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
+    except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors here
+        raise ConfigError(f"{path}: cannot be read as a configuration ({' '.join(str(error).split())}).") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
+    fields = {str(name).replace("-", "_"): value for name, value in found.items()}
+    for name in fields:
+        if name not in DEFAULTS:
+            close = difflib.get_close_matches(name, DEFAULTS, 1)
+            hint = f"; did you mean {close[0]}?" if close else "; `lifted train --print-config` lists them."
+            raise ConfigError(f"{path}: unknown field {name!r}{hint}")
+    return {name: _as_number(name, value) for name, value in fields.items()}
+
+
+def _as_number(name: str, value: Any) -> Any:
+    """YAML reads 1e-4 as a text, and both formats 1 as a whole number; a field that takes numbers takes these."""
+    if type(DEFAULTS[name]) is float and type(value) in (int, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _parse_toml(text: str) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    return tomllib.loads(text)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            "Reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
+
+
+def as_toml(settings: Settings) -> str:
+    """The settings as a TOML file that `read_config_file` takes, each with its source as a comment.
+
+    Defaults are comments altogether: some of them change with the loss and with weights to start from.
+    """
+    lines = [
+        (f"{'# ' if setting.source == DEFAULT else ''}{name} = {_toml(setting.value)}", setting.source)
+        for name, setting in settings.items()
+    ]
+    width = max(len(line) for line, _ in lines)
+    return "".join(f"{line:{width}}  # {source}\n" for line, source in lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+    return repr(value)

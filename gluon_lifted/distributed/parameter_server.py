@@ -1,0 +1,213 @@
+"""The side of a machine in a cluster: its arrays meet those of the others in MXNet's parameter server."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.distributed.collectives import Cluster, MachinesDifferError
+from gluon_lifted.distributed.server_process import (
+    SCHEDULER,
+    SCHEDULER_NODE,
+    SERVER,
+    Process,
+    processes,
+    silent_nodes,
+)
+from gluon_lifted.distributed.spec import MOST_MACHINES, ClusterSpec, Limits
+from gluon_lifted.errors import (
+    ConfigError,
+    LiftedError,
+    RunError,
+    Terminated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+POLL_SECONDS = 1.0
+CONNECT_SECONDS = 5.0
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
+
+
+@contextmanager
+def served_cluster(spec: ClusterSpec, limits: Limits) -> Iterator[Cluster]:
+    """What `join_cluster` does for several machines."""
+    address = spec.resolve()
+    here = address if spec.rank == 0 else _address_towards(spec, address, limits.reach)
+    variables = {
+        "DMLC_PS_ROOT_URI": address,
+        "DMLC_PS_ROOT_PORT": str(spec.port),
+        "DMLC_NODE_HOST": here,  # else ps-lite takes the first network interface it finds
+        "DMLC_NUM_WORKER": str(spec.machines),
+        "DMLC_NUM_SERVER": "1",
+        "PS_HEARTBEAT_INTERVAL": "1",  # seconds
+    }
+    if spec.rank == 0:
+        _check_free(spec, address)
+    with processes((SCHEDULER, SERVER) if spec.rank == 0 else (), variables, limits) as running:
+        os.environ.update(variables, DMLC_ROLE="worker")  # read when the store is made, not when MXNet is imported
+        cluster = ServedCluster(spec, limits, running)
+        try:
+            cluster.open()
+            yield cluster
+            cluster.close()
+        except BaseException as error:
+            cluster.leave(error)
+            raise
+
+
+class ServedCluster(Cluster):
+    """Machines whose arrays meet in MXNet's key-value store: the server keeps the sum of what was pushed."""
+
+    def __init__(self, spec: ClusterSpec, limits: Limits, processes: list[Process]) -> None:
+        self.size, self.index = spec.machines, spec.rank
+        self._spec, self._limits, self._processes = spec, limits, processes
+        self._store: Any = None
+        self._keys: set[str] = set()
+
+    def open(self) -> None:
+        """Meet the other machines, and check that each rank is there once and all expect the same number."""
+        from gluon_lifted.mx import mx, nd
+
+        absent = (
+            f"the {self.size} machines did not come together at {self._spec.scheduler} within {self._limits.join:g} s; "
+            f"start the same command on each, with --rank 0 to {self.size - 1}."
+        )
+        self._store = self._waited(lambda: mx.kv.create("dist_sync"), self._limits.join, RunError(absent))
+        expected = np.zeros(MOST_MACHINES, np.float32)
+        expected[self.index] = self.size
+        expected = self.all_sum("machines", nd.array(expected)).asnumpy()
+        if not (expected[: self.size] == self.size).all() or expected[self.size :].any():
+            raise MachinesDifferError(
+                "the machines differ in --machines, or two have the same --rank; "
+                f"start the same command on each, with --rank 0 to {self.size - 1}."
+            )
+
+    def all_sum(self, name: str, array: Any) -> Any:
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name}: expected float32 or float64, found {np.dtype(array.dtype)}")
+        late = f"another machine has not come to {name!r} for {self._limits.stall:g} s; start all again with --resume."
+        total = self._waited(lambda: self._exchanged(name, array), self._limits.stall, RunError(late))
+        return total.as_in_context(array.context)
+
+    def _exchanged(self, name: str, array: Any) -> Any:
+        from gluon_lifted.mx import mx, nd
+
+        key = f"{name} {np.dtype(array.dtype)} {array.shape}"
+        total = array.copyto(mx.cpu())  # a copy, for the store receives into the array that it has sent
+        if key not in self._keys:
+            self._store.init(key, nd.zeros_like(total))
+            self._keys.add(key)
+        self._store.push(key, total)
+        self._store.pull(key, out=total)
+        total.wait_to_read()
+        return total
+
+    def _waited(self, function: Callable[[], Any], limit: float, late: LiftedError) -> Any:
+        """Result of a function that may block in MXNet for ever, where neither Ctrl-C nor an exception reaches it."""
+        outcome: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(function())
+            except Exception as error:  # whatever it is, it is raised again where the outcome is waited for
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        deadline = time.monotonic() + limit
+        while not wait([outcome], min(POLL_SECONDS, limit)).done:
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise late
+        return outcome.result()
+
+    def _check_alive(self) -> None:
+        for process in self._processes:
+            process.check()
+        if self._store is not None and silent_nodes(self._store, SCHEDULER_NODE, self._limits.silence):
+            raise RunError(
+                f"scheduler {self._spec.scheduler} gave no sign of life for {self._limits.silence} s: it or another "
+                "machine has ended or cannot be reached; start all machines again with --resume."
+            )
+
+    def close(self) -> None:
+        """Leave together with the others; the scheduler and the server then end by themselves."""
+        self.barrier()
+        store, self._store, self._processes = self._store, None, []  # no signs of life while all is taken apart
+        late = RunError(f"the cluster did not close within {self._limits.reach:g} s, after the training had ended.")
+        self._waited(lambda: _free(store), self._limits.reach, late)
+
+    def leave(self, error: BaseException) -> None:
+        """Leave at once: a regular end would wait for the other machines, perhaps for ever."""
+        if isinstance(error, MachinesDifferError):  # unless they leave too
+            with suppress(LiftedError):
+                self.close()
+                return
+        if self._store is not None:
+            _forget(self._store)
+        stopped = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+        status = stopped if isinstance(error, KeyboardInterrupt) else 1
+        atexit.register(_exit_at_once, status)  # runs before the clean-up of MXNet, which would wait too
+
+
+def _free(store: Any) -> None:
+    from gluon_lifted.mx import mx
+
+    mx.base.check_call(mx.base._LIB.MXKVStoreFree(store.handle))
+    _forget(store)
+
+
+def _forget(store: Any) -> None:
+    """Take its handle away, so that Python does not free it."""
+    store.handle = type(store.handle)()
+
+
+def _exit_at_once(status: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _check_free(spec: ClusterSpec, address: str) -> None:
+    """Raise `ConfigError` if the scheduler could not listen; it would end without a word that helps."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ps-lite does
+        try:
+            probe.bind((address, spec.port))
+        except OSError as error:
+            raise ConfigError(
+                f"scheduler {spec.scheduler}: machine 0 cannot listen there ({error.strerror}); "
+                "give an address of machine 0 and a free port above 1023."
+            ) from None
+
+
+def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
+    """This machine's own address on the way to the scheduler, as soon as the scheduler listens."""
+    deadline = time.monotonic() + limit
+    while (found := _own_address((address, spec.port))) is None:
+        if time.monotonic() > deadline:
+            raise RunError(
+                f"scheduler {spec.scheduler} cannot be reached within {limit:g} s; "
+                "start machine 0 (--rank 0), and check the address and the firewall."
+            )
+        time.sleep(min(0.2, limit))
+    return found
+
+
+def _own_address(peer: tuple[str, int]) -> str | None:
+    """The address from which ``peer`` is reached; None if nothing listens there."""
+    try:
+        with socket.create_connection(peer, CONNECT_SECONDS) as connection:
+            return str(connection.getsockname()[0])
+    except OSError:
+        return None

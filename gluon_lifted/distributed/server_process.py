@@ -1,0 +1,119 @@
+"""MXNet's scheduler and server, each a process: `python -m gluon_lifted.distributed.server_process ROLE SECONDS`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from gluon_lifted.distributed.spec import Limits
+
+SCHEDULER, SERVER = "scheduler", "server"
+SCHEDULER_NODE, WORKER_NODES = 1, 4  # groups of nodes in ps-lite (ps/base.h)
+MACHINE_SILENT = 3  # exit status of our scheduler
+
+
+class Process:
+    """The scheduler or the server: a Python of its own, which ends when this one does."""
+
+    def __init__(self, role: str, variables: Mapping[str, str], silence: int) -> None:
+        self._role, self._silence = role, silence
+        environment = {name: value for name, value in os.environ.items() if name != "DMLC_ROLE"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gluon_lifted.distributed.server_process", role, str(silence)],
+            cwd=Path(__file__).parents[2],  # where gluon_lifted is found
+            env={**environment, **variables},
+            stdin=subprocess.PIPE,  # closes with this process, however it ends
+            stdout=subprocess.DEVNULL,  # stdout is for results
+            start_new_session=True,  # Ctrl-C is for the training, which needs the server to end in order
+        )
+
+    def check(self) -> None:
+        """Raise `RunError` if it has ended."""
+        status = self._process.poll()
+        if status == MACHINE_SILENT:
+            raise RunError(
+                f"a machine gave no sign of life for {self._silence} s: it has ended or cannot be reached; "
+                "start all machines again with --resume."
+            )
+        if status is not None:
+            raise RunError(f"the {self._role} has ended (status {status}); start all machines again with --resume.")
+
+    def wait(self, limit: float) -> None:
+        with suppress(subprocess.TimeoutExpired):  # `end` follows
+            self._process.wait(limit)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()  # closes the pipe
+
+
+@contextmanager
+def processes(roles: Sequence[str], variables: Mapping[str, str], limits: Limits) -> Iterator[list[Process]]:
+    """Start them; end them with the block, those too that were started before one failed to."""
+    with ExitStack() as stack:
+        started = [_started(Process(role, variables, limits.silence), stack) for role in roles]
+        yield started
+        for process in started:
+            process.wait(limits.reach)
+
+
+def _started(process: Process, stack: ExitStack) -> Process:
+    stack.callback(process.end)
+    return process
+
+
+def silent_nodes(store: Any, group: int, seconds: int) -> int:
+    """How many nodes of a group of ps-lite's have given no sign of life for so long."""
+    from gluon_lifted.mx import mx
+
+    count = ctypes.c_int()
+    mx.base.check_call(mx.base._LIB.MXKVStoreGetNumDeadNode(store.handle, group, ctypes.byref(count), seconds))
+    return count.value
+
+
+def _serve(role: str, silence: int) -> None:
+    """Be the scheduler or the server, until all machines have left."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from gluon_lifted.mx import mx
+
+    class Server(mx.kvstore.KVStoreServer):
+        def _controller(self) -> Callable[..., None]:
+            return lambda *_: None  # MXNet's own unpickles, and so executes, what any machine sends
+
+    # Only now: with this in the environment, the import of MXNet itself runs MXNet's own server
+    os.environ["DMLC_ROLE"] = role
+    store = mx.kv.create("dist_sync")
+    if role == SCHEDULER:
+        threading.Thread(target=_end_with_any_machine, args=(store, silence), daemon=True).start()
+    Server(store).run()
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # nothing comes but the end
+    os._exit(1)
+
+
+def _end_with_any_machine(store: Any, silence: int) -> None:
+    from gluon_lifted.mx import mx
+
+    with suppress(mx.base.MXNetError):  # all machines have left meanwhile
+        while True:
+            time.sleep(silence)
+            if silent_nodes(store, WORKER_NODES, silence):
+                os._exit(MACHINE_SILENT)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,193 @@
+"""A picture of a run: its loss and its recall over the iterations."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gluon_lifted.errors import MissingPackageError, RunError
+from gluon_lifted.files import replaced_file
+from gluon_lifted.logs.run_log import METRICS_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+CURVES_FILE = "curves.png"
+WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
+LOSS, RECALL, GREY = "#2f6db5", "#c4622d", "#777777"
+WINDOWS = 50  # a run holds that many windows of the running median
+LEAST_SPAN = 4  # percent of recall, so that noise does not fill the picture
+SPREAD = 20  # from this ratio of the largest loss to the median on, the axis is logarithmic
+LARGEST = 1e100  # far beyond float32; axes overflow near the end of float64
+TITLE_LENGTH = 70  # characters; more would not fit the width
+
+
+class Curve(NamedTuple):
+    """A measured value over the iterations: (M,) each."""
+
+    iterations: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def draw_curves(run: Path) -> Path:
+    """Draw the log of a run to ``curves.png`` in its folder: loss above, recall@1 below.
+
+    The loss of every iteration is a faint point; the line is the running median of a fiftieth of the run, which
+    single bad batches do not move. Its end, and the last recall, are written out. Where losses are spread over more
+    than a factor of 20 the axis is logarithmic. A value that was never measured leaves its panel empty; lines of the
+    log that cannot be read are passed over.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of a run, with its ``metrics.jsonl``.
+
+    Returns
+    -------
+    Path
+        The picture.
+
+    Raises
+    ------
+    RunError
+        If the log is not there, or the picture cannot be written.
+    MissingPackageError
+        If Matplotlib is not installed.
+    """
+    loss, recall = read_curves(run / METRICS_FILE)
+    figure = _new_figure()
+    above, below = figure.subplots(2, sharex=True)
+    _draw_loss(above, loss)
+    _draw_recall(below, recall)
+    above.set_title(_printable(run.resolve().name), fontsize=15, pad=12, parse_math=False)
+    below.set_xlabel("iteration", fontsize=13)
+    below.xaxis.set_major_formatter("{x:,.0f}")
+    below.locator_params(axis="x", integer=True, min_n_ticks=1)
+    figure.align_ylabels()
+    _save(figure, run / CURVES_FILE)
+    return run / CURVES_FILE
+
+
+def read_curves(path: Path) -> tuple[Curve, Curve]:
+    """Loss and recall@1 of a log, each at the iterations where it was measured, and finite."""
+    points: dict[str, list[tuple[float, float]]] = {"loss": [], "recall@1": []}
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                entry = _entry(line)
+                iteration = _number(entry.get("iteration"))
+                for name, curve in points.items():
+                    value = _number(entry.get(name))
+                    if iteration is not None and value is not None:
+                        curve.append((iteration, value))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); give the folder of a run.") from None
+    loss, recall = (Curve(*np.array(points[name]).reshape(-1, 2).T) for name in ("loss", "recall@1"))
+    return loss, recall
+
+
+def running_median(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Median of the window around each value, (M,), and the window's odd length; the ends are mirrored."""
+    from scipy.ndimage import median_filter
+
+    window = 2 * (len(values) // (2 * WINDOWS)) + 1
+    return median_filter(values, size=window, mode="reflect"), window
+
+
+def _entry(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
+
+
+def _new_figure() -> Figure:
+    try:
+        from matplotlib import figure
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise MissingPackageError(
+            "Matplotlib is not installed; drawing curves needs it: pip install 'gluon-lifted[train]'."
+        ) from None
+    return figure.Figure(figsize=(WIDTH, HEIGHT), layout="constrained")  # no pyplot: no window, no global state
+
+
+def _draw_loss(axes: Axes, loss: Curve) -> None:
+    _style(axes, "loss")
+    if not len(loss.values):
+        return _say_nothing_measured(axes)
+    median, window = running_median(loss.values)
+    if window > 1:
+        axes.plot(*loss, ".", color=LOSS, alpha=0.25, markersize=4, markeredgewidth=0, label="a batch")
+    axes.plot(loss.iterations, median, color=LOSS, linewidth=2.2, label=f"median of {window}")
+    if loss.values.min() > 0 and loss.values.max() > SPREAD * np.median(loss.values):
+        axes.set_yscale("log")
+    if window > 1:
+        axes.legend(loc="best", frameon=False, fontsize=11, markerscale=2)
+    _write_last(axes, loss.iterations[-1], median[-1], f"{median[-1]:.4g}", LOSS)
+
+
+def _draw_recall(axes: Axes, recall: Curve) -> None:
+    _style(axes, "recall@1 (%)")
+    if not len(recall.values):
+        return _say_nothing_measured(axes)
+    axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
+    low, high = axes.get_ylim()
+    spare = max(0, LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(low - spare, high + spare)
+    _write_last(axes, recall.iterations[-1], 100 * recall.values[-1], f"{100 * recall.values[-1]:.3g} %", RECALL)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        with warnings.catch_warnings(), replaced_file(path) as temporary:
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # of the run's name; a box is drawn for it
+            figure.savefig(temporary, format="png", dpi=DPI, backend="agg")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change who may write.") from None
+
+
+def _style(axes: Axes, name: str) -> None:
+    axes.set_ylabel(name, fontsize=13)
+    axes.tick_params(labelsize=11)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _write_last(axes: Axes, iteration: float, value: float, text: str, color: str) -> None:
+    """Mark a curve's end, and write its value to the right of it."""
+    axes.plot(iteration, value, "o", color=color, markersize=6)
+    axes.annotate(
+        text,
+        (iteration, value),
+        (8, 0),
+        textcoords="offset points",
+        va="center",
+        color=color,
+        fontsize=12,
+        weight="bold",
+    )
+
+
+def _say_nothing_measured(axes: Axes) -> None:
+    axes.text(0.5, 0.5, "none measured", transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=13)
+    axes.set_yticks([])
+
+
+def _printable(name: str) -> str:
+    """A file name that can be drawn: no control characters, no half surrogates, not wider than the picture."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return shown if len(shown) <= TITLE_LENGTH else shown[: TITLE_LENGTH - 1] + "…"

@@ -1,0 +1,119 @@
+"""The log of a run: what training reports after each iteration, as JSON lines and, if asked for, for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.files import replaced_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+METRICS_FILE, EVENTS_FOLDER = "metrics.jsonl", "tensorboard"
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """Where a run stands.
+
+    ``images_per_second`` and ``waiting``, the share of time in which the network waited for images, are since its
+    start; ``recall`` is there only when it was just measured.
+    """
+
+    iteration: int
+    iterations: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+    waiting: float
+    recall: float | None
+
+    def values(self) -> dict[str, float]:
+        """What is logged; a loss that is not finite is left out."""
+        values = {
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+            "images_per_second": round(self.images_per_second, 2),
+            "waiting": round(self.waiting, 4),
+        }
+        if self.recall is not None:
+            values["recall@1"] = self.recall
+        return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+@contextmanager
+def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[TrainProgress], None]]:
+    """Append to the run's logs, an entry an iteration; entries after the iteration resumed from are dropped.
+
+    Raises
+    ------
+    RunError
+        If the log cannot be written, on a full disk for instance.
+    """
+    path = run / METRICS_FILE
+    with ExitStack() as stack:
+        try:
+            _drop_after(path, start)
+            file = path.open("a", buffering=1)
+            stack.callback(_close, file)
+            events = None
+            if tensorboard:
+                from gluon_lifted.logs.tensorboard import EventLog
+
+                events = stack.enter_context(EventLog(run / EVENTS_FOLDER, start))
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+        def write(progress: TrainProgress) -> None:
+            values = progress.values()
+            try:
+                file.write(json.dumps({"iteration": progress.iteration} | values) + "\n")
+                if events is not None:
+                    events.write(progress.iteration, values)
+            except OSError as error:
+                raise _unwritable(path, error) from None
+
+        yield write
+
+
+def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
+    """Loss and recall as last logged up to an iteration, in a run that goes on from there; None if they were not."""
+    path = run / METRICS_FILE
+    found: dict[str, float] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if _iteration_of(line) <= start:
+                found |= json.loads(line)
+    return found.get("loss"), found.get("recall@1")
+
+
+def _close(file: TextIO) -> None:
+    """What a full disk did not take was reported when it was written; closing tries once more."""
+    with suppress(OSError):
+        file.close()
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path}: cannot be written ({error.strerror}); make room and run the same command with --resume.")
+
+
+def _drop_after(path: Path, start: int) -> None:
+    kept = []
+    if path.exists():
+        kept = [line for line in path.read_text().splitlines() if _iteration_of(line) <= start]
+    with replaced_file(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _iteration_of(line: str) -> float:
+    """Iteration of a log line; infinite, and so dropped, where a crash cut the line short."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

@@ -1,0 +1,185 @@
+"""The pass over all pairs of query and item: how many negatives come before each positive.
+
+Tiles of a matrix product, several threads. Where all rows are queries, each pair of rows is multiplied once and
+counts for both. Decisions that rounding could change are made by exact differences in float64.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.metrics.ranking.block import Block
+from gluon_lifted.metrics.ranking.positives import find_positives
+from gluon_lifted.metrics.ranking.tile_ranking import Meeting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.metrics.ranking.distance import Space
+    from gluon_lifted.metrics.ranking.search import Search, Side
+
+FEW = 16  # levels a query for which comparing beats sorting, and float32 with exact checks beats float64
+EDGE = 1024  # rows of a tile
+PANEL = 16  # tiles of queries that are made ready once for all of the gallery
+LEAST, LEVELS_AT_A_TIME = 64, 1 << 21  # smaller panels where queries have many positives
+OUTLIER, MOST_OUTLIERS = 256, 16  # times the usual size of a row; as many of them get tiles of their own
+
+
+class Counted(NamedTuple):
+    """Queries, as a slice of the working order, and the negatives before each of their positives, (n, J)."""
+
+    queries: slice
+    before: NDArray[np.int64]
+
+
+class _Met(NamedTuple):
+    """A tile of the gallery has met a panel: counts of the panel's queries; of the tile's, if those are queries too."""
+
+    queries: slice
+    items: slice
+    ours: NDArray[np.int64]
+    theirs: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One pass.
+
+    Parameters
+    ----------
+    space : Space
+    search : Search
+    only_first : bool
+        Whether the nearest positive of each query is enough.
+    threads : int, optional
+        By default one for each core that may be used.
+    report : callable, optional
+        Told the share of the work that is done, now and then.
+    """
+
+    space: Space
+    search: Search
+    only_first: bool
+    threads: int | None = None
+    report: Callable[[float], None] = lambda share: None
+
+    def run(self) -> Iterator[Counted]:
+        """Go through all pairs. Beside the rows, memory holds a few numbers for each and some tiles."""
+        threads = self.threads or usable_cpus()
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            if self._both:
+                yield self._both_ways(pool, threads)
+            else:
+                yield from self._one_way(pool, threads)
+
+    @cached_property
+    def _levels(self) -> int:
+        return 1 if self.only_first else max(1, int(self.search.positives.max(initial=0)))
+
+    @property
+    def _few(self) -> bool:
+        return self._levels <= FEW
+
+    @property
+    def _both(self) -> bool:
+        return self.search.symmetric and self._few
+
+    def _meeting(self, pool: ThreadPoolExecutor, queries: slice) -> Meeting:
+        positives = find_positives(self.space, self.search, queries, self.only_first, self._few, pool.map)
+        return Meeting(self.space, self.search, positives, self._few)
+
+    def _both_ways(self, pool: ThreadPoolExecutor, threads: int) -> Counted:
+        """Each pair of tiles is multiplied once, for the queries of both."""
+        whole = slice(0, len(self.search.queries))
+        meeting = self._meeting(pool, whole)
+        before = np.zeros(meeting.positives.nearness.shape, np.int64)
+        tiles = _tiles(self.search.gallery, EDGE)
+        jobs = (
+            partial(self._meet, meeting, blocks, Block(self.space, self.search.gallery, items, left=False))
+            for blocks in self._panels(EDGE)
+            for items in tiles
+            if items.start >= blocks[0].places.start
+        )
+        done, pairs = 0, whole.stop * (whole.stop + 1) // 2
+        for met in _in_order(pool, jobs, 2 * threads):
+            before[met.queries] += met.ours
+            before[met.items] += met.theirs
+            size = met.items.stop - met.items.start
+            here = min(met.queries.stop, met.items.start) - met.queries.start
+            done += size * here + (met.items.start < met.queries.stop) * size * (size + 1) // 2
+            self.report(done / pairs)
+        return Counted(whole, before)
+
+    def _one_way(self, pool: ThreadPoolExecutor, threads: int) -> Iterator[Counted]:
+        """Queries panel by panel, each with the whole gallery."""
+        gallery = self.search.gallery
+        tiles = _tiles(gallery, EDGE)
+
+        def jobs() -> Iterator[Callable[[], _Met]]:
+            for blocks in self._panels(min(EDGE, max(LEAST, LEVELS_AT_A_TIME // (PANEL * self._levels)))):
+                meeting = self._meeting(pool, slice(blocks[0].places.start, blocks[-1].places.stop))
+                for items in tiles:
+                    yield partial(self._meet, meeting, blocks, Block(self.space, gallery, items, left=False))
+
+        before: NDArray[np.int64] = np.zeros((0, 0), np.int64)
+        for met in _in_order(pool, jobs(), 2 * threads):
+            before = met.ours if met.items.start == 0 else before + met.ours
+            done = met.queries.start + (met.queries.stop - met.queries.start) * met.items.stop / len(gallery)
+            self.report(done / len(self.search.queries))
+            if met.items.stop == len(gallery):
+                yield Counted(met.queries, before)
+
+    def _panels(self, edge: int) -> Iterator[list[Block]]:
+        tiles = _tiles(self.search.queries, edge)
+        for start in range(0, len(tiles), PANEL):
+            panel = tiles[start : start + PANEL]
+            yield [Block(self.space, self.search.queries, places, left=True) for places in panel]
+
+    def _meet(self, meeting: Meeting, blocks: list[Block], items: Block) -> _Met:
+        levels = meeting.positives.nearness.shape[1]
+        ours = [np.zeros((len(block), levels), np.int64) for block in blocks]
+        theirs = np.zeros((len(items), levels), np.int64)
+        for number, block in enumerate(blocks):
+            if self._both and block.places.start > items.places.start:
+                break  # these meet with the roles exchanged
+            both = self._both and block.places.start < items.places.start
+            ours[number], others = meeting.meet(block, items, both)
+            if others is not None:
+                theirs += others
+        return _Met(slice(blocks[0].places.start, blocks[-1].places.stop), items.places, np.concatenate(ours), theirs)
+
+
+def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _Met]], ahead: int) -> Iterator[_Met]:
+    """Results in the order of the jobs, of which a few are handed to the pool ahead of time."""
+    running: deque[Future[_Met]] = deque()
+    for job in jobs:
+        running.append(pool.submit(job))
+        if len(running) > ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _tiles(side: Side, edge: int) -> list[slice]:
+    """Places of a side, ``edge`` at a time. An outlier is a tile of its own: it would blur the products of others."""
+    peaks = np.concatenate([np.abs(side.take(part)).max(axis=1) for part in _slices(len(side), edge)])
+    alone = np.flatnonzero(peaks > OUTLIER * np.median(peaks.astype(np.float64)))
+    if len(alone) > MOST_OUTLIERS:
+        alone = alone[:0]
+    starts = np.unique(np.concatenate([np.arange(0, len(side), edge), alone, alone + 1]))
+    return [slice(int(start), int(stop)) for start, stop in pairwise([*starts[starts < len(side)], len(side)])]
+
+
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

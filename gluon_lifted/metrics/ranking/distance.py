@@ -1,0 +1,238 @@
+"""How far rows are from one another: quickly within a known error, or exactly as a loop in float64 computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.metrics.ranking.exact import (
+    Distinct,
+    distinct,
+    squared_distances,
+    sum_in_order,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+Distance = Literal["euclidean", "cosine"]
+VALUES_AT_A_TIME = 1 << 16  # half a MB in float64: they stay in the cache
+SAMPLE = 500  # rows that the center is taken from
+FINEST = 2.0**50  # squared norm, in steps of a grid, up to which it is of use
+OUTLIER = 1e6  # times the usual squared norm
+WIDEST_CODE = 1 << 20  # columns, for which products in float32 are exact
+TINY = 1e-36  # above all that squares of float32 lose when they are too small for it, times any width
+
+
+class Tile(NamedTuple):
+    """Some rows, centred and in the space's unit of length, ready for matrix products."""
+
+    rows: NDArray[np.floating[Any]]  # (n, D)
+    half_square: NDArray[np.floating[Any]]  # (n,) |x|^2 / 2
+    radius: float  # the largest |x|
+    grid: float = 0.0  # a power of two that all coordinates are multiples of; 0 if none is known
+
+    @property
+    def has_outlier(self) -> bool:
+        """Whether one row is so far out that products of all rows lose their precision."""
+        return bool(self.half_square.max() > OUTLIER * np.median(self.half_square))
+
+    def part(self, rows: slice) -> Tile:
+        """Some of the rows."""
+        return self._replace(rows=self.rows[rows], half_square=self.half_square[rows])
+
+    def left(self) -> Tile:
+        """With two more columns, (n, D + 2): times those of `right`, transposed, they are the nearness."""
+        return self._with(-self.half_square, -1)
+
+    def right(self) -> Tile:
+        """The other factor, (m, D + 2)."""
+        return self._with(1, self.half_square)
+
+    def _with(self, one: NDArray[Any] | int, other: NDArray[Any] | int) -> Tile:
+        wide = np.empty((len(self.rows), self.rows.shape[1] + 2), self.rows.dtype)
+        wide[:, :-2], wide[:, -2], wide[:, -1] = self.rows, one, other
+        return self._replace(rows=wide)
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    r"""Distances between rows: Euclidean, or Euclidean between rows scaled to unit norm (cosine).
+
+    For unit rows :math:`|x - y|^2 = 2 - 2 \cos(x, y)`, so both orders are the same. What is compared is the
+    *nearness* :math:`-|x - y|^2 / 2`: larger is nearer.
+
+    The order of two pairs is that of their squared distances in float64: rows converted to float64 (for the cosine
+    divided by their norm), squared differences added from the first column to the last. Where products show
+    which pair is nearer despite their rounding error, they decide; otherwise `exact` or `exact_tile` does.
+
+    Parameters
+    ----------
+    centre : ndarray, float64, (D,)
+        Subtracted from all rows before products are computed: distances stay, rounding errors shrink. The median of
+        some rows: outliers do not move it, and it is on the grid of the rows.
+    unit : float
+        A power of two by which rows are multiplied, so that no norm is above 1: squares do not overflow.
+    cosine : bool
+    grid : float
+        A power of two that the coordinates less the center are multiples of, as for binary codes and quantized
+        embeddings, judged by some rows; `tile` looks at all. 0 if there is no such grid.
+    gap : float
+        Set if each column has at most two values, and they are this far apart in all columns: binary codes of any
+        scale. The loop's sum then depends on the number of different columns alone, and grows with it; products of
+        the codes count these exactly. 0 otherwise.
+    """
+
+    centre: NDArray[np.float64]
+    unit: float
+    cosine: bool
+    grid: float = 0.0
+    gap: float = 0.0
+
+    @staticmethod
+    def around(*sides: NDArray[np.floating[Any]], distance: Distance) -> Space:
+        """The space of all rows of some arrays (N, D).
+
+        Raises
+        ------
+        ConfigError
+            If ``distance`` is neither ``"euclidean"`` nor ``"cosine"``.
+        DataError
+            If a value is not finite, or a row has norm 0 and the cosine is asked for.
+        """
+        if distance not in ("euclidean", "cosine"):
+            raise ConfigError(f"distance is {distance!r}; expected 'euclidean' or 'cosine'.")
+        cosine = distance == "cosine"
+        bound = max(_bound_of_norms(rows, cosine) for rows in sides)
+        unit = 2.0 ** -np.ceil(np.log2(bound)) if bound else 1.0
+        origin = Space(np.zeros(sides[0].shape[1]), float(unit), cosine)
+        sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in sides])
+        middle = (len(sample) - 1) // 2
+        centre = np.partition(sample, middle, axis=0)[middle]
+        found = Space(centre, float(unit), cosine, _common_grid(sample - centre))
+        return replace(found, gap=found._find_gap(sample, sides))
+
+    def _find_gap(self, sample: NDArray[np.float64], sides: Sequence[NDArray[np.floating[Any]]]) -> float:
+        gap = float(np.abs(sample - self.centre).max())
+        up = down = np.zeros(len(self.centre), bool)  # columns with a value above the center, and below
+        chunks = (self._scaled(rows[part]) for rows in sides for part in _parts(rows))
+        for centred in (scaled - self.centre for scaled in chain([sample], chunks)):
+            up, down = up | (centred > 0).any(axis=0), down | (centred < 0).any(axis=0)
+            if (up & down).any() or not np.isin(centred, (-gap, 0, gap)).all():
+                return 0.0
+        return gap if len(self.centre) < WIDEST_CODE else 0.0
+
+    def _scaled(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        scaled = rows.astype(np.float64)
+        scaled *= self.unit
+        if self.cosine:
+            scaled /= np.sqrt(sum_in_order(np.square(scaled)))[:, None]
+        return scaled
+
+    def tile(self, rows: NDArray[np.floating[Any]], dtype: type[np.floating[Any]]) -> Tile:
+        """Rows (n, D), made ready for `nearness` in float32 or float64."""
+        ready = np.empty(rows.shape, dtype)
+        square = np.empty(len(rows))
+        grid = self.grid
+        for part in _parts(rows):
+            scaled = self._scaled(rows[part])
+            centred = scaled - self.centre
+            if self.gap:
+                centred, grid = centred / self.gap, 1.0
+            elif grid and not _on_grid(centred, scaled, self.centre, grid):
+                grid = 0.0
+            ready[part] = centred
+            square[part] = np.einsum("nd,nd->n", ready[part], ready[part], dtype=np.float64)
+        return Tile(ready, (square / 2).astype(dtype), float(np.sqrt(square.max(initial=0.0))), grid)
+
+    def nearness(
+        self, queries: Tile, items: Tile, out: NDArray[np.floating[Any]] | None = None
+    ) -> NDArray[np.floating[Any]]:
+        """``-|x - y|^2 / 2`` of each query and item, (n, m), by a matrix product; off by `error` at most."""
+        out = np.matmul(queries.rows, items.rows.T, out=out)
+        out -= items.half_square
+        out -= queries.half_square[:, None]
+        return out
+
+    def error(self, queries: Tile, items: Tile) -> float:
+        r"""Bound of the rounding error of `nearness` and of `Tile.left` times `Tile.right`, in any order of summation.
+
+        With u the unit roundoff, a sum of n products is off by at most :math:`\gamma_n` times the sum of their
+        absolute values, :math:`\gamma_n = n u / (1 - n u)` (Higham, Accuracy and Stability of Numerical Algorithms,
+        2nd ed., §3.1). Here that sum is at most :math:`|x| |y| + |x|^2 / 2 + |y|^2 / 2 = (|x| + |y|)^2 / 2`. Rounding
+        of the rows and their squares adds less than :math:`8 u (|x| + |y|)^2`; what `exact` rounds in float64, and the
+        subtraction of the center, add less than ``loss`` times :math:`(|x| + |y|)^2`.
+
+        On a grid g all terms are multiples of :math:`g^2 / 2`, and so are their sums, which are at most
+        :math:`(|x| + |y|)^2 / 2`: nothing is rounded if that is :math:`1 / 2u` times :math:`g^2 / 2` at most.
+        """
+        u = float(np.finfo(queries.rows.dtype).eps) / 2
+        reach = queries.radius + items.radius
+        if reach**2 <= min(queries.grid, items.grid) ** 2 / (2 * u):
+            return 0.0
+        terms = (queries.rows.shape[1] + 2) * u
+        loss = 2 * (len(self.centre) + 4) * float(np.finfo(np.float64).eps)
+        return (terms / (1 - terms) / 2 + 8 * u + loss) * reach**2 + TINY
+
+    def exact(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """``|x - y|^2`` of pairs of rows, (n, D) and (n, D) -> (n,)."""
+        found = np.empty(len(queries))
+        for part in _parts(queries):
+            difference = self._scaled(queries[part])
+            difference -= self._scaled(items[part])
+            found[part] = sum_in_order(np.square(difference, out=difference))
+        return found
+
+    def exact_tile(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """``|x - y|^2`` of each query and item, (n, D) and (m, D) -> (n, m); equal to `exact` in the last bit."""
+        return squared_distances(self.distinct(queries), self.distinct(items))
+
+    def distinct(self, rows: NDArray[np.floating[Any]]) -> Distinct:
+        """Rows (n, D) as `exact` compares them, equal ones once."""
+        return distinct(self._scaled(rows))
+
+
+def _on_grid(difference: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64], grid: float) -> bool:
+    """Whether all x - y are multiples of ``grid``, and none was rounded (TwoSum; Higham, as above, §4.3)."""
+    steps = difference / grid
+    back = difference - x
+    lost = (x - (difference - back)) - (y + back)
+    return bool((steps == np.rint(steps)).all()) and not lost.any()
+
+
+def _common_grid(rows: NDArray[np.float64]) -> float:
+    """A power of two that most rows are multiples of, if products in float64 are exact on it; otherwise 0."""
+    fraction, exponent = np.frexp(rows)
+    digits = np.ldexp(fraction, 53).astype(np.int64)
+    lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)  # bit of each coordinate
+    grids = np.where(rows == 0, 1.0, lowest).min(axis=1)  # no coordinate is above 2
+    fine = np.square(rows).sum(axis=1) > FINEST * grids**2
+    return 0.0 if 2 * np.count_nonzero(fine) > len(rows) else float(grids[~fine].min())
+
+
+def _parts(rows: NDArray[Any]) -> Iterator[slice]:
+    size = max(1, VALUES_AT_A_TIME // rows.shape[1])
+    return (slice(start, start + size) for start in range(0, len(rows), size))
+
+
+def _bound_of_norms(rows: NDArray[np.floating[Any]], cosine: bool) -> float:
+    """No row has a larger norm. Raises `DataError` for a row that cannot be compared."""
+    largest = 0.0
+    for part in _parts(rows):
+        peak = np.abs(rows[part]).max(axis=1).astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(peak))
+        if len(bad):
+            raise DataError(f"embedding row {part.start + bad[0]} is not finite; embed its image again.")
+        if cosine and not peak.all():
+            raise DataError(
+                f"embedding row {part.start + np.flatnonzero(peak == 0)[0]} is all zeros, which has no cosine; "
+                "take the Euclidean distance."
+            )
+        largest = max(largest, float(peak.max()))
+    return largest * float(np.sqrt(rows.shape[1]))

@@ -1,0 +1,98 @@
+"""Backbones by name: ours, and every classification network of GluonCV."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.mx import gluoncv_network, gluoncv_zoo, mx
+from gluon_lifted.networks.googlenet import GoogLeNet
+from gluon_lifted.networks.headless import SIDE, accepts, headless
+
+# What else GluonCV's zoo holds, by the parts of its names: detectors, segmentation, poses, video, tracking, depth,
+# networks for integers alone, and two whose group normalisation MXNet 1.9 refuses.
+NOT_CLASSIFIERS = re.compile(
+    r"_(voc|coco|ade|citys|mhpv1|custom|ucf101|hmdb51|kinetics\d+|sthsthv2|otb15|int8|s|gn)(_|$)"
+    r"|rcnn|pose|kitti"
+)
+LARGER_CROPS = 256  # pixels; how far to look for a crop that a network accepts
+CIFAR_SIDE = 32  # pixels of the images that the cifar_ networks are made for
+
+
+class Backbone(NamedTuple):
+    """How to build a backbone, and the smallest crop in pixels that its pooling layers leave something of."""
+
+    build: Callable[[], Any]
+    smallest_crop: int
+
+
+def googlenet_bn() -> Any:
+    """GluonCV's ``googlenet``: batch norm after every convolution. Images -> (N, 1024, 1, 1)."""
+    return headless(gluoncv_network("googlenet"))
+
+
+BACKBONES = {"googlenet": Backbone(GoogLeNet, 47), "googlenet_bn": Backbone(googlenet_bn, 31)}
+
+
+def classifier_names() -> list[str]:
+    """GluonCV's classification networks, but for its ``googlenet``, which is ``googlenet_bn`` here."""
+    names = sorted(gluoncv_zoo().get_model_list())
+    return [name for name in names if not NOT_CLASSIFIERS.search(name) and name != "googlenet"]
+
+
+def gluoncv_name(backbone: str) -> str | None:
+    """What GluonCV calls a backbone; None for our own GoogLeNet."""
+    return {"googlenet": None, "googlenet_bn": "googlenet"}.get(backbone, backbone)
+
+
+def build_backbone(name: str, crop: int) -> Any:
+    """A backbone whose parameters are not yet initialised.
+
+    Parameters
+    ----------
+    name : str
+        ``"googlenet"``, ``"googlenet_bn"`` or one of `classifier_names`.
+    crop : int
+        Side of the images in pixels.
+
+    Raises
+    ------
+    ConfigError
+        For any other name, or a crop that the network cannot take.
+    """
+    if name not in BACKBONES:
+        return _build_classifier(name, crop)
+    backbone = BACKBONES[name]
+    if crop < backbone.smallest_crop:
+        raise ConfigError(f"crop {crop} px is too small for {name}; give it {backbone.smallest_crop} or more.")
+    return backbone.build()
+
+
+def _build_classifier(name: str, crop: int) -> Any:
+    names = classifier_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, [*BACKBONES, *names], 3) or ["resnet50_v1b"]
+        raise ConfigError(
+            f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or a classification network of "
+            f"GluonCV, such as {', '.join(close)}."
+        )
+    block = headless(gluoncv_network(name), CIFAR_SIDE if name.startswith("cifar_") else SIDE)
+    if not accepts(block, crop):
+        larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
+        advice = f"the next larger that does is {larger}" if larger else "choose another backbone"
+        raise ConfigError(f"crop {crop} px does not suit {name}; {advice}.")
+    return block
+
+
+def backbone_initializer() -> Any:
+    """How a backbone's weights are drawn before training from scratch.
+
+    Notes
+    -----
+    He et al. 2015 ("Delving deep into rectifiers"): N(0, 2 / fan_in) keeps the variance through layers of
+    convolution + ReLU; without batch norm anything smaller fades out.
+    """
+    return mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)

@@ -1,0 +1,73 @@
+"""EmbeddingNet: backbone, dropout, embedding layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.mx import HybridBlock, mx, nn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DROPOUT = 0.4  # drop7 of the authors' train_val_*.prototxt: dropout_ratio
+
+
+class EmbeddingNet(HybridBlock):
+    """Images (N, 3, H, W) -> embedding (N, D); not normalised in Song et al. 2016.
+
+    Parameters
+    ----------
+    backbone : HybridBlock
+        Images -> (N, C, 1, 1) or (N, C).
+    dim : int
+        D, the width of the embedding; 64 to 512 in the paper.
+    dropout : float
+        Share of the backbone's outputs dropped in training.
+    normalize : bool
+        Give every row unit Euclidean length; a row of zeros stays near zero.
+    mean_residual : ndarray, float32, (1, 3, H, W), optional
+        Subtracted from every image (`gluon_lifted.networks.mean_image`); then other sizes do not fit.
+
+    Notes
+    -----
+    The embedding layer is drawn from Caffe's ``xavier``, U(-sqrt(3 / C), sqrt(3 / C)).
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        dim: int,
+        dropout: float = DROPOUT,
+        normalize: bool = False,
+        mean_residual: NDArray[np.float32] | None = None,
+    ) -> None:
+        super().__init__(prefix="")
+        self.normalize = normalize
+        with self.name_scope():
+            self.backbone = backbone
+            self.dropout = nn.Dropout(dropout, prefix="dropout_")
+            # Xavier over fan-in with magnitude 3 is U(-sqrt(3 / fan_in), ...): Caffe's filler.hpp
+            xavier = mx.init.Xavier(rnd_type="uniform", factor_type="in", magnitude=3)
+            if mean_residual is not None:
+                self.mean_residual = self.params.get_constant("mean_residual", mean_residual)
+            self.embedding = nn.Dense(dim, weight_initializer=xavier, prefix="embedding_")
+
+    def hybrid_forward(self, F: Any, x: Any, mean_residual: Any = None) -> Any:
+        if mean_residual is not None:
+            x = F.broadcast_sub(x, mean_residual)
+        x = self.backbone(x)  # (N, C, 1, 1)
+        x = self.embedding(self.dropout(x))  # (N, D)
+        return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
+
+    def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
+        """How many times as fast as the backbone's weights the embedding layer and biases learn.
+
+        The factors of both multiply for the embedding layer's bias, and biases do not decay: in the authors'
+        train_val, lr_mult is 1 and 2, in the embedding layer 10 and 20, and decay_mult 1 and 0.
+        """
+        for name, parameter in self.collect_params().items():
+            parameter.lr_mult = embedding_mult if name.startswith(self.embedding.prefix) else 1.0
+            if name.endswith("bias"):
+                parameter.lr_mult *= bias_mult
+                parameter.wd_mult = 0.0

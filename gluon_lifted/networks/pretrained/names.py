@@ -1,0 +1,79 @@
+"""What a parameter of ours is called in the files of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gluon_lifted.mx import gluoncv_network
+from gluon_lifted.networks.backbones import gluoncv_name
+from gluon_lifted.networks.googlenet import caffe_name
+
+Names = dict[str, str]  # our name -> the file's
+
+
+def caffe_names(net: Any) -> Names:
+    """Parameters of our GoogLeNet as blobs of ``bvlc_googlenet``: ``"conv1/7x7_s2[0]"``."""
+    names = {}
+    for ours in net.backbone.collect_params():
+        layer, blob = caffe_name(ours.removeprefix(net.backbone.prefix))
+        names[ours] = f"{layer}[{blob}]"
+    return names
+
+
+def torchvision_names(net: Any) -> Names:
+    """Parameters of ``googlenet_bn`` in torchvision's ``googlenet``."""
+    return {ours: torchvision_name(ours) for ours in net.backbone.collect_params()}
+
+
+def torchvision_name(parameter: str) -> str:
+    """The same parameter in torchvision's ``googlenet``, which is built alike.
+
+    GluonCV numbers the branches of an inception block from 0, their convolutions, and the two layers of each:
+    convolution and batch norm. torchvision names them.
+
+    Examples
+    --------
+    >>> torchvision_name("inception3a.1.0.1.gamma")
+    'inception3a.branch2.0.bn.weight'
+    >>> torchvision_name("inception3a.0.0.0.weight")
+    'inception3a.branch1.conv.weight'
+    """
+    block, *inside, layer, kind = parameter.split(".")
+    if inside:
+        branch, convolution = inside
+        inside = [f"branch{int(branch) + 1}"] + ([convolution] if branch != "0" else [])  # the first has but one
+    return ".".join([block, *inside, ("conv", "bn")[int(layer)], {"gamma": "weight", "beta": "bias"}.get(kind, kind)])
+
+
+def mxnet_names(net: Any, backbone: str, found: set[str]) -> Names:
+    """Parameters of any network in a ``.params`` file, of whichever of MXNet's three ways to name them.
+
+    `HybridBlock.export` and `Module` write a parameter's own name after ``arg:`` or ``aux:``;
+    `Block.save_parameters` its place in the network; both of our network, or of GluonCV's with its classifier.
+
+    Parameters
+    ----------
+    found : set of str
+        Names in the file. The way that knows most of them is chosen.
+    """
+    own = {name: name for name in net.collect_params()}
+    places = {one.name: place for place, one in net._collect_params_with_prefix().items()}
+    ways = [own, places, _gluoncv_names(backbone, found)]
+    prefixed = {name.removeprefix("arg:").removeprefix("aux:"): name for name in found}
+    ways = [{ours: prefixed.get(theirs, theirs) for ours, theirs in way.items()} for way in ways]
+    return max(ways, key=lambda way: sum(theirs in found for theirs in way.values()))
+
+
+def _gluoncv_names(backbone: str, found: set[str]) -> Names:
+    """GluonCV's full names, ``resnetv10_conv0_weight``, whose number counts the networks of a process."""
+    name = gluoncv_name(backbone)
+    if name is None:
+        return {}
+    network = gluoncv_network(name)
+    ends = {
+        place: one.name.removeprefix(network.prefix) for place, one in network._collect_params_with_prefix().items()
+    }
+    first = next(iter(ends.values()))
+    starts = [full.removesuffix(first) for full in found if full.endswith(first)]
+    start = min(starts, key=len, default="").removeprefix("arg:")
+    return {place: start + end for place, end in ends.items()}

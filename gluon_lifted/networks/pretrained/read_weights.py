@@ -1,0 +1,62 @@
+"""A file of weights -> its tensors by name. The content decides the format, whatever the file is called."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gluon_lifted.errors import DataError
+from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
+from gluon_lifted.networks.pretrained.params_file import LIST_MAGIC, parse_params
+from gluon_lifted.networks.pretrained.safetensors_file import is_safetensors, read_safetensors
+from gluon_lifted.networks.pretrained.torch_file import LEGACY_START, ZIP_MAGIC, parse_torch
+
+# protobuf has no magic number: tags of NetParameter's name (field 1), layers (2) and layer (100), all of type 2
+CAFFE_STARTS = (b"\x0a", b"\x12", b"\xa2\x06")
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def read_weights(path: Path) -> tuple[str, Tensors]:
+    """Read the tensors of a ``.caffemodel``, ``.pth``, ``.safetensors`` or MXNet ``.params`` file.
+
+    Returns
+    -------
+    format : str
+        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+    tensors : dict
+        Name in the file -> array, a view of the file where its format allows.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, of none of these formats, or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:  # ValueError: an empty file
+        reason = error.strerror if isinstance(error, OSError) else "it is empty"
+        raise DataError(
+            f"{path}: cannot be read ({reason}); expected imagenet, or a file of weights of Caffe, PyTorch or MXNet."
+        ) from None
+    found, tensors = _parse(path, content)
+    if not tensors:
+        raise DataError(f"{path}: holds no tensors; expected the weights of a network.")
+    return found, tensors
+
+
+def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
+    start = bytes(content[:16])
+    if start.startswith(LIST_MAGIC.to_bytes(8, "little")):
+        return "params", parse_params(content, str(path))
+    if start.startswith((ZIP_MAGIC, LEGACY_START)):
+        return "torch", parse_torch(content, str(path))
+    if is_safetensors(content):
+        return "safetensors", read_safetensors(path)
+    if start.startswith(CAFFE_STARTS):
+        return "caffemodel", parse_caffemodel(content, str(path))
+    raise DataError(f"{path}: begins with {start!r}, as no .caffemodel, .pth, .safetensors or .params file does.")

@@ -1,0 +1,125 @@
+"""What MXNet computes: images, the outputs of a network for them, and those of its nodes for the first image.
+
+`export` proves a translation with it, on machines without MXNet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.archive import write_npz
+from gluon_lifted.errors import DataError
+from gluon_lifted.files import replaced_file
+from gluon_lifted.mx import gluon, mx, nd
+from gluon_lifted.training.devices import mxnet_contexts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.networks.saved import SavedNetwork
+
+MAX_NODE_BYTES = 2**28  # of the outputs of nodes
+
+Arrays = dict[str, "NDArray[np.float32]"]
+
+
+def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, device: str = "cpu") -> list[str]:
+    """Compute a network's outputs and write them with the images, as ``lifted verify`` reads them.
+
+    Parameters
+    ----------
+    network : SavedNetwork
+    images : ndarray, (n, C, H, W)
+        In the type that the network takes.
+    path : Path
+        The ``.npz`` file; replaced if it exists.
+    device : str
+        ``"cpu"``, or a GPU that MXNet can use, ``"gpu:0"``.
+
+    Returns
+    -------
+    list of str
+        Names of the outputs.
+
+    Raises
+    ------
+    DataError
+        If MXNet cannot load or run the network, or the file cannot be written.
+    DeviceError
+        If the GPU is not there, or too new for MXNet.
+    """
+    context = mxnet_contexts(device)[0]
+    try:
+        outputs = _outputs(network, images, context)
+        nodes = node_outputs(network, images[:1], context=context)
+    except (RuntimeError, KeyError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines() or [repr(error)]
+        raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
+    try:
+        with replaced_file(path) as temporary, temporary.open("wb") as file:
+            write_npz(file, {"data": images} | outputs | nodes)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
+    return list(outputs)
+
+
+def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[str] = (), context: Any = None) -> Arrays:
+    """Outputs of nodes as ``node/<name>``, in order, until they take `MAX_NODE_BYTES`.
+
+    Parameters
+    ----------
+    images : ndarray, (n, C, H, W)
+    ops : collection of str
+        Operators to keep; all if none is named.
+    """
+    symbol = mx.sym.load(str(network.symbol))
+    internals = symbol.get_internals()
+    outputs = set(internals.list_outputs())
+    names = [
+        node["name"]
+        for node in json.loads(network.symbol.read_text())["nodes"]
+        if node["op"] != "null" and (not ops or node["op"] in ops) and f"{node['name']}_output" in outputs
+    ]
+    group = mx.sym.Group([internals[f"{name}_output"] for name in names])
+    shapes = group.infer_shape_partial(**{network.input_name: images.shape})[1]
+    kept, taken = [], 0
+    for name, shape in zip(names, shapes, strict=True):
+        taken += 4 * math.prod(shape)
+        if taken <= MAX_NODE_BYTES:
+            kept.append(name)
+    group = mx.sym.Group([internals[f"{name}_output"] for name in kept])
+    values = _run(group, network, images, context)
+    return {f"node/{name}": value for name, value in zip(kept, values, strict=True)}
+
+
+def _outputs(network: SavedNetwork, images: NDArray[Any], context: Any) -> Arrays:
+    symbol = mx.sym.load(str(network.symbol))
+    return dict(zip(symbol.list_outputs(), _run(symbol, network, images, context), strict=True))
+
+
+def _run(symbol: Any, network: SavedNetwork, images: NDArray[Any], context: Any) -> list[NDArray[Any]]:
+    """In a block: MXNet's executors fuse layers on the CPU, and fail where the inner one is an output itself."""
+    context = context or mx.cpu()
+    arrays = {name[4:]: array for name, array in nd.load(str(network.params)).items()}  # arg:<name>, aux:<name>
+    inputs = {network.input_name: nd.array(images, ctx=context, dtype=images.dtype)}
+    shapes = symbol.infer_shape_partial(**{network.input_name: images.shape})[0]
+    for name, shape in zip(symbol.list_arguments(), shapes, strict=True):
+        if name not in arrays and name.endswith("label"):  # of a loss; in inference it changes nothing
+            inputs[name] = nd.zeros(shape, ctx=context)
+    block = gluon.SymbolBlock(
+        symbol, [mx.sym.var(name, dtype=str(array.dtype.__name__)) for name, array in inputs.items()]
+    )
+    for name, parameter in block.collect_params().items():
+        parameter.shape = arrays[name].shape
+        parameter.cast(arrays[name].dtype)
+        parameter.initialize(ctx=context)
+        parameter.set_data(arrays[name])
+    found = block(*inputs.values())
+    return [one.asnumpy() for one in (found if isinstance(found, (list, tuple)) else [found])]

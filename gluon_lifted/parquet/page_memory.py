@@ -1,0 +1,232 @@
+"""How much memory the pages of a parquet file take, read from their headers.
+
+A page is the unit that is decompressed at once, however few rows are asked for. The footer does not give the sizes of
+pages, and pyarrow does not give their headers. It does give the footer, but some damage there ends the process. The
+numbers of fields are those of parquet.thrift.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from gluon_lifted.parquet.thrift import read_struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DICTIONARY_PAGE = 2  # PageType
+DATA_HEADERS = (5, 7, 8)  # of a data page, of a dictionary, of a data page of version 2
+READ_ROWS = 1024  # at a time, if they are small
+READ_BYTES = 8 << 20  # at a time, if they are more than one row
+BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
+HEADER_SIZES = (1 << 12, 1 << 24)  # bytes read for a header, which may have large statistics
+END_BYTES = 8  # the size of the footer, and "PAR1"
+CHILDREN = 5  # of a schema's column
+MAX_NESTING = 100  # of columns; pyarrow overflows its stack at some thousands
+BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7  # Type, Encoding
+CODECS = {
+    1: "snappy",
+    2: "gzip",
+    4: "brotli",
+    6: "zstd",
+    7: "lz4_raw",
+}  # CompressionCodec; those that pyarrow has alone
+SMALL_CHUNK = 1 << 16  # bytes: no need to know more, if that costs a request
+MAX_PARSED = 4 << 20  # bytes of a dictionary whose values are looked at one by one
+
+
+class Chunk(NamedTuple):
+    """What the footer says of a column in a row group."""
+
+    path: str  # ``a.b`` of field ``b`` in struct ``a``
+    rows: int
+    values: int
+    size: int  # bytes of all pages and their headers, uncompressed
+    stored_size: int
+    first: int  # where its first page begins
+    has_dictionary: bool
+    is_repeating: bool  # a value may be larger than its bytes in a page
+    is_bytes: bool
+    codec: int
+
+
+class Page(NamedTuple):
+    """What a header says; ``content`` is where the page's bytes begin."""
+
+    dictionary: bool
+    size: int  # bytes, uncompressed
+    stored_size: int
+    values: int
+    content: int
+
+
+class ColumnMemory(NamedTuple):
+    """Bytes that reading a column takes, at most.
+
+    Parameters
+    ----------
+    pages : int
+        A dictionary and a page, decompressed.
+    stored : int
+        A page as it is stored.
+    row : float
+        A row, where many of them are read: in the page whose rows are the largest.
+    value : int
+        The largest value.
+    """
+
+    pages: int
+    stored: int
+    row: float
+    value: int
+
+    @property
+    def batch(self) -> float:
+        """Of a batch of rows, if as many are read at a time as `rows_at_once` says."""
+        return max(self.value, min(READ_BYTES, READ_ROWS * self.row))
+
+    @property
+    def peak(self) -> float:
+        """With a batch: as it grows by doubling and its last row is copied, or beside a page that is decompressed."""
+        return self.pages + max(3 * self.batch, self.batch + 2 * self.stored) + BUFFER_BYTES
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to read at a time."""
+        return max(1, min(READ_ROWS, int(READ_BYTES / max(self.row, 1))))
+
+
+def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
+    """What columns take that are read together."""
+    return ColumnMemory(*(sum(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+
+
+def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
+    """What columns take at most that are read one after the other."""
+    return ColumnMemory(*(max(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+
+
+def read_chunks(file: Any) -> list[list[Chunk]]:
+    """The columns of all row groups. Raises `ValueError` if the footer is damaged."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - END_BYTES))
+    end = file.read(END_BYTES)
+    footer = int.from_bytes(end[:4], "little")
+    if not end.endswith(b"PAR1") or footer > size - END_BYTES:
+        raise ValueError("it has no footer")
+    file.seek(size - END_BYTES - footer)
+    try:
+        found = read_struct(io.BytesIO(file.read(footer)))
+        check_depth(found[2])
+        return [[_chunk(column[3], group[3]) for column in group[1]] for group in found[4]]
+    except (EOFError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the footer is damaged ({error!r:.100})") from None
+
+
+def check_depth(schema: list[dict[int, Any]]) -> None:
+    """Raise `ValueError` for columns that are nested too deeply; a schema lists each before those inside it."""
+    expected: list[int] = []  # of the columns that are open: how many more are inside
+    for one in schema:
+        while expected and expected[-1] == 0:
+            expected.pop()
+        if expected:
+            expected[-1] -= 1
+        expected.append(one.get(CHILDREN, 0))
+        if len(expected) > MAX_NESTING:
+            raise ValueError("its columns are nested too deeply")
+
+
+def _chunk(about: dict[int, Any], rows: int) -> Chunk:
+    values, size, stored, first = (_size(about[number]) for number in (5, 6, 7, 9))
+    dictionary = about.get(11) or 0
+    path = b".".join(about[3]).decode(errors="surrogateescape")
+    first = min(first, _size(dictionary)) if dictionary else first
+    repeating = DELTA_BYTE_ARRAY in about[2]
+    return Chunk(
+        *(path, _size(rows), values, size, stored, first),
+        *(bool(dictionary), repeating, about[1] == BYTE_ARRAY, _size(about[4])),
+    )
+
+
+def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMemory:
+    """What one chunk of a column takes.
+
+    Parameters
+    ----------
+    file : file
+        That has the chunk, opened to be read anywhere.
+    chunk : Chunk
+    most : int, optional
+        Pages to look at, where each costs a request; the others are taken to be like them.
+
+    Raises
+    ------
+    ValueError
+        If a header is damaged.
+    """
+    per_row = max(chunk.values, 1) / max(chunk.rows, 1)  # more than 1 in lists
+    if most is not None and max(chunk.size, chunk.stored_size) <= SMALL_CHUNK:
+        widest = chunk.size if chunk.is_repeating or chunk.has_dictionary else chunk.size / max(chunk.rows, 1)
+        return ColumnMemory(2 * chunk.size, chunk.stored_size, widest, chunk.size)
+    dictionary, found = 0, ColumnMemory(0, 0, 0.0, 0)
+    for page in islice(_pages(file, chunk), most):
+        value = _largest_value(file, chunk, page) if page.dictionary else page.size
+        mean = value if page.dictionary or chunk.is_repeating else page.size / max(page.values, 1)
+        found = largest([found, ColumnMemory(page.size, page.stored_size, per_row * mean, value)])
+        dictionary += page.size * page.dictionary
+    return found._replace(pages=dictionary + found.pages)
+
+
+def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
+    """The headers of a chunk's pages, in order."""
+    offset, end = chunk.first, chunk.first + chunk.stored_size
+    while offset < end:
+        fields, content = _header(file, offset, end)
+        about: dict[int, Any] = next(
+            (fields[number] for number in DATA_HEADERS if isinstance(fields.get(number), dict)), {}
+        )
+        size, stored, values = (_size(one) for one in (fields.get(2), fields.get(3), about.get(1)))
+        yield Page(fields.get(1) == DICTIONARY_PAGE, size, stored, values, content)
+        offset = content + stored
+
+
+def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
+    """A header's fields, and where the page's content begins."""
+    for size in HEADER_SIZES:
+        file.seek(offset)
+        header = io.BytesIO(file.read(min(size, end - offset)))
+        try:
+            return read_struct(header), offset + header.tell()
+        except EOFError:
+            continue
+    raise ValueError("a page's header is cut off")
+
+
+def _size(found: Any) -> int:
+    if not isinstance(found, int) or found < 0:
+        raise ValueError("a page has no size")
+    return found
+
+
+def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
+    """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be gone through."""
+    if not chunk.is_bytes:
+        return page.size // max(page.values, 1) + 1
+    if max(page.size, page.stored_size) > MAX_PARSED:
+        return page.size
+    file.seek(page.content)
+    content = file.read(page.stored_size)
+    try:
+        if chunk.codec:
+            content = pa.decompress(content, page.size, CODECS[chunk.codec], asbytes=True)
+    except (KeyError, ValueError, OSError, pa.ArrowException):  # a codec that parquet alone has, or damage
+        return page.size
+    largest = offset = 0
+    while offset < len(content):
+        size = int.from_bytes(content[offset : offset + 4], "little")
+        largest, offset = max(largest, size), offset + 4 + size
+    return min(largest, page.size)

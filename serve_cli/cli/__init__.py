@@ -1,0 +1,1 @@
+"""The `lifted` command: options, console, and one module per command."""

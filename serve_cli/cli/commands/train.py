@@ -1,0 +1,134 @@
+"""`lifted train`: a data set to a trained, frozen network."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gluon_lifted.config.train_config import RUN
+from serve_cli.cli.config_options import with_config_options
+from serve_cli.cli.console import (
+    TrainingBar,
+    clock,
+    print_facts,
+    print_json,
+    say,
+)
+from serve_cli.cli.shared_options import Json, Threads
+
+if TYPE_CHECKING:
+    from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.training.loop import TrainReport
+
+SCHEDULER = "127.0.0.1:9091"
+SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
+
+
+@with_config_options
+def train(
+    given: dict[str, Any],
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.", rich_help_panel=RUN)] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.", rich_help_panel=RUN)
+    ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="paper-cub, paper-cars or paper-sop: the paper's numbers.", rich_help_panel=SETTINGS),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML or YAML file; wins over a recipe, options win over both.", rich_help_panel=SETTINGS),
+    ] = None,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)] = "cpu",
+    machines: Annotated[int, typer.Option(min=1, help="Machines that train together.", rich_help_panel=MACHINES)] = 1,
+    rank: Annotated[int, typer.Option(help="Which of them this is, from 0.", rich_help_panel=MACHINES)] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES)
+    ] = SCHEDULER,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Train an embedding network: the lifted structured loss, or one of those it was compared with.
+
+    Ctrl-C stops after the current batch and leaves a checkpoint; the same command with --resume goes on.
+
+    [bold]Examples[/bold]
+
+      lifted train folder --data photos --out runs/mine --crop 64 --resize 72 --iterations 1000
+
+      lifted train --recipe paper-cars --data CARS196 --weights bvlc_googlenet.caffemodel --out runs/cars
+
+      lifted train --recipe paper-cub --print-config > cub.toml
+
+      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub --device gpu:0,gpu:1
+
+    Two machines, the same on each but for the rank, with --out on a disk that both see:
+
+      lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
+    """
+    from gluon_lifted.config.recipes import REPOSITORY
+    from gluon_lifted.config.resolve import as_toml, config_of, resolve
+    from gluon_lifted.distributed import ClusterSpec
+    from gluon_lifted.hardware.cpus import usable_cpus
+    from gluon_lifted.training.hooks import Hooks
+    from gluon_lifted.training.run import Machine
+    from gluon_lifted.training.run import train as run_training
+
+    settings = resolve(given, recipe, config)
+    resolved = config_of(settings)
+    if print_config:
+        if recipe:
+            typer.echo(f"# Sources: the paper (arXiv:1511.06452), and the authors' files and issues at {REPOSITORY}")
+        typer.echo(as_toml(settings), nl=False)
+        return
+    if out is None or not resolved.data:
+        raise typer.BadParameter("name the data with --data and the run folder with --out")
+    if elsewhere := {name: one for name, one in settings.items() if one.source not in ("default", "command line")}:
+        say(as_toml(elsewhere))
+    if machines == 1 and (rank or scheduler != SCHEDULER):
+        raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
+    _announce(resolved)
+    cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
+    with TrainingBar() as bar:
+        machine = Machine(device, threads or usable_cpus(), cluster)
+        report = run_training(resolved, out, machine, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
+    _print_report(report, as_json)
+    if not report.finished:
+        raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
+
+
+def _announce(config: TrainConfig) -> None:
+    say(
+        f"train: {config.backbone} with the {config.loss} loss on {config.dataset} in {config.data}, "
+        f"{config.iterations:,} batches of {config.batch_size} images"
+    )
+
+
+def _print_report(report: TrainReport, as_json: bool) -> None:
+    if report.dead:
+        say(f"train: {report.dead:,} batches taught nothing: no pair of a class, or all as far apart as the loss asks")
+    if report.not_finite:
+        say(f"train: {report.not_finite:,} batches were left out: their gradient was not finite; lower --learning-rate")
+    if as_json:
+        print_json({**asdict(report), "finished": report.finished})
+        return
+    facts = {
+        "run": report.run,
+        "iterations": f"{report.iteration:,} of {report.iterations:,}",
+        "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
+        "loss": "-" if report.loss is None else f"{report.loss:.4g}",
+        "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on {report.watched}",
+        "curves": report.run / "curves.png",
+        "next": f"lifted export {report.run} --onnx model.onnx"
+        if report.finished
+        else "interrupted; the same command with --resume goes on",
+    }
+    print_facts(facts)

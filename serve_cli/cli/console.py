@@ -1,0 +1,236 @@
+"""What a person sees: progress on stderr, results on stdout as tables or as JSON.
+
+Rich is imported where it is used, so that `lifted --help` stays instant.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gluon_lifted.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    import rich.progress
+
+    from gluon_lifted.logs.run_log import TrainProgress
+
+GAP = 3  # between two columns
+LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
+
+
+class ResultStream(io.TextIOWrapper):
+    """Standard output. Characters that its encoding lacks are escaped; a failed write raises `RunError`.
+
+    Parameters
+    ----------
+    stream : TextIOWrapper
+        Python's own; it cannot be used any more.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
+        super().__init__(stream.detach(), encoding, "backslashreplace", None, line_buffering, write_through)
+        self._failure: RunError | None = None
+
+    def write(self, text: str) -> int:
+        with self._explained():
+            if self._failure is not None:  # whoever met it first may have passed over it
+                raise self._failure
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._explained():
+            super().flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # the reader has gone, which is not an error
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # else Python tries again when it ends
+            self._failure = RunError(f"the results cannot be written to standard output ({error.strerror}).")
+            raise self._failure from None
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    typer.echo(message, err=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON object on stdout."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Name and value, one pair a line, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(name, Text(str(value)))
+    Console(highlight=False).print(grid)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
+    """A table on stdout; the first ``left`` columns hold text, the others numbers.
+
+    Columns that do not fit beside one another follow in further tables, each with the text again: none is cut.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console, lines = Console(highlight=False), [list(row) for row in rows]
+    widths = [max(len(cell) for cell in column) + GAP for column in zip(columns, *lines, strict=True)]
+    for shown in _beside_one_another(widths, left, console.width):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for number in shown:
+            justify: Any = "left" if number < left else "right"
+            table.add_column(Text(columns[number]), justify=justify, no_wrap=number >= left, overflow="fold")
+        for line in lines:
+            table.add_row(*(Text(line[number]) for number in shown))
+        console.print(table)
+
+
+def _beside_one_another(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
+    """Columns of each table: all of the text, and as many others as fit, at least one."""
+    tables: list[list[int]] = []
+    text = list(range(left))
+    for number in range(left, len(widths)):
+        if not tables or sum(widths[one] for one in tables[-1]) + widths[number] > available:
+            tables.append([*text])
+        tables[-1].append(number)
+    return tables or [text]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+class Progress:
+    """How far a run is, how fast it goes and when it will end: a bar on a terminal, else a line now and then.
+
+    Parameters
+    ----------
+    label : str
+        What is being done, e.g. ``"embed"``.
+    total : int, optional
+        Units of work in the whole run, where that is known.
+    unit : str
+        Plural, e.g. ``"images"``.
+    start : int
+        Units done by an earlier run that this one resumes; they do not count for the rate.
+    now : callable
+        The clock, in seconds; tests give their own.
+
+    Examples
+    --------
+    >>> with Progress("embed", total=100) as progress:
+    ...     progress.update(50, "3 failed")
+    """
+
+    def __init__(
+        self,
+        label: str,
+        total: int | None,
+        unit: str = "images",
+        start: int = 0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._label, self._total, self._unit, self._start, self._now = label, total, unit, start, now
+        self._began = self._last_line = now()
+        self._bar: rich.progress.Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        self._began = self._last_line = self._now()
+        if sys.stderr.isatty():
+            self._bar = _bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, status="starting")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, text: str = "") -> None:
+        """Show that ``done`` units are complete, with a word of the caller's such as ``"loss 3.21"``."""
+        status = self.status(done) + (f"  {text}" if text else "")
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, status=status)
+        elif self._now() - self._last_line >= LINE_EVERY_S:
+            self._last_line = self._now()
+            of = "" if self._total is None else f" of {self._total:,}"
+            say(f"{self._label}: {done:,}{of} {self._unit}, {status}")
+
+    def status(self, done: int) -> str:
+        """Rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
+        seconds = self._now() - self._began
+        rate = (done - self._start) / seconds if seconds > 0 else 0.0
+        if rate == 0:
+            return "starting"
+        if self._total is None:
+            return f"{rate:,.0f} {self._unit}/s"
+        if done >= self._total:
+            return f"{rate:.1f} {self._unit}/s, took {clock(seconds)}"
+        return f"{rate:.1f} {self._unit}/s, {clock((self._total - done) / rate)} left"
+
+
+def _bar() -> rich.progress.Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+        console=Console(stderr=True),
+    )
+
+
+class TrainingBar(ExitStack):
+    """A bar that starts with the first batch, which is not batch 1 when a run is resumed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Progress | None = None
+        self._recall = ""
+
+    def show(self, progress: TrainProgress) -> None:
+        if self._bar is None:
+            start = progress.iteration - 1
+            self._bar = self.enter_context(Progress("train", progress.iterations, "batches", start))
+        if progress.recall is not None:
+            self._recall = f", recall@1 {progress.recall:.3f} at {progress.iteration:,}"
+        text = f"loss {progress.loss:.3f}, {progress.images_per_second:.1f} images/s{self._recall}"
+        self._bar.update(progress.iteration, text)

@@ -1,0 +1,158 @@
+"""The `lifted` command: registers the commands, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+import warnings
+from _thread import start_new_thread
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gluon_lifted.errors import LiftedError, Terminated
+from gluon_lifted.redaction import without_credentials
+from serve_cli.cli.commands.bench import bench
+from serve_cli.cli.commands.demo import demo
+from serve_cli.cli.commands.doctor import doctor
+from serve_cli.cli.commands.embed import embed
+from serve_cli.cli.commands.eval import evaluate
+from serve_cli.cli.commands.export import export
+from serve_cli.cli.commands.inspect import inspect
+from serve_cli.cli.commands.reference import reference
+from serve_cli.cli.commands.report import report
+from serve_cli.cli.commands.train import train
+from serve_cli.cli.commands.verify import verify
+from serve_cli.cli.console import ResultStream, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as shells report them
+GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
+STREAMS = ("stdin", "stdout", "stderr")
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or that of the copy that newer versions of typer have
+
+
+class Commands(TyperGroup):
+    """The group of commands; Ctrl-C or SIGTERM in any of them ends it with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Terminated:
+            say("\nlifted: stopped by SIGTERM.")
+            raise SystemExit(TERMINATED) from None
+        except USAGE_ERROR as error:
+            error.message = without_credentials(error.message)  # which quotes words of the command line
+            raise
+        except KeyboardInterrupt:
+            say("\nlifted: stopped.")
+            raise SystemExit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="lifted",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from gluon_lifted import __version__
+
+        typer.echo(f"lifted {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lifted(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train image embeddings with the lifted structured loss, export them to ONNX, run them over folders."""
+
+
+app.command("demo")(demo)
+app.command("train")(train)
+app.command("export")(export)
+app.command("verify")(verify)
+app.command("reference")(reference)
+app.command("embed")(embed)
+app.command("eval")(evaluate)
+app.command("report")(report)
+app.command("bench")(bench)
+app.command("inspect")(inspect)
+app.command("doctor")(doctor)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 an error the user can mend, 2 usage, 3 some rows failed."""
+    _open_standard_streams()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files; unreadable ones are reported
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = ResultStream(sys.stdout)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    try:
+        with _terminable():
+            app()  # deals with a reader of stdout that has gone, too
+    except LiftedError as error:
+        say(f"lifted: error: {' '.join(str(error).split())}")
+        sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Open closed streams on the null device: else the next file that is opened would take their place."""
+    for number, name in enumerate(STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does; a process of number 1 would ignore it, as in a container."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends the process at once
+    start_new_thread(_end_late, (GRACE_S,))  # without the locks of `threading`, which the main thread may hold
+    raise Terminated
+
+
+def _end_late(grace: float) -> None:
+    """End the process if the exception could not: it may leave a lock held that another thread waits for.
+
+    An exception that a signal raises between a condition's taking of its lock and the ``with`` block that would
+    release it leaves that lock held. Nothing is lost at the end: all files are renamed into place when they are whole.
+    """
+    time.sleep(grace)
+    os.write(2, f"lifted: ended, since its threads did not stop within {grace:g} s of SIGTERM.\n".encode())
+    os._exit(TERMINATED)
+
+
+if __name__ == "__main__":
+    main()

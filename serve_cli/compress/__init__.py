@@ -1,0 +1,1 @@
+"""Models of lower precision: exported, compared with single precision, refused where they are worse."""

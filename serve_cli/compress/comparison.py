@@ -1,0 +1,129 @@
+"""What a model of lower precision costs and brings, beside the same one in single precision."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_cli.model.embedder import Embedder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ROUNDS, SECONDS = 5, 0.5  # turns of each model, least time of a turn
+BATCH = 32  # of the embeddings that are compared
+
+
+@dataclass(frozen=True)
+class Price:
+    """A model of lower precision beside the single-precision one that it was made from.
+
+    Parameters
+    ----------
+    size_bytes, single_bytes : int
+        Of the files.
+    min_cosine, mean_cosine : float
+        Between an image's two embeddings.
+    images_per_s, single_images_per_s : float
+        The network alone, in turns on this machine; medians.
+    recall, single_recall : float or None
+        Recall@1 on the data set that was asked for.
+    """
+
+    size_bytes: int
+    single_bytes: int
+    min_cosine: float
+    mean_cosine: float
+    images_per_s: float
+    single_images_per_s: float
+    recall: float | None = None
+    single_recall: float | None = None
+
+    def facts(self) -> dict[str, str]:
+        """In words, for people and for the card."""
+        ratio = self.images_per_s / self.single_images_per_s
+        found = {
+            "size": f"{self.size_bytes / 1e6:.1f} MB (fp32 {self.single_bytes / 1e6:.1f})",
+            "cosine to fp32": f"mean {self.mean_cosine:.5f}, least {self.min_cosine:.5f}",
+            "images/s": f"{self.images_per_s:.0f} (fp32 {self.single_images_per_s:.0f}): {ratio:.2f} times as fast",
+        }
+        if self.recall is not None and self.single_recall is not None:
+            found["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
+        return found
+
+    def objection(self, max_recall_drop: float) -> str:
+        """Why the model is not worth having, as the middle of a sentence; empty if it is.
+
+        Parameters
+        ----------
+        max_recall_drop : float
+            Points of recall@1 that it may lose.
+        """
+        if self.recall is not None and self.single_recall is not None:
+            drop = 100 * (self.single_recall - self.recall)
+            if drop > max_recall_drop:
+                return f"loses {drop:.2f} points of recall@1, more than {max_recall_drop:g}"
+        if self.images_per_s <= self.single_images_per_s:
+            return f"is not faster here: {self.images_per_s:.0f} images/s, fp32 {self.single_images_per_s:.0f}"
+        return ""
+
+
+def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> Price:
+    """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
+    models = [Embedder(single, device, cache=False), Embedder(reduced, device, cache=False)]
+    embeddings = [
+        np.concatenate([one.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+        for one in models
+    ]
+    cosines = _cosines(*embeddings)
+    single_rate, rate = _rates(models, pixels)
+    return Price(
+        size_bytes=reduced.stat().st_size,
+        single_bytes=single.stat().st_size,
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        images_per_s=rate,
+        single_images_per_s=single_rate,
+    )
+
+
+def fastest(models: list[Path], pixels: NDArray[np.uint8], device: str = "cpu") -> Path:
+    """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
+    rates = _rates([Embedder(one, device, cache=False) for one in models], pixels)
+    return models[rates.index(max(rates))]
+
+
+def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
+    """Images per second of the networks alone, in turns, each as `Embedder` runs it; medians."""
+    batch = np.resize(pixels, (models[0].batch_size, *pixels.shape[1:]))
+    rates: list[list[float]] = [[] for _ in models]
+    for _ in range(ROUNDS):
+        for model, found in zip(models, rates, strict=True):
+            found.append(_rate(model, batch))
+    return [statistics.median(found) for found in rates]
+
+
+def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:
+    feeds = [model.feed(batch)] * model.lanes
+    with ThreadPoolExecutor(model.lanes) as pool:
+        list(pool.map(model.run, feeds))  # memory, caches
+        count, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < SECONDS:
+            list(pool.map(model.run, feeds))
+            count += len(batch) * model.lanes
+    return count / elapsed
+
+
+def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Between rows; 0 where one of the two is zero."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosines: NDArray[np.float64] = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)
+    return cosines

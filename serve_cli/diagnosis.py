@@ -1,0 +1,190 @@
+"""What this machine can do, and how to mend what it cannot: the work of `lifted doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from gluon_lifted.errors import DeviceError
+from gluon_lifted.hardware.cpus import cgroup_quota, usable_cpus
+from gluon_lifted.hardware.gpus import (
+    Gpu,
+    list_gpus,
+    mxnet_can_run,
+    why_not,
+)
+from gluon_lifted.hardware.system import (
+    PACKAGE_OF_LIBRARY,
+    apt_line,
+    missing_libraries,
+    missing_packages,
+    python_problem,
+)
+from serve_cli.model.providers import CUDA, import_onnxruntime
+from serve_cli.provenance import version
+
+OK, LIMITED, MISSING = "ok", "limited", "missing"
+PROBE_SECONDS = 120  # MXNet takes 5 s to import from a cold disk
+MXNET_PROBE = "from gluon_lifted.mx import mx; print(mx.__version__)"
+CUDA_PROBE = """
+import ctypes, pathlib, onnxruntime
+if hasattr(onnxruntime, "preload_dlls"):
+    onnxruntime.preload_dlls()
+folder = pathlib.Path(onnxruntime.__file__).parent / "capi"
+ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
+ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    name : str
+    needed_for : str
+        ``"training"``, ``"serving"`` or ``"both"``.
+    status : str
+        ``"ok"``, ``"limited"`` (works, with less than the machine has) or ``"missing"``.
+    found : str
+    cure : str
+        What to do; empty if the status is ok.
+    """
+
+    name: str
+    needed_for: str
+    status: str
+    found: str
+    cure: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks, in the order in which to read them."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def missing(self) -> int:
+        return sum(check.status == MISSING for check in self.checks)
+
+    def columns(self) -> list[str]:
+        """Heads of the table that `rows` fills."""
+        return ["", "status", "needed for", "found"]
+
+    def rows(self) -> list[list[str]]:
+        return [[check.name, check.status, check.needed_for, check.found] for check in self.checks]
+
+    def cures(self) -> dict[str, str]:
+        """What to do about each thing that is not ok."""
+        return {check.name: check.cure for check in self.checks if check.cure}
+
+
+def examine() -> Diagnosis:
+    """Look at Python, system libraries, MXNet, onnxruntime, GPUs and cores. Changes nothing, and never fails."""
+    gpus = list_gpus()
+    checks = [_python(), _numpy(), _libraries(), _mxnet(), _onnxruntime()]
+    checks += (
+        [_gpu(number, gpu) for number, gpu in enumerate(gpus)]
+        if gpus
+        else [Check("NVIDIA GPU", "both", OK, "none; the CPU is used")]
+    )
+    checks += [_cuda_provider()] if gpus else []
+    return Diagnosis((*checks, _cores()))
+
+
+def _python() -> Check:
+    problem = python_problem((sys.version_info.major, sys.version_info.minor))
+    found = platform.python_version()
+    return Check("Python", "both", LIMITED if problem else OK, found, problem)
+
+
+def _numpy() -> Check:
+    found = version("numpy")
+    if int(found.split(".", 1)[0]) < 2:
+        return Check("NumPy", "both", OK, found)
+    return Check("NumPy", "both", LIMITED, found, "training needs NumPy below 2: pip install 'gluon-lifted[train]'")
+
+
+def _libraries() -> Check:
+    missing, packages = missing_libraries(), missing_packages()
+    if not packages:
+        return Check("system libraries", "training", OK, f"{len(PACKAGE_OF_LIBRARY)} of {len(PACKAGE_OF_LIBRARY)}")
+    what = ", ".join(missing) or "Python's venv"
+    return Check("system libraries", "training", MISSING, f"without {what}", apt_line(packages))
+
+
+def _mxnet() -> Check:
+    """Imported by another Python: a library that is not there, or a crash, must not end this one."""
+    installed = [name for name in ("mxnet", "mxnet-cu112") if version(name)]
+    if not installed:
+        return Check("MXNet", "training", MISSING, "not installed", "pip install 'gluon-lifted[train]'")
+    problem = _probe(MXNET_PROBE)
+    found = f"{installed[0]} {version(installed[0])}"
+    if not problem:
+        return Check("MXNet", "training", OK, found)
+    cure = apt_line(missing_packages()) if missing_packages() else "install it again: pip install 'gluon-lifted[train]'"
+    return Check("MXNet", "training", MISSING, f"{found}: {problem}", cure)
+
+
+def _onnxruntime() -> Check:
+    try:
+        onnxruntime = import_onnxruntime()
+    except (DeviceError, ImportError) as error:  # ImportError: installed, but one of its libraries is not there
+        cure = "pip install 'gluon-lifted[serve]', or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs"
+        return Check(
+            "onnxruntime", "serving", MISSING, "not installed" if isinstance(error, DeviceError) else str(error), cure
+        )
+    providers = ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
+    return Check("onnxruntime", "serving", OK, f"{onnxruntime.__version__}, providers {providers}")
+
+
+def _gpu(number: int, gpu: Gpu) -> Check:
+    name = f"gpu:{number}"
+    major, minor = gpu.compute_capability
+    found = f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB, compute capability {major}.{minor}"
+    if not mxnet_can_run(gpu):
+        return Check(name, "training", LIMITED, found, why_not(gpu))
+    if not version("mxnet-cu112"):
+        cure = "to train on it: pip install 'gluon-lifted[train-gpu]'"
+        return Check(name, "training", LIMITED, found, cure)
+    return Check(name, "training", OK, found)
+
+
+def _cuda_provider() -> Check:
+    """Whether onnxruntime can use the GPU: built for CUDA, and the CUDA libraries can be loaded."""
+    name, cure = "onnxruntime on the GPU", "in a fresh environment: pip install 'gluon-lifted[serve-gpu]'"
+    try:
+        available = import_onnxruntime().get_available_providers()
+    except (DeviceError, ImportError):
+        return Check(name, "serving", MISSING, "not installed", cure)
+    if CUDA not in available:
+        return Check(name, "serving", MISSING, "this onnxruntime is built for the CPU alone", cure)
+    problem = _probe(CUDA_PROBE)
+    if not problem:
+        return Check(name, "serving", OK, "CUDA libraries load")
+    return Check(name, "serving", MISSING, problem, "pip install 'onnxruntime-gpu[cuda,cudnn]'")
+
+
+def _cores() -> Check:
+    quota = cgroup_quota()
+    found = f"{usable_cpus()} of {os.cpu_count()}" + (f", quota {quota:g}" if quota is not None else "")
+    return Check("CPU cores", "both", OK, found)
+
+
+def _probe(code: str) -> str:
+    """Run ``code`` in another Python. Returns what went wrong, in one line, or an empty string."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer in {PROBE_SECONDS} s"
+    if done.returncode < 0:
+        return f"crashed with signal {-done.returncode}"
+    lines = done.stderr.strip().splitlines()
+    return (lines[-1] if lines else f"exit status {done.returncode}") if done.returncode else ""

@@ -1,0 +1,1 @@
+"""`lifted embed`: images from a source, decoded in threads, embedded in order, written as part files."""

@@ -1,0 +1,153 @@
+"""Arrow batches of images -> Arrow batches of embeddings, for engines that bring their own rows, such as Spark."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from gluon_lifted.errors import ConfigError, DataError, RunError
+from serve_cli.embed.decoding import Decoding
+from serve_cli.embed.embed_rows import embed_rows
+from serve_cli.embeddings.arrow_table import to_table
+from serve_cli.embeddings.layout import own_columns, schema
+from serve_cli.embeddings.vectors import fitting
+from serve_cli.model.model_hash import model_sha256
+from serve_cli.model.model_options import Serving
+from serve_cli.sources import as_text
+from serve_cli.sources.column_types import found_columns
+from serve_cli.sources.image_row import (
+    Cell,
+    HeldImage,
+    ImageRow,
+    regroup,
+)
+from serve_cli.sources.location import image_at, location
+from serve_cli.sources.manifest import Columns
+from serve_cli.sources.table_rows import image_of, text_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+    from serve_cli.model.embedder import Embedder
+    from serve_cli.sources.column_types import FoundColumns
+
+GROUP_ROWS = 256  # of a batch that is given out
+
+
+class ArrowEmbedder:
+    """Turns record batches with images into record batches with embeddings: a row for each row, in order.
+
+    It can be pickled; a process opens the model once. `__call__` is what Spark's ``DataFrame.mapInArrow`` takes.
+
+    Parameters
+    ----------
+    model : path
+        An exported model, on every machine at the same place.
+    columns : Columns
+        Names of the incoming columns: ``bytes`` holds images, as binary or as Hugging Face's struct of bytes and path;
+        or ``path`` where they lie.
+    serving : Serving
+        By default one thread, which is what a task of Spark's has.
+    carried : Schema, optional
+        Incoming columns that are given out again.
+    dtype : str
+        Of the numbers; see `serve_cli.embed.embed_options.Output`.
+
+    Attributes
+    ----------
+    schema : Schema
+        Of the batches given out. Embeddings are lists of any size, as Spark has them.
+
+    Raises
+    ------
+    ConfigError
+        If a batch has neither of the columns, or one of a type that cannot hold images, paths, ids or labels; or not
+        the carried columns.
+    RunError, DeviceError
+        As `Embedder`; `RunError` also if the model was replaced after the object was made.
+
+    Examples
+    --------
+    >>> embed = ArrowEmbedder("model.onnx", Columns(bytes="content"))  # doctest: +SKIP
+    >>> photos = spark.read.format("binaryFile").load("photos").select("path", "content")  # doctest: +SKIP
+    >>> photos.mapInArrow(embed, from_arrow_schema(embed.schema)).write.parquet("out")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        columns: Columns = Columns(),
+        serving: Serving = Serving(threads=1),
+        carried: pa.Schema | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        self._model, self._columns, self._serving, self._dtype = Path(model).absolute(), columns, serving, dtype
+        self._model_sha256 = model_sha256(self._model)
+        card = _opened(self._model, self._model_sha256, serving).card
+        found = schema(own_columns(card.dim, dtype), carried, card)
+        number = found.get_field_index("embedding")
+        plain = pa.field("embedding", pa.list_(found.field(number).type.value_field))
+        self.schema: pa.Schema = found.set(number, plain)
+        self._carried = carried if carried is not None else pa.schema([])
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Embed batches as they come."""
+        if model_sha256(self._model) != self._model_sha256:  # workers live long, and each host has its own file
+            raise RunError(f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it.")
+        embedder = _opened(self._model, self._model_sha256, self._serving)
+        size, decoding = self._serving.batch_size or embedder.batch_size, Decoding(self._serving.decoders)
+        found = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
+        for group in regroup(found, GROUP_ROWS):
+            yield from to_table(group, self.schema, self._dtype).to_batches()
+
+    def _rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ImageRow]:
+        number = 0
+        for batch in batches:
+            found = self._found(batch.schema)
+            columns = {name: batch.column(name) for name in batch.schema.names if name in found.names()}
+            carried = {field.name: _carried(batch, field) for field in self._carried}
+            for index in range(len(batch)):
+                cells = {name: Cell(column, index) for name, column in columns.items()}
+                extra = {name: Cell(column, index) for name, column in carried.items()}
+                yield self._row(found, cells, extra, number)
+                number += 1
+
+    def _found(self, schema: pa.Schema) -> FoundColumns:
+        try:
+            return found_columns("a batch of rows", self._columns, schema)
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+
+    @staticmethod
+    def _row(found: FoundColumns, cells: dict[str, Cell], extra: dict[str, Any], number: int) -> ImageRow:
+        image = image_of(cells.get(found.bytes or ""))
+        path, label, given = (text_of(cells.get(name or "")) for name in (found.path, found.label, found.id))
+        path = image.path if path is None else path
+        name = as_text(given if given is not None else str(number) if path is None else path)
+        label = None if label is None else as_text(label)
+        if path is not None and image.content is None:
+            return image_at(name, location(path), label, extra)
+        return ImageRow(name, path or "", label, content=HeldImage(image.content, f"row {name}"), extra=extra)
+
+
+def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """A column that is given out again, of the type that was said."""
+    if field.name not in batch.schema.names:
+        raise ConfigError(f"a batch of rows has no column {field.name!r} to carry along; found {batch.schema.names}.")
+    column = batch.column(field.name)
+    try:
+        return column if column.type == field.type else column.cast(field.type)
+    except pa.ArrowException as error:
+        raise ConfigError(
+            f"column {field.name!r} of the rows is {column.type}, and {field.type} is to be carried along "
+            f"({error!s:.200}); change `carried`."
+        ) from None
+
+
+@lru_cache(maxsize=2)
+def _opened(model: Path, model_hash: str, serving: Serving) -> Embedder:
+    return serving.open(model)

@@ -1,0 +1,140 @@
+"""What `lifted embed` is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.images import MAX_PIXELS
+from serve_cli.embeddings.embedding_folder import FORMATS
+from serve_cli.embeddings.vectors import DTYPES
+from serve_cli.model.model_options import Serving
+from serve_cli.sources.manifest import Columns
+from serve_cli.sources.patience import IMAGE_TIMEOUT_S
+
+PART_ROWS = 100_000
+MAX_IMAGE_TIMEOUT_S = 86_400
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+@dataclass(frozen=True)
+class Output:
+    """How embeddings are stored.
+
+    Parameters
+    ----------
+    part_rows : int
+        Rows of a part file.
+    format : str
+        ``"parquet"``, or ``"npy"``: as clip-retrieval lays it out.
+    dtype : str
+        Of the numbers: ``"float32"``, ``"float16"``, or ``"int8"`` with a scale for each row.
+    checksums : bool
+        Add the SHA-256 and the size of each image's file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such format or type.
+    """
+
+    part_rows: int = PART_ROWS
+    format: str = "parquet"
+    dtype: str = "float32"
+    checksums: bool = False
+
+    def __post_init__(self) -> None:
+        if self.part_rows < 1:
+            raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
+        if self.format not in FORMATS:
+            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(DTYPES)}.")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which parts a run computes: of ``count`` runs that share the folder, parts ``index``, ``index + count``, ...
+
+    Raises
+    ------
+    ConfigError
+        If ``index`` is not one of 0 to ``count - 1``.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ConfigError(f"shard {self.index} of {self.count} is none; count from 0.")
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """What `lifted embed` is asked for.
+
+    Parameters
+    ----------
+    model, source, out : Path; source also str
+        The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
+        is gone on with.
+    serving : Serving
+    columns : Columns
+        Of a manifest.
+    output : Output
+    share : Share
+    max_memory : int, optional
+        Bytes that the process may take; by default half of what the machine or the container has.
+    pixel_limit : int
+        Images with more pixels are not decoded.
+    overwrite : bool
+        Replace what another run has left there.
+    retry_failed : bool
+        Compute parts anew that have rows without an embedding.
+    ignore_changed_files : bool
+        Resume although files have other sizes or modification times than when the run began; ``retry_failed``
+        implies it, for the images that were mended.
+    engine : str
+        ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
+    image_timeout : float
+        Seconds for an image that comes from a server or an object store, with redirects, retries and pauses.
+
+    Raises
+    ------
+    ConfigError
+        If the settings do not fit together.
+    """
+
+    model: Path
+    source: Path | str
+    out: Path
+    serving: Serving = Serving()
+    columns: Columns = Columns()
+    output: Output = Output()
+    share: Share = Share()
+    max_memory: int | None = None
+    pixel_limit: int = MAX_PIXELS
+    overwrite: bool = False
+    retry_failed: bool = False
+    engine: str = "local"
+    ignore_changed_files: bool = False
+    image_timeout: float = IMAGE_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.share.count > 1:
+            raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
+        if self.overwrite and self.retry_failed:
+            raise ConfigError("--overwrite and --retry-failed: one replaces all that the other would keep.")
+        if REMOTE.match(str(self.out)):
+            raise ConfigError(f"--out {self.out}: embeddings go to this machine's disks; copy them from there.")
+        if Path(self.source).resolve() == self.out.resolve():
+            raise ConfigError(f"--out {self.out}: holds the images; give the embeddings a folder of their own.")
+        if not 0 < self.image_timeout <= MAX_IMAGE_TIMEOUT_S:
+            raise ConfigError(
+                f"{self.image_timeout:g} s for an image; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
+            )
+        if not 1 <= self.pixel_limit <= MAX_PIXELS:
+            raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

@@ -1,0 +1,133 @@
+"""Image rows -> decoded in threads -> embedded by onnxruntime -> the same rows, in the same order.
+
+The stages overlap: while the network works on one batch, threads decode the next ones. Every batch that the
+network sees has the same shape, the last one filled up with black images, so that a row's embedding does not
+depend on how many rows there are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_cli.embed.decoding import decode_rows
+from serve_cli.embed.stage_times import StageTimes, Stopwatch
+from serve_cli.sources.image_row import EmbeddedRows, ImageRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from serve_cli.cli.console import Progress
+    from serve_cli.embed.decoding import DecodedBatch, Decoding
+    from serve_cli.model.embedder import Embedder
+
+NOT_FINITE = "the network's output for this image is not finite."
+
+
+def embed_rows(
+    embedder: Embedder,
+    rows: Iterable[ImageRow],
+    batch_size: int,
+    decoding: Decoding,
+    times: StageTimes | None = None,
+) -> Iterator[EmbeddedRows]:
+    """Embed rows batch by batch, in order, none left out.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    rows : iterable of ImageRow
+        Taken as they are needed; a bounded number of batches is in memory at any time.
+    batch_size : int
+        Images that go through the network together.
+    decoding : Decoding
+    times : StageTimes, optional
+        Added to while the run goes on.
+
+    Yields
+    ------
+    EmbeddedRows
+        Up to ``batch_size`` rows. A row whose image cannot be read, or whose embedding is not finite, has an error.
+    """
+    times = times or StageTimes()
+    watch = Stopwatch()
+    started: deque[_Started] = deque()
+
+    def finish() -> Iterator[EmbeddedRows]:
+        embedded = started.popleft().finish(embedder.card.dim)
+        times.network_s += watch.lap()
+        yield embedded
+        times.write_s += watch.lap()
+
+    with closing(decode_rows(rows, embedder.card.preprocessing, batch_size, decoding, times)) as batches:
+        for batch in batches:
+            times.wait_s += watch.lap()
+            started.append(_Started(embedder, batch))
+            if len(started) > embedder.lanes:  # one waits, so that no lane does
+                yield from finish()
+        while started:
+            yield from finish()
+
+
+def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
+    """All rows of a run in memory; ``dim`` is D of their embeddings."""
+    rows: list[ImageRow] = []
+    errors: list[str | None] = []
+    embeddings = [np.empty((0, dim), np.float32)]
+    for batch in batches:
+        rows += batch.rows
+        errors += batch.errors
+        embeddings.append(batch.embedding)
+    return EmbeddedRows(rows, np.concatenate(embeddings), errors)
+
+
+@dataclass
+class Tally:
+    """Rows that have come by, and those of them that failed."""
+
+    rows: int = 0
+    failed: int = 0
+
+
+def reported(
+    batches: Iterable[EmbeddedRows], progress: Progress, times: StageTimes, tally: Tally | None = None
+) -> Iterator[EmbeddedRows]:
+    """Pass the batches on and count them in; show how many have come by, how many failed and where the time goes."""
+    tally = tally or Tally()
+    for batch in batches:
+        yield batch
+        tally.rows += len(batch.rows)
+        tally.failed += sum(error is not None for error in batch.errors)
+        progress.update(tally.rows, standing(tally.failed, times))
+
+
+def standing(failed: int, times: StageTimes) -> str:
+    """Failures, and where the time goes, in words."""
+    return "  ".join(text for text in (f"{failed:,} failed" if failed else "", times.text()) if text)
+
+
+class _Started:
+    """A batch that goes through the network."""
+
+    def __init__(self, embedder: Embedder, batch: DecodedBatch) -> None:
+        self._batch = batch
+        some_good = None in batch.errors
+        self._embedding = embedder.start(batch.pixels) if some_good else None
+
+    def finish(self, dim: int) -> EmbeddedRows:
+        """Wait for its embeddings, (num_rows, dim)."""
+        num_rows, errors = len(self._batch.rows), list(self._batch.errors)
+        embedding = np.full((num_rows, dim), np.nan, np.float32)
+        if self._embedding is not None:
+            embedding[:] = self._embedding.result()[:num_rows]
+        finite = np.isfinite(embedding).all(axis=1)  # (num_rows,)
+        for row, error in enumerate(self._batch.errors):
+            if error is not None:
+                embedding[row] = np.nan
+            elif not finite[row]:
+                embedding[row], errors[row] = np.nan, NOT_FINITE
+        return EmbeddedRows(self._batch.rows, embedding, errors)

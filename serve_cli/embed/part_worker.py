@@ -1,0 +1,136 @@
+"""What computes parts: an Embedder, a source, and the folder that takes the parts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import (
+    DataError,
+    ImageError,
+    RunError,
+    UnreachableError,
+)
+from serve_cli.embed.decoding import read_content
+from serve_cli.embed.embed_rows import embed_rows
+from serve_cli.embed.memory import bounded_decoding
+from serve_cli.embed.stage_times import StageTimes
+from serve_cli.embeddings.vectors import fitting
+from serve_cli.sources.image_row import HeldImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embeddings.parts import Part
+    from serve_cli.sources.image_row import EmbeddedRows, ImageRow
+
+FAILURES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done.
+
+    Parameters
+    ----------
+    times : StageTimes
+        Sums over all workers.
+    failures : list of str
+        The first few errors.
+    workers, threads : int
+        Processes, and threads of each.
+    peak_memory : int
+        Bytes that one of them took at most.
+    """
+
+    times: StageTimes
+    failures: list[str]
+    workers: int
+    threads: int
+    peak_memory: int
+
+
+class PartWorker:
+    """Computes parts of a plan, in any order, best in an ascending one.
+
+    Parameters
+    ----------
+    run : EmbedRun
+
+    Attributes
+    ----------
+    times : StageTimes
+        Of all parts so far.
+    failures : list of str
+        The first few errors.
+    """
+
+    def __init__(self, run: EmbedRun) -> None:
+        self._run, self._plan = run, run.plan
+        self._decoding = bounded_decoding(run.options, run.source, run.embedder, run.plan.batch_size)
+        self._listing, self._position = iter(run.source), 0
+        self.times, self.failures = StageTimes(), list[str]()
+
+    def write(self, number: int, passing: Callable[[Iterable[EmbeddedRows]], Iterable[EmbeddedRows]] = iter) -> Part:
+        """Compute and write a part; ``passing`` sees the batches on their way.
+
+        Raises
+        ------
+        DataError
+            If the source has vanished.
+        RunError
+            If it has fewer rows than planned, or the part cannot be written.
+        DeviceError
+            If the network fails.
+        """
+        rows = self._rows(number)
+        batches = embed_rows(self._run.embedder, rows, self._plan.batch_size, self._decoding, self.times)
+        return self._run.folder.write(number, passing(self._noting_failures(fitting(batches, self._plan.dtype))))
+
+    def _rows(self, number: int) -> Iterator[ImageRow]:
+        wanted = self._plan.rows_of(number)
+        ahead = wanted.start - self._position
+        if ahead > 0 and self._run.source.starting is None:  # going on is cheaper than beginning again
+            deque(islice(self._listing, ahead), maxlen=0)
+        elif ahead != 0:
+            self._listing = self._run.source.rows(wanted.start)
+        self._position = wanted.start
+        for row in islice(self._listing, len(wanted)):
+            self._position += 1
+            yield row
+        if self._position < wanted.stop:
+            raise RunError(f"{self._plan.source}: has fewer images than when the run began; start it again.")
+
+    def _noting_failures(self, batches: Iterable[EmbeddedRows]) -> Iterator[EmbeddedRows]:
+        """Pass batches on. Where images fail, make sure that it is not the whole source that has gone."""
+        readable: ImageRow | None = None
+        for batch in batches:
+            errors = [error for error in batch.errors if error is not None]
+            if errors and readable is not None:
+                self._require_readable(readable)
+            self.failures += errors[: FAILURES_SHOWN - len(self.failures)]
+            good = (
+                row
+                for row, error in zip(reversed(batch.rows), reversed(batch.errors), strict=True)
+                if error is None and not isinstance(row.content, HeldImage)
+            )
+            readable = next(good, readable)
+            yield batch
+
+    def _require_readable(self, row: ImageRow) -> None:
+        """Raise `DataError` if an image that was read before cannot be read any more.
+
+        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` mends.
+        """
+        try:
+            read_content(row, self._decoding)
+        except UnreachableError:
+            return
+        except ImageError as error:
+            raise DataError(
+                f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
+                f"({error}). The same command goes on once it is back."
+            ) from None

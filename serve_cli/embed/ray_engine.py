@@ -1,0 +1,202 @@
+"""Parts computed by the workers of a Ray cluster, through Ray Data.
+
+An item of the data set is the number of a part; a worker is a `PartWorker`, as on one machine. Ray hands out the
+parts, and starts the worker of a machine or process that has died, and its part, again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import LiftedError, RunError
+from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.hardware.memory import peak_memory, usable_memory
+from serve_cli.embed.embed_rows import standing
+from serve_cli.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
+from serve_cli.embed.run import open_run
+from serve_cli.embed.stage_times import StageTimes
+from serve_cli.embeddings.plan import read_plan
+from serve_cli.provenance import version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serve_cli.cli.console import Progress
+    from serve_cli.embed.embed_options import EmbedOptions
+    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embeddings.plan import Survey
+    from serve_cli.model.model_options import Serving
+
+PACKAGE = "gluon-lifted"
+
+
+def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this machine, or on a new local one.
+
+    Raises
+    ------
+    RunError
+        If Ray is not installed or gives up, or a worker does not see the folder.
+    LiftedError
+        Whatever a worker raises.
+    """
+    with _cluster() as ray:
+        crew = Crew.of(ray.nodes(), run.options.serving)
+        rows_done, failed = run.rows_of(run.mine) - run.rows_of(missing), 0
+        times, failures, peak = StageTimes(), list[str](), 0
+        run.folder.claim()
+        for done in _results(ray, run, missing, crew) if missing else ():
+            rows_done, failed = rows_done + done["rows"], failed + done["failed"]
+            times.add(StageTimes(**done["times"]))
+            failures += list(done["failures"])[: FAILURES_SHOWN - len(failures)]
+            peak = max(peak, done["peak_memory"])
+            progress.update(rows_done, standing(failed, times))
+    run.folder.look_again()
+    return Work(times, failures, crew.workers, crew.threads, peak)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many workers a cluster has, and what each of them takes.
+
+    Parameters
+    ----------
+    workers : int
+    threads, gpus : int
+        Of each.
+    """
+
+    workers: int
+    threads: int
+    gpus: int
+
+    @classmethod
+    def of(cls, nodes: list[dict[str, Any]], serving: Serving) -> Crew:
+        """One on each GPU; else one on each machine with all its cores, or as many as ``serving.threads`` allow.
+
+        Parameters
+        ----------
+        nodes : list of dict
+            As ``ray.nodes()`` gives them.
+        serving : Serving
+
+        Raises
+        ------
+        RunError
+            If no machine suffices.
+        """
+        resources = [node["Resources"] for node in nodes if node["Alive"]]
+        places = [(int(found.get("CPU", 0)), int(found.get("GPU", 0))) for found in resources]
+        on_gpu = serving.device in ("gpu", "tensorrt")
+        if on_gpu:
+            places = [(cpus // gpus, gpus) for cpus, gpus in places if gpus]
+            if not places:
+                raise RunError("no machine of the Ray cluster has a GPU; choose another --device.")
+        threads = serving.threads or min((cpus for cpus, _ in places if cpus), default=1)
+        workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in places if cpus >= threads)
+        if not workers:
+            raise RunError(f"the Ray cluster has no machine with {threads} cores; give fewer --threads.")
+        return cls(workers, threads, int(on_gpu))
+
+
+def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterator[dict[str, Any]]:
+    plan, options = run.plan, run.options
+    source = options.source if "://" in str(options.source) else os.path.abspath(options.source)
+    settings = replace(
+        options,
+        model=options.model.absolute(),
+        source=source,
+        out=options.out.absolute(),
+        serving=replace(options.serving, threads=crew.threads, batch_size=plan.batch_size),
+        overwrite=False,
+    )
+    parts = ray.data.from_items([{"number": number} for number in missing], override_num_blocks=len(missing))
+    workers = min(crew.workers, len(missing))
+    done = parts.map(
+        _Actor,
+        fn_constructor_args=[settings, plan.survey, version(PACKAGE)],
+        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
+        num_cpus=crew.threads,
+        num_gpus=crew.gpus,
+    )
+    try:
+        yield from done.iter_rows()
+    except Exception as error:  # Ray's own wrap what a worker raised, and have no common class
+        raise _told(error) from error
+
+
+class _Actor:
+    """A `PartWorker` in a process of Ray's."""
+
+    def __init__(self, options: EmbedOptions, found: Survey, release: str) -> None:
+        self._arguments = options, found, release
+        self._worker: PartWorker | None = None  # opened with the first part: Ray keeps an error of that as it is
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        self._worker = worker = self._worker or self._open(*self._arguments)
+        worker.times, worker.failures = StageTimes(), []
+        part = worker.write(int(item["number"]))
+        return {
+            "rows": part.rows,
+            "failed": part.failed,
+            "failures": worker.failures,
+            "times": asdict(worker.times),
+            "peak_memory": peak_memory(),
+        }
+
+    @staticmethod
+    def _open(options: EmbedOptions, found: Survey, release: str) -> PartWorker:
+        host = socket.gethostname()
+        if version(PACKAGE) != release:
+            raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
+        if read_plan(options.out) is None:
+            raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
+        share = min(options.serving.decoders / usable_cpus(), 1)
+        memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
+        return PartWorker(open_run(replace(options, max_memory=memory), found))
+
+
+@contextmanager
+def _cluster() -> Iterator[Any]:
+    """Ray, connected to a cluster, with nothing on stderr but errors."""
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # what Ray will do by itself from its next version on
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise RunError("--engine ray needs Ray; pip install 'gluon-lifted[ray]'.") from None
+    joined = ray.is_initialized()
+    if not joined:
+        on_terminate = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # of the network, of values, of the time: whatever it meets
+            raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler ends the process with another status
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    settings = ray.data.DataContext.get_current()
+    settings.enable_progress_bars = settings.print_on_execution_start = False
+    settings.raise_original_map_exception = True
+    try:
+        yield ray
+    finally:
+        if not joined:
+            ray.shutdown()
+
+
+def _told(error: BaseException) -> LiftedError:
+    """What a worker raised, out of what Ray wraps it in."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LiftedError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return RunError(f"Ray gave up: {type(error).__name__}: {error!s:.500}")

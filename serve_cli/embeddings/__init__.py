@@ -1,0 +1,1 @@
+"""Embedding folders: their plan and part files, written in several formats and read again."""

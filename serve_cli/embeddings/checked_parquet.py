@@ -1,0 +1,146 @@
+"""Columns of a parquet file that may be damaged or hostile: what they take is checked before it is taken.
+
+300 kB can hold gigabytes of zeros, so the sizes that pages claim are read before the pages are. Texts are read as
+dictionaries, so that a long one that stands in many rows is in memory once. Pages with checksums are verified.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gluon_lifted.card import CARD_KEY
+from gluon_lifted.errors import RunError
+from gluon_lifted.parquet.page_claims import read_groups
+from serve_cli.embeddings.fixed_lists import without_sizes
+from serve_cli.embeddings.layout import MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from gluon_lifted.card import ModelCard
+    from gluon_lifted.parquet.page_claims import Group
+
+MAX_TEXT = 1 << 16  # bytes of one id, path, label or error
+TEXT_BYTES = 1 << 12  # of a row in a column of texts, on average
+NUMBER_BYTES = 8  # of a number and its levels; parquet keeps int8 in 4 bytes
+SLACK = 1 << 24  # of a column, for its headers and dictionary
+# pyarrow's own, and what becomes of C++ exceptions that it lets through
+READ_ERRORS = (
+    *(OSError, ValueError, LookupError, ArithmeticError, TypeError, RuntimeError, MemoryError),
+    pa.ArrowException,
+)
+
+
+class CheckedParquet:
+    """A parquet file whose first columns are known.
+
+    Parameters
+    ----------
+    path : Path
+    own : sequence of Field
+        Its first columns, in order. Others are never read.
+    card : ModelCard, optional
+        That its metadata must hold.
+    rows : int, optional
+        That it must have.
+    """
+
+    def __init__(
+        self, path: Path, own: Sequence[pa.Field], card: ModelCard | None = None, rows: int | None = None
+    ) -> None:
+        self._path, self._own, self._card, self._rows = path, own, card, rows
+
+    def count(self) -> int:
+        """Rows, by a footer that has been checked. Raises `RunError`."""
+        with self._errors():
+            return int(self._metadata().num_rows)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The known columns, one row group after another; fixed-size lists as lists. Raises `RunError`."""
+        texts = [one.name for one in self._own if pa.types.is_string(one.type)]
+        names = [one.name for one in self._own]
+        with self._errors():
+            metadata = self._metadata()
+            with (
+                self._path.open("rb") as file,
+                pq.ParquetFile(
+                    file,
+                    metadata=without_sizes(metadata),
+                    read_dictionary=texts,
+                    page_checksum_verification=True,
+                ) as part,
+            ):
+                for number in range(metadata.num_row_groups):
+                    table = part.read_row_group(number, names)
+                    self._check_table(table, metadata.row_group(number).num_rows)
+                    yield table
+
+    def _metadata(self) -> pq.FileMetaData:
+        if not self._path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        with self._path.open("rb") as file:
+            groups = read_groups(file, len(self._own))  # first: it finds what pyarrow would not survive
+            file.seek(0)
+            metadata = pq.read_metadata(file)
+        if self._rows is not None and metadata.num_rows != self._rows:
+            raise self._error(f"has {metadata.num_rows} rows and {MANIFEST} says {self._rows}")
+        columns = metadata.schema.to_arrow_schema()
+        if list(columns)[: len(self._own)] != list(self._own):
+            raise self._error("its columns are not those that `lifted embed` writes")
+        if self._card is not None and (columns.metadata or {}).get(CARD_KEY.encode()) != self._card.to_json().encode():
+            raise self._error(f"is of another model than {MANIFEST} says")
+        self._check_sizes(metadata, groups)
+        return metadata
+
+    def _check_sizes(self, metadata: pq.FileMetaData, groups: Sequence[Group]) -> None:
+        sizes = [group.rows for group in groups]
+        if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows or len(sizes) != metadata.num_row_groups:
+            raise self._error(f"its row groups do not add up to its {metadata.num_rows} rows")
+        for group in groups:
+            for one, chunk in zip(self._own, group.chunks, strict=True):
+                width = one.type.list_size if pa.types.is_fixed_size_list(one.type) else 1
+                row_bytes = TEXT_BYTES if pa.types.is_string(one.type) else NUMBER_BYTES * width
+                if chunk.num_bytes > row_bytes * group.rows + SLACK or not 0 <= chunk.values <= width * group.rows:
+                    raise self._error(
+                        f"column {one.name!r} has {chunk.values:,} values in {chunk.num_bytes:,} bytes, too much for "
+                        f"{group.rows:,} rows"
+                    )
+
+    def _check_table(self, table: pa.Table, rows: int) -> None:
+        if len(table) != rows:
+            raise self._error(f"holds {len(table)} rows where its footer says {rows}")
+        table.validate(full=True)
+        for name in table.column_names:
+            if not pa.types.is_dictionary(table[name].type):
+                continue
+            values = (chunk.dictionary for chunk in table[name].chunks)
+            longest = max(chain([0], (pc.max(pc.binary_length(one)).as_py() or 0 for one in values)))
+            if longest > MAX_TEXT:
+                raise self._error(f"column {name!r} has a text of {longest:,} bytes; at most {MAX_TEXT:,} are read")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Tell what the errors of files and of pyarrow mean."""
+        try:
+            yield
+        except READ_ERRORS as error:
+            raise self._error(f"cannot be read ({error!s:.200})") from None
+
+    def _error(self, problem: str) -> RunError:
+        return RunError(f"{self._path}: {problem}; embed again.")
+
+
+def texts(column: pa.ChunkedArray) -> list[str | None]:
+    """A column of dictionaries as strings; equal ones of a chunk are the same object."""
+    found: list[str | None] = []
+    for chunk in column.chunks:
+        values = [*chunk.dictionary.to_pylist(), None]
+        found.extend(map(values.__getitem__, chunk.indices.fill_null(len(values) - 1).to_pylist()))
+    return found

@@ -1,0 +1,76 @@
+"""The manifest of an embedding folder, which may be damaged or hostile."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import RunError
+from serve_cli.embeddings.layout import (
+    MANIFEST,
+    MANIFEST_VERSION,
+    PART_FILES,
+    part_files,
+)
+from serve_cli.embeddings.vectors import DTYPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_MANIFEST_BYTES = 64 << 20  # half a million parts
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished embedding folder, its own fields checked. Raises `RunError`."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        state = "its run did not finish" if part_files(folder) else "no embeddings there"
+        raise RunError(f"{folder}: has no {MANIFEST}, {state}; make the folder with `lifted embed`.")
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ValueError(f"more than {MAX_MANIFEST_BYTES} bytes")
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _check(manifest)
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: is damaged ({error!r:.200}); embed again with --overwrite.") from None
+    return {"format": "parquet", **manifest}
+
+
+def manifest_card(folder: Path, manifest: dict[str, Any]) -> ModelCard:
+    """The model card inside a manifest. Raises `RunError`."""
+    where = str(folder / MANIFEST)
+    try:
+        text = json.dumps(manifest["card"])
+    except RecursionError:
+        raise RunError(f"{where}: the model card is nested too deeply; embed again with --overwrite.") from None
+    return ModelCard.from_json(text, where)
+
+
+def _check(manifest: dict[str, Any]) -> None:
+    """Raise `KeyError`, `TypeError` or `ValueError` where a field is missing or is not what `lifted embed` writes."""
+    version = _whole_number(manifest, "manifest_version")
+    if version != MANIFEST_VERSION:
+        raise ValueError(f"version {version} is not {MANIFEST_VERSION}")
+    if manifest["dtype"] not in DTYPES:
+        raise ValueError(f"embeddings of type {manifest['dtype']!r:.40}")
+    part_file = PART_FILES[manifest.get("format", "parquet")]
+    if not isinstance(manifest["card"], dict):
+        raise TypeError("its card is not an object")
+    total = 0
+    for number, part in enumerate(manifest["parts"]):
+        if part["file"] != part_file(number):
+            raise ValueError(f"part {number} is {part['file']!r:.80}, expected {part_file(number)!r}")
+        total += _whole_number(part, "rows")
+    rows, failed = _whole_number(manifest, "rows"), _whole_number(manifest, "failed")
+    if rows != total:
+        raise ValueError(f"its parts have {total} rows together, and it says {rows}")
+    if failed > rows:
+        raise ValueError(f"{failed} of {rows} rows failed")
+
+
+def _whole_number(fields: dict[str, Any], name: str) -> int:
+    value = fields[name]
+    if type(value) is not int or value < 0:  # true and false are ints, too
+        raise TypeError(f"{name} is {value!r:.40}, expected a whole number, 0 or more")
+    return value

@@ -1,0 +1,78 @@
+"""The layout of an embedding folder: part files with one row per image, and a manifest that completes them.
+
+``part-00000.parquet``, ... hold the columns of `own_columns`, and those that were carried along. ``plan.json`` comes
+with the first part, and says what all of them will hold; ``manifest.json`` is written last: a folder without it is
+not finished.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from gluon_lifted.card import CARD_KEY
+from gluon_lifted.errors import DataError
+from serve_cli.embeddings.vectors import DTYPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gluon_lifted.card import ModelCard
+
+MANIFEST = "manifest.json"
+PLAN = "plan.json"
+MANIFEST_VERSION = 1
+PART_NAME = re.compile(r"part-\d{5,}\.parquet")
+
+
+def part_name(number: int) -> str:
+    return f"part-{number:05d}.parquet"
+
+
+def npy_part_name(number: int) -> str:
+    """The file of a part's numbers in clip-retrieval's layout."""
+    return f"img_emb/img_emb_{number:05d}.npy"
+
+
+# Format -> the file that a manifest names for a part
+PART_FILES: dict[str, Callable[[int], str]] = {"parquet": part_name, "npy": npy_part_name}
+
+
+def part_files(folder: Path) -> list[Path]:
+    """Part files in order; none if there is no such folder."""
+    return sorted(path for path in folder.glob("part-*.parquet") if PART_NAME.fullmatch(path.name))
+
+
+def own_columns(dim: int, dtype: str) -> list[pa.Field]:
+    """The columns of every part file; ``dtype`` is one of `serve_cli.embeddings.vectors.DTYPES`."""
+    number = pa.from_numpy_dtype(DTYPES[dtype])
+    scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
+    return [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("embedding", pa.list_(pa.field("element", number, nullable=False), dim)),
+        *scale,
+        pa.field("error", pa.string()),
+    ]
+
+
+def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.Schema:
+    """Our own columns, then those that a manifest brought along; the model card in its metadata.
+
+    Raises
+    ------
+    DataError
+        If two columns have one name.
+    """
+    taken = {one.name for one in own}
+    for name in (extra or pa.schema([])).names:
+        if name in taken:
+            raise DataError(
+                f"the source's column {name!r} has the name of one of the embeddings' own, or comes twice; rename it."
+            )
+        taken.add(name)
+    return pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})

@@ -1,0 +1,77 @@
+"""Parts as parquet files -> their rows in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from gluon_lifted.errors import RunError
+from serve_cli.embeddings.checked_parquet import CheckedParquet, texts
+from serve_cli.embeddings.layout import (
+    MANIFEST,
+    own_columns,
+    part_files,
+    part_name,
+)
+from serve_cli.embeddings.part_rows import PartRows, require_scales
+from serve_cli.embeddings.vectors import from_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from gluon_lifted.card import ModelCard
+
+
+class ParquetReader:
+    """See `serve_cli.embeddings.part_rows.PartReader`."""
+
+    def __init__(self, folder: Path, card: ModelCard, dtype: str) -> None:
+        self._folder, self._card, self._own = folder, card, own_columns(card.dim, dtype)
+
+    def check_files(self, count: int) -> None:
+        expected, found = {part_name(number) for number in range(count)}, {one.name for one in part_files(self._folder)}
+        missing, extra = sorted(expected - found), sorted(found - expected)
+        if missing or extra:
+            what = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
+            raise RunError(f"{self._folder}: {what} ({count} parts expected, {len(found)} found); embed again.")
+
+    def check(self, number: int, rows: int) -> None:
+        self._file(number, rows).count()
+
+    def read(self, number: int, rows: int) -> Iterator[PartRows]:
+        for table in self._file(number, rows).tables():
+            embedding = _matrix(table, self._card.dim, self._folder / part_name(number))
+            ids, paths, labels, errors = (texts(table[name]) for name in ("id", "path", "label", "error"))
+            yield PartRows(ids, paths, labels, errors, embedding)
+
+    def _file(self, number: int, rows: int) -> CheckedParquet:
+        return CheckedParquet(self._folder / part_name(number), self._own, self._card, rows)
+
+
+def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
+    """The lists of column ``embedding`` as (n, D); NaN for null, which is where column ``error`` is not null."""
+    lists = table["embedding"].combine_chunks()
+    valid = np.asarray(lists.is_valid())
+    lengths = np.asarray(pc.list_value_length(lists.drop_null()))
+    if (lengths != dim).any() or (valid != np.asarray(table["error"].is_null())).any():
+        raise RunError(f"{path}: has embeddings that are not {dim} numbers, or null without an error; embed again.")
+    rows = np.full((len(lists), dim), np.nan, np.float32)
+    rows[valid] = from_stored(np.asarray(lists.flatten()).reshape(-1, dim), _scale(table, valid, path))
+    return rows
+
+
+def _scale(table: pa.Table, valid: NDArray[np.bool_], path: Path) -> NDArray[np.float32] | None:
+    """Of the rows that have an embedding of int8; None for other types."""
+    if "scale" not in table.column_names:
+        return None
+    if (np.asarray(table["scale"].is_valid()) != valid).any():
+        raise RunError(f"{path}: has embeddings without a scale, or scales without an embedding; embed again.")
+    scale: NDArray[np.float32] = np.asarray(table["scale"].drop_null())
+    require_scales(scale, path)
+    return scale

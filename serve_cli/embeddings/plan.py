@@ -1,0 +1,200 @@
+"""What a run of `lifted embed` is to compute: kept in its folder from the first part on, so that another can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.images import MAX_PIXELS
+from serve_cli.cli.console import Progress
+from serve_cli.embeddings.arrow_table import carried_column
+from serve_cli.embeddings.layout import PLAN
+from serve_cli.sources import as_text
+from serve_cli.sources.image_row import Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from serve_cli.sources import Source
+    from serve_cli.sources.image_row import ImageRow
+
+MAX_BYTES = 1 << 16
+GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of the columns that they carry along
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A source gone through once. A SHA-256 covers one property of all rows, in order.
+
+    Parameters
+    ----------
+    rows : int
+    ids_sha256 : str
+        Ids and labels.
+    paths_sha256 : str
+        Where the images are read from.
+    carried_sha256 : str
+        The columns that the rows carry along.
+    files_sha256 : str
+        Sizes and modification times of the files, where the source has them without asking for them.
+    """
+
+    rows: int
+    ids_sha256: str
+    paths_sha256: str
+    carried_sha256: str
+    files_sha256: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides which rows are in which part, and what their embeddings are.
+
+    Parameters
+    ----------
+    source : str
+    rows, ids_sha256, paths_sha256, carried_sha256, files_sha256
+        See `Survey`.
+    model_sha256 : str
+        Of the model with its external data and its preprocessing.
+    provider : str
+        What the network runs on.
+    batch_size : int
+        Each part begins with a new batch, so that an image has the same neighbors in it whoever computes the part.
+    part_rows : int
+    pixel_limit : int
+        Images with more are not decoded.
+    format : str
+        ``"parquet"`` or ``"npy"``.
+    dtype : str
+        Type of the stored numbers; one of `serve_cli.embeddings.vectors.DTYPES`.
+    checksums : bool
+        Whether there are columns for hash and size of the images' files.
+    columns : str
+        Names of the columns that a manifest is read by: id, path, bytes, label.
+    """
+
+    source: str
+    rows: int
+    ids_sha256: str
+    paths_sha256: str
+    carried_sha256: str
+    files_sha256: str
+    model_sha256: str
+    provider: str
+    batch_size: int
+    part_rows: int
+    pixel_limit: int = MAX_PIXELS
+    format: str = "parquet"
+    dtype: str = "float32"
+    checksums: bool = False
+    columns: str = ""
+
+    @property
+    def survey(self) -> Survey:
+        return Survey(self.rows, self.ids_sha256, self.paths_sha256, self.carried_sha256, self.files_sha256)
+
+    @property
+    def parts(self) -> int:
+        return -(-self.rows // self.part_rows)
+
+    def rows_of(self, part: int) -> range:
+        """The numbers of a part's rows."""
+        return range(part * self.part_rows, min((part + 1) * self.part_rows, self.rows))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+WORDS = {
+    "source": "the source is another one",
+    "columns": "the manifest was read by other columns",
+    "rows": "the source has another number of images",
+    "ids_sha256": "the source has other images or labels",
+    "paths_sha256": "the images have other paths",
+    "carried_sha256": "the carried columns have other values",
+    "files_sha256": "image files have other sizes or modification times. If their contents are the same, for instance "
+    "after a copy, resume with --ignore-changed-files; if failed images were repaired, with --retry-failed",
+    "model_sha256": "the model is another one",
+    "provider": "the network ran on another device",
+    "batch_size": "the batch size was another one",
+    "part_rows": "the part files had another size",
+    "pixel_limit": "the pixel limit was another one",
+    "format": "the part files had another format",
+    "dtype": "the numbers were stored in another type",
+    "checksums": "checksums were or were not stored",
+}
+
+
+def survey(source: Source) -> Survey:
+    """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
+    ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
+    count = 0
+    with Progress("list", total=None) as progress:
+        for group in _groups(source.names()):
+            for row in group:
+                ids.update(json.dumps((row.id, row.label)).encode())
+                paths.update(json.dumps(as_text(row.path)).encode())
+                files.update(json.dumps(row.stamp).encode())
+            for field in source.extra:
+                carried.update(json.dumps([field.name, str(field.type)]).encode())
+                carried.update(_digest(carried_column(group, field), field))
+            count += len(group)
+            progress.update(count)
+    return Survey(count, *(digest.hexdigest() for digest in (ids, paths, carried, files)))
+
+
+def _groups(rows: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
+    """Rows that are in memory at a time: fewer where they carry large columns."""
+    group: list[ImageRow] = []
+    columns: dict[int, pa.Array] = {}
+    size = 0
+    for row in rows:
+        group.append(row)
+        for value in row.extra.values():
+            if isinstance(value, Cell) and id(value.column) not in columns:
+                columns[id(value.column)] = value.column  # a value keeps all of its column in memory
+                size += value.column.nbytes
+        if len(group) == GROUP_ROWS or size > GROUP_BYTES:
+            yield group
+            group, columns, size = [], {}, 0
+    if group:
+        yield group
+
+
+def _digest(column: pa.ChunkedArray, field: pa.Field) -> bytes:
+    """SHA-256 of values as Arrow has them; Python has no objects for some of them."""
+    batch = pa.record_batch([column.combine_chunks()], schema=pa.schema([field]))
+    return hashlib.sha256(batch.serialize()).digest()
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
+    path = folder / PLAN
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kinds = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Plan)}
+        if found.keys() != kinds.keys() or any(type(found[name]) is not kind for name, kind in kinds.items()):
+            raise ValueError("its fields are not those of a plan")
+        return Plan(**found)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path}: is damaged ({error}); embed again with --overwrite.") from None
+
+
+def difference(old: Plan, new: Plan) -> str:
+    """The first thing that is not as it was, in words; empty if all is."""
+    for name, words in WORDS.items():
+        before, now = getattr(old, name), getattr(new, name)
+        if before != now:
+            return words if name.endswith("_sha256") else f"{words} ({before}, now {now})"
+    return ""

@@ -1,0 +1,128 @@
+"""An embedding folder -> its rows in memory, after checking that the folder is complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import RunError
+from gluon_lifted.hardware.memory import usable_memory
+from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
+from serve_cli.embeddings.fixed_lists import without_sizes
+from serve_cli.embeddings.layout import MANIFEST
+from serve_cli.embeddings.npy_reader import NpyReader
+from serve_cli.embeddings.parquet_reader import ParquetReader
+from serve_cli.embeddings.part_rows import PartReader, PartRows
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+READERS: dict[str, Callable[[Path, ModelCard, str], PartReader]] = {"parquet": ParquetReader, "npy": NpyReader}
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """The rows of an embedding folder.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model that made them.
+    ids, paths : tuple of str, (N,)
+        Path relative to the source's root; the file that was read.
+    labels : tuple of str or None, (N,)
+    embedding : ndarray, float32, (N, D)
+        NaN in rows that have an error, finite in all others.
+    errors : tuple of str or None, (N,)
+        Why a row has no embedding.
+    """
+
+    card: ModelCard
+    ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    embedding: NDArray[np.float32]
+    errors: tuple[str | None, ...]
+
+
+def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
+    """Read what `lifted embed` wrote, with any version of pyarrow.
+
+    Nothing in the folder is trusted: what the files claim is compared with one another and with the memory of this
+    computer before memory is taken.
+
+    Parameters
+    ----------
+    folder : path
+        With its manifest; of either format.
+
+    Raises
+    ------
+    RunError
+        If the folder is missing or not finished, a part is missing, damaged or does not fit the manifest, an embedding
+        is not finite, or all of them do not fit into memory.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    card = manifest_card(folder, manifest)
+    parts = READERS[manifest["format"]](folder, card, manifest["dtype"])
+    sizes = [part["rows"] for part in manifest["parts"]]
+    parts.check_files(len(sizes))
+    for number, size in enumerate(sizes):
+        parts.check(number, size)
+    embedding = _room(folder, sum(sizes), card.dim)  # filled part by part: never twice in memory
+    texts: tuple[list[Any], ...] = ([], [], [], [])
+    done = 0
+    for number, size in enumerate(sizes):
+        for rows in parts.read(number, size):
+            _check_rows(rows, folder / manifest["parts"][number]["file"])
+            embedding[done : done + len(rows.ids)] = rows.embedding
+            done += len(rows.ids)
+            for column, values in zip(texts, rows, strict=False):
+                column.extend(values)
+    ids, paths, labels, errors = (tuple(column) for column in texts)
+    if (failed := len(errors) - errors.count(None)) != manifest["failed"]:
+        raise RunError(f"{folder}: {failed} rows have an error and {MANIFEST} says {manifest['failed']}; embed again.")
+    return Embeddings(card, ids, paths, labels, embedding, errors)
+
+
+def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:
+    needed, usable = 4 * rows * dim, usable_memory()
+    try:
+        if needed > usable:
+            raise MemoryError
+        return np.empty((rows, dim), np.float32)
+    except MemoryError:
+        raise RunError(
+            f"{folder}: {rows:,} embeddings of {dim:,} numbers need {needed / 1e9:,.1f} GB of memory, and "
+            f"{usable / 1e9:,.1f} GB may be used; read its part files one by one, or use a larger computer."
+        ) from None
+
+
+def _check_rows(rows: PartRows, part: Path) -> None:
+    """Raise `RunError` unless all rows are named and have either a finite embedding or an error."""
+    if None in rows.ids or None in rows.paths:
+        raise RunError(f"{part}: has a row without an id or a path; embed again.")
+    good = np.array([error is None for error in rows.errors], bool)
+    bad = np.flatnonzero(good & ~np.isfinite(rows.embedding).all(axis=1))
+    if len(bad):
+        raise RunError(
+            f"{part}: the embedding of {rows.ids[bad[0]]!r:.200} is not finite and has no error ({len(bad)} such "
+            "rows); embed again."
+        )
+
+
+def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
+    """Columns of a part file; its fixed-size lists are lists, which any version of pyarrow can read."""
+    with path.open("rb") as file, pq.ParquetFile(file, metadata=without_sizes(pq.read_metadata(file))) as part:
+        return part.read(names)

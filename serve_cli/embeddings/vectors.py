@@ -1,0 +1,66 @@
+"""The numbers of embeddings as they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from serve_cli.sources.image_row import EmbeddedRows
+
+DTYPES: dict[str, Any] = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
+INT8_MOST = 127  # -128 is not used: a row and its negative are then stored alike
+
+
+def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+    """Embeddings in another type.
+
+    Parameters
+    ----------
+    embedding : ndarray, float32, (n, D)
+        Finite.
+    dtype : str
+        ``"float32"``, ``"float16"`` or ``"int8"``.
+
+    Returns
+    -------
+    ndarray of dtype, (n, D)
+    ndarray, float32, (n,), or None
+        Of int8: what each row is to be multiplied by, its largest absolute value / 127. Cosines need no scale.
+    """
+    if dtype != "int8":
+        return embedding.astype(DTYPES[dtype], copy=False), None
+    scale = np.abs(embedding).max(axis=1, initial=0) / np.float32(INT8_MOST)  # (n,)
+    divisor = np.where(scale > 0, scale, 1)[:, None]
+    return np.clip(np.rint(embedding / divisor), -INT8_MOST, INT8_MOST).astype(np.int8), scale
+
+
+def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """What `to_stored` was given, as nearly as the type allows, (n, D)."""
+    with np.errstate(all="ignore"):  # whoever reads files refuses what is not finite
+        numbers = stored.astype(np.float32, copy=False)
+        return numbers if scale is None else numbers * scale[:, None]
+
+
+def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRows]:
+    """The same rows; those with numbers that ``dtype`` cannot hold get an error and no embedding."""
+    if dtype != "float16":
+        yield from batches
+        return
+    most = float(np.finfo(np.float16).max)
+    for batch in batches:
+        beyond = np.flatnonzero(np.abs(batch.embedding).max(axis=1, initial=0) > most)  # NaN is not
+        if not len(beyond):
+            yield batch
+            continue
+        embedding, errors = batch.embedding.copy(), list(batch.errors)
+        embedding[beyond] = np.nan
+        for row in beyond:
+            errors[row] = f"{batch.rows[row].id}: its embedding goes beyond {most:.0f}; take --dtype float32."
+        yield replace(batch, embedding=embedding, errors=errors)

@@ -1,0 +1,114 @@
+"""What a model, a run folder or an embedding folder is, from what it says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import RunError
+from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
+from serve_cli.embeddings.layout import MANIFEST, part_files
+from serve_cli.model.embedder import Embedder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CARD_FILE = "card.json"
+RUN_FILES = ("model-symbol.json", "model-0000.params", CARD_FILE, "reference.npz")
+MAX_CARD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `path` is (``"model"``, ``"run"`` or ``"embeddings"``), its card, and facts about its files."""
+
+    kind: str
+    path: Path
+    card: ModelCard
+    about: dict[str, str | int]
+
+    def facts(self) -> dict[str, str]:
+        """The card and the facts in words, a line each."""
+        pixels = self.card.preprocessing
+        return {
+            "file" if self.kind == "model" else "folder": str(self.path),
+            "holds": {"model": "an ONNX model", "run": "a trained run", "embeddings": "embeddings"}[self.kind],
+            "name": self.card.name,
+            "backbone": self.card.backbone,
+            "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalised else 'not normalised'}",
+            "images": f"{'margins trimmed, ' if pixels.trim else ''}"
+            f"{'padded' if pixels.fit == 'pad' else 'stretched'} to {pixels.resize} x {pixels.resize} px, "
+            f"centre {pixels.crop} x {pixels.crop}, {pixels.channels}",
+            "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
+            "data set": self.card.dataset,
+            "loss": self.card.loss,
+            **{name: f"{value:,}" if isinstance(value, int) else value for name, value in self.about.items()},
+            **self.card.provenance,
+        }
+
+    def as_dict(self) -> dict[str, object]:
+        """For machines: nothing rounded or put into words."""
+        return {"kind": self.kind, "path": str(self.path), "card": asdict(self.card), "about": self.about}
+
+
+def inspect_path(path: Path) -> Inspection:
+    """Find out what lies at ``path``. Raises `RunError` if it is none of the three, or damaged."""
+    if path.is_file():
+        return _model(path)
+    if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
+        return _embeddings(path)
+    if (path / CARD_FILE).is_file():
+        return _run(path)
+    what = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
+    raise RunError(f"{path}: {what}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
+
+
+def _model(path: Path) -> Inspection:
+    embedder = Embedder(path, threads=1, cache=False)
+    values = {
+        f"{role} {one.name!r}": f"{one.type}, {' x '.join(map(str, one.shape))}"
+        for role, found in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
+        for one in found
+    }
+    about: dict[str, str | int] = {**values, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
+    return Inspection("model", path, embedder.card, about)
+
+
+def _run(path: Path) -> Inspection:
+    card_file = path / CARD_FILE
+    try:
+        if card_file.stat().st_size > MAX_CARD_BYTES:
+            raise RunError(f"{card_file}: has more than {MAX_CARD_BYTES} bytes, which no model card has.")
+        card = ModelCard.from_json(card_file.read_text(encoding="utf-8"), str(card_file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{card_file}: cannot be read ({error}).") from None
+    files = {name: path / name for name in RUN_FILES}
+    about: dict[str, str | int] = {
+        name: file.stat().st_size if file.is_file() else "missing" for name, file in files.items()
+    }
+    return Inspection("run", path, card, about)
+
+
+def _embeddings(path: Path) -> Inspection:
+    manifest = read_manifest(path)
+    about: dict[str, str | int] = {
+        "rows": manifest["rows"],
+        "failed": manifest["failed"],
+        "parts": len(manifest["parts"]),
+    }
+    for name in ("source", "provider", "created"):
+        about[name] = _text(manifest.get(name))
+    model = manifest.get("model")
+    file, digest = (_text(model.get(name)) if isinstance(model, dict) else "unknown" for name in ("file", "sha256"))
+    about["model"] = f"{file}, sha256 {digest}"
+    return Inspection("embeddings", path, manifest_card(path, manifest), about)
+
+
+def _text(value: object) -> str:
+    """A field of a manifest that nothing has checked."""
+    return f"{value:.1000}" if isinstance(value, str) else "unknown"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:g}" for value in values)

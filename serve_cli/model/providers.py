@@ -1,0 +1,233 @@
+"""onnxruntime's sessions: on the device that was asked for, and no other unless that is allowed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import ConfigError, DeviceError, RunError
+from serve_cli.cli.console import say
+from serve_cli.model.cache import cache_folder, evict, mark_used
+from serve_cli.model.interface import read_card
+from serve_cli.model.optimized_graph import open_optimized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CPU, OPENVINO = "CPUExecutionProvider", "OpenVINOExecutionProvider"
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+PROVIDERS = {"cpu": (CPU,), "openvino": (OPENVINO,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # best first
+EXTRAS = {"cpu": "serve", "openvino": "serve-openvino", "gpu": "serve-gpu", "tensorrt": "serve-gpu"}  # to install
+ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
+ENGINES = "tensorrt"  # kind of cache entry
+CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run.
+
+    Parameters
+    ----------
+    device : str
+        ``"cpu"``; ``"openvino"``: the same by Intel's OpenVINO; ``"gpu"``: NVIDIA's, by CUDA; ``"tensorrt"``: the
+        same by TensorRT, and CUDA for what that lacks.
+    threads : int
+        Of each batch, on the CPU.
+    sessions : int
+        Batches side by side.
+    allow_fallback : bool
+        Take the CPU where the device cannot be used, or cannot compute an operator; else that is an error.
+    relaxed : bool
+        Let single precision be rounded in products of matrices, to TF32 on GPUs, to bfloat16 in OpenVINO: faster,
+        and embeddings are off by 1e-3 to 1e-2. onnxruntime's own kernels for the CPU have nothing of the kind.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    sessions: int = 1
+    allow_fallback: bool = False
+    relaxed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in PROVIDERS:
+            raise ConfigError(f"device {self.device!r} is unknown; use {', '.join(PROVIDERS)}.")
+        if self.threads < 1:
+            raise ConfigError(f"{self.threads} threads; give 1 or more.")
+
+
+def import_onnxruntime() -> Any:
+    """The onnxruntime module, with its telemetry off. Raises `DeviceError` if it is not installed."""
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # onnxruntime 1.31 reports its use to Microsoft unless it is set
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise DeviceError(
+            "onnxruntime is not installed: pip install 'gluon-lifted[serve]' "
+            "(or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs)."
+        ) from None
+    return onnxruntime
+
+
+def open_session(model: Path, how: Execution, model_hash: str | None = None) -> Any:
+    """Start an onnxruntime session.
+
+    Parameters
+    ----------
+    model : Path
+    how : Execution
+    model_hash : str, optional
+        `model_sha256` of the model. With it, optimized graphs and engines are kept in the user's cache folder.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, or onnxruntime cannot load it.
+    DeviceError
+        If onnxruntime is not installed, or the device cannot be used and the CPU may not take its place.
+    """
+    onnxruntime = import_onnxruntime()
+    if not model.is_file():
+        raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
+    try:
+        return _open(model, how, onnxruntime, model_hash)
+    except DeviceError as error:
+        if not how.allow_fallback:
+            raise
+        say(f"lifted: the CPU is used: {error}")
+        return _open(model, replace(how, device="cpu"), onnxruntime, model_hash)
+
+
+def _open(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
+    wanted = PROVIDERS[how.device][0]
+    if wanted not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
+            f"pip install 'gluon-lifted[{EXTRAS[how.device]}]', or use --device cpu."
+        )
+    try:
+        start = _open_on_cpu if wanted == CPU else _open_elsewhere
+        session = start(model, how, onnxruntime, model_hash)
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        if CPU_WAS_NEEDED in str(error):
+            raise DeviceError(
+                f"{model}: {wanted} cannot run all of it: an operator has no kernel there, or a library is missing "
+                "(`lifted doctor` tells). --allow-fallback gives the rest to the CPU."
+            ) from error
+        raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
+    if session.get_providers()[0] != wanted:
+        raise DeviceError(
+            f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
+            "`lifted doctor` says what is missing, or use --device cpu."
+        )
+    session.disable_fallback()
+    return session
+
+
+def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
+    def start(path: Path, change: Callable[[Any], None]) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = how.threads
+        options.log_severity_level = ERRORS_ONLY
+        change(options)
+        return _starter(onnxruntime, [CPU])(path, options)
+
+    if model_hash is None:
+        return start(model, lambda _: None)
+    return open_optimized(model, model_hash, onnxruntime, start)
+
+
+def _open_elsewhere(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
+    if CUDA in PROVIDERS[how.device]:
+        _load_cuda(onnxruntime)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    if not how.allow_fallback:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    on_tensorrt = how.device == "tensorrt"
+    half = on_tensorrt and _in_half(model, onnxruntime)
+    engines = _engine_folder(model_hash) if on_tensorrt and model_hash is not None else None
+    return _starter(onnxruntime, provider_settings(how, half, engines))(model, options)
+
+
+def _engine_folder(model_hash: str) -> Path | None:
+    """Where TensorRT keeps its engines, which take minutes to build; None if it cannot.
+
+    onnxruntime names them by the graph's structure, not by its weights, so that each model needs a folder of its own.
+    """
+    folder = cache_folder(ENGINES)
+    if folder is None:
+        return None
+    evict(folder)
+    engines = folder / model_hash[:32]
+    engines.mkdir(exist_ok=True)
+    mark_used(engines)
+    return engines
+
+
+def provider_settings(how: Execution, half: bool, engines: Path | None = None) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a device other than the CPU and their settings, as onnxruntime takes them.
+
+    Parameters
+    ----------
+    how : Execution
+    half : bool
+        Let TensorRT compute in half precision, which is for models that are stored so.
+    engines : Path, optional
+        Folder for TensorRT's engines; without it they are built for each session.
+    """
+    kept = (
+        {}
+        if engines is None
+        else {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(engines),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(engines),
+        }
+    )
+    settings = {
+        OPENVINO: {
+            "device_type": "CPU",
+            "num_of_threads": str(how.threads * how.sessions),
+            "num_streams": str(how.sessions),
+            "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16" if how.relaxed else "f32"}}),
+        },
+        CUDA: {"use_tf32": str(int(how.relaxed)), "arena_extend_strategy": "kSameAsRequested"},
+        TENSORRT: {"trt_fp16_enable": str(int(half)), **kept},
+    }
+    return [(name, settings[name]) for name in PROVIDERS[how.device]]
+
+
+def _in_half(model: Path, onnxruntime: Any) -> bool:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    card = read_card(_starter(onnxruntime, [CPU])(model, options), model)
+    return card.provenance.get("precision") == "fp16"
+
+
+def _starter(onnxruntime: Any, providers: list[Any]) -> Callable[[Path, Any], Any]:
+    return lambda path, options: onnxruntime.InferenceSession(str(path), options, providers=providers)
+
+
+def _load_cuda(onnxruntime: Any) -> None:
+    """Load the CUDA libraries of the nvidia-* wheels; what is missing shows when the session starts."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it reports a missing library in five lines
+    if hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
+        with redirect_stdout(io.StringIO()):  # it prints
+            onnxruntime.preload_dlls()
+
+
+def first_line(error: Exception) -> str:
+    """Its message without onnxruntime's ``[ONNXRuntimeError] : 7 : INVALID_PROTOBUF :`` and without a stack."""
+    line = str(error).split("\n", 1)[0]
+    return line.rsplit(" : ", 1)[-1][:200] if line.startswith("[ONNXRuntimeError]") else line[:200]

@@ -1,0 +1,87 @@
+"""What `lifted bench --save` found best for a model on this machine, kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeGuard
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.files import replaced_file
+from gluon_lifted.hardware.cpus import instruction_sets, usable_cpus
+from serve_cli.model.cache import cache_folder, evict, mark_used
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TUNINGS = "tunings"
+MAX_BYTES = 1 << 16  # of a file
+MAX_TOTAL_BYTES = 1 << 24  # of all files
+LARGEST = 4096
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Images that go through the network together, and batches that go side by side on the CPU."""
+
+    batch_size: int
+    sessions: int
+
+
+# Cores that share a batch wait for each other; activations of a small one stay in a core's cache.
+DEFAULTS = {"cpu": 8, "openvino": 8, "gpu": 128, "tensorrt": 128}
+
+
+def read_tuning(model_hash: str, device: str) -> Tuning:
+    """What was found for this model, device and machine, or the defaults: small batches, one for each core.
+
+    Parameters
+    ----------
+    model_hash : str
+        `model_sha256`: a tuning belongs to a model's content, whatever its name is.
+    device : str
+    """
+    folder = cache_folder(TUNINGS)
+    found = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
+    batch_size, sessions = (found.get(name) if isinstance(found, dict) else None for name in ("batch_size", "sessions"))
+    if _sensible(batch_size) and _sensible(sessions):
+        return Tuning(batch_size, sessions)
+    return Tuning(DEFAULTS.get(device, 1), usable_cpus())
+
+
+def save_tuning(model_hash: str, device: str, tuning: Tuning) -> Path:
+    """Keep it beside what was found on other devices. Raises `RunError` if the file cannot be written."""
+    folder = cache_folder(TUNINGS)
+    if folder is None:
+        raise RunError("the cache folder cannot be written to; set XDG_CACHE_HOME to a folder of your own.")
+    path = folder / f"{model_hash}.json"
+    known = {**_read(path), _key(device): asdict(tuning)}
+    try:
+        with replaced_file(path) as temporary:
+            temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error}).") from None
+    mark_used(path)
+    evict(folder, MAX_TOTAL_BYTES)
+    return path
+
+
+def _sensible(value: object) -> TypeGuard[int]:
+    return type(value) is int and 1 <= value <= LARGEST  # True is an int, too
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _key(device: str) -> str:
+    """Another one for another device, number of cores or processor: a home folder may be shared by several hosts."""
+    processor = hashlib.sha256(instruction_sets().encode()).hexdigest()[:8]
+    return f"{device}, {usable_cpus()} cores of {processor}"

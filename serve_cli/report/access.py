@@ -1,0 +1,190 @@
+"""Which pictures a report may read.
+
+An embedding folder names them, and a stranger may have written it. Nothing is fetched unless that was asked for. On
+this computer only files below a root are read: the folders of ``--root``, else the source that the manifest names. Both
+the root and the file are resolved first, so that neither ``..`` nor a symbolic link leads out. A source is no more than
+a claim, so one that would open up much of the computer does not count: the root folder, a home folder and what holds
+it, and the system's own folders. What is read must still be an image, since all of it is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import Enum
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from gluon_lifted.errors import ConfigError
+from serve_cli.sources.location import read_image_bytes
+from serve_cli.sources.pattern import to_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+FETCHED = frozenset({"http", "https", "s3", "gs"})
+TAR = ".tar/"
+SYSTEM = frozenset(map(Path, ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")))
+HOLD_MUCH = frozenset(map(Path, ("/", "/home", "/root", "/run", "/var")))
+
+MOST_FETCHED, MOST_BYTES, MOST_SECONDS = 10_000, 2 << 30, 600.0  # of all pictures together
+MOST_IMAGE_BYTES = 64 << 20  # of one that is fetched
+
+
+class Reason(str, Enum):
+    """Why a picture is not shown."""
+
+    outside = "outside"
+    remote = "remote"
+    unsupported = "unsupported"
+    limit = "limit"
+    unreadable = "unreadable"
+
+
+class WithheldError(Exception):
+    """A picture that may not be read."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class Fetcher:
+    """Fetches pictures until there are too many, or they are too large or take too long, all together.
+
+    Parameters
+    ----------
+    pictures, num_bytes : int
+    seconds : float
+        From the first one on.
+    now : callable
+        The clock, in seconds; tests give their own.
+    """
+
+    def __init__(
+        self,
+        pictures: int = MOST_FETCHED,
+        num_bytes: int = MOST_BYTES,
+        seconds: float = MOST_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pictures, self._bytes, self._seconds, self._now = pictures, num_bytes, seconds, now
+        self._end: float | None = None
+        self._lock = Lock()
+
+    def __call__(self, url: str) -> bytes:
+        """Raises `ImageError`, or `WithheldError` once a bound is reached."""
+        with self._lock:
+            if self._end is None:
+                self._end = self._now() + self._seconds
+            if self._pictures <= 0 or self._bytes <= 0 or self._now() > self._end:
+                raise WithheldError(Reason.limit)
+            self._pictures -= 1
+            limit = min(MOST_IMAGE_BYTES, self._bytes)
+        content = read_image_bytes(url, limit=limit)
+        with self._lock:
+            self._bytes -= len(content)
+        return content
+
+
+class Access:
+    """What may be read.
+
+    Parameters
+    ----------
+    source : object
+        What the manifest names as the source of the embeddings; of any kind, since nothing has checked it.
+    roots : iterable of Path
+        Folders to read below, in place of the source.
+    fetch : callable, optional
+        Fetches a URL; nothing is fetched without it.
+
+    Attributes
+    ----------
+    roots : tuple of Path
+        Resolved.
+
+    Raises
+    ------
+    ConfigError
+        If a root is no folder.
+    """
+
+    def __init__(self, source: object, roots: Iterable[Path] = (), fetch: Callable[[str], bytes] | None = None) -> None:
+        self.source, self._fetch = source, fetch
+        self.roots = tuple(_folder(root) for root in roots)
+        if not self.roots and (found := source_root(source)) is not None:
+            self.roots = (found,)
+
+    def local(self, path: str) -> Path:
+        """The file that a path of this computer leads to. Raises `WithheldError` if it is not below a root."""
+        try:
+            found = Path(_without_scheme(path)).resolve()
+        except (OSError, ValueError, RuntimeError):  # too long, a NUL inside, links in a circle
+            raise WithheldError(Reason.unreadable) from None
+        if not any(found.is_relative_to(root) for root in self.roots):
+            raise WithheldError(Reason.outside)
+        return found
+
+    def read(self, path: str) -> bytes:
+        """The content of a file or a URL. Raises `WithheldError`, or `ImageError` if it cannot be read."""
+        if not is_url(path):
+            return read_image_bytes(self.local(path))
+        if path.split("://", 1)[0] not in FETCHED or "::" in path or TAR in path:
+            raise WithheldError(Reason.unsupported)
+        if self._fetch is None:
+            raise WithheldError(Reason.remote)
+        return self._fetch(path)
+
+    def why(self, reason: Reason) -> str:
+        """A reason in words, with the option that helps."""
+        return {
+            Reason.outside: self._why_outside(),
+            Reason.remote: "have URLs, and nothing is fetched unasked; --fetch fetches them",
+            Reason.unsupported: "have URLs of a kind that is never fetched, or lie in tar files behind URLs",
+            Reason.limit: f"are beyond what is fetched for a page ({MOST_FETCHED:,} pictures, "
+            f"{MOST_BYTES >> 30} GiB, {MOST_SECONDS / 60:.0f} minutes); ask for fewer with --images",
+            Reason.unreadable: "are missing or cannot be read",
+        }[reason]
+
+    def _why_outside(self) -> str:
+        if self.roots:
+            return f"are not in {', '.join(map(str, self.roots))}; --root DIR shows those below DIR"
+        return f"are local files, and the source {self.source!s:.200} allows none; --root DIR shows those below DIR"
+
+
+def is_url(path: str) -> bool:
+    return "://" in _without_scheme(path)
+
+
+def _without_scheme(path: str) -> str:
+    return path.removeprefix("file://") if path.startswith("file:///") else path
+
+
+def _folder(root: Path) -> Path:
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no such folder; give --root a folder of images.")
+    return root.resolve()
+
+
+def source_root(source: object) -> Path | None:
+    """The folder, or the tar file, that a source consists of; None if there is none or it would open up too much.
+
+    That of a list, a manifest or a single image is the folder it is in; that of a pattern the one before its first
+    wildcard.
+    """
+    if not isinstance(source, str) or is_url(source) or not os.path.isabs(_without_scheme(source)):
+        return None
+    place = Path(_without_scheme(source))
+    try:
+        if place.is_file() and place.suffix.lower() != ".tar":
+            place = place.parent
+        elif not place.exists() and (pattern := to_pattern(place)) is not None:
+            place = pattern.folder
+        root = place.resolve()
+        home = Path.home().resolve()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    system = not SYSTEM.isdisjoint((root, *root.parents))
+    return None if system or root in HOLD_MUCH or home.is_relative_to(root) else root

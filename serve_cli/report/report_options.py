@@ -1,0 +1,136 @@
+"""What `lifted report` is asked for, and what it wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serve_cli.cli.console import clock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What `lifted report` is asked for.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of `lifted embed`.
+    out : Path
+        The page to write.
+    ks : tuple of int
+        Ranks to report recall at.
+    method : str
+        Of the map: ``"tsne"``, ``"pca"`` or ``"umap"``.
+    map_images : int
+        Most images on the map.
+    max_bytes : int
+        Of the page.
+    seed : int
+        Of all that is drawn at random.
+    title : str, optional
+        By default the model's name.
+    command : str
+        That the page is said to be made by.
+    overwrite : bool
+        Replace a file that is no report.
+    roots : tuple of Path
+        Folders below which images are read, in place of the source that the embeddings name.
+    fetch : bool
+        Fetch images that have URLs.
+    """
+
+    source: Path
+    out: Path
+    ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    method: str = "tsne"
+    map_images: int = 2000
+    max_bytes: int = 8 * MB
+    seed: int = 0
+    title: str | None = None
+    command: str = ""
+    overwrite: bool = False
+    roots: tuple[Path, ...] = ()
+    fetch: bool = False
+
+
+@dataclass(frozen=True)
+class NotShown:
+    """Pictures that are left out for one reason.
+
+    Parameters
+    ----------
+    reason : str
+        One of `serve_cli.report.access.Reason`.
+    pictures : int
+    why : str
+        In words, with the option that helps.
+    """
+
+    reason: str
+    pictures: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.pictures:,} {self.why}"
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What was written.
+
+    Parameters
+    ----------
+    out : Path
+    bytes : int
+        Of the page.
+    images, classes : int
+        That were compared.
+    failed : int
+        Images left out because they have no embedding.
+    recall : dict
+        k -> recall in [0, 1].
+    map_images : int
+        Images on the map.
+    pictures, pictures_missing : int
+        That were wanted, and those of them that are not shown.
+    not_shown : tuple of NotShown
+        Why they are not.
+    duplicates, label_errors : int
+        Pairs at near-zero distance in one class, and across two.
+    seconds : float
+    """
+
+    out: Path
+    bytes: int
+    images: int
+    classes: int
+    failed: int
+    recall: dict[int, float]
+    map_images: int
+    pictures: int
+    pictures_missing: int
+    not_shown: tuple[NotShown, ...]
+    duplicates: int
+    label_errors: int
+    seconds: float
+
+    def facts(self) -> dict[str, str]:
+        """The same in words."""
+        failed = f"; {self.failed:,} without an embedding left out" if self.failed else ""
+        missing = f", {self.pictures_missing:,} of them not shown" if self.pictures_missing else ""
+        return {
+            "report": f"{self.out} ({self.bytes / MB:.1f} MB)",
+            "images": f"{self.images:,} of {self.classes:,} classes{failed}",
+            "recall": ", ".join(f"R@{k} {100 * value:.2f} %" for k, value in self.recall.items()),
+            "pictures": f"{self.pictures:,}{missing}; {self.map_images:,} on the map",
+            **({"not shown": "; ".join(map(str, self.not_shown))} if self.not_shown else {}),
+            "duplicates": f"{self.duplicates:,} pairs",
+            "suspected label errors": f"{self.label_errors:,} pairs",
+            "time": clock(self.seconds),
+        }

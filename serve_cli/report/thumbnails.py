@@ -1,0 +1,114 @@
+"""Small pictures of images: on disk, in tar shards or behind a URL."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from gluon_lifted.errors import LiftedError
+from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.images import Preprocessing, open_image, read_image
+from gluon_lifted.images.framing import upright_size
+from serve_cli.cli.console import Progress
+from serve_cli.report.access import (
+    TAR,
+    Access,
+    Reason,
+    WithheldError,
+    is_url,
+)
+from serve_cli.sources.files import one_file
+from serve_cli.sources.tar import tar_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from serve_cli.report.rows import Rows
+
+SIDE = 128  # pixels of the longer side; the largest that a page shows
+MOST_SLENDER = 8  # times as long as wide; what is longer is shown so
+WHOLE = Preprocessing(resize=SIDE, crop=SIDE, fit="pad")
+
+
+@dataclass(frozen=True, eq=False)
+class Thumbnails:
+    """Pictures of rows, and how many rows have none.
+
+    Parameters
+    ----------
+    pictures : dict
+        Row -> RGB picture whose longer side has 128 px.
+    not_shown : Counter
+        Reason -> number of rows.
+    """
+
+    pictures: dict[int, Image.Image]
+    not_shown: Counter[Reason]
+
+
+def read_thumbnails(rows: Rows, wanted: Iterable[int], access: Access) -> Thumbnails:
+    """Read pictures of some rows, in threads; progress goes to stderr.
+
+    Parameters
+    ----------
+    rows : Rows
+    wanted : iterable of int
+        Rows, each at most once.
+    access : Access
+        What may be read.
+    """
+    numbers = sorted(wanted)
+    in_shards = _readers_in_shards([rows.paths[row] for row in numbers], access)
+    found, not_shown = {}, Counter[Reason]()
+    with Progress("thumbnails", len(numbers)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
+        pictures = pool.map(lambda row: _picture(rows.paths[row], in_shards, access), numbers)
+        for done, (row, picture) in enumerate(zip(numbers, pictures, strict=True), start=1):
+            if isinstance(picture, Reason):
+                not_shown[picture] += 1
+            else:
+                found[row] = picture
+            progress.update(done)
+    return Thumbnails(found, not_shown)
+
+
+def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Access) -> Image.Image | Reason:
+    try:
+        return thumbnail(in_shards[path]() if path in in_shards else access.read(path))
+    except WithheldError as error:
+        return error.reason
+    except Exception:  # whatever a decoder or a store raises: a page is whole without a picture
+        return Reason.unreadable
+
+
+def thumbnail(content: bytes) -> Image.Image:
+    """The whole of an image, upright, its longer side 128 px. Raises `ImageError`."""
+    square = Image.fromarray(read_image(content, WHOLE))
+    with open_image(content) as image:
+        width, height = upright_size(image)
+    long, short = max(width, height), min(width, height)
+    narrow = max(round(SIDE * short / long), SIDE // MOST_SLENDER)
+    margin = (SIDE - narrow) // 2  # white, on both sides
+    return square.crop((0, margin, SIDE, margin + narrow) if width >= height else (margin, 0, margin + narrow, SIDE))
+
+
+def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[], bytes]]:
+    """How to read those images that lie in tar files, by the paths that their rows have; each file is listed once."""
+    wanted = {path for path in paths if TAR in path and not is_url(path) and not os.path.exists(path)}
+    shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}
+    readers: dict[str, Callable[[], bytes]] = {}
+    for shard in sorted(shards):
+        with suppress(LiftedError, WithheldError):  # it is gone, or may not be read: so are its images
+            if not access.local(shard).is_file():
+                continue
+            place = Path(shard)
+            for row in tar_source(place, one_file(place)):
+                if row.content is not None and str(row.path) in wanted:
+                    readers[str(row.path)] = row.content
+    return readers

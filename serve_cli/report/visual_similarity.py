@@ -1,0 +1,46 @@
+"""Whether two pictures look the same: it tells a duplicate from two images that the model confuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from serve_cli.report.suspects import Pair, Suspects
+
+SHOWN = 24  # most pairs of each kind
+SIDE = 16  # pixels that are compared
+MOST_APART = 8.0  # grey levels of 255; copies that were saved again or cut a little stay below
+
+
+def compare_pictures(suspects: Suspects, pictures: Mapping[int, Image.Image]) -> Suspects:
+    """The pairs to show: those whose pictures look the same first, then by distance, at most 24 of each kind."""
+    return replace(
+        suspects,
+        duplicates=_shown(suspects.duplicates, pictures),
+        label_errors=_shown(suspects.label_errors, pictures),
+    )
+
+
+def _shown(pairs: tuple[Pair, ...], pictures: Mapping[int, Image.Image]) -> tuple[Pair, ...]:
+    judged = [
+        pair._replace(alike=grey_difference(pictures[pair.first], pictures[pair.second]) <= MOST_APART)
+        if pair.first in pictures and pair.second in pictures
+        else pair
+        for pair in pairs
+    ]
+    return tuple(sorted(judged, key=lambda pair: not pair.alike)[:SHOWN])
+
+
+def grey_difference(first: Image.Image, second: Image.Image) -> float:
+    """Mean absolute difference of grey levels, 0-255, of both pictures at 16 x 16 px."""
+    grey = [
+        np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+        for picture in (first, second)
+    ]
+    return float(np.abs(grey[0] - grey[1]).mean())

@@ -1,0 +1,158 @@
+"""`lifted report`: a folder of embeddings -> an HTML file that is not larger than asked for."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.files import replaced_file
+from serve_cli.embeddings.embedding_manifest import read_manifest
+from serve_cli.provenance import version, versions
+from serve_cli.report.access import Access, Fetcher
+from serve_cli.report.analysis import Findings, gather
+from serve_cli.report.layout2d import require_method
+from serve_cli.report.page import (
+    GENERATOR,
+    Heading,
+    render,
+    require_jinja,
+)
+from serve_cli.report.pictures import (
+    DETAILS,
+    Detail,
+    make_sheet,
+    make_tiles,
+)
+from serve_cli.report.report_options import (
+    MB,
+    NotShown,
+    ReportFacts,
+    ReportOptions,
+)
+from serve_cli.report.rows import Rows, read_rows
+from serve_cli.report.thumbnails import read_thumbnails
+from serve_cli.report.visual_similarity import compare_pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+HEAD_BYTES = 1000  # in which a page of ours says so
+MOST_FACTS = 20  # about the model
+ABOUT = ("source", "created", "provider", "rows", "failed")  # of the manifest
+
+
+def write_report(options: ReportOptions) -> ReportFacts:
+    """Write the page. Progress goes to stderr.
+
+    Raises
+    ------
+    RunError
+        If the embeddings are not there or damaged, or the page cannot be written.
+    DataError
+        If images have no label, or fewer than two have an embedding.
+    ConfigError
+        If another file would be replaced, a root is no folder, or the page cannot be as small as asked for.
+    MissingPackageError
+        If Jinja2, scikit-learn or, where it is asked for, UMAP is not installed.
+    """
+    began = time.monotonic()
+    require_jinja()
+    require_method(options.method)
+    _check_out(options)
+    rows, manifest = read_rows(options.source), read_manifest(options.source)
+    access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
+    findings = gather(rows, options.ks, options.method, options.map_images, options.seed)
+    wanted = findings.tiles() | {int(row) for row in findings.map.rows}
+    thumbnails = read_thumbnails(rows, wanted, access)
+    pictures = thumbnails.pictures
+    not_shown = tuple(NotShown(*one, access.why(one[0])) for one in thumbnails.not_shown.most_common())
+    findings = findings.with_suspects(compare_pictures(findings.suspects, pictures))
+    heading = _heading(options, rows, manifest, not_shown)
+    page, on_map = _small_enough(heading, findings, pictures, options)
+    try:
+        with replaced_file(options.out) as temporary:
+            temporary.write_bytes(page)
+    except OSError as error:
+        raise RunError(f"{options.out}: cannot be written ({error.strerror}); choose another --out.") from None
+    return ReportFacts(
+        out=options.out,
+        bytes=len(page),
+        images=len(rows),
+        classes=len(rows.names),
+        failed=rows.failed,
+        recall=findings.summary.recall,
+        map_images=on_map,
+        pictures=len(wanted),
+        pictures_missing=len(wanted) - len(pictures),
+        not_shown=not_shown,
+        duplicates=findings.suspects.num_duplicates,
+        label_errors=findings.suspects.num_label_errors,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _check_out(options: ReportOptions) -> None:
+    out = options.out
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; name a file such as report.html.")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent}: no such folder; make it, or choose another --out.")
+    if out.exists() and not options.overwrite and GENERATOR.encode() not in _head(out):
+        raise ConfigError(f"{out}: is there and no report; choose another --out, or replace it with --overwrite.")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); choose another --out.") from None
+
+
+def _small_enough(
+    heading: Heading, findings: Findings, pictures: Mapping[int, Image], options: ReportOptions
+) -> tuple[bytes, int]:
+    """The page with the best pictures that its size allows, and the images on its map."""
+    page = b""
+    for detail in DETAILS:
+        fewer = findings.with_map_share(detail.map_share)
+        page = _page(heading, fewer, pictures, detail)
+        if len(page) <= options.max_bytes:
+            return page, len(fewer.map.rows)
+    raise ConfigError(
+        f"the page has {len(page) / MB:.2f} MB with the smallest pictures; give --max-size {len(page) / MB + 0.1:.1f}."
+    )
+
+
+def _page(heading: Heading, findings: Findings, pictures: Mapping[int, Image], detail: Detail) -> bytes:
+    shown = {row: pictures[row] for row in sorted(findings.tiles()) if row in pictures}
+    tiles = make_tiles(shown, detail.tile_side, detail.tile_quality)
+    on_map = [pictures.get(int(row)) for row in findings.map.rows]
+    return render(heading, findings, tiles, make_sheet(on_map, detail.map_side, detail.map_quality))
+
+
+def _heading(
+    options: ReportOptions, rows: Rows, manifest: Mapping[str, Any], not_shown: tuple[NotShown, ...]
+) -> Heading:
+    about = {name: _in_words(manifest[name]) for name in ABOUT if name in manifest}
+    model = manifest.get("model")
+    if isinstance(model, dict):
+        about |= {f"model {name}": _in_words(value) for name, value in list(model.items())[:MOST_FACTS]}
+    used = versions() | {name: found for name in ("scikit-learn", "umap-learn") if (found := version(name))}
+    return Heading(
+        title=options.title or rows.card.name,
+        generated=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        command=options.command,
+        versions=used,
+        about={"embeddings": str(options.source), **about},
+        not_shown=tuple(map(str, not_shown)),
+    )
+
+
+def _in_words(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value!s:.1000}"

@@ -1,1 +1,0 @@
-"""What the commands call: images -> onnxruntime -> embedding files -> recall."""

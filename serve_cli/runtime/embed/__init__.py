@@ -1,1 +1,0 @@
-"""`lifted embed`: what is asked for, what computes it, what was done."""

@@ -1,1 +1,0 @@
-"""Image rows -> decoded in threads -> embedded, in order."""

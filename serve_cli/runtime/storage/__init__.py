@@ -1,1 +1,0 @@
-"""Embedding folders: their plan, their parts, writing and reading them."""

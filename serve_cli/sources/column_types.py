@@ -1,0 +1,105 @@
+"""Which types the columns of images, paths, ids and labels may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from gluon_lifted.errors import DataError
+
+if TYPE_CHECKING:
+    from serve_cli.sources.manifest import Columns
+
+IMAGES = "binary, or a struct with a field 'bytes' that is binary"
+PATHS = "text, or binary as file systems have it"
+NAMES = "text or whole numbers"
+DEFAULT_BYTES = "bytes"
+
+
+@dataclass(frozen=True)
+class FoundColumns:
+    """Names of the columns that are there; None of those that are not."""
+
+    id: str | None
+    path: str | None
+    bytes: str | None
+    label: str | None
+
+    def names(self) -> set[str]:
+        return {name for name in (self.id, self.path, self.bytes, self.label) if name is not None}
+
+
+def found_columns(place: Any, columns: Columns, schema: pa.Schema) -> FoundColumns:
+    """The columns of a table that say where its images are and what they are called.
+
+    A column ``bytes`` that cannot hold images is a column like others, as long as there are paths: it may count bytes.
+
+    Raises
+    ------
+    DataError
+        If one of them cannot hold what it should, or there are neither paths nor images.
+    """
+    found = FoundColumns(
+        *(name if name in schema.names else None for name in (columns.id, columns.path, columns.bytes, columns.label))
+    )
+    if found.bytes == DEFAULT_BYTES and found.path and not is_image_type(schema.field(found.bytes).type):
+        found = replace(found, bytes=None)
+    if found.path is None and found.bytes is None:
+        images = [one.name for one in schema if is_image_type(one.type) and not pa.types.is_null(one.type)]
+        hint = f" If {images[0]!r} holds the images, say --bytes-column {images[0]}." if images else ""
+        raise DataError(
+            f"{place}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
+        )
+    for name, fits, expected in (
+        (found.bytes, is_image_type, f"images, which are {IMAGES}"),
+        (found.path, _is_path_type, f"paths, which are {PATHS}"),
+        (found.id, _is_name_type, f"ids, which are {NAMES}"),
+        (found.label, _is_name_type, f"labels, which are {NAMES}"),
+    ):
+        if name is not None and not fits(schema.field(name).type):
+            raise DataError(
+                f"{place}: column {name!r} is {schema.field(name).type}; expected {expected}. Convert it, or name "
+                "another column."
+            )
+    return found
+
+
+def is_image_type(kind: pa.DataType) -> bool:
+    """Whether a column may hold images: bytes, or Hugging Face's struct of bytes and a path."""
+    if pa.types.is_struct(kind):
+        number = kind.get_field_index("bytes")
+        return (
+            number >= 0 and not pa.types.is_struct(kind.field(number).type) and is_image_type(kind.field(number).type)
+        )
+    return _is_binary(_value_type(kind)) or pa.types.is_null(kind)
+
+
+def _is_path_type(kind: pa.DataType) -> bool:
+    kind = _value_type(kind)
+    return _is_text(kind) or pa.types.is_null(kind) or (_is_binary(kind) and not pa.types.is_fixed_size_binary(kind))
+
+
+def _is_name_type(kind: pa.DataType) -> bool:
+    kind = _value_type(kind)
+    return _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """Of the values, where they are encoded by a dictionary or by runs."""
+    while pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _is(kind, "string", "large_string", "string_view")
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return _is(kind, "binary", "large_binary", "binary_view") or pa.types.is_fixed_size_binary(kind)
+
+
+def _is(kind: pa.DataType, *names: str) -> bool:
+    return str(kind) in names  # pyarrow 15 has no views to ask for

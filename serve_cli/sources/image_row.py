@@ -1,0 +1,199 @@
+"""What flows through the pipeline: rows of images, and the same rows with embeddings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gluon_lifted.errors import ImageError
+from gluon_lifted.redaction import (
+    url_without_credentials,
+    value_without_credentials,
+    without_credentials,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from gluon_lifted.images.framing import Box
+
+MAX_IMAGE_BYTES = 1 << 29
+
+
+class Content(Protocol):
+    """Reads an image's bytes."""
+
+    def __call__(self, *, limit: int = ...) -> bytes: ...
+
+
+class Cell:
+    """One value of an Arrow column. It stays in Arrow: Python's objects cannot hold all values that Arrow's types can.
+
+    Parameters
+    ----------
+    column : Array
+    index : int
+        Of the value in the column.
+    """
+
+    __slots__ = ("column", "index")
+
+    def __init__(self, column: pa.Array, index: int) -> None:
+        self.column, self.index = column, index
+
+    def as_py(self) -> Any:
+        """The value as a Python object. Raises `OverflowError` or `ValueError` if Python has none for it."""
+        return self.column[self.index].as_py()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same value, in Arrow or as Python has it."""
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        try:
+            return repr(self.as_py())
+        except (OverflowError, ValueError):  # e.g. dates beyond the year 9999
+            return str(self.column.slice(self.index, 1).to_string(window=1 << 20))
+
+
+class HeldImage:
+    """An image that came with its row, as a `Content`.
+
+    Parameters
+    ----------
+    content : bytes or None
+    name : str
+        What errors call it.
+    """
+
+    __slots__ = ("_content", "_name", "size")
+
+    def __init__(self, content: bytes | None, name: str = "") -> None:
+        self._content, self._name, self.size = content, name, len(content or b"")
+
+    def __call__(self, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+        """The bytes. Raises `ImageError` if there are none, or more than ``limit``."""
+        if self._content is None:
+            raise ImageError(f"{self._name}: has neither a path nor an image.")
+        if self.size > limit:
+            raise ImageError(f"{self._name}: {self.size:,} bytes are more than the limit of {limit:,}.")
+        return self._content
+
+    def emptied(self) -> HeldImage:
+        """The same without its bytes, for a row whose image is not needed any more."""
+        return HeldImage(None, self._name)
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image to embed.
+
+    No text of a row holds credentials or signatures of URLs: rows are stored and printed. ``content`` knows them.
+
+    Parameters
+    ----------
+    id : str
+        Path relative to the source's root, with ``/``, or the id that a manifest gives; bytes that are not UTF-8 are
+        written ``\\xff``.
+    path : Path or str
+        The file to open; where ``content`` is given, the URL, or the file that it lies in and its name there.
+    label : str or None
+        Name of its class, where that is known.
+    box : tuple of 4 float, optional
+        Left, top, right, bottom in pixels of the upright image: all that is used of it.
+    content : callable, optional
+        Reads the image's bytes, of which ``limit`` is the most; raises `ImageError`.
+    extra : dict
+        Further columns of its manifest, by name: a `Cell` of a column, or a Python object.
+    stamp : tuple of int
+        Size and modification time of the file with the image, and where in it the image is, as far as the source
+        has them without asking for them.
+    """
+
+    id: str
+    path: Path | str
+    label: str | None = None
+    box: Box | None = None
+    content: Content | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    stamp: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        named_by_path = self.id == self.path
+        if isinstance(self.path, str):
+            object.__setattr__(self, "path", url_without_credentials(self.path))
+        name = str(self.path) if named_by_path else without_credentials(self.id)
+        object.__setattr__(self, "id", name)
+        object.__setattr__(self, "label", value_without_credentials(self.label))
+        object.__setattr__(self, "extra", value_without_credentials(self.extra))
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedRows:
+    """n rows with their embeddings.
+
+    Parameters
+    ----------
+    rows : sequence of ImageRow
+        n rows.
+    embedding : ndarray, float32, (n, D)
+        NaN in rows that have an error.
+    errors : sequence of str or None
+        n times: why the row has no embedding, or None.
+    """
+
+    rows: Sequence[ImageRow]
+    embedding: NDArray[np.float32]
+    errors: Sequence[str | None]
+
+
+def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: float = math.inf) -> Iterator[EmbeddedRows]:
+    """The same rows in the same order, ``size`` at a time; fewer where they carry too much, and in the last group."""
+    held: list[EmbeddedRows] = []
+    num_held, columns = 0, dict[int, int]()
+    for batch in batches:
+        held.append(batch)
+        num_held += len(batch.rows)
+        columns |= _carried_bytes(batch)
+        while num_held >= size:
+            group, rest = _split(_joined(held), size)
+            held, num_held, columns = [rest], len(rest.rows), _carried_bytes(rest)
+            yield group
+        if sum(columns.values()) >= most_carried_bytes and num_held:
+            yield _joined(held)
+            held, num_held, columns = [], 0, {}
+    if num_held:
+        yield _joined(held)
+
+
+def _carried_bytes(batch: EmbeddedRows) -> dict[int, int]:
+    """Bytes of the Arrow columns that rows keep in memory; a row's value keeps all of its column."""
+    cells = (value for row in batch.rows for value in row.extra.values() if isinstance(value, Cell))
+    columns = {id(cell.column): cell.column for cell in cells}
+    return {key: column.nbytes for key, column in columns.items()}
+
+
+def _joined(batches: list[EmbeddedRows]) -> EmbeddedRows:
+    return EmbeddedRows(
+        list(chain.from_iterable(batch.rows for batch in batches)),
+        np.concatenate([batch.embedding for batch in batches]),
+        list(chain.from_iterable(batch.errors for batch in batches)),
+    )
+
+
+def _split(batch: EmbeddedRows, at: int) -> tuple[EmbeddedRows, EmbeddedRows]:
+    return (
+        EmbeddedRows(batch.rows[:at], batch.embedding[:at], batch.errors[:at]),
+        EmbeddedRows(batch.rows[at:], batch.embedding[at:], batch.errors[at:]),
+    )

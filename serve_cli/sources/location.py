@@ -1,0 +1,310 @@
+"""Files on this machine, in object stores and on web servers, by one interface: pathlib's.
+
+universal-pathlib has it for whatever fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
+that those libraries find by themselves. Rows keep a URL as text: making such an object takes as long as 30 rows.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from gluon_lifted.errors import (
+    DataError,
+    ImageError,
+    LiftedError,
+    UnreachableError,
+)
+from gluon_lifted.redaction import (
+    reason_without_credentials,
+    reference_without_credentials,
+    url_without_credentials,
+)
+from serve_cli.sources.image_row import MAX_IMAGE_BYTES, ImageRow
+from serve_cli.sources.network import call, has_no_answer
+from serve_cli.sources.url import (
+    CONTROL,
+    UrlError,
+    is_url,
+    protocol_of,
+    usable_url,
+)
+from serve_cli.sources.web import download, is_web, open_web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a place and of a library's words in an error
+
+
+def to_place(name: str | os.PathLike[str]) -> Any:
+    """A `Path`, absolute, or universal-pathlib's for a URL.
+
+    Raises
+    ------
+    DataError
+        If it is neither, or what the URL needs is not installed.
+    """
+    text = os.fspath(name)
+    try:
+        if not is_url(text):
+            return Path(os.path.abspath(_without_nul(text)))
+        url = usable_url(text)
+        _require_protocol(protocol_of(url))
+        from upath import UPath
+
+        return UPath(url)
+    except ValueError as error:  # universal-pathlib's and those of what it reads URLs by, too
+        raise DataError(f"{shown(text)}: cannot be reached ({_reason(error, text)}).") from None
+
+
+def _without_nul(path: str) -> str:
+    if "\0" in path:
+        raise UrlError("no path holds a zero byte")
+    return path
+
+
+def _require_protocol(protocol: str) -> None:
+    """Raise `UrlError` if a kind of URL is unknown or needs a package that is not installed."""
+    if missing := _missing_for(protocol):
+        raise UrlError(missing)
+
+
+@lru_cache(maxsize=1000)
+def _missing_for(protocol: str) -> str:
+    """What is missing to read URLs of a kind; empty if nothing is. Asked for once: rows by the thousand need it."""
+    try:
+        from fsspec import get_filesystem_class
+    except ImportError:
+        return "URLs need further packages; pip install 'gluon-lifted[remote]'"
+    try:
+        import upath  # noqa: F401  # whether it is there
+
+        for one in protocol.split("::"):
+            get_filesystem_class(one)  # imports what this kind of URL needs
+    except ImportError as error:
+        return f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most"
+    except ValueError:
+        return (
+            f"{protocol[:40]!r} is no known scheme; expected s3, gs, https, http or another of fsspec's, which "
+            "pip install 'gluon-lifted[remote]' has"
+        )
+    return ""
+
+
+def shown(place: Any) -> str:
+    """A path or URL as errors name it: without credentials, and without what a terminal would obey."""
+    text = url_without_credentials(str(place))[:MAX_SHOWN]
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def is_remote(place: Any) -> bool:
+    return not isinstance(place, Path)
+
+
+def root_of(place: Any) -> Path | str:
+    """What a `Source` calls the place that it comes from."""
+    return str(place) if is_remote(place) else place
+
+
+def name_of(place: Any) -> str:
+    """The last part of a path, of a URL without its query."""
+    path = urlsplit(place.path).path if is_web(place) else place.name
+    return PurePosixPath(path).name
+
+
+def kind_of(place: Any) -> str:
+    """The suffix of a file, in small letters."""
+    return PurePosixPath(name_of(place)).suffix.lower()
+
+
+def beside(place: Any, name: str) -> Path | str:
+    """What a list or manifest at ``place`` calls ``name``: a URL, an absolute path, or relative to its folder.
+
+    On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
+    that has them in its name. Nothing is raised: what is wrong with a name is found when its image is read, and fails
+    alone.
+    """
+    if is_url(name):
+        return name
+    if not is_web(place):
+        return _beside_file(place, name)
+    link = name.replace("#", "%23")
+    if link.startswith("//"):
+        return f"{place.protocol}:{link}"
+    if CONTROL.search(link):  # which urljoin would leave out
+        return f"{place.path.rpartition('/')[0]}/{link}"
+    return str(urljoin(place.path, link if link.startswith("/") else "./" + link))
+
+
+def _beside_file(place: Any, name: str) -> Path | str:
+    path = below(place.parent, name)
+    if "\\" in name and isinstance(path, Path) and not os.path.lexists(path):
+        return Path(place.parent, name.replace("\\", "/"))
+    return path
+
+
+def id_beside(place: Any, name: str) -> str:
+    """The id of what a list or manifest at ``place`` calls ``name``: the same, without credentials."""
+    return reference_without_credentials(name) if is_web(place) else url_without_credentials(name)
+
+
+def below(folder: Any, name: str) -> Path | str:
+    """A path relative to a folder."""
+    if not is_remote(folder):
+        return Path(folder, name)
+    text = str(folder)
+    return (text if text.endswith("/") else text + "/") + name
+
+
+def file_stamp(place: Any) -> tuple[int, ...]:
+    """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
+    if is_remote(place):
+        return ()
+    try:
+        status = os.stat(place)
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def reading(place: Any) -> Iterator[None]:
+    """Tell what a file's or store's own errors mean. Raises `DataError`."""
+    try:
+        yield
+    except LiftedError:
+        raise
+    except Exception as error:  # stores have errors of their own, which are not OSErrors
+        if not is_remote(place) and not isinstance(error, OSError):
+            raise
+        raise DataError(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None
+
+
+def open_file(place: Any, seekable: bool = False) -> io.BufferedReader:
+    """Open a file to be read from its beginning on or, if ``seekable``, anywhere."""
+    if is_web(place):
+        return open_web(place, seekable)
+    file: Any = place.open("rb")
+    return io.BufferedReader(file) if is_remote(place) else file  # a store's readline knows no limit
+
+
+def image_at(name: str, place: Path | str, label: str | None = None, extra: dict[str, Any] | None = None) -> ImageRow:
+    """A row for the image in a file, at a path or a URL; a URL that cannot be used fails when it is read."""
+    if isinstance(place, Path):
+        return ImageRow(name, place, label, extra=extra or {})
+    return ImageRow(name, place, label, content=partial(read_image_bytes, place), extra=extra or {})
+
+
+def location(name: str) -> Path | str:
+    """What `image_at` takes: a path as a `Path`, a URL as it stands."""
+    return name if is_url(name) else Path(name)
+
+
+def unreadable(name: str, place: Any, reason: str) -> ImageRow:
+    """A row that fails when it is read, for this reason."""
+
+    def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
+        raise ImageError(f"{shown(place)}: {reason}.")
+
+    return ImageRow(name, shown(place), content=fail)
+
+
+def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+    """A file, or ``size`` bytes of it from ``offset`` on.
+
+    Parameters
+    ----------
+    place : Path, UPath or str
+        A path or a URL.
+    offset, size : int
+        The whole file if ``size`` is None.
+    limit : int
+        Most bytes that are taken.
+
+    Raises
+    ------
+    UnreachableError
+        If its host does not answer, or not in time.
+    ImageError
+        If it is missing, no file, larger than the limit, cut off or cannot be read.
+    """
+    try:
+        if isinstance(place, str):
+            place = to_place(place)
+        read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
+        if size is not None:
+            _require_within(size, limit)
+        return read(place, offset, size, limit)
+    except DataError as error:  # of to_place
+        raise ImageError(str(error)) from None
+    except Exception as error:  # stores have errors of their own, which are not OSErrors
+        kind = UnreachableError if is_remote(place) and has_no_answer(error) else ImageError
+        raise kind(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None  # theirs quote URLs
+
+
+def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is a pipe or a device")
+        if size is None:
+            size = status.st_size
+            _require_within(size, limit)
+        return _whole(os.pread(file, size, offset), size)
+    finally:
+        os.close(file)
+
+
+def _read_web(place: Any, offset: int, size: int | None, limit: int) -> bytes:
+    content = io.BytesIO()
+    if size != 0:
+        download(place, content, limit, None if size is None else range(offset, offset + size))
+    return content.getvalue()
+
+
+def _read_store(place: Any, offset: int, size: int | None, limit: int) -> bytes:
+    """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
+    if size is None:
+        found = _ask_store(place, "info")
+        if found["type"] == "directory":
+            raise OSError("it is a folder")
+        size = found["size"]
+        _require_within(size, limit)
+    return _whole(_ask_store(place, "cat_file", start=offset, end=offset + size), size) if size else b""
+
+
+def _ask_store(place: Any, method: str, **arguments: int) -> Any:
+    """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
+    fs = place.fs
+    if not fs.async_impl:
+        return getattr(fs, method)(place.path, **arguments)
+    host = f"{place.protocol}://{place.path.split('/', 1)[0]}"
+    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(place.path, **arguments))
+
+
+def _whole(content: bytes, size: int) -> bytes:
+    if len(content) != size:
+        raise OSError(f"cut off after {len(content):,} of {size:,} bytes")
+    return content
+
+
+def _require_within(size: int, limit: int) -> None:
+    if size > limit:
+        raise OSError(f"{size:,} bytes are more than the limit of {limit:,}")
+
+
+def _reason(error: BaseException, place: Any) -> str:
+    """An error in few words; those of timeouts lie in their cause."""
+    said = getattr(error, "strerror", None)
+    if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name
+        return "no such file"
+    said = said or str(error) or str(error.__cause__ or "") or type(error).__name__
+    return reason_without_credentials(said, str(place))[:MAX_REASON]

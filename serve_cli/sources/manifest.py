@@ -1,0 +1,167 @@
+"""Tables of images: CSV, JSON lines or parquet, with a path or the bytes of an image in each row."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from gluon_lifted.errors import ConfigError, DataError
+from serve_cli.sources.column_types import found_columns
+from serve_cli.sources.files import one_after_another
+from serve_cli.sources.image_row import HeldImage, ImageRow
+from serve_cli.sources.location import (
+    beside,
+    file_stamp,
+    id_beside,
+    image_at,
+    kind_of,
+)
+from serve_cli.sources.source import ReadingMemory, Source, as_text
+from serve_cli.sources.table_rows import image_of, text_of
+from serve_cli.sources.tables import READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from serve_cli.sources.column_types import FoundColumns
+    from serve_cli.sources.files import Files
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of a manifest's columns; those that are not there count for nothing.
+
+    Parameters
+    ----------
+    id : str
+        What names the row; else its path does, else its number from 0.
+    path : str
+        Relative to the manifest's folder, absolute, or a URL.
+    bytes : str
+        Of parquet: the image itself, binary or a struct with fields ``bytes`` and ``path``; goes before a path.
+    label : str
+    """
+
+    id: str = "id"
+    path: str = "path"
+    bytes: str = "bytes"
+    label: str = "label"
+
+    def __post_init__(self) -> None:
+        names = [getattr(self, field.name) for field in fields(self)]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
+
+
+def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
+    """The rows of manifests of one kind, in order; all their other columns are carried along.
+
+    A row without a name is called by its number over all files, and one that is named by a relative path is called by
+    its path from the folder that all files lie below.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read, has neither paths nor images, a column of a type that cannot hold them, other columns
+        than the first one, or if there are no rows.
+    """
+    manifests = _to_manifests(files, columns)
+    reader, known = manifests.reader, manifests.known
+
+    def count(name: str) -> int:
+        return int(reader.count(files.at(name)))
+
+    def listing_of(names: list[str]) -> Callable[[int], Iterator[ImageRow]]:
+        return one_after_another(files.names, partial(manifests.rows, names), count if reader.count else None)
+
+    listing, light = listing_of(known.names), manifests.light_names()
+    naming = listing if light == known.names else listing_of(light)
+    if next(naming(0), None) is None:
+        raise DataError(f"{root}: has no rows.")
+    return Source(root, partial(listing, 0), manifests.extra, partial(naming, 0), listing, manifests.memory)
+
+
+@dataclass(frozen=True)
+class _Manifests:
+    """Tables with columns as the first one has them: ``known``, of which ``extra`` are carried along."""
+
+    files: Files
+    columns: Columns
+    reader: Any
+    known: pa.Schema
+    found: FoundColumns
+    extra: pa.Schema
+
+    def light_names(self) -> list[str]:
+        """What names a row. In a struct with an image, its path may."""
+        light = [one for one in self.known.names if one != self.found.bytes]
+        if self.found.bytes is not None and pa.types.is_struct(kind := self.known.field(self.found.bytes).type):
+            light += [f"{self.found.bytes}.path"] if kind.get_field_index("path") >= 0 else []
+        return light
+
+    def memory(self) -> ReadingMemory:
+        """What reading takes at most, and where."""
+        if self.reader.memory is None:
+            return ReadingMemory()
+        places = map(self.files.at, self.files.names)
+        found: list[ReadingMemory] = [self.reader.memory(place, self.known.names, self.extra.names) for place in places]
+        return max(found)._replace(row_bytes=max(one.row_bytes for one in found))
+
+    def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
+        """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""
+        place = self.files.at(file)
+        if file != self.files.names[0]:
+            self._require_known_columns(place)
+        stamp = file_stamp(place) if self.found.bytes else ()  # of the images that are in it
+        for number, row in enumerate(self.reader.rows(place, names, start), start):
+            yield replace(self._image_row(place, posixpath.dirname(file), number, first, row), stamp=stamp)
+
+    def _require_known_columns(self, place: Any) -> None:
+        schema = self.reader.schema(place)
+        where = f"{self.files.at(self.files.names[0])} and {place}"
+        if not schema.names:
+            return  # nor are there rows
+        if different := sorted(set(self.known.names) ^ set(schema.names)):
+            raise DataError(f"{where}: only one of them has a column {different[0]!r}; give them one by one.")
+        if found_columns(place, self.columns, schema) != self.found:
+            raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
+        for one in self.extra:
+            if (other := schema.field(one.name).type) != one.type:
+                raise DataError(f"{where}: column {one.name!r} is {one.type} in one and {other} in the other.")
+
+    def _image_row(self, place: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
+        image = image_of(row.get(self.found.bytes or ""))
+        path = text_of(row.get(self.found.path or "")) or image.path
+        label, given = text_of(row.get(self.found.label or "")), text_of(row.get(self.found.id or ""))
+        if given is None:
+            given = str(first + number) if path is None else id_beside(place, _from(folder, path))
+        extra = {column: row.get(column) for column in self.extra.names}
+        label = as_text(label) if label else None
+        where = str(place) if path is None else beside(place, path)
+        if path is not None and image.content is None:
+            return image_at(as_text(given), where, label, extra)
+        held = HeldImage(image.content, f"{place}, row {number}")
+        return ImageRow(as_text(given), str(where), label, content=held, extra=extra)
+
+
+def _to_manifests(files: Files, columns: Columns) -> _Manifests:
+    place = files.at(files.names[0])
+    reader = READERS[kind_of(place)]
+    known = reader.schema(place)
+    for field in fields(Columns):
+        name = getattr(columns, field.name)
+        if name != field.default and name not in known.names:
+            raise DataError(f"{place}: has no column {name!r}; found {known.names}.")
+    found = found_columns(place, columns, known)
+    extra = pa.schema([one for one in known if one.name not in found.names()])
+    return _Manifests(files, columns, reader, known, found, extra)
+
+
+def _from(folder: str, path: str) -> str:
+    """A path relative to a manifest in ``folder``, from where the folder lies; URLs and absolute paths as they are."""
+    return path if "://" in path else posixpath.join(folder, path)

@@ -1,0 +1,62 @@
+"""A text file with the path of an image in each line."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from gluon_lifted.errors import DataError
+from serve_cli.sources.location import (
+    beside,
+    id_beside,
+    image_at,
+    root_of,
+    unreadable,
+)
+from serve_cli.sources.source import Source, as_text
+from serve_cli.sources.text import open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serve_cli.sources.image_row import ImageRow
+
+MAX_LINE = 1 << 16  # characters
+
+
+def list_source(path: Any) -> Source:
+    """Paths relative to the list's folder, absolute ones, or URLs; blank lines are passed over. A path is its row's id.
+
+    Raises
+    ------
+    DataError
+        If no line names an image, or the list cannot be read.
+    """
+
+    def listing(start: int = 0) -> Iterator[ImageRow]:
+        for number, name in islice(_lines(path), start, None):
+            if len(name) < MAX_LINE:
+                yield image_at(as_text(id_beside(path, name)), beside(path, name))
+            else:
+                yield unreadable(f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} characters are no path")
+
+    if next(listing(), None) is None:
+        raise DataError(f"{path}: lists no images; expected a path in each line.")
+    return Source(root_of(path), listing, starting=listing)
+
+
+def _lines(path: Any) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
+    with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
+        number = 0
+        while line := file.readline(MAX_LINE):
+            if not number and "\0" in line:
+                raise DataError(
+                    f"{path}: is no list of paths, or not in UTF-8; save it as UTF-8 text, a path in each line."
+                )
+            number += 1
+            rest = line
+            while len(rest) == MAX_LINE and not rest.endswith("\n"):
+                rest = file.readline(MAX_LINE)
+            if line.strip():
+                yield number, line.strip("\r\n")

@@ -1,0 +1,108 @@
+"""From MXNet's two files to a reference, and from there to a proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from export import ParityError, export_network, read_reference
+from gluon_lifted.errors import DataError
+from gluon_lifted.networks import reference as reference_module
+from gluon_lifted.networks.reference import write_reference
+from gluon_lifted.networks.saved import SavedNetwork
+from serve_cli.cli.main import app
+from tests.export.mxnet_files import Net
+from tests.export.networks import (
+    CROP,
+    DIM,
+    small_network,
+    small_reference,
+)
+
+ROW = (3, CROP, CROP)
+
+
+def save(net: Net, folder: Path) -> SavedNetwork:
+    (folder / "net-symbol.json").write_bytes(net.symbol_bytes())
+    (folder / "net-0000.params").write_bytes(net.params_bytes())
+    return SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
+
+
+def test_what_mxnet_computes(tmp_path: Path) -> None:
+    net = small_network()
+    expected = small_reference(net)
+    assert write_reference(save(net, tmp_path), expected["data"], tmp_path / "r.npz") == ["unit_output"]
+    found = read_reference(tmp_path / "r.npz")
+    np.testing.assert_array_equal(found.data, expected["data"])
+    np.testing.assert_allclose(found.outputs["unit_output"], expected["embedding"], atol=1e-5)
+    for name in ("conv1", "norm1", "pool1", "conv2"):
+        np.testing.assert_allclose(found.nodes[name], expected[f"node/{name}"][:1], atol=1e-4)
+    assert {"relu1", "bn", "concat", "fc"} <= set(found.nodes)
+
+
+def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
+    net = small_network()
+    network = save(net, tmp_path)
+    write_reference(network, small_reference(net)["data"], tmp_path / "r.npz")
+    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
+    assert report.parity is not None
+    assert report.parity.max_abs_error < 1e-5
+    net.params["bn_beta"] = net.params["bn_beta"] + np.float32(0.1)
+    other = save(net, tmp_path)
+    with pytest.raises(ParityError, match=r"First node to differ: 'bn' \(Conv\)"):
+        export_network(other, ROW, tmp_path / "other.onnx", reference=tmp_path / "r.npz")
+
+
+def test_nodes_are_kept_as_long_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_module, "MAX_NODE_BYTES", 4 * (4 * 10 * 10) * 2)
+    net = small_network()
+    write_reference(save(net, tmp_path), small_reference(net)["data"], tmp_path / "r.npz")
+    assert list(read_reference(tmp_path / "r.npz").nodes) == ["conv1", "relu1"]
+
+
+def test_labels_of_a_loss(tmp_path: Path) -> None:
+    net = small_network()
+    net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
+    network = save(net, tmp_path)
+    assert write_reference(network, small_reference(net)["data"], tmp_path / "r.npz") == ["softmax_output"]
+    assert export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz").parity is not None
+
+
+def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
+    net = small_network()
+    images = small_reference(net)["data"]
+    missing = small_network()
+    del missing.params["fc_bias"]
+    half = small_network()
+    half.params |= {name: one.astype(np.float16) for name, one in half.params.items() if not name.startswith("bn_")}
+    for one, batch in ((missing, images), (half, images.astype(np.float16)), (net, images[:, :2])):
+        network = save(one, tmp_path)
+        with pytest.raises(DataError, match="MXNet cannot run this network") as caught:
+            write_reference(network, batch, tmp_path / "r.npz")
+        assert "\n" not in str(caught.value)
+    network.symbol.write_text("{")
+    with pytest.raises(DataError, match="MXNet cannot run this network"):
+        write_reference(network, images, tmp_path / "r.npz")
+    with pytest.raises(DataError, match="cannot be written"):
+        write_reference(save(net, tmp_path), images, tmp_path / "none" / "r.npz")
+    assert not (tmp_path / "r.npz").exists()
+
+
+def test_command_line(tmp_path: Path) -> None:
+    network = save(small_network(), tmp_path)
+    line = ["--symbol", str(network.symbol), "--params", str(network.params), "--shape", f"data:2,3,{CROP},{CROP}"]
+    done = CliRunner().invoke(app, ["reference", *line, "--out", str(tmp_path / "r.npz"), "--json"])
+    assert done.exit_code == 0, done.output
+    assert '"unit_output"' in done.stdout
+    done = CliRunner().invoke(
+        app, ["export", *line, "--reference", str(tmp_path / "r.npz"), "--onnx", str(tmp_path / "net.onnx")]
+    )
+    assert done.exit_code == 0, done.output
+    assert read_reference(tmp_path / "r.npz").outputs["unit_output"].shape == (2, DIM)
+    done = CliRunner().invoke(app, ["verify", str(tmp_path / "net.onnx"), str(tmp_path / "r.npz")])
+    assert done.exit_code == 0, done.output

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_lifted.hardware.memory import usable_memory
+
+GIB = 1 << 30
+
+
+def machine(root, groups, **limits):
+    """A made-up /proc and /sys of a machine with 8 GiB; ``limits`` maps files below ``sys/fs/cgroup``."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(f"MemTotal:  {8 * GIB // 1024} kB\nMemFree:  1 kB\n")
+    (root / "proc/self/cgroup").write_text(groups)
+    for name, content in limits.items():
+        path = root / "sys/fs/cgroup" / name.replace("__", "/").replace("_DOT_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "gib"),
+    [
+        ("0::/\n", {}, 8),
+        ("0::/\n", {"memory_DOT_max": "max"}, 8),
+        ("0::/\n", {"memory_DOT_max": 2 * GIB}, 2),
+        ("0::/a/b\n", {"a__b__memory_DOT_max": "max", "a__memory_DOT_max": 3 * GIB}, 3),
+        ("5:memory:/x\n", {"memory__x__memory_DOT_limit_in_bytes": GIB}, 1),
+        ("5:memory:/\n", {"memory__memory_DOT_limit_in_bytes": (1 << 63) - 4096}, 8),
+        ("5:cpu:/x\n", {"cpu__x__memory_DOT_limit_in_bytes": GIB}, 8),
+    ],
+)
+def test_usable_memory(tmp_path, groups, limits, gib):
+    assert usable_memory(machine(tmp_path, groups, **limits)) == gib * GIB
+
+
+def test_a_machine_that_does_not_tell(tmp_path):
+    assert usable_memory(tmp_path) == 4 * GIB
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory in use is read from Linux's /proc")
+def test_memory_of_this_process():
+    """In a process of its own: one that has freed much may take a block from there and keep it."""
+    script = """
+import numpy as np
+from gluon_lifted.hardware.memory import peak_memory, resident_memory
+before = resident_memory()
+block = np.ones(64 << 20, np.uint8)
+assert resident_memory() - before > 60 << 20
+assert peak_memory() >= before + (60 << 20)
+peak = peak_memory()
+del block
+assert resident_memory() < before + (10 << 20)
+assert peak_memory() >= peak - (1 << 20)  # the kernel's count is a little late
+"""
+    run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

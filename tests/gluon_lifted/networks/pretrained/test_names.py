@@ -1,0 +1,108 @@
+"""torchvision's googlenet, written down in NumPy as its source describes it, against ours with its weights."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from gluon_lifted.mx import nd
+from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
+from gluon_lifted.networks.embedding_net import EmbeddingNet
+from gluon_lifted.networks.pretrained.load_weights import load_weights
+
+# torchvision/models/googlenet.py: inception_block(in, ch1x1, ch3x3red, ch3x3, ch5x5red, ch5x5, pool_proj)
+BLOCKS = {
+    "inception3a": (192, 64, 96, 128, 16, 32, 32), "inception3b": (256, 128, 128, 192, 32, 96, 64),
+    "inception4a": (480, 192, 96, 208, 16, 48, 64), "inception4b": (512, 160, 112, 224, 24, 64, 64),
+    "inception4c": (512, 128, 128, 256, 24, 64, 64), "inception4d": (512, 112, 144, 288, 32, 64, 64),
+    "inception4e": (528, 256, 160, 320, 32, 128, 128), "inception5a": (832, 256, 160, 320, 32, 128, 128),
+    "inception5b": (832, 384, 192, 384, 48, 128, 128),
+}  # fmt: skip
+RNG = np.random.default_rng(0)
+
+
+def basic_conv(name, inputs, outputs, kernel):
+    """Random weights of one BasicConv2d."""
+    scale = np.sqrt(1 / (inputs * kernel * kernel))
+    return {
+        f"{name}.conv.weight": RNG.normal(0, scale, (outputs, inputs, kernel, kernel)).astype("f4"),
+        f"{name}.bn.weight": RNG.uniform(0.5, 1.5, outputs).astype("f4"),
+        f"{name}.bn.bias": RNG.normal(0, 0.3, outputs).astype("f4"),
+        f"{name}.bn.running_mean": RNG.normal(0, 0.3, outputs).astype("f4"),
+        f"{name}.bn.running_var": RNG.uniform(0.01, 1.5, outputs).astype("f4"),  # small ones show the epsilon
+        f"{name}.bn.num_batches_tracked": np.array(1),
+    }
+
+
+def state_dict():
+    state = basic_conv("conv1", 3, 64, 7) | basic_conv("conv2", 64, 64, 1) | basic_conv("conv3", 64, 192, 3)
+    for block, (inputs, c1, c3_reduce, c3, c5_reduce, c5, proj) in BLOCKS.items():
+        state |= basic_conv(f"{block}.branch1", inputs, c1, 1)
+        state |= basic_conv(f"{block}.branch2.0", inputs, c3_reduce, 1)
+        state |= basic_conv(f"{block}.branch2.1", c3_reduce, c3, 3)
+        state |= basic_conv(f"{block}.branch3.0", inputs, c5_reduce, 1)
+        state |= basic_conv(f"{block}.branch3.1", c5_reduce, c5, 3)  # 3x3, vision's issue 906
+        state |= basic_conv(f"{block}.branch4.1", inputs, proj, 1)
+    return state | {"fc.weight": np.zeros((5, 1024), "f4"), "fc.bias": np.zeros(5, "f4")}
+
+
+def convolve(state, name, x, stride=1):
+    """BasicConv2d: convolution without bias, batch norm with eps=0.001, ReLU."""
+    weight = state[f"{name}.conv.weight"].astype(float)
+    k = weight.shape[2]
+    x = np.pad(x, ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), (2, 3))[:, :, ::stride, ::stride]
+    y = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
+    gamma, beta, mean, variance = (
+        state[f"{name}.bn.{one}"].astype(float)[:, None, None]
+        for one in ("weight", "bias", "running_mean", "running_var")
+    )
+    return np.maximum((y - mean) / np.sqrt(variance + 0.001) * gamma + beta, 0)
+
+
+def max_pool(x, k, stride, padding=0):
+    """MaxPool2d(ceil_mode=True): padded to whole windows with what is never the largest."""
+    height, width = ((size + 2 * padding - k + stride - 1) // stride * stride + k for size in x.shape[2:])
+    x = np.pad(
+        x,
+        ((0, 0), (0, 0), (padding, height - x.shape[2] - padding), (padding, width - x.shape[3] - padding)),
+        constant_values=-np.inf,
+    )
+    return np.lib.stride_tricks.sliding_window_view(x, (k, k), (2, 3))[:, :, ::stride, ::stride].max((4, 5))
+
+
+def torchvision_googlenet(state, x):
+    """`GoogLeNet._forward` up to the average pooling."""
+
+    def conv(name, y, stride=1):
+        return convolve(state, name, y, stride)
+
+    x = max_pool(conv("conv1", x, stride=2), 3, 2)
+    x = max_pool(conv("conv3", conv("conv2", x)), 3, 2)
+    for block in BLOCKS:
+        x = np.concatenate(
+            [
+                conv(f"{block}.branch1", x),
+                conv(f"{block}.branch2.1", conv(f"{block}.branch2.0", x)),
+                conv(f"{block}.branch3.1", conv(f"{block}.branch3.0", x)),
+                conv(f"{block}.branch4.1", max_pool(x, 3, 1, padding=1)),
+            ],
+            axis=1,
+        )
+        if block == "inception3b":
+            x = max_pool(x, 3, 2)
+        elif block == "inception4e":
+            x = max_pool(x, 2, 2)
+    return x.mean((2, 3))
+
+
+def test_ours_with_torchvisions_weights_is_torchvisions(tmp_path, write_torch):
+    state = state_dict()
+    write_torch(tmp_path / "googlenet.pth", state)
+    net = EmbeddingNet(build_backbone("googlenet_bn", 64), 4)
+    net.initialize(backbone_initializer())
+    load_weights(net, str(tmp_path / "googlenet.pth"), "googlenet_bn")
+    images = RNG.normal(size=(2, 3, 64, 64)).astype("f4")
+    expected = torchvision_googlenet(state, images.astype(float))
+    found = net.backbone(nd.array(images)).asnumpy().reshape(2, 1024)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())

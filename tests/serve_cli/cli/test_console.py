@@ -1,0 +1,117 @@
+import io
+import json
+import sys
+
+import pytest
+
+from serve_cli.cli.console import (
+    LINE_EVERY_S,
+    Progress,
+    clock,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 100.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (187, "3:07"), (3599.7, "1:00:00"), (7387, "2:03:07")],
+)
+def test_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_plain_lines_come_at_intervals_with_rate_and_time_left(capsys):
+    now = Clock()
+    with Progress("embed", total=1000, now=now) as progress:
+        for done in range(1, 11):
+            now.seconds += LINE_EVERY_S / 2
+            progress.update(done * 100, "3 failed" if done == 4 else "")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "embed: 200 of 1,000 images, 20.0 images/s, 40 s left",
+        "embed: 400 of 1,000 images, 20.0 images/s, 30 s left  3 failed",
+        "embed: 600 of 1,000 images, 20.0 images/s, 20 s left",
+        "embed: 800 of 1,000 images, 20.0 images/s, 10 s left",
+        "embed: 1,000 of 1,000 images, 20.0 images/s, took 50 s",
+    ]
+
+
+def test_resumed_work_does_not_count_for_the_rate():
+    now = Clock()
+    progress = Progress("train", total=1000, unit="batches", start=500, now=now)
+    now.seconds += 10
+    assert progress.status(500) == "starting"
+    assert progress.status(600) == "10.0 batches/s, 40 s left"
+
+
+def test_clock_starts_when_the_work_does():
+    now = Clock()
+    progress = Progress("embed", total=100, now=now)
+    now.seconds += 1000
+    with progress:
+        now.seconds += 10
+        assert progress.status(50) == "5.0 images/s, 10 s left"
+
+
+def test_bar_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    now = Clock()
+    with Progress("embed", total=40, now=now) as progress:
+        now.seconds += 2
+        progress.update(20, "[bold] failed")
+    shown = sys.stderr.getvalue()
+    assert "20/40" in shown
+    assert "10.0 images/s, 2 s left  [bold] failed" in shown
+
+
+def test_results_go_to_stdout_and_words_to_stderr(capsys):
+    say("hello")
+    print_json({"path": "a\udcff", "n": 1})
+    out, err = capsys.readouterr()
+    assert err == "hello\n"
+    assert json.loads(out) == {"path": "a\udcff", "n": 1}
+    assert out.isascii()
+
+
+def test_facts_and_tables_show_text_as_it_is(capsys):
+    print_facts({"model": "[red]x[/red]", "images": 3})
+    print_table(["name", "R@1"], [["[bold]a", "25.00"], ["b", "5.00"]])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "model   [red]x[/red]"
+    assert lines[1] == "images  3"
+    assert [line for line in lines if line.endswith("5.00")] == ["[bold]a   25.00", "b          5.00"]
+
+
+def test_a_table_that_is_too_wide_goes_on_below_and_loses_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    columns = ["metric", *(f"[red]model {number}, 64" for number in range(7))]
+    rows = [[name, *(f"{name} {number}.00  [10.0, 30.0]" for number in range(7))] for name in ("R@1", "MAP@R")]
+    print_table(columns, rows)
+    out = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= 60 for line in out.splitlines())
+    assert all(cell in out for line in (columns, *rows) for cell in line)
+    tables = out.count("metric")
+    assert tables == out.count("\n R@1") + out.count("\nR@1") > 1
+
+
+def test_a_table_of_text_alone(capsys):
+    print_table(["name", "what"], [["a", "b"]], left=2)
+    assert "what" in capsys.readouterr().out

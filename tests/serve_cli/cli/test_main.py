@@ -1,0 +1,294 @@
+"""The command line: exit statuses, and what goes to stdout and stderr."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import gluon_lifted
+from serve_cli import diagnosis as doctor
+from serve_cli.cli.main import main
+from serve_cli.diagnosis import Check, Diagnosis
+from serve_cli.embeddings.reader import read_embeddings
+from tests.serve_cli.photos import broken_photos, photo
+
+
+class Run(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def lifted(monkeypatch, capsys):
+    """Run the command in this process, as its entry point does."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lifted", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Run(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def process(code, *arguments):
+    """Run the command in a process of its own, after ``code``."""
+    command = [sys.executable, "-c", f"{code}; from serve_cli.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def fails(run, message):
+    """One line on stderr, nothing on stdout, exit status 1."""
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.fullmatch(rf"lifted: error: .*{message}.*\n", run.stderr), run.stderr
+
+
+def test_version_and_help(lifted):
+    assert lifted("--version").stdout == f"lifted {gluon_lifted.__version__}\n"
+    assert "embed" in lifted("--help").stdout
+    assert "on a GPU 128" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
+
+
+def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
+    out = tmp_path / "emb"
+    run = lifted("embed", model, album, "--out", out)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "images/s" in run.stdout
+    run = lifted("eval", out, "--k", "1,3", "--json")
+    assert run.returncode == 0
+    report = json.loads(run.stdout)
+    assert (report["results"][0]["queries"], report["results"][0]["classes"]) == (12, 3)
+    assert list(report["results"][0]["metrics"])[:2] == ["R@1", "R@3"]
+    assert "R@1" in lifted("eval", out).stdout
+    assert json.loads(lifted("inspect", model, "--json").stdout)["card"]["name"] == "tiny"
+    assert "tiny" in lifted("inspect", out).stdout
+
+
+def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album):
+    arguments = ("bench", model, "--batch-size", "3", "--threads", "1", "--seconds", "0.1")
+    found = json.loads(lifted(*arguments, "--json").stdout)
+    assert [(one["batch_size"], one["sessions"]) for one in found["trials"]] == [(3, 1)]
+    run = lifted(*arguments, "--save")
+    assert run.returncode == 0
+    assert "--batch-size 3 --sessions 1" in run.stdout
+    lifted("embed", model, album, "--out", tmp_path / "emb")
+    assert json.loads((tmp_path / "emb" / "manifest.json").read_text())["batch_size"] == 3
+    run = lifted("embed", model, album, "--out", tmp_path / "cpu", "--device", "gpu", "--allow-fallback")
+    assert run.returncode == 0
+    assert "the CPU is used" in run.stderr
+    assert json.loads((tmp_path / "cpu" / "manifest.json").read_text())["provider"] == "CPUExecutionProvider"
+
+
+def test_some_images_failed(lifted, tmp_path, model, album):
+    broken_photos(album / "zoo")
+    run = lifted("embed", model, album, "--out", tmp_path / "emb", "--json")
+    report = json.loads(run.stdout)
+    assert run.returncode == 3
+    assert (report["rows"], report["failed"]) == (17, 5)
+    lines = run.stderr.splitlines()
+    assert len(lines) == 6
+    assert lines[5].startswith("lifted: column error has all reasons; once mended, --retry-failed")
+    assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
+    assert lifted("eval", tmp_path / "emb").returncode == 3
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, album):
+    out = tmp_path / "emb"
+    (tmp_path / "text.onnx").write_text("not a model")
+    (tmp_path / "nothing").mkdir()
+    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "onnxruntime cannot load it")
+    fails(lifted("embed", tmp_path / "none.onnx", album, "--out", out), "no such file")
+    fails(lifted("embed", model, tmp_path / "none", "--out", out), "no such file or folder")
+    fails(lifted("embed", model, tmp_path / "nothing", "--out", out), "no images found")
+    fails(lifted("embed", model, album, "--out", out, "--device", "gpu"), "no CUDAExecutionProvider")
+    fails(lifted("embed", model, album, "--out", model), "is a file")
+    fails(lifted("eval", out), "no such embedding folder or model")
+    fails(lifted("eval", tmp_path / "nothing"), "has no manifest.json")
+    fails(lifted("eval", model, "--dataset", "mnist", "--data", album), "data set 'mnist' is unknown")
+    fails(lifted("inspect", tmp_path / "text.onnx"), "cannot load it")
+    assert not out.exists()
+
+
+def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, model, album):
+    arguments = ("embed", model, album, "--out", tmp_path / "emb")
+    assert lifted(*arguments).returncode == 0
+    assert "12 of them by an earlier run" in lifted(*arguments).stdout
+    photo(album / "cat" / "new.jpg")
+    fails(lifted(*arguments), r"the source has another number of images \(12, now 13\)")
+    assert lifted(*arguments, "--overwrite").returncode == 0
+    assert len(read_embeddings(tmp_path / "emb").ids) == 13
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("embed",),
+        ("embed", "a", "b"),
+        ("embed", "a", "b", "--out", "c", "--batch-size", "0"),
+        ("embed", "a", "b", "--out", "c", "--device", "tpu"),
+        ("eval", "a", "--k", "1,x"),
+        ("fly",),
+    ],
+)
+def test_usage_errors(lifted, arguments):
+    run = lifted(*arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "Usage:" in run.stderr
+
+
+def test_file_names_that_are_not_utf8(tmp_path, model):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    photo(tmp_path / "good.png").rename(os.fsdecode(folder + b"/g\xf6\xf6d.png"))
+    with open(folder + b"/b\xe4d.png", "wb"):
+        pass
+    for extra in ((), ("--json", "--overwrite")):
+        out = os.fsdecode(folder + b"/emb")
+        with process("pass", "embed", model, os.fsdecode(folder), "--out", out, *extra) as run:
+            _, stderr = run.communicate(timeout=60)
+        assert run.returncode == 3
+        assert "Traceback" not in stderr
+    assert read_embeddings(tmp_path / os.fsdecode(b"caf\xe9/emb")).ids == (r"b\xe4d.png", r"g\xf6\xf6d.png")
+
+
+# A background job may have been started with SIGINT ignored, and its children inherit that.
+SLOW = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import time, serve_cli.embed.decoding as decoding; "
+    "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [(signal.SIGINT, 130, "\nlifted: stopped.\n"), (signal.SIGTERM, 143, "\nlifted: stopped by SIGTERM.\n")],
+)
+def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, number, status, line):
+    photo(tmp_path / "photos" / "a.png")
+    with process(SLOW, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
+        assert run.stdout.readline() == "reading\n"
+        time.sleep(0.2)  # until the main thread waits: on its way there, Python may leave a lock held
+        run.send_signal(number)
+        _, stderr = run.communicate(timeout=60)
+    assert (run.returncode, stderr) == (status, line)
+    assert not (tmp_path / "emb").exists()
+
+
+def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
+    """As where the exception came just after a condition had taken its lock."""
+    photo(tmp_path / "photos" / "a.png")
+    code = f"{SLOW.replace('time.sleep(1)', 'time.sleep(1000)')}; from serve_cli.cli import main; main.GRACE_S = 0.5"
+    with process(code, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
+        assert run.stdout.readline() == "reading\n"
+        run.send_signal(signal.SIGTERM)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert stderr.endswith("lifted: ended, since its threads did not stop within 0.5 s of SIGTERM.\n")
+
+
+def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
+    """The kernel discards the signals of a process with that number unless it has a handler for them."""
+    alone = ["unshare", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare cannot make a PID namespace here")
+    photo(tmp_path / "photos" / "a.png")
+    code = f"import os; print(os.getpid(), flush=True); {SLOW}; from serve_cli.cli.main import main; main()"
+    command = [*alone, sys.executable, "-c", code, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as outer:
+        assert outer.stdout.readline() == "1\n"
+        assert outer.stdout.readline() == "reading\n"
+        (child,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        time.sleep(0.2)
+        os.kill(int(child), signal.SIGTERM)
+        _, stderr = outer.communicate(timeout=60)
+    assert (outer.returncode, stderr) == (143, "\nlifted: stopped by SIGTERM.\n")
+
+
+def test_sigterm_that_was_ignored_stays_ignored():
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    slow = "import serve_cli.diagnosis as doctor; doctor.examine = lambda: print('in it', flush=True) or input()"
+    command = [sys.executable, "-c", f"{code}; {slow}; from serve_cli.cli.main import main; main()", "doctor"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout.readline() == b"in it\n"
+        run.send_signal(signal.SIGTERM)
+        run.communicate(b"\n", timeout=60)
+    assert run.returncode != 143
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--version",), ("embed", "--help"), ("doctor",), ("doctor", "--json")])
+def test_stdout_that_is_full_is_one_sentence(arguments, unbuffered):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "serve_cli.cli.main", *arguments]
+    with open("/dev/full", "w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "lifted: error: the results cannot be written to standard output (No space left on device).\n"
+    )
+
+
+def test_closed_streams_do_not_become_other_files(tmp_path, model, album):
+    """Else the next file that is opened is number 1, and what is printed goes into it."""
+    command = f"{sys.executable} -m serve_cli.cli.main embed {model} {album} --out {tmp_path / 'emb'} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    assert len(read_embeddings(tmp_path / "emb").ids) == 12
+
+
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict", "utf-16"])
+def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
+    photo(tmp_path / "größe 写真" / "写.png")
+    (tmp_path / "größe 写真" / "bad 写.png").touch()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for arguments, status in (
+        (("embed", model, tmp_path / "größe 写真", "--out", tmp_path / "写"), 3),
+        (("inspect", tmp_path / "写"), 0),
+        (("inspect", tmp_path / "没有"), 1),
+    ):
+        command = [sys.executable, "-m", "serve_cli.cli.main", *arguments]
+        run = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert run.returncode == status
+        assert "Traceback" not in run.stderr.decode(encoding.split(":")[0], "replace")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
+    with process("import time; time.sleep(0.5)", "inspect", model, *arguments) as run:
+        run.stdout.close()
+        assert run.stderr.read() == ""
+    assert run.returncode == 1
+
+
+def test_bug_keeps_its_traceback(model):
+    bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda path, **_: 1 / 0"
+    with process(bug, "inspect", model) as run:
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "Traceback" in stderr
+    assert "ZeroDivisionError" in stderr
+
+
+def test_doctor(lifted):
+    run = lifted("doctor", "--json")
+    assert run.returncode == 0
+    names = [check["name"] for check in json.loads(run.stdout)["checks"]]
+    assert {"Python", "NumPy", "system libraries", "MXNet", "onnxruntime", "CPU cores"} <= set(names)
+
+
+def test_doctor_is_strict_when_asked(lifted, monkeypatch):
+    missing = Diagnosis((Check("MXNet", "training", "missing", "not installed", "install it"),))
+    monkeypatch.setattr(doctor, "examine", lambda: missing)
+    assert lifted("doctor").returncode == 0
+    assert re.search(r"MXNet +install it", lifted("doctor").stdout)
+    assert lifted("doctor", "--strict").returncode == 1

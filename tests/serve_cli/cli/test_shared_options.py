@@ -1,0 +1,38 @@
+import inspect
+
+import pytest
+import typer
+
+from gluon_lifted.images import MAX_PIXELS
+from serve_cli.cli.commands.embed import embed
+from serve_cli.cli.shared_options import parse_ks, parse_size
+from serve_cli.embed.embed_options import Output
+from serve_cli.sources.patience import IMAGE_TIMEOUT_S
+
+
+def test_ks_are_sorted_and_each_once():
+    assert parse_ks("8, 1,2,2") == (1, 2, 8)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "1.5", "0", "-1,2", "9" * 12])
+def test_ks_that_are_no_ranks(text):
+    with pytest.raises(typer.BadParameter):
+        parse_ks(text)
+
+
+def test_defaults_that_embed_shows_are_those_of_its_options():
+    """They are written twice, so that --help need not load what decodes."""
+    shown = inspect.signature(embed).parameters
+    assert shown["pixel_limit"].default == MAX_PIXELS
+    assert shown["image_timeout"].default == IMAGE_TIMEOUT_S
+    assert shown["shard_size"].default == Output().part_rows
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("512MiB", 512 << 20), ("1.5 kb", 1500), ("7", 7), ("2T", 2 * 10**12)]
+)
+def test_amounts_of_memory(text, size):
+    assert parse_size(text) == size
+    for wrong in ("", "GB", "4XB", "-1", "4 4"):
+        with pytest.raises(typer.BadParameter, match="not an amount of memory"):
+            parse_size(wrong)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serve_cli.compress import comparison as price_module
+from serve_cli.compress.comparison import Price, weigh
+from serve_cli.model.embedder import Embedder
+from tests.serve_cli.photos import pixels
+from tests.serve_cli.tiny_model import CARD, write_model
+
+PRICE = Price(1_000_000, 4_000_000, 0.98, 0.999, 300.0, 100.0)
+
+
+@pytest.fixture(autouse=True)
+def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_module, "SECONDS", 0.01)
+
+
+def crops(count: int) -> np.ndarray:
+    return np.stack([pixels(seed, 16, 16) for seed in range(count)])
+
+
+def test_a_model_beside_itself(model: Path) -> None:
+    price = weigh(model, model, crops(40))
+    assert price.min_cosine == pytest.approx(1)
+    assert price.mean_cosine == pytest.approx(1)
+    assert price.size_bytes == price.single_bytes == model.stat().st_size
+    assert price.images_per_s > 0
+    assert price.recall is None
+
+
+def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> None:
+    other = write_model(
+        tmp_path / "other.onnx", replace(CARD, preprocessing=replace(CARD.preprocessing, mean=(0, 0, 0)))
+    )
+    a, b = (Embedder(one).embed(crops(5)).astype(np.float64) for one in (model, other))
+    cosines = [x @ y / np.sqrt((x @ x) * (y @ y)) for x, y in zip(a, b, strict=True)]
+    price = weigh(model, other, crops(5))
+    assert price.min_cosine == pytest.approx(min(cosines), abs=1e-6)
+    assert price.mean_cosine == pytest.approx(sum(cosines) / 5, abs=1e-6)
+    assert price.min_cosine < 0.999
+
+
+@pytest.mark.parametrize(
+    ("changes", "objection"),
+    [
+        ({}, ""),
+        ({"recall": 0.700, "single_recall": 0.704}, ""),
+        ({"recall": 0.750, "single_recall": 0.704}, ""),
+        ({"recall": 0.698, "single_recall": 0.704}, "loses 0.60 points of recall@1, more than 0.5"),
+        ({"images_per_s": 99.0}, "is not faster here: 99 images/s, fp32 100"),
+        ({"images_per_s": 100.0}, "is not faster here: 100 images/s, fp32 100"),
+    ],
+)
+def test_what_is_not_worth_having(changes: dict[str, float], objection: str) -> None:
+    assert replace(PRICE, **changes).objection(0.5) == objection
+
+
+def test_facts() -> None:
+    assert PRICE.facts() == {
+        "size": "1.0 MB (fp32 4.0)",
+        "cosine to fp32": "mean 0.99900, least 0.98000",
+        "images/s": "300 (fp32 100): 3.00 times as fast",
+    }
+    found = replace(PRICE, recall=0.5, single_recall=0.51).facts()
+    assert found["recall@1"] == "50.00% (fp32 51.00%)"

@@ -1,0 +1,74 @@
+import hashlib
+
+import pytest
+
+from gluon_lifted.errors import RunError
+from serve_cli.embed.embed_images import embed_images
+from serve_cli.embed.embed_options import EmbedOptions
+from serve_cli.inspection import inspect_path
+from tests.serve_cli.tiny_model import CARD
+
+
+def test_model(model):
+    found = inspect_path(model)
+    assert (found.kind, found.card) == ("model", CARD)
+    assert found.about == {
+        "input 'data'": "tensor(float), N x 3 x 16 x 16",
+        "output 'embedding'": "tensor(float), N x 8",
+        "bytes": model.stat().st_size,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+    }
+
+
+def test_embeddings(tmp_path, model, album):
+    (album / "cat" / "bad.jpg").write_bytes(b"")
+    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
+    found = inspect_path(tmp_path / "emb")
+    assert (found.kind, found.card) == ("embeddings", CARD)
+    assert (found.about["rows"], found.about["failed"], found.about["parts"]) == (13, 1, 1)
+    assert found.about["source"] == str(album)
+
+
+def test_run(tmp_path):
+    (tmp_path / "card.json").write_text(CARD.to_json())
+    (tmp_path / "model-symbol.json").write_text("{}")
+    found = inspect_path(tmp_path)
+    assert (found.kind, found.card) == ("run", CARD)
+    assert found.about["model-symbol.json"] == 2
+    assert found.about["reference.npz"] == "missing"
+
+
+def test_facts_name_the_preprocessing_and_the_origin(model):
+    facts = inspect_path(model).facts()
+    assert facts["images"] == "stretched to 20 x 20 px, centre 16 x 16, RGB"
+    assert facts["mean, std"] == "123.675 116.28 103.53, 58.395 57.12 57.375"
+    assert facts["embedding"] == "8 numbers, not normalised"
+    assert facts["iterations"] == "0"
+
+
+def test_nothing_that_is_known(tmp_path):
+    with pytest.raises(RunError, match="no such file or folder"):
+        inspect_path(tmp_path / "none")
+    with pytest.raises(RunError, match=r"has neither card\.json nor manifest\.json"):
+        inspect_path(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"{}", "is damaged"),
+        (CARD.to_json().encode() + b" " * (2 << 20), "has more than"),
+    ],
+)
+def test_damaged_card(tmp_path, content, message):
+    (tmp_path / "card.json").write_bytes(content)
+    with pytest.raises(RunError, match=rf"card\.json: .*{message}"):
+        inspect_path(tmp_path)
+
+
+def test_unfinished_embeddings(tmp_path):
+    (tmp_path / "part-00000.parquet").write_bytes(b"")
+    with pytest.raises(RunError, match="its run did not finish"):
+        inspect_path(tmp_path)
