@@ -1,7 +1,7 @@
 """fastembed's image pipeline with a model of ours: images per second, as JSON. Run by `benchmarks/embed.py`.
 
 fastembed knows models by name; the files of one of them are replaced by ours. Its preprocessing is told by the same
-numbers: images are decoded in full, resized with the same filter, cropped and normalised.
+numbers: images are decoded in full, resized with the same filter, cropped and normalized.
 """
 
 from __future__ import annotations

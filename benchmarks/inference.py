@@ -2,7 +2,7 @@
 
     python benchmarks/inference.py --work WORK [--peer-python PATH] [--torch-python PATH] [--openvino-python PATH]
 
-`googlenet` is Szegedy et al.'s network with local response normalisation, `googlenet_bn` GluonCV's with batch norm,
+`googlenet` is Szegedy et al.'s network with local response normalization, `googlenet_bn` GluonCV's with batch norm,
 both with an embedding layer, at 224 x 224 px. Each way runs in a process of its own, with the batch size and, in
 onnxruntime, the split of the threads that it is fastest with; they take turns. OpenVINO is there twice: behind
 onnxruntime, as `--device openvino` has it, and itself, set for throughput; as it comes it computes in bfloat16 where
@@ -10,7 +10,7 @@ the processor has that.
 
 The run fails if the embeddings differ. The limit is the floating-point operations of convolutions and matrix products
 over the rate of a large product of matrices, NumPy's in single precision and onnxruntime's in int8, in the same run.
-Of our file the share of local response normalisation is told, with the changes of layout that come with it.
+Of our file the share of local response normalization is told, with the changes of layout that come with it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/recall.py [--rows 60502] [--classes 11316] [--dim 512] [--turns 3]
     python benchmarks/recall.py --ties
 
-Embeddings are made up: classes of 2 to 12 rows around random centres. Each way runs in a process of its own, by turns,
+Embeddings are made up: classes of 2 to 12 rows around random centers. Each way runs in a process of its own, by turns,
 with all cores. faiss (flat index, k = 1001, the query itself among them) is left out where it is not installed
 (`pip install faiss-cpu`). "products alone" is the matrix product of each pair of rows once, in the same tiles: the
 least that any of these ways can take. Queries on which two ways differ are decided by differences in float64.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KS = (1, 10, 100, 1000)
-SPREAD = 2.15  # of a class, over that of the centres: recall@1 comes near what the paper reports
+SPREAD = 2.15  # of a class, over that of the centers: recall@1 comes near what the paper reports
 
 
 def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,9 +47,9 @@ def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     sizes = rng.choice(np.arange(2, 13), size=classes).astype(float)
     sizes = np.maximum(2, np.round(sizes * rows / sizes.sum())).astype(int)
     labels = rng.permutation(np.resize(np.repeat(np.arange(classes), sizes), rows))
-    centres = rng.normal(size=(classes, dim)).astype(np.float32)
+    centers = rng.normal(size=(classes, dim)).astype(np.float32)
     noise = rng.standard_normal((rows, dim), np.float32)
-    return centres[labels] + np.float32(SPREAD) * noise, labels
+    return centers[labels] + np.float32(SPREAD) * noise, labels
 
 
 def ours(embedding: np.ndarray, labels: np.ndarray, only_first: bool) -> np.ndarray:

@@ -3,13 +3,13 @@
     python benchmarks/training_step.py [--torch-python PATH] [--threads 2]
 
 A step is forward pass, lifted structured loss, backward pass and SGD (momentum 0.9, weight decay) on 32 images of
-224 x 224 px. `googlenet` is Szegedy et al.'s network with local response normalisation, `googlenet_bn` GluonCV's with
+224 x 224 px. `googlenet` is Szegedy et al.'s network with local response normalization, `googlenet_bn` GluonCV's with
 batch norm; PyTorch has both written out below, once in its usual layout and once in `channels_last`, and the loss in
 O(B²) as in `lifted_loss.py`. Each runs in a process of its own; they take turns, several rounds.
 
 The run fails if the networks differ: all start from the same weights, and must have the same number of parameters,
 the same loss, and the same norm of the gradient of the first convolution, which has come through every layer. Inputs
-have Caffe's scale, pixels minus their mean: only there does local response normalisation do anything. The learning
+have Caffe's scale, pixels minus their mean: only there does local response normalization do anything. The learning
 rate is next to nothing, so that every step does the same work.
 
 The limit is the floating-point operations of the convolutions alone, over the rate of a large matrix product (NumPy's,

@@ -12,8 +12,8 @@ from export.graph.graph import FLOAT32, INPUT
 from export.graph.model import MAX_MODEL_BYTES, build_model
 from export.libraries import onnx
 from export.options import ExportOptions, ExportReport
-from export.passes.optimize import optimise
-from export.passes.preprocessing import NORMALISED_PIXELS, PIXELS, Surroundings
+from export.passes.optimize import optimize
+from export.passes.preprocessing import NORMALIZED_PIXELS, PIXELS, Surroundings
 from export.quantization.calibration import calibration_images
 from export.quantization.quantize import (
     QUANTIZED,
@@ -43,7 +43,7 @@ from export.verify import (
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
-from gluon_lifted.images import normalise
+from gluon_lifted.images import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ def export_run(
         Replaced if it exists, untouched on any failure. Missing parent folders are made.
     options : ExportOptions
     pixels : bool
-        Put the card's normalisation into the file: input ``images``, uint8 (N, H, W, 3) RGB.
+        Put the card's normalization into the file: input ``images``, uint8 (N, H, W, 3) RGB.
     normalize : bool
         Give embeddings unit length in the file, where the network does not.
 
@@ -110,11 +110,11 @@ def export_run(
     _check_path(onnx_path)
     files = read_run(run)
     crop = files.card.preprocessing.crop
-    normalize = normalize and not files.card.normalised
+    normalize = normalize and not files.card.normalized
     lower = {} if options.precision == "fp32" else {"precision": options.precision}
     card = replace(
         files.card,
-        normalised=files.card.normalised or normalize,
+        normalized=files.card.normalized or normalize,
         provenance={**files.card.provenance, **lower},
     )
     around = Surroundings(card.preprocessing, pixels, normalize) if pixels or normalize else None
@@ -187,7 +187,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
     graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
-    optimise(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
+    optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
@@ -231,10 +231,10 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
         raise ConfigError("int8 needs the model card of a run, which says how images become the network's input.")
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXELS:
-        images = normalise(images, network.preprocessing)
+        images = normalize(images, network.preprocessing)
     batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
     ranges = activation_ranges(model, batches, QUANTIZED, options.calibration_method)
-    keep = [*sensitive_nodes(model), NORMALISED_PIXELS]
+    keep = [*sensitive_nodes(model), NORMALIZED_PIXELS]
     found = quantize(model, ranges, keep)
     if coarse := coarse_sums(model, found):
         found = quantize(model, ranges, [*keep, *coarse])

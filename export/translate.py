@@ -33,7 +33,7 @@ WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a we
 # What to do about operators that will have no translator, by the beginning of their names
 HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
-        "The network is quantised: export the one that it was made from."
+        "The network is quantized: export the one that it was made from."
     ),
     ("_npi_", "_np_", "_npx_"): "It is written with mx.np: export a network of mx.nd and mx.sym operators.",
 }

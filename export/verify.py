@@ -20,7 +20,7 @@ from export.passes.preprocessing import LEAST_NORM
 from export.runner import SLOW_IMAGES, open_model
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.images import denormalise, normalise
+from gluon_lifted.images import denormalize, normalize
 
 if TYPE_CHECKING:
     from export.passes.preprocessing import Surroundings
@@ -31,7 +31,7 @@ from gluon_lifted.images import Preprocessing
 
 LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
-PIXEL_TOLERANCE = 1e-3  # of normalised images; one step of a pixel is 1 / std, about 1 / 58
+PIXEL_TOLERANCE = 1e-3  # of normalized images; one step of a pixel is 1 / std, about 1 / 58
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
@@ -132,7 +132,7 @@ def verify_surroundings(model: onnx.ModelProto, core: onnx.ModelProto, around: S
     crop = around.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
-        data = normalise(batch, around.preprocessing)
+        data = normalize(batch, around.preprocessing)
         (expected,) = inner(names, data)
         (found,) = whole(names, batch if around.pixels else data)
         if around.normalize:
@@ -171,7 +171,7 @@ def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tupl
     shape = tuple(dim.dim_value for dim in kind.shape.dim)
     if shape[1:] != data.shape[1:]:
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
-    unit = card is not None and card.normalised
+    unit = card is not None and card.normalized
     return data, {name: _unit(one) if unit else one for name, one in found.items()}
 
 
@@ -182,8 +182,8 @@ def _card(model: onnx.ModelProto) -> ModelCard | None:
 
 def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
     """uint8 (n, H, W, 3) RGB: what the reference's images were made from."""
-    pixels = denormalise(data, preprocessing)
-    if np.abs(normalise(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
+    pixels = denormalize(data, preprocessing)
+    if np.abs(normalize(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
         raise MalformedModelError(
             "the model takes pixels, and the reference's images are not made of any by the model's card."
         )

@@ -11,7 +11,7 @@ __getattr__, __dir__ = lazy_names(
         "ClassBootstrap": "metrics.bootstrap",
         "ContrastiveLoss": "losses",
         "EmbeddingNet": "networks.embedding_net",
-        "GeneralisedLiftedStructureLoss": "losses",
+        "GeneralizedLiftedStructureLoss": "losses",
         "GoogLeNet": "networks.googlenet",
         "LiftedStructureLoss": "losses",
         "ModelCard": "card",

@@ -26,7 +26,7 @@ class ModelCard:
         E.g. ``"googlenet"``.
     dim : int
         Width D of the embedding.
-    normalised : bool
+    normalized : bool
         Whether embedding rows have unit Euclidean norm. The paper's have not.
     preprocessing : Preprocessing
         How images become network input.
@@ -41,7 +41,7 @@ class ModelCard:
     name: str
     backbone: str
     dim: int
-    normalised: bool
+    normalized: bool
     preprocessing: Preprocessing
     dataset: str
     loss: str
@@ -74,7 +74,7 @@ class ModelCard:
 
 
 def _check_types(card: dict[str, Any]) -> None:
-    wanted = {"name": str, "backbone": str, "dim": int, "normalised": bool, "dataset": str, "loss": str}
+    wanted = {"name": str, "backbone": str, "dim": int, "normalized": bool, "dataset": str, "loss": str}
     for name, kind in wanted.items():
         if type(card[name]) is not kind:
             raise TypeError(f"{name} is {card[name]!r:.100}, expected {kind.__name__}")

@@ -36,10 +36,10 @@ class Inspection:
             "holds": {"model": "an ONNX model", "run": "a trained run", "embeddings": "embeddings"}[self.kind],
             "name": self.card.name,
             "backbone": self.card.backbone,
-            "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalised else 'not normalised'}",
+            "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalized else 'not normalized'}",
             "images": f"{'margins trimmed, ' if pixels.trim else ''}"
             f"{'padded' if pixels.fit == 'pad' else 'stretched'} to {pixels.resize} x {pixels.resize} px, "
-            f"centre {pixels.crop} x {pixels.crop}, {pixels.channels}",
+            f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
             "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
             "data set": self.card.dataset,
             "loss": self.card.loss,

@@ -1,4 +1,4 @@
-"""Normalisation in single precision within networks in half."""
+"""Normalization in single precision within networks in half."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def use_matrices(graph: Graph) -> None:
 
     Notes
     -----
-    ``x / (bias + alpha / size * sum of x^2 over size neighbouring channels) ** beta``: the sum is a product with a
+    ``x / (bias + alpha / size * sum of x^2 over size neighboring channels) ** beta``: the sum is a product with a
     banded matrix, hence a 1x1 convolution, whose bias is that of the LRN. In onnxruntime this is 3.6 to 7 times as
     fast as its own LRN kernel. It ends in a product, not a quotient: int8 has kernels for products.
     """

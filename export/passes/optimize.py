@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph
 
 
-def optimise(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Graph:
+def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Graph:
     """Fold batch norm, drop what has no use, and put LRN into its fast form; in place.
 
     Parameters

@@ -23,7 +23,7 @@ class Surroundings:
     preprocessing : Preprocessing
         Of the network's card.
     pixels : bool
-        Whether the model normalises pixels itself.
+        Whether the model normalizes pixels itself.
     normalize : bool
         Whether it gives its one output unit length.
     """
@@ -34,18 +34,18 @@ class Surroundings:
 
     def put_around(self, graph: Graph) -> None:
         if self.normalize:
-            normalise_rows(graph)
+            normalize_rows(graph)
         if self.pixels:
             take_pixels(graph, self.preprocessing)
 
 
-NORMALISED_PIXELS = "images/normalised"  # the convolution that does it
-PIXELS = "images"  # the input of a model that normalises them itself
+NORMALIZED_PIXELS = "images/normalized"  # the convolution that does it
+PIXELS = "images"  # the input of a model that normalizes them itself
 LEAST_NORM = 1e-12  # a row of zeros stays zero
 
 
 def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
-    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and do the card's normalisation in the graph.
+    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and do the card's normalization in the graph.
 
     Notes
     -----
@@ -64,11 +64,11 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     real = graph.cast(graph.input, data.dtype, f"{PIXELS}/float")
     planes = graph.add("Transpose", f"{PIXELS}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
     weights = [graph.constant(f"{PIXELS}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
-    graph.produce(data, "Conv", NORMALISED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
+    graph.produce(data, "Conv", NORMALIZED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
     graph.nodes += first
 
 
-def normalise_rows(graph: Graph) -> None:
+def normalize_rows(graph: Graph) -> None:
     """Divide the one output, (N, D), by its rows' Euclidean length."""
     (output,) = graph.outputs
     raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))

@@ -22,7 +22,7 @@ FOLLOWING = {
     *("Add", "Sub", "Sum", "Mul", "Max", "Min", "Concat"),
     *("Flatten", "Reshape", "Transpose", "Slice", "Pad", "Resize", "Expand", "DepthToSpace", "SpaceToDepth"),
 }
-NORMALISED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  # computed in single; then any will do
+NORMALIZED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  # computed in single; then any will do
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -64,7 +64,7 @@ def _halved(graph: Graph, nodes: list[GraphNode]) -> set[str]:
         square = node.op == "Mul" and len(set(node.inputs)) == 1
         if fits and (node.op in HEAVY or (follows and not square)):
             found.update(node.outputs)
-        elif node.op in NORMALISED:
+        elif node.op in NORMALIZED:
             bounded.update(node.outputs)
     return found
 

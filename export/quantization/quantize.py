@@ -18,7 +18,7 @@ QUANTIZED = [
 
 
 def quantize(model: onnx.ModelProto, ranges: Any, keep: Iterable[str] = ()) -> onnx.ModelProto:
-    """Quantise a model with onnxruntime's own tools.
+    """Quantize a model with onnxruntime's own tools.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from gluon_lifted.images import (
     Preprocessing,
     center_crop,
     check_image,
-    normalise,
+    normalize,
     random_crop_mirror,
     read_image,
 )
@@ -33,7 +33,7 @@ CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded
 
 
 class Batch(NamedTuple):
-    """``images`` (b, 3, crop, crop) float32, normalised; ``labels`` (B,) int64 of the whole batch.
+    """``images`` (b, 3, crop, crop) float32, normalized; ``labels`` (B,) int64 of the whole batch.
 
     Where several machines train, the images are this machine's alone: rows ``start`` ... ``start + b - 1`` of B.
     """
@@ -63,11 +63,11 @@ class ImageLoader:
     table : ImageTable
         The images.
     preprocessing : Preprocessing
-        Sizes and normalisation.
+        Sizes and normalization.
     threads : int
         Images decoded at a time. The result does not depend on it.
     residual : ndarray, float32, (resize, resize, 3), optional
-        What to subtract at each place; that of the centre crop is left to the network (`nets.mean_image`).
+        What to subtract at each place; that of the center crop is left to the network (`nets.mean_image`).
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class ImageLoader:
         return self._prefetched(submit, range(start, stop))
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Every image once, in order, cropped at the centre; the last batch may be short."""
+        """Every image once, in order, cropped at the center; the last batch may be short."""
 
         def submit(first: int) -> _Pending:
             rows = np.arange(first, min(first + batch_size, len(self.table)))
@@ -127,7 +127,7 @@ class ImageLoader:
     def _submit(
         self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
     ) -> _Pending:
-        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalising.
+        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalizing.
 
         ``cut`` takes a square and a slot, and gives the same part of it each time.
         """
@@ -135,7 +135,7 @@ class ImageLoader:
         images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
 
         def fill(place: int, slot: int) -> None:
-            images[place] = normalise(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
+            images[place] = normalize(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
             if self._residual is not None:
                 there = cut(self._residual, slot)  # (crop, crop, 3)
                 images[place] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)

@@ -25,7 +25,7 @@ class Sourced(NamedTuple):
 # Where the files and issues that are named below are to be found
 REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
-    "fit": Sourced("stretch", "paper: images normalised to 256 x 256; re-implementations ignore the aspect ratio"),
+    "fit": Sourced("stretch", "paper: images normalized to 256 x 256; re-implementations ignore the aspect ratio"),
     "resize": Sourced(256, "code/config.m"),
     "crop": Sourced(227, "train_val: crop_size 227"),
     "colors": Sourced("caffe", "bvlc_googlenet: BGR, mean_value 104, 117, 123"),
@@ -67,7 +67,7 @@ RECIPES: dict[str, dict[str, Sourced]] = {
     | {
         "dataset": Sourced("sop", "paper"),
         "dim": Sourced(512, "the recall rows quoted for the paper are those of 512"),
-        "trim": Sourced(True, "code/load_cropped_images.m: pixels with grey below 250, and 15 around"),
+        "trim": Sourced(True, "code/load_cropped_images.m: pixels with gray below 250, and 15 around"),
         "fit": Sourced("pad", "code/load_cropped_images.m: longer side to 256, white around"),
         "learning_rate": Sourced(1e-4, "code/evaluation: files named baselr_1E4"),
     },

@@ -21,7 +21,7 @@ LOSS_SAMPLERS = {  # a loss that reads the batch as pairs or triplets needs the 
     "contrastive-all": ("balanced", "pairs", "triplets", "shuffle"),
     "triplet": ("triplets",),
     "triplet-semihard": ("balanced", "pairs", "triplets", "shuffle"),
-    "generalised-lifted": ("balanced", "pairs", "triplets", "shuffle"),
+    "generalized-lifted": ("balanced", "pairs", "triplets", "shuffle"),
 }
 BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}
 

@@ -1,4 +1,4 @@
-"""A retrieval set drawn on the spot: characters in several typefaces, turned, tilted, coloured and cluttered.
+"""A retrieval set drawn on the spot: characters in several typefaces, turned, tilted, colored and cluttered.
 
 A class is a character; its images show it in eight faces of DejaVu, which Matplotlib ships. Characters of train
 and test are disjoint, so a model has to learn what makes two images the same letter, not the letters.
@@ -47,16 +47,16 @@ THUMBNAIL = 32  # px, side of the drawings that tell characters apart
 ALIKE = 0.85  # correlation of two such drawings from which on people mix them up: n and ո 0.86, E and F 0.83
 SUPERSAMPLING = 2  # images are painted twice as large and averaged down
 # Difficulty: as measured with the recipe of `lifted demo`, a minute of training trebles the recall of raw pixels.
-PATCH = 12  # of 255, standard deviation of the paper's colour over the image
+PATCH = 12  # of 255, standard deviation of the paper's color over the image
 INK, PAPER = (0, 65), (190, 255)  # of 255, least and greatest brightness
-CENTRE, EXTENT = (0.4, 0.6), (0.55, 0.8)  # of the image's side: the character's middle and its longer side
+CENTER, EXTENT = (0.4, 0.6), (0.55, 0.8)  # of the image's side: the character's middle and its longer side
 TURN = math.radians(25)  # either way
 STRETCH = 0.15  # one side times exp(STRETCH), the other divided by it, at most
 TILT = 0.25  # change in scale across the image; below 0.5 no point of it lies behind the viewer
 CLUTTER = (1, 3)  # how many things lie behind a character, upper end excluded
 BLUR, NOISE = (0.0, 0.8), (2.0, 8.0)  # px, and of 255: standard deviations
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def distinct_characters(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
     alike = np.zeros((len(candidates), len(candidates)), bool)
     for face in faces:
         drawings = np.stack([_thumbnail(_mask(character, face)) for character in candidates])  # (n, T, T)
-        plain, mirrored = (_standardise(each) for each in (drawings, drawings[:, :, ::-1]))
+        plain, mirrored = (_standardize(each) for each in (drawings, drawings[:, :, ::-1]))
         alike |= np.maximum(plain @ plain.T, plain @ mirrored.T) >= ALIKE
     kept: list[int] = []
     for i in range(len(candidates)):
@@ -248,7 +248,7 @@ def _mask(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
 
 
 def _thumbnail(mask: Image.Image) -> NDArray[np.float32]:
-    """Scale-normalised, centred and slightly blurred drawing: (THUMBNAIL, THUMBNAIL) float32."""
+    """Scale-normalized, centered and slightly blurred drawing: (THUMBNAIL, THUMBNAIL) float32."""
     scale = (THUMBNAIL - 4) / max(mask.size)
     width, height = (max(1, round(side * scale)) for side in mask.size)
     square = Image.new("L", (THUMBNAIL, THUMBNAIL))
@@ -257,7 +257,7 @@ def _thumbnail(mask: Image.Image) -> NDArray[np.float32]:
     return np.asarray(square.filter(ImageFilter.GaussianBlur(1)), np.float32)
 
 
-def _standardise(drawings: NDArray[np.float32]) -> NDArray[np.float32]:
+def _standardize(drawings: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, T, T) -> (n, T * T) of mean 0 and norm 1, so that a product of two rows is their correlation."""
     rows = drawings.reshape(len(drawings), -1)
     rows = rows - rows.mean(1, keepdims=True)
@@ -269,12 +269,12 @@ def _paint(
 ) -> Image.Image:
     """One image of a character: paper, clutter behind, the character, a stroke across it, blur, noise."""
     side = size * SUPERSAMPLING
-    paper, ink = _colour_of_brightness(PAPER, rng), _colour_of_brightness(INK, rng)
+    paper, ink = _color_of_brightness(PAPER, rng), _color_of_brightness(INK, rng)
     image = _paper(paper, side, rng)
     for _ in range(rng.integers(*CLUTTER)):
         _add_clutter(image, others, rng)
     mask = faces[rng.integers(len(faces))]
-    _stamp(image, mask, ink, centre=rng.uniform(*CENTRE, 2) * side, longest=rng.uniform(*EXTENT) * side, rng=rng)
+    _stamp(image, mask, ink, center=rng.uniform(*CENTER, 2) * side, longest=rng.uniform(*EXTENT) * side, rng=rng)
     _add_stroke(image, side // 48, rng)
     small = image.resize((size, size), Image.Resampling.BOX)
     small = small.filter(ImageFilter.GaussianBlur(rng.uniform(*BLUR)))
@@ -282,26 +282,26 @@ def _paint(
     return Image.fromarray(np.clip(np.asarray(small) + noise, 0, 255).astype(np.uint8))
 
 
-def _colour_of_brightness(bounds: tuple[int, int], rng: np.random.Generator) -> Colour:
+def _color_of_brightness(bounds: tuple[int, int], rng: np.random.Generator) -> Color:
     while True:
-        colour = _colour(rng)
-        if bounds[0] <= _luma(colour) <= bounds[1]:
-            return colour
+        color = _color(rng)
+        if bounds[0] <= _luma(color) <= bounds[1]:
+            return color
 
 
-def _colour(rng: np.random.Generator) -> Colour:
+def _color(rng: np.random.Generator) -> Color:
     red, green, blue = rng.integers(0, 256, 3).tolist()
     return red, green, blue
 
 
-def _luma(colour: Colour) -> float:
-    red, green, blue = colour
+def _luma(color: Color) -> float:
+    red, green, blue = color
     return 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
 
 
-def _paper(colour: Colour, side: int, rng: np.random.Generator) -> Image.Image:
-    """Soft patches around a colour: nine of them, blended into each other."""
-    patches = np.clip(np.array(colour) + rng.normal(0, PATCH, (3, 3, 3)), 0, 255).astype(np.uint8)
+def _paper(color: Color, side: int, rng: np.random.Generator) -> Image.Image:
+    """Soft patches around a color: nine of them, blended into each other."""
+    patches = np.clip(np.array(color) + rng.normal(0, PATCH, (3, 3, 3)), 0, 255).astype(np.uint8)
     return Image.fromarray(patches).resize((side, side), Image.Resampling.BICUBIC)
 
 
@@ -314,52 +314,52 @@ def _add_clutter(image: Image.Image, others: Sequence[Sequence[Image.Image]], rn
     elif kind == 1 or not others:
         (x, y), (width, height) = rng.uniform(0, side, 2), rng.uniform(side / 16, side / 4, 2)
         box = (float(x - width), float(y - height), float(x + width), float(y + height))
-        ImageDraw.Draw(image).ellipse(box, fill=_colour(rng))
+        ImageDraw.Draw(image).ellipse(box, fill=_color(rng))
     else:
         faces = others[rng.integers(len(others))]
         angle = rng.uniform(0, 2 * math.pi)
-        centre = (0.5 + 0.55 * np.array([math.cos(angle), math.sin(angle)])) * side
+        center = (0.5 + 0.55 * np.array([math.cos(angle), math.sin(angle)])) * side
         longest = rng.uniform(0.3, 0.6) * side
-        _stamp(image, faces[rng.integers(len(faces))], _colour(rng), centre=centre, longest=longest, rng=rng)
+        _stamp(image, faces[rng.integers(len(faces))], _color(rng), center=center, longest=longest, rng=rng)
 
 
 def _add_stroke(image: Image.Image, width: int, rng: np.random.Generator) -> None:
     ends = rng.uniform(-0.1, 1.1, 4) * image.width
-    ImageDraw.Draw(image).line(ends.tolist(), fill=_colour(rng), width=max(1, width))
+    ImageDraw.Draw(image).line(ends.tolist(), fill=_color(rng), width=max(1, width))
 
 
 def _stamp(
     image: Image.Image,
     mask: Image.Image,
-    colour: Colour,
+    color: Color,
     *,
-    centre: NDArray[np.float64],
+    center: NDArray[np.float64],
     longest: float,
     rng: np.random.Generator,
 ) -> None:
-    """Print a mask at `centre`, its longer side about `longest` px, turned, stretched and tilted at random."""
+    """Print a mask at `center`, its longer side about `longest` px, turned, stretched and tilted at random."""
     angle, stretch = rng.uniform(-TURN, TURN), math.exp(rng.uniform(-STRETCH, STRETCH))
     turned = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     matrix = turned * [[stretch], [1 / stretch]] * (max(mask.size) / longest)
     tilt = rng.uniform(-TILT, TILT, 2) / image.width
-    view = _coefficients(matrix, tilt, centre, np.array(mask.size) / 2)
+    view = _coefficients(matrix, tilt, center, np.array(mask.size) / 2)
     layer = mask.transform(image.size, Image.Transform.PERSPECTIVE, view, Image.Resampling.BILINEAR)
-    image.paste(colour, (0, 0), layer)
+    image.paste(color, (0, 0), layer)
 
 
 def _coefficients(
     matrix: NDArray[np.float64],
     tilt: NDArray[np.float64],
-    centre: NDArray[np.float64],
+    center: NDArray[np.float64],
     middle: NDArray[np.float64],
 ) -> tuple[float, ...]:
     """Pillow's eight numbers (a ... h) of a perspective view, from image (x, y) back to mask (u, v).
 
     Notes
     -----
-    With p = (x, y) - centre, (u, v) = middle + matrix p / (1 + tilt . p). Over the common denominator, divided
+    With p = (x, y) - center, (u, v) = middle + matrix p / (1 + tilt . p). Over the common denominator, divided
     by its constant, this is u = (a x + b y + c) / (g x + h y + 1), v = (d x + e y + f) / (g x + h y + 1).
     """
     top = matrix + np.outer(middle, tilt)
-    rows = np.column_stack([top, middle - top @ centre])  # a b c / d e f
-    return tuple((np.append(rows, tilt) / (1 - tilt @ centre)).tolist())
+    rows = np.column_stack([top, middle - top @ center])  # a b c / d e f
+    return tuple((np.append(rows, tilt) / (1 - tilt @ center)).tolist())

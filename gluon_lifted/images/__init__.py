@@ -5,8 +5,8 @@ from gluon_lifted.images.limits import MAX_PIXELS, DecodeLimits
 from gluon_lifted.images.preprocessing import (
     Preprocessing,
     center_crop,
-    denormalise,
-    normalise,
+    denormalize,
+    normalize,
     preprocessing_from_json,
     random_crop_mirror,
 )
@@ -20,8 +20,8 @@ __all__ = [
     "Preprocessing",
     "center_crop",
     "check_image",
-    "denormalise",
-    "normalise",
+    "denormalize",
+    "normalize",
     "open_image",
     "preprocessing_from_json",
     "random_crop_mirror",

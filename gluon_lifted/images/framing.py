@@ -1,6 +1,6 @@
 """Which part of an image is used, and how that part becomes a square.
 
-A box is ``(left, top, right, bottom)`` in pixels of the upright original, edges and not pixel centres: a whole
+A box is ``(left, top, right, bottom)`` in pixels of the upright original, edges and not pixel centers: a whole
 image of 640 x 480 px is ``(0, 0, 640, 480)``.
 """
 
@@ -14,7 +14,7 @@ Box = tuple[float, float, float, float]
 
 FITS = ("stretch", "pad")
 # The authors' object crop for Stanford Online Products (``load_cropped_images.m`` of their training code):
-BACKGROUND_GREY = 250  # a pixel this light or lighter is background
+BACKGROUND_GRAY = 250  # a pixel this light or lighter is background
 TRIM_MARGIN = 15  # pixels kept around the rest
 BOX_SLACK = 1  # pixels that a box may stick out: annotators count from 0 or 1, and round
 
@@ -62,7 +62,7 @@ def crop_to_box(image: Image.Image, box: Box) -> Image.Image:
 
 def trim_background(image: Image.Image) -> Image.Image:
     """Cut an RGB image to what is darker than its white background, and a margin; all white, it stays whole."""
-    darker = image.convert("L").point([255] * BACKGROUND_GREY + [0] * (256 - BACKGROUND_GREY))
+    darker = image.convert("L").point([255] * BACKGROUND_GRAY + [0] * (256 - BACKGROUND_GRAY))
     found = darker.getbbox()
     if found is None:
         return image

@@ -23,12 +23,12 @@ MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each takes the time 
 START_OF_SCAN, BLOCK_BYTES = b"\xff\xda", 1 << 20
 MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
 
-# Pillow keeps 4 bytes a pixel, or 1 of grey and palettes. What is held at once, a pixel (the test measures it):
+# Pillow keeps 4 bytes a pixel, or 1 of gray and palettes. What is held at once, a pixel (the test measures it):
 RGB_BYTES = 5  # decoded
 OTHER_BYTES = 9  # decoded, and as RGB
 ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white; more than turning and cutting take
 TURNED_BYTES = 5  # one more, where the image is not upright
-CUT_BYTES = 6  # one more, and a grey one where the background is looked for
+CUT_BYTES = 6  # one more, and a gray one where the background is looked for
 CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30, "JXL": 36}  # their libraries' own copies beside that
 STRIP_BYTES = 4  # libtiff decodes a strip or tile whole; at least as much for a pixel of it
 PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded

@@ -1,4 +1,4 @@
-"""How an image becomes network input: the size of its square, crops, normalisation."""
+"""How an image becomes network input: the size of its square, crops, normalization."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Preprocessing:
     resize : int
         Pixels. Side of the square that an image becomes; "normalized to 256 by 256" in Song et al. 2016.
     crop : int
-        Pixels. Side of the square cut out: at random in training, centred otherwise (227 of 256 in the
+        Pixels. Side of the square cut out: at random in training, centered otherwise (227 of 256 in the
         authors' ``train_val`` prototxt).
     channels : str
         ``"RGB"`` or ``"BGR"`` (Caffe's order).
@@ -65,7 +65,7 @@ class Preprocessing:
 
 
 def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:
-    """Cut the centre: (H, W, 3) -> (crop, crop, 3), a view. Offset ``(H - crop) // 2``, as Caffe's."""
+    """Cut the center: (H, W, 3) -> (crop, crop, 3), a view. Offset ``(H - crop) // 2``, as Caffe's."""
     top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
     return image[top : top + crop, left : left + crop]
 
@@ -77,7 +77,7 @@ def random_crop_mirror(image: NDArray[Value], crop: int, rng: np.random.Generato
     return cut[:, ::-1] if rng.random() < 0.5 else cut
 
 
-def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+def normalize(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Turn cropped pixels into network input.
 
     Parameters
@@ -101,8 +101,8 @@ def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
     return batch
 
 
-def denormalise(batch: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """The pixels that `normalise` was given: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
+def denormalize(batch: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """The pixels that `normalize` was given: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
     scale, shift = (np.asarray(one, np.float32)[:, None, None] for one in (preprocessing.std, preprocessing.mean))
     planes = np.clip(np.rint(batch * scale + shift), 0, 255).astype(np.uint8)
     if preprocessing.channels == "BGR":

@@ -51,7 +51,7 @@ def read_image(
     source : path or bytes
         An image file or its content.
     preprocessing : Preprocessing
-        Its ``resize``, ``fit`` and ``trim`` are applied; cropping and normalising come later.
+        Its ``resize``, ``fit`` and ``trim`` are applied; cropping and normalizing come later.
     box : tuple of 4 float, optional
         Left, top, right, bottom in pixels of the upright image: all that is used of it.
     name : str

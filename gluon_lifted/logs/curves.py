@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CURVES_FILE = "curves.png"
 WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
-LOSS, RECALL, GREY = "#2f6db5", "#c4622d", "#777777"
+LOSS, RECALL, GRAY = "#2f6db5", "#c4622d", "#777777"
 WINDOWS = 50  # a run holds that many windows of the running median
 LEAST_SPAN = 4  # percent of recall, so that noise does not fill the picture
 SPREAD = 20  # from this ratio of the largest loss to the median on, the axis is logarithmic
@@ -183,7 +183,7 @@ def _write_last(axes: Axes, iteration: float, value: float, text: str, color: st
 
 
 def _say_nothing_measured(axes: Axes) -> None:
-    axes.text(0.5, 0.5, "none measured", transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=13)
+    axes.text(0.5, 0.5, "none measured", transform=axes.transAxes, ha="center", va="center", color=GRAY, fontsize=13)
     axes.set_yticks([])
 
 

@@ -1,7 +1,7 @@
 """Losses: embedding (B, D) and label (B,) -> loss (1,). All hybridize, in float32 and float64."""
 
 from gluon_lifted.losses.contrastive import AllPairsContrastiveLoss, ContrastiveLoss
-from gluon_lifted.losses.generalized_lifted import GeneralisedLiftedStructureLoss
+from gluon_lifted.losses.generalized_lifted import GeneralizedLiftedStructureLoss
 from gluon_lifted.losses.lifted import LiftedStructureLoss
 from gluon_lifted.losses.metric_loss import MetricLoss
 from gluon_lifted.losses.registry import LOSSES, build_loss
@@ -11,7 +11,7 @@ __all__ = [
     "LOSSES",
     "AllPairsContrastiveLoss",
     "ContrastiveLoss",
-    "GeneralisedLiftedStructureLoss",
+    "GeneralizedLiftedStructureLoss",
     "LiftedStructureLoss",
     "MetricLoss",
     "SemiHardTripletLoss",

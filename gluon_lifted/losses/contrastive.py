@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gluon_lifted.losses.distances import (
-    centred,
+    centered,
     distances,
     indicator,
     label_vector,
@@ -103,7 +103,7 @@ class AllPairsContrastiveLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
-        D2 = squared_distances(F, centred(F, embedding))  # (B, B), as all that follows
+        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all that follows
         same, positive = masks(F, label, D2)
         negative = 1 - same
         hinge = F.relu(self.margin - distances(F, D2)) * negative

@@ -36,7 +36,7 @@ def row_sums(F: Any, matrix: Any) -> Any:
     return F.dot(matrix, F.ones_like(F.slice_axis(matrix, axis=1, begin=0, end=1)))
 
 
-def centred(F: Any, embedding: Any) -> Any:
+def centered(F: Any, embedding: Any) -> Any:
     """The batch around its mean: the same distances, with less rounding."""
     return F.broadcast_sub(embedding, F.BlockGrad(F.mean(embedding, axis=0, keepdims=True)))
 

@@ -1,4 +1,4 @@
-"""GeneralisedLiftedStructureLoss: every image against all its positives and all its negatives at once."""
+"""GeneralizedLiftedStructureLoss: every image against all its positives and all its negatives at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from gluon_lifted.losses.distances import (
     FAR,
-    centred,
+    centered,
     distances,
     log_sum_exp,
     masks,
@@ -17,8 +17,8 @@ from gluon_lifted.losses.distances import (
 from gluon_lifted.losses.metric_loss import MetricLoss
 
 
-class GeneralisedLiftedStructureLoss(MetricLoss):
-    r"""Generalised lifted structured loss (Hermans, Beyer, Leibe, "In defense of the triplet loss", 2017), in O(B²).
+class GeneralizedLiftedStructureLoss(MetricLoss):
+    r"""Generalized lifted structured loss (Hermans, Beyer, Leibe, "In defense of the triplet loss", 2017), in O(B²).
 
     With :math:`D_{ij} = \lVert x_i - x_j \rVert` (Euclidean, not squared), P(a) the other images of the label of a,
     N(a) those of other labels, and A the images that have both:
@@ -60,7 +60,7 @@ class GeneralisedLiftedStructureLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
-        D = distances(F, squared_distances(F, centred(F, embedding)))  # (B, B)
+        D = distances(F, squared_distances(F, centered(F, embedding)))  # (B, B)
         same, positive = masks(F, label, D)
         pull, _ = log_sum_exp(F, D - (1 - positive) * FAR)  # (B, 1), as all that follows; -FAR without positives
         push, _ = log_sum_exp(F, same * -FAR - D)

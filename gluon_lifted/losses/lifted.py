@@ -20,7 +20,7 @@ from typing import Any
 from gluon_lifted.losses.distances import (
     FAR,
     TINY,
-    centred,
+    centered,
     log_sum_exp,
     masks,
     row,
@@ -55,7 +55,7 @@ class LiftedStructureLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Not normalised in the paper; any scale works.
+        Not normalized in the paper; any scale works.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 
@@ -67,7 +67,7 @@ class LiftedStructureLoss(MetricLoss):
     Notes
     -----
     The gradient of a distance of 0 is taken as 0, so duplicate images are harmless. Squared distances come from one
-    matrix product of the centred batch. With R the largest distance of a row from the batch mean, a distance d is
+    matrix product of the centered batch. With R the largest distance of a row from the batch mean, a distance d is
     right to about eps (R/d)² of itself and sqrt(2 eps) R at worst; in float32 (eps 1.2e-7) loss and gradient of
     ordinary batches are right to 1e-6, and two exact duplicates can seem up to 1e-3 R apart.
     NaN or infinity in the embedding gives NaN. The gradient is exact, but a constant of the graph: it cannot be
@@ -86,7 +86,7 @@ class LiftedStructureLoss(MetricLoss):
         return loss + (carrier - F.BlockGrad(carrier))
 
     def _loss_and_gradient(self, F: Any, embedding: Any, label: Any) -> tuple[Any, Any]:
-        X = centred(F, embedding)
+        X = centered(F, embedding)
         D2 = squared_distances(F, X)  # (B, B), as all that follows unless it says otherwise
         D = F.sqrt(D2)
         same, positive = masks(F, label, D)

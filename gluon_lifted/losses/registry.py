@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.losses.contrastive import AllPairsContrastiveLoss, ContrastiveLoss
-from gluon_lifted.losses.generalized_lifted import GeneralisedLiftedStructureLoss
+from gluon_lifted.losses.generalized_lifted import GeneralizedLiftedStructureLoss
 from gluon_lifted.losses.lifted import LiftedStructureLoss
 from gluon_lifted.losses.metric_loss import MetricLoss
 from gluon_lifted.losses.triplet import SemiHardTripletLoss, TripletLoss
@@ -15,7 +15,7 @@ LOSSES: dict[str, type[MetricLoss]] = {
     "contrastive-all": AllPairsContrastiveLoss,
     "triplet": TripletLoss,
     "triplet-semihard": SemiHardTripletLoss,
-    "generalised-lifted": GeneralisedLiftedStructureLoss,
+    "generalized-lifted": GeneralizedLiftedStructureLoss,
 }
 
 

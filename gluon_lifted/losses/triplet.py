@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gluon_lifted.losses.distances import (
-    centred,
+    centered,
     column,
     indicator,
     label_vector,
@@ -89,7 +89,7 @@ class SemiHardTripletLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Taken as it is; let the network normalise it, if it is to have unit length.
+        Taken as it is; let the network normalize it, if it is to have unit length.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 
@@ -112,7 +112,7 @@ class SemiHardTripletLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
-        D2 = squared_distances(F, centred(F, embedding))  # (B, B), as all that follows unless it says otherwise
+        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all that follows unless it says otherwise
         same, positive = masks(F, label, D2)
         chosen = semi_hard_negatives(F, F.BlockGrad(D2), 1 - same)
         D2_negative = F.take(F.reshape(D2, (-1,)), chosen)

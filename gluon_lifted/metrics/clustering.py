@@ -31,7 +31,7 @@ class KMeansProtocol:
     max_iter : int
         Iterations at most, of each start.
     tol : float
-        It ends when the centres move less than this share of the variance; 0: when no row changes its cluster.
+        It ends when the centers move less than this share of the variance; 0: when no row changes its cluster.
     """
 
     name: str
@@ -131,7 +131,7 @@ def kmeans(
     """Cluster of each row, by scikit-learn's k-means.
 
     With `AUTHORS` it starts from k rows at random, once, and goes on until nothing changes. One thing differs from
-    their code: a cluster that loses all its rows starts again at the row farthest from its centre; theirs becomes
+    their code: a cluster that loses all its rows starts again at the row farthest from its center; theirs becomes
     the zero vector.
 
     Parameters

@@ -67,10 +67,10 @@ def wilson(share: float, sample: int, population: int, level: float = LEVEL) -> 
     worth = sample * (population - 1) / (population - sample)
     z = NormalDist().inv_cdf((1 + level) / 2)
     widening = 1 + z**2 / worth
-    centre = (share + z**2 / (2 * worth)) / widening
+    center = (share + z**2 / (2 * worth)) / widening
     half = z * math.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2)) / widening
     # At shares of 0 and 1 an end is the share itself, but for rounding
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return max(0.0, min(share, center - half)), min(1.0, max(share, center + half))
 
 
 def check_level(level: float) -> None:

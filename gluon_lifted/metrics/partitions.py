@@ -15,7 +15,7 @@ AVERAGES = ("arithmetic", "geometric")
 
 
 def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> float:
-    r"""Normalised mutual information of classes and clusters: 1 where they agree, near 0 where they have no relation.
+    r"""Normalized mutual information of classes and clusters: 1 where they agree, near 0 where they have no relation.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def expected_information(of_class: NDArray[np.int64], of_cluster: NDArray[np.int
 def _expected_term(size: int, other: int, num_rows: int) -> float:
     """Of one class and one cluster of these sizes."""
     shared = np.arange(max(0, size + other - num_rows), min(size, other) + 1, dtype=np.float64)
-    # Ratios of neighbouring probabilities: nothing large cancels, as it does between logarithms of factorials
+    # Ratios of neighboring probabilities: nothing large cancels, as it does between logarithms of factorials
     before = shared[:-1]
     ratio = (size - before) * (other - before) / ((before + 1) * (num_rows - size - other + before + 1))
     logs = np.concatenate([[0.0], np.cumsum(np.log(ratio))])

@@ -13,7 +13,7 @@ from gluon_lifted.networks.googlenet import GoogLeNet
 from gluon_lifted.networks.headless import SIDE, accepts, headless
 
 # What else GluonCV's zoo holds, by the parts of its names: detectors, segmentation, poses, video, tracking, depth,
-# networks for integers alone, and two whose group normalisation MXNet 1.9 refuses.
+# networks for integers alone, and two whose group normalization MXNet 1.9 refuses.
 NOT_CLASSIFIERS = re.compile(
     r"_(voc|coco|ade|citys|mhpv1|custom|ucf101|hmdb51|kinetics\d+|sthsthv2|otb15|int8|s|gn)(_|$)"
     r"|rcnn|pose|kitti"
@@ -49,7 +49,7 @@ def gluoncv_name(backbone: str) -> str | None:
 
 
 def build_backbone(name: str, crop: int) -> Any:
-    """A backbone whose parameters are not yet initialised.
+    """A backbone whose parameters are not yet initialized.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ DROPOUT = 0.4  # drop7 of the authors' train_val_*.prototxt: dropout_ratio
 
 
 class EmbeddingNet(HybridBlock):
-    """Images (N, 3, H, W) -> embedding (N, D); not normalised in Song et al. 2016.
+    """Images (N, 3, H, W) -> embedding (N, D); not normalized in Song et al. 2016.
 
     Parameters
     ----------

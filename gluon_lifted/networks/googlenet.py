@@ -1,7 +1,7 @@
 """GoogLeNet (Szegedy et al. 2015, "Going deeper with convolutions", Table 1), without the auxiliary heads.
 
 Layer for layer the network of the Caffe model zoo's ``bvlc_googlenet``, whose weights the paper starts from:
-ReLU after every convolution, local response normalisation, pooling that rounds up, real 5x5 branches.
+ReLU after every convolution, local response normalization, pooling that rounds up, real 5x5 branches.
 `caffe_name` maps our parameter names to its layers.
 """
 
@@ -50,7 +50,7 @@ def _max_pool(name: str, stride: int = 2) -> Any:
 
 
 class LRN(HybridBlock):
-    """Local response normalisation over 5 channels: ``x / (1 + 1e-4/5 * sum x^2)^0.75``.
+    """Local response normalization over 5 channels: ``x / (1 + 1e-4/5 * sum x^2)^0.75``.
 
     The numbers are those of ``bvlc_googlenet``'s ``norm1`` and ``norm2``; k is 1 in Caffe, where MXNet's own
     default is 2.

@@ -1,7 +1,7 @@
 """Caffe's mean image: a mean for each place of the square, subtracted before cropping, as the authors did.
 
-The model card has room for one mean per channel alone, and serving knows one crop, the centre's. So what the mean
-image takes away beyond the channels' means, the *residual*, is made part of the network: it subtracts the centre crop
+The model card has room for one mean per channel alone, and serving knows one crop, the center's. So what the mean
+image takes away beyond the channels' means, the *residual*, is made part of the network: it subtracts the center crop
 of the residual from every input. In training, where crops lie elsewhere, the loader adds the difference.
 """
 

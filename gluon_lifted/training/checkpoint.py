@@ -1,7 +1,7 @@
 """Checkpoints of a run: all that training needs to go on, one NumPy archive each. The newest two are kept.
 
 An archive of plain arrays holds no code, unlike the pickle that MXNet writes of an optimizer's state, and carries a
-CRC-32 of each array, so that a damaged file is recognised and the one before is used.
+CRC-32 of each array, so that a damaged file is recognized and the one before is used.
 """
 
 from __future__ import annotations

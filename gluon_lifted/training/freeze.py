@@ -35,7 +35,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
     Parameters
     ----------
     net : HybridBlock
-        Initialised network with one input and one output.
+        Initialized network with one input and one output.
     images : ndarray, float32, (n, 3, H, W)
         Inputs of the reference; its embeddings are what the exported model must reproduce.
 

@@ -172,7 +172,7 @@ class Loop:
             name=self.run.resolve().name,
             backbone=config.backbone,
             dim=config.dim,
-            normalised=config.normalize,
+            normalized=config.normalize,
             preprocessing=self.loader.preprocessing,
             dataset=config.dataset,
             loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",

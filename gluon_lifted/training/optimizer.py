@@ -27,7 +27,7 @@ class Optimizer:
     Parameters
     ----------
     parameters : gluon.ParameterDict
-        Initialised, on every device. Their ``lr_mult`` and ``wd_mult`` count.
+        Initialized, on every device. Their ``lr_mult`` and ``wd_mult`` count.
     config : TrainConfig
         Rates, decay, clipping; with ``amp`` gradients are scaled up so that float16 does not lose them.
     cluster : Cluster

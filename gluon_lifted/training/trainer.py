@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gluon_lifted.networks.pretrained.load_report import WeightsReport
 
 MAX_SKIPPED = 10
-SEED_STRIDE = 1_000_003  # keeps the random streams of neighbouring seeds apart
+SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
 SKIPPED = "skipped"  # in a state
 WEIGHT = "weight:"  # before the names of weights in a state, where the optimizer's have none
 
@@ -80,7 +80,7 @@ class Trainer:
     cluster : Cluster, optional
         The machines that train together.
     residual : ndarray, float32, (resize, resize, 3), optional
-        Of a mean image; the network subtracts its centre crop.
+        Of a mean image; the network subtracts its center crop.
     """
 
     def __init__(

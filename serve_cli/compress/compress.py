@@ -16,7 +16,7 @@ from export import (
 )
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.images import denormalise
+from gluon_lifted.images import denormalize
 from serve_cli.cli.console import say
 from serve_cli.compress.comparison import Price, fastest, weigh
 from serve_cli.evaluate.compare import evaluate
@@ -97,7 +97,7 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
     """Cropped images to compare on: others of the calibration folder, if it has more, or the reference's."""
     card = ModelCard.from_json((run / "card.json").read_text(encoding="utf-8"), str(run / "card.json"))
     if options.calibration is None:
-        return denormalise(read_reference(run / "reference.npz").data, card.preprocessing)
+        return denormalize(read_reference(run / "reference.npz").data, card.preprocessing)
     found: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
     return found[MAX_WEIGHED:] if len(found) > MAX_WEIGHED else found
 

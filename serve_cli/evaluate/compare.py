@@ -15,14 +15,14 @@ from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
 from gluon_lifted.metrics.intervals import wilson
 from serve_cli.evaluate.eval_report import Difference, EvalReport, Result
-from serve_cli.evaluate.load import comparable, labelled_folder, read_labelled
+from serve_cli.evaluate.load import comparable, labeled_folder, read_labeled
 from serve_cli.evaluate.measure import measure
 from serve_cli.evaluate.notes import clustering_in_words, interval_in_words, note_in_words
 from serve_cli.evaluate.published import published_rows
 
 if TYPE_CHECKING:
     from serve_cli.evaluate.eval_options import EvalOptions
-    from serve_cli.evaluate.load import Labelled
+    from serve_cli.evaluate.load import Labeled
     from serve_cli.evaluate.measure import Measured
 
 
@@ -41,7 +41,7 @@ def evaluate(options: EvalOptions) -> EvalReport:
         If clusters are asked for and scikit-learn is not installed.
     """
     _check(options)
-    read = [read_labelled(source, options.images) for source in options.sources]
+    read = [read_labeled(source, options.images) for source in options.sources]
     found, paired = comparable(read, options.sources)
     gallery = None if options.gallery is None else _gallery(options.gallery, found[0])
     failed = sum(int((~one.embedded).sum()) for one in (*read, *([gallery] if gallery else [])))
@@ -74,11 +74,11 @@ def _check(options: EvalOptions) -> None:
         raise ConfigError("--gallery goes with one folder of embeddings, not with several or with --baseline.")
 
 
-def _gallery(folder: Path, queries: Labelled) -> Labelled:
+def _gallery(folder: Path, queries: Labeled) -> Labeled:
     """The gallery's embeddings, of the same model as the queries'."""
     if not folder.is_dir():
         raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
-    found = labelled_folder(folder)
+    found = labeled_folder(folder)
     if found.card != queries.card:
         ours, theirs = asdict(found.card), asdict(queries.card)
         differ = ", ".join(name for name in ours if ours[name] != theirs[name])
@@ -88,7 +88,7 @@ def _gallery(folder: Path, queries: Labelled) -> Labelled:
     return found
 
 
-def _pixels(found: Labelled, threads: int | None) -> Labelled:
+def _pixels(found: Labeled, threads: int | None) -> Labeled:
     """The same images by their pixels: local files alone, since an embedding folder can name anything."""
     for named in found.paths:
         if not os.path.isfile(named):  # nor a pipe, which would be waited for

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class Labeled:
     """Images with labels and embeddings.
 
     Parameters
@@ -51,15 +51,15 @@ class Labelled:
     embedding: NDArray[np.float32]
     embedded: NDArray[np.bool_]
 
-    def only(self, rows: NDArray[np.bool_]) -> Labelled:
+    def only(self, rows: NDArray[np.bool_]) -> Labeled:
         """Some of the rows; no copy where that is all of them."""
         if rows.all():
             return self
         texts = [column[rows] for column in (self.ids, self.paths, self.labels)]
-        return Labelled(self.name, self.card, texts[0], texts[1], texts[2], self.embedding[rows], self.embedded[rows])
+        return Labeled(self.name, self.card, texts[0], texts[1], texts[2], self.embedding[rows], self.embedded[rows])
 
 
-def read_labelled(source: Path, images: Images) -> Labelled:
+def read_labeled(source: Path, images: Images) -> Labeled:
     """A folder of embeddings, or a model's embeddings of a data set's test images. Progress goes to stderr.
 
     Raises
@@ -73,10 +73,10 @@ def read_labelled(source: Path, images: Images) -> Labelled:
     """
     if not source.exists():
         raise RunError(f"{source}: no such embedding folder or model.")
-    return labelled_folder(source) if source.is_dir() else _embedded_now(source, images)
+    return labeled_folder(source) if source.is_dir() else _embedded_now(source, images)
 
 
-def labelled_folder(folder: Path) -> Labelled:
+def labeled_folder(folder: Path) -> Labeled:
     """What `lifted embed` wrote. Raises `RunError`, or `DataError` if images have no labels."""
     found = read_embeddings(folder)
     unknown = sum(label is None and error is None for label, error in zip(found.labels, found.errors, strict=True))
@@ -86,10 +86,10 @@ def labelled_folder(folder: Path) -> Labelled:
             "a sub-folder named after its class, and embed again."
         )
     names = (folder.name, found.card, found.ids, found.paths, found.labels)
-    return _labelled(*names, found.embedding, found.errors)
+    return _labeled(*names, found.embedding, found.errors)
 
 
-def _embedded_now(model: Path, images: Images) -> Labelled:
+def _embedded_now(model: Path, images: Images) -> Labeled:
     if images.dataset is None or images.data is None:
         raise ConfigError(
             f"{model} is a model: name the images to evaluate it on with --dataset and --data, "
@@ -106,10 +106,10 @@ def _embedded_now(model: Path, images: Images) -> Labelled:
         batches = embed_rows(embedder, source, batch_size, Decoding(images.serving.decoders), times)
         found = collect(reported(batches, progress, times), embedder.card.dim)
     ids, paths, labels = ([getattr(row, name) for row in found.rows] for name in ("id", "path", "label"))
-    return _labelled(model.name, embedder.card, ids, paths, labels, found.embedding, found.errors)
+    return _labeled(model.name, embedder.card, ids, paths, labels, found.embedding, found.errors)
 
 
-def _labelled(
+def _labeled(
     name: str,
     card: ModelCard,
     ids: Sequence[str],
@@ -117,7 +117,7 @@ def _labelled(
     labels: Sequence[str | None],
     embedding: NDArray[np.float32],
     errors: Sequence[str | None],
-) -> Labelled:
+) -> Labeled:
     embedded = np.array([error is None for error in errors], bool)
     if not embedded.all():
         first = next(error for error in errors if error is not None)
@@ -125,10 +125,10 @@ def _labelled(
     named = ["" if label is None else label for label in labels]  # only images that failed have none
     # Objects: NumPy's own strings lose zeros at their end, and each takes as much as the longest
     texts = [np.array([str(value) for value in values], object) for values in (ids, paths, named)]
-    return Labelled(name, card, texts[0], texts[1], texts[2], embedding, embedded)
+    return Labeled(name, card, texts[0], texts[1], texts[2], embedding, embedded)
 
 
-def comparable(found: list[Labelled], sources: Sequence[Path]) -> tuple[list[Labelled], bool]:
+def comparable(found: list[Labeled], sources: Sequence[Path]) -> tuple[list[Labeled], bool]:
     """Leave out rows without an embedding; say whether all sources are of the same images.
 
     Of the same images those count that all sources have embedded, so that every source meets the same task. Names

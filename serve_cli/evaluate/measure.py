@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.evaluate.eval_options import EvalOptions
-    from serve_cli.evaluate.load import Labelled
+    from serve_cli.evaluate.load import Labeled
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Measured:
         return len(self.labels) < self.population
 
 
-def measure(found: Labelled, gallery: Labelled | None, options: EvalOptions) -> Measured:
+def measure(found: Labeled, gallery: Labeled | None, options: EvalOptions) -> Measured:
     """Rank the positives of every query, and cluster if that is asked for.
 
     Raises
@@ -119,7 +119,7 @@ def metrics_of(scores: Scores, ks: tuple[int, ...], recall_only: bool) -> dict[s
     return values
 
 
-def _clusters(found: Labelled, options: EvalOptions) -> dict[str, float]:
+def _clusters(found: Labeled, options: EvalOptions) -> dict[str, float]:
     if options.clustering is None:
         return {}
     say(f"eval: k-means of {len(found.labels):,} images of {found.name} ...")

@@ -133,7 +133,7 @@ RELEASED = PublishedRow(
 )
 
 ROTH = "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, ICML 2020"
-GENERALISED = (("cub200", "59.6", 65.6), ("cars196", "72.2", 64.8), ("sop", "75.2", 89.8))
+GENERALIZED = (("cub200", "59.6", 65.6), ("cars196", "72.2", 64.8), ("sop", "75.2", 89.8))
 
 ROWS = (
     *(
@@ -152,13 +152,13 @@ ROWS = (
     *(
         PublishedRow(
             dataset,
-            "generalised-lifted",
+            "generalized-lifted",
             "ResNet-50",
             128,
             _percent(dataset, recall, NMI),
             ROTH,
             frozenset({"R@1", "NMI (geometric)"}),
         )
-        for dataset, recall, NMI in GENERALISED
+        for dataset, recall, NMI in GENERALIZED
     ),
 )

@@ -17,7 +17,7 @@ from gluon_lifted.errors import (
     RunError,
 )
 from gluon_lifted.hardware.cpus import instruction_sets, sums_int8, usable_cpus
-from gluon_lifted.images import normalise
+from gluon_lifted.images import normalize
 from serve_cli.cli.console import say
 from serve_cli.model.cuda import Cuda
 from serve_cli.model.interface import PIXELS, check_interface, read_card
@@ -180,7 +180,7 @@ class Embedder:
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """What the network takes, of cropped images: the pixels, or float32 (N, 3, crop, crop)."""
-        return np.ascontiguousarray(pixels) if self._takes_pixels else normalise(pixels, self.card.preprocessing)
+        return np.ascontiguousarray(pixels) if self._takes_pixels else normalize(pixels, self.card.preprocessing)
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
         """The network alone: what `feed` returned -> its output. Raises `DeviceError` if it fails."""

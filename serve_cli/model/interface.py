@@ -10,7 +10,7 @@ from gluon_lifted.errors import RunError
 if TYPE_CHECKING:
     from pathlib import Path
 
-PIXELS = "images"  # the input of a model that normalises pixels itself
+PIXELS = "images"  # the input of a model that normalizes pixels itself
 EMBEDDING = "embedding"
 
 

@@ -11,13 +11,13 @@ from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
 from serve_cli.cli.console import Progress
 from serve_cli.report.layout2d import NAMES, place, sample_rows
-from serve_cli.report.neighbors import Grid, neighbour_grids
+from serve_cli.report.neighbors import Grid, neighbor_grids
 from serve_cli.report.pairs import PairDistances, pair_distances
 from serve_cli.report.summary import (
     ClassLine,
     Summary,
     class_lines,
-    summarise,
+    summarize,
 )
 from serve_cli.report.suspects import Suspects, find_suspects, nearest_of_both_kinds
 
@@ -75,7 +75,7 @@ class Findings:
         shown = {line.sample for line in self.classes}
         for grid in self.grids:
             for found in grid.lines:
-                shown |= {found.query, *(one.row for one in found.neighbours)}
+                shown |= {found.query, *(one.row for one in found.neighbors)}
         for pair in (*self.suspects.duplicates, *self.suspects.label_errors):
             shown |= {pair.first, pair.second}
         return shown
@@ -114,9 +114,9 @@ def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: in
     return Findings(
         rows,
         seed,
-        summarise(scores, ks),
+        summarize(scores, ks),
         tuple(class_lines(rows, scores, nearest.other if whole else None)[:MAX_CLASSES]),
-        neighbour_grids(rows, scores, seed),
+        neighbor_grids(rows, scores, seed),
         placed,
         pair_distances(rows, seed),
         find_suspects(nearest),

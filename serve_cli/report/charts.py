@@ -1,4 +1,4 @@
-"""Charts as SVG. Colours and fonts are the page's, by class; all text is our own."""
+"""Charts as SVG. Colors and fonts are the page's, by class; all text is our own."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
     Returns
     -------
     ndarray, float64, (M, 2)
-        In [0, 1], centred; all 0.5 if all rows are the same.
+        In [0, 1], centered; all 0.5 if all rows are the same.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
 
 
 def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float64]:
-    """Centred rows in the directions of largest variance: 2 to ``dims`` columns, zeros where there are no more."""
+    """Centered rows in the directions of largest variance: 2 to ``dims`` columns, zeros where there are no more."""
     decomposition, _ = _scikit_learn()
     rows = in_unit_range(embedding.astype(np.float64))  # scikit-learn squares distances in float32
     if not (rows != rows[0]).any():  # scikit-learn would divide by a variance of 0
@@ -99,9 +99,9 @@ def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _by_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    neighbours = min(15, len(rows) - 1)
+    neighbors = min(15, len(rows) - 1)
     start = rows[:, :2] if rows[:, 1].any() else "random"  # it divides by the range of each column
-    layout = _umap().UMAP(n_components=2, n_neighbors=neighbours, init=start, random_state=seed % 2**32, n_jobs=1)
+    layout = _umap().UMAP(n_components=2, n_neighbors=neighbors, init=start, random_state=seed % 2**32, n_jobs=1)
     return np.asarray(layout.fit_transform(rows), np.float64)
 
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.report.rows import Rows
 
-QUERIES, NEIGHBOURS = 6, 8  # of a grid: lines, and images to the right of each query
+QUERIES, NEIGHBORS = 6, 8  # of a grid: lines, and images to the right of each query
 BLOCK = 1 << 14  # rows whose differences are held at a time
 
 
-class Neighbour(NamedTuple):
+class Neighbor(NamedTuple):
     """A row of the gallery, its Euclidean distance to the query, and whether it is of the query's class."""
 
     row: int
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     """A query's row, its nearest others, nearest first, and the rank of the first right one; None without any."""
 
     query: int
-    neighbours: tuple[Neighbour, ...]
+    neighbors: tuple[Neighbor, ...]
     first_rank: int | None
 
 
@@ -40,7 +40,7 @@ class Grid(NamedTuple):
     lines: tuple[Found, ...]
 
 
-def neighbour_grids(rows: Rows, scores: Scores, seed: int) -> tuple[Grid, ...]:
+def neighbor_grids(rows: Rows, scores: Scores, seed: int) -> tuple[Grid, ...]:
     """The best, the worst and some random queries; a kind without queries is left out."""
     kinds = (
         (
@@ -90,12 +90,12 @@ def _one_of_a_class(rows: Rows, order: NDArray[np.intp], scores: Scores) -> list
 
 def _found(rows: Rows, scores: Scores, query: int) -> Found:
     """Exact: float64 differences, of equals the lower row first."""
-    nearest, distances = nearest_rows(rows.embedding, query, NEIGHBOURS)
-    neighbours = tuple(
-        Neighbour(int(row), float(distance), bool(rows.classes[row] == rows.classes[query]))
+    nearest, distances = nearest_rows(rows.embedding, query, NEIGHBORS)
+    neighbors = tuple(
+        Neighbor(int(row), float(distance), bool(rows.classes[row] == rows.classes[query]))
         for row, distance in zip(nearest, distances, strict=True)
     )
-    return Found(query, neighbours, int(scores.first_rank[query]) if scores.positives[query] else None)
+    return Found(query, neighbors, int(scores.first_rank[query]) if scores.positives[query] else None)
 
 
 def nearest_rows(

@@ -1,4 +1,4 @@
-"""The labelled rows that a report is of."""
+"""The labeled rows that a report is of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.errors import DataError, RunError
-from serve_cli.evaluate.load import labelled_folder
+from serve_cli.evaluate.load import labeled_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def read_rows(folder: Path) -> Rows:
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder of embeddings; make it with `lifted embed`.")
-    whole = labelled_folder(folder)
+    whole = labeled_folder(folder)
     found = whole.only(whole.embedded)
     if len(found.labels) < 2:
         raise DataError(f"{folder}: a report needs at least 2 images with an embedding, found {len(found.labels)}.")

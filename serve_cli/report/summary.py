@@ -78,7 +78,7 @@ class Summary:
     lone: int
 
 
-def summarise(scores: Scores, ks: Sequence[int]) -> Summary:
+def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
     """Recall at k and its companions.
 
     Parameters

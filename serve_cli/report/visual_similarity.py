@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN = 24  # most pairs of each kind
 SIDE = 16  # pixels that are compared
-MOST_APART = 8.0  # grey levels of 255; copies that were saved again or cut a little stay below
+MOST_APART = 8.0  # gray levels of 255; copies that were saved again or cut a little stay below
 
 
 def compare_pictures(suspects: Suspects, pictures: Mapping[int, Image.Image]) -> Suspects:
@@ -29,7 +29,7 @@ def compare_pictures(suspects: Suspects, pictures: Mapping[int, Image.Image]) ->
 
 def _shown(pairs: tuple[Pair, ...], pictures: Mapping[int, Image.Image]) -> tuple[Pair, ...]:
     judged = [
-        pair._replace(alike=grey_difference(pictures[pair.first], pictures[pair.second]) <= MOST_APART)
+        pair._replace(alike=gray_difference(pictures[pair.first], pictures[pair.second]) <= MOST_APART)
         if pair.first in pictures and pair.second in pictures
         else pair
         for pair in pairs
@@ -37,10 +37,10 @@ def _shown(pairs: tuple[Pair, ...], pictures: Mapping[int, Image.Image]) -> tupl
     return tuple(sorted(judged, key=lambda pair: not pair.alike)[:SHOWN])
 
 
-def grey_difference(first: Image.Image, second: Image.Image) -> float:
-    """Mean absolute difference of grey levels, 0-255, of both pictures at 16 x 16 px."""
-    grey = [
+def gray_difference(first: Image.Image, second: Image.Image) -> float:
+    """Mean absolute difference of gray levels, 0-255, of both pictures at 16 x 16 px."""
+    gray = [
         np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
         for picture in (first, second)
     ]
-    return float(np.abs(grey[0] - grey[1]).mean())
+    return float(np.abs(gray[0] - gray[1]).mean())

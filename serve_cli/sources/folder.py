@@ -32,13 +32,13 @@ def folder_source(path: Path) -> Source:
     DataError
         If the folder holds no images, or cannot be listed.
     """
-    labelled = next(walk(path, Wanted(is_image, folder=lambda _: False)), None) is None
+    labeled = next(walk(path, Wanted(is_image, folder=lambda _: False)), None) is None
     passed_over = PassedOver()
 
     def listing() -> Iterator[ImageRow]:
         found = PassedOver()
         for name in walk(path, Wanted(is_image, passed_over=found.add)):
-            yield named_row(path, name, labelled)
+            yield named_row(path, name, labeled)
         passed_over.counts = found.counts
 
     if next(listing(), None) is None:

@@ -22,18 +22,18 @@ def is_image(name: str) -> bool:
     return suffix_of(name) in IMAGE_SUFFIXES
 
 
-def named_row(folder: Any, name: str, labelled: bool) -> ImageRow:
-    """The row of a name relative to a folder; ``labelled`` with the first sub-folder."""
+def named_row(folder: Any, name: str, labeled: bool) -> ImageRow:
+    """The row of a name relative to a folder; ``labeled`` with the first sub-folder."""
     text = as_text(name)
-    return image_at(text, below(folder, name), text.split("/", 1)[0] if labelled else None)
+    return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
 
 
 def named_source(root: Path | str, folder: Any, names: Sequence[str], passed_over: PassedOver) -> Source:
     """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
-    labelled = all("/" in name for name in names)
+    labeled = all("/" in name for name in names)
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
-        return (named_row(folder, name, labelled) for name in islice(names, start, None))
+        return (named_row(folder, name, labeled) for name in islice(names, start, None))
 
     return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing, passed_over=passed_over)
 

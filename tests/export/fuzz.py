@@ -14,7 +14,7 @@ from typing import Any
 
 from export.graph.model import build_model
 from export.ops.registry import TRANSLATORS
-from export.passes.optimize import optimise
+from export.passes.optimize import optimize
 from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -73,7 +73,7 @@ def attempt(rng: random.Random) -> str:
     else:
         params = damaged_bytes(params, rng)
     try:
-        graph = optimise(
+        graph = optimize(
             translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"),
             half=half,
         )

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from export.graph.graph import Graph
 from export.graph.model import build_model
-from export.passes.optimize import optimise
+from export.passes.optimize import optimize
 from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -20,17 +20,17 @@ from tests.export.mxnet_files import Net
 
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
-    return optimise(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)))
+    return optimize(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)))
 
 
 def translate_any(net: Net, row: tuple[int, ...]) -> Graph:
     """With outputs of any shape, under MXNet's names."""
-    return optimise(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net"))
+    return optimize(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net"))
 
 
 def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
     arrays = parse_params(params.read_bytes(), str(params))
-    return optimise(translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol)))
+    return optimize(translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol)))
 
 
 def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:

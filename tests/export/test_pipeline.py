@@ -24,7 +24,7 @@ from export.passes import preprocessing as interface
 from export.passes.preprocessing import take_pixels
 from gluon_lifted.card import CARD_KEY, ModelCard
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
-from gluon_lifted.images import Preprocessing, normalise
+from gluon_lifted.images import Preprocessing, normalize
 from gluon_lifted.networks.saved import SavedNetwork
 from serve_cli import Embedder
 from tests.export.mxnet_files import card, npz_bytes, write_run
@@ -286,7 +286,7 @@ def test_pixels_and_unit_length_in_the_file(run: Path, tmp_path: Path, channels:
     whole = session.run(["embedding"], {"images": pixels})[0]
     np.testing.assert_allclose(whole, plain / np.linalg.norm(plain, axis=1, keepdims=True), atol=1e-5)
     metadata = {one.key: one.value for one in onnx.load(tmp_path / "whole.onnx").metadata_props}
-    assert ModelCard.from_json(metadata[CARD_KEY], "card").normalised
+    assert ModelCard.from_json(metadata[CARD_KEY], "card").normalized
     served = Embedder(tmp_path / "whole.onnx").embed(pixels)
     np.testing.assert_allclose(served, whole, atol=1e-6)
 
@@ -296,7 +296,7 @@ def test_model_with_surroundings_is_verified_with_its_run(tmp_path: Path, channe
     net = small_network()
     net.op("_plus_scalar", "shifted", [len(net.nodes) - 1], {"scalar": "0.5"})  # else all rows have unit length
     preprocessing = replace(card(CROP, DIM).preprocessing, channels=channels)
-    data = normalise(np.random.default_rng(1).integers(0, 256, (3, CROP, CROP, 3), np.uint8), preprocessing)
+    data = normalize(np.random.default_rng(1).integers(0, 256, (3, CROP, CROP, 3), np.uint8), preprocessing)
     reference = small_reference(net, data=data)
     reference["embedding"] = reference["embedding"] + np.float32(0.5)
     run = write_run(tmp_path / "run", net, reference)

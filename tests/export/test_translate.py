@@ -11,7 +11,7 @@ import pytest
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
 from export.graph import graph as graph_module
 from export.graph.model import build_model
-from export.passes.optimize import optimise
+from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
@@ -45,7 +45,7 @@ def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def translate_found(found: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
     symbol = parse_symbol(json.dumps(found).encode(), "s")
-    return optimise(translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",)))
+    return optimize(translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",)))
 
 
 def test_network_equals_plain_loops() -> None:
@@ -88,8 +88,8 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("op", "hint"),
     [
-        ("_contrib_quantized_conv", "The network is quantised: export the one that it was made from."),
-        ("_sg_mkldnn_conv", "The network is quantised"),
+        ("_contrib_quantized_conv", "The network is quantized: export the one that it was made from."),
+        ("_sg_mkldnn_conv", "The network is quantized"),
         ("_npi_add", "It is written with mx.np"),
     ],
 )

@@ -172,9 +172,9 @@ def test_model_that_depends_on_the_batch_is_noticed() -> None:
     model.graph.node[-1].output[0] = "single"
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "axis"))
     mean = onnx.helper.make_node("ReduceMean", ["single"], ["mean"], axes=[0], keepdims=1)
-    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["single", "mean"], ["centred"])])
-    model.graph.node.append(onnx.helper.make_node("Add", ["centred", "mean"], ["same"]))
-    model.graph.node.append(onnx.helper.make_node("Add", ["same", "centred"], ["embedding"]))
+    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["single", "mean"], ["centered"])])
+    model.graph.node.append(onnx.helper.make_node("Add", ["centered", "mean"], ["same"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["same", "centered"], ["embedding"]))
     with pytest.raises(ParityError):
         verify(model, reference())
 

@@ -10,7 +10,7 @@ CARD = ModelCard(
     name="größe",
     backbone="googlenet",
     dim=512,
-    normalised=False,
+    normalized=False,
     preprocessing=Preprocessing(resize=72, crop=64, channels="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0)),
     dataset="cars196",
     loss="lifted structure, margin 1",
@@ -32,7 +32,7 @@ def test_json_is_readable_by_anyone():
 
 
 def test_unknown_fields_of_a_later_release_are_passed_over():
-    assert ModelCard.from_json(json.dumps({**json.loads(CARD.to_json()), "colour": "red"}), "here") == CARD
+    assert ModelCard.from_json(json.dumps({**json.loads(CARD.to_json()), "color": "red"}), "here") == CARD
 
 
 def test_other_version_is_refused_as_such():
@@ -62,7 +62,7 @@ def test_field_that_is_missing(missing):
         {"dim": "512"},
         {"dim": 512.5},
         {"dim": True},
-        {"normalised": "false"},
+        {"normalized": "false"},
         {"name": None},
         {"loss": 3},
         {"provenance": ["seed"]},

@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def pixels(seed: int, width: int = 40, height: int = 30) -> np.ndarray:
-    """A smooth colour pattern, uint8 (height, width, 3): JPEG changes it little, turning it changes it much."""
+    """A smooth color pattern, uint8 (height, width, 3): JPEG changes it little, turning it changes it much."""
     rng = np.random.default_rng(seed)
     corners = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
     return np.asarray(corners.resize((width, height), Image.Resampling.BICUBIC))
@@ -31,7 +31,7 @@ def odd_photos(folder: Path) -> list[Path]:
     files = {
         "cmyk.jpg": (plain.convert("CMYK"), {}),
         "exif turned.jpg": (plain, {"exif": turned}),
-        "grey.png": (plain.convert("L"), {}),
+        "gray.png": (plain.convert("L"), {}),
         "alpha.png": (plain.convert("RGBA"), {}),
         "palette.gif": (plain.convert("P"), {}),
         "16-bit.png": (Image.fromarray(pixels(1)[:, :, 0].astype(np.uint16) * 257), {}),

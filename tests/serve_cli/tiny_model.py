@@ -18,7 +18,7 @@ CARD = ModelCard(
     name="tiny",
     backbone="linear",
     dim=8,
-    normalised=False,
+    normalized=False,
     preprocessing=Preprocessing(resize=20, crop=16),
     dataset="none",
     loss="none",

@@ -31,7 +31,7 @@ TINY = 1e-36  # above all that squares of float32 lose when they are too small f
 
 
 class Tile(NamedTuple):
-    """Some rows, centred and in the space's unit of length, ready for matrix products."""
+    """Some rows, centered and in the space's unit of length, ready for matrix products."""
 
     rows: NDArray[np.floating[Any]]  # (n, D)
     half_square: NDArray[np.floating[Any]]  # (n,) |x|^2 / 2
@@ -74,7 +74,7 @@ class Space:
 
     Parameters
     ----------
-    centre : ndarray, float64, (D,)
+    center : ndarray, float64, (D,)
         Subtracted from all rows before products are computed: distances stay, rounding errors shrink. The median of
         some rows: outliers do not move it, and it is on the grid of the rows.
     unit : float
@@ -89,7 +89,7 @@ class Space:
         the codes count these exactly. 0 otherwise.
     """
 
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     unit: float
     cosine: bool
     grid: float = 0.0
@@ -114,19 +114,19 @@ class Space:
         origin = Space(np.zeros(sides[0].shape[1]), float(unit), cosine)
         sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in sides])
         middle = (len(sample) - 1) // 2
-        centre = np.partition(sample, middle, axis=0)[middle]
-        found = Space(centre, float(unit), cosine, _common_grid(sample - centre))
+        center = np.partition(sample, middle, axis=0)[middle]
+        found = Space(center, float(unit), cosine, _common_grid(sample - center))
         return replace(found, gap=found._find_gap(sample, sides))
 
     def _find_gap(self, sample: NDArray[np.float64], sides: Sequence[NDArray[np.floating[Any]]]) -> float:
-        gap = float(np.abs(sample - self.centre).max())
-        up = down = np.zeros(len(self.centre), bool)  # columns with a value above the center, and below
+        gap = float(np.abs(sample - self.center).max())
+        up = down = np.zeros(len(self.center), bool)  # columns with a value above the center, and below
         chunks = (self._scaled(rows[part]) for rows in sides for part in _parts(rows))
-        for centred in (scaled - self.centre for scaled in chain([sample], chunks)):
-            up, down = up | (centred > 0).any(axis=0), down | (centred < 0).any(axis=0)
-            if (up & down).any() or not np.isin(centred, (-gap, 0, gap)).all():
+        for centered in (scaled - self.center for scaled in chain([sample], chunks)):
+            up, down = up | (centered > 0).any(axis=0), down | (centered < 0).any(axis=0)
+            if (up & down).any() or not np.isin(centered, (-gap, 0, gap)).all():
                 return 0.0
-        return gap if len(self.centre) < WIDEST_CODE else 0.0
+        return gap if len(self.center) < WIDEST_CODE else 0.0
 
     def _scaled(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         scaled = rows.astype(np.float64)
@@ -142,12 +142,12 @@ class Space:
         grid = self.grid
         for part in _parts(rows):
             scaled = self._scaled(rows[part])
-            centred = scaled - self.centre
+            centered = scaled - self.center
             if self.gap:
-                centred, grid = centred / self.gap, 1.0
-            elif grid and not _on_grid(centred, scaled, self.centre, grid):
+                centered, grid = centered / self.gap, 1.0
+            elif grid and not _on_grid(centered, scaled, self.center, grid):
                 grid = 0.0
-            ready[part] = centred
+            ready[part] = centered
             square[part] = np.einsum("nd,nd->n", ready[part], ready[part], dtype=np.float64)
         return Tile(ready, (square / 2).astype(dtype), float(np.sqrt(square.max(initial=0.0))), grid)
 
@@ -177,7 +177,7 @@ class Space:
         if reach**2 <= min(queries.grid, items.grid) ** 2 / (2 * u):
             return 0.0
         terms = (queries.rows.shape[1] + 2) * u
-        loss = 2 * (len(self.centre) + 4) * float(np.finfo(np.float64).eps)
+        loss = 2 * (len(self.center) + 4) * float(np.finfo(np.float64).eps)
         return (terms / (1 - terms) / 2 + 8 * u + loss) * reach**2 + TINY
 
     def exact(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

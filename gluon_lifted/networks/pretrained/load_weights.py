@@ -36,7 +36,7 @@ def load_weights(
     Parameters
     ----------
     net : EmbeddingNet
-        Initialised. Its embedding layer is filled from the ``.params`` of a network of ours alone, and only where
+        Initialized. Its embedding layer is filled from the ``.params`` of a network of ours alone, and only where
         its width is the same.
     source : str
         A file, or ``"imagenet"``: GluonCV's weights of this backbone, fetched once.

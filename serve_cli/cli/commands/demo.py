@@ -23,7 +23,7 @@ def demo(
 ) -> None:
     """Show the whole line in three minutes: draw a data set, train, export, embed, evaluate. Needs no network.
 
-    The data set is characters of the fonts that Matplotlib ships, turned, tilted, coloured and cluttered. No
+    The data set is characters of the fonts that Matplotlib ships, turned, tilted, colored and cluttered. No
     character that is tested was trained on.
 
     [bold]Example[/bold]

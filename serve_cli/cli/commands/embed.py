@@ -176,7 +176,7 @@ def embed(
 
       lifted embed model.onnx 'photos/*/front*.jpg' --out embeddings --dtype float16
 
-      lifted embed model.onnx catalogue.parquet --out embeddings --id-column sku --bytes-column image
+      lifted embed model.onnx catalog.parquet --out embeddings --id-column sku --bytes-column image
 
       lifted embed model.onnx s3://shop/shards --out embeddings --num-shards 10 --shard-index 3
 

@@ -135,7 +135,7 @@ def evaluate(
 
       lifted eval fp32.onnx int8.onnx --dataset cars196 --data cars --baseline --paper cars196
 
-      lifted eval queries --gallery catalogue --distance cosine --format csv
+      lifted eval queries --gallery catalog --distance cosine --format csv
     """
     from serve_cli.evaluate.compare import evaluate as run
     from serve_cli.evaluate.eval_options import EvalOptions, Images

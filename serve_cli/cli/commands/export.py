@@ -62,7 +62,7 @@ def export(
         typer.Option(help="An .npz of images and MXNet's outputs for them.", rich_help_panel=ANY_NETWORK),
     ] = None,
     preprocess: Annotated[
-        Preprocess, typer.Option(help="Where pixels are normalised: by the caller, or in the graph, from uint8 RGB.")
+        Preprocess, typer.Option(help="Where pixels are normalized: by the caller, or in the graph, from uint8 RGB.")
     ] = Preprocess.caller,
     normalize: Annotated[bool, typer.Option("--normalize", help="Give embeddings unit length in the file.")] = False,
     opset: Annotated[int, typer.Option(help="ONNX operator set, 13 or newer.")] = 17,

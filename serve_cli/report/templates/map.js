@@ -10,7 +10,7 @@
   const card = box.querySelector(".card"), picture = card.querySelector("canvas");
   const sheet = document.getElementById("sheet"), pen = canvas.getContext("2d");
   const view = { zoom: 1, x: 0.5, y: 0.5 }; // how large, and the place in the middle
-  let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colours = {};
+  let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colors = {};
 
   const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
   // Zoomed in, places move apart faster than pictures grow
@@ -26,14 +26,14 @@
     return scale ? [image.width * scale, image.height * scale] : [round, round];
   }
 
-  function readColours() {
+  function readColors() {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["accent", "soft", "surface", "ink"]) colours[name] = style.getPropertyValue("--" + name).trim();
-    colours.dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    for (const name of ["accent", "soft", "surface", "ink"]) colors[name] = style.getPropertyValue("--" + name).trim();
+    colors.dark = matchMedia("(prefers-color-scheme: dark)").matches;
   }
 
-  // Colours of neighbouring numbers are far apart: steps of the golden angle
-  const hue = (number) => `hsl(${(number * 137.508) % 360} 60% ${colours.dark ? 65 : 42}%)`;
+  // Colors of neighboring numbers are far apart: steps of the golden angle
+  const hue = (number) => `hsl(${(number * 137.508) % 360} 60% ${colors.dark ? 65 : 42}%)`;
 
   function drawOne(image, framed) {
     const [x, y] = at(image), [w, h] = extent(image);
@@ -48,7 +48,7 @@
     }
     if (framed) {
       pen.lineWidth = image === chosen ? 4 : 2;
-      pen.strokeStyle = image === chosen ? colours.ink : colours.accent;
+      pen.strokeStyle = image === chosen ? colors.ink : colors.accent;
       pen.strokeRect(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2);
     }
   }
@@ -58,7 +58,7 @@
     const density = canvas.width / width;
     pen.setTransform(density, 0, 0, density, 0, 0);
     pen.imageSmoothingQuality = "high";
-    pen.fillStyle = colours.surface;
+    pen.fillStyle = colors.surface;
     pen.fillRect(0, 0, width, height);
     pen.globalAlpha = held ? 0.3 : 1;
     for (const image of images) if (!chosen || image.number !== chosen.number) drawOne(image, false);
@@ -240,8 +240,8 @@
     }
   });
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
-  readColours();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColors(); redraw(); });
+  readColors();
   new ResizeObserver(resize).observe(canvas);
   resize();
   sheet.decode().catch(() => {}).then(redraw); // without the sheet there are dots

@@ -190,12 +190,12 @@ def test_negative_variance_is_refused() -> None:
         translate_net(net, ROW)
 
 
-def test_zero_row_stays_zero_when_normalised() -> None:
+def test_zero_row_stays_zero_when_normalized() -> None:
     found = run_onnx(translate_net(FIRST_CASE["L2Normalization"].net(), ROW), np.zeros((2, *ROW), np.float32))
     assert not found.any()
 
 
-def test_rows_are_normalised_however_small() -> None:
+def test_rows_are_normalized_however_small() -> None:
     case = FIRST_CASE["L2Normalization"]
     tiny = images(2) * np.float32(1e-6)
     np.testing.assert_allclose(run_onnx(translate_net(case.net(), ROW), tiny), case.expected(tiny), rtol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 
 from export.errors import UnsupportedOpError
 from export.graph.graph import FLOAT16, FLOAT32, Graph
-from export.passes.optimize import optimise
+from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
 from tests.export import oracles
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(2)
 
 
 def halved(net: Net, row: tuple[int, ...]) -> Graph:
-    return optimise(
+    return optimize(
         translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)),
         half=True,
     )

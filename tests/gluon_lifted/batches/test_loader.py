@@ -10,7 +10,7 @@ from gluon_lifted.errors import DataError, ImageError
 from gluon_lifted.images import (
     Preprocessing,
     center_crop,
-    normalise,
+    normalize,
     random_crop_mirror,
     read_image,
 )
@@ -29,7 +29,7 @@ def test_test_batches_are_every_image_in_order(table):
     assert [len(batch.labels) for batch in batches] == [7, 7, 7, 3]
     np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), table.labels)
     expected = np.stack([center_crop(read_image(path, SMALL), 20) for path in table.paths])
-    np.testing.assert_array_equal(np.concatenate([batch.images for batch in batches]), normalise(expected, SMALL))
+    np.testing.assert_array_equal(np.concatenate([batch.images for batch in batches]), normalize(expected, SMALL))
 
 
 def test_training_batches_follow_sampler_and_seed_not_threads(table):
@@ -46,7 +46,7 @@ def test_training_batches_follow_sampler_and_seed_not_threads(table):
         random_crop_mirror(read_image(table.paths[row], SMALL), 20, np.random.default_rng([4, 3, slot]))
         for slot, row in enumerate(rows)
     ]
-    np.testing.assert_array_equal(runs[0][1].images, normalise(np.stack(crops), SMALL))
+    np.testing.assert_array_equal(runs[0][1].images, normalize(np.stack(crops), SMALL))
     np.testing.assert_array_equal(runs[0][1].labels, table.labels[rows])
 
 
@@ -89,7 +89,7 @@ def test_boxes_are_cut_out_and_checked_beforehand(photos):
         (batch,) = loader.test_batches(len(table))
     squares = [read_image(path, SMALL, boxed.box(row)) for row, path in enumerate(table.paths)]
     assert (squares[3] != read_image(table.paths[3], SMALL)).any()
-    np.testing.assert_array_equal(batch.images, normalise(np.stack([center_crop(one, 20) for one in squares]), SMALL))
+    np.testing.assert_array_equal(batch.images, normalize(np.stack([center_crop(one, 20) for one in squares]), SMALL))
     boxes[4] = (5, 10, 400, 40)
     misfit = r"does not fit into its 60 x 52 px; .* \(1 of 24 images\)"
     with ImageLoader(boxed, SMALL, threads=2) as loader, pytest.raises(DataError, match=misfit):

@@ -28,11 +28,11 @@ NAMES = np.array([f"Make{i} Model/{i} 2012" for i in range(1, 197)], dtype=objec
 def write_annotations(path, rows, file_field):
     """rows: (file, class or None) -> MATLAB struct array with the fields of the official files."""
     fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"]
-    labelled = rows[0][1] is not None
-    kinds = [(name, object) for name in (*fields, *(["class"] if labelled else []), file_field)]
+    labeled = rows[0][1] is not None
+    kinds = [(name, object) for name in (*fields, *(["class"] if labeled else []), file_field)]
     records = np.zeros((1, len(rows)), dtype=kinds)
     for index, (file, label) in enumerate(rows):
-        records[0, index] = (39, 116, 569, 375, *([label] if labelled else []), file)
+        records[0, index] = (39, 116, 569, 375, *([label] if labeled else []), file)
     path.parent.mkdir(parents=True, exist_ok=True)
     savemat(path, {"annotations": records})
 
@@ -91,7 +91,7 @@ def test_the_halves_are_pooled_and_split_by_class(layout, request):
     assert {splits.train.box(row) for row in range(3)} == {(38, 115, 569, 375)}
 
 
-def test_labelled_annotations_may_lie_in_the_devkit(split_layout):
+def test_labeled_annotations_may_lie_in_the_devkit(split_layout):
     name = "cars_test_annos_withlabels.mat"
     (split_layout / name).rename(split_layout / "devkit" / name)
     assert len(load_cars196(split_layout, TINY).test) == 2
@@ -161,7 +161,7 @@ def test_bad_copies_are_named(split_layout):
         load_cars196(split_layout, TINY)
 
 
-def test_unlabelled_and_damaged_annotations(split_layout):
+def test_unlabeled_and_damaged_annotations(split_layout):
     path = split_layout / "devkit" / "cars_train_annos.mat"
     write_annotations(path, [("00001.jpg", None)], "fname")
     with pytest.raises(DataError, match="no fields 'fname' and 'class'"):

@@ -35,7 +35,7 @@ def copy(tmp_path):
     for image, (label, file, box) in enumerate(IMAGES, start=1):
         path = root / "images" / CLASSES[label] / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L" if image == 2 else "RGB", (20, 10)).save(path)  # a few of the originals are grey
+        Image.new("L" if image == 2 else "RGB", (20, 10)).save(path)  # a few of the originals are gray
         lists["images"].append(f"{image} {CLASSES[label]}/{file}")
         lists["image_class_labels"].append(f"{image} {label}")
         lists["bounding_boxes"].append(f"{image} {box}")

@@ -257,10 +257,10 @@ def test_perspective_view():
     rng = np.random.default_rng(0)
     for _ in range(20):
         matrix, tilt = rng.normal(size=(2, 2)), rng.uniform(-0.004, 0.004, 2)
-        centre, middle = rng.uniform(20, 60, 2), rng.uniform(10, 30, 2)
-        a, b, c, d, e, f, g, h = glyphs._coefficients(matrix, tilt, centre, middle)
+        center, middle = rng.uniform(20, 60, 2), rng.uniform(10, 30, 2)
+        a, b, c, d, e, f, g, h = glyphs._coefficients(matrix, tilt, center, middle)
         for x, y in rng.uniform(0, 96, (5, 2)):
-            px, py = x - centre[0], y - centre[1]
+            px, py = x - center[0], y - center[1]
             depth = 1 + tilt[0] * px + tilt[1] * py
             u = middle[0] + (matrix[0, 0] * px + matrix[0, 1] * py) / depth
             v = middle[1] + (matrix[1, 0] * px + matrix[1, 1] * py) / depth
@@ -269,13 +269,13 @@ def test_perspective_view():
 
 
 def test_no_point_of_an_image_lies_behind_the_viewer():
-    farthest = 1 + 0.05  # sides from a centre (fragments stand 0.05 outside) to the far edge, each way
+    farthest = 1 + 0.05  # sides from a center (fragments stand 0.05 outside) to the far edge, each way
     assert 2 * farthest * glyphs.TILT < 1
 
 
 def test_the_character_is_there_in_every_image(small):
     """Ink is darker than paper, which covers more than half of an image."""
     for path in small.rglob("*.png"):
-        grey = np.asarray(Image.open(path).convert("L"), float)
-        assert np.median(grey) > 150
-        assert grey[8:24, 8:24].min() < np.median(grey) - 60
+        gray = np.asarray(Image.open(path).convert("L"), float)
+        assert np.median(gray) > 150
+        assert gray[8:24, 8:24].min() < np.median(gray) - 60

@@ -14,7 +14,7 @@ ROWS = [
     ("a/1.png", "cat", "train", 1, 2.5, 3, 4),
     ("a/b c, d.png", "cat", "train", None, None, None, None),
     ("1.png", "dog", "train", 0, 0, 6, 4),
-    ("grey.png", "ant", "test", None, None, None, None),
+    ("gray.png", "ant", "test", None, None, None, None),
 ]
 
 
@@ -23,7 +23,7 @@ def root(tmp_path):
     for name, *_ in ROWS:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        Image.new("L" if name == "grey.png" else "RGB", (6, 4)).save(path)
+        Image.new("L" if name == "gray.png" else "RGB", (6, 4)).save(path)
     return tmp_path
 
 
@@ -56,7 +56,7 @@ def test_both_formats_hold_the_same(root, write, suffix):
         (f"{root}/a/b c, d.png", "cat", None),
         (f"{root}/1.png", "dog", (0, 0, 6, 4)),
     ]
-    assert listed(splits.test) == [(f"{root}/grey.png", "ant", None)]
+    assert listed(splits.test) == [(f"{root}/gray.png", "ant", None)]
 
 
 @pytest.mark.parametrize(("write", "suffix"), WRITERS)
@@ -69,15 +69,15 @@ def test_without_a_split_the_first_half_of_the_labels_trains(root, write, suffix
 
 def test_paths_may_be_absolute_or_above_the_manifest(root):
     (root / "lists").mkdir()
-    path = write_csv(root / "lists" / "list.csv", ("path", "label"), [(str(root / "1.png"), "a"), ("../grey.png", "b")])
+    path = write_csv(root / "lists" / "list.csv", ("path", "label"), [(str(root / "1.png"), "a"), ("../gray.png", "b")])
     splits = load_manifest(path)
     assert splits.train.paths == (root / "1.png",)
-    assert splits.test.paths[0].samefile(root / "grey.png")
+    assert splits.test.paths[0].samefile(root / "gray.png")
 
 
 def test_text_as_spreadsheets_save_it(root):
     path = root / "list.csv"
-    path.write_bytes(b"\xef\xbb\xbfpath, label, split\r\n1.png , dog, train\r\n\r\ngrey.png, ant, test\r\n")
+    path.write_bytes(b"\xef\xbb\xbfpath, label, split\r\n1.png , dog, train\r\n\r\ngray.png, ant, test\r\n")
     splits = load_manifest(path)
     assert (splits.train.class_names, splits.test.class_names) == (("dog",), ("ant",))
 
@@ -85,7 +85,7 @@ def test_text_as_spreadsheets_save_it(root):
 def test_numbers_as_labels_and_missing_numbers_as_boxes(root):
     table = pa.table(
         {
-            "path": pa.array(["1.png", "grey.png"]).dictionary_encode(),
+            "path": pa.array(["1.png", "gray.png"]).dictionary_encode(),
             "label": [3, 12],
             **{name: [float("nan"), 2.0 if name in ("x2", "y2") else 1.0] for name in ("x1", "y1", "x2", "y2")},
         }
@@ -135,7 +135,7 @@ def test_bad_columns_are_named(root, write, suffix):
     with pytest.raises(DataError, match="has no images to test with"):
         load_manifest(write(path, ("path", "label", "split"), [("1.png", "a", "train")]))
     with pytest.raises(DataError, match="only one label"):
-        load_manifest(write(path, ("path", "label"), [("1.png", "a"), ("grey.png", "a")]))
+        load_manifest(write(path, ("path", "label"), [("1.png", "a"), ("gray.png", "a")]))
 
 
 def test_values_of_other_kinds(root):

@@ -53,7 +53,7 @@ KINDS = {
     "rgba, turned": encoded("PNG", "RGBA", exif=turned()),
     "la": encoded("PNG", "LA"),
     "palette": encoded("PNG", "P"),
-    "transparent colour": encoded("PNG", "P", transparency=3),
+    "transparent color": encoded("PNG", "P", transparency=3),
     "bits": encoded("PNG", "1"),
     "webp": encoded("WEBP"),
     "webp, rgba, turned": encoded("WEBP", "RGBA", exif=turned()),

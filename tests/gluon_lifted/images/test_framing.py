@@ -50,7 +50,7 @@ def test_249_is_object_and_250_is_background():
     assert trim_background(image).size == (65, 56)
 
 
-def test_padding_keeps_the_aspect_ratio_and_centres():
+def test_padding_keeps_the_aspect_ratio_and_centers():
     wide = Image.new("RGB", (60, 20), "red")
     expected = np.full((30, 30, 3), 255, np.uint8)
     expected[10:20] = (255, 0, 0)

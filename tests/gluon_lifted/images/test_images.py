@@ -13,8 +13,8 @@ from gluon_lifted.images import (
     Preprocessing,
     center_crop,
     check_image,
-    denormalise,
-    normalise,
+    denormalize,
+    normalize,
     preprocessing_from_json,
     random_crop_mirror,
     read_image,
@@ -30,7 +30,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def quadrants(top_left, top_right, bottom_left, bottom_right, side=64):
-    """An image of four colours, uint8 (side, side, 3)."""
+    """An image of four colors, uint8 (side, side, 3)."""
     half = side // 2
     array = np.empty((side, side, 3), np.uint8)
     array[:half, :half], array[:half, half:] = top_left, top_right
@@ -46,7 +46,7 @@ def encoded(array, kind="PNG", **options):
 
 
 def corners(square):
-    """Colours well inside the four quadrants."""
+    """Colors well inside the four quadrants."""
     near, far = len(square) // 4, 3 * len(square) // 4
     return [tuple(square[y, x].tolist()) for y in (near, far) for x in (near, far)]
 
@@ -148,7 +148,7 @@ def test_other_modes(pixel, mode, expected):
     np.testing.assert_allclose(read_image(content, to(4))[1, 1], expected, atol=1)
 
 
-def test_transparent_palette_colour_is_white():
+def test_transparent_palette_color_is_white():
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
     assert tuple(read_image(encoded(image, "PNG", transparency=1), to(4))[1, 1]) == WHITE
@@ -156,14 +156,14 @@ def test_transparent_palette_colour_is_white():
 
 
 @pytest.mark.parametrize("order", ["<u2", ">u2"])
-def test_16_bit_grey_is_scaled_and_not_cut_off(order):
-    grey = np.full((8, 8), 40000, order)
+def test_16_bit_gray_is_scaled_and_not_cut_off(order):
+    gray = np.full((8, 8), 40000, order)
     for kind in ("PNG", "TIFF"):
-        assert tuple(read_image(encoded(grey, kind), to(4))[1, 1]) == (156,) * 3  # 40000 / 256
+        assert tuple(read_image(encoded(gray, kind), to(4))[1, 1]) == (156,) * 3  # 40000 / 256
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
-def test_32_bit_grey_has_no_known_range(kind):
+def test_32_bit_gray_has_no_known_range(kind):
     with pytest.raises(ImageError, match="no fixed range"):
         read_image(encoded(np.full((8, 8), 300, kind), "TIFF"), to(4))
 
@@ -296,7 +296,7 @@ def test_a_box_is_cut_out_before_the_background_is_trimmed():
 
 
 @pytest.mark.parametrize(("side", "crop", "offset"), [(256, 227, 14), (10, 4, 3), (10, 5, 2), (7, 7, 0)])
-def test_centre_crop_offset(side, crop, offset):
+def test_center_crop_offset(side, crop, offset):
     image = np.arange(side * side * 3).reshape(side, side, 3) % 251
     cut = center_crop(image.astype(np.uint8), crop)
     assert cut.shape == (crop, crop, 3)
@@ -316,11 +316,11 @@ def test_random_crops_cover_all_offsets_and_mirror_half_of_them():
 
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
-def test_normalise_is_the_plain_formula(channels):
+def test_normalize_is_the_plain_formula(channels):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
     how = Preprocessing(resize=5, crop=3, channels=channels, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 8.0))
-    batch = normalise(pixels, how)
+    batch = normalize(pixels, how)
     assert batch.shape == (2, 3, 3, 4)
     assert batch.dtype == np.float32
     assert batch.flags.c_contiguous
@@ -330,10 +330,10 @@ def test_normalise_is_the_plain_formula(channels):
         assert batch[n, c, y, x] == pytest.approx(expected, abs=1e-5)
 
 
-def test_normalise_defaults_are_image_nets_statistics():
+def test_normalize_defaults_are_image_nets_statistics():
     pixels = np.array([[[[0, 128, 255]]]], np.uint8)
     expected = [(0 / 255 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (255 / 255 - 0.406) / 0.225]
-    np.testing.assert_allclose(normalise(pixels, Preprocessing())[0, :, 0, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(normalize(pixels, Preprocessing())[0, :, 0, 0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_preprocessing_from_json_needs_every_field(missing):
 
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
-def test_pixels_come_back_from_normalised_images(channels: str) -> None:
+def test_pixels_come_back_from_normalized_images(channels: str) -> None:
     pixels = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 16, 8, 3)
     preprocessing = Preprocessing(channels=channels, mean=(100.0, 110.5, 0.0), std=(58.0, 0.5, 300.0))
-    np.testing.assert_array_equal(denormalise(normalise(pixels, preprocessing), preprocessing), pixels)
+    np.testing.assert_array_equal(denormalize(normalize(pixels, preprocessing), preprocessing), pixels)

@@ -116,7 +116,7 @@ def _with_scans(content, scans):
 
 
 def _one_component_a_scan():
-    """A sequential grey JPEG that is said to have two components more, without a scan."""
+    """A sequential gray JPEG that is said to have two components more, without a scan."""
     content = bytearray(_jpeg("L"))
     frame = content.index(b"\xff\xc0")
     content[frame + 3], content[frame + 9] = content[frame + 3] + 6, 3

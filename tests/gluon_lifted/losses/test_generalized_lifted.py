@@ -1,4 +1,4 @@
-"""GeneralisedLiftedStructureLoss against plain loops over every image's positives and negatives, in float64."""
+"""GeneralizedLiftedStructureLoss against plain loops over every image's positives and negatives, in float64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from gluon_lifted.losses import GeneralisedLiftedStructureLoss
+from gluon_lifted.losses import GeneralizedLiftedStructureLoss
 from tests.gluon_lifted.losses.cases import (
     POINTS,
     assert_agree,
@@ -59,12 +59,12 @@ def loops(x, label, margin):
 @pytest.mark.parametrize(("rows", "classes"), [(2, 1), (3, 2), (16, 8), (21, 3), (32, 24)])
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-9), ("float32", 1e-5)])
 def test_equal_to_loops(rows, classes, scale, dtype, rtol):
-    assert_agree(GeneralisedLiftedStructureLoss(), loops, *batch(rows, classes, scale, dtype=dtype), rtol=rtol)
+    assert_agree(GeneralizedLiftedStructureLoss(), loops, *batch(rows, classes, scale, dtype=dtype), rtol=rtol)
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.3, -4.0])
 def test_margin(margin):
-    net = hybrid(GeneralisedLiftedStructureLoss(margin))
+    net = hybrid(GeneralizedLiftedStructureLoss(margin))
     assert_agree(net, loops, *batch(16, 6, scale=0.5), rtol=1e-9)
 
 
@@ -78,13 +78,13 @@ def test_margin(margin):
 def test_points_of_a_grid(points, scale, offset, dtype):
     """Duplicates among positives and negatives, ties, images without positives or negatives, a batch of one."""
     embedding = (scale * np.array([point[:2] for point in points]) + offset).astype(dtype)
-    net = GeneralisedLiftedStructureLoss(math.sqrt(0.6))  # no sum of the grid's distances puts a hinge at 0
+    net = GeneralizedLiftedStructureLoss(math.sqrt(0.6))  # no sum of the grid's distances puts a hinge at 0
     assert_agree(net, loops, embedding, [point[2] for point in points], rtol=1e-7 if dtype == "float64" else 2e-3)
 
 
 def test_images_without_a_positive_are_no_anchors_but_negatives():
     """Points 0 and 3 of one label, 5 of another: [3 + 1 - 5]₊ for the first, [3 + 1 - 2]₊ for the second."""
-    loss, _ = run(GeneralisedLiftedStructureLoss(), np.array([[0.0], [3.0], [5.0]]), [0, 0, 1])
+    loss, _ = run(GeneralizedLiftedStructureLoss(), np.array([[0.0], [3.0], [5.0]]), [0, 0, 1])
     assert loss == pytest.approx((0 + 2) / 2)
 
 
@@ -93,7 +93,7 @@ def test_images_without_a_positive_are_no_anchors_but_negatives():
 def test_nothing_to_learn_from_is_zero(label, dtype):
     embedding, _ = batch(5, 1, scale=200.0, dtype=dtype)
     for rows in (5, 1):
-        loss, gradient = run(hybrid(GeneralisedLiftedStructureLoss()), embedding[:rows], label[:rows])
+        loss, gradient = run(hybrid(GeneralizedLiftedStructureLoss()), embedding[:rows], label[:rows])
         assert loss == 0
         np.testing.assert_array_equal(gradient, 0)
 
@@ -101,6 +101,6 @@ def test_nothing_to_learn_from_is_zero(label, dtype):
 def test_collapse_has_its_known_value_and_no_gradient():
     """All rows equal, two per class: log 1 + margin + log(B - 2)."""
     embedding = np.repeat(np.random.default_rng(0).normal(size=(1, 64)), 128, axis=0).astype("float32")
-    loss, gradient = run(GeneralisedLiftedStructureLoss(), embedding, np.arange(128) // 2)
+    loss, gradient = run(GeneralizedLiftedStructureLoss(), embedding, np.arange(128) // 2)
     assert loss == pytest.approx(1 + math.log(126), rel=1e-6)
     assert not gradient.any()

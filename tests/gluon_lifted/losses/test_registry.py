@@ -149,7 +149,7 @@ def test_labels_that_float32_cannot_tell_apart(name):
     """All labels differ; were some taken as equal, the losses would not be what they are for 0 ... 5."""
     embedding, _ = batch_for(name, 6, scale=0.1, dtype="float32")
     labels = np.array([2**40, 2**24, 7, 2**40 + 1, 2**24 + 1, 8])
-    for order in (labels, labels[[0, 2, 3, 4, 5, 1]]):  # neighbours as a pair, then as anchor and positive
+    for order in (labels, labels[[0, 2, 3, 4, 5, 1]]):  # neighbors as a pair, then as anchor and positive
         assert (
             run(build_loss(name, 1.0), embedding, order, "int64")[0]
             == run(build_loss(name, 1.0), embedding, np.arange(6))[0]

@@ -39,10 +39,10 @@ class PeerCase:
 def case(name: str) -> PeerCase:
     """One of `CASES`, the same at every call."""
     rng = np.random.default_rng(100 + CASES.index(name))
-    centres = 1.2 * rng.normal(size=(len(CLASSES), DIM))
+    centers = 1.2 * rng.normal(size=(len(CLASSES), DIM))
 
     def rows(labels: np.ndarray) -> np.ndarray:
-        return (centres[labels] + rng.normal(size=(len(labels), DIM))).astype(np.float32)
+        return (centers[labels] + rng.normal(size=(len(labels), DIM))).astype(np.float32)
 
     labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), CLASSES))
     items = rows(labels)

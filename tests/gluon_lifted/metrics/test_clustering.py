@@ -24,8 +24,8 @@ def needs_scikit_learn():
 def blobs(num_clusters=6, each=20, dtype=np.float32):
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(np.arange(num_clusters), each))
-    centres = 10.0 * np.eye(num_clusters)
-    return (centres[labels] + rng.normal(size=(len(labels), num_clusters))).astype(dtype), labels
+    centers = 10.0 * np.eye(num_clusters)
+    return (centers[labels] + rng.normal(size=(len(labels), num_clusters))).astype(dtype), labels
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

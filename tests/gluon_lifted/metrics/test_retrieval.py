@@ -150,7 +150,7 @@ def spy(monkeypatch, name, note):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_near_ties_are_decided_as_float64_would(monkeypatch, way):
-    """Rows on a sphere but for 1e-9 of its radius: float32 sees all of them equally far from the centre, row 0."""
+    """Rows on a sphere but for 1e-9 of its radius: float32 sees all of them equally far from the center, row 0."""
     choose(monkeypatch, way, sweep.EDGE, sweep.PANEL)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(200, 3))

@@ -80,7 +80,7 @@ def test_every_pixel_loses_the_mean_of_its_own_place(config, image, photos):
 
 
 def test_the_frozen_network_subtracts_it(config, tmp_path):
-    """Embeddings of the same images, with the centre of the mean image subtracted by hand, and by the network."""
+    """Embeddings of the same images, with the center of the mean image subtracted by hand, and by the network."""
     pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
     from gluon_lifted.mx import nd
     from gluon_lifted.networks.backbones import build_backbone

@@ -103,7 +103,7 @@ def test_manifest_config_file_and_logs(lifted, photos, tmp_path):
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["learning_rate"] for line in log] == pytest.approx([0.5e-3, 1e-3])
     card = json.loads((run / "card.json").read_text())
-    assert card["normalised"]
+    assert card["normalized"]
     used = card["preprocessing"]
     assert (used["fit"], used["trim"], used["channels"], used["mean"]) == ("pad", True, "BGR", [104, 117, 123])
     with np.load(run / "reference.npz") as reference:

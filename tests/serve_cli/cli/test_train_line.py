@@ -97,7 +97,7 @@ def test_demo_makes_all_its_files(lifted, tmp_path):
     report = json.loads(out)
     assert set(report["recall@1"]) == {"raw pixels", "untrained network", "trained network, ONNX"}
     assert all(0 < recall < 1 for recall in report["recall@1"].values())
-    assert "Nearest neighbours" in (tmp_path / "demo" / "report.html").read_text()
+    assert "Nearest neighbors" in (tmp_path / "demo" / "report.html").read_text()
     for name in ("glyphs", "trained", "untrained", "embeddings", "model.onnx", "untrained.onnx"):
         assert (tmp_path / "demo" / name).exists()
     status, out, err = lifted("demo", "--out", tmp_path / "demo", "--iterations", 1)

@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 
 from export import ExportOptions
 from gluon_lifted.errors import ConfigError, DataError
-from gluon_lifted.images import normalise
+from gluon_lifted.images import normalize
 from serve_cli.compress import comparison as price_module
 from serve_cli.compress import compress as precision_module
 from serve_cli.compress.comparison import Price
@@ -32,7 +32,7 @@ from tests.serve_cli.photos import photo, pixels
 def run(tmp_path: Path) -> Path:
     net = small_network()
     crops = np.stack([pixels(seed, CROP, CROP) for seed in range(8)])
-    data = normalise(crops, card(CROP, DIM).preprocessing)
+    data = normalize(crops, card(CROP, DIM).preprocessing)
     return write_run(tmp_path / "run", net, small_reference(net, data=data))
 
 

@@ -97,8 +97,8 @@ def test_other_images_have_no_paired_difference(tmp_path):
         evaluate(EvalOptions((folder,))).results[0].metrics for folder in (one, other)
     ]
     assert report.facts()["queries of other"] == "15 of 3 classes, each looked up among 14 others"
-    relabelled = embedded(tmp_path / "relabelled", 12, labels="abd")
-    assert evaluate(EvalOptions((one, relabelled))).differences == ()
+    relabeled = embedded(tmp_path / "relabeled", 12, labels="abd")
+    assert evaluate(EvalOptions((one, relabeled))).differences == ()
     assert len(evaluate(EvalOptions((one, one))).differences) == 1
 
 

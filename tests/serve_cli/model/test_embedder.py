@@ -24,7 +24,7 @@ from tests.serve_cli.tiny_model import (
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
-def test_embedding_is_the_matrix_product_of_the_normalised_pixels(model):
+def test_embedding_is_the_matrix_product_of_the_normalized_pixels(model):
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
     embedder = Embedder(model)

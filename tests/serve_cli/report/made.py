@@ -26,11 +26,11 @@ def rows_of(embedding, classes, ids=None) -> Rows:
 
 
 def blobs(sizes, dim=6, seed=0, spread=0.4):
-    """Rows around a random centre for each class; some classes lie within one another."""
+    """Rows around a random center for each class; some classes lie within one another."""
     rng = np.random.default_rng(seed)
     classes = np.repeat(np.arange(len(sizes)), sizes)
-    centres = rng.normal(size=(len(sizes), dim))
-    return rows_of(centres[classes] + spread * rng.normal(size=(len(classes), dim)), classes)
+    centers = rng.normal(size=(len(sizes), dim))
+    return rows_of(centers[classes] + spread * rng.normal(size=(len(classes), dim)), classes)
 
 
 def embedded_photos(folder: Path, labels, *, missing=(), failed=(), seed=0, card=CARD, copies=()) -> Path:
@@ -41,9 +41,9 @@ def embedded_photos(folder: Path, labels, *, missing=(), failed=(), seed=0, card
     """
     rng = np.random.default_rng(seed)
     names = sorted(set(labels))
-    centres = 3 * rng.normal(size=(len(names), card.dim))
+    centers = 3 * rng.normal(size=(len(names), card.dim))
     number = np.array([names.index(label) for label in labels])
-    embedding = (centres[number] + rng.normal(size=(len(labels), card.dim))).astype(np.float32)
+    embedding = (centers[number] + rng.normal(size=(len(labels), card.dim))).astype(np.float32)
     rows, sources = [], dict(copies)
     for index, label in enumerate(labels):
         path = folder / "photos" / f"{index}.jpg"

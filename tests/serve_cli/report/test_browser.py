@@ -30,7 +30,7 @@ def test_every_figure_is_seen(show, report, device, scheme):
     sections = page.locator("section").all()
     assert len(sections) == 7
     page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
-    for name in ("recall", "classes", "neighbours", "map", "distances", "suspects"):
+    for name in ("recall", "classes", "neighbors", "map", "distances", "suspects"):
         figures = page.locator(f"#{name} :is(svg, canvas):not([hidden] *)").all()
         assert figures, name
         for figure in figures:
@@ -64,10 +64,10 @@ def test_text_can_be_read(show, report, device, scheme):
     assert min(sizes) >= 12
 
 
-def test_marks_differ_by_more_than_colour(show, report):
+def test_marks_differ_by_more_than_color(show, report):
     page = show(report, DESKTOP)
     seen = [
-        page.locator(f"#neighbours li.{kind}").first.evaluate(
+        page.locator(f"#neighbors li.{kind}").first.evaluate(
             "one => [getComputedStyle(one, '::before').content, "
             "getComputedStyle(one.querySelector('.tile')).borderTopStyle]"
         )

@@ -123,7 +123,7 @@ def test_map_with_fingers(show, report):
     assert canvas.evaluate("one => one.style.touchAction") == "none"
 
 
-def test_the_map_follows_the_colour_scheme(show, report):
+def test_the_map_follows_the_color_scheme(show, report):
     page = show(report, DESKTOP)
     light = page.locator(".map > canvas").evaluate(CORNER)
     page.emulate_media(color_scheme="dark")

@@ -2,12 +2,12 @@ import numpy as np
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.report import neighbors as neighbours
+from serve_cli.report import neighbors as neighbors
 from serve_cli.report.neighbors import (
-    NEIGHBOURS,
+    NEIGHBORS,
     QUERIES,
     nearest_rows,
-    neighbour_grids,
+    neighbor_grids,
 )
 from tests.serve_cli.report.made import blobs, rows_of
 
@@ -23,7 +23,7 @@ def nearest_by_loops(rows, query, count):
 
 
 def test_nearest_against_loops(monkeypatch):
-    monkeypatch.setattr(neighbours, "BLOCK", 7)
+    monkeypatch.setattr(neighbors, "BLOCK", 7)
     rows = blobs([9, 11, 5])
     for query in range(len(rows)):
         found, distances = nearest_rows(rows.embedding, query, 6)
@@ -41,7 +41,7 @@ def test_of_equally_near_rows_the_lower_comes_first_and_a_query_never_finds_itse
 def test_grids_show_what_they_say():
     rows = blobs([7, 9, 1, 12, 30, 4, 5, 8, 2], spread=2.0)
     scores = retrieval_scores(Search.among(rows.embedding, rows.classes))
-    worst, best, random = neighbour_grids(rows, scores, seed=3)
+    worst, best, random = neighbor_grids(rows, scores, seed=3)
     first = [line.first_rank for line in worst.lines]
     assert first == sorted(first, reverse=True)
     assert first[0] == max(scores.first_rank[scores.positives > 0])
@@ -53,22 +53,22 @@ def test_grids_show_what_they_say():
         assert 2 not in {rows.classes[line.query] for line in grid.lines}  # one image has nothing to find
     assert "seed 3" in random.chosen
     for line in (*worst.lines, *best.lines, *random.lines):
-        expected = nearest_by_loops(rows, line.query, NEIGHBOURS)
-        assert [one.row for one in line.neighbours] == [row for _, row in expected]
-        np.testing.assert_allclose([one.distance for one in line.neighbours], [distance for distance, _ in expected])
-        assert all(one.right == (rows.classes[one.row] == rows.classes[line.query]) for one in line.neighbours)
+        expected = nearest_by_loops(rows, line.query, NEIGHBORS)
+        assert [one.row for one in line.neighbors] == [row for _, row in expected]
+        np.testing.assert_allclose([one.distance for one in line.neighbors], [distance for distance, _ in expected])
+        assert all(one.right == (rows.classes[one.row] == rows.classes[line.query]) for one in line.neighbors)
 
 
 def test_random_queries_depend_on_the_seed_alone():
     rows = blobs([20, 20])
     scores = retrieval_scores(Search.among(rows.embedding, rows.classes))
-    chosen = [[line.query for line in neighbour_grids(rows, scores, seed)[-1].lines] for seed in (1, 1, 2)]
+    chosen = [[line.query for line in neighbor_grids(rows, scores, seed)[-1].lines] for seed in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
 
 
 def test_without_anything_to_find_random_queries_remain():
     rows = rows_of([[0.0], [1.0], [3.0]], [0, 1, 2])
-    (grid,) = neighbour_grids(rows, retrieval_scores(Search.among(rows.embedding, rows.classes)), seed=0)
+    (grid,) = neighbor_grids(rows, retrieval_scores(Search.among(rows.embedding, rows.classes)), seed=0)
     assert grid.name == "Random queries"
     assert sorted(line.query for line in grid.lines) == [0, 1, 2]
-    assert all(line.first_rank is None and len(line.neighbours) == 2 for line in grid.lines)
+    assert all(line.first_rank is None and len(line.neighbors) == 2 for line in grid.lines)

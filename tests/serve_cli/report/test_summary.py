@@ -14,7 +14,7 @@ from serve_cli.report.summary import (
     chance_recall,
     class_lines,
     curve_ks,
-    summarise,
+    summarize,
 )
 from tests.serve_cli.report.made import blobs, rows_of
 
@@ -34,7 +34,7 @@ def ranks_by_sorting(rows):
 def test_recall_and_curve_against_sorting():
     rows = blobs([5, 8, 1, 12], spread=1.5)
     ranks = ranks_by_sorting(rows)
-    found = summarise(retrieval_scores(Search.among(rows.embedding, rows.classes)), (2, 4, 100))
+    found = summarize(retrieval_scores(Search.among(rows.embedding, rows.classes)), (2, 4, 100))
     for k in (1, 2, 4):
         assert found.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
     assert list(found.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
@@ -46,7 +46,7 @@ def test_recall_and_curve_against_sorting():
 
 
 def test_measures_of_lone_queries_alone_are_not_known():
-    found = summarise(retrieval_scores(Search.among([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
+    found = summarize(retrieval_scores(Search.among([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
     assert found.recall == {1: 0.0}
     assert found.lone == 3
     assert {one.name: one.value for one in found.measures if not math.isnan(one.value)} == {"MRR": 0}

@@ -13,7 +13,7 @@ from serve_cli.report.suspects import (
     find_suspects,
     nearest_of_both_kinds,
 )
-from serve_cli.report.visual_similarity import SHOWN, compare_pictures, grey_difference
+from serve_cli.report.visual_similarity import SHOWN, compare_pictures, gray_difference
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.report.made import blobs, rows_of
 
@@ -52,7 +52,7 @@ def test_nearest_of_both_kinds_against_loops(items, block_bytes):
 
 
 def test_far_from_the_origin_pairs_are_still_found():
-    """The matrix product of rows that are not centred would drown their differences."""
+    """The matrix product of rows that are not centered would drown their differences."""
     rows = blobs([10, 10, 10])
     moved = rows_of(rows.embedding.astype(np.float64) + 1000, rows.classes.tolist())
     found = nearest_of_both_kinds(moved, seed=0)
@@ -109,7 +109,7 @@ def test_pairs_whose_pictures_look_the_same_come_first():
     assert not any(pair.alike for pair in shown[1:])
 
 
-def test_grey_difference_of_flat_pictures():
-    black, grey = (Image.new("RGB", (40, 30), (level,) * 3) for level in (0, 100))
-    assert grey_difference(black, grey) == 100
-    assert grey_difference(grey, grey.resize((9, 50))) == 0
+def test_gray_difference_of_flat_pictures():
+    black, gray = (Image.new("RGB", (40, 30), (level,) * 3) for level in (0, 100))
+    assert gray_difference(black, gray) == 100
+    assert gray_difference(gray, gray.resize((9, 50))) == 0

@@ -107,8 +107,8 @@ def test_what_is_refused(tmp_path):
         write_report(options(source, tmp_path / "none" / "report.html"))
     with pytest.raises(RunError, match="no such folder of embeddings"):
         write_report(options(tmp_path / "none", tmp_path / "report.html"))
-    unlabelled = [ImageRow("a", tmp_path / "a.jpg"), ImageRow("b", tmp_path / "b.jpg", "b")]
-    write_folder(tmp_path / "half", [EmbeddedRows(unlabelled, np.ones((2, 8), np.float32), [None, None])])
+    unlabeled = [ImageRow("a", tmp_path / "a.jpg"), ImageRow("b", tmp_path / "b.jpg", "b")]
+    write_folder(tmp_path / "half", [EmbeddedRows(unlabeled, np.ones((2, 8), np.float32), [None, None])])
     with pytest.raises(DataError, match="1 of 2 images have no label"):
         write_report(options(tmp_path / "half", tmp_path / "report.html"))
     lone = embedded_photos(tmp_path / "lone", ["a", "a", "b"], failed={0, 2})

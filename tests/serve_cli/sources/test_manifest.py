@@ -146,9 +146,9 @@ def test_lines_of_json_may_be_empty_and_lack_columns_but_not_add_any(place: Path
     assert [(row.id, row.extra) for row in source] == [("a.jpg", {"price": "1"}), ("b.jpg", {"price": None})]
     assert [row.id for row in source.rows(1)] == ["b.jpg"]
     with path.open("a") as file:
-        file.write('{"path": "c.jpg", "colour": "red"}\n')
+        file.write('{"path": "c.jpg", "color": "red"}\n')
     for start in (0, 1, 2):
-        with pytest.raises(DataError, match=r"m\.jsonl, line 6: has 'colour', which the first line has not"):
+        with pytest.raises(DataError, match=r"m\.jsonl, line 6: has 'color', which the first line has not"):
             list(open_source(path).rows(start))
 
 

@@ -137,7 +137,7 @@ def test_torchvision_out_and_in(tmp_path, write_torch, kind):
 
 
 def test_torchvisions_colors_are_what_its_network_computes_from_imagenets():
-    """transform_input: x * (std / 0.5) + (mean - 0.5) / 0.5, of x normalised with ImageNet's mean and std."""
+    """transform_input: x * (std / 0.5) + (mean - 0.5) / 0.5, of x normalized with ImageNet's mean and std."""
     pixels = np.array([0.0, 1.0, 100.0, 255.0])
     for channel, (mean, std) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
         x = (pixels / 255 - mean) / std
