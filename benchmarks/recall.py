@@ -53,7 +53,7 @@ def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(embedding: np.ndarray, labels: np.ndarray, only_first: bool) -> np.ndarray:
-    return retrieval_scores(Search.among(embedding, labels), only_first=only_first).first_rank
+    return retrieval_scores(Search.leave_one_out(embedding, labels), only_first=only_first).first_rank
 
 
 def faiss_flat(embedding: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ def compare_ties(turns: int) -> None:
         labels = rng.integers(classes, size=rows)
         random = None
         for name, distance, embedding in tied(rows, dim, rng):
-            search, found = Search.among(embedding, labels), []
+            search, found = Search.leave_one_out(embedding, labels), []
             for _ in range(turns):
                 began = time.process_time()
                 retrieval_scores(search, distance)

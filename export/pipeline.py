@@ -13,7 +13,7 @@ from export.graph.model import MAX_MODEL_BYTES, build_model
 from export.libraries import onnx
 from export.options import ExportOptions, ExportReport
 from export.passes.optimize import optimize
-from export.passes.preprocessing import NORMALIZED_PIXELS, PIXELS, Surroundings
+from export.passes.preprocessing import NORMALIZED_PIXELS, PIXELS, GraphPreprocessing
 from export.quantization.calibration import calibration_images
 from export.quantization.quantize import (
     QUANTIZED,
@@ -38,7 +38,7 @@ from export.verify import (
     default_tolerance,
     verify,
     verify_alone,
-    verify_surroundings,
+    verify_preprocessing,
 )
 from gluon_lifted.card import CARD_KEY
 from gluon_lifted.errors import ConfigError
@@ -71,7 +71,7 @@ class _Network:
     input_name: str = INPUT
     outputs: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None  # of a run's card
-    around: Surroundings | None = None  # put there once the network is verified
+    around: GraphPreprocessing | None = None  # put there once the network is verified
 
 
 def export_run(
@@ -117,7 +117,7 @@ def export_run(
         normalized=files.card.normalized or normalize,
         provenance={**files.card.provenance, **lower},
     )
-    around = Surroundings(card.preprocessing, pixels, normalize) if pixels or normalize else None
+    around = GraphPreprocessing(card.preprocessing, pixels, normalize) if pixels or normalize else None
     network = _Network(
         files.symbol,
         files.params,
@@ -206,7 +206,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
             core = model
             network.around.put_around(graph)
             model = build_model(graph, options.opset)
-            verify_surroundings(model, core, network.around, options.tolerance or default_tolerance(core))
+            verify_preprocessing(model, core, network.around, options.tolerance or default_tolerance(core))
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
     if options.precision == "int8":

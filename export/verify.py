@@ -23,7 +23,7 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize, normalize
 
 if TYPE_CHECKING:
-    from export.passes.preprocessing import Surroundings
+    from export.passes.preprocessing import GraphPreprocessing
     from export.reader.reference import Array, Reference
     from export.runner import Run
     from gluon_lifted.errors import ConfigError
@@ -112,7 +112,9 @@ def default_tolerance(model: onnx.ModelProto) -> float:
     return HALF_TOLERANCE if HALF in kinds else DEFAULT_TOLERANCE
 
 
-def verify_surroundings(model: onnx.ModelProto, core: onnx.ModelProto, around: Surroundings, tolerance: float) -> None:
+def verify_preprocessing(
+    model: onnx.ModelProto, core: onnx.ModelProto, around: GraphPreprocessing, tolerance: float
+) -> None:
     """Compare a model with the network inside it, for random pixels of one image and of several.
 
     Parameters

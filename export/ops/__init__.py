@@ -4,11 +4,13 @@ from export.ops import (
     activation,
     adaptive_pooling,
     batch_norm,
+    broadcast_like,
     cast,
     clip,
     concat,
     convolution,
     deconvolution,
+    depth_to_space,
     elementwise,
     flatten,
     fully_connected,
@@ -28,23 +30,18 @@ from export.ops import (
     softmax,
     unary,
 )
-from export.ops import (
-    broadcast_like as like,
-)
-from export.ops import (
-    depth_to_space as depth,
-)
 
 __all__ = [
     "activation",
     "adaptive_pooling",
     "batch_norm",
+    "broadcast_like",
     "cast",
     "clip",
     "concat",
     "convolution",
     "deconvolution",
-    "depth",
+    "depth_to_space",
     "elementwise",
     "flatten",
     "fully_connected",
@@ -52,7 +49,6 @@ __all__ = [
     "instance_norm",
     "l2_normalization",
     "leaky_relu",
-    "like",
     "lrn",
     "matmul",
     "pad",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SINGLE = {"BatchNormalization", "LRN"}
 
 
-def compute_in_single(graph: Graph) -> None:
+def keep_float32(graph: Graph) -> None:
     """Put casts around the nodes of `SINGLE` whose images are in half precision."""
     nodes, graph.nodes = graph.nodes, []
     for node in nodes:

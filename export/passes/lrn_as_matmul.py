@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_MATRIX_CHANNELS = 256
 
 
-def use_matrices(graph: Graph) -> None:
+def lrn_as_matmul(graph: Graph) -> None:
     """Replace LRN of at most `MAX_MATRIX_CHANNELS` channels.
 
     Notes

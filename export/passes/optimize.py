@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.passes.fold_batch_norm import fold_batch_norm
-from export.passes.keep_float32 import compute_in_single
-from export.passes.lrn_as_matmul import use_matrices
-from export.passes.remove_expand import drop_repetition
-from export.passes.to_float16 import to_half
+from export.passes.keep_float32 import keep_float32
+from export.passes.lrn_as_matmul import lrn_as_matmul
+from export.passes.remove_expand import remove_expand
+from export.passes.to_float16 import to_float16
 
 if TYPE_CHECKING:
     from export.graph.graph import Graph
@@ -39,11 +39,11 @@ def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Gr
         If ``half`` is asked for a network in half precision.
     """
     fold_batch_norm(graph)
-    drop_repetition(graph)
+    remove_expand(graph)
     if half:
-        to_half(graph)
-    compute_in_single(graph)
+        to_float16(graph)
+    keep_float32(graph)
     if not exact_lrn:
-        use_matrices(graph)
+        lrn_as_matmul(graph)
     graph.drop_unused()
     return graph

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class GraphPreprocessing:
     """What to put around a network.
 
     Parameters

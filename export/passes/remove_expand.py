@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"}  # they broadcast
 
 
-def drop_repetition(graph: Graph) -> None:
+def remove_expand(graph: Graph) -> None:
     """Replace the outputs of ``ConstantOfShape`` and ``Expand`` where the other input of an elementwise node is of
     the same shape.
     """

@@ -26,7 +26,7 @@ NORMALIZED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def to_half(graph: Graph) -> None:
+def to_float16(graph: Graph) -> None:
     """Compute convolutions and matrix products in half precision, and what follows them, with casts at the borders.
 
     A node whose parameters exceed half's range stays in single. A tensor is cast once, however many nodes take it.

@@ -56,5 +56,5 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     """
     if isinstance(ks, int) or not ks or min(ks) < 1:
         raise DataError(f"ks is {ks}; expected ranks from 1 on, such as (1, 2, 4, 8).")
-    scores = retrieval_scores(Search.among(embedding, labels), only_first=True)
+    scores = retrieval_scores(Search.leave_one_out(embedding, labels), only_first=True)
     return {k: float(scores.recall_at_k(k).mean()) for k in ks}

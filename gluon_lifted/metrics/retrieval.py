@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.metrics.ranking.all_pairs import Sweep
+from gluon_lifted.metrics.ranking.all_pairs import AllPairsRanker
 from gluon_lifted.metrics.ranking.distance import Space
 from gluon_lifted.metrics.ranking.search import Search
 
@@ -45,7 +45,7 @@ class Scores:
     Five points on a line, two classes:
 
     >>> from gluon_lifted.metrics.ranking.search import Search
-    >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
+    >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
     >>> scores.first_rank
     array([1, 1, 3, 1, 1])
     >>> scores.positives
@@ -66,7 +66,7 @@ class Scores:
         The third of five points has both of the other class nearest to it, and hits at rank 3:
 
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
+        >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
         >>> scores.recall_at_k(2)
         array([1., 1., 0., 1., 1.])
         """
@@ -80,7 +80,7 @@ class Scores:
         Examples
         --------
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> retrieval_scores(Search.among([[0.0], [1.0], [1.5]], ["a", "a", "b"])).precision_at_1()
+        >>> retrieval_scores(Search.leave_one_out([[0.0], [1.0], [1.5]], ["a", "a", "b"])).precision_at_1()
         array([1., 0., 0.])
         """
         return np.asarray(self.first_rank == 1, np.float64)
@@ -93,7 +93,7 @@ class Scores:
         Examples
         --------
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> retrieval_scores(Search.among([[0.0], [1.0], [1.5]], ["a", "a", "b"])).reciprocal_rank()
+        >>> retrieval_scores(Search.leave_one_out([[0.0], [1.0], [1.5]], ["a", "a", "b"])).reciprocal_rank()
         array([1. , 0.5, 0. ])
         """
         found = self.first_rank != NEVER
@@ -109,7 +109,7 @@ class Scores:
         Examples
         --------
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> scores = retrieval_scores(Search.among([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
+        >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
         >>> scores.r_precision()
         array([1., 1., 0., 1., 1.])
         """
@@ -127,7 +127,7 @@ class Scores:
         The first point has its positives at ranks 2 and 3, of which 2 is within R = 2: (1/2) / 2.
 
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> retrieval_scores(Search.among([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1])).map_at_r()
+        >>> retrieval_scores(Search.leave_one_out([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1])).map_at_r()
         array([0.25, 0.5 , 0.5 ,  nan])
         """
         return self._all(1)
@@ -142,7 +142,7 @@ class Scores:
         The first point has its positives at ranks 2 and 3: (1/2 + 2/3) / 2.
 
         >>> from gluon_lifted.metrics.ranking.search import Search
-        >>> scores = retrieval_scores(Search.among([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1]))
+        >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1]))
         >>> scores.average_precision().round(4)
         array([0.5833, 0.8333, 0.8333,    nan])
         """
@@ -187,7 +187,7 @@ def retrieval_scores(
         If ``search`` is none, there is no such distance, or fewer than one thread.
     """
     if not isinstance(search, Search):
-        raise ConfigError(f"search is {type(search).__name__}; make one with Search.among(embedding, labels).")
+        raise ConfigError(f"search is {type(search).__name__}; make one with Search.leave_one_out(embedding, labels).")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; expected at least 1.")
     space = Space.around(search.queries.rows, search.gallery.rows, distance=distance)
@@ -195,7 +195,7 @@ def retrieval_scores(
     first_rank, positives = np.empty(num_queries, np.int64), np.empty(num_queries, np.int64)
     positives[search.given] = search.positives
     of_all = None if only_first else np.empty((3, num_queries))
-    for queries, before in Sweep(space, search, only_first, threads, report).run():
+    for queries, before in AllPairsRanker(space, search, only_first, threads, report).run():
         ranks = _ranks(before, search.positives[queries])
         first_rank[search.given[queries]] = ranks[:, 0]
         if of_all is not None:

@@ -80,28 +80,28 @@ class Loop:
     def __init__(
         self,
         config: TrainConfig,
-        run: Path,
+        folder: Path,
         trainer: Trainer,
         sampler: Sampler,
         loader: ImageLoader,
         watcher: ImageLoader,
         watched_as: str,
     ) -> None:
-        self.config, self.run, self.trainer, self.sampler = config, run, trainer, sampler
+        self.config, self.folder, self.trainer, self.sampler = config, folder, trainer, sampler
         self.loader, self.watcher = loader, watcher
         self.watched_as = watched_as
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
 
-    def go(self, start: int, hooks: Hooks) -> TrainReport:
+    def run(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the end, or to Ctrl-C or SIGTERM."""
         began, iteration, times = time.monotonic(), start, _Times()
-        self.loss, self.recall = last_values(self.run, start)
+        self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
         batches = self.loader.training_batches(self.sampler, start, self.config.iterations, cluster.index, cluster.size)
         with interruptible() as interrupted, ExitStack() as stack:
-            log = stack.enter_context(run_log(self.run, start, self.config.tensorboard)) if self.writes else None
+            log = stack.enter_context(run_log(self.folder, start, self.config.tensorboard)) if self.writes else None
             tick = time.monotonic()
             for batch in batches:
                 times.waiting += time.monotonic() - tick
@@ -125,7 +125,7 @@ class Loop:
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
-            self.run,
+            self.folder,
             iteration,
             self.config.iterations,
             self.loss,
@@ -147,7 +147,7 @@ class Loop:
             if np.isfinite(embedding).all():  # if not, the trainer says so once it is sure
                 recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
-            save_checkpoint(self.run, iteration, self.trainer.state())
+            save_checkpoint(self.folder, iteration, self.trainer.state())
         return recall
 
     def _due(self, iteration: int, every: int) -> bool:
@@ -156,20 +156,20 @@ class Loop:
     def _finish(self, whole: bool) -> None:
         """Draw the curves, and freeze the network of a whole run."""
         try:
-            draw_curves(self.run)
+            draw_curves(self.folder)
             if whole:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.run, self._card(), images)
+                freeze(self.trainer.net, self.folder, self._card(), images)
         except OSError as error:
             raise RunError(
-                f"{self.run}: cannot be written ({error.strerror or error}); "
+                f"{self.folder}: cannot be written ({error.strerror or error}); "
                 "make room and run the same command with --resume."
             ) from None
 
     def _card(self) -> ModelCard:
         config = self.config
         return ModelCard(
-            name=self.run.resolve().name,
+            name=self.folder.resolve().name,
             backbone=config.backbone,
             dim=config.dim,
             normalized=config.normalize,

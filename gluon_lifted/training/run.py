@@ -85,7 +85,7 @@ def train(
             loader.check_readable()
             watcher.check_readable()
             start = open_run(config, run, trainer, resume, hooks.on_note)
-            return Loop(config, run, trainer, sampler, loader, watcher, data.watched_as).go(start, hooks)
+            return Loop(config, run, trainer, sampler, loader, watcher, data.watched_as).run(start, hooks)
 
 
 def _settled_colors(config: TrainConfig, trainer: Trainer, resume: bool, hooks: Hooks) -> str:

@@ -132,7 +132,7 @@ class Trainer:
             self._backward(embeddings, gradient, shards, batch)
             applied = self.optimizer.step(iteration)
         if not applied:
-            self._put_back(before)
+            self._restore_batch_norm(before)
         self.skipped.count(applied, dead)
         if self.skipped.in_a_row == MAX_SKIPPED:
             raise RunError(
@@ -141,13 +141,13 @@ class Trainer:
             )
         return loss
 
-    def _put_back(self, statistics: list[list[Any]]) -> None:
+    def _restore_batch_norm(self, statistics: list[list[Any]]) -> None:
         """Batch norm's, which a backward pass has changed; NaN would stay in them for good."""
         for one, copies in zip(self._statistics, statistics, strict=True):
             for now, before in zip(one.list_data(), copies, strict=True):
                 before.copyto(now)
 
-    def _even_out(self) -> None:
+    def _average_batch_norm(self) -> None:
         """Give all devices the mean of their batch norm's statistics, which are of other images on each."""
         if len(self.devices) > 1:
             for one in self._statistics:
@@ -205,14 +205,14 @@ class Trainer:
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embeddings (N, D) of all batches in turn, dropout off."""
-        self._even_out()
+        self._average_batch_norm()
         return np.concatenate(
             [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and optimizer state as arrays by name: what a checkpoint holds."""
-        self._even_out()
+        self._average_batch_norm()
         weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
         arrays = {WEIGHT + name: one.list_data()[0].asnumpy() for name, one in weights.items()}
         return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}

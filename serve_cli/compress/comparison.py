@@ -22,7 +22,7 @@ BATCH = 32  # of the embeddings that are compared
 
 
 @dataclass(frozen=True)
-class Price:
+class PrecisionComparison:
     """A model of lower precision beside the single-precision one that it was made from.
 
     Parameters
@@ -75,7 +75,7 @@ class Price:
         return ""
 
 
-def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> Price:
+def compare_models(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> PrecisionComparison:
     """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
     models = [Embedder(single, device, cache=False), Embedder(reduced, device, cache=False)]
     embeddings = [
@@ -84,7 +84,7 @@ def weigh(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = 
     ]
     cosines = _cosines(*embeddings)
     single_rate, rate = _rates(models, pixels)
-    return Price(
+    return PrecisionComparison(
         size_bytes=reduced.stat().st_size,
         single_bytes=single.stat().st_size,
         min_cosine=float(cosines.min()),

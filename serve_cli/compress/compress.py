@@ -18,7 +18,7 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
 from serve_cli.cli.console import say
-from serve_cli.compress.comparison import Price, fastest, weigh
+from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
 from serve_cli.model.model_options import Serving
@@ -33,8 +33,8 @@ MAX_WEIGHED = 200  # images
 
 
 @dataclass(frozen=True)
-class Terms:
-    """On what terms a model of lower precision is taken.
+class AcceptanceCriteria:
+    """On what criteria a model of lower precision is taken.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ class Terms:
 
 
 def export_reduced(
-    run: Path, onnx_path: Path, options: ExportOptions, terms: Terms, *, pixels: bool, normalize: bool
-) -> tuple[ExportReport, Price]:
-    """Export a run as ``options.precision`` says, and the price of that, which goes into the model's card.
+    run: Path, onnx_path: Path, options: ExportOptions, criteria: AcceptanceCriteria, *, pixels: bool, normalize: bool
+) -> tuple[ExportReport, PrecisionComparison]:
+    """Export a run as ``options.precision`` says, and the comparison of that, which goes into the model's card.
 
     Raises
     ------
@@ -78,19 +78,19 @@ def export_reduced(
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         say(f"export: {options.precision} is weighed against fp32")
-        images, facts = _images(run, options), {"weighed on": terms.device}
+        images, facts = _images(run, options), {"weighed on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)
-            reduced = fastest([reduced, tiles], images, terms.device)
+            reduced = fastest([reduced, tiles], images, criteria.device)
             facts["int8 weights"] = "for matrix tiles (AMX)" if reduced == tiles else "for dot products (VNNI)"
-        price = weigh(single, reduced, images, terms.device)
-        if terms.dataset is not None:
-            price = replace(price, recall=_recall(reduced, terms), single_recall=_recall(single, terms))
-        objection = price.objection(terms.max_recall_drop)
-        if objection and not terms.force:
+        comparison = compare_models(single, reduced, images, criteria.device)
+        if criteria.dataset is not None:
+            comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
+        objection = comparison.objection(criteria.max_recall_drop)
+        if objection and not criteria.force:
             raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it all the same.")
-        add_provenance(reduced, onnx_path, facts | price.facts())
-    return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), price
+        add_provenance(reduced, onnx_path, facts | comparison.facts())
+    return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), comparison
 
 
 def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
@@ -102,6 +102,6 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
     return found[MAX_WEIGHED:] if len(found) > MAX_WEIGHED else found
 
 
-def _recall(model: Path, terms: Terms) -> float:
-    images = Images(terms.dataset, terms.data, serving=Serving(device=terms.device, cache=False))
+def _recall(model: Path, criteria: AcceptanceCriteria) -> float:
+    images = Images(criteria.dataset, criteria.data, serving=Serving(device=criteria.device, cache=False))
     return evaluate(EvalOptions((model,), (1,), images, recall_only=True)).results[0].metrics["R@1"].value

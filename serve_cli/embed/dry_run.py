@@ -28,7 +28,7 @@ LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that tell the rate
 
 
 @dataclass(frozen=True)
-class Forecast:
+class RunEstimate:
     """What would be done.
 
     Parameters
@@ -95,7 +95,7 @@ class Forecast:
         }
 
 
-def forecast(options: EmbedOptions) -> Forecast:
+def estimate_run(options: EmbedOptions) -> RunEstimate:
     """Open all that a run needs, embed the first few images, and reckon; raises as `embed_images` does."""
     run = open_run(options)
     decoding, times = bounded_decoding(options, run.source, run.embedder, run.plan.batch_size), StageTimes()
@@ -105,7 +105,7 @@ def forecast(options: EmbedOptions) -> Forecast:
     tried = collect(embed_rows(run.embedder, first, run.plan.batch_size, decoding, times), run.embedder.card.dim)
     rate = len(tried.rows) / (time.perf_counter() - began)
     errors = [error for error in tried.errors if error is not None]
-    return Forecast(
+    return RunEstimate(
         source=run.plan.source,
         out=options.out,
         model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",

@@ -76,9 +76,11 @@ def measure(found: Labeled, gallery: Labeled | None, options: EvalOptions) -> Me
     clusters = _clusters(found, options)  # first: without scikit-learn nothing has been ranked in vain
     queries = _sample(len(found.labels), options)
     if gallery is None:
-        search = Search.among(found.embedding, found.labels, queries)
+        search = Search.leave_one_out(found.embedding, found.labels, queries)
     else:
-        search = Search.between(found.embedding[queries], found.labels[queries], gallery.embedding, gallery.labels)
+        search = Search.query_gallery(
+            found.embedding[queries], found.labels[queries], gallery.embedding, gallery.labels
+        )
     with Progress(f"rank {found.name}", len(queries), "queries") as progress:
         scores = retrieval_scores(
             search,

@@ -107,7 +107,8 @@ def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: in
     placed = Map(NAMES[method], sample, place(rows.embedding[sample], method, seed))
     with Progress("rank", len(rows), "queries") as progress:
         scores = retrieval_scores(
-            Search.among(rows.embedding, rows.classes), report=lambda share: progress.update(round(share * len(rows)))
+            Search.leave_one_out(rows.embedding, rows.classes),
+            report=lambda share: progress.update(round(share * len(rows))),
         )
     nearest = nearest_of_both_kinds(rows, seed)
     whole = len(nearest.rows) == len(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serve_cli.sources.location import below, name_of, to_place
+from serve_cli.sources.location import below, name_of, to_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ def one_file(place: Any) -> Files:
 
 
 def files_below(folder: Any, names: Sequence[str]) -> Files:
-    return Files(names, lambda name: to_place(below(folder, name)))
+    return Files(names, lambda name: to_location(below(folder, name)))
 
 
 def one_after_another(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a place and of a library's words in an error
 
 
-def to_place(name: str | os.PathLike[str]) -> Any:
+def to_location(name: str | os.PathLike[str]) -> Any:
     """A `Path`, absolute, or universal-pathlib's for a URL.
 
     Raises
@@ -237,12 +237,12 @@ def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, li
     """
     try:
         if isinstance(place, str):
-            place = to_place(place)
+            place = to_location(place)
         read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
         if size is not None:
             _require_within(size, limit)
         return read(place, offset, size, limit)
-    except DataError as error:  # of to_place
+    except DataError as error:  # of to_location
         raise ImageError(str(error)) from None
     except Exception as error:  # stores have errors of their own, which are not OSErrors
         kind = UnreachableError if is_remote(place) and has_no_answer(error) else ImageError

@@ -17,7 +17,7 @@ from serve_cli.sources.location import (
     name_of,
     reading,
     root_of,
-    to_place,
+    to_location,
 )
 from serve_cli.sources.manifest import Columns, manifest_source
 from serve_cli.sources.object_store import store_source
@@ -51,7 +51,7 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
     DataError
         If there is no such thing, it holds no images, or cannot be read.
     """
-    place = to_place(name)
+    place = to_location(name)
     with reading(place):
         if is_web(place):
             return _of_web(place, columns)

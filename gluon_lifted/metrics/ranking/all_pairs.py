@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.metrics.ranking.block import Block
 from gluon_lifted.metrics.ranking.positives import find_positives
-from gluon_lifted.metrics.ranking.tile_ranking import Meeting
+from gluon_lifted.metrics.ranking.tile_ranking import TileRanker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ class Counted(NamedTuple):
     before: NDArray[np.int64]
 
 
-class _Met(NamedTuple):
+class _TileCounts(NamedTuple):
     """A tile of the gallery has met a panel: counts of the panel's queries; of the tile's, if those are queries too."""
 
     queries: slice
@@ -53,7 +53,7 @@ class _Met(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class AllPairsRanker:
     """One pass.
 
     Parameters
@@ -95,18 +95,18 @@ class Sweep:
     def _both(self) -> bool:
         return self.search.symmetric and self._few
 
-    def _meeting(self, pool: ThreadPoolExecutor, queries: slice) -> Meeting:
+    def _ranker(self, pool: ThreadPoolExecutor, queries: slice) -> TileRanker:
         positives = find_positives(self.space, self.search, queries, self.only_first, self._few, pool.map)
-        return Meeting(self.space, self.search, positives, self._few)
+        return TileRanker(self.space, self.search, positives, self._few)
 
     def _both_ways(self, pool: ThreadPoolExecutor, threads: int) -> Counted:
         """Each pair of tiles is multiplied once, for the queries of both."""
         whole = slice(0, len(self.search.queries))
-        meeting = self._meeting(pool, whole)
-        before = np.zeros(meeting.positives.nearness.shape, np.int64)
+        ranker = self._ranker(pool, whole)
+        before = np.zeros(ranker.positives.nearness.shape, np.int64)
         tiles = _tiles(self.search.gallery, EDGE)
         jobs = (
-            partial(self._meet, meeting, blocks, Block(self.space, self.search.gallery, items, left=False))
+            partial(self._rank_tile, ranker, blocks, Block(self.space, self.search.gallery, items, left=False))
             for blocks in self._panels(EDGE)
             for items in tiles
             if items.start >= blocks[0].places.start
@@ -126,11 +126,11 @@ class Sweep:
         gallery = self.search.gallery
         tiles = _tiles(gallery, EDGE)
 
-        def jobs() -> Iterator[Callable[[], _Met]]:
+        def jobs() -> Iterator[Callable[[], _TileCounts]]:
             for blocks in self._panels(min(EDGE, max(LEAST, LEVELS_AT_A_TIME // (PANEL * self._levels)))):
-                meeting = self._meeting(pool, slice(blocks[0].places.start, blocks[-1].places.stop))
+                ranker = self._ranker(pool, slice(blocks[0].places.start, blocks[-1].places.stop))
                 for items in tiles:
-                    yield partial(self._meet, meeting, blocks, Block(self.space, gallery, items, left=False))
+                    yield partial(self._rank_tile, ranker, blocks, Block(self.space, gallery, items, left=False))
 
         before: NDArray[np.int64] = np.zeros((0, 0), np.int64)
         for met in _in_order(pool, jobs(), 2 * threads):
@@ -146,23 +146,25 @@ class Sweep:
             panel = tiles[start : start + PANEL]
             yield [Block(self.space, self.search.queries, places, left=True) for places in panel]
 
-    def _meet(self, meeting: Meeting, blocks: list[Block], items: Block) -> _Met:
-        levels = meeting.positives.nearness.shape[1]
+    def _rank_tile(self, ranker: TileRanker, blocks: list[Block], items: Block) -> _TileCounts:
+        levels = ranker.positives.nearness.shape[1]
         ours = [np.zeros((len(block), levels), np.int64) for block in blocks]
         theirs = np.zeros((len(items), levels), np.int64)
         for number, block in enumerate(blocks):
             if self._both and block.places.start > items.places.start:
                 break  # these meet with the roles exchanged
             both = self._both and block.places.start < items.places.start
-            ours[number], others = meeting.meet(block, items, both)
+            ours[number], others = ranker.negatives_before(block, items, both)
             if others is not None:
                 theirs += others
-        return _Met(slice(blocks[0].places.start, blocks[-1].places.stop), items.places, np.concatenate(ours), theirs)
+        return _TileCounts(
+            slice(blocks[0].places.start, blocks[-1].places.stop), items.places, np.concatenate(ours), theirs
+        )
 
 
-def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _Met]], ahead: int) -> Iterator[_Met]:
+def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _TileCounts]], ahead: int) -> Iterator[_TileCounts]:
     """Results in the order of the jobs, of which a few are handed to the pool ahead of time."""
-    running: deque[Future[_Met]] = deque()
+    running: deque[Future[_TileCounts]] = deque()
     for job in jobs:
         running.append(pool.submit(job))
         if len(running) > ahead:

@@ -67,7 +67,7 @@ class Search:
         return self.itself is not None and len(self.queries) == len(self.gallery)
 
     @staticmethod
-    def among(embedding: ArrayLike, labels: ArrayLike, queries: ArrayLike | None = None) -> Search:
+    def leave_one_out(embedding: ArrayLike, labels: ArrayLike, queries: ArrayLike | None = None) -> Search:
         """Each row is a query, its gallery is all other rows.
 
         Parameters
@@ -93,7 +93,7 @@ class Search:
         return _search(rows, chosen, classes[chosen], rows, classes, itself=True)
 
     @staticmethod
-    def between(embedding: ArrayLike, labels: ArrayLike, gallery: ArrayLike, gallery_labels: ArrayLike) -> Search:
+    def query_gallery(embedding: ArrayLike, labels: ArrayLike, gallery: ArrayLike, gallery_labels: ArrayLike) -> Search:
         """Queries (Q, D) are looked up in a gallery (N, D) of other rows; nothing is passed over.
 
         Raises

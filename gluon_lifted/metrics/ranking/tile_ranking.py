@@ -44,7 +44,7 @@ class Tile(NamedTuple):
 
 
 @dataclass(eq=False)
-class Meeting:
+class TileRanker:
     """Queries of a search whose positives are known meet items of its gallery.
 
     A tile is computed in float32 first, or in float64 where queries have many positives. If too many of its decisions
@@ -59,7 +59,9 @@ class Meeting:
     _exact: list[Positives] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def meet(self, queries: Block, items: Block, both: bool) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    def negatives_before(
+        self, queries: Block, items: Block, both: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """Negatives among the items before each positive of the queries, (n, J); with ``both`` also the reverse."""
         ways = (FLOAT32, FLOAT64, DIFFERENCES) if self.few else (FLOAT64, DIFFERENCES)
         first = 0 if self._calm else next(place for place, way in enumerate(ways) if self._suits(way, queries, items))

@@ -222,9 +222,9 @@ def _embed(options: Any, as_json: bool) -> None:
 
 
 def _forecast(options: Any, as_json: bool) -> None:
-    from serve_cli.embed.dry_run import forecast
+    from serve_cli.embed.dry_run import estimate_run
 
-    _show(forecast(options), as_json)
+    _show(estimate_run(options), as_json)
 
 
 def _show(report: Any, as_json: bool) -> None:

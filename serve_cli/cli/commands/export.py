@@ -120,22 +120,24 @@ def export(
 
     options = ExportOptions(opset, tolerance, exact_lrn, precision.value, calibration, calibration_method.value)
     say(f"export: {run or symbol} to {onnx}")
-    pixels, price = preprocess is Preprocess.graph, None
+    pixels, comparison = preprocess is Preprocess.graph, None
     if network is not None:
         report = export_network(network, parse_shape(shape)[1][1:], onnx, options, reference=reference)
     elif precision is Precision.fp32:
         report = export_run(cast(Path, run), onnx, options, pixels=pixels, normalize=normalize)
     else:
-        from serve_cli.compress.compress import Terms, export_reduced
+        from serve_cli.compress.compress import AcceptanceCriteria, export_reduced
 
-        terms = Terms(eval_on, data, max_recall_drop, force, device.value)
-        report, price = export_reduced(cast(Path, run), onnx, options, terms, pixels=pixels, normalize=normalize)
+        criteria = AcceptanceCriteria(eval_on, data, max_recall_drop, force, device.value)
+        report, comparison = export_reduced(
+            cast(Path, run), onnx, options, criteria, pixels=pixels, normalize=normalize
+        )
     if as_json:
-        print_json(asdict(report) | ({"price": asdict(price)} if price else {}))
+        print_json(asdict(report) | ({"comparison": asdict(comparison)} if comparison else {}))
         return
     served = run is not None and report.parity is not None and report.parity.engine == "onnxruntime"
     next_step = {"next": f"lifted embed {onnx} PHOTOS --out embeddings"} if served else {}
-    print_facts(_facts(report, precision) | (price.facts() if price else {}) | next_step)
+    print_facts(_facts(report, precision) | (comparison.facts() if comparison else {}) | next_step)
 
 
 def _network(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> SavedNetwork | None:

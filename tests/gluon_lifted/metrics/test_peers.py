@@ -17,9 +17,9 @@ CLOSE = {"rel": 2e-6}  # some of theirs are means of float32
 def scores(name):
     one = case(name)
     if one.gallery is None:
-        search = Search.among(one.query, one.query_labels)
+        search = Search.leave_one_out(one.query, one.query_labels)
     else:
-        search = Search.between(one.query, one.query_labels, one.gallery, one.gallery_labels)
+        search = Search.query_gallery(one.query, one.query_labels, one.gallery, one.gallery_labels)
     return retrieval_scores(search, one.space)
 
 

@@ -10,16 +10,7 @@ from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import retrieval
-from gluon_lifted.metrics.ranking import (
-    all_pairs as sweep,
-)
-from gluon_lifted.metrics.ranking import (
-    counting,
-    positives,
-)
-from gluon_lifted.metrics.ranking import (
-    tile_ranking as meeting,
-)
+from gluon_lifted.metrics.ranking import all_pairs, counting, positives, tile_ranking
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of
@@ -41,7 +32,7 @@ def check_among(embedding, labels, queries=None, distance="euclidean"):
     chosen = range(len(labels)) if queries is None else queries
     rows = np.asarray(embedding, np.float64).tolist()
     expected = [scores_of(ranked_hits(rows[q], labels[q], rows, labels, q, distance)) for q in chosen]
-    check(Search.among(embedding, labels, queries), distance, expected)
+    check(Search.leave_one_out(embedding, labels, queries), distance, expected)
 
 
 WAYS = ("sorting", "comparing all", "comparing few")
@@ -49,9 +40,9 @@ WAYS = ("sorting", "comparing all", "comparing few")
 
 def choose(monkeypatch, way, edge=8, panel=2):
     """Count in one way whatever the number of levels, in small tiles."""
-    monkeypatch.setattr(sweep, "EDGE", edge)
-    monkeypatch.setattr(sweep, "PANEL", panel)
-    monkeypatch.setattr(sweep, "FEW", 0 if way == "sorting" else 1000)
+    monkeypatch.setattr(all_pairs, "EDGE", edge)
+    monkeypatch.setattr(all_pairs, "PANEL", panel)
+    monkeypatch.setattr(all_pairs, "FEW", 0 if way == "sorting" else 1000)
     monkeypatch.setattr(counting, "SPARSE", 0.1 if way == "comparing few" else 1 << 40)
 
 
@@ -103,7 +94,7 @@ def test_queries_and_gallery_are_different_sets(way, case, others):
     expected = [scores_of(ranked_hits(row, label, items, names)) for row, label in zip(rows, labels, strict=True)]
     with pytest.MonkeyPatch.context() as monkeypatch:
         choose(monkeypatch, way)
-        check(Search.between(embedding, labels, gallery, names), "euclidean", expected)
+        check(Search.query_gallery(embedding, labels, gallery, names), "euclidean", expected)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -117,13 +108,13 @@ def test_cosine(monkeypatch, way, dtype):
 
 def test_cosine_takes_no_notice_of_length():
     embedding, labels = np.array([[1, 0], [9, 0.1], [0.5, 0.4]]), [0, 0, 1]
-    assert retrieval_scores(Search.among(embedding, labels), "cosine").first_rank[0] == 1
-    assert retrieval_scores(Search.among(embedding, labels)).first_rank[0] == 2
+    assert retrieval_scores(Search.leave_one_out(embedding, labels), "cosine").first_rank[0] == 1
+    assert retrieval_scores(Search.leave_one_out(embedding, labels)).first_rank[0] == 2
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_larger_than_a_tile_at_its_real_size(monkeypatch, way):
-    choose(monkeypatch, way, sweep.EDGE, sweep.PANEL)
+    choose(monkeypatch, way, all_pairs.EDGE, all_pairs.PANEL)
     rng = np.random.default_rng(5)
     labels = np.concatenate([np.repeat(np.arange(150), 7), np.arange(150, 190)])  # 40 classes of one
     embedding = rng.normal(size=(200, 6))[labels] + rng.normal(size=(len(labels), 6))
@@ -133,25 +124,25 @@ def test_larger_than_a_tile_at_its_real_size(monkeypatch, way):
     np.fill_diagonal(distance, np.inf)
     ranking = np.argsort(distance, axis=1, kind="stable")[:, :-1]
     expected = [scores_of((labels[line] == label).tolist()) for line, label in zip(ranking, labels, strict=True)]
-    check(Search.among(embedding, labels), "euclidean", expected)
+    check(Search.leave_one_out(embedding, labels), "euclidean", expected)
 
 
 def spy(monkeypatch, name, note):
-    """Note something of every call of a method of Meeting."""
-    notes, method = [], getattr(meeting.Meeting, name)
+    """Note something of every call of a method of TileRanker."""
+    notes, method = [], getattr(tile_ranking.TileRanker, name)
 
     def noted(*arguments, **named):
         notes.append(note(*arguments, **named))
         return method(*arguments, **named)
 
-    monkeypatch.setattr(meeting.Meeting, name, noted)
+    monkeypatch.setattr(tile_ranking.TileRanker, name, noted)
     return notes
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_near_ties_are_decided_as_float64_would(monkeypatch, way):
     """Rows on a sphere but for 1e-9 of its radius: float32 sees all of them equally far from the center, row 0."""
-    choose(monkeypatch, way, sweep.EDGE, sweep.PANEL)
+    choose(monkeypatch, way, all_pairs.EDGE, all_pairs.PANEL)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(200, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -174,8 +165,8 @@ def test_a_tile_with_too_many_doubts_is_computed_again_in_float64(monkeypatch):
     rows = rng.normal(size=(40, 3)) + 1e4 * rng.integers(2, size=(40, 1))
     ways = ways_taken(monkeypatch)
     check_among(rows, rng.integers(6, size=40).tolist())
-    assert meeting.FLOAT64 in ways
-    assert meeting.DIFFERENCES not in ways
+    assert tile_ranking.FLOAT64 in ways
+    assert tile_ranking.DIFFERENCES not in ways
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -186,16 +177,16 @@ def test_all_rows_the_same(monkeypatch, way):
     ways = ways_taken(monkeypatch)
     check_among(np.full((30, 2), 0.3, np.float32), [0, 1, 2] * 10)
     assert not doubts
-    assert meeting.DIFFERENCES not in ways
+    assert tile_ranking.DIFFERENCES not in ways
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_doubts_are_resolved_a_few_at_a_time(monkeypatch, way):
     """Each of 20 vectors on a circle stands twice: ties that no product shows."""
     choose(monkeypatch, way)
-    monkeypatch.setattr(meeting, "PAIRS_AT_A_TIME", 3)
-    monkeypatch.setattr(meeting, "DOUBTS", {meeting.FLOAT32: 1, meeting.FLOAT64: 1})
-    monkeypatch.setattr(meeting, "SORTED_DOUBTS", 1)
+    monkeypatch.setattr(tile_ranking, "PAIRS_AT_A_TIME", 3)
+    monkeypatch.setattr(tile_ranking, "DOUBTS", {tile_ranking.FLOAT32: 1, tile_ranking.FLOAT64: 1})
+    monkeypatch.setattr(tile_ranking, "SORTED_DOUBTS", 1)
     angles = np.repeat(np.random.default_rng(0).uniform(0, 6, 20), 2)
     sizes = spy(monkeypatch, "_closer", lambda self, doubts, *blocks: len(doubts.queries))
     check_among(np.stack([np.cos(angles), np.sin(angles)], axis=1), [0, 1, 2, 1, 0] * 8)
@@ -206,21 +197,21 @@ def test_doubts_are_resolved_a_few_at_a_time(monkeypatch, way):
 def test_scale_does_not_matter(scale):
     rng = np.random.default_rng(2)
     rows, labels = rng.normal(size=(30, 3)), rng.integers(5, size=30).tolist()
-    usual = retrieval_scores(Search.among(rows.astype(np.float32), labels))
-    scaled = retrieval_scores(Search.among((rows * scale).astype(np.float32), labels))
+    usual = retrieval_scores(Search.leave_one_out(rows.astype(np.float32), labels))
+    scaled = retrieval_scores(Search.leave_one_out((rows * scale).astype(np.float32), labels))
     np.testing.assert_array_equal(scaled.first_rank, usual.first_rank)
 
 
 def test_large_classes_go_through_in_parts(monkeypatch):
     monkeypatch.setattr(positives, "PRODUCTS_AT_A_TIME", 40)
-    monkeypatch.setattr(sweep, "LEVELS_AT_A_TIME", 100)
-    monkeypatch.setattr(sweep, "LEAST", 8)
+    monkeypatch.setattr(all_pairs, "LEVELS_AT_A_TIME", 100)
+    monkeypatch.setattr(all_pairs, "LEAST", 8)
     rng = np.random.default_rng(4)
     rows, labels = rng.integers(-2, 3, (60, 2)).astype(float), rng.integers(9, size=60).tolist()
     check_among(rows, labels)
     check_among(rows, labels, [3, 30, 50, 4, 20])  # few queries, whose classes are large
     for queries in (None, [3, 30, 50, 4, 20]):
-        search = Search.among(rows, labels, queries)
+        search = Search.leave_one_out(rows, labels, queries)
         blocks = list(positives._blocks(search, slice(0, len(search.queries))))
         sizes = [(block.stop - block.start, members.stop - members.start) for block, members in blocks]
         assert all(queries == 1 or queries * items <= 40 for queries, items in sizes)
@@ -229,15 +220,19 @@ def test_large_classes_go_through_in_parts(monkeypatch):
 
 def test_of_equally_near_positives_the_lower_row_number_counts():
     """Rows 1 and 3 are the query's positives, as far as row 2 of the other class: 1 comes before it."""
-    scores = retrieval_scores(Search.among([[0.0], [1.0], [-1.0], [1.0]], [0, 0, 1, 0]), only_first=True)
+    scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [-1.0], [1.0]], [0, 0, 1, 0]), only_first=True)
     assert scores.first_rank.tolist() == [1, 1, NEVER, 1]
-    scores = retrieval_scores(Search.among([[0.0], [-1.0], [1.0], [1.0]], [0, 1, 0, 0]), only_first=True)
+    scores = retrieval_scores(Search.leave_one_out([[0.0], [-1.0], [1.0], [1.0]], [0, 1, 0, 0]), only_first=True)
     assert scores.first_rank.tolist() == [2, NEVER, 1, 1]
 
 
 def test_half_precision_and_text_labels():
     embedding = np.array([[0.0], [1.0], [5.0]], np.float16)
-    assert retrieval_scores(Search.among(embedding, ["car", "car", "tram"])).first_rank.tolist() == [1, 1, NEVER]
+    assert retrieval_scores(Search.leave_one_out(embedding, ["car", "car", "tram"])).first_rank.tolist() == [
+        1,
+        1,
+        NEVER,
+    ]
 
 
 def test_progress_grows_to_one(monkeypatch):
@@ -245,7 +240,7 @@ def test_progress_grows_to_one(monkeypatch):
         choose(monkeypatch, way)
         shares = []
         rng = np.random.default_rng(0)
-        retrieval_scores(Search.among(rng.normal(size=(70, 2)), rng.integers(5, size=70)), report=shares.append)
+        retrieval_scores(Search.leave_one_out(rng.normal(size=(70, 2)), rng.integers(5, size=70)), report=shares.append)
         assert shares == sorted(shares)
         assert shares[-1] == pytest.approx(1)
         assert len(shares) > 10
@@ -254,23 +249,27 @@ def test_progress_grows_to_one(monkeypatch):
 
 def test_what_was_not_looked_for_is_not_made_up():
     with pytest.raises(ValueError, match="only the nearest"):
-        retrieval_scores(Search.among([[0.0], [1.0]], [0, 0]), only_first=True).map_at_r()
+        retrieval_scores(Search.leave_one_out([[0.0], [1.0]], [0, 0]), only_first=True).map_at_r()
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Search.among([[0.0], [math.nan]], [0, 0]), DataError, "row 1 is not finite"),
-        (lambda: Search.among([[0.0]], [0]), DataError, "at least 2 images, found 1"),
-        (lambda: Search.among([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) of float64 is no matrix"),
-        (lambda: Search.among(np.zeros((3, 0)), [0, 0, 1]), DataError, r"embedding \(3, 0\) of float64 is no matrix"),
-        (lambda: Search.among([[1j], [2j]], [0, 0]), DataError, "of complex128 is no matrix of real numbers"),
-        (lambda: Search.among([[0.0], [1.0]], [0, math.nan]), DataError, "labels are of type float"),
-        (lambda: Search.among([[0.0], [1.0]], [None, "a"]), DataError, "labels are of type NoneType, str"),
-        (lambda: Search.between([[0.0]], [0], [[0.0]], ["0"]), DataError, "strings here and numbers there"),
-        (lambda: Search.among([[0.0], [1.0]], [0]), DataError, "do not match"),
-        (lambda: Search.between([[0.0]], [0], [[0.0, 1.0]], [0]), DataError, "different widths"),
-        (lambda: Search.between(np.zeros((0, 1)), [], [[0.0]], [0]), DataError, "found 0 and 1 images"),
+        (lambda: Search.leave_one_out([[0.0], [math.nan]], [0, 0]), DataError, "row 1 is not finite"),
+        (lambda: Search.leave_one_out([[0.0]], [0]), DataError, "at least 2 images, found 1"),
+        (lambda: Search.leave_one_out([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) of float64 is no matrix"),
+        (
+            lambda: Search.leave_one_out(np.zeros((3, 0)), [0, 0, 1]),
+            DataError,
+            r"embedding \(3, 0\) of float64 is no matrix",
+        ),
+        (lambda: Search.leave_one_out([[1j], [2j]], [0, 0]), DataError, "of complex128 is no matrix of real numbers"),
+        (lambda: Search.leave_one_out([[0.0], [1.0]], [0, math.nan]), DataError, "labels are of type float"),
+        (lambda: Search.leave_one_out([[0.0], [1.0]], [None, "a"]), DataError, "labels are of type NoneType, str"),
+        (lambda: Search.query_gallery([[0.0]], [0], [[0.0]], ["0"]), DataError, "strings here and numbers there"),
+        (lambda: Search.leave_one_out([[0.0], [1.0]], [0]), DataError, "do not match"),
+        (lambda: Search.query_gallery([[0.0]], [0], [[0.0, 1.0]], [0]), DataError, "different widths"),
+        (lambda: Search.query_gallery(np.zeros((0, 1)), [], [[0.0]], [0]), DataError, "found 0 and 1 images"),
     ],
 )
 def test_bad_input(make, error, message):
@@ -279,7 +278,7 @@ def test_bad_input(make, error, message):
 
 
 def test_bad_distance():
-    search = Search.among([[0.0, 0.0], [1.0, 0.0]], [0, 0])
+    search = Search.leave_one_out([[0.0, 0.0], [1.0, 0.0]], [0, 0])
     with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
         retrieval_scores(search, "manhattan")
     with pytest.raises(ConfigError, match="search is list; make one with Search"):

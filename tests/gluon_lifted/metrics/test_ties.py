@@ -5,16 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_lifted.metrics.ranking import (
-    all_pairs as sweep,
-)
-from gluon_lifted.metrics.ranking import (
-    counting,
-    exact,
-)
-from gluon_lifted.metrics.ranking import (
-    tile_ranking as meeting,
-)
+from gluon_lifted.metrics.ranking import all_pairs, counting, exact, tile_ranking
 from gluon_lifted.metrics.ranking.distance import Space
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
@@ -104,17 +95,21 @@ def test_equals_loops(few, kind, shape, num_classes, role, types, edge, seed):
     queries = np.sort(rng.choice(len(rows), rng.integers(1, len(rows) + 1), replace=False))
     chosen = [labels[query] for query in queries]
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sweep, "FEW", few)
-        monkeypatch.setattr(sweep, "EDGE", edge)
-        monkeypatch.setattr(sweep, "PANEL", 2)
+        monkeypatch.setattr(all_pairs, "FEW", few)
+        monkeypatch.setattr(all_pairs, "EDGE", edge)
+        monkeypatch.setattr(all_pairs, "PANEL", 2)
         if role == "all":
-            check(Search.among(rows, labels), distance, loops(rows, labels, rows, labels, range(len(rows)), distance))
+            check(
+                Search.leave_one_out(rows, labels),
+                distance,
+                loops(rows, labels, rows, labels, range(len(rows)), distance),
+            )
         elif role == "some":
             expected = loops(rows[queries], chosen, rows, labels, queries, distance)
-            check(Search.among(rows, labels, queries), distance, expected)
+            check(Search.leave_one_out(rows, labels, queries), distance, expected)
         else:
             expected = loops(rows[queries], chosen, rows, labels, [None] * len(queries), distance)
-            check(Search.between(rows[queries], chosen, rows, labels), distance, expected)
+            check(Search.query_gallery(rows[queries], chosen, rows, labels), distance, expected)
 
 
 @pytest.mark.parametrize("way", ["sorting", "comparing all", "comparing few"])
@@ -181,8 +176,8 @@ def work_of(monkeypatch, rows, labels, distance="euclidean"):
         return tile(one, other)
 
     monkeypatch.setattr(Space, "exact", counted_pairs)
-    monkeypatch.setattr(meeting, "squared_distances", counted_tile)
-    retrieval_scores(Search.among(rows, labels), distance)
+    monkeypatch.setattr(tile_ranking, "squared_distances", counted_tile)
+    retrieval_scores(Search.leave_one_out(rows, labels), distance)
     return work
 
 

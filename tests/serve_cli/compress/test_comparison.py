@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from serve_cli.compress import comparison as price_module
-from serve_cli.compress.comparison import Price, weigh
+from serve_cli.compress.comparison import PrecisionComparison, compare_models
 from serve_cli.model.embedder import Embedder
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import CARD, write_model
 
-PRICE = Price(1_000_000, 4_000_000, 0.98, 0.999, 300.0, 100.0)
+COMPARISON = PrecisionComparison(1_000_000, 4_000_000, 0.98, 0.999, 300.0, 100.0)
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +25,12 @@ def crops(count: int) -> np.ndarray:
 
 
 def test_a_model_beside_itself(model: Path) -> None:
-    price = weigh(model, model, crops(40))
-    assert price.min_cosine == pytest.approx(1)
-    assert price.mean_cosine == pytest.approx(1)
-    assert price.size_bytes == price.single_bytes == model.stat().st_size
-    assert price.images_per_s > 0
-    assert price.recall is None
+    comparison = compare_models(model, model, crops(40))
+    assert comparison.min_cosine == pytest.approx(1)
+    assert comparison.mean_cosine == pytest.approx(1)
+    assert comparison.size_bytes == comparison.single_bytes == model.stat().st_size
+    assert comparison.images_per_s > 0
+    assert comparison.recall is None
 
 
 def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> None:
@@ -39,10 +39,10 @@ def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> Non
     )
     a, b = (Embedder(one).embed(crops(5)).astype(np.float64) for one in (model, other))
     cosines = [x @ y / np.sqrt((x @ x) * (y @ y)) for x, y in zip(a, b, strict=True)]
-    price = weigh(model, other, crops(5))
-    assert price.min_cosine == pytest.approx(min(cosines), abs=1e-6)
-    assert price.mean_cosine == pytest.approx(sum(cosines) / 5, abs=1e-6)
-    assert price.min_cosine < 0.999
+    comparison = compare_models(model, other, crops(5))
+    assert comparison.min_cosine == pytest.approx(min(cosines), abs=1e-6)
+    assert comparison.mean_cosine == pytest.approx(sum(cosines) / 5, abs=1e-6)
+    assert comparison.min_cosine < 0.999
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> Non
     ],
 )
 def test_what_is_not_worth_having(changes: dict[str, float], objection: str) -> None:
-    assert replace(PRICE, **changes).objection(0.5) == objection
+    assert replace(COMPARISON, **changes).objection(0.5) == objection
 
 
 def test_facts() -> None:
-    assert PRICE.facts() == {
+    assert COMPARISON.facts() == {
         "size": "1.0 MB (fp32 4.0)",
         "cosine to fp32": "mean 0.99900, least 0.98000",
         "images/s": "300 (fp32 100): 3.00 times as fast",
     }
-    found = replace(PRICE, recall=0.5, single_recall=0.51).facts()
+    found = replace(COMPARISON, recall=0.5, single_recall=0.51).facts()
     assert found["recall@1"] == "50.00% (fp32 51.00%)"

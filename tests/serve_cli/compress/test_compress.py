@@ -14,9 +14,9 @@ from export import ExportOptions
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import normalize
 from serve_cli.compress import comparison as price_module
-from serve_cli.compress import compress as precision_module
-from serve_cli.compress.comparison import Price
-from serve_cli.compress.compress import Terms, export_reduced
+from serve_cli.compress import compress as compress_module
+from serve_cli.compress.comparison import PrecisionComparison
+from serve_cli.compress.compress import AcceptanceCriteria, export_reduced
 from serve_cli.model.embedder import Embedder
 from tests.export.mxnet_files import card, write_run
 from tests.export.networks import (
@@ -53,23 +53,25 @@ def photos(tmp_path: Path) -> Path:
 def test_int8(run: Path, photos: Path, tmp_path: Path, in_graph: bool) -> None:
     target = tmp_path / "models" / "int8.onnx"
     options = ExportOptions(precision="int8", calibration=photos)
-    report, price = export_reduced(run, target, options, Terms(force=True), pixels=in_graph, normalize=False)
+    report, comparison = export_reduced(
+        run, target, options, AcceptanceCriteria(force=True), pixels=in_graph, normalize=False
+    )
     assert report.path == target
     assert report.size_bytes == target.stat().st_size
     assert [path.name for path in target.parent.iterdir()] == ["int8.onnx"]
-    assert 0.9 < price.min_cosine <= price.mean_cosine < 1 - 1e-9
+    assert 0.9 < comparison.min_cosine <= comparison.mean_cosine < 1 - 1e-9
     provenance = Embedder(target).card.provenance
     assert provenance["precision"] == "int8"
-    assert provenance["cosine to fp32"] == price.facts()["cosine to fp32"]
+    assert provenance["cosine to fp32"] == comparison.facts()["cosine to fp32"]
 
 
 @pytest.mark.parametrize(("winner", "weights", "zero_point"), [(0, "for dot products", 0), (1, "for matrix tiles", -1)])
 def test_the_faster_form_of_int8_is_kept(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winner: int, weights: str, zero_point: int
 ) -> None:
-    monkeypatch.setattr(precision_module, "fastest", lambda models, *_: models[winner])
+    monkeypatch.setattr(compress_module, "fastest", lambda models, *_: models[winner])
     options = ExportOptions(precision="int8", calibration=photos)
-    export_reduced(run, tmp_path / "m.onnx", options, Terms(force=True), pixels=False, normalize=False)
+    export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(force=True), pixels=False, normalize=False)
     assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)
     constants = {one.name: one for one in onnx.load(tmp_path / "m.onnx").graph.initializer}
     assert (onnx.numpy_helper.to_array(constants["conv1_weight_zero_point"]) == zero_point).all()
@@ -77,25 +79,25 @@ def test_the_faster_form_of_int8_is_kept(
 
 def test_fp16_takes_the_references_images(run: Path, tmp_path: Path) -> None:
     target = tmp_path / "half.onnx"
-    report, price = export_reduced(
-        run, target, ExportOptions(precision="fp16"), Terms(force=True), pixels=False, normalize=False
+    report, comparison = export_reduced(
+        run, target, ExportOptions(precision="fp16"), AcceptanceCriteria(force=True), pixels=False, normalize=False
     )
     assert report.parity is not None
     assert 0 < report.parity.max_abs_error < 5e-3
-    assert 1 - 1e-3 < price.min_cosine < 1 - 1e-9
+    assert 1 - 1e-3 < comparison.min_cosine < 1 - 1e-9
 
 
 def test_what_is_not_worth_having_is_not_written(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Price(1, 2, 1.0, 1.0, images_per_s=50.0, single_images_per_s=100.0)
+    slow = PrecisionComparison(1, 2, 1.0, 1.0, images_per_s=50.0, single_images_per_s=100.0)
     options = ExportOptions(precision="int8", calibration=photos)
-    monkeypatch.setattr(precision_module, "weigh", lambda *_: slow)
+    monkeypatch.setattr(compress_module, "compare_models", lambda *_: slow)
     with pytest.raises(ConfigError, match=r"int8 is not faster here: .* Model not written; --force writes"):
-        export_reduced(run, tmp_path / "new" / "m.onnx", options, Terms(), pixels=False, normalize=False)
+        export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
     assert not list((tmp_path / "new").iterdir())
-    monkeypatch.setattr(precision_module, "weigh", lambda *_: replace(slow, images_per_s=200.0))
-    export_reduced(run, tmp_path / "new" / "m.onnx", options, Terms(), pixels=False, normalize=False)
+    monkeypatch.setattr(compress_module, "compare_models", lambda *_: replace(slow, images_per_s=200.0))
+    export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
     assert (tmp_path / "new" / "m.onnx").exists()
 
 
@@ -103,17 +105,19 @@ def test_recall_is_measured_where_it_is_asked_for(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "class0" / "broken.jpg").unlink()
-    fast = Price(1, 2, 1.0, 1.0, images_per_s=200.0, single_images_per_s=100.0)
-    monkeypatch.setattr(precision_module, "weigh", lambda *_: fast)
+    fast = PrecisionComparison(1, 2, 1.0, 1.0, images_per_s=200.0, single_images_per_s=100.0)
+    monkeypatch.setattr(compress_module, "compare_models", lambda *_: fast)
     options = ExportOptions(precision="int8", calibration=photos)
-    terms = Terms("folder", photos, max_recall_drop=100)
-    _, price = export_reduced(run, tmp_path / "m.onnx", options, terms, pixels=False, normalize=False)
-    assert price.recall is not None
-    assert price.single_recall is not None
-    assert 0 <= price.recall <= 1
-    monkeypatch.setattr(precision_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
+    criteria = AcceptanceCriteria("folder", photos, max_recall_drop=100)
+    _, comparison = export_reduced(run, tmp_path / "m.onnx", options, criteria, pixels=False, normalize=False)
+    assert comparison.recall is not None
+    assert comparison.single_recall is not None
+    assert 0 <= comparison.recall <= 1
+    monkeypatch.setattr(compress_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
     with pytest.raises(ConfigError, match=r"int8 loses 10.00 points of recall@1, more than 0\.5"):
-        export_reduced(run, tmp_path / "n.onnx", options, Terms("folder", photos), pixels=False, normalize=False)
+        export_reduced(
+            run, tmp_path / "n.onnx", options, AcceptanceCriteria("folder", photos), pixels=False, normalize=False
+        )
 
 
 def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
     for folder, message in ((tmp_path / "empty", "1 images that can be read"), (tmp_path / "none", "no such folder")):
         options = ExportOptions(precision="int8", calibration=folder)
         with pytest.raises(DataError, match=message):
-            export_reduced(run, tmp_path / "m.onnx", options, Terms(), pixels=False, normalize=False)
+            export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
 
 
 def test_options_that_do_not_belong_together() -> None:
@@ -135,4 +139,4 @@ def test_options_that_do_not_belong_together() -> None:
     with pytest.raises(ConfigError, match="calibration method 'mean' is unknown"):
         ExportOptions(calibration_method="mean")
     with pytest.raises(ConfigError, match="--eval and --data belong together"):
-        Terms(dataset="folder")
+        AcceptanceCriteria(dataset="folder")

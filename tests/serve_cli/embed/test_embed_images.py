@@ -10,7 +10,7 @@ from PIL import Image
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.embed import part_worker
-from serve_cli.embed.dry_run import forecast
+from serve_cli.embed.dry_run import estimate_run
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output, Share
 from serve_cli.embeddings.reader import read_embeddings
@@ -115,7 +115,7 @@ def test_pixel_limit(tmp_path, model, album):
 def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, album):
     broken_photos(album / "zebra")
     options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=2), output=Output(5, dtype="float16"))
-    found = forecast(options)
+    found = estimate_run(options)
     assert not (tmp_path / "emb").exists()
     assert (found.rows, found.parts, found.rows_left, found.parts_left) == (17, 4, 17, 4)
     assert (found.tried, found.failed, len(found.failures)) == (17, 5, 5)
@@ -123,11 +123,11 @@ def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, 
     assert found.seconds == pytest.approx(17 / found.images_per_second)
     assert "of them failed" in found.facts()["tried"]
     embed_images(replace(options, share=Share(0, 2)))
-    rest = forecast(options)
+    rest = estimate_run(options)
     assert (rest.rows_left, rest.parts_left, rest.tried) == (7, 2, 7)
     assert "not enough" in replace(rest, bytes_free=0).facts()["disk"]
     embed_images(options)
-    done = forecast(options)
+    done = estimate_run(options)
     assert (done.rows_left, done.seconds, done.tried) == (0, 0, 0)
     assert "nothing" in done.facts()["to do"]
 
@@ -144,7 +144,7 @@ def test_poison_images_are_rows_with_errors_and_what_is_passed_over_is_named(tmp
         (album / name).touch()
     others = {".pdf": 2, "": 1}
     options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=4))
-    planned = forecast(options)
+    planned = estimate_run(options)
     assert planned.passed_over == others
     assert planned.facts()["passed over"] == "2 .pdf, 1 without a suffix"
     for _ in ("run", "resumed"):
@@ -154,5 +154,5 @@ def test_poison_images_are_rows_with_errors_and_what_is_passed_over_is_named(tmp
     found = read_embeddings(tmp_path / "emb")
     failed = {row_id for row_id, error in zip(found.ids, found.errors, strict=True) if error is not None}
     assert failed == {"avif.jpg", "ps.jpg"}
-    done = forecast(options)
+    done = estimate_run(options)
     assert done.facts()["passed over"] == "2 .pdf, 1 without a suffix"

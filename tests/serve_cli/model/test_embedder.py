@@ -63,14 +63,14 @@ def test_batches_really_go_side_by_side(model):
     embedder = Embedder(model, threads=2, sessions=2)
     meeting = threading.Barrier(2, timeout=20)
 
-    class Meeting:
+    class TileRanker:
         def run(self, feed):
             meeting.wait()
             return np.zeros((len(feed), 8), np.float32)
 
     for _ in range(2):
         embedder._free.get()
-        embedder._free.put(Meeting())
+        embedder._free.put(TileRanker())
     batch = np.zeros((1, 16, 16, 3), np.uint8)
     assert [one.result().shape for one in [embedder.start(batch), embedder.start(batch)]] == [(1, 8), (1, 8)]
 

@@ -82,7 +82,7 @@ def test_two_lanes_copy_on_streams_of_their_own_while_the_other_computes(session
     memory = HostMemory()
     meeting = threading.Barrier(2, timeout=20)
 
-    class Meeting:
+    class TileRanker:
         """The session of the first lane: it ends when the other lane has copied."""
 
         def __getattr__(self, name: str) -> Any:
@@ -98,7 +98,7 @@ def test_two_lanes_copy_on_streams_of_their_own_while_the_other_computes(session
             super().copy_in(address, source, stream)
 
     other = Copying()
-    lanes = [GpuLane(Meeting(), memory, CARD.dim), GpuLane(session, other, CARD.dim)]
+    lanes = [GpuLane(TileRanker(), memory, CARD.dim), GpuLane(session, other, CARD.dim)]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda lane, feed: lane.run(feed), lanes, feeds(2, 4)))
     for one, feed in zip(found, feeds(2, 4), strict=True):

@@ -2,7 +2,7 @@ import numpy as np
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.report import neighbors as neighbors
+from serve_cli.report import neighbors
 from serve_cli.report.neighbors import (
     NEIGHBORS,
     QUERIES,
@@ -40,7 +40,7 @@ def test_of_equally_near_rows_the_lower_comes_first_and_a_query_never_finds_itse
 
 def test_grids_show_what_they_say():
     rows = blobs([7, 9, 1, 12, 30, 4, 5, 8, 2], spread=2.0)
-    scores = retrieval_scores(Search.among(rows.embedding, rows.classes))
+    scores = retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes))
     worst, best, random = neighbor_grids(rows, scores, seed=3)
     first = [line.first_rank for line in worst.lines]
     assert first == sorted(first, reverse=True)
@@ -61,14 +61,14 @@ def test_grids_show_what_they_say():
 
 def test_random_queries_depend_on_the_seed_alone():
     rows = blobs([20, 20])
-    scores = retrieval_scores(Search.among(rows.embedding, rows.classes))
+    scores = retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes))
     chosen = [[line.query for line in neighbor_grids(rows, scores, seed)[-1].lines] for seed in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
 
 
 def test_without_anything_to_find_random_queries_remain():
     rows = rows_of([[0.0], [1.0], [3.0]], [0, 1, 2])
-    (grid,) = neighbor_grids(rows, retrieval_scores(Search.among(rows.embedding, rows.classes)), seed=0)
+    (grid,) = neighbor_grids(rows, retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes)), seed=0)
     assert grid.name == "Random queries"
     assert sorted(line.query for line in grid.lines) == [0, 1, 2]
     assert all(line.first_rank is None and len(line.neighbors) == 2 for line in grid.lines)

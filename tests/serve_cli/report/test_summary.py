@@ -34,7 +34,7 @@ def ranks_by_sorting(rows):
 def test_recall_and_curve_against_sorting():
     rows = blobs([5, 8, 1, 12], spread=1.5)
     ranks = ranks_by_sorting(rows)
-    found = summarize(retrieval_scores(Search.among(rows.embedding, rows.classes)), (2, 4, 100))
+    found = summarize(retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes)), (2, 4, 100))
     for k in (1, 2, 4):
         assert found.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
     assert list(found.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
@@ -46,7 +46,7 @@ def test_recall_and_curve_against_sorting():
 
 
 def test_measures_of_lone_queries_alone_are_not_known():
-    found = summarize(retrieval_scores(Search.among([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
+    found = summarize(retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
     assert found.recall == {1: 0.0}
     assert found.lone == 3
     assert {one.name: one.value for one in found.measures if not math.isnan(one.value)} == {"MRR": 0}
@@ -78,7 +78,7 @@ def test_curve_reaches_from_one_to_its_end(gallery):
 
 def test_classes_against_loops():
     rows = blobs([6, 9, 1, 12, 9], spread=1.5)
-    scores = retrieval_scores(Search.among(rows.embedding, rows.classes))
+    scores = retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes))
     points = rows.embedding.astype(np.float64)
     nearest_other = np.array(
         [
@@ -104,7 +104,7 @@ def test_classes_against_loops():
 
 def test_of_equal_classes_the_larger_comes_first():
     rows = rows_of([[0.0], [0.1], [5.0], [5.1], [5.2], [9.0], [9.1]], [1, 1, 2, 2, 2, 0, 0])
-    lines = class_lines(rows, retrieval_scores(Search.among(rows.embedding, rows.classes)), None)
+    lines = class_lines(rows, retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes)), None)
     assert [line.name for line in lines] == ["class 2", "class 0", "class 1"]
     assert all(line.confused is None for line in lines)
 

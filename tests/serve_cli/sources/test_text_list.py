@@ -80,7 +80,6 @@ def test_source_that_is_no_url_is_an_error_of_the_run(source: str) -> None:
 
 def test_package_that_a_scheme_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("upath", reason="needs universal-pathlib")
-    from serve_cli.sources import location as place
 
     place._missing_for.cache_clear()
     monkeypatch.setitem(sys.modules, "s3fs", None)
