@@ -107,7 +107,7 @@ def try_to_load(path: Path, threads: int) -> Any:
 
 def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
     from export import export_network
-    from gluon_lifted.networks.saved import SavedNetwork
+    from gluon_lifted.contract import SavedNetwork
 
     network = SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
     report = export_network(network, (3, side(name), side(name)), folder / "ours.onnx")

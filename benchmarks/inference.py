@@ -51,10 +51,10 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
     from export.quantization.amx_weights import offset_weights
     from export.quantization.quantize import QUANTIZED, quantize, sensitive_nodes
     from export.quantization.ranges import activation_ranges
+    from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.mx import nd
     from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
     from gluon_lifted.networks.embedding_net import EmbeddingNet
-    from gluon_lifted.networks.saved import SavedNetwork
 
     folder.mkdir(parents=True, exist_ok=True)
     net = EmbeddingNet(build_backbone(backbone, CROP), DIM)

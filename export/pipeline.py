@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from export.errors import MalformedModelError, ParityError
-from export.graph.graph import FLOAT32, INPUT
+from export.graph.graph import FLOAT32
 from export.graph.model import MAX_MODEL_BYTES, build_model
 from export.libraries import onnx
 from export.options import ExportOptions, ExportReport
 from export.passes.optimize import optimize
-from export.passes.preprocessing import NORMALIZED_PIXELS, PIXELS, GraphPreprocessing
+from export.passes.preprocessing import NORMALIZED_PIXELS, GraphPreprocessing
 from export.quantization.calibration import calibration_images
 from export.quantization.quantize import (
     QUANTIZED,
@@ -26,10 +26,7 @@ from export.reader.limits import read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
 from export.reader.run_folder import (
-    EMBEDDING,
     MAX_PARAMS_BYTES,
-    REFERENCE,
-    SYMBOL,
     read_run,
 )
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -40,7 +37,7 @@ from export.verify import (
     verify_alone,
     verify_preprocessing,
 )
-from gluon_lifted.card import CARD_KEY
+from gluon_lifted.contract import CARD_KEY, EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT, REFERENCE_FILE, SYMBOL_FILE
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.images import normalize
@@ -53,8 +50,8 @@ if TYPE_CHECKING:
 
     from export.graph.graph import Graph, Shape
     from export.parity import Parity
+    from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.images import Preprocessing
-    from gluon_lifted.networks.saved import SavedNetwork
 
 
 DEFAULTS = ExportOptions()
@@ -68,7 +65,7 @@ class _Network:
     row: Shape
     where: str
     metadata: dict[str, str]
-    input_name: str = INPUT
+    input_name: str = IMAGE_INPUT
     outputs: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None  # of a run's card
     around: GraphPreprocessing | None = None  # put there once the network is verified
@@ -122,9 +119,9 @@ def export_run(
         files.symbol,
         files.params,
         (3, crop, crop),
-        str(run / SYMBOL),
+        str(run / SYMBOL_FILE),
         {CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
-        outputs=(EMBEDDING,),
+        outputs=(EMBEDDING_OUTPUT,),
         preprocessing=card.preprocessing,
         around=around,
     )
@@ -180,7 +177,7 @@ def verify_file(model: Path, reference: Path, tolerance: float | None = None) ->
     ConfigError
         If the tolerance is no positive number.
     """
-    found = read_reference(reference / REFERENCE if reference.is_dir() else reference)
+    found = read_reference(reference / REFERENCE_FILE if reference.is_dir() else reference)
     return verify(read_limited(model, MAX_MODEL_BYTES), found, tolerance)
 
 
@@ -230,7 +227,7 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
     if network.preprocessing is None or options.calibration is None:
         raise ConfigError("int8 needs the model card of a run, which says how images become the network's input.")
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
-    if model.graph.input[0].name != PIXELS:
+    if model.graph.input[0].name != PIXEL_INPUT:
         images = normalize(images, network.preprocessing)
     batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
     ranges = activation_ranges(model, batches, QUANTIZED, options.calibration_method)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from export.graph.model import MAX_MODEL_BYTES
 from export.libraries import onnx
 from export.reader.limits import read_limited
-from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 

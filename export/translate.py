@@ -15,7 +15,6 @@ from export.graph.attributes import Attrs
 from export.graph.graph import (
     FLOAT16,
     FLOAT32,
-    INPUT,
     Graph,
     Operand,
     Shape,
@@ -24,6 +23,7 @@ from export.graph.graph import (
 from export.graph.node import Node
 from export.ops.registry import TRANSLATORS
 from export.reader.symbol import Entry, Symbol, SymbolNode
+from gluon_lifted.contract import IMAGE_INPUT
 
 Operands = dict[int, tuple[Operand, ...]]  # number of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose outputs MXNet numbers
@@ -45,7 +45,7 @@ def translate(
     params: Params,
     row: Shape,
     where: str,
-    input_name: str = INPUT,
+    input_name: str = IMAGE_INPUT,
     outputs: Sequence[str] | None = None,
 ) -> Graph:
     """Translate a network.

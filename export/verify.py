@@ -18,7 +18,8 @@ from export.parity import (
 )
 from export.passes.preprocessing import LEAST_NORM
 from export.runner import SLOW_IMAGES, open_model
-from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize, normalize
 

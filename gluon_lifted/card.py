@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CARD_VERSION = 2  # 2: preprocessing with fit and trim
 MAX_DIM = 1 << 20
-CARD_KEY = "lifted.card"  # key in ONNX metadata_props and in parquet's schema metadata
+MAX_CARD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ class ModelCard:
             raise RunError(
                 f"{where}: the model card is damaged ({type(error).__name__}: {error}); export the model again."
             ) from None
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a run folder. Raises `RunError` if the file is unreadable, too large or damaged."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CARD_BYTES + 1)
+        if len(content) > MAX_CARD_BYTES:
+            raise RunError(f"{path}: has more than {MAX_CARD_BYTES:,} bytes, which no model card has.")
+        return ModelCard.from_json(content.decode(), str(path))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise RunError(f"{path}: not UTF-8; freeze the run again.") from None
 
 
 def _check_types(card: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gluon_lifted.card import ModelCard
+from gluon_lifted.card import ModelCard, read_card
+from gluon_lifted.contract import CARD_FILE, RUN_FILES
 from gluon_lifted.errors import RunError
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.layout import MANIFEST, part_files
@@ -13,10 +14,6 @@ from serve_cli.model.embedder import Embedder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CARD_FILE = "card.json"
-RUN_FILES = ("model-symbol.json", "model-0000.params", CARD_FILE, "reference.npz")
-MAX_CARD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,7 @@ def _model(path: Path) -> Inspection:
 
 
 def _run(path: Path) -> Inspection:
-    card_file = path / CARD_FILE
-    try:
-        if card_file.stat().st_size > MAX_CARD_BYTES:
-            raise RunError(f"{card_file}: has more than {MAX_CARD_BYTES} bytes, which no model card has.")
-        card = ModelCard.from_json(card_file.read_text(encoding="utf-8"), str(card_file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{card_file}: cannot be read ({error}).") from None
+    card = read_card(path / CARD_FILE)
     files = {name: path / name for name in RUN_FILES}
     about: dict[str, str | int] = {
         name: file.stat().st_size if file.is_file() else "missing" for name, file in files.items()

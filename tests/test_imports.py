@@ -53,7 +53,7 @@ def test_help_loads_nothing_heavy():
         "gluon_lifted.distributed",
         "gluon_lifted.datasets",
         "gluon_lifted.images",
-        "gluon_lifted.training.devices",
+        "gluon_lifted.devices",
         "gluon_lifted.metrics.baselines",
         "gluon_lifted.metrics.bootstrap",
         "gluon_lifted.metrics.clustering",

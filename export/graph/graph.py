@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
+from gluon_lifted.contract import IMAGE_INPUT
 
-INPUT = "data"  # what Gluon calls a network's images
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
 Shape = tuple[int, ...]
@@ -81,7 +81,7 @@ class Graph:
     """
 
     def __init__(
-        self, row: Shape, input_name: str = INPUT, outputs: Sequence[str] = (), dtype: np.dtype[Any] = FLOAT32
+        self, row: Shape, input_name: str = IMAGE_INPUT, outputs: Sequence[str] = (), dtype: np.dtype[Any] = FLOAT32
     ) -> None:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}

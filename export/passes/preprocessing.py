@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.graph.graph import Tensor
+from gluon_lifted.contract import PIXEL_INPUT
 
 if TYPE_CHECKING:
     from export.graph.graph import Graph
@@ -40,7 +41,6 @@ class GraphPreprocessing:
 
 
 NORMALIZED_PIXELS = "images/normalized"  # the convolution that does it
-PIXELS = "images"  # the input of a model that normalizes them itself
 LEAST_NORM = 1e-12  # a row of zeros stays zero
 
 
@@ -58,12 +58,12 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     matrix = np.zeros((channels, 3, 1, 1), np.float32)
     matrix[np.arange(3), order, 0, 0] = scale
     shift = -np.asarray(preprocessing.mean, np.float32) * scale
-    graph.input = Tensor(graph.claim(PIXELS), (height, width, 3), np.dtype(np.uint8))
+    graph.input = Tensor(graph.claim(PIXEL_INPUT), (height, width, 3), np.dtype(np.uint8))
     graph.tensors[graph.input.name] = graph.input
     first, graph.nodes = graph.nodes, []
-    real = graph.cast(graph.input, data.dtype, f"{PIXELS}/float")
-    planes = graph.add("Transpose", f"{PIXELS}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
-    weights = [graph.constant(f"{PIXELS}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
+    real = graph.cast(graph.input, data.dtype, f"{PIXEL_INPUT}/float")
+    planes = graph.add("Transpose", f"{PIXEL_INPUT}/planes", (real,), data.row, {"perm": (0, 3, 1, 2)})
+    weights = [graph.constant(f"{PIXEL_INPUT}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
     graph.produce(data, "Conv", NORMALIZED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
     graph.nodes += first
 

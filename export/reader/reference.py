@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
 from export.reader.limits import read_limited
+from gluon_lifted.contract import IMAGE_INPUT
 
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
-DATA = "data"
 NODE_PREFIX = "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
 # numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
@@ -74,12 +74,12 @@ def parse_reference(content: bytes, where: str) -> Reference:
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
     nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
-    outputs = {name: one for name, one in arrays.items() if name != DATA and not name.startswith(NODE_PREFIX)}
-    if DATA not in arrays or not outputs:
+    outputs = {name: one for name, one in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)}
+    if IMAGE_INPUT not in arrays or not outputs:
         raise MalformedModelError(
             f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
         )
-    reference = Reference(arrays[DATA], outputs, nodes)
+    reference = Reference(arrays[IMAGE_INPUT], outputs, nodes)
     _check(reference, where)
     return reference
 

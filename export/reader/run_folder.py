@@ -10,7 +10,8 @@ from export.reader.limits import read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
-from gluon_lifted.card import ModelCard
+from gluon_lifted.card import ModelCard, read_card
+from gluon_lifted.contract import CARD_FILE, EMBEDDING_OUTPUT, PARAMS_FILE, REFERENCE_FILE, RUN_FILES, SYMBOL_FILE
 from gluon_lifted.errors import RunError
 
 if TYPE_CHECKING:
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SYMBOL, PARAMS, CARD, REFERENCE = "model-symbol.json", "model-0000.params", "card.json", "reference.npz"
 MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest ONNX file
-EMBEDDING = "embedding"  # the output of such a network
-MAX_CARD_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -61,21 +59,22 @@ def read_run(folder: Path) -> RunFolder:
         _check_files(folder)
     except OSError as error:  # a name too long, a folder that may not be looked into
         raise RunError(f"{folder}: cannot be read ({error.strerror}).") from None
-    card = _read_card(folder / CARD)
-    symbol = read_limited(folder / SYMBOL, MAX_SYMBOL_BYTES)
-    params = read_limited(folder / PARAMS, MAX_PARAMS_BYTES)
-    reference = read_reference(folder / REFERENCE)
+    card = read_card(folder / CARD_FILE)
+    symbol = read_limited(folder / SYMBOL_FILE, MAX_SYMBOL_BYTES)
+    params = read_limited(folder / PARAMS_FILE, MAX_PARAMS_BYTES)
+    reference = read_reference(folder / REFERENCE_FILE)
     crop, dim = card.preprocessing.crop, card.dim
     found = {name: one.shape[1:] for name, one in reference.outputs.items()}
-    if reference.data.shape[1:] != (3, crop, crop) or found != {EMBEDDING: (dim,)}:
+    if reference.data.shape[1:] != (3, crop, crop) or found != {EMBEDDING_OUTPUT: (dim,)}:
         raise RunError(
-            f"{folder}: {CARD} says crop {crop} px and dim {dim}; {REFERENCE} has images {reference.data.shape[1:]} "
-            f"and {', '.join(f'{name} {shape}' for name, shape in found.items()):.200}. "
+            f"{folder}: {CARD_FILE} says crop {crop} px and dim {dim}; "
+            f"{REFERENCE_FILE} has images {reference.data.shape[1:]} and "
+            f"{', '.join(f'{name} {shape}' for name, shape in found.items()):.200}. "
             "The files are of different runs."
         )
     return RunFolder(
-        symbol=parse_symbol(symbol, str(folder / SYMBOL)),
-        params=parse_params(params, str(folder / PARAMS)),
+        symbol=parse_symbol(symbol, str(folder / SYMBOL_FILE)),
+        params=parse_params(params, str(folder / PARAMS_FILE)),
         card=card,
         reference=reference,
         symbol_sha256=hashlib.sha256(symbol).hexdigest(),
@@ -88,20 +87,11 @@ def _check_files(folder: Path) -> None:
         raise RunError(f"{folder} does not exist; expected a run folder, as training writes it.")
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder; expected a run folder, as training writes it.")
-    missing = [name for name in (SYMBOL, PARAMS, CARD, REFERENCE) if not (folder / name).is_file()]
-    if SYMBOL in missing and PARAMS in missing:
+    missing = [name for name in RUN_FILES if not (folder / name).is_file()]
+    if SYMBOL_FILE in missing and PARAMS_FILE in missing:
         raise RunError(
             f"{folder} has no model ({', '.join(missing)} missing): it is not a run folder, or its training has not "
             "finished. Finish the training, then export."
         )
     if missing:
         raise RunError(f"{folder}: {', '.join(missing)} missing; the run folder is incomplete, freeze the run again.")
-
-
-def _read_card(path: Path) -> ModelCard:
-    try:
-        text = read_limited(path, MAX_CARD_BYTES).decode()
-        card = ModelCard.from_json(text, str(path))
-    except UnicodeError:
-        raise RunError(f"{path}: not UTF-8; freeze the run again.") from None
-    return card

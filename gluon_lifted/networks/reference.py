@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.archive import write_npz
+from gluon_lifted.contract import IMAGE_INPUT
+from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.mx import gluon, mx, nd
-from gluon_lifted.training.devices import mxnet_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.networks.saved import SavedNetwork
+    from gluon_lifted.contract import SavedNetwork
 
 MAX_NODE_BYTES = 2**28  # of the outputs of nodes
 
@@ -64,7 +65,7 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            write_npz(file, {"data": images} | outputs | nodes)
+            write_npz(file, {IMAGE_INPUT: images} | outputs | nodes)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.archive import write_npz
+from gluon_lifted.contract import (
+    CARD_FILE,
+    EMBEDDING_OUTPUT,
+    IMAGE_INPUT,
+    PARAMS_FILE,
+    REFERENCE_FILE,
+    SYMBOL_FILE,
+    SavedNetwork,
+)
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync
 from gluon_lifted.mx import mx, nd
 from gluon_lifted.networks.reference import node_outputs
-from gluon_lifted.networks.saved import SavedNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.card import ModelCard
 
-SYMBOL_FILE, PARAMS_FILE, CARD_FILE, REFERENCE_FILE = (
-    "model-symbol.json", "model-0000.params", "card.json", "reference.npz",
-)  # fmt: skip
 # Operators whose outputs the reference keeps: enough to find where a translation goes wrong, small enough to keep.
 REFERENCE_OPS = {"Concat", "FullyConnected", "LRN", "Pooling"}
 
@@ -60,7 +65,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
         nodes = node_outputs(network, images[:1], REFERENCE_OPS)
         with (folder / REFERENCE_FILE).open("wb") as reference:
-            write_npz(reference, {"data": images, "embedding": embedding} | nodes)
+            write_npz(reference, {IMAGE_INPUT: images, EMBEDDING_OUTPUT: embedding} | nodes)
         hashes = {
             f"{kind} sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest()
             for kind, file in (("symbol", SYMBOL_FILE), ("params", PARAMS_FILE))

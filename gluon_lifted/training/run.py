@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluon_lifted.batches.loader import ImageLoader
+from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.distributed import ClusterSpec, join_cluster
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.hardware.cpus import usable_cpus
@@ -14,7 +15,6 @@ from gluon_lifted.images.colors import preprocessing_of
 from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
-from gluon_lifted.training.devices import mxnet_contexts
 from gluon_lifted.training.hooks import Hooks
 from gluon_lifted.training.run_folder import check_run, open_run
 

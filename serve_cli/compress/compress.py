@@ -14,7 +14,8 @@ from export import (
     offset_weights,
     read_reference,
 )
-from gluon_lifted.card import ModelCard
+from gluon_lifted.card import read_card
+from gluon_lifted.contract import CARD_FILE, REFERENCE_FILE
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
 from serve_cli.cli.console import say
@@ -95,9 +96,9 @@ def export_reduced(
 
 def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
     """Cropped images to compare on: others of the calibration folder, if it has more, or the reference's."""
-    card = ModelCard.from_json((run / "card.json").read_text(encoding="utf-8"), str(run / "card.json"))
+    card = read_card(run / CARD_FILE)
     if options.calibration is None:
-        return denormalize(read_reference(run / "reference.npz").data, card.preprocessing)
+        return denormalize(read_reference(run / REFERENCE_FILE).data, card.preprocessing)
     found: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
     return found[MAX_WEIGHED:] if len(found) > MAX_WEIGHED else found
 

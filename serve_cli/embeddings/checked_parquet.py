@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gluon_lifted.card import CARD_KEY
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import RunError
 from gluon_lifted.parquet.page_claims import read_groups
 from serve_cli.embeddings.fixed_lists import without_sizes

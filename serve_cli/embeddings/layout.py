@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from gluon_lifted.card import CARD_KEY
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import DataError
 from serve_cli.embeddings.vectors import DTYPES
 

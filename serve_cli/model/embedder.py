@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gluon_lifted.contract import PIXEL_INPUT
 from gluon_lifted.errors import (
     ConfigError,
     DeviceError,
@@ -20,7 +21,7 @@ from gluon_lifted.hardware.cpus import instruction_sets, sums_int8, usable_cpus
 from gluon_lifted.images import normalize
 from serve_cli.cli.console import say
 from serve_cli.model.cuda import Cuda
-from serve_cli.model.interface import PIXELS, check_interface, read_card
+from serve_cli.model.interface import check_interface, read_card
 from serve_cli.model.lanes import CpuLane, GpuLane, Lane
 from serve_cli.model.model_hash import model_sha256
 from serve_cli.model.pixels import check_pixels
@@ -130,7 +131,7 @@ class Embedder:
             and not sums_int8(instruction_sets())
         ):
             say(f"lifted: {self.model}: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.")
-        self._takes_pixels = self.session.get_inputs()[0].name == PIXELS
+        self._takes_pixels = self.session.get_inputs()[0].name == PIXEL_INPUT
         self._closed = False
         self._free: SimpleQueue[Lane] = SimpleQueue()
         for lane in self._open_lanes(how):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY, EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT
 from gluon_lifted.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PIXELS = "images"  # the input of a model that normalizes pixels itself
-EMBEDDING = "embedding"
 
 
 def read_card(session: Any, model: Path) -> ModelCard:
@@ -29,10 +27,10 @@ def check_interface(session: Any, card: ModelCard, model: Path) -> None:
     """Raise `RunError` unless the session takes pixels or images, and gives embeddings, as its card says."""
     crop = card.preprocessing.crop
     found = [_signature(one) for one in (*session.get_inputs(), *session.get_outputs())]
-    data: tuple[str, str, tuple[int, ...]] = ("data", "tensor(float)", (3, crop, crop))
-    if found[0][0] == PIXELS:
-        data = (PIXELS, "tensor(uint8)", (crop, crop, 3))
-    expected = [data, (EMBEDDING, "tensor(float)", (card.dim,))]
+    data: tuple[str, str, tuple[int, ...]] = (IMAGE_INPUT, "tensor(float)", (3, crop, crop))
+    if found[0][0] == PIXEL_INPUT:
+        data = (PIXEL_INPUT, "tensor(uint8)", (crop, crop, 3))
+    expected = [data, (EMBEDDING_OUTPUT, "tensor(float)", (card.dim,))]
     fits = len(found) == len(expected) and all(_fits(one, two) for one, two in zip(found, expected, strict=True))
     if not fits:
         raise RunError(

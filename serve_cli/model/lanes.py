@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from serve_cli.model.interface import EMBEDDING
+from gluon_lifted.contract import EMBEDDING_OUTPUT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class CpuLane:
         self._input = session.get_inputs()[0].name
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
-        (embedding,) = self.session.run([EMBEDDING], {self._input: feed})
+        (embedding,) = self.session.run([EMBEDDING_OUTPUT], {self._input: feed})
         return np.asarray(embedding)
 
 
@@ -85,4 +85,4 @@ class GpuLane:
         self._address = self._memory.allocate(feed.nbytes)
         self._binding = self.session.io_binding()
         self._binding.bind_input(name, self._memory.device, 0, feed.dtype.type, feed.shape, self._address)
-        self._binding.bind_output(EMBEDDING, "cpu", 0, np.float32, shape, self._embedding.ctypes.data)
+        self._binding.bind_output(EMBEDDING_OUTPUT, "cpu", 0, np.float32, shape, self._embedding.ctypes.data)

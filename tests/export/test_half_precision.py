@@ -12,7 +12,7 @@ import pytest
 from export import export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError
 from export.graph.graph import FLOAT16, FLOAT32
-from gluon_lifted.networks.saved import SavedNetwork
+from gluon_lifted.contract import SavedNetwork
 from tests.export.mxnet_files import Net, npz_bytes, write_run
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import run_onnx, run_reference, translate_net

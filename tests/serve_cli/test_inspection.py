@@ -57,7 +57,7 @@ def test_nothing_that_is_known(tmp_path):
     ("content", "message"),
     [
         (b"", "is damaged"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"\xff\xfe", "not UTF-8"),
         (b"{}", "is damaged"),
         (CARD.to_json().encode() + b" " * (2 << 20), "has more than"),
     ],

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_lifted.card import CARD_KEY, ModelCard
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.images import Preprocessing
 
 FLOAT = 1  # TensorProto.DataType

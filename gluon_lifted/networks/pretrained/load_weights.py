@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_FILE
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.images.colors import COLORS
 from gluon_lifted.mx import nd
@@ -22,7 +23,6 @@ from gluon_lifted.networks.pretrained.names import (
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
 from gluon_lifted.networks.pretrained.store import fetch_imagenet
-from gluon_lifted.training.freeze import CARD_FILE
 
 IMAGENET = "imagenet"
 BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors": "googlenet_bn"}

@@ -19,7 +19,7 @@ from serve_cli.cli.shared_options import (
 
 if TYPE_CHECKING:
     from export import ExportReport
-    from gluon_lifted.networks.saved import SavedNetwork
+    from gluon_lifted.contract import SavedNetwork
 
 ANY_NETWORK = "Any network of MXNet's"
 LOWER = "Lower precision, of a RUN"
@@ -142,7 +142,7 @@ def export(
 
 def _network(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> SavedNetwork | None:
     """The network that was named by its files; None for a run."""
-    from gluon_lifted.networks.saved import SavedNetwork
+    from gluon_lifted.contract import SavedNetwork
 
     if run is not None and symbol is None and params is None:
         return None

@@ -45,8 +45,8 @@ def reference(
     """
     import numpy as np
 
+    from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.networks.reference import write_reference
-    from gluon_lifted.networks.saved import SavedNetwork
 
     name, sizes = parse_shape(shape)
     images = np.random.default_rng(0).normal(size=sizes).astype(dtype.value)

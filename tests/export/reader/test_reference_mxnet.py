@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export import ParityError, export_network, read_reference
+from gluon_lifted.contract import SavedNetwork
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks import reference as reference_module
 from gluon_lifted.networks.reference import write_reference
-from gluon_lifted.networks.saved import SavedNetwork
 from serve_cli.cli.main import app
 from tests.export.mxnet_files import Net
 from tests.export.networks import (

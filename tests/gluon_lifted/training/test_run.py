@@ -14,6 +14,7 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.batches.loader import Batch
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import (
     ConfigError,
     DataError,
@@ -23,7 +24,6 @@ from gluon_lifted.errors import (
 from gluon_lifted.mx import gluon, mx, nd
 from gluon_lifted.training.checkpoint import checkpoints
 from gluon_lifted.training.data import load_data
-from gluon_lifted.training.devices import mxnet_contexts
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.hooks import Hooks
 from gluon_lifted.training.run import Machine, train

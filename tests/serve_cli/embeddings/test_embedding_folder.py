@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gluon_lifted.card import CARD_KEY
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import DataError, RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.embeddings import embedding_folder as sinks

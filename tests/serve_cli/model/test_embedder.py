@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gluon_lifted.card import CARD_KEY
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from gluon_lifted.hardware.cpus import usable_cpus
 from serve_cli import Embedder

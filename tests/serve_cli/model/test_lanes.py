@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_cli.model.interface import EMBEDDING
+from gluon_lifted.contract import EMBEDDING_OUTPUT
 from serve_cli.model.lanes import CpuLane, GpuLane
 from serve_cli.model.providers import Execution, open_session
 from tests.serve_cli.tiny_model import CARD
@@ -112,4 +112,4 @@ def test_lanes_have_streams_of_their_own(session: Any) -> None:
         lane.run(feed)
     assert {stream for _, stream in memory.copies} == {1, 2}
     assert len({address for address, _ in memory.copies}) == 2
-    assert session.get_outputs()[0].name == EMBEDDING
+    assert session.get_outputs()[0].name == EMBEDDING_OUTPUT

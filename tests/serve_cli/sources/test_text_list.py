@@ -80,8 +80,9 @@ def test_source_that_is_no_url_is_an_error_of_the_run(source: str) -> None:
 
 def test_package_that_a_scheme_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("upath", reason="needs universal-pathlib")
+    from serve_cli.sources import location
 
-    place._missing_for.cache_clear()
+    location._missing_for.cache_clear()
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)  # what it has imported before
     (tmp_path / "list.txt").write_text("s3://bucket/a.jpg\ngood.jpg")
@@ -89,4 +90,4 @@ def test_package_that_a_scheme_needs_is_named(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ImageError, match=r"s3://bucket/a\.jpg: .*s3fs.*pip install 'gluon-lifted\[remote\]'"):
         read_content(bad, Decoding(1))
     assert good.path == tmp_path / "good.jpg"
-    place._missing_for.cache_clear()
+    location._missing_for.cache_clear()
