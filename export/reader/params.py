@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.errors import MalformedModelError
 from gluon_lifted.errors import DataError
-from gluon_lifted.networks.pretrained.params_file import parse_params as parse_arrays
+from gluon_lifted.params_file import parse_params as parse_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

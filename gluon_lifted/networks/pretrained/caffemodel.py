@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gluon_lifted.networks.pretrained.cursor import Cursor
+from gluon_lifted.cursor import Cursor
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp

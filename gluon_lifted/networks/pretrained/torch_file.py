@@ -17,8 +17,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from gluon_lifted.cursor import Cursor
 from gluon_lifted.errors import DataError
-from gluon_lifted.networks.pretrained.cursor import Cursor
 from gluon_lifted.networks.pretrained.torch_pickle import (
     MAX_PICKLE_BYTES,
     Storage,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
-from gluon_lifted.networks.pretrained.params_file import parse_params
+from gluon_lifted.params_file import parse_params
 
 ARRAYS = {"arg:w": np.arange(6, dtype="f4").reshape(2, 3), "aux:mean": np.array([1.5, -2.0])}
 V2 = 0xF993FAC9
