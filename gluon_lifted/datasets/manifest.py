@@ -20,6 +20,7 @@ from gluon_lifted.datasets.annotations import (
 )
 from gluon_lifted.datasets.image_table import Splits
 from gluon_lifted.errors import DataError
+from gluon_lifted.parquet.page_claims import read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,9 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as file, pq.ParquetFile(file) as table:
+        with path.open("rb") as file:
+            read_groups(file, columns=0)  # pyarrow ends the process over some damaged footers
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as table:
             columns = table.schema_arrow.names
             _require_columns(columns, path)
             groups = [table.metadata.row_group(index) for index in range(table.metadata.num_row_groups)]
@@ -122,7 +125,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             wanted = [name for name in (*NEEDED, SPLIT, *BOX) if name in columns]
             for batch in table.iter_batches(columns=wanted):
                 yield from batch.to_pylist()
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:  # C++'s own exceptions among them
         raise DataError(f"{path}: not readable as parquet ({error!s:.200}); write it again.") from None
 
 

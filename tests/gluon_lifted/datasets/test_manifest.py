@@ -8,6 +8,7 @@ from PIL import Image
 from gluon_lifted.datasets import manifest
 from gluon_lifted.datasets.manifest import load_manifest
 from gluon_lifted.errors import DataError
+from tests.gluon_lifted.parquet.test_page_claims import nested
 
 COLUMNS = ("path", "label", "split", "x1", "y1", "x2", "y2")
 ROWS = [
@@ -163,6 +164,13 @@ def test_csv_that_is_damaged(root, content, message):
     (root / "list.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
         load_manifest(root / "list.csv")
+
+
+def test_parquet_that_is_nested_without_end(root):
+    """pyarrow would end the process."""
+    (root / "list.parquet").write_bytes(nested(20_000))
+    with pytest.raises(DataError, match=r"list\.parquet: not readable as parquet \(its columns are nested too deeply"):
+        load_manifest(root / "list.parquet")
 
 
 def test_parquet_that_is_damaged(root):
