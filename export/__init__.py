@@ -1,24 +1,6 @@
 """MXNet files -> ONNX: read symbol and parameters without MXNet, translate, fold, verify, write."""
 
-from gluon_lifted.lazy import lazy_names
+import lazy_loader
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "ExportOptions": "options",
-        "ExportReport": "options",
-        "MalformedModelError": "errors",
-        "Parity": "parity",
-        "ParityError": "errors",
-        "Reference": "reader.reference",
-        "UnsupportedAttributeError": "errors",
-        "UnsupportedOpError": "errors",
-        "add_provenance": "provenance",
-        "calibration_images": "quantization.calibration",
-        "export_network": "pipeline",
-        "export_run": "pipeline",
-        "offset_weights": "quantization.amx_weights",
-        "read_reference": "reader.reference",
-        "verify_file": "pipeline",
-    },
-)
+# Public names, listed in __init__.pyi, are imported when they are first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

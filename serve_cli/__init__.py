@@ -1,14 +1,6 @@
 """The `lifted` command, and the onnxruntime pipeline that turns images into embeddings."""
 
-from gluon_lifted.lazy import lazy_names
+import lazy_loader
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "ArrowEmbedder": "embed.arrow_embedder",
-        "Columns": "sources.manifest",
-        "Embedder": "model.embedder",
-        "Embeddings": "embeddings.reader",
-        "read_embeddings": "embeddings.reader",
-    },
-)
+# Public names, listed in __init__.pyi, are imported when they are first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

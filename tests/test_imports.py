@@ -1,6 +1,8 @@
 """Which modules an import loads, seen by a fresh Python."""
 
 import json
+import pydoc
+import re
 import subprocess
 import sys
 
@@ -95,5 +97,14 @@ def test_public_names_come_when_they_are_asked_for(package, name):
     module = __import__(package)
     assert name in dir(module)
     assert getattr(module, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="attribute nonsense"):
         module.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("package", ["gluon_lifted", "export", "serve_cli"])
+def test_help_shows_the_public_names(package):
+    pytest.importorskip("onnx", reason="export needs onnx")
+    pytest.importorskip("mxnet", reason="losses need MXNet")
+    module = __import__(package)
+    text = pydoc.plaintext.document(module)
+    assert all(re.search(rf"\b{name}\b", text) for name in module.__all__)

@@ -1,0 +1,15 @@
+from .errors import MalformedModelError as MalformedModelError
+from .errors import ParityError as ParityError
+from .errors import UnsupportedAttributeError as UnsupportedAttributeError
+from .errors import UnsupportedOpError as UnsupportedOpError
+from .options import ExportOptions as ExportOptions
+from .options import ExportReport as ExportReport
+from .parity import Parity as Parity
+from .pipeline import export_network as export_network
+from .pipeline import export_run as export_run
+from .pipeline import verify_file as verify_file
+from .provenance import add_provenance as add_provenance
+from .quantization.amx_weights import offset_weights as offset_weights
+from .quantization.calibration import calibration_images as calibration_images
+from .reader.reference import Reference as Reference
+from .reader.reference import read_reference as read_reference
