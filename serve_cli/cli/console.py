@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gluon_lifted.errors import RunError
+from serve_cli.progress import clock, progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,6 +72,28 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+class ConsoleHandler(logging.Handler):
+    """Shows what the library logs as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextmanager
+def library_on_console() -> Iterator[None]:
+    """Show the library's notes and the progress of its work."""
+    logger, handler = logging.getLogger("serve_cli"), ConsoleHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with progress_to(Progress):
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 def print_json(value: object) -> None:
     """One JSON object on stdout."""
     typer.echo(json.dumps(value, indent=2, default=str))
@@ -120,16 +144,6 @@ def _beside_one_another(widths: Sequence[int], left: int, available: int) -> lis
             tables.append([*text])
         tables[-1].append(number)
     return tables or [text]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 class Progress:

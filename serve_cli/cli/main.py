@@ -28,7 +28,7 @@ from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
-from serve_cli.cli.console import ResultStream, say
+from serve_cli.cli.console import ResultStream, library_on_console, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def main() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     try:
-        with _terminable():
+        with _terminable(), library_on_console():
             app()  # deals with a reader of stdout that has gone, too
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")

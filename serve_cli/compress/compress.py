@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from gluon_lifted.card import read_card
 from gluon_lifted.contract import CARD_FILE, REFERENCE_FILE
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
-from serve_cli.cli.console import say
 from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from export import ExportOptions, ExportReport
 
+log = logging.getLogger(__name__)
 MAX_WEIGHED = 200  # images
 
 
@@ -78,7 +79,7 @@ def export_reduced(
         whole = replace(options, precision="fp32", calibration=None)
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
-        say(f"export: {options.precision} is weighed against fp32")
+        log.info("export: %s is compared with fp32", options.precision)
         images, facts = _images(run, options), {"weighed on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)

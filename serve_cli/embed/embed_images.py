@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from serve_cli.cli.console import Progress
 from serve_cli.embed.embed_report import EmbedReport
 from serve_cli.embed.engines import ENGINES
 from serve_cli.embed.run import open_run
+from serve_cli.progress import open_progress
 from serve_cli.provenance import versions
 from serve_cli.sources import as_text
 
@@ -36,7 +36,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     resumed = total - run.rows_of(missing)
     began = time.perf_counter()
     with run.embedder, run.folder.begin(options.share.index, options.share.count):
-        with Progress("embed", total=total, start=resumed) as progress:
+        with open_progress("embed", total=total, start=resumed) as progress:
             work = ENGINES[options.engine](run, missing, progress)
         run.folder.complete(_about(run))
     seconds = time.perf_counter() - began

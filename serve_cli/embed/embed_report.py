@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serve_cli.cli.console import clock
+from serve_cli.progress import clock
 from serve_cli.sources.passed_over import passed_over_text
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from serve_cli.embed.part_worker import PartWorker, Work
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serve_cli.cli.console import Progress
     from serve_cli.embed.run import EmbedRun
+    from serve_cli.progress import Progress
 
 
 def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:

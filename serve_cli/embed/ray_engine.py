@@ -27,11 +27,11 @@ from serve_cli.provenance import version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from serve_cli.cli.console import Progress
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.run import EmbedRun
     from serve_cli.embeddings.plan import Survey
     from serve_cli.model.model_options import Serving
+    from serve_cli.progress import Progress
 
 PACKAGE = "gluon-lifted"
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.cli.console import Progress
 from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.embeddings.layout import PLAN
+from serve_cli.progress import open_progress
 from serve_cli.sources import as_text
 from serve_cli.sources.image_row import Cell
 
@@ -136,7 +136,7 @@ def survey(source: Source) -> Survey:
     """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
     ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
     count = 0
-    with Progress("list", total=None) as progress:
+    with open_progress("list", total=None) as progress:
         for group in _groups(source.names()):
             for row in group:
                 ids.update(json.dumps((row.id, row.label)).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,11 @@ import numpy as np
 
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.cli.console import Progress, say
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import collect, embed_rows, reported
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import read_embeddings
+from serve_cli.progress import open_progress
 from serve_cli.sources import table_source
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from gluon_lifted.card import ModelCard
     from serve_cli.evaluate.eval_options import Images
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +102,9 @@ def _embedded_now(model: Path, images: Images) -> Labeled:
     embedder = images.serving.open(model)
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
     if splits.note:
-        say(f"{model.name}: {splits.note}")
+        log.info("%s: %s", model.name, splits.note)
     source = table_source(splits.test, images.data)
-    with Progress("embed", total=source.count()) as progress:
+    with open_progress("embed", total=source.count()) as progress:
         batch_size = images.serving.batch_size or embedder.batch_size
         times = StageTimes()
         batches = embed_rows(embedder, source, batch_size, Decoding(images.serving.decoders), times)
@@ -121,7 +125,8 @@ def _labeled(
     embedded = np.array([error is None for error in errors], bool)
     if not embedded.all():
         first = next(error for error in errors if error is not None)
-        say(f"{name}: {np.count_nonzero(~embedded):,} of {len(errors):,} images have no embedding, the first: {first}")
+        failed = f"{np.count_nonzero(~embedded):,} of {len(errors):,}"
+        log.warning("%s: %s images have no embedding, the first: %s", name, failed, first)
     named = ["" if label is None else label for label in labels]  # only images that failed have none
     # Objects: NumPy's own strings lose zeros at their end, and each takes as much as the longest
     texts = [np.array([str(value) for value in values], object) for values in (ids, paths, named)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from gluon_lifted.errors import DataError
 from gluon_lifted.metrics.clustering import PROTOCOLS, cluster_scores
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
-from serve_cli.cli.console import Progress, say
+from serve_cli.progress import open_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.evaluate.eval_options import EvalOptions
     from serve_cli.evaluate.load import Labeled
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def measure(found: Labeled, gallery: Labeled | None, options: EvalOptions) -> Me
         search = Search.query_gallery(
             found.embedding[queries], found.labels[queries], gallery.embedding, gallery.labels
         )
-    with Progress(f"rank {found.name}", len(queries), "queries") as progress:
+    with open_progress(f"rank {found.name}", len(queries), "queries") as progress:
         scores = retrieval_scores(
             search,
             options.distance,
@@ -124,7 +128,7 @@ def metrics_of(scores: Scores, ks: tuple[int, ...], recall_only: bool) -> dict[s
 def _clusters(found: Labeled, options: EvalOptions) -> dict[str, float]:
     if options.clustering is None:
         return {}
-    say(f"eval: k-means of {len(found.labels):,} images of {found.name} ...")
+    log.info("eval: k-means of %s images of %s ...", f"{len(found.labels):,}", found.name)
     protocol = PROTOCOLS[options.clustering]
     scored = cluster_scores(found.embedding, found.labels, options.seed, protocol)
     return {"NMI": scored.nmi, "NMI (geometric)": scored.nmi_geometric, "F1": scored.f1, "AMI": scored.ami}

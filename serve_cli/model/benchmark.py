@@ -13,9 +13,9 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.hardware.memory import peak_memory
-from serve_cli.cli.console import Progress
 from serve_cli.model.model_options import Serving
 from serve_cli.model.tuning import Tuning, save_tuning
+from serve_cli.progress import open_progress
 
 ROUNDS = 2  # all settings once, then all again: what else the machine does hits them alike
 LEAST_BATCHES = 5  # of a round, however long they take
@@ -129,7 +129,7 @@ def bench(options: BenchOptions) -> BenchReport:
     settings = _settings(options.serving)
     found: dict[Serving, list[_Measured]] = {one: [] for one in settings}
     done = 0
-    with Progress("bench", total=ROUNDS * len(settings), unit="settings") as progress:
+    with open_progress("bench", total=ROUNDS * len(settings), unit="settings") as progress:
         for _ in range(ROUNDS):
             for setting in settings:
                 measured = _in_a_process(options.model, setting, options.seconds)

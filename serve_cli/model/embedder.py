@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,6 @@ from gluon_lifted.errors import (
 )
 from gluon_lifted.hardware.cpus import instruction_sets, sums_int8, usable_cpus
 from gluon_lifted.images import normalize
-from serve_cli.cli.console import say
 from serve_cli.model.cuda import Cuda
 from serve_cli.model.interface import check_interface, read_card
 from serve_cli.model.lanes import CpuLane, GpuLane, Lane
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+log = logging.getLogger(__name__)
 GPU_LANES = 2  # one copies while the other computes
 
 
@@ -130,7 +131,9 @@ class Embedder:
             and self.card.provenance.get("precision") == "int8"
             and not sums_int8(instruction_sets())
         ):
-            say(f"lifted: {self.model}: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.")
+            log.warning(
+                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
+            )
         self._takes_pixels = self.session.get_inputs()[0].name == PIXEL_INPUT
         self._closed = False
         self._free: SimpleQueue[Lane] = SimpleQueue()

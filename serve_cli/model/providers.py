@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DeviceError, RunError
-from serve_cli.cli.console import say
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CPU, OPENVINO = "CPUExecutionProvider", "OpenVINOExecutionProvider"
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+log = logging.getLogger(__name__)
 PROVIDERS = {"cpu": (CPU,), "openvino": (OPENVINO,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # best first
 EXTRAS = {"cpu": "serve", "openvino": "serve-openvino", "gpu": "serve-gpu", "tensorrt": "serve-gpu"}  # to install
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
@@ -103,7 +104,7 @@ def open_session(model: Path, how: Execution, model_hash: str | None = None) -> 
     except DeviceError as error:
         if not how.allow_fallback:
             raise
-        say(f"lifted: the CPU is used: {error}")
+        log.warning("lifted: the CPU is used: %s", error)
         return _open(model, replace(how, device="cpu"), onnxruntime, model_hash)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.cli.console import Progress
+from serve_cli.progress import open_progress
 from serve_cli.report.layout2d import NAMES, place, sample_rows
 from serve_cli.report.neighbors import Grid, neighbor_grids
 from serve_cli.report.pairs import PairDistances, pair_distances
@@ -105,7 +105,7 @@ def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: in
     """
     sample = sample_rows(rows, map_images, seed)
     placed = Map(NAMES[method], sample, place(rows.embedding[sample], method, seed))
-    with Progress("rank", len(rows), "queries") as progress:
+    with open_progress("rank", len(rows), "queries") as progress:
         scores = retrieval_scores(
             Search.leave_one_out(rows.embedding, rows.classes),
             report=lambda share: progress.update(round(share * len(rows))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from gluon_lifted.errors import MissingPackageError
 from gluon_lifted.metrics.scaling import in_unit_range
-from serve_cli.cli.console import clock, say
+from serve_cli.progress import clock
 from serve_cli.report.summary import members_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from serve_cli.report.rows import Rows
 
+log = logging.getLogger(__name__)
 NAMES = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
 DIMS_BEFORE = 50  # that PCA leaves for t-SNE, as van der Maaten's own description advises
 PERPLEXITY = 30.0
@@ -69,10 +71,10 @@ def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.
     reduced = _principal(embedding, DIMS_BEFORE, seed)
     if method != "pca" and len(np.unique(reduced, axis=0)) >= LEAST:
         if len(embedding) >= SLOW:
-            say(f"report: placing {len(embedding):,} images on the map by {NAMES[method]} ...")
+            log.info("report: placing %s images on the map by %s ...", f"{len(embedding):,}", NAMES[method])
         placed = _by_tsne(reduced, seed) if method == "tsne" else _by_umap(reduced, seed)
         if len(embedding) >= SLOW:
-            say(f"report: placed, took {clock(time.monotonic() - began)}.")
+            log.info("report: placed, took %s.", clock(time.monotonic() - began))
     else:
         placed = reduced[:, :2]
     return _in_unit_square(placed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gluon_lifted.metrics.ranking.distance import Space, Tile
-from serve_cli.cli.console import Progress
+from serve_cli.progress import open_progress
 from serve_cli.report.pairs import distances_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _candidates(
     stops = np.searchsorted(classes, classes, "right")
     same, other = np.full(len(classes), -1), np.full(len(classes), -1)
     block = max(1, BLOCK_BYTES // (4 * len(classes)))
-    with Progress("nearest", len(classes)) as progress:
+    with open_progress("nearest", len(classes)) as progress:
         for start in range(0, len(classes), block):
             part = slice(start, start + block)
             near = space.nearness(Tile(items.rows[part], items.half_square[part], items.radius), items)

@@ -16,7 +16,7 @@ from gluon_lifted.errors import LiftedError
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.images import Preprocessing, open_image, read_image
 from gluon_lifted.images.framing import upright_size
-from serve_cli.cli.console import Progress
+from serve_cli.progress import open_progress
 from serve_cli.report.access import (
     TAR,
     Access,
@@ -67,7 +67,7 @@ def read_thumbnails(rows: Rows, wanted: Iterable[int], access: Access) -> Thumbn
     numbers = sorted(wanted)
     in_shards = _readers_in_shards([rows.paths[row] for row in numbers], access)
     found, not_shown = {}, Counter[Reason]()
-    with Progress("thumbnails", len(numbers)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
+    with open_progress("thumbnails", len(numbers)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
         pictures = pool.map(lambda row: _picture(rows.paths[row], in_shards, access), numbers)
         for done, (row, picture) in enumerate(zip(numbers, pictures, strict=True), start=1):
             if isinstance(picture, Reason):

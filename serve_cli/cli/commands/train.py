@@ -13,12 +13,12 @@ from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     TrainingBar,
-    clock,
     print_facts,
     print_json,
     say,
 )
 from serve_cli.cli.shared_options import Json, Threads
+from serve_cli.progress import clock
 
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig

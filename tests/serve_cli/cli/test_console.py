@@ -2,12 +2,9 @@ import io
 import json
 import sys
 
-import pytest
-
 from serve_cli.cli.console import (
     LINE_EVERY_S,
     Progress,
-    clock,
     print_facts,
     print_json,
     print_table,
@@ -21,14 +18,6 @@ class Clock:
 
     def __call__(self):
         return self.seconds
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (187, "3:07"), (3599.7, "1:00:00"), (7387, "2:03:07")],
-)
-def test_clock(seconds, text):
-    assert clock(seconds) == text
 
 
 def test_plain_lines_come_at_intervals_with_rate_and_time_left(capsys):

@@ -52,14 +52,14 @@ def test_no_fall_back_to_the_cpu(
     device: str,
     provider: str,
     extra: str,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(DeviceError, match=rf"has no {provider}.*gluon-lifted\[{extra}\]"):
         open_session(model, Execution(device))
     session = open_session(model, Execution(device, allow_fallback=True))
     assert session.get_providers() == [CPU]
-    assert f"the CPU is used: this onnxruntime {onnxruntime.__version__} has no {provider}" in capsys.readouterr().err
+    assert f"the CPU is used: this onnxruntime {onnxruntime.__version__} has no {provider}" in caplog.text
 
 
 def test_provider_that_does_not_start_is_refused(

@@ -1,0 +1,82 @@
+"""Progress of long work, handed to whoever asked for it. The library itself prints nothing.
+
+The command line calls it inside ``with progress_to(...)``, and shows bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """One piece of work in progress."""
+
+    def update(self, done: int, text: str = "") -> None:
+        """``done`` units are complete; ``text`` says more, such as ``"3 failed"``."""
+
+
+class OpenProgress(Protocol):
+    """Called where work begins; the progress that it returns is closed where the work ends."""
+
+    def __call__(
+        self, label: str, total: int | None, unit: str = "images", start: int = 0
+    ) -> AbstractContextManager[Progress]: ...
+
+
+class _Silent:
+    def update(self, done: int, text: str = "") -> None: ...
+
+
+def _silent(label: str, total: int | None, unit: str = "images", start: int = 0) -> AbstractContextManager[Progress]:
+    return nullcontext(_Silent())
+
+
+_open: ContextVar[OpenProgress] = ContextVar("progress", default=_silent)
+
+
+@contextmanager
+def progress_to(show: OpenProgress) -> Iterator[None]:
+    """Show the progress of all that is called inside the block.
+
+    Parameters
+    ----------
+    show : callable
+        Called with label, total, unit and start, as `open_progress` is.
+    """
+    token = _open.set(show)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def open_progress(
+    label: str, total: int | None, unit: str = "images", start: int = 0
+) -> AbstractContextManager[Progress]:
+    """Begin work that takes a while.
+
+    Parameters
+    ----------
+    label : str
+        What is being done, e.g. ``"embed"``.
+    total : int, optional
+        Units of work in the whole run, where that is known.
+    unit : str
+        Plural, e.g. ``"images"``.
+    start : int
+        Units done by an earlier run that this one resumes.
+    """
+    return _open.get()(label, total, unit, start)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
