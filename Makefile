@@ -10,7 +10,7 @@ VENV := .venv
 SERVE := .venv-serve
 EXPORT := .venv-export
 ENGINES := .venv-engines
-PIP := -m pip --disable-pip-version-check install --quiet --no-compile
+PIP := -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test check lint test-serve test-export test-engines constraints clean
 
