@@ -1,9 +1,11 @@
-# make demo   build .venv and run `lifted demo`
-# make test   build .venv if need be and run the tests
-# make check  all that a change must pass: format, lint, types, import rules, tests
-# make test-serve   the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
+# make demo        build .venv and run `lifted demo`
+# make test        build .venv and run the tests that take seconds; every command once
+# make test-all    all tests, also those of kills, memory, clusters, browsers and whole networks, in all environments
+# make lint        format, lint, types, import rules
+# make format      format and sort imports
+# make test-serve  the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
+# make test-export the tests of the exporter, in an environment without MXNet
 # make test-engines the tests with Ray and Spark, in an environment that has them (Spark needs Java)
-# make test-export  the tests of the exporter, in an environment without MXNet
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,16 +13,21 @@ SERVE := .venv-serve
 EXPORT := .venv-export
 ENGINES := .venv-engines
 PIP := -m pip --disable-pip-version-check install --quiet
+PYTEST := -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test check lint test-serve test-export test-engines constraints clean
+.PHONY: demo test test-main test-all lint format test-serve test-export test-engines constraints clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python $(PYTEST) -m "not slow"
 
-check: lint test
+test-all: test-main test-serve test-export test-engines
+
+# Three at a time: many tests wait for processes of their own
+test-main: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
@@ -28,11 +35,15 @@ lint: $(VENV)/installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+format: $(VENV)/installed
+	$(VENV)/bin/ruff check --fix-only .
+	$(VENV)/bin/ruff format .
+
 test-serve: $(SERVE)/installed
-	$(SERVE)/bin/python -m pytest -n 2 tests/test_imports.py tests/serve_cli tests/gluon_lifted
+	$(SERVE)/bin/python $(PYTEST) -m "not slow" tests/test_imports.py tests/serve_cli tests/gluon_lifted
 
 test-export: $(EXPORT)/installed
-	$(EXPORT)/bin/python -m pytest -n 2 tests/export
+	$(EXPORT)/bin/python $(PYTEST) tests/export
 
 test-engines: $(ENGINES)/installed
 	$(ENGINES)/bin/python -m pytest tests/serve_cli/embed/test_ray_engine.py tests/serve_cli/embed/test_arrow_embedder.py
@@ -49,13 +60,16 @@ $(SERVE)/installed: pyproject.toml .ci/constraints-serve.txt
 	$(SERVE)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[serve,test]'
 	@touch $@
 
-$(EXPORT)/installed: pyproject.toml .ci/constraints-serve.txt
+# The other two stand on the environment of serving, whose packages a .pth file shows them
+$(EXPORT)/installed: $(SERVE)/installed
 	$(PYTHON) -m venv $(EXPORT)
+	@ls -d $(CURDIR)/$(SERVE)/lib/python*/site-packages > $$(ls -d $(EXPORT)/lib/python*/site-packages)/serve.pth
 	$(EXPORT)/bin/python $(PIP) -c .ci/constraints-serve.txt -e '.[export,test]'
 	@touch $@
 
-$(ENGINES)/installed: pyproject.toml .ci/constraints-engines.txt
+$(ENGINES)/installed: $(SERVE)/installed .ci/constraints-engines.txt
 	$(PYTHON) -m venv $(ENGINES)
+	@ls -d $(CURDIR)/$(SERVE)/lib/python*/site-packages > $$(ls -d $(ENGINES)/lib/python*/site-packages)/serve.pth
 	$(ENGINES)/bin/python $(PIP) -c .ci/constraints-engines.txt -e '.[test-engines]'
 	@touch $@
 
