@@ -11,6 +11,7 @@ from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from export.parity import Parity
@@ -47,7 +48,7 @@ class ExportOptions:
     tolerance: float | None = None
     exact_lrn: bool = False
     precision: str = "fp32"
-    calibration: Path | None = None
+    calibration: str | os.PathLike[str] | None = None
     calibration_method: str = "minmax"
 
     def __post_init__(self) -> None:

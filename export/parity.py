@@ -32,11 +32,11 @@ class Parity:
     engine: str = "onnxruntime"
 
 
-def distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
+def distances(actual: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
     """Absolute differences, NaN and infinity as infinite, unless both sides have the same."""
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):  # inf - inf
-        difference = np.abs(found.astype(np.float64) - expected)
+        difference = np.abs(actual.astype(np.float64) - expected)
     return np.where(same, 0, np.where(np.isfinite(difference), difference, np.inf))
 
 
@@ -46,9 +46,9 @@ def scale(expected: NDArray[Any]) -> float:
     return max(1.0, float(finite.max(initial=0)))
 
 
-def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
+def problem(actual: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
     """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
-    apart, allowed = distances(found, expected), tolerance * scale(expected)
+    apart, allowed = distances(actual, expected), tolerance * scale(expected)
     worst = float(apart.max())
     row = int(apart.reshape(len(apart), -1).max(axis=1).argmax())
     if worst <= allowed:
@@ -58,9 +58,9 @@ def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float, other
     return f"differs from {other}: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
 
 
-def min_cosine(found: NDArray[Any], expected: NDArray[Any]) -> float:
+def min_cosine(actual: NDArray[Any], expected: NDArray[Any]) -> float:
     """The least between rows; a row of zeros has the cosine 1 with another such row, 0 with any other."""
-    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (found, expected))
+    a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (actual, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     zeros = (np.abs(a).max(axis=1) == 0) & (np.abs(b).max(axis=1) == 0)
     cosines = np.where(zeros, 1, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))

@@ -39,7 +39,7 @@ def open_model(model: onnx.ModelProto) -> Runner:
     ParityError
         If onnxruntime refuses the model although it knows the opset.
     """
-    (images,) = [one.name for one in model.graph.input]
+    (images,) = [info.name for info in model.graph.input]
     try:
         session = _session(model)
     except Exception as error:  # onnxruntime's own exceptions share no base class

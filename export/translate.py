@@ -143,16 +143,16 @@ def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
 
 
 def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, where: str) -> Operands:
-    found: Operands = {}
+    operands: Operands = {}
     missing: list[str] = []
     for index in needed:
         name = symbol.nodes[index].name
         if not symbol.nodes[index].is_variable:
             continue
         if name == graph.input.name:
-            found[index] = (graph.input,)
+            operands[index] = (graph.input,)
         elif name in params:
-            found[index] = (graph.constant(name, params[name]),)
+            operands[index] = (graph.constant(name, params[name]),)
         else:
             missing.append(name)
     if missing:
@@ -160,7 +160,7 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
         raise MalformedModelError(
             f"{where}: {len(missing)} parameters are not in the parameter file: {listed}. Take both files from one run."
         )
-    return found
+    return operands
 
 
 def _translate_node(
@@ -191,16 +191,16 @@ def _output_name(symbol: Symbol, head: Entry) -> str:
 
 
 def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list[Tensor]:
-    found: list[Tensor] = []
+    heads: list[Tensor] = []
     for head in symbol.heads:
-        one = _operand(head, symbol, operands)
-        if not isinstance(one, Tensor) or one == graph.input:
-            raise MalformedModelError(f"{where}: the output is {one.name!r} itself; there is no network.")
-        if one in found:
+        tensor = _operand(head, symbol, operands)
+        if not isinstance(tensor, Tensor) or tensor == graph.input:
+            raise MalformedModelError(f"{where}: the output is {tensor.name!r} itself; there is no network.")
+        if tensor in heads:
             raise UnsupportedOpError(f"{where}: {symbol.nodes[head.node].name!r} is the same output as one before it.")
-        found.append(one)
-    if len(found) != len(graph.outputs):
+        heads.append(tensor)
+    if len(heads) != len(graph.outputs):
         raise MalformedModelError(
-            f"{where}: the network has {len(found)} outputs; expected {len(graph.outputs)}: {', '.join(graph.outputs)}."
+            f"{where}: the network has {len(heads)} outputs; expected {len(graph.outputs)}: {', '.join(graph.outputs)}."
         )
-    return found
+    return heads

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
-from export.libraries import DecodeError, onnx
+from export.libraries import onnx
 from export.parity import (
     Parity,
     distances,
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from export.passes.preprocessing import GraphPreprocessing
     from export.reader.reference import Array, Reference
     from export.runner import Run
-    from gluon_lifted.errors import ConfigError
-from gluon_lifted.images import Preprocessing
+    from gluon_lifted.images import Preprocessing
 
 LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
@@ -36,7 +35,7 @@ PIXEL_TOLERANCE = 1e-3  # of normalized images; one step of a pixel is 1 / std, 
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
-def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
+def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
     """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
@@ -60,21 +59,20 @@ def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: floa
         If the tolerance is no positive number.
     """
     check_tolerance(tolerance)
-    proto = _parse(model)
-    tolerance = tolerance or default_tolerance(proto)
-    data, expected = _as_the_model_has_them(proto, reference)
-    runner = open_model(proto)
+    tolerance = tolerance or default_tolerance(model)
+    data, expected = _as_the_model_has_them(model, reference)
+    runner = open_model(model)
     if runner.engine == "onnx":
-        data, expected = data[:SLOW_IMAGES], {name: one[:SLOW_IMAGES] for name, one in expected.items()}
+        data, expected = data[:SLOW_IMAGES], {name: array[:SLOW_IMAGES] for name, array in expected.items()}
     sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
     apart, cosines = [], []
     for size in sizes:
-        for name, found in _run(runner.run, data, expected, size).items():
-            if wrong := problem(found, expected[name], tolerance):
-                raise ParityError(f"output {name!r} {wrong}. {_first_difference(proto, data, reference, tolerance)}")
-            apart.append(distances(found, expected[name]).ravel())
-            cosines.append(min_cosine(found, expected[name]))
-    worst, mean = max(float(one.max()) for one in apart), float(np.mean(np.concatenate(apart)))
+        for name, actual in _run(runner.run, data, expected, size).items():
+            if wrong := problem(actual, expected[name], tolerance):
+                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, data, reference, tolerance)}")
+            apart.append(distances(actual, expected[name]).ravel())
+            cosines.append(min_cosine(actual, expected[name]))
+    worst, mean = max(float(errors.max()) for errors in apart), float(np.mean(np.concatenate(apart)))
     return Parity(worst, mean, min(cosines), sizes, runner.engine)
 
 
@@ -92,12 +90,14 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, *row), dtype) if dtype == np.uint8 else rng.normal(size=(3, *row)).astype(dtype)
-    names = [one.name for one in model.graph.output]
+    names = [info.name for info in model.graph.output]
     together = run(names, images)
     for index in range(len(images)):
         alone = run(names, images[index : index + 1])
-        for name, one, other in zip(names, together, alone, strict=True):
-            if wrong := problem(one[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"):
+        for name, beside, other in zip(names, together, alone, strict=True):
+            if wrong := problem(
+                beside[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"
+            ):
                 raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
 
 
@@ -108,8 +108,8 @@ def check_tolerance(tolerance: float | None) -> None:
 
 
 def default_tolerance(model: onnx.ModelProto) -> float:
-    kinds = {one.data_type for one in model.graph.initializer}
-    kinds |= {one.type.tensor_type.elem_type for one in (*model.graph.input, *model.graph.output)}
+    kinds = {initializer.data_type for initializer in model.graph.initializer}
+    kinds |= {info.type.tensor_type.elem_type for info in (*model.graph.input, *model.graph.output)}
     return HALF_TOLERANCE if HALF in kinds else DEFAULT_TOLERANCE
 
 
@@ -131,35 +131,26 @@ def verify_preprocessing(
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
     whole, inner = open_model(model).run, open_model(core).run
-    names = [one.name for one in core.graph.output]
+    names = [info.name for info in core.graph.output]
     crop = around.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
         data = normalize(batch, around.preprocessing)
         (expected,) = inner(names, data)
-        (found,) = whole(names, batch if around.pixels else data)
+        (actual,) = whole(names, batch if around.pixels else data)
         if around.normalize:
             expected = _unit(expected)
-        if wrong := problem(found, expected, tolerance):
+        if wrong := problem(actual, expected, tolerance):
             raise ParityError(f"with what stands around the network, its output {wrong}.")
-
-
-def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
-    if isinstance(model, onnx.ModelProto):
-        return model
-    try:
-        return onnx.load_model_from_string(model)
-    except DecodeError:
-        raise MalformedModelError("this is not an ONNX model; export the network again.") from None
 
 
 def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
     """The reference's images as the model takes them, and the outputs as it should give them."""
-    inputs, outputs = ([one.name for one in part] for part in (model.graph.input, model.graph.output))
-    found = reference.outputs
-    if len(outputs) == len(found) == 1:
-        found = dict(zip(outputs, found.values(), strict=True))  # one needs no name
-    if len(inputs) != 1 or set(outputs) != set(found):
+    inputs, outputs = ([info.name for info in part] for part in (model.graph.input, model.graph.output))
+    expected = reference.outputs
+    if len(outputs) == len(expected) == 1:
+        expected = dict(zip(outputs, expected.values(), strict=True))  # one needs no name
+    if len(inputs) != 1 or set(outputs) != set(expected):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected one input and the outputs {list(reference.outputs)} of the reference."
@@ -175,11 +166,11 @@ def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tupl
     if shape[1:] != data.shape[1:]:
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
     unit = card is not None and card.normalized
-    return data, {name: _unit(one) if unit else one for name, one in found.items()}
+    return data, {name: _unit(array) if unit else array for name, array in expected.items()}
 
 
 def _card(model: onnx.ModelProto) -> ModelCard | None:
-    texts = {one.key: one.value for one in model.metadata_props}
+    texts = {prop.key: prop.value for prop in model.metadata_props}
     return ModelCard.from_json(texts[CARD_KEY], "the model") if CARD_KEY in texts else None
 
 
@@ -210,7 +201,7 @@ def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: i
             if part.dtype not in (np.float32, np.float16) or part.shape != shape:
                 raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {shape}.")
     parts = zip(*batches, strict=True)
-    return {name: np.concatenate(one).astype(np.float32) for name, one in zip(names, parts, strict=True)}
+    return {name: np.concatenate(batch).astype(np.float32) for name, batch in zip(names, parts, strict=True)}
 
 
 def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:

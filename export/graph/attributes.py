@@ -20,7 +20,7 @@ HARMLESS = frozenset(
         *("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage"),  # before MXNet 0.9
     }
 )
-FIRST_PLACE = -(2**31)  # MXNet keeps places as 32-bit numbers
+MIN_INDEX = -(2**31)  # MXNet stores indices as 32-bit integers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
 TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
@@ -90,7 +90,7 @@ class Attrs:
         self, name: str, length: int | None = None, default: tuple[int, ...] | None = None, minimum: int = 0
     ) -> tuple[int, ...]:
         """Numbers such as ``"(3, 3)"`` or ``"[3,3]"``, of any length if none is given; ``"()"`` means the default."""
-        values = self.places(name, minimum)
+        values = self.optional_integers(name, minimum)
         if values is None or not values:
             if default is None:
                 raise self._missing(name)
@@ -102,15 +102,15 @@ class Attrs:
             raise self.unsupported(name, self._texts[name], f"{length} numbers, as for images")
         return numbers
 
-    def places(self, name: str, minimum: int = FIRST_PLACE) -> tuple[int | None, ...] | None:
+    def optional_integers(self, name: str, minimum: int = MIN_INDEX) -> tuple[int | None, ...] | None:
         """Numbers that may be left out, such as ``"(0, None, -1)"``; None where the attribute is absent."""
         text = self._take(name)
         if text is None:
             return None
         if text in ("()", "[]"):
             return ()
-        found = TUPLE.fullmatch(text)
-        items = next(group for group in found.groups() if group is not None) if found else ""
+        match = TUPLE.fullmatch(text)
+        items = next(group for group in match.groups() if group is not None) if match else ""
         texts = [item.strip() for item in items.removesuffix(",").split(",")]
         values = tuple(None if item == "None" else _integer(item) for item in texts)
         if any(

@@ -38,6 +38,10 @@ class Constant:
     name: str
     array: NDArray[Any]
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
 
 Operand = Tensor | Constant
 NOTHING = Tensor("", ())  # an optional input of ONNX's that is left out
@@ -106,15 +110,17 @@ class Graph:
         name: str,
         inputs: tuple[Operand, ...],
         row: Shape,
-        attrs: Attributes,
+        attrs: Attributes | None = None,
+        *,
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append a node with one output, which is named like the node; its type is that of the first tensor it takes,
-        unless given.
+        """Append a node with one output.
+
+        The output has the node's name and, unless ``dtype`` is given, the type of the first tensor among the inputs.
         """
         if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
             raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
-        taken = next(one.dtype for one in inputs if isinstance(one, Tensor))
+        taken = next(operand.dtype for operand in inputs if isinstance(operand, Tensor))
         output = Tensor(self.claim(name), row, dtype or taken)
         self.produce(output, op, name, inputs, attrs)
         return output
@@ -128,11 +134,13 @@ class Graph:
     def cast_to(self, output: Tensor, data: Tensor, name: str) -> None:
         self.produce(output, "Cast", name, (data,), {"to": ONNX_TYPES[output.dtype]})
 
-    def produce(self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes) -> None:
-        """Append a node for an output whose name is claimed already."""
-        self.constants.update({one.name: one.array for one in inputs if isinstance(one, Constant)})
+    def produce(
+        self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes | None = None
+    ) -> None:
+        """Append a node for an output whose name is already claimed."""
+        self.constants.update({operand.name: operand.array for operand in inputs if isinstance(operand, Constant)})
         self.tensors[output.name] = output
-        self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
+        self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
         """Give the tensors that are the network's outputs their names, wherever they stand."""
@@ -145,7 +153,7 @@ class Graph:
         def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(new if name == old else name for name in names)
 
-        self.nodes = [replace(one, inputs=renamed(one.inputs), outputs=renamed(one.outputs)) for one in self.nodes]
+        self.nodes = [replace(node, inputs=renamed(node.inputs), outputs=renamed(node.outputs)) for node in self.nodes]
         self.tensors[new] = replace(self.tensors.pop(old), name=new)
 
     def uses(self) -> Counter[str]:

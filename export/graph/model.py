@@ -109,13 +109,13 @@ def _check(model: onnx.ModelProto) -> None:
     It loses sight of N where images are resized.
     """
     onnx.checker.check_model(model, full_check=True)
-    declared = [_output(one) for one in model.graph.output]
-    for one in model.graph.output:
-        one.type.tensor_type.ClearField("shape")
+    declared = [_output(info) for info in model.graph.output]
+    for info in model.graph.output:
+        info.type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    found = [_output(one) for one in inferred.graph.output]
-    if found != declared:
-        raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
+    inferred_outputs = [_output(info) for info in inferred.graph.output]
+    if inferred_outputs != declared:
+        raise AssertionError(f"ONNX infers other outputs: {inferred_outputs} for {declared}")
 
 
 def _info(tensor: Tensor) -> onnx.ValueInfoProto:

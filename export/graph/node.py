@@ -60,8 +60,8 @@ class Node:
         return operand
 
     def require_one_type(self, *tensors: Tensor) -> None:
-        if len({one.dtype for one in tensors}) > 1:
-            raise self.malformed(f"its inputs are {' and '.join(str(one.dtype) for one in tensors):.80}")
+        if len({tensor.dtype for tensor in tensors}) > 1:
+            raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
 
     def image(self) -> tuple[Tensor, int, int, int]:
         """Input 0, which must be (N, C, H, W): the tensor, C, H, W."""
@@ -90,8 +90,8 @@ class Node:
             )
         dtype = dtype or self.tensor().dtype
         if operand.array.shape != shape or operand.array.dtype != dtype:
-            found = f"{operand.array.dtype} {operand.array.shape}"
-            raise self.malformed(f"parameter {operand.name!r} is {found}; expected {dtype} {shape}")
+            actual = f"{operand.array.dtype} {operand.array.shape}"
+            raise self.malformed(f"parameter {operand.name!r} is {actual}; expected {dtype} {shape}")
         return operand
 
     def constant(self, step: str, array: NDArray[Any]) -> Constant:
@@ -103,7 +103,7 @@ class Node:
         with np.errstate(over="ignore"):
             return self.constant(step, np.array(value, self.tensor().dtype))
 
-    def places(self, step: str, *numbers: int) -> Constant:
+    def integers(self, step: str, *numbers: int) -> Constant:
         """Axes, sizes or positions, as ONNX takes them: int64."""
         return self.constant(step, np.array(numbers, np.int64))
 
@@ -133,4 +133,4 @@ class Node:
             Of the output; that of the first tensor among the inputs if not given.
         """
         name = f"{self.name}/{step}" if step else self.name
-        return self.graph.add(op, name, inputs, row, attrs or {}, dtype)
+        return self.graph.add(op, name, inputs, row, attrs, dtype=dtype)

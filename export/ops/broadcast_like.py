@@ -37,4 +37,4 @@ def broadcast_like(node: Node) -> Tensor:
         raise node.malformed(f"its input {data.row} cannot be broadcast to {other.row}")
     if data.row == other.row:
         return data
-    return node.emit("Expand", (data, node.places("shape", 1, *other.row)), other.row)
+    return node.emit("Expand", (data, node.integers("shape", 1, *other.row)), other.row)

@@ -27,9 +27,9 @@ def multicast(node: Node) -> tuple[Operand, ...]:
     """All inputs to the widest type among them, or to the narrowest with ``cast_narrow`` (``amp_cast.h``)."""
     count = node.attrs.integer("num_outputs", minimum=1)
     node.expect_inputs(count)
-    found = {one.array.dtype if isinstance(one, Constant) else one.dtype for one in node.inputs}
+    dtypes = {operand.dtype for operand in node.inputs}
     narrow = node.attrs.boolean("cast_narrow", False)
-    wanted = (min if narrow else max)(found, key=lambda dtype: dtype.itemsize)
+    wanted = (min if narrow else max)(dtypes, key=lambda dtype: dtype.itemsize)
     return tuple(_cast(node, index, wanted, step=str(index)) for index in range(count))
 
 

@@ -35,7 +35,7 @@ def add_n(node: Node) -> Tensor:
     count = node.attrs.integer("num_args", len(node.inputs), minimum=1)
     node.expect_inputs(max(count, 1))
     tensors = tuple(node.tensor(index) for index in range(count))
-    if len({one.row for one in tensors}) > 1:
+    if len({tensor.row for tensor in tensors}) > 1:
         raise node.malformed("its inputs differ in shape")
     node.require_one_type(*tensors)
     return tensors[0] if count == 1 else node.emit("Sum", tensors, tensors[0].row)
@@ -49,10 +49,10 @@ def broadcast(node: Node) -> Tensor:
     if isinstance(left, Constant) and isinstance(right, Constant):
         raise UnsupportedOpError(f"{node.op} {node.name!r}: both inputs are parameters; its result should be one.")
     tensor = left if isinstance(left, Tensor) else node.tensor(1)
-    dtypes = {one.array.dtype if isinstance(one, Constant) else one.dtype for one in (left, right)}
+    dtypes = {operand.dtype for operand in (left, right)}
     if len(dtypes) > 1:
         raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
-    rows = [_row(node, one, len(tensor.row)) for one in (left, right)]
+    rows = [_row(node, operand, len(tensor.row)) for operand in (left, right)]
     row = _broadcast_row(node, *rows)
     return node.emit(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), row)
 

@@ -39,11 +39,11 @@ def _prelu(node: Node, data: Tensor) -> Tensor:
 
 def _gelu(node: Node, data: Tensor) -> Tensor:
     """x (1 + erf(x / sqrt 2)) / 2 (``mshadow_op.h``: gelu); ONNX has Gelu from opset 20 only."""
-    root, one, half = (
+    root, unit, half = (
         node.number(name, number) for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
     )
     scaled = node.emit("Mul", (data, root), data.row, step="scaled")
     error = node.emit("Erf", (scaled,), data.row, step="erf")
-    share = node.emit("Add", (error, one), data.row, step="share")
+    share = node.emit("Add", (error, unit), data.row, step="share")
     both = node.emit("Mul", (data, share), data.row, step="both")
     return node.emit("Mul", (both, half), data.row)

@@ -26,7 +26,7 @@ def pad(node: Node) -> Tensor:
     row = tuple(sum(sizes) for sizes in zip(before[1:], data.row, after[1:], strict=True))
     if row == data.row:
         return data
-    inputs: tuple[Operand, ...] = (data, node.places("pads", *before, *after))
+    inputs: tuple[Operand, ...] = (data, node.integers("pads", *before, *after))
     if mode == "constant" and value:
         inputs = (*inputs, node.number("value", value))
     return node.emit("Pad", inputs, row, {"mode": mode})

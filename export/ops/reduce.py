@@ -30,4 +30,4 @@ def reduce(node: Node) -> Tensor:
     row: Shape = tuple(
         1 if axis in axes else size for axis, size in enumerate(data.row, start=1) if keep or axis not in axes
     )
-    return node.emit(ONNX_OPS[node.op], (data, node.places("axes", *sorted(axes))), row, {"keepdims": int(keep)})
+    return node.emit(ONNX_OPS[node.op], (data, node.integers("axes", *sorted(axes))), row, {"keepdims": int(keep)})

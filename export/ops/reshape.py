@@ -24,16 +24,16 @@ def reshape(node: Node) -> Tensor:
     spec = node.attrs.integers("shape", minimum=SPLIT)
     backwards = node.attrs.boolean("reverse", False)
     data = node.tensor()
-    found = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
-    row = found[0][1:]
-    if row != found[1][1:] or tuple(shape[0] for shape in found) != BATCHES:
+    resolved = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
+    row = resolved[0][1:]
+    if row != resolved[1][1:] or tuple(shape[0] for shape in resolved) != BATCHES:
         raise node.attrs.unsupported("shape", spec, "images stay apart")
     return _reshaped(node, row)
 
 
 def _reshaped(node: Node, row: Shape) -> Tensor:
     data = node.tensor()
-    return data if row == data.row else node.emit("Reshape", (data, node.places("shape", 0, *row)), row)
+    return data if row == data.row else node.emit("Reshape", (data, node.integers("shape", 0, *row)), row)
 
 
 def _resolve(node: Node, source: Shape, spec: Shape, backwards: bool) -> Shape:
@@ -90,10 +90,10 @@ def reshape_like(node: Node) -> Tensor:
         begin = node.attrs.optional_integer(f"{side}_begin", minimum=-8) or 0
         end = node.attrs.optional_integer(f"{side}_end", minimum=-8)
         parts.append(slice(*slice(begin, end).indices(len(shape))))
-    found = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
-    if math.prod(found) != math.prod(shapes[0]) or found[0] != BATCHES[0]:
+    target = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
+    if math.prod(target) != math.prod(shapes[0]) or target[0] != BATCHES[0]:
         raise node.malformed(f"its inputs {shapes[0][1:]} and {shapes[1][1:]} do not fit, or images are mixed")
-    return _reshaped(node, found[1:])
+    return _reshaped(node, target[1:])
 
 
 @translates("expand_dims")

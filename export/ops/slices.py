@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.graph.attributes import FIRST_PLACE
+from export.graph.attributes import MIN_INDEX
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def slice_axis(node: Node) -> Tensor:
     """From ``begin`` up to ``end``; negative places count from the end, and no ``end`` is the end itself."""
     node.expect_inputs(1)
     shape = (1, *node.tensor().row)
-    begin, end = node.attrs.integer("begin", minimum=FIRST_PLACE), node.attrs.optional_integer("end", FIRST_PLACE)
+    begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
     if begin == 0 and end is None:  # of images, too
         node.attrs.integer("axis", minimum=-8)
         return node.tensor()
@@ -32,8 +32,8 @@ def slice_all(node: Node) -> Tensor:
     """``slice_axis`` of the first axes, with steps, which may be negative."""
     node.expect_inputs(1)
     shape = (1, *node.tensor().row)
-    begins, ends = node.attrs.places("begin") or (), node.attrs.places("end") or ()
-    steps = node.attrs.places("step") or (1,) * len(begins)
+    begins, ends = node.attrs.optional_integers("begin") or (), node.attrs.optional_integers("end") or ()
+    steps = node.attrs.optional_integers("step") or (1,) * len(begins)
     if not 1 <= len(begins) == len(ends) == len(steps) <= len(shape):
         raise node.malformed(f"begin {begins}, end {ends} and step {steps} differ in length, or from {len(shape)} axes")
     if begins[0] or ends[0] is not None or steps[0] not in (None, 1):
@@ -42,7 +42,7 @@ def slice_all(node: Node) -> Tensor:
         axis: _range(node, axis, shape[axis], (begins[axis], ends[axis], steps[axis] or 1))
         for axis in range(1, len(begins))
     }
-    return _slice(node, {axis: one for axis, one in ranges.items() if one != (0, shape[axis], 1)})
+    return _slice(node, {axis: bounds for axis, bounds in ranges.items() if bounds != (0, shape[axis], 1)})
 
 
 @translates("slice_like")
@@ -78,7 +78,7 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
         part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
         if squeeze:
             row = (*data.row[: axis - 1], *data.row[axis:])
-            part = node.emit("Reshape", (part, node.places("shape", 0, *row)), row, step=f"{index}")
+            part = node.emit("Reshape", (part, node.integers("shape", 0, *row)), row, step=f"{index}")
         parts.append(part)
     return tuple(parts)
 
@@ -103,7 +103,7 @@ def _slice(node: Node, ranges: dict[int, Range], step: str = "") -> Tensor:
         len(range(*ranges[axis])) if axis in ranges else length for axis, length in enumerate(data.row, start=1)
     )
     starts, stops, steps = zip(*ranges.values(), strict=True)
-    ends = tuple(stop if stop >= 0 else FIRST_PLACE for stop in stops)  # in ONNX, -1 is the last one
+    ends = tuple(stop if stop >= 0 else MIN_INDEX for stop in stops)  # in ONNX, -1 is the last one
     numbers = {"starts": starts, "ends": ends, "axes": tuple(ranges), "steps": steps}
-    places = (node.places(name, *values) for name, values in numbers.items())
-    return node.emit("Slice", (data, *places), row, step=step)
+    constants = (node.integers(name, *values) for name, values in numbers.items())
+    return node.emit("Slice", (data, *constants), row, step=step)

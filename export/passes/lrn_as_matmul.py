@@ -38,10 +38,10 @@ def _add_matrix(graph: Graph, node: GraphNode) -> None:
     channels = data.row[0]
     window = graph.constant(f"{node.name}/window", _band(channels, node)[:, :, None, None])
     bias = graph.constant(f"{node.name}/bias", np.full(channels, node.attrs["bias"], np.float32))
-    square = graph.add("Mul", f"{node.name}/square", (data, data), data.row, {})
+    square = graph.add("Mul", f"{node.name}/square", (data, data), data.row)
     energy = graph.add("Conv", f"{node.name}/energy", (square, window, bias), data.row, {"kernel_shape": (1, 1)})
-    factor = graph.add("Reciprocal", f"{node.name}/factor", (_power(graph, node, energy),), data.row, {})
-    graph.produce(output, "Mul", node.name, (data, factor), {})
+    factor = graph.add("Reciprocal", f"{node.name}/factor", (_power(graph, node, energy),), data.row)
+    graph.produce(output, "Mul", node.name, (data, factor))
 
 
 def _band(channels: int, node: GraphNode) -> NDArray[np.float32]:
@@ -56,8 +56,8 @@ def _power(graph: Graph, node: GraphNode, energy: Tensor) -> Tensor:
     prefix, row = f"{node.name}/", energy.row
     if node.attrs["beta"] != 0.75:
         exponent = graph.constant(f"{prefix}beta", np.array(node.attrs["beta"], np.float32))
-        return graph.add("Pow", f"{prefix}power", (energy, exponent), row, {})
+        return graph.add("Pow", f"{prefix}power", (energy, exponent), row)
     three = graph.constant(f"{prefix}three", np.array(3, np.float32))
-    root = graph.add("Sqrt", f"{prefix}root", (energy,), row, {})
-    cube = graph.add("Pow", f"{prefix}cube", (root, three), row, {})
-    return graph.add("Sqrt", f"{prefix}power", (cube,), row, {})
+    root = graph.add("Sqrt", f"{prefix}root", (energy,), row)
+    cube = graph.add("Pow", f"{prefix}cube", (root, three), row)
+    return graph.add("Sqrt", f"{prefix}power", (cube,), row)

@@ -22,11 +22,11 @@ def remove_expand(graph: Graph) -> None:
 
 
 def _shortened(graph: Graph, node: GraphNode, spelled: dict[str, GraphNode]) -> GraphNode:
-    for place, name in enumerate(node.inputs):
-        other = node.inputs[1 - place]
+    for position, name in enumerate(node.inputs):
+        other = node.inputs[1 - position]
         if name in spelled and other not in spelled and _row(graph, other) == _row(graph, name):
             short = _short(graph, node, spelled[name])
-            return replace(node, inputs=(short, other) if place == 0 else (other, short))
+            return replace(node, inputs=(short, other) if position == 0 else (other, short))
     return node
 
 

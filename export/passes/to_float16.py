@@ -36,7 +36,7 @@ def to_float16(graph: Graph) -> None:
     UnsupportedOpError
         If something is in half precision already.
     """
-    if any(one.dtype == FLOAT16 for one in graph.tensors.values()):
+    if any(tensor.dtype == FLOAT16 for tensor in graph.tensors.values()):
         raise UnsupportedOpError("the network is in half precision already; export it as it is.")
     nodes, graph.nodes = graph.nodes, []
     with np.errstate(all="ignore"):  # signalling NaN in parameters
@@ -54,19 +54,19 @@ def to_float16(graph: Graph) -> None:
 
 def _halved(graph: Graph, nodes: list[GraphNode]) -> set[str]:
     """Outputs of the nodes to compute in half precision."""
-    found: set[str] = set()
+    half: set[str] = set()
     bounded: set[str] = set()
     for node in nodes:
         tensors = [name for name in node.inputs if name in graph.tensors]
         arrays = [graph.constants[name] for name in node.inputs if name in graph.constants]
-        fits = all(np.abs(one).max(initial=0) <= LARGEST for one in arrays if one.dtype == FLOAT32)
-        follows = node.op in FOLLOWING and all(name in found or name in bounded for name in tensors)
+        fits = all(np.abs(array).max(initial=0) <= LARGEST for array in arrays if array.dtype == FLOAT32)
+        follows = node.op in FOLLOWING and all(name in half or name in bounded for name in tensors)
         square = node.op == "Mul" and len(set(node.inputs)) == 1
         if fits and (node.op in HEAVY or (follows and not square)):
-            found.update(node.outputs)
+            half.update(node.outputs)
         elif node.op in NORMALIZED:
             bounded.update(node.outputs)
-    return found
+    return half
 
 
 def _add_half(graph: Graph, node: GraphNode, in_single: set[str], casts: dict[str, str]) -> None:

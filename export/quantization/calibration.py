@@ -22,7 +22,9 @@ MIN_IMAGES = 8
 MAX_IMAGES = 200  # cosines to single precision are no better with more
 
 
-def calibration_images(folder: Path, preprocessing: Preprocessing, limit: int = MAX_IMAGES) -> NDArray[np.uint8]:
+def calibration_images(
+    folder: str | os.PathLike[str], preprocessing: Preprocessing, limit: int = MAX_IMAGES
+) -> NDArray[np.uint8]:
     """Read up to ``limit`` images, class by class in turn.
 
     Parameters
@@ -43,27 +45,28 @@ def calibration_images(folder: Path, preprocessing: Preprocessing, limit: int = 
     DataError
         If the folder is missing, or has fewer than `MIN_IMAGES` that can be read.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected images to calibrate with.")
-    found: list[NDArray[np.uint8]] = []
+    images: list[NDArray[np.uint8]] = []
     for path in _in_turn(folder):
-        if len(found) == limit:
+        if len(images) == limit:
             break
         try:
-            found.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
+            images.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
         except ImageError:  # calibration needs some images, not these
             continue
-    if len(found) < MIN_IMAGES:
-        raise DataError(f"{folder}: {len(found)} images that can be read; calibration needs {MIN_IMAGES} or more.")
-    return np.stack(found)
+    if len(images) < MIN_IMAGES:
+        raise DataError(f"{folder}: {len(images)} images that can be read; calibration needs {MIN_IMAGES} or more.")
+    return np.stack(images)
 
 
-def _in_turn(folder: Path) -> Iterator[Path]:
+def _in_turn(root: Path) -> Iterator[Path]:
     """The first image of each sub-folder, the second of each, and so on; of many images evenly spread ones."""
     classes: dict[str, list[Path]] = {}
-    for place, paths in _folders(folder):
+    for folder, paths in _folders(root):
         if paths:
-            classes[place] = _spread(paths)
+            classes[folder] = _spread(paths)
     for turn in range(max(map(len, classes.values()), default=0)):
         yield from (paths[turn] for paths in classes.values() if turn < len(paths))
 
@@ -77,8 +80,8 @@ def _folders(root: Path) -> Iterator[tuple[str, list[Path]]]:
     while ahead:
         folder = ahead.pop()
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError:  # calibration needs some images, not these
             continue
         yield folder, [Path(entry.path) for entry in entries if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES]

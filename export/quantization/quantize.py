@@ -53,9 +53,9 @@ def quantize(model: onnx.ModelProto, ranges: Any, keep: Iterable[str] = ()) -> o
         )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
-    found: onnx.ModelProto = quantizer.model.model
-    del found.metadata_props[:]
-    return found
+    quantized: onnx.ModelProto = quantizer.model.model
+    del quantized.metadata_props[:]
+    return quantized
 
 
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
@@ -85,24 +85,24 @@ def coarse_sums(model: onnx.ModelProto, quantized: onnx.ModelProto) -> list[str]
     list of str
         The squares and sums, to be kept in another round.
     """
-    constants = {one.name: one for one in quantized.graph.initializer}
+    constants = {initializer.name: initializer for initializer in quantized.graph.initializer}
     steps = {
         node.input[0]: float(onnx.numpy_helper.to_array(constants[node.input[1]]))
         for node in quantized.graph.node
         if node.op_type == "QuantizeLinear"
     }
-    biases = {one.name: one for one in model.graph.initializer}
-    found = []
+    biases = {initializer.name: initializer for initializer in model.graph.initializer}
+    coarse = []
     for square, energy in _sums_of_squares(model):
         bias = float(onnx.numpy_helper.to_array(biases[energy.input[2]]).min())
         if energy.output[0] in steps and 255 * steps[energy.output[0]] > MAX_SPREAD * bias:
-            found += [square.name, energy.name]
-    return found
+            coarse += [square.name, energy.name]
+    return coarse
 
 
 def _last_layers(model: onnx.ModelProto) -> Iterator[str]:
     producers = {output: node for node in model.graph.node for output in node.output}
-    ahead, seen = [one.name for one in model.graph.output], set()
+    ahead, seen = [info.name for info in model.graph.output], set()
     while ahead:
         name = ahead.pop()
         node = producers.get(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -52,8 +53,9 @@ class Reference:
     nodes: dict[str, Array]
 
 
-def read_reference(path: Path) -> Reference:
-    """Read a reference file. Raises as `parse_reference`, and if the file cannot be read."""
+def read_reference(path: str | os.PathLike[str]) -> Reference:
+    """Read a reference file. Raise `MalformedModelError` if it cannot be read, and as `parse_reference` does."""
+    path = Path(path)
     return parse_reference(read_limited(path, MAX_REFERENCE_BYTES), str(path))
 
 
@@ -73,8 +75,10 @@ def parse_reference(content: bytes, where: str) -> Reference:
             }
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
-    nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
-    outputs = {name: one for name, one in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)}
+    nodes = {name.removeprefix(NODE_PREFIX): array for name, array in arrays.items() if name.startswith(NODE_PREFIX)}
+    outputs = {
+        name: array for name, array in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)
+    }
     if IMAGE_INPUT not in arrays or not outputs:
         raise MalformedModelError(
             f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
@@ -119,5 +123,5 @@ def _check(reference: Reference, where: str) -> None:
     for name, output in reference.outputs.items():
         if output.ndim < 2 or len(output) != len(data) or output.size == 0:
             raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")
-    if not all(np.isfinite(one).all() for one in (data, *reference.outputs.values())):
+    if not all(np.isfinite(array).all() for array in (data, *reference.outputs.values())):
         raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")

@@ -64,12 +64,12 @@ def read_run(folder: Path) -> RunFolder:
     params = read_limited(folder / PARAMS_FILE, MAX_PARAMS_BYTES)
     reference = read_reference(folder / REFERENCE_FILE)
     crop, dim = card.preprocessing.crop, card.dim
-    found = {name: one.shape[1:] for name, one in reference.outputs.items()}
-    if reference.data.shape[1:] != (3, crop, crop) or found != {EMBEDDING_OUTPUT: (dim,)}:
+    rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
+    if reference.data.shape[1:] != (3, crop, crop) or rows != {EMBEDDING_OUTPUT: (dim,)}:
         raise RunError(
             f"{folder}: {CARD_FILE} says crop {crop} px and dim {dim}; "
             f"{REFERENCE_FILE} has images {reference.data.shape[1:]} and "
-            f"{', '.join(f'{name} {shape}' for name, shape in found.items()):.200}. "
+            f"{', '.join(f'{name} {shape}' for name, shape in rows.items()):.200}. "
             "The files are of different runs."
         )
     return RunFolder(

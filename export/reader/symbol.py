@@ -69,16 +69,16 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
     if len(content) > MAX_SYMBOL_BYTES:
         raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
     try:
-        found = json.loads(content)
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise MalformedModelError(f"{where}: not a symbol in JSON ({_first_line(error)}).") from None
-    if not isinstance(found, dict) or not isinstance(found.get("nodes"), list) or not found["nodes"]:
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), list) or not document["nodes"]:
         raise MalformedModelError(f"{where}: no list 'nodes'; expected the symbol JSON that HybridBlock.export writes.")
-    if len(found["nodes"]) > MAX_NODES:
-        raise MalformedModelError(f"{where}: {len(found['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
-    nodes = tuple(_node(raw, index, where) for index, raw in enumerate(found["nodes"]))
-    _check_variables(nodes, found.get("arg_nodes"), where)
-    heads = _entries(found.get("heads"), len(nodes), f"{where}: heads")
+    if len(document["nodes"]) > MAX_NODES:
+        raise MalformedModelError(f"{where}: {len(document['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
+    nodes = tuple(_node(raw, index, where) for index, raw in enumerate(document["nodes"]))
+    _check_variables(nodes, document.get("arg_nodes"), where)
+    heads = _entries(document.get("heads"), len(nodes), f"{where}: heads")
     if not heads:
         raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
     return Symbol(nodes, heads)
@@ -89,52 +89,52 @@ def _first_line(error: Exception) -> str:
 
 
 def _node(raw: Any, index: int, where: str) -> SymbolNode:
-    place = f"{where}: node {index}"
+    where = f"{where}: node {index}"
     if not isinstance(raw, dict):
-        raise MalformedModelError(f"{place} is not an object.")
+        raise MalformedModelError(f"{where} is not an object.")
     node = SymbolNode(
-        op=_name(raw.get("op"), f"{place}: op"),
-        name=_name(raw.get("name"), f"{place}: name"),
-        attrs=_attributes(raw, place),
-        inputs=_entries(raw.get("inputs", []), index, f"{place}: inputs"),
+        op=_name(raw.get("op"), f"{where}: op"),
+        name=_name(raw.get("name"), f"{where}: name"),
+        attrs=_attributes(raw, where),
+        inputs=_entries(raw.get("inputs", []), index, f"{where}: inputs"),
     )
     if node.is_variable and node.inputs:
-        raise MalformedModelError(f"{place} ({node.name!r}) is a variable and has inputs.")
+        raise MalformedModelError(f"{where} ({node.name!r}) is a variable and has inputs.")
     return node
 
 
-def _name(value: Any, place: str) -> str:
+def _name(value: Any, where: str) -> str:
     # Unprintable text (line ends, lone surrogates) would break messages and cannot be written to ONNX.
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
         raise MalformedModelError(
-            f"{place} is not a printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}"
+            f"{where} is not a printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}"
         )
     return value
 
 
-def _attributes(raw: dict[str, Any], place: str) -> dict[str, str]:
+def _attributes(raw: dict[str, Any], where: str) -> dict[str, str]:
     merged: dict[str, str] = {}
     for key in ATTRIBUTE_KEYS:
-        found = raw.get(key, {})
-        if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
-            raise MalformedModelError(f"{place}: {key} is not an object of texts.")
-        merged.update(found)
+        texts = raw.get(key, {})
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise MalformedModelError(f"{where}: {key} is not an object of texts.")
+        merged.update(texts)
     return merged
 
 
-def _entries(raw: Any, limit: int, place: str) -> tuple[Entry, ...]:
+def _entries(raw: Any, limit: int, where: str) -> tuple[Entry, ...]:
     """Entries whose node index is below ``limit``."""
     if not isinstance(raw, list):
-        raise MalformedModelError(f"{place} is not a list.")
-    return tuple(_entry(one, limit, place) for one in raw)
+        raise MalformedModelError(f"{where} is not a list.")
+    return tuple(_entry(entry, limit, where) for entry in raw)
 
 
-def _entry(raw: Any, limit: int, place: str) -> Entry:
+def _entry(raw: Any, limit: int, where: str) -> Entry:
     # type(), not isinstance(): true is an int to Python
     if not isinstance(raw, list) or len(raw) not in (2, 3) or any(type(number) is not int for number in raw):
-        raise MalformedModelError(f"{place}: {raw!r:.100} is not [node, output] or [node, output, version].")
+        raise MalformedModelError(f"{where}: {raw!r:.100} is not [node, output] or [node, output, version].")
     if not 0 <= raw[0] < limit or raw[1] < 0:
-        raise MalformedModelError(f"{place}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
+        raise MalformedModelError(f"{where}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
     return Entry(raw[0], raw[1])
 
 

@@ -43,10 +43,6 @@ def test_equal_model_passes() -> None:
     assert parity.batch_sizes == (1, 2, 5)
 
 
-def test_bytes_and_proto_are_the_same() -> None:
-    assert verify(small_model().SerializeToString(), reference()) == verify(small_model(), reference())
-
-
 def test_one_row_is_enough() -> None:
     assert verify(small_model(), reference(rows=1)).batch_sizes == (1,)
 
@@ -154,10 +150,9 @@ def test_newest_opset_is_verified() -> None:
     assert verify(small_model(opset=onnx.defs.onnx_opset_version()), reference()).max_abs_error < 1e-6
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 100])
-def test_another_file_is_refused(content: bytes) -> None:
-    with pytest.raises(MalformedModelError):
-        verify(content, reference())
+def test_empty_model_is_refused() -> None:
+    with pytest.raises(MalformedModelError, match=r"the model has inputs \[\] and outputs \[\]"):
+        verify(onnx.ModelProto(), reference())
 
 
 def test_model_that_onnxruntime_does_not_know_is_refused() -> None:
