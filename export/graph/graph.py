@@ -1,4 +1,4 @@
-"""The ONNX graph while it is being built: nodes, constants, and the shape of every tensor."""
+"""The ONNX graph under construction: nodes, constants, and the shape of every tensor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str
 
 @dataclass(frozen=True)
 class Tensor:
-    """Computed from the input. Its shape is (N, *row): one row per image, N free."""
+    """A value computed from the images, with shape (N, *row): one row per image, N free."""
 
     name: str
     row: Shape
@@ -33,7 +33,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, or a number that a translator needs."""
+    """A parameter, or an array that a translator adds."""
 
     name: str
     array: NDArray[Any]
@@ -44,7 +44,7 @@ class Constant:
 
 
 Operand = Tensor | Constant
-NOTHING = Tensor("", ())  # an optional input of ONNX's that is left out
+NOTHING = Tensor("", ())  # an optional ONNX input that is left out
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,18 @@ class GraphNode:
 
 
 class Graph:
-    """Nodes in topological order.
+    """A graph to which translators append nodes, and which passes rewrite.
 
     Parameters
     ----------
     row : tuple of int
         Shape of one input image: (3, H, W).
     input_name : str
-        Of the images.
+        Name of the images' tensor.
     outputs : sequence of str
+        Names of the network's outputs.
     dtype : dtype
-        Of the images.
+        Type of the images.
 
     Attributes
     ----------
@@ -78,10 +79,11 @@ class Graph:
     outputs : list of str
         Names of the network's outputs.
     nodes : list of GraphNode
+        In topological order.
     constants : dict
         Name -> array, for every constant that a node takes.
     tensors : dict
-        By name; the images are one of them.
+        Name -> tensor, the images included.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Graph:
         self._names = {input_name, *outputs}
 
     def claim(self, name: str) -> str:
-        """A name for a new tensor or constant: ``name``, lengthened if it is taken."""
+        """Reserve a name for a new tensor or constant: ``name``, lengthened if it is taken."""
         while name in self._names:
             name += "_"
         self._names.add(name)
@@ -126,7 +128,7 @@ class Graph:
         return output
 
     def cast(self, data: Tensor, dtype: np.dtype[Any], name: str) -> Tensor:
-        """Single or half precision of the same numbers."""
+        """Append a cast to float32 or float16."""
         output = Tensor(self.claim(name), data.row, dtype)
         self.cast_to(output, data, name)
         return output
@@ -143,12 +145,12 @@ class Graph:
         self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
-        """Give the tensors that are the network's outputs their names, wherever they stand."""
+        """Rename the tensors that are the network's outputs to the names in `outputs`."""
         for head, name in zip(heads, self.outputs, strict=True):
             self.rename(head.name, name)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a tensor another name, wherever it stands."""
+        """Rename a tensor and every use of it."""
 
         def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(new if name == old else name for name in names)
@@ -157,11 +159,11 @@ class Graph:
         self.tensors[new] = replace(self.tensors.pop(old), name=new)
 
     def uses(self) -> Counter[str]:
-        """How often a tensor or constant is taken, by nodes or as an output of the network."""
+        """Count how often each tensor or constant is used, by nodes or as an output of the network."""
         return Counter(self.outputs) + Counter(name for node in self.nodes for name in node.inputs)
 
     def drop_unused(self) -> None:
-        """Nodes and constants that the output does not depend on."""
+        """Remove nodes and constants that no output depends on."""
         needed = set(self.outputs)
         kept = []
         for node in reversed(self.nodes):

@@ -1,4 +1,4 @@
-"""Translators, one file per family of operators. Importing this package registers them all."""
+"""Translators, one file per family of operators. Importing this package imports every file and registers them all."""
 
 import importlib
 import pkgutil
