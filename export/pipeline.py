@@ -1,4 +1,4 @@
-"""Run folder, or symbol and parameters of any network -> verified ONNX file."""
+"""Export a run folder, or the symbol and parameters of any network, to a verified ONNX file."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def _verified(
 
 def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions) -> onnx.ModelProto:
     if network.preprocessing is None or options.calibration is None:
-        raise ConfigError("int8 needs the model card of a run, which says how images become the network's input.")
+        raise ConfigError("int8 needs the model card of a run, which describes how images are preprocessed.")
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXEL_INPUT:
         images = normalize(images, network.preprocessing)
@@ -275,7 +275,7 @@ def _check_path(onnx_path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{onnx_path}: cannot be written ({error.strerror}).") from None
     if is_folder:
-        raise ConfigError(f"{onnx_path} is a folder; expected the name of the ONNX file to write.")
+        raise ConfigError(f"{onnx_path} is a folder; expected the path of the ONNX file to write.")
 
 
 def _hashes(symbol: str, params: str) -> dict[str, str]:

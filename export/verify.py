@@ -1,4 +1,4 @@
-"""Prove that an ONNX model computes what MXNet computed."""
+"""Verify that an ONNX model computes what MXNet computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from export.errors import MalformedModelError, ParityError
 from export.libraries import onnx
 from export.parity import (
     Parity,
-    distances,
+    abs_errors,
     min_cosine,
     problem,
 )
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from export.runner import Run
     from gluon_lifted.images import Preprocessing
 
-LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
+LARGEST_BATCH = 64  # bounds memory for any number of rows
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
-PIXEL_TOLERANCE = 1e-3  # of normalized images; one step of a pixel is 1 / std, about 1 / 58
+PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 / std, about 1 / 58
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
@@ -40,44 +40,51 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
 
     Parameters
     ----------
-    model : bytes or ModelProto
-        One input, and the reference's outputs. A model that takes pixels is given those that the reference's images
-        were made from; of one whose card says so, embeddings are compared at unit length.
+    model : ModelProto
+        Has one input, and the outputs of the reference. A model that takes pixels gets the pixels that the reference's
+        images were computed from. If its card says so, embeddings are compared at unit length.
     reference : Reference
+        Images, and MXNet's outputs for them.
     tolerance : float, optional
-        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. If not given,
-        `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network with anything in float16.
+        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. The default is
+        `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network that uses float16.
 
     Raises
     ------
     ParityError
-        If the bound is broken, an output is not (n, ...) or not finite, or onnxruntime refuses the model. It
-        names the row, and the first node whose value differs, if the reference has values of nodes.
+        If the bound is broken, an output is not (n, ...) or not finite, or onnxruntime refuses the model. The message
+        names the row and, if the reference has values of nodes, the first node that differs.
     MalformedModelError
-        If the model is no ONNX model, or its input or output is not what the reference has.
+        If the model's input or outputs do not match the reference.
     ConfigError
-        If the tolerance is no positive number.
+        If the tolerance is not a positive number.
     """
     check_tolerance(tolerance)
     tolerance = tolerance or default_tolerance(model)
-    data, expected = _as_the_model_has_them(model, reference)
+    data, expected = _matched(model, reference)
     runner = open_model(model)
     if runner.engine == "onnx":
         data, expected = data[:SLOW_IMAGES], {name: array[:SLOW_IMAGES] for name, array in expected.items()}
     sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
-    apart, cosines = [], []
+    errors, cosines = [], []
     for size in sizes:
         for name, actual in _run(runner.run, data, expected, size).items():
             if wrong := problem(actual, expected[name], tolerance):
                 raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, data, reference, tolerance)}")
-            apart.append(distances(actual, expected[name]).ravel())
+            errors.append(abs_errors(actual, expected[name]).ravel())
             cosines.append(min_cosine(actual, expected[name]))
-    worst, mean = max(float(errors.max()) for errors in apart), float(np.mean(np.concatenate(apart)))
-    return Parity(worst, mean, min(cosines), sizes, runner.engine)
+    all_errors = np.concatenate(errors)
+    return Parity(
+        max_abs_error=float(all_errors.max()),
+        mean_abs_error=float(all_errors.mean()),
+        min_cosine=min(cosines),
+        batch_sizes=sizes,
+        engine=runner.engine,
+    )
 
 
 def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
-    """Run a model on random images, one at a time and together: what can be told without MXNet.
+    """Run a model on random images, one at a time and together, which is all that can be verified without MXNet.
 
     Raises
     ------
@@ -102,28 +109,33 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
 
 
 def check_tolerance(tolerance: float | None) -> None:
-    """Raise `ConfigError` if a tolerance is given and proves nothing."""
+    """Raise `ConfigError` unless the tolerance is None or a positive number."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance > 0):
         raise ConfigError(f"tolerance {tolerance} is not a positive number.")
 
 
 def default_tolerance(model: onnx.ModelProto) -> float:
+    """Return `HALF_TOLERANCE` if anything in the model is float16, `DEFAULT_TOLERANCE` otherwise."""
     kinds = {initializer.data_type for initializer in model.graph.initializer}
     kinds |= {info.type.tensor_type.elem_type for info in (*model.graph.input, *model.graph.output)}
     return HALF_TOLERANCE if HALF in kinds else DEFAULT_TOLERANCE
 
 
 def verify_preprocessing(
-    model: onnx.ModelProto, core: onnx.ModelProto, around: GraphPreprocessing, tolerance: float
+    model: onnx.ModelProto, core: onnx.ModelProto, added: GraphPreprocessing, tolerance: float
 ) -> None:
-    """Compare a model with the network inside it, for random pixels of one image and of several.
+    """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
 
     Parameters
     ----------
     model : ModelProto
-        The network with what is ``around`` it.
+        The network with preprocessing.
     core : ModelProto
-        The network alone: input float32 (N, 3, H, W), one output (N, D).
+        The network without it: input float32 (N, 3, H, W), one output (N, D).
+    added : GraphPreprocessing
+        What ``model`` has in addition.
+    tolerance : float
+        As for `verify`.
 
     Raises
     ------
@@ -132,24 +144,24 @@ def verify_preprocessing(
     """
     whole, inner = open_model(model).run, open_model(core).run
     names = [info.name for info in core.graph.output]
-    crop = around.preprocessing.crop
+    crop = added.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
-        data = normalize(batch, around.preprocessing)
+        data = normalize(batch, added.preprocessing)
         (expected,) = inner(names, data)
-        (actual,) = whole(names, batch if around.pixels else data)
-        if around.normalize:
+        (actual,) = whole(names, batch if added.pixels else data)
+        if added.normalize:
             expected = _unit(expected)
         if wrong := problem(actual, expected, tolerance):
-            raise ParityError(f"with what stands around the network, its output {wrong}.")
+            raise ParityError(f"with preprocessing in the file, its output {wrong}.")
 
 
-def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
-    """The reference's images as the model takes them, and the outputs as it should give them."""
+def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
+    """Return the reference's images as the model takes them, and its outputs under the model's names."""
     inputs, outputs = ([info.name for info in part] for part in (model.graph.input, model.graph.output))
     expected = reference.outputs
     if len(outputs) == len(expected) == 1:
-        expected = dict(zip(outputs, expected.values(), strict=True))  # one needs no name
+        expected = dict(zip(outputs, expected.values(), strict=True))  # a single output may have another name
     if len(inputs) != 1 or set(outputs) != set(expected):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
@@ -175,11 +187,11 @@ def _card(model: onnx.ModelProto) -> ModelCard | None:
 
 
 def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
-    """uint8 (n, H, W, 3) RGB: what the reference's images were made from."""
+    """Return uint8 (n, H, W, 3) RGB, the pixels that the reference's images were computed from."""
     pixels = denormalize(data, preprocessing)
     if np.abs(normalize(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
         raise MalformedModelError(
-            "the model takes pixels, and the reference's images are not made of any by the model's card."
+            "the model takes pixels, and the reference's images are not pixels normalized as the model's card says."
         )
     return pixels
 
@@ -190,7 +202,7 @@ def _unit(rows: Array) -> Array:
 
 
 def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
-    """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not real or (n, ...)."""
+    """Run all images, ``batch_size`` at a time. Raise `ParityError` if an output is not floating point or (n, ...)."""
     names = list(expected)
     batches: list[list[NDArray[Any]]] = []
     for start in range(0, len(data), batch_size):
@@ -205,11 +217,11 @@ def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: i
 
 
 def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:
-    """A sentence on the first node, in the model's order, that differs from MXNet for the first image."""
+    """Write a sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
     if not names:
-        return "The reference has no values of nodes that would tell where."
+        return "The reference has no values of nodes to locate the error."
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)

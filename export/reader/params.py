@@ -1,4 +1,4 @@
-"""The parameters of an exported network: MXNet's ``.params`` file with the names that ``HybridBlock.export`` gives."""
+"""Read the ``.params`` file of an exported network, with names as ``HybridBlock.export`` writes them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     content : bytes
-        The file. The arrays are read-only views of it.
+        Content of the file. The arrays are read-only views of it.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
@@ -32,8 +32,8 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     Raises
     ------
     MalformedModelError
-        If the file is truncated, longer than it says, of another format, or holds sparse arrays, unknown types,
-        unnamed arrays or one name twice. A size is believed only after it was compared with the bytes left.
+        If the file is truncated, longer than it declares, of another format, or holds sparse arrays, unknown types,
+        unnamed arrays or one name twice. Declared sizes are compared with the bytes that are left.
     """
     try:
         arrays = parse_arrays(memoryview(content), where)

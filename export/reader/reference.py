@@ -1,7 +1,8 @@
-"""reference.npz: images, and what MXNet computed of them.
+"""Read reference.npz: images, and what MXNet computed from them.
 
-Arrays: ``data``, the images; one for each output of the network, under its name in the ONNX model, ``embedding`` in
-a run folder; and, to find where a translation goes wrong, ``node/<name>``, outputs of nodes for the first image.
+Its arrays are ``data``, the images; one array per output of the network, under the output's name in the ONNX model
+(``embedding`` in a run folder); and ``node/<name>``, outputs of nodes for the first image, which locate errors of a
+translation.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gluon_lifted.contract import IMAGE_INPUT
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
 NODE_PREFIX = "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
-# numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
+# numpy.lib.format writes a Python literal, always in this form for an array of numbers.
 NPY_HEADER = re.compile(
     rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
@@ -37,11 +38,12 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reference:
-    """Images and the outputs MXNet had for them; what is stored as float16 is float32 here.
+    """Images and MXNet's outputs for them, as float32 even if stored as float16.
 
     Parameters
     ----------
     data : ndarray, float32, (n, 3, H, W)
+        The images, normalized.
     outputs : dict
         Name -> array, float32, (n, ...).
     nodes : dict
@@ -60,13 +62,21 @@ def read_reference(path: str | os.PathLike[str]) -> Reference:
 
 
 def parse_reference(content: bytes, where: str) -> Reference:
-    """Read a reference.
+    """Parse the content of a reference file.
+
+    Parameters
+    ----------
+    content : bytes
+        The npz archive.
+    where : str
+        Name of the file, for messages.
 
     Raises
     ------
     MalformedModelError
-        If the file is no npz archive, an array is missing, not float32 or float16, not finite or of the wrong shape,
-        or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
+        If the file is not an npz archive, an array is missing, not float32 or float16, not finite or of the wrong
+        shape, or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and declared sizes are not
+        trusted.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -81,7 +91,7 @@ def parse_reference(content: bytes, where: str) -> Reference:
     }
     if IMAGE_INPUT not in arrays or not outputs:
         raise MalformedModelError(
-            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
+            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and at least one output."
         )
     reference = Reference(arrays[IMAGE_INPUT], outputs, nodes)
     _check(reference, where)
@@ -100,11 +110,11 @@ def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _array(content: bytes, where: str) -> Array:
-    """One ``.npy`` file of version 1.0, its declared size compared with its content."""
-    start = 10 + int.from_bytes(content[8:10], "little")  # magic and version, length of the header, header
+    """Parse a ``.npy`` file of version 1.0 and compare its declared size with its content."""
+    start = 10 + int.from_bytes(content[8:10], "little")  # magic, version, header length, header
     header = NPY_HEADER.fullmatch(content[10:start])
     if not content.startswith(NPY_MAGIC) or header is None:
-        raise MalformedModelError(f"{where} is not an array as NumPy saves it.")
+        raise MalformedModelError(f"{where} is not an array in NumPy's format.")
     dtype, order, axes = (part.decode() for part in header.groups())
     if dtype not in ITEM_BYTES:
         raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or '<f2', float16.")

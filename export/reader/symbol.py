@@ -1,4 +1,4 @@
-"""Read MXNet's symbol JSON: nodes in topological order, their attributes and inputs. No MXNet needed.
+"""Read MXNet's symbol JSON without MXNet: nodes in topological order, their attributes and inputs.
 
 The format is nnvm's ``SaveJSON``: ``nodes`` (``op``, ``name``, ``attrs``, ``inputs``), ``arg_nodes`` (indices of
 the variables) and ``heads`` (the outputs). An input is ``[node, output]`` or ``[node, output, version]``.
@@ -22,7 +22,7 @@ ATTRIBUTE_KEYS = ("param", "attr", "attrs")
 
 @dataclass(frozen=True)
 class Entry:
-    """One output of one node."""
+    """An output of a node."""
 
     node: int
     output: int
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SymbolNode:
-    """One node; ``inputs`` point to earlier nodes only."""
+    """A node; its inputs are earlier nodes."""
 
     op: str
     name: str
@@ -44,27 +44,27 @@ class SymbolNode:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A network: nodes in topological order and the entries that are its outputs."""
+    """A network: nodes in topological order, and the entries that are its outputs."""
 
     nodes: tuple[SymbolNode, ...]
     heads: tuple[Entry, ...]
 
 
 def parse_symbol(content: bytes, where: str) -> Symbol:
-    """Read a symbol.
+    """Parse a symbol.
 
     Parameters
     ----------
     content : bytes
-        The JSON file.
+        Content of the JSON file.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Raises
     ------
     MalformedModelError
-        If it is too large, not JSON, not a symbol, has an input that points to no earlier node (hence a cycle),
-        or two variables of one name.
+        If it is too large, not JSON, not a symbol, has an input that is not an earlier node (hence a cycle), or two
+        variables of the same name.
     """
     if len(content) > MAX_SYMBOL_BYTES:
         raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
@@ -88,7 +88,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def _node(raw: Any, index: int, where: str) -> SymbolNode:
+def _node(raw: object, index: int, where: str) -> SymbolNode:
     where = f"{where}: node {index}"
     if not isinstance(raw, dict):
         raise MalformedModelError(f"{where} is not an object.")
@@ -103,12 +103,10 @@ def _node(raw: Any, index: int, where: str) -> SymbolNode:
     return node
 
 
-def _name(value: Any, where: str) -> str:
+def _name(value: object, where: str) -> str:
     # Unprintable text (line ends, lone surrogates) would break messages and cannot be written to ONNX.
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise MalformedModelError(
-            f"{where} is not a printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}"
-        )
+        raise MalformedModelError(f"{where} is not printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}")
     return value
 
 
@@ -117,20 +115,20 @@ def _attributes(raw: dict[str, Any], where: str) -> dict[str, str]:
     for key in ATTRIBUTE_KEYS:
         texts = raw.get(key, {})
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-            raise MalformedModelError(f"{where}: {key} is not an object of texts.")
+            raise MalformedModelError(f"{where}: {key} is not an object of strings.")
         merged.update(texts)
     return merged
 
 
-def _entries(raw: Any, limit: int, where: str) -> tuple[Entry, ...]:
-    """Entries whose node index is below ``limit``."""
+def _entries(raw: object, limit: int, where: str) -> tuple[Entry, ...]:
+    """Parse entries, whose node index must be below ``limit``."""
     if not isinstance(raw, list):
         raise MalformedModelError(f"{where} is not a list.")
     return tuple(_entry(entry, limit, where) for entry in raw)
 
 
-def _entry(raw: Any, limit: int, where: str) -> Entry:
-    # type(), not isinstance(): true is an int to Python
+def _entry(raw: object, limit: int, where: str) -> Entry:
+    # type() instead of isinstance(), as True is an int in Python
     if not isinstance(raw, list) or len(raw) not in (2, 3) or any(type(number) is not int for number in raw):
         raise MalformedModelError(f"{where}: {raw!r:.100} is not [node, output] or [node, output, version].")
     if not 0 <= raw[0] < limit or raw[1] < 0:
@@ -138,8 +136,8 @@ def _entry(raw: Any, limit: int, where: str) -> Entry:
     return Entry(raw[0], raw[1])
 
 
-def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: Any, where: str) -> None:
-    """Names of variables are unique, as parameters are found by them. A block used twice repeats names of ops."""
+def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
+    """Require unique names of variables, which parameters are looked up by. Other nodes may share a name."""
     seen: set[str] = set()
     for node in nodes:
         if node.is_variable and node.name in seen:
@@ -148,6 +146,6 @@ def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: Any, where: str) 
             seen.add(node.name)
     if arg_nodes is None:
         return
-    valid = isinstance(arg_nodes, list) and all(type(i) is int and 0 <= i < len(nodes) for i in arg_nodes)
-    if not valid or not all(nodes[i].is_variable for i in arg_nodes):
+    indices = arg_nodes if isinstance(arg_nodes, list) else [None]
+    if not all(type(i) is int and 0 <= i < len(nodes) and nodes[i].is_variable for i in indices):
         raise MalformedModelError(f"{where}: arg_nodes is not a list of indices of variables.")

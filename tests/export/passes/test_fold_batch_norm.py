@@ -108,7 +108,7 @@ def test_numbers_beyond_float32_are_refused(name: str, value: float) -> None:
     net.op("Flatten", "flat", [net.norm("norm", net.conv("conv", net.variable("data"), "weight", None))])
     net.params["weight"] = net.params["weight"] + np.float32(2)
     net.params[name] = np.full_like(net.params[name], value)
-    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their numbers together exceed"):
+    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their folded parameters exceed"):
         translate_net(net, ROW)
 
 
