@@ -10,7 +10,6 @@ from export import runner as runner_module
 from export import verify as verify_module
 from export.errors import MalformedModelError, ParityError
 from export.graph.model import build_model
-from export.parity import min_cosine
 from export.reader.reference import Reference, parse_reference
 from export.verify import verify, verify_alone
 from tests.export.mxnet_files import Net, npz_bytes
@@ -186,10 +185,3 @@ def test_without_a_reference_images_must_not_depend_on_each_other() -> None:
     model.graph.node[-1].op_type = "Mystery"
     with pytest.raises(ParityError, match="cannot load the model"):
         verify_alone(model)
-
-
-def test_cosine_of_zero_rows() -> None:
-    zero, one = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
-    assert min_cosine(zero, zero) == 1
-    assert min_cosine(zero, one) == min_cosine(one, zero) == 0
-    assert min_cosine(one, -one) == pytest.approx(-1)
