@@ -1,4 +1,4 @@
-"""MXNet files -> ONNX: read symbol and parameters without MXNet, translate, fold, verify, write."""
+"""Export MXNet networks to ONNX without MXNet: read, translate, optimize, verify, write."""
 
 import lazy_loader
 

@@ -1,10 +1,10 @@
-"""Errors of export: what was found, where, what was expected, what to do."""
+"""Errors of export. A message says what is wrong, where, what was expected and what to do."""
 
 from gluon_lifted.errors import LiftedError
 
 
 class MalformedModelError(LiftedError):
-    """A model file is damaged, contradicts itself or is not what its name says."""
+    """A model file is damaged, inconsistent or of another kind than its name says."""
 
 
 class UnsupportedOpError(LiftedError):
@@ -12,8 +12,8 @@ class UnsupportedOpError(LiftedError):
 
 
 class UnsupportedAttributeError(LiftedError):
-    """An operator is used with an attribute that its translator does not know."""
+    """An operator has an attribute, or a value of one, that its translator does not support."""
 
 
 class ParityError(LiftedError):
-    """The ONNX model does not compute what MXNet computed."""
+    """The output of the ONNX model differs from MXNet's."""

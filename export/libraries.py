@@ -1,10 +1,10 @@
-"""The one import of onnx and onnxruntime by this package, or the message that says how to get them."""
+"""Import onnx and onnxruntime for this package, or say how to install them."""
 
 import os
 
 from gluon_lifted.errors import MissingPackageError
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.31 reports its use to Microsoft unless it is set
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.31 sends telemetry to Microsoft unless this is set
 try:
     import onnx
     import onnxruntime

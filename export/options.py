@@ -1,4 +1,4 @@
-"""How to export, and what came of it."""
+"""Options of an export, and the report on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from export.parity import Parity
@@ -25,29 +26,31 @@ class ExportOptions:
     Parameters
     ----------
     opset : int
-        Version of ONNX's operators, from 13.
+        Version of ONNX's operator set, from 13.
     tolerance : float, optional
         See `export.verify.verify`.
     exact_lrn : bool
-        Keep ONNX's own LRN operator, instead of the form that runtimes compute 3 to 7 times as fast.
+        Keep ONNX's LRN operator instead of the form that runtimes compute 3 to 7 times as fast.
     precision : str
-        ``"fp32"``, as the network is; ``"fp16"``, half where that is safe; ``"int8"``, with ``calibration``.
-    calibration : Path, optional
-        Folder of images like those that the model is for (`export.quantization.calibration`).
+        ``"fp32"`` keeps the network's precision; ``"fp16"`` computes in float16 where that is safe; ``"int8"``
+        quantizes and needs ``calibration``.
+    calibration : path-like, optional
+        Folder of images like the ones that the model will see (`export.quantization.calibration`).
     calibration_method : str
         One of `export.quantization.ranges.METHODS`.
 
     Raises
     ------
     ConfigError
-        If the opset is not available, the tolerance no positive number, a name unknown, or int8 without images.
+        If the opset is not available, the tolerance is not a positive number, a name is unknown, or images for int8 are
+        missing.
     """
 
     opset: int = DEFAULT_OPSET
     tolerance: float | None = None
     exact_lrn: bool = False
     precision: str = "fp32"
-    calibration: Path | None = None
+    calibration: str | os.PathLike[str] | None = None
     calibration_method: str = "minmax"
 
     def __post_init__(self) -> None:
@@ -58,7 +61,7 @@ class ExportOptions:
         if self.calibration_method not in METHODS:
             raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {', '.join(METHODS)}.")
         if (self.precision == "int8") != (self.calibration is not None):
-            raise ConfigError("int8 needs a folder of images to calibrate with, and other precisions take none.")
+            raise ConfigError("int8 needs a folder of calibration images; other precisions take none.")
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,19 @@ class ExportReport:
     Parameters
     ----------
     path : Path
+        The ONNX file.
     opset : int
+        Version of its operator set.
     num_nodes : int
-        ONNX nodes.
+        Number of ONNX nodes.
     num_parameters : int
-        Numbers in the run's parameter file that the network uses, batch norm's statistics among them.
+        Number of parameters that the network uses, including batch norm's statistics.
     size_bytes : int
+        Size of the file.
     parity : Parity or None
-        None if there was no reference to verify it with.
+        Distance to MXNet; None without a reference.
     seconds : float
-        Wall time of translating, verifying and writing.
+        Wall time to translate, verify and write.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""How far two arrays are apart, row by row, NaN and infinity included."""
+"""Compare outputs of ONNX and MXNet, including NaN and infinity."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Parity:
-    """How far ONNX is from MXNet, over every row at every batch size.
+    """Distance between ONNX and MXNet over all rows and batch sizes.
 
     Parameters
     ----------
     max_abs_error, mean_abs_error : float
-        Of single values of the outputs.
+        Over the single values of the outputs.
     min_cosine : float
-        The smallest cosine between a row and its reference; 1 is the same direction.
+        Smallest cosine between a row and its reference; 1 is the same direction.
     batch_sizes : tuple of int
         How many rows were computed at a time.
     engine : str
-        What ran the model: ``"onnxruntime"``, or ``"onnx"``, its own evaluator, where that does not know the opset.
+        What ran the model: ``"onnxruntime"``, or ``"onnx"``, ONNX's own evaluator, for opsets that onnxruntime does not
+        know.
     """
 
     max_abs_error: float
@@ -32,25 +33,25 @@ class Parity:
     engine: str = "onnxruntime"
 
 
-def distances(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
-    """Absolute differences, NaN and infinity as infinite, unless both sides have the same."""
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+def abs_errors(actual: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
+    """Return absolute differences; NaN and infinity count as infinite unless both sides agree."""
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):  # inf - inf
-        difference = np.abs(found.astype(np.float64) - expected)
+        difference = np.abs(actual.astype(np.float64) - expected)
     return np.where(same, 0, np.where(np.isfinite(difference), difference, np.inf))
 
 
 def scale(expected: NDArray[Any]) -> float:
-    """What a tolerance is multiplied with: the largest finite value, at least 1."""
+    """Return the factor of a tolerance: the largest finite value, at least 1."""
     finite = np.abs(expected[np.isfinite(expected)])
     return max(1.0, float(finite.max(initial=0)))
 
 
-def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
-    """What is wrong with an output, as the middle of a sentence; empty if nothing is."""
-    apart, allowed = distances(found, expected), tolerance * scale(expected)
-    worst = float(apart.max())
-    row = int(apart.reshape(len(apart), -1).max(axis=1).argmax())
+def problem(actual: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
+    """Describe what is wrong with an output, as the middle of a sentence; empty if nothing is."""
+    errors, allowed = abs_errors(actual, expected), tolerance * scale(expected)
+    worst = float(errors.max())
+    row = int(errors.reshape(len(errors), -1).max(axis=1).argmax())
     if worst <= allowed:
         return ""
     if worst == np.inf:
@@ -58,9 +59,9 @@ def problem(found: NDArray[Any], expected: NDArray[Any], tolerance: float, other
     return f"differs from {other}: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
 
 
-def min_cosine(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The least between rows; a row of zeros has the cosine 1 with another such row, 0 with any other."""
-    a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (found, expected))
+def min_cosine(actual: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the smallest cosine between rows. A row of zeros has cosine 1 with a row of zeros, 0 with any other."""
+    a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (actual, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     zeros = (np.abs(a).max(axis=1) == 0) & (np.abs(b).max(axis=1) == 0)
     cosines = np.where(zeros, 1, (a * b).sum(axis=1) / np.where(norms > 0, norms, 1))

@@ -1,50 +1,38 @@
-"""Run folder, or symbol and parameters of any network -> verified ONNX file."""
+"""Export a run folder, or the symbol and parameters of any network, to a verified ONNX file."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.errors import MalformedModelError, ParityError
 from export.graph.graph import FLOAT32
-from export.graph.model import MAX_MODEL_BYTES, build_model
+from export.graph.model import build_model
 from export.libraries import onnx
+from export.model_file import read_model, write_model
 from export.options import ExportOptions, ExportReport
 from export.passes.optimize import optimize
 from export.passes.preprocessing import NORMALIZED_PIXELS, GraphPreprocessing
 from export.quantization.calibration import calibration_images
-from export.quantization.quantize import (
-    QUANTIZED,
-    coarse_sums,
-    quantize,
-    sensitive_nodes,
-)
+from export.quantization.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
 from export.quantization.ranges import activation_ranges
 from export.reader.limits import read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
-from export.reader.run_folder import (
-    MAX_PARAMS_BYTES,
-    read_run,
-)
+from export.reader.run_folder import MAX_PARAMS_BYTES, read_run
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
-from export.verify import (
-    default_tolerance,
-    verify,
-    verify_alone,
-    verify_preprocessing,
-)
+from export.verify import default_tolerance, verify, verify_alone, verify_preprocessing
 from gluon_lifted.contract import CARD_KEY, EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT, REFERENCE_FILE, SYMBOL_FILE
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.files import replaced_file
 from gluon_lifted.images import normalize
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -60,6 +48,8 @@ CALIBRATION_BATCH = 10  # keeps the memory of all activations bounded
 
 @dataclass(frozen=True)
 class _Network:
+    """What to export: a parsed network, and the metadata to write with it."""
+
     symbol: Symbol
     params: Mapping[str, NDArray[Any]]
     row: Shape
@@ -68,12 +58,12 @@ class _Network:
     input_name: str = IMAGE_INPUT
     outputs: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None  # of a run's card
-    around: GraphPreprocessing | None = None  # put there once the network is verified
+    graph_preprocessing: GraphPreprocessing | None = None  # added once the network itself is verified
 
 
 def export_run(
-    run: Path,
-    onnx_path: Path,
+    run: str | os.PathLike[str],
+    onnx_path: str | os.PathLike[str],
     options: ExportOptions = DEFAULTS,
     *,
     pixels: bool = False,
@@ -83,10 +73,10 @@ def export_run(
 
     Parameters
     ----------
-    run : Path
+    run : path-like
         Run folder.
-    onnx_path : Path
-        Replaced if it exists, untouched on any failure. Missing parent folders are made.
+    onnx_path : path-like
+        Replaced if it exists, untouched on any failure. Missing parent folders are created.
     options : ExportOptions
     pixels : bool
         Put the card's normalization into the file: input ``images``, uint8 (N, H, W, 3) RGB.
@@ -98,32 +88,32 @@ def export_run(
     RunError, MalformedModelError
         If the run folder is incomplete or damaged.
     UnsupportedOpError, UnsupportedAttributeError
-        If the network uses what has no translation.
+        If the network uses an operator or attribute that has no translation.
     ParityError
         If the model does not compute what MXNet computed.
     ConfigError
-        If the path cannot work.
+        If the file cannot be written.
     """
+    run, onnx_path = Path(run), Path(onnx_path)
     _check_path(onnx_path)
     files = read_run(run)
     crop = files.card.preprocessing.crop
     normalize = normalize and not files.card.normalized
-    lower = {} if options.precision == "fp32" else {"precision": options.precision}
+    precision = {} if options.precision == "fp32" else {"precision": options.precision}
     card = replace(
         files.card,
         normalized=files.card.normalized or normalize,
-        provenance={**files.card.provenance, **lower},
+        provenance={**files.card.provenance, **precision},
     )
-    around = GraphPreprocessing(card.preprocessing, pixels, normalize) if pixels or normalize else None
     network = _Network(
-        files.symbol,
-        files.params,
-        (3, crop, crop),
-        str(run / SYMBOL_FILE),
-        {CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
+        symbol=files.symbol,
+        params=files.params,
+        row=(3, crop, crop),
+        where=str(run / SYMBOL_FILE),
+        metadata={CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
         outputs=(EMBEDDING_OUTPUT,),
         preprocessing=card.preprocessing,
-        around=around,
+        graph_preprocessing=GraphPreprocessing(card.preprocessing, pixels, normalize) if pixels or normalize else None,
     )
     return _export(network, files.reference, onnx_path, options)
 
@@ -131,12 +121,12 @@ def export_run(
 def export_network(
     files: SavedNetwork,
     row: Shape,
-    onnx_path: Path,
+    onnx_path: str | os.PathLike[str],
     options: ExportOptions = DEFAULTS,
     *,
-    reference: Path | None = None,
+    reference: str | os.PathLike[str] | None = None,
 ) -> ExportReport:
-    """Translate any network of MXNet's to ONNX; verify it if there is something to verify it with.
+    """Translate any MXNet network to ONNX, and verify it if a reference is given.
 
     Parameters
     ----------
@@ -144,107 +134,139 @@ def export_network(
         Labels that a loss at the end takes are left out; ``SoftmaxOutput`` becomes a softmax.
     row : tuple of int
         Shape of one image: (C, H, W).
-    onnx_path : Path
+    onnx_path : path-like
+        As for `export_run`.
     options : ExportOptions
-    reference : Path, optional
-        Images and what MXNet computed of them (`export.reader.reference`).
+    reference : path-like, optional
+        File with images and what MXNet computed from them (`export.reader.reference`).
 
     Raises
     ------
-    As `export_run`.
+    LiftedError
+        As `export_run` does.
     """
+    onnx_path = Path(onnx_path)
     _check_path(onnx_path)
     symbol, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
     network = _Network(
-        parse_symbol(symbol, str(files.symbol)),
-        parse_params(params, str(files.params)),
-        row,
-        str(files.symbol),
-        _hashes(hashlib.sha256(symbol).hexdigest(), hashlib.sha256(params).hexdigest()),
-        files.input_name,
+        symbol=parse_symbol(symbol, str(files.symbol)),
+        params=parse_params(params, str(files.params)),
+        row=row,
+        where=str(files.symbol),
+        metadata=_hashes(hashlib.sha256(symbol).hexdigest(), hashlib.sha256(params).hexdigest()),
+        input_name=files.input_name,
     )
-    found = None if reference is None else read_reference(reference)
-    return _export(network, found, onnx_path, options)
+    return _export(network, None if reference is None else read_reference(reference), onnx_path, options)
 
 
-def verify_file(model: Path, reference: Path, tolerance: float | None = None) -> Parity:
-    """Verify an ONNX file with a reference file, or with that of a run folder.
+def verify_file(
+    model: str | os.PathLike[str], reference: str | os.PathLike[str], tolerance: float | None = None
+) -> Parity:
+    """Verify an ONNX file.
+
+    Parameters
+    ----------
+    model : path-like
+        ONNX file.
+    reference : path-like
+        Reference file, or a run folder that holds one.
+    tolerance : float, optional
+        See `export.verify.verify`.
 
     Raises
     ------
     ParityError, MalformedModelError
         As `export.verify.verify` and `export.reader.reference.read_reference` do.
     ConfigError
-        If the tolerance is no positive number.
+        If the tolerance is not a positive number.
     """
-    found = read_reference(reference / REFERENCE_FILE if reference.is_dir() else reference)
-    return verify(read_limited(model, MAX_MODEL_BYTES), found, tolerance)
+    model, reference = Path(model), Path(reference)
+    expected = read_reference(reference / REFERENCE_FILE if reference.is_dir() else reference)
+    return verify(read_model(model), expected, tolerance)
 
 
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
-    graph = translate(network.symbol, network.params, network.row, network.where, network.input_name, network.outputs)
-    optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
-    if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
-        raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
-            "with --symbol and --params."
-        )
+    graph = _graph(network, options)
     if reference is not None:
         _require_shapes(graph, reference, network.where)
-    model = build_model(graph, options.opset)
-    parity = None
     try:
-        if reference is None:
-            verify_alone(model, options.tolerance)
-        else:
-            parity = verify(model, reference, options.tolerance)
-        if network.around is not None:
-            core = model
-            network.around.put_around(graph)
-            model = build_model(graph, options.opset)
-            verify_preprocessing(model, core, network.around, options.tolerance or default_tolerance(core))
+        model, parity = _verified(graph, network.graph_preprocessing, reference, options)
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
     if options.precision == "int8":
         model = _quantized(model, network, options)
     onnx.helper.set_model_props(model, network.metadata)
-    content = model.SerializeToString(deterministic=True)
-    _write(onnx_path, content)
+    size_bytes = write_model(onnx_path, model)
     used = {node.name for node in network.symbol.nodes if node.is_variable}
     return ExportReport(
         path=onnx_path,
         opset=options.opset,
         num_nodes=len(graph.nodes),
         num_parameters=sum(array.size for name, array in network.params.items() if name in used),
-        size_bytes=len(content),
+        size_bytes=size_bytes,
         parity=parity,
         seconds=time.perf_counter() - started,
     )
 
 
+def _graph(network: _Network, options: ExportOptions) -> Graph:
+    graph = translate(
+        network.symbol,
+        network.params,
+        network.row,
+        where=network.where,
+        input_name=network.input_name,
+        outputs=network.outputs,
+    )
+    optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
+    if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
+        raise MalformedModelError(
+            f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
+            "with --symbol and --params."
+        )
+    return graph
+
+
+def _verified(
+    graph: Graph, graph_preprocessing: GraphPreprocessing | None, reference: Reference | None, options: ExportOptions
+) -> tuple[onnx.ModelProto, Parity | None]:
+    """The model, verified first without and then with the preprocessing, which is added to the graph."""
+    model, parity = build_model(graph, options.opset), None
+    if reference is None:
+        verify_alone(model, options.tolerance)
+    else:
+        parity = verify(model, reference, options.tolerance)
+    if graph_preprocessing is None:
+        return model, parity
+    graph_preprocessing.add_to(graph)
+    whole = build_model(graph, options.opset)
+    verify_preprocessing(whole, model, graph_preprocessing, options.tolerance or default_tolerance(model))
+    return whole, parity
+
+
 def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions) -> onnx.ModelProto:
     if network.preprocessing is None or options.calibration is None:
-        raise ConfigError("int8 needs the model card of a run, which says how images become the network's input.")
+        raise ConfigError("int8 needs the model card of a run, which describes how images are preprocessed.")
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXEL_INPUT:
         images = normalize(images, network.preprocessing)
     batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
     ranges = activation_ranges(model, batches, QUANTIZED, options.calibration_method)
     keep = [*sensitive_nodes(model), NORMALIZED_PIXELS]
-    found = quantize(model, ranges, keep)
-    if coarse := coarse_sums(model, found):
-        found = quantize(model, ranges, [*keep, *coarse])
-    verify_alone(found)
-    return found
+    quantized = quantize(model, ranges, keep)
+    if coarse := coarse_sums(model, quantized):
+        quantized = quantize(model, ranges, [*keep, *coarse])
+    verify_alone(quantized)
+    return quantized
 
 
 def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
-    found = {name: graph.tensors[name].row for name in graph.outputs}
-    expected = {name: one.shape[1:] for name, one in reference.outputs.items()}
-    same = list(found.values()) == list(expected.values()) if len(found) == 1 else found == expected
+    actual = {name: graph.tensors[name].row for name in graph.outputs}
+    expected = {name: output.shape[1:] for name, output in reference.outputs.items()}
+    same = list(actual.values()) == list(expected.values()) if len(actual) == 1 else actual == expected
     if not same:
-        raise MalformedModelError(f"{where}: the outputs for an image are {found}; the reference has {expected}.")
+        raise MalformedModelError(f"{where}: the outputs for an image are {actual}; the reference has {expected}.")
 
 
 def _check_path(onnx_path: Path) -> None:
@@ -253,17 +275,8 @@ def _check_path(onnx_path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{onnx_path}: cannot be written ({error.strerror}).") from None
     if is_folder:
-        raise ConfigError(f"{onnx_path} is a folder; expected the name of the ONNX file to write.")
+        raise ConfigError(f"{onnx_path} is a folder; expected the path of the ONNX file to write.")
 
 
 def _hashes(symbol: str, params: str) -> dict[str, str]:
     return {"lifted.symbol_sha256": symbol, "lifted.params_sha256": params}
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_file(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from None

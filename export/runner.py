@@ -1,18 +1,21 @@
-"""Run an ONNX model on the CPU: in onnxruntime, or, for opsets that it does not know yet, in onnx's own evaluator."""
+"""Run an ONNX model on the CPU: with onnxruntime, or with onnx's evaluator for newer opsets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from export.errors import ParityError
 from export.libraries import onnx, onnxruntime
 
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
+
 Run = Callable[[Sequence[str], NDArray[Any]], list[NDArray[Any]]]
-SLOW_IMAGES = 2  # of a reference that onnx's evaluator, which is no runtime, is given
+SLOW_IMAGES = 2  # images to verify with onnx's evaluator, which is slow
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Runner:
     Parameters
     ----------
     run : callable
-        Names of outputs, images -> the outputs.
+        From names of outputs and a batch of images to the outputs.
     engine : str
-        What runs it: ``"onnxruntime"``, ``"onnx"``.
+        What runs the model: ``"onnxruntime"`` or ``"onnx"``.
     """
 
     run: Run
@@ -39,7 +42,7 @@ def open_model(model: onnx.ModelProto) -> Runner:
     ParityError
         If onnxruntime refuses the model although it knows the opset.
     """
-    (images,) = [one.name for one in model.graph.input]
+    (images,) = [info.name for info in model.graph.input]
     try:
         session = _session(model)
     except Exception as error:  # onnxruntime's own exceptions share no base class
@@ -53,14 +56,14 @@ def open_model(model: onnx.ModelProto) -> Runner:
     return Runner(lambda names, batch: list(session.run(list(names), {images: batch})), "onnxruntime")
 
 
-def _session(model: onnx.ModelProto) -> Any:
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors come as exceptions
+    options.log_severity_level = 4  # errors are raised as exceptions
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _runtime_knows(opset: int) -> bool:
-    """Whether the installed onnxruntime loads a model of one node at this opset."""
+    """Return whether the installed onnxruntime loads a model of one node at this opset."""
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "y")]
     opsets = [onnx.helper.make_opsetid("", opset)]
@@ -73,7 +76,7 @@ def _runtime_knows(opset: int) -> bool:
     return True
 
 
-def _evaluator(model: onnx.ModelProto) -> Any:
+def _evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
     from onnx.reference import ReferenceEvaluator
 
     return ReferenceEvaluator(model)

@@ -1,4 +1,4 @@
-"""Symbol and parameters -> ONNX graph."""
+"""Translate a symbol and its parameters to an ONNX graph."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from export.ops.registry import TRANSLATORS
 from export.reader.symbol import Entry, Symbol, SymbolNode
 from gluon_lifted.contract import IMAGE_INPUT
 
-Operands = dict[int, tuple[Operand, ...]]  # number of a node -> its outputs
-NUMBERED = {"SliceChannel"}  # operators whose outputs MXNet numbers
+Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
+NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
-# What to do about operators that will have no translator, by the beginning of their names
+# Prefixes of operators that will not get a translator -> what to do instead
 HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
-        "The network is quantized: export the one that it was made from."
+        "The network is quantized: export the original network instead."
     ),
-    ("_npi_", "_np_", "_npx_"): "It is written with mx.np: export a network of mx.nd and mx.sym operators.",
+    ("_npi_", "_np_", "_npx_"): "The network uses mx.np: export a network of mx.nd and mx.sym operators.",
 }
 Params = Mapping[str, NDArray[Any]]
 
@@ -53,7 +53,7 @@ def translate(
     Parameters
     ----------
     symbol : Symbol
-        With one input.
+        A network with one input.
     params : mapping
         Name -> array, float32 or float16, for every other variable of the symbol.
     row : tuple of int
@@ -63,21 +63,21 @@ def translate(
     input_name : str
         The variable that stands for the images.
     outputs : sequence of str, optional
-        Names of the network's outputs; MXNet's own if not given: ``<node>_output``.
+        Names of the network's outputs. The default is MXNet's own names, ``<node>_output``.
 
     Returns
     -------
     Graph
-        Images (N, *row), outputs (N, ...), in the precision that MXNet computes in; `export.passes.optimize` makes it
-        lean and fast. A node's output is named like the MXNet node, except for those of the network, and where several
+        Takes images (N, *row), has outputs (N, ...), and computes in MXNet's precision; `export.passes.optimize` makes
+        it fast. A node's output has the name of the MXNet node, except for the network's outputs and where several
         MXNet nodes share a name.
 
     Raises
     ------
     UnsupportedOpError
-        All operators without a translator at once, with their counts.
+        If operators have no translator. The message names all of them, with their counts.
     UnsupportedAttributeError
-        If an attribute has a value, or is one, that the translator does not know.
+        If a node has an attribute, or a value of one, that its translator does not support.
     MalformedModelError
         If parameters are missing or shapes do not fit.
     """
@@ -97,7 +97,7 @@ def translate(
 
 
 def _needed(symbol: Symbol, where: str) -> list[int]:
-    """Indices of the nodes that the output depends on, in topological order."""
+    """Return the indices of the nodes that the outputs depend on, in topological order."""
     needed = {head.node for head in symbol.heads}
     for index in range(len(symbol.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
         if index in needed:
@@ -106,7 +106,7 @@ def _needed(symbol: Symbol, where: str) -> list[int]:
 
 
 def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: str) -> np.dtype[Any]:
-    """Of the images: that of the first weight they meet without a cast between; symbols do not say."""
+    """Infer the type of the images, which symbols do not store: that of the first weight they meet without a cast."""
     reached: set[int] = set()  # nodes whose output has the images' type
     for index in needed:
         node = symbol.nodes[index]
@@ -124,7 +124,7 @@ def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: 
 
 
 def _inputs(node: SymbolNode) -> tuple[Entry, ...]:
-    """What a node is computed from, without the label that a loss takes as its second input."""
+    """Return the inputs of a node, without the label that a loss takes as its second input."""
     return node.inputs[:1] if node.op in LOSSES and len(node.inputs) == 2 else node.inputs
 
 
@@ -143,16 +143,16 @@ def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
 
 
 def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, where: str) -> Operands:
-    found: Operands = {}
+    operands: Operands = {}
     missing: list[str] = []
     for index in needed:
         name = symbol.nodes[index].name
         if not symbol.nodes[index].is_variable:
             continue
         if name == graph.input.name:
-            found[index] = (graph.input,)
+            operands[index] = (graph.input,)
         elif name in params:
-            found[index] = (graph.constant(name, params[name]),)
+            operands[index] = (graph.constant(name, params[name]),)
         else:
             missing.append(name)
     if missing:
@@ -160,7 +160,7 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
         raise MalformedModelError(
             f"{where}: {len(missing)} parameters are not in the parameter file: {listed}. Take both files from one run."
         )
-    return found
+    return operands
 
 
 def _translate_node(
@@ -184,23 +184,23 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    """As MXNet names it: ``fc_output``; outputs of one node with several are numbered."""
+    """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
     node = symbol.nodes[head.node]
     several = node.op in NUMBERED and node.attrs.get("num_outputs") != "1"
     return f"{node.name}_output{head.output if several else ''}"
 
 
 def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list[Tensor]:
-    found: list[Tensor] = []
+    heads: list[Tensor] = []
     for head in symbol.heads:
-        one = _operand(head, symbol, operands)
-        if not isinstance(one, Tensor) or one == graph.input:
-            raise MalformedModelError(f"{where}: the output is {one.name!r} itself; there is no network.")
-        if one in found:
+        tensor = _operand(head, symbol, operands)
+        if not isinstance(tensor, Tensor) or tensor == graph.input:
+            raise MalformedModelError(f"{where}: the output is {tensor.name!r} itself; there is no network.")
+        if tensor in heads:
             raise UnsupportedOpError(f"{where}: {symbol.nodes[head.node].name!r} is the same output as one before it.")
-        found.append(one)
-    if len(found) != len(graph.outputs):
+        heads.append(tensor)
+    if len(heads) != len(graph.outputs):
         raise MalformedModelError(
-            f"{where}: the network has {len(found)} outputs; expected {len(graph.outputs)}: {', '.join(graph.outputs)}."
+            f"{where}: the network has {len(heads)} outputs; expected {len(graph.outputs)}: {', '.join(graph.outputs)}."
         )
-    return found
+    return heads

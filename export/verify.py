@@ -1,4 +1,4 @@
-"""Prove that an ONNX model computes what MXNet computed."""
+"""Verify that an ONNX model computes what MXNet computed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
-from export.libraries import DecodeError, onnx
+from export.libraries import onnx
 from export.parity import (
     Parity,
-    distances,
+    abs_errors,
     min_cosine,
     problem,
 )
@@ -27,59 +27,64 @@ if TYPE_CHECKING:
     from export.passes.preprocessing import GraphPreprocessing
     from export.reader.reference import Array, Reference
     from export.runner import Run
-    from gluon_lifted.errors import ConfigError
-from gluon_lifted.images import Preprocessing
+    from gluon_lifted.images import Preprocessing
 
-LARGEST_BATCH = 64  # keeps memory bounded however many rows the reference has
+LARGEST_BATCH = 64  # bounds memory for any number of rows
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
-PIXEL_TOLERANCE = 1e-3  # of normalized images; one step of a pixel is 1 / std, about 1 / 58
+PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 / std, about 1 / 58
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
-def verify(model: bytes | onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
+def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
     """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
     ----------
-    model : bytes or ModelProto
-        One input, and the reference's outputs. A model that takes pixels is given those that the reference's images
-        were made from; of one whose card says so, embeddings are compared at unit length.
+    model : ModelProto
+        Has one input, and the outputs of the reference. A model that takes pixels gets the pixels that the reference's
+        images were computed from. If its card says so, embeddings are compared at unit length.
     reference : Reference
+        Images, and MXNet's outputs for them.
     tolerance : float, optional
-        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. If not given,
-        `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network with anything in float16.
+        Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. The default is
+        `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network that uses float16.
 
     Raises
     ------
     ParityError
-        If the bound is broken, an output is not (n, ...) or not finite, or onnxruntime refuses the model. It
-        names the row, and the first node whose value differs, if the reference has values of nodes.
+        If the bound is broken, an output is not (n, ...) or not finite, or onnxruntime refuses the model. The message
+        names the row and, if the reference has values of nodes, the first node that differs.
     MalformedModelError
-        If the model is no ONNX model, or its input or output is not what the reference has.
+        If the model's input or outputs do not match the reference.
     ConfigError
-        If the tolerance is no positive number.
+        If the tolerance is not a positive number.
     """
     check_tolerance(tolerance)
-    proto = _parse(model)
-    tolerance = tolerance or default_tolerance(proto)
-    data, expected = _as_the_model_has_them(proto, reference)
-    runner = open_model(proto)
+    tolerance = tolerance or default_tolerance(model)
+    data, expected = _matched(model, reference)
+    runner = open_model(model)
     if runner.engine == "onnx":
-        data, expected = data[:SLOW_IMAGES], {name: one[:SLOW_IMAGES] for name, one in expected.items()}
+        data, expected = data[:SLOW_IMAGES], {name: array[:SLOW_IMAGES] for name, array in expected.items()}
     sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
-    apart, cosines = [], []
+    errors, cosines = [], []
     for size in sizes:
-        for name, found in _run(runner.run, data, expected, size).items():
-            if wrong := problem(found, expected[name], tolerance):
-                raise ParityError(f"output {name!r} {wrong}. {_first_difference(proto, data, reference, tolerance)}")
-            apart.append(distances(found, expected[name]).ravel())
-            cosines.append(min_cosine(found, expected[name]))
-    worst, mean = max(float(one.max()) for one in apart), float(np.mean(np.concatenate(apart)))
-    return Parity(worst, mean, min(cosines), sizes, runner.engine)
+        for name, actual in _run(runner.run, data, expected, size).items():
+            if wrong := problem(actual, expected[name], tolerance):
+                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, data, reference, tolerance)}")
+            errors.append(abs_errors(actual, expected[name]).ravel())
+            cosines.append(min_cosine(actual, expected[name]))
+    all_errors = np.concatenate(errors)
+    return Parity(
+        max_abs_error=float(all_errors.max()),
+        mean_abs_error=float(all_errors.mean()),
+        min_cosine=min(cosines),
+        batch_sizes=sizes,
+        engine=runner.engine,
+    )
 
 
 def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
-    """Run a model on random images, one at a time and together: what can be told without MXNet.
+    """Run a model on random images, one at a time and together, which is all that can be verified without MXNet.
 
     Raises
     ------
@@ -92,38 +97,45 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, *row), dtype) if dtype == np.uint8 else rng.normal(size=(3, *row)).astype(dtype)
-    names = [one.name for one in model.graph.output]
+    names = [info.name for info in model.graph.output]
     together = run(names, images)
     for index in range(len(images)):
         alone = run(names, images[index : index + 1])
-        for name, one, other in zip(names, together, alone, strict=True):
-            if wrong := problem(one[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"):
+        for name, beside, other in zip(names, together, alone, strict=True):
+            if wrong := problem(
+                beside[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"
+            ):
                 raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
 
 
 def check_tolerance(tolerance: float | None) -> None:
-    """Raise `ConfigError` if a tolerance is given and proves nothing."""
+    """Raise `ConfigError` unless the tolerance is None or a positive number."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance > 0):
         raise ConfigError(f"tolerance {tolerance} is not a positive number.")
 
 
 def default_tolerance(model: onnx.ModelProto) -> float:
-    kinds = {one.data_type for one in model.graph.initializer}
-    kinds |= {one.type.tensor_type.elem_type for one in (*model.graph.input, *model.graph.output)}
+    """Return `HALF_TOLERANCE` if anything in the model is float16, `DEFAULT_TOLERANCE` otherwise."""
+    kinds = {initializer.data_type for initializer in model.graph.initializer}
+    kinds |= {info.type.tensor_type.elem_type for info in (*model.graph.input, *model.graph.output)}
     return HALF_TOLERANCE if HALF in kinds else DEFAULT_TOLERANCE
 
 
 def verify_preprocessing(
-    model: onnx.ModelProto, core: onnx.ModelProto, around: GraphPreprocessing, tolerance: float
+    model: onnx.ModelProto, core: onnx.ModelProto, added: GraphPreprocessing, tolerance: float
 ) -> None:
-    """Compare a model with the network inside it, for random pixels of one image and of several.
+    """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
 
     Parameters
     ----------
     model : ModelProto
-        The network with what is ``around`` it.
+        The network with preprocessing.
     core : ModelProto
-        The network alone: input float32 (N, 3, H, W), one output (N, D).
+        The network without it: input float32 (N, 3, H, W), one output (N, D).
+    added : GraphPreprocessing
+        What ``model`` has in addition.
+    tolerance : float
+        As for `verify`.
 
     Raises
     ------
@@ -131,35 +143,26 @@ def verify_preprocessing(
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
     whole, inner = open_model(model).run, open_model(core).run
-    names = [one.name for one in core.graph.output]
-    crop = around.preprocessing.crop
+    names = [info.name for info in core.graph.output]
+    crop = added.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
-        data = normalize(batch, around.preprocessing)
+        data = normalize(batch, added.preprocessing)
         (expected,) = inner(names, data)
-        (found,) = whole(names, batch if around.pixels else data)
-        if around.normalize:
+        (actual,) = whole(names, batch if added.pixels else data)
+        if added.normalize:
             expected = _unit(expected)
-        if wrong := problem(found, expected, tolerance):
-            raise ParityError(f"with what stands around the network, its output {wrong}.")
+        if wrong := problem(actual, expected, tolerance):
+            raise ParityError(f"with preprocessing in the file, its output {wrong}.")
 
 
-def _parse(model: bytes | onnx.ModelProto) -> onnx.ModelProto:
-    if isinstance(model, onnx.ModelProto):
-        return model
-    try:
-        return onnx.load_model_from_string(model)
-    except DecodeError:
-        raise MalformedModelError("this is not an ONNX model; export the network again.") from None
-
-
-def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
-    """The reference's images as the model takes them, and the outputs as it should give them."""
-    inputs, outputs = ([one.name for one in part] for part in (model.graph.input, model.graph.output))
-    found = reference.outputs
-    if len(outputs) == len(found) == 1:
-        found = dict(zip(outputs, found.values(), strict=True))  # one needs no name
-    if len(inputs) != 1 or set(outputs) != set(found):
+def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
+    """Return the reference's images as the model takes them, and its outputs under the model's names."""
+    inputs, outputs = ([info.name for info in part] for part in (model.graph.input, model.graph.output))
+    expected = reference.outputs
+    if len(outputs) == len(expected) == 1:
+        expected = dict(zip(outputs, expected.values(), strict=True))  # a single output may have another name
+    if len(inputs) != 1 or set(outputs) != set(expected):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected one input and the outputs {list(reference.outputs)} of the reference."
@@ -175,20 +178,20 @@ def _as_the_model_has_them(model: onnx.ModelProto, reference: Reference) -> tupl
     if shape[1:] != data.shape[1:]:
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
     unit = card is not None and card.normalized
-    return data, {name: _unit(one) if unit else one for name, one in found.items()}
+    return data, {name: _unit(array) if unit else array for name, array in expected.items()}
 
 
 def _card(model: onnx.ModelProto) -> ModelCard | None:
-    texts = {one.key: one.value for one in model.metadata_props}
+    texts = {prop.key: prop.value for prop in model.metadata_props}
     return ModelCard.from_json(texts[CARD_KEY], "the model") if CARD_KEY in texts else None
 
 
 def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
-    """uint8 (n, H, W, 3) RGB: what the reference's images were made from."""
+    """Return uint8 (n, H, W, 3) RGB, the pixels that the reference's images were computed from."""
     pixels = denormalize(data, preprocessing)
     if np.abs(normalize(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
         raise MalformedModelError(
-            "the model takes pixels, and the reference's images are not made of any by the model's card."
+            "the model takes pixels, and the reference's images are not pixels normalized as the model's card says."
         )
     return pixels
 
@@ -199,7 +202,7 @@ def _unit(rows: Array) -> Array:
 
 
 def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
-    """The outputs for all images, ``batch_size`` at a time. Raises `ParityError` if one is not real or (n, ...)."""
+    """Run all images, ``batch_size`` at a time. Raise `ParityError` if an output is not floating point or (n, ...)."""
     names = list(expected)
     batches: list[list[NDArray[Any]]] = []
     for start in range(0, len(data), batch_size):
@@ -210,15 +213,15 @@ def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: i
             if part.dtype not in (np.float32, np.float16) or part.shape != shape:
                 raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {shape}.")
     parts = zip(*batches, strict=True)
-    return {name: np.concatenate(one).astype(np.float32) for name, one in zip(names, parts, strict=True)}
+    return {name: np.concatenate(batch).astype(np.float32) for name, batch in zip(names, parts, strict=True)}
 
 
 def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:
-    """A sentence on the first node, in the model's order, that differs from MXNet for the first image."""
+    """Write a sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
     if not names:
-        return "The reference has no values of nodes that would tell where."
+        return "The reference has no values of nodes to locate the error."
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)

@@ -1,1 +1,1 @@
-"""The ONNX graph while it is being built, and the nodes and attributes that it is built from."""
+"""The ONNX graph under construction, and the MXNet nodes and attributes that translators read."""

@@ -1,7 +1,8 @@
-"""Attributes of a symbol's node: typed, with MXNet's own defaults, each one read or the node is refused.
+"""Parse the attributes of a symbol's node.
 
-A symbol stores attributes as text and only those that were set by hand: an absent one, or one stored as
-``None``, means MXNet's default, which the translator passes.
+A symbol stores attributes as text, and only those that the network's author set. An attribute that is absent or stored
+as ``None`` has MXNet's default, which the translator passes. A node with an attribute that its translator does not
+read is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 
 from export.errors import MalformedModelError, UnsupportedAttributeError
 
-# What Gluon and MXNet's executors attach to nodes: training, memory and placement. None of it changes the output.
+# Gluon and MXNet's executors attach these for training, memory and placement. None of them changes the output.
 HARMLESS = frozenset(
     {
         *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
@@ -20,7 +21,7 @@ HARMLESS = frozenset(
         *("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage"),  # before MXNet 0.9
     }
 )
-FIRST_PLACE = -(2**31)  # MXNet keeps places as 32-bit numbers
+MIN_INDEX = -(2**31)  # MXNet stores indices as 32-bit integers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
 TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
@@ -40,11 +41,11 @@ class Attrs:
     where : str
         Operator and name of the node, for messages: ``"Convolution 'conv1'"``.
     texts : mapping of str to str
-        As in the symbol.
+        Name -> text, as the symbol stores them.
 
     Notes
     -----
-    Every method raises `MalformedModelError` if the text is not of its type, or is absent and has no default.
+    Every method that parses raises `MalformedModelError` if the text has another type, or is absent without a default.
     """
 
     def __init__(self, where: str, texts: Mapping[str, str]) -> None:
@@ -68,7 +69,7 @@ class Attrs:
         return MalformedModelError(f"{self.where}: attribute {name} is missing, and MXNet has no default for it.")
 
     def integer(self, name: str, default: int | None = None, minimum: int = 0) -> int:
-        """A number such as ``"64"``."""
+        """Parse an integer such as ``"64"``."""
         number = self.optional_integer(name, minimum)
         if number is not None:
             return number
@@ -77,7 +78,7 @@ class Attrs:
         return default
 
     def optional_integer(self, name: str, minimum: int = 0) -> int | None:
-        """A number, or None where the attribute is absent or stored as ``None``."""
+        """Parse an integer; None if the attribute is absent or stored as ``None``."""
         text = self._take(name)
         if text is None:
             return None
@@ -89,8 +90,8 @@ class Attrs:
     def integers(
         self, name: str, length: int | None = None, default: tuple[int, ...] | None = None, minimum: int = 0
     ) -> tuple[int, ...]:
-        """Numbers such as ``"(3, 3)"`` or ``"[3,3]"``, of any length if none is given; ``"()"`` means the default."""
-        values = self.places(name, minimum)
+        """Parse integers such as ``"(3, 3)"`` or ``"[3,3]"``; ``"()"`` means the default."""
+        values = self.optional_integers(name, minimum)
         if values is None or not values:
             if default is None:
                 raise self._missing(name)
@@ -102,15 +103,15 @@ class Attrs:
             raise self.unsupported(name, self._texts[name], f"{length} numbers, as for images")
         return numbers
 
-    def places(self, name: str, minimum: int = FIRST_PLACE) -> tuple[int | None, ...] | None:
-        """Numbers that may be left out, such as ``"(0, None, -1)"``; None where the attribute is absent."""
+    def optional_integers(self, name: str, minimum: int = MIN_INDEX) -> tuple[int | None, ...] | None:
+        """Parse integers with gaps, such as ``"(0, None, -1)"``; None if the attribute is absent."""
         text = self._take(name)
         if text is None:
             return None
         if text in ("()", "[]"):
             return ()
-        found = TUPLE.fullmatch(text)
-        items = next(group for group in found.groups() if group is not None) if found else ""
+        match = TUPLE.fullmatch(text)
+        items = next(group for group in match.groups() if group is not None) if match else ""
         texts = [item.strip() for item in items.removesuffix(",").split(",")]
         values = tuple(None if item == "None" else _integer(item) for item in texts)
         if any(
@@ -121,7 +122,7 @@ class Attrs:
         return values
 
     def real(self, name: str, default: float | None = None) -> float:
-        """A finite number such as ``"1e-05"``."""
+        """Parse a finite real number such as ``"1e-05"``."""
         text = self._take(name)
         if text is None:
             if default is None:
@@ -132,7 +133,7 @@ class Attrs:
         return float(text)
 
     def boolean(self, name: str, default: bool) -> bool:
-        """``"True"``, ``"true"``, ``"1"`` or their opposites."""
+        """Parse ``"True"``, ``"true"``, ``"1"`` or their opposites."""
         text = self._take(name)
         if text is None:
             return default
@@ -141,7 +142,7 @@ class Attrs:
         return BOOLEANS[text]
 
     def choice(self, name: str, supported: tuple[str, ...], default: str | None = None) -> str:
-        """One of ``supported``; any other value raises `UnsupportedAttributeError`."""
+        """Return the text if it is in ``supported``; raise `UnsupportedAttributeError` for any other."""
         text = self._take(name)
         if text is None:
             if default is None:
@@ -152,18 +153,18 @@ class Attrs:
         return text
 
     def ignore(self, *names: str) -> None:
-        """Attributes that do not change what the operator computes in inference."""
+        """Accept attributes that do not change what the operator computes in inference."""
         for name in names:
             self._unread.pop(name, None)
 
     def unsupported(self, name: str, value: object, expected: str) -> UnsupportedAttributeError:
-        """The error for a value that the translator does not take."""
+        """Make the error for a value that the translator does not support."""
         return UnsupportedAttributeError(
             f"{self.where}: attribute {name}={value!s:.60} is not supported (expected {expected})."
         )
 
     def finish(self) -> None:
-        """Raise `UnsupportedAttributeError` if an attribute was not read: it may change the output."""
+        """Raise `UnsupportedAttributeError` if an attribute was not read, as it may change the output."""
         if self._unread:
             unread = ", ".join(f"{name}={text!s:.60}" for name, text in sorted(self._unread.items()))
             raise UnsupportedAttributeError(

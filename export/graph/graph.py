@@ -1,4 +1,4 @@
-"""The ONNX graph while it is being built: nodes, constants, and the shape of every tensor."""
+"""The ONNX graph under construction: nodes, constants, and the shape of every tensor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str
 
 @dataclass(frozen=True)
 class Tensor:
-    """Computed from the input. Its shape is (N, *row): one row per image, N free."""
+    """A value computed from the images, with shape (N, *row): one row per image, N free."""
 
     name: str
     row: Shape
@@ -33,14 +33,18 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, or a number that a translator needs."""
+    """A parameter, or an array that a translator adds."""
 
     name: str
     array: NDArray[Any]
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
 
 Operand = Tensor | Constant
-NOTHING = Tensor("", ())  # an optional input of ONNX's that is left out
+NOTHING = Tensor("", ())  # an optional ONNX input that is left out
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,18 @@ class GraphNode:
 
 
 class Graph:
-    """Nodes in topological order.
+    """A graph to which translators append nodes, and which passes rewrite.
 
     Parameters
     ----------
     row : tuple of int
         Shape of one input image: (3, H, W).
     input_name : str
-        Of the images.
+        Name of the images' tensor.
     outputs : sequence of str
+        Names of the network's outputs.
     dtype : dtype
-        Of the images.
+        Type of the images.
 
     Attributes
     ----------
@@ -74,10 +79,11 @@ class Graph:
     outputs : list of str
         Names of the network's outputs.
     nodes : list of GraphNode
+        In topological order.
     constants : dict
         Name -> array, for every constant that a node takes.
     tensors : dict
-        By name; the images are one of them.
+        Name -> tensor, the images included.
     """
 
     def __init__(
@@ -91,7 +97,7 @@ class Graph:
         self._names = {input_name, *outputs}
 
     def claim(self, name: str) -> str:
-        """A name for a new tensor or constant: ``name``, lengthened if it is taken."""
+        """Reserve a name for a new tensor or constant: ``name``, lengthened if it is taken."""
         while name in self._names:
             name += "_"
         self._names.add(name)
@@ -106,21 +112,23 @@ class Graph:
         name: str,
         inputs: tuple[Operand, ...],
         row: Shape,
-        attrs: Attributes,
+        attrs: Attributes | None = None,
+        *,
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append a node with one output, which is named like the node; its type is that of the first tensor it takes,
-        unless given.
+        """Append a node with one output.
+
+        The output has the node's name and, unless ``dtype`` is given, the type of the first tensor among the inputs.
         """
         if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
             raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
-        taken = next(one.dtype for one in inputs if isinstance(one, Tensor))
+        taken = next(operand.dtype for operand in inputs if isinstance(operand, Tensor))
         output = Tensor(self.claim(name), row, dtype or taken)
         self.produce(output, op, name, inputs, attrs)
         return output
 
     def cast(self, data: Tensor, dtype: np.dtype[Any], name: str) -> Tensor:
-        """Single or half precision of the same numbers."""
+        """Append a cast to float32 or float16."""
         output = Tensor(self.claim(name), data.row, dtype)
         self.cast_to(output, data, name)
         return output
@@ -128,32 +136,34 @@ class Graph:
     def cast_to(self, output: Tensor, data: Tensor, name: str) -> None:
         self.produce(output, "Cast", name, (data,), {"to": ONNX_TYPES[output.dtype]})
 
-    def produce(self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes) -> None:
-        """Append a node for an output whose name is claimed already."""
-        self.constants.update({one.name: one.array for one in inputs if isinstance(one, Constant)})
+    def produce(
+        self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes | None = None
+    ) -> None:
+        """Append a node for an output whose name is already claimed."""
+        self.constants.update({operand.name: operand.array for operand in inputs if isinstance(operand, Constant)})
         self.tensors[output.name] = output
-        self.nodes.append(GraphNode(op, name, tuple(one.name for one in inputs), (output.name,), attrs))
+        self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
-        """Give the tensors that are the network's outputs their names, wherever they stand."""
+        """Rename the tensors that are the network's outputs to the names in `outputs`."""
         for head, name in zip(heads, self.outputs, strict=True):
             self.rename(head.name, name)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a tensor another name, wherever it stands."""
+        """Rename a tensor and every use of it."""
 
         def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(new if name == old else name for name in names)
 
-        self.nodes = [replace(one, inputs=renamed(one.inputs), outputs=renamed(one.outputs)) for one in self.nodes]
+        self.nodes = [replace(node, inputs=renamed(node.inputs), outputs=renamed(node.outputs)) for node in self.nodes]
         self.tensors[new] = replace(self.tensors.pop(old), name=new)
 
     def uses(self) -> Counter[str]:
-        """How often a tensor or constant is taken, by nodes or as an output of the network."""
+        """Count how often each tensor or constant is used, by nodes or as an output of the network."""
         return Counter(self.outputs) + Counter(name for node in self.nodes for name in node.inputs)
 
     def drop_unused(self) -> None:
-        """Nodes and constants that the output does not depend on."""
+        """Remove nodes and constants that no output depends on."""
         needed = set(self.outputs)
         kept = []
         for node in reversed(self.nodes):

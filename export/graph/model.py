@@ -15,12 +15,12 @@ BATCH = "N"
 AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
-MOST_CHECKED = 1024  # numbers of a constant that the checker sees: axes and sizes are small, weights would be copied
-MAX_MODEL_BYTES = 2**31 - 1  # of a protobuf message
+MAX_CHECKED_ELEMENTS = 1024  # of a constant: the checker would copy weights, so it gets only smaller ones
+MAX_MODEL_BYTES = 2**31 - 1  # protobuf's limit for a message
 
 
 def check_opset(opset: int) -> None:
-    """Raise `ConfigError` if the installed onnx does not know the opset, or it is too old."""
+    """Raise `ConfigError` if the opset is too old, or too new for the installed onnx."""
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise ConfigError(
@@ -29,20 +29,20 @@ def check_opset(opset: int) -> None:
 
 
 def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
-    """Write a graph as an ONNX model and let ONNX check it.
+    """Turn a graph into an ONNX model and check it with ONNX's own checker.
 
     Parameters
     ----------
     graph : Graph
-        As `translate` returns it.
+        From `export.translate.translate`.
     opset : int
-        Version of ONNX's operators.
+        Version of ONNX's operator set.
 
     Returns
     -------
     ModelProto
-        Images, one input, to outputs (N, ...). Parameters are initializers and not inputs, so that
-        runtimes may fold them. The IR version is the oldest that allows the opset.
+        One input, the images, and outputs (N, ...). Parameters are initializers and not inputs, so that runtimes may
+        fold them. The IR version is the oldest that allows the opset.
 
     Raises
     ------
@@ -57,14 +57,14 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
             f"the network's constants take {graph.constant_bytes():,} bytes; "
             f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
         )
-    _check(_model(graph, opset, largest=MOST_CHECKED))
+    _check(_model(graph, opset, largest=MAX_CHECKED_ELEMENTS))
     return _model(graph, opset)
 
 
 def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
-    """The model; constants of more than ``largest`` numbers as inputs, of which only type and shape are known."""
+    """Build the model. Constants of more than ``largest`` elements become inputs, known only by type and shape."""
     inputs = [_info(graph.input)]
-    nodes = [_of_opset(node, graph, opset) for node in graph.nodes]
+    nodes = [_for_opset(node, graph, opset) for node in graph.nodes]
     taken = {name for node in nodes for name in node.inputs}
     constants = []
     for name, array in graph.constants.items():
@@ -95,8 +95,8 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
     )
 
 
-def _of_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
-    """A node as the opset has it: some reductions took their axes as an attribute before 18."""
+def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
+    """Adapt a node to the opset: before 18, some reductions took their axes as an attribute."""
     if node.op in AXES_SINCE_18 and opset < 18:
         axes = graph.constants[node.inputs[1]].tolist()
         return replace(node, inputs=node.inputs[:1], attrs={**node.attrs, "axes": axes})
@@ -104,18 +104,18 @@ def _of_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
 
 
 def _check(model: onnx.ModelProto) -> None:
-    """ONNX's checker and its shape inference, which must arrive at the declared shapes of the outputs.
+    """Run ONNX's checker and its shape inference, which must infer the declared shapes of the outputs.
 
-    It loses sight of N where images are resized.
+    N is left out of the comparison, as shape inference loses it where images are resized.
     """
     onnx.checker.check_model(model, full_check=True)
-    declared = [_output(one) for one in model.graph.output]
-    for one in model.graph.output:
-        one.type.tensor_type.ClearField("shape")
+    declared = [_output(info) for info in model.graph.output]
+    for info in model.graph.output:
+        info.type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    found = [_output(one) for one in inferred.graph.output]
-    if found != declared:
-        raise AssertionError(f"ONNX infers other outputs: {found} for {declared}")
+    inferred_outputs = [_output(info) for info in inferred.graph.output]
+    if inferred_outputs != declared:
+        raise AssertionError(f"ONNX infers the outputs {inferred_outputs}; expected {declared}")
 
 
 def _info(tensor: Tensor) -> onnx.ValueInfoProto:
@@ -124,6 +124,6 @@ def _info(tensor: Tensor) -> onnx.ValueInfoProto:
 
 
 def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:
-    """Name, type and shape without N."""
+    """Return name, type and shape without N."""
     tensor = info.type.tensor_type
     return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim[1:]]

@@ -1,4 +1,4 @@
-"""What a translator sees of one MXNet node: attributes, translated inputs, and a pen for ONNX nodes."""
+"""What a translator works with: one MXNet node with translated inputs, and methods that append ONNX nodes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ class Node:
     Parameters
     ----------
     op, name : str
-        MXNet's operator, and the name under which the ONNX nodes appear.
+        MXNet's operator, and the name that the ONNX nodes get.
     attrs : Attrs
+        MXNet's attributes.
     inputs : tuple of Tensor or Constant
+        Outputs of earlier nodes, parameters, or the images.
     graph : Graph
-        Where ONNX nodes are appended.
+        Receives the ONNX nodes.
     """
 
     op: str
@@ -50,7 +52,7 @@ class Node:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
     def tensor(self, index: int = 0) -> Tensor:
-        """Input ``index``, which must be computed from the images."""
+        """Return input ``index``, which must be computed from the images."""
         operand = self.inputs[index]
         if isinstance(operand, Constant):
             raise UnsupportedOpError(
@@ -60,11 +62,11 @@ class Node:
         return operand
 
     def require_one_type(self, *tensors: Tensor) -> None:
-        if len({one.dtype for one in tensors}) > 1:
-            raise self.malformed(f"its inputs are {' and '.join(str(one.dtype) for one in tensors):.80}")
+        if len({tensor.dtype for tensor in tensors}) > 1:
+            raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
 
     def image(self) -> tuple[Tensor, int, int, int]:
-        """Input 0, which must be (N, C, H, W): the tensor, C, H, W."""
+        """Return input 0, which must be (N, C, H, W), and C, H, W."""
         data = self.tensor()
         if len(data.row) != 3:
             raise self.malformed(f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W)")
@@ -72,16 +74,16 @@ class Node:
         return data, channels, height, width
 
     def axis(self, name: str, default: int | None = None) -> int:
-        """An attribute that names an axis of input 0, not that of the images; negative ones count back."""
+        """Parse an attribute that names an axis of input 0 other than the batch; negative values count from the end."""
         axes = len(self.tensor().row) + 1
         value = self.attrs.integer(name, default, minimum=-8)
         axis = value % axes if -axes <= value < axes else value
         if not 1 <= axis < axes:
-            raise self.attrs.unsupported(name, value, f"1 to {axes - 1}: images stay apart")
+            raise self.attrs.unsupported(name, value, f"1 to {axes - 1}; axis 0 is the batch")
         return axis
 
     def parameter(self, index: int, shape: Shape, dtype: np.dtype[Any] | None = None) -> Constant:
-        """Input ``index``, which must be a parameter of that shape, and of the type of input 0 unless given."""
+        """Return input ``index``, which must be a parameter of that shape. The default type is that of input 0."""
         operand = self.inputs[index]
         if not isinstance(operand, Constant):
             raise UnsupportedOpError(
@@ -90,21 +92,21 @@ class Node:
             )
         dtype = dtype or self.tensor().dtype
         if operand.array.shape != shape or operand.array.dtype != dtype:
-            found = f"{operand.array.dtype} {operand.array.shape}"
-            raise self.malformed(f"parameter {operand.name!r} is {found}; expected {dtype} {shape}")
+            actual = f"{operand.array.dtype} {operand.array.shape}"
+            raise self.malformed(f"parameter {operand.name!r} is {actual}; expected {dtype} {shape}")
         return operand
 
     def constant(self, step: str, array: NDArray[Any]) -> Constant:
-        """A number of this node's own, named after it."""
+        """Add an array that belongs to this node, named ``<node>/<step>``."""
         return self.graph.constant(f"{self.name}/{step}", array)
 
     def number(self, step: str, value: float) -> Constant:
-        """A real number, of the type of input 0; in float16 one beyond 65,504 is infinite, as in MXNet."""
+        """Add a real number of input 0's type. In float16, numbers beyond 65,504 become infinite, as in MXNet."""
         with np.errstate(over="ignore"):
             return self.constant(step, np.array(value, self.tensor().dtype))
 
-    def places(self, step: str, *numbers: int) -> Constant:
-        """Axes, sizes or positions, as ONNX takes them: int64."""
+    def integers(self, step: str, *numbers: int) -> Constant:
+        """Add axes, sizes or indices, which ONNX takes as int64."""
         return self.constant(step, np.array(numbers, np.int64))
 
     def emit(
@@ -123,14 +125,16 @@ class Node:
         op : str
             ONNX's operator.
         inputs : tuple of Tensor or Constant
+            In ONNX's order.
         row : tuple of int
             Shape of the output without N.
         attrs : dict, optional
+            ONNX's attributes.
         step : str
-            What this node does if it is not the last of several: it is named ``<node>/<step>``. Without it, the
-            node and its output carry MXNet's name.
+            What the ONNX node does, if it is not the last of several: it is named ``<node>/<step>``. The last node
+            and its output get MXNet's name.
         dtype : dtype, optional
-            Of the output; that of the first tensor among the inputs if not given.
+            Type of the output. The default is that of the first tensor among the inputs.
         """
         name = f"{self.name}/{step}" if step else self.name
-        return self.graph.add(op, name, inputs, row, attrs or {}, dtype)
+        return self.graph.add(op, name, inputs, row, attrs, dtype=dtype)

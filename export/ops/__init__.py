@@ -1,63 +1,7 @@
-"""Translators, one file per family of operators. Importing this package registers them all."""
+"""Translators, one file per family of operators. Importing this package imports every file and registers them all."""
 
-from export.ops import (
-    activation,
-    adaptive_pooling,
-    batch_norm,
-    broadcast_like,
-    cast,
-    clip,
-    concat,
-    convolution,
-    deconvolution,
-    depth_to_space,
-    elementwise,
-    flatten,
-    fully_connected,
-    identity,
-    instance_norm,
-    l2_normalization,
-    leaky_relu,
-    lrn,
-    matmul,
-    pad,
-    pooling,
-    reduce,
-    reshape,
-    resize,
-    scalar,
-    slices,
-    softmax,
-    unary,
-)
+import importlib
+import pkgutil
 
-__all__ = [
-    "activation",
-    "adaptive_pooling",
-    "batch_norm",
-    "broadcast_like",
-    "cast",
-    "clip",
-    "concat",
-    "convolution",
-    "deconvolution",
-    "depth_to_space",
-    "elementwise",
-    "flatten",
-    "fully_connected",
-    "identity",
-    "instance_norm",
-    "l2_normalization",
-    "leaky_relu",
-    "lrn",
-    "matmul",
-    "pad",
-    "pooling",
-    "reduce",
-    "reshape",
-    "resize",
-    "scalar",
-    "slices",
-    "softmax",
-    "unary",
-]
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

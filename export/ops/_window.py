@@ -1,4 +1,4 @@
-"""Windows that slide over an image: what Convolution and Pooling have in common."""
+"""The sliding window of Convolution, Deconvolution and Pooling."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Window:
     pad: tuple[int, ...]
 
     def spare(self, size: int, axis: int, dilate: int = 1) -> int:
-        """Pixels by which the padded image is longer than the kernel."""
+        """Return by how many pixels the padded image is longer than the kernel."""
         return size + 2 * self.pad[axis] - (dilate * (self.kernel[axis] - 1) + 1)
 
 
 def read_window(node: Node) -> Window:
-    """Attributes kernel, stride, pad. Stride defaults to 1, padding to 0."""
+    """Parse the attributes kernel, stride and pad. Stride defaults to 1, padding to 0."""
     return Window(
         kernel=node.attrs.integers("kernel", 2, minimum=1),
         stride=node.attrs.integers("stride", 2, (1, 1), minimum=1),

@@ -1,4 +1,4 @@
-"""Activation, relu, sigmoid, tanh: element by element."""
+"""Activation, relu, sigmoid, softsign, tanh: elementwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AdaptiveAvgPooling2D: averages over a grid of windows that share out the whole image."""
+"""AdaptiveAvgPooling2D: averages over a grid of windows that together cover the image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @translates("_contrib_AdaptiveAvgPooling2D")
 def adaptive_average(node: Node) -> Tensor:
-    """One number is a square; without one, as with 1, all is averaged.
+    """An ``output_size`` of one number is a square; the default, 1, averages the whole image.
 
     Notes
     -----
@@ -48,7 +48,7 @@ def adaptive_average(node: Node) -> Tensor:
 
 
 def _windows(size: int, count: int) -> NDArray[np.float32]:
-    """(count, size): the share that each pixel has in each window."""
+    """Return (count, size): the weight of each pixel in each window."""
     matrix = np.zeros((count, size), np.float32)
     for index in range(count):
         start, stop = index * size // count, -(-(index + 1) * size // count)

@@ -1,4 +1,4 @@
-"""ones_like, zeros_like, broadcast_like: a tensor as large as another."""
+"""ones_like, zeros_like, broadcast_like: a tensor of another tensor's shape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
 
 @translates(*FILLS)
 def constant_like(node: Node) -> Tensor:
-    """`export.passes.remove_expand` makes it a single number where the operator that takes it broadcasts."""
+    """Fill a tensor; `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
     node.expect_inputs(1)
     data = node.tensor()
     value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")
@@ -28,7 +28,7 @@ def constant_like(node: Node) -> Tensor:
 
 @translates("broadcast_like")
 def broadcast_like(node: Node) -> Tensor:
-    """Axes of length 1 are repeated until the shape is that of the second input."""
+    """Repeat axes of length 1 until the shape is that of the second input."""
     node.expect_inputs(2)
     for name in ("lhs_axes", "rhs_axes"):
         node.attrs.choice(name, ("all",), "all")
@@ -37,4 +37,4 @@ def broadcast_like(node: Node) -> Tensor:
         raise node.malformed(f"its input {data.row} cannot be broadcast to {other.row}")
     if data.row == other.row:
         return data
-    return node.emit("Expand", (data, node.places("shape", 1, *other.row)), other.row)
+    return node.emit("Expand", (data, node.integers("shape", 1, *other.row)), other.row)

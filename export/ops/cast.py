@@ -1,4 +1,4 @@
-"""Cast, amp_cast, amp_multicast: between single and half precision."""
+"""Cast, amp_cast, amp_multicast: between float32 and float16."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @translates("Cast", "amp_cast")
 def cast(node: Node) -> Operand:
-    """Of what is computed; a parameter is stored in its new type."""
+    """Cast a tensor when the model runs, a parameter when it is exported."""
     node.expect_inputs(1)
     wanted = np.dtype(node.attrs.choice("dtype", ("float32", "float16")))
     return _cast(node, 0, wanted)
@@ -24,24 +24,22 @@ def cast(node: Node) -> Operand:
 
 @translates("amp_multicast")
 def multicast(node: Node) -> tuple[Operand, ...]:
-    """All inputs to the widest type among them, or to the narrowest with ``cast_narrow`` (``amp_cast.h``)."""
+    """Cast all inputs to the widest type among them, or to the narrowest with ``cast_narrow`` (``amp_cast.h``)."""
     count = node.attrs.integer("num_outputs", minimum=1)
     node.expect_inputs(count)
-    found = {one.array.dtype if isinstance(one, Constant) else one.dtype for one in node.inputs}
+    dtypes = {operand.dtype for operand in node.inputs}
     narrow = node.attrs.boolean("cast_narrow", False)
-    wanted = (min if narrow else max)(found, key=lambda dtype: dtype.itemsize)
+    wanted = (min if narrow else max)(dtypes, key=lambda dtype: dtype.itemsize)
     return tuple(_cast(node, index, wanted, step=str(index)) for index in range(count))
 
 
 def _cast(node: Node, index: int, wanted: np.dtype[Any], step: str = "") -> Operand:
     operand, name = node.inputs[index], f"{node.name}/{step}" if step else node.name
-    if isinstance(operand, Constant):
-        if operand.array.dtype == wanted:
-            return operand
-        if operand.array.dtype not in (FLOAT16, FLOAT32):
-            raise node.malformed(f"parameter {operand.name!r} is {operand.array.dtype}; expected float16 or float32")
-        with np.errstate(over="ignore"):  # as in MXNet, what is beyond float16 becomes infinite
-            return node.graph.constant(name, operand.array.astype(wanted))
     if operand.dtype == wanted:
         return operand
+    if isinstance(operand, Constant):
+        if operand.dtype not in (FLOAT16, FLOAT32):
+            raise node.malformed(f"parameter {operand.name!r} is {operand.dtype}; expected float16 or float32")
+        with np.errstate(over="ignore"):  # as in MXNet, numbers beyond float16 become infinite
+            return node.graph.constant(name, operand.array.astype(wanted))
     return node.graph.cast(operand, wanted, name)

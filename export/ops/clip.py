@@ -1,4 +1,4 @@
-"""clip: values below and above two bounds become the bounds."""
+"""clip: limit values to a range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concat: tensors side by side."""
+"""Concat: join tensors along one axis."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def concat(node: Node) -> Tensor:
     node.require_one_type(*tensors)
     first = tensors[0].row
     axis = node.axis("dim", 1)
-    place = axis - 1  # of that axis in a row
-    if any(one.row[:place] != first[:place] or one.row[axis:] != first[axis:] for one in tensors):
-        shapes = ", ".join(str(one.row) for one in tensors)
-        raise node.malformed(f"its inputs {shapes:.200} differ in more than axis {place}")
-    row = (*first[:place], sum(one.row[place] for one in tensors), *first[axis:])
+    position = axis - 1  # of that axis in `Tensor.row`
+    if any(tensor.row[:position] != first[:position] or tensor.row[axis:] != first[axis:] for tensor in tensors):
+        shapes = ", ".join(str(tensor.row) for tensor in tensors)
+        raise node.malformed(f"its inputs {shapes:.200} differ in more than axis {position}")
+    row = (*first[:position], sum(tensor.row[position] for tensor in tensors), *first[axis:])
     return node.emit("Concat", tensors, row, {"axis": axis})

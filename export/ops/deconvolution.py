@@ -1,4 +1,4 @@
-"""Deconvolution: the transpose of a convolution, which makes images larger."""
+"""Deconvolution: transposed convolution, which makes images larger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @translates("Deconvolution")
 def deconvolution(node: Node) -> Tensor:
-    """There is no bias unless ``no_bias`` is False (``deconvolution-inl.h``); ``adj`` rows and columns are added."""
+    """Unlike Convolution it has no bias by default (``deconvolution-inl.h``). ``adj`` rows and columns are added."""
     node.attrs.ignore("workspace", "cudnn_tune", "cudnn_off")
     node.attrs.choice("layout", LAYOUTS, "NCHW")
     node.attrs.choice("target_shape", ("()", "[]", "(0, 0)", "(0,0)"), "()")  # it would change pad and adj
@@ -34,7 +34,7 @@ def deconvolution(node: Node) -> Tensor:
         covered = window.stride[axis] * (size[axis] - 1) + dilate[axis] * (window.kernel[axis] - 1) + 1
         row.append(covered - 2 * window.pad[axis] + adjust[axis])
     if min(row) < 1:
-        raise node.malformed(f"padding {window.pad} leaves nothing of the image")
+        raise node.malformed(f"padding {window.pad} leaves no pixels of the output")
     inputs = (data, node.parameter(1, (channels, filters // groups, *window.kernel)))
     bias = (node.parameter(2, (filters,)),) if biased else ()
     attrs = {

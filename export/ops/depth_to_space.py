@@ -1,4 +1,4 @@
-"""depth_to_space, space_to_depth: channels become pixels, and pixels channels."""
+"""depth_to_space, space_to_depth: turn channels into pixels and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("depth_to_space")
 def depth_to_space(node: Node) -> Tensor:
-    """(N, b b C, H, W) -> (N, C, b H, b W); the place in a block is the first of the parts of the channel's number."""
+    """(N, b b C, H, W) -> (N, C, b H, b W); channels are ordered by position in the block first."""
     node.expect_inputs(1)
     block = node.attrs.integer("block_size", minimum=1)
     data, channels, height, width = node.image()

@@ -1,4 +1,4 @@
-"""Sums, differences, products, quotients, powers, extremes of two tensors, or of a tensor and a parameter."""
+"""Elementwise arithmetic on tensors and parameters: sums, products, powers, extremes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONNX_OPS = {
 
 @translates("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div", "_power", "_maximum", "_minimum")
 def elementwise(node: Node) -> Tensor:
-    """Both inputs have the same shape."""
+    """Combine two tensors of the same shape."""
     node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
     if left.row != right.row:
@@ -31,11 +31,11 @@ def elementwise(node: Node) -> Tensor:
 
 @translates("add_n")
 def add_n(node: Node) -> Tensor:
-    """The sum of any number of tensors of the same shape."""
+    """Add any number of tensors of the same shape."""
     count = node.attrs.integer("num_args", len(node.inputs), minimum=1)
     node.expect_inputs(max(count, 1))
     tensors = tuple(node.tensor(index) for index in range(count))
-    if len({one.row for one in tensors}) > 1:
+    if len({tensor.row for tensor in tensors}) > 1:
         raise node.malformed("its inputs differ in shape")
     node.require_one_type(*tensors)
     return tensors[0] if count == 1 else node.emit("Sum", tensors, tensors[0].row)
@@ -43,28 +43,29 @@ def add_n(node: Node) -> Tensor:
 
 @translates(*(f"broadcast_{name}" for name in ONNX_OPS))
 def broadcast(node: Node) -> Tensor:
-    """An axis of length 1 is repeated; the number of axes is the same, or smaller for a parameter."""
+    """Combine two operands, repeating axes of length 1. A parameter may have fewer axes than the tensor."""
     node.expect_inputs(2)
     left, right = node.inputs
     if isinstance(left, Constant) and isinstance(right, Constant):
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: both inputs are parameters; its result should be one.")
+        raise UnsupportedOpError(f"{node.op} {node.name!r}: both inputs are parameters; store their result instead.")
     tensor = left if isinstance(left, Tensor) else node.tensor(1)
-    dtypes = {one.array.dtype if isinstance(one, Constant) else one.dtype for one in (left, right)}
+    dtypes = {operand.dtype for operand in (left, right)}
     if len(dtypes) > 1:
         raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
-    rows = [_row(node, one, len(tensor.row)) for one in (left, right)]
+    rows = [_row(node, operand, len(tensor.row)) for operand in (left, right)]
     row = _broadcast_row(node, *rows)
     return node.emit(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), row)
 
 
 def _row(node: Node, operand: Operand, axes: int) -> Shape:
-    """Shape without N, of a parameter with axes of length 1 in front."""
+    """Return the shape without N; a parameter's is extended with axes of length 1 in front."""
     if isinstance(operand, Tensor):
         return operand.row
     shape = (*(1 for _ in range(axes + 1 - operand.array.ndim)), *operand.array.shape)
     if shape[0] != 1:
         raise node.malformed(
-            f"parameter {operand.name!r} of the shape {operand.array.shape} is no number for any image"
+            f"parameter {operand.name!r} of the shape {operand.array.shape} differs between images; "
+            "expected a first axis of length 1"
         )
     return shape[1:]
 

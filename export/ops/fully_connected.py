@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @translates("FullyConnected")
 def fully_connected(node: Node) -> Tensor:
-    """``x @ weight.T + bias``, over all of a row if ``flatten``, over its last axis otherwise."""
+    """``x @ weight.T + bias``, over all values of an image if ``flatten``, over the last axis otherwise."""
     hidden = node.attrs.integer("num_hidden", minimum=1)
     no_bias = node.attrs.boolean("no_bias", False)
     flatten = node.attrs.boolean("flatten", True)

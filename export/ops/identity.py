@@ -1,4 +1,4 @@
-"""Operators that change nothing in inference: they leave no ONNX node."""
+"""Operators that change nothing in inference and become no ONNX node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def identity(node: Node) -> Tensor:
 
 @translates("Dropout")
 def dropout(node: Node) -> Tensor:
-    """Gone, unless it is to drop in inference as well."""
+    """Remove dropout; refuse the mode that also drops in inference."""
     node.expect_inputs(1)
     node.attrs.ignore("p", "axes", "cudnn_off")
     node.attrs.choice("mode", ("training",), "training")

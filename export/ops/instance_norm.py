@@ -1,4 +1,4 @@
-"""InstanceNorm, LayerNorm: mean 0 and variance 1 within each image, or along one axis of it."""
+"""InstanceNorm, LayerNorm: normalize within each image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("InstanceNorm")
 def instance_norm(node: Node) -> Tensor:
-    """Each channel of each image over its positions, then ``gamma x + beta``."""
+    """Normalize each channel of each image over its positions, then compute ``gamma x + beta``."""
     node.expect_inputs(3)
     epsilon = node.attrs.real("eps", 1e-3)
     data = node.tensor()
@@ -25,7 +25,7 @@ def instance_norm(node: Node) -> Tensor:
 
 @translates("LayerNorm")
 def layer_norm(node: Node) -> Tensor:
-    """``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has an operator for it from opset 17 only."""
+    """``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has an operator for it only from opset 17."""
     node.expect_inputs(3)
     if node.attrs.boolean("output_mean_var", False):
         raise node.attrs.unsupported("output_mean_var", True, "False")
@@ -33,19 +33,19 @@ def layer_norm(node: Node) -> Tensor:
     epsilon = node.number("eps", node.attrs.real("eps", 1e-5))
     data = node.tensor()
     length = (data.row[axis - 1],)
-    shape = (*length, *(1 for _ in data.row[axis:]))  # (C,) so that it lies along the axis
+    shape = (*length, *(1 for _ in data.row[axis:]))  # broadcasts (C,) along the axis
     gamma, beta = (
         node.constant(name, node.parameter(index, length).array.reshape(shape))
         for index, name in ((1, "gamma"), (2, "beta"))
     )
-    one = (*data.row[: axis - 1], 1, *data.row[axis:])
-    axes = node.places("axes", axis)
-    mean = node.emit("ReduceMean", (data, axes), one, {"keepdims": 1}, step="mean")
+    reduced = (*data.row[: axis - 1], 1, *data.row[axis:])
+    axes = node.integers("axes", axis)
+    mean = node.emit("ReduceMean", (data, axes), reduced, {"keepdims": 1}, step="mean")
     centered = node.emit("Sub", (data, mean), data.row, step="centered")
     square = node.emit("Mul", (centered, centered), data.row, step="square")
-    variance = node.emit("ReduceMean", (square, axes), one, {"keepdims": 1}, step="variance")
-    shifted = node.emit("Add", (variance, epsilon), one, step="shifted")
-    deviation = node.emit("Sqrt", (shifted,), one, step="deviation")
+    variance = node.emit("ReduceMean", (square, axes), reduced, {"keepdims": 1}, step="variance")
+    shifted = node.emit("Add", (variance, epsilon), reduced, step="shifted")
+    deviation = node.emit("Sqrt", (shifted,), reduced, step="deviation")
     unit = node.emit("Div", (centered, deviation), data.row, step="unit")
     scaled = node.emit("Mul", (unit, gamma), data.row, step="scaled")
     return node.emit("Add", (scaled, beta), data.row)

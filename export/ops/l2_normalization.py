@@ -1,4 +1,4 @@
-"""L2Normalization: rows of unit Euclidean norm."""
+"""L2Normalization: scale to unit Euclidean norm."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @translates("L2Normalization")
 def l2_normalization(node: Node) -> Tensor:
-    """``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions: a row of zeros stays zero.
+    """``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions; zeros stay zero.
 
-    In single precision: half has no 1e-10, and squares soon exceed it.
+    Computed in float32: float16 cannot represent 1e-10, and squares soon exceed its range.
     """
     node.expect_inputs(1)
     mode = node.attrs.choice("mode", ("instance", "channel", "spatial"), "instance")
@@ -29,12 +29,12 @@ def l2_normalization(node: Node) -> Tensor:
     first, last = {"instance": (1, len(data.row)), "channel": (1, 1), "spatial": (2, len(data.row))}[mode]
     if mode != "instance" and len(data.row) < 2:
         raise node.malformed(f"its input is (N, {data.row[0]}); mode {mode} needs (N, C, ...)")
-    one = (*data.row[: first - 1], *(1 for _ in range(first, last + 1)), *data.row[last:])
-    axes = node.places("axes", *range(first, last + 1))
+    reduced = (*data.row[: first - 1], *(1 for _ in range(first, last + 1)), *data.row[last:])
+    axes = node.integers("axes", *range(first, last + 1))
     square = node.emit("Mul", (data, data), data.row, step="square")
-    total = node.emit("ReduceSum", (square, axes), one, {"keepdims": 1}, step="sum")
-    shifted = node.emit("Add", (total, epsilon), one, step="shifted")
-    norm = node.emit("Sqrt", (shifted,), one, step="norm")
+    total = node.emit("ReduceSum", (square, axes), reduced, {"keepdims": 1}, step="sum")
+    shifted = node.emit("Add", (total, epsilon), reduced, step="shifted")
+    norm = node.emit("Sqrt", (shifted,), reduced, step="norm")
     if given.dtype == FLOAT32:
         return node.emit("Div", (data, norm), data.row)
     unit = node.emit("Div", (data, norm), data.row, step="unit")

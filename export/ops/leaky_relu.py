@@ -1,4 +1,4 @@
-"""LeakyReLU: a family of activations that let something of the negative half through."""
+"""LeakyReLU: activations that do not cut negative values off entirely."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SQRT_HALF = 0.5**0.5
 
 @translates("LeakyReLU")
 def leaky_relu(node: Node) -> Tensor:
-    """The slope is that of ``leaky`` and ``elu`` alone, 0.25 by default; ``prelu`` learns one per channel."""
+    """``slope``, 0.25 by default, belongs to ``leaky`` and ``elu``; ``prelu`` learns a slope per channel."""
     kind = node.attrs.choice("act_type", KINDS, "leaky")
-    node.attrs.ignore("lower_bound", "upper_bound")  # of rrelu
+    node.attrs.ignore("lower_bound", "upper_bound")  # they belong to rrelu
     slope = node.attrs.real("slope", 0.25)
     node.expect_inputs(2 if kind == "prelu" else 1)
     data = node.tensor()
@@ -38,12 +38,12 @@ def _prelu(node: Node, data: Tensor) -> Tensor:
 
 
 def _gelu(node: Node, data: Tensor) -> Tensor:
-    """x (1 + erf(x / sqrt 2)) / 2 (``mshadow_op.h``: gelu); ONNX has Gelu from opset 20 only."""
-    root, one, half = (
+    """Compute x (1 + erf(x / sqrt 2)) / 2 (``mshadow_op.h``: gelu), as ONNX has Gelu only from opset 20."""
+    root, unit, half = (
         node.number(name, number) for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
     )
     scaled = node.emit("Mul", (data, root), data.row, step="scaled")
     error = node.emit("Erf", (scaled,), data.row, step="erf")
-    share = node.emit("Add", (error, one), data.row, step="share")
+    share = node.emit("Add", (error, unit), data.row, step="share")
     both = node.emit("Mul", (data, share), data.row, step="both")
     return node.emit("Mul", (both, half), data.row)

@@ -1,4 +1,4 @@
-"""Pad: a frame of numbers, of the edge, or of the mirrored image."""
+"""Pad: add a border, constant, repeated from the edge, or mirrored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("Pad")
 def pad(node: Node) -> Tensor:
-    """``pad_width`` is (before, after) of each axis in turn; ONNX has all befores first."""
+    """``pad_width`` is (before, after) for each axis in turn; ONNX takes all befores first, then all afters."""
     node.expect_inputs(1)
     data = node.tensor()
     axes = len(data.row) + 1
@@ -22,11 +22,11 @@ def pad(node: Node) -> Tensor:
     value = node.attrs.real("constant_value", 0.0)
     before, after = widths[::2], widths[1::2]
     if before[0] or after[0]:
-        raise node.attrs.unsupported("pad_width", widths, "0 for images, which stay apart")
+        raise node.attrs.unsupported("pad_width", widths, "0 for axis 0, the batch")
     row = tuple(sum(sizes) for sizes in zip(before[1:], data.row, after[1:], strict=True))
     if row == data.row:
         return data
-    inputs: tuple[Operand, ...] = (data, node.places("pads", *before, *after))
+    inputs: tuple[Operand, ...] = (data, node.integers("pads", *before, *after))
     if mode == "constant" and value:
         inputs = (*inputs, node.number("value", value))
     return node.emit("Pad", inputs, row, {"mode": mode})

@@ -1,4 +1,4 @@
-"""Pooling: maximum or average, over windows or the whole image."""
+"""Pooling: maximum or average over windows or the whole image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Pair = tuple[int, int]  # vertical, horizontal; pixels
 
 @dataclass(frozen=True)
 class PoolWindows:
-    """Where the windows lie: ``pad`` on both sides, and ``extra`` more at the lower right for the last window."""
+    """Windows of one pooling: ``pad`` on both sides, and ``extra`` more at the lower right for the last window."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -51,7 +51,7 @@ def pooling(node: Node) -> Tensor:
     count_padding = node.attrs.boolean("count_include_pad", True)
     if node.attrs.boolean("global_pool", False):
         return _global_pooling(node, kind)
-    windows = _place(node, rounds_up=convention == "full")
+    windows = _windows(node, rounds_up=convention == "full")
     data, channels, _, _ = node.image()
     if kind == "avg":
         return _average(node, windows, count_padding)
@@ -65,7 +65,7 @@ def _global_pooling(node: Node, kind: str) -> Tensor:
     return node.emit("GlobalMaxPool" if kind == "max" else "GlobalAveragePool", (data,), (channels, 1, 1))
 
 
-def _place(node: Node, rounds_up: bool) -> PoolWindows:
+def _windows(node: Node, rounds_up: bool) -> PoolWindows:
     window = read_window(node)
     _, _, *size = node.image()
     steps, extra = [0, 0], [0, 0]
@@ -73,12 +73,12 @@ def _place(node: Node, rounds_up: bool) -> PoolWindows:
         spare, stride = window.spare(size[axis], axis), window.stride[axis]
         if spare < 0 or window.pad[axis] >= window.kernel[axis]:
             raise node.malformed(
-                f"kernel {window.kernel} with padding {window.pad} does not suit {size[0]} x {size[1]} px"
+                f"kernel {window.kernel} with padding {window.pad} does not fit {size[0]} x {size[1]} px"
             )
         steps[axis] = -(-spare // stride) if rounds_up else spare // stride
         extra[axis] = max(0, steps[axis] * stride - spare)
         if window.pad[axis] + extra[axis] >= window.kernel[axis]:
-            # MXNet's maximum over nothing is -3.4e38, its average 0
+            # over an empty window, MXNet's maximum is -3.4e38 and its average 0
             expected = f"valid, as the last window covers none of the {size[0]} x {size[1]} px"
             raise node.attrs.unsupported("pooling_convention", "full", expected)
     return PoolWindows(
@@ -95,9 +95,9 @@ def _average(node: Node, windows: PoolWindows, count_padding: bool) -> Tensor:
 
     Notes
     -----
-    With ``count_include_pad``, MXNet divides by the part of the window within the padded image, which the ``extra``
-    pixels do not belong to (``nn/pool.h``: ``hend = min(hstart + kernel_h, height + pad_h)``). ONNX counts all
-    padding or none: the padding that counts becomes part of the image.
+    With ``count_include_pad``, MXNet divides by the part of the window within the padded image, without the ``extra``
+    pixels (``nn/pool.h``: ``hend = min(hstart + kernel_h, height + pad_h)``). ONNX counts all padding or none, so the
+    padding that counts becomes part of the image.
     """
     data, channels, height, width = node.image()
     if count_padding and any(windows.extra):

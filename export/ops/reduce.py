@@ -1,4 +1,4 @@
-"""sum, mean, max, min: over some axes."""
+"""sum, mean, max, min over some axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONNX_OPS = {"sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min":
 
 @translates(*ONNX_OPS)
 def reduce(node: Node) -> Tensor:
-    """Over ``axis``, a number or several; over all others with ``exclude``."""
+    """Reduce over ``axis``, one or several; with ``exclude``, over all other axes."""
     node.expect_inputs(1)
     data = node.tensor()
     count = len(data.row) + 1
@@ -25,9 +25,9 @@ def reduce(node: Node) -> Tensor:
     if node.attrs.boolean("exclude", False):
         axes = set(range(count)) - axes
     if not axes or not axes <= set(range(1, count)):
-        raise node.attrs.unsupported("axis", named or None, f"some of 1 to {count - 1}: images stay apart")
+        raise node.attrs.unsupported("axis", named or None, f"some of 1 to {count - 1}; axis 0 is the batch")
     keep = node.attrs.boolean("keepdims", False)
     row: Shape = tuple(
         1 if axis in axes else size for axis, size in enumerate(data.row, start=1) if keep or axis not in axes
     )
-    return node.emit(ONNX_OPS[node.op], (data, node.places("axes", *sorted(axes))), row, {"keepdims": int(keep)})
+    return node.emit(ONNX_OPS[node.op], (data, node.integers("axes", *sorted(axes))), row, {"keepdims": int(keep)})

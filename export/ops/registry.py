@@ -1,4 +1,4 @@
-"""Translators by MXNet operator. One small file of `export.ops` per family fills the table on import."""
+"""The table of translators by MXNet operator, which the other modules of `export.ops` fill on import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRANSLATORS: dict[str, Translator] = {}
 
 
 def translates(*ops: str) -> Callable[[Translator], Translator]:
-    """Register a translator: from a node to its output, or outputs, for the operators named as in symbol JSON."""
+    """Register a translator, a function from a node to its outputs, for operators named as in symbol JSON."""
 
     def register(translator: Translator) -> Translator:
         for op in ops:

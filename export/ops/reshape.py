@@ -1,4 +1,4 @@
-"""Reshape, reshape_like, expand_dims, squeeze, transpose, SwapAxis: the same numbers under other axes."""
+"""Reshape, reshape_like, expand_dims, squeeze, transpose, SwapAxis: the same elements in another shape or order."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ if TYPE_CHECKING:
     from export.graph.graph import Shape, Tensor
     from export.graph.node import Node
 
-BATCHES = (1009, 2003)  # two numbers of images that no layer has as a size
+BATCHES = (1009, 2003)  # two batch sizes that do not occur as sizes of layers
 COPY, INFER, COPY_REST, MERGE, SPLIT = 0, -1, -2, -3, -4
 
 
 @translates("Reshape")
 def reshape(node: Node) -> Tensor:
-    """MXNet's special sizes are resolved here; ONNX knows two of them alone."""
+    """Resolve MXNet's special sizes, as ONNX has only two of them."""
     node.expect_inputs(1)
     node.attrs.choice("target_shape", ("()", "[]", "(0,)"), "()")  # deprecated, as is keep_highest
     node.attrs.choice("keep_highest", ("False", "0"), "False")
     spec = node.attrs.integers("shape", minimum=SPLIT)
     backwards = node.attrs.boolean("reverse", False)
     data = node.tensor()
-    found = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
-    row = found[0][1:]
-    if row != found[1][1:] or tuple(shape[0] for shape in found) != BATCHES:
-        raise node.attrs.unsupported("shape", spec, "images stay apart")
+    resolved = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
+    row = resolved[0][1:]
+    if row != resolved[1][1:] or tuple(shape[0] for shape in resolved) != BATCHES:
+        raise node.attrs.unsupported("shape", spec, "one that keeps axis 0, the batch")
     return _reshaped(node, row)
 
 
 def _reshaped(node: Node, row: Shape) -> Tensor:
     data = node.tensor()
-    return data if row == data.row else node.emit("Reshape", (data, node.places("shape", 0, *row)), row)
+    return data if row == data.row else node.emit("Reshape", (data, node.integers("shape", 0, *row)), row)
 
 
 def _resolve(node: Node, source: Shape, spec: Shape, backwards: bool) -> Shape:
-    """The shape that MXNet makes of one (``matrix_op-inl.h``: InferReshapeShape)."""
+    """Return the shape that MXNet computes from ``source`` (``matrix_op-inl.h``: InferReshapeShape)."""
     sizes, codes = list(source), list(spec)
     if backwards:
         sizes, codes = sizes[::-1], codes[::-1]
     made: list[int] = []
-    at = 0  # the axis of the source that comes next
+    at = 0  # index of the next axis of the source
     while codes:
         code = codes.pop(0)
         if code == SPLIT:
             if backwards or len(codes) < 2 or at >= len(sizes):
-                raise node.malformed(f"shape {spec} of {source}: -4 splits one axis into the two sizes behind it")
+                raise node.malformed(f"shape {spec} of {source}: -4 splits one axis into the two sizes after it")
             made += _split(node, sizes[at], codes.pop(0), codes.pop(0))
             at += 1
         elif code == COPY_REST:
@@ -76,13 +76,13 @@ def _split(node: Node, size: int, first: int, second: int) -> list[int]:
 def _inferred(node: Node, count: int, made: Shape) -> Shape:
     known = math.prod(size for size in made if size != INFER)
     if made.count(INFER) > 1 or known < 1 or count % known or (INFER not in made and known != count):
-        raise node.malformed(f"{count} numbers cannot take the shape {made}")
+        raise node.malformed(f"{count} elements cannot take the shape {made}")
     return tuple(count // known if size == INFER else size for size in made)
 
 
 @translates("reshape_like")
 def reshape_like(node: Node) -> Tensor:
-    """Axes ``lhs_begin`` to ``lhs_end`` get the lengths of the other input's ``rhs_begin`` to ``rhs_end``."""
+    """Replace axes ``lhs_begin`` to ``lhs_end`` by the other input's axes ``rhs_begin`` to ``rhs_end``."""
     node.expect_inputs(2)
     shapes = [(BATCHES[0], *node.tensor(index).row) for index in (0, 1)]
     parts = []
@@ -90,33 +90,33 @@ def reshape_like(node: Node) -> Tensor:
         begin = node.attrs.optional_integer(f"{side}_begin", minimum=-8) or 0
         end = node.attrs.optional_integer(f"{side}_end", minimum=-8)
         parts.append(slice(*slice(begin, end).indices(len(shape))))
-    found = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
-    if math.prod(found) != math.prod(shapes[0]) or found[0] != BATCHES[0]:
-        raise node.malformed(f"its inputs {shapes[0][1:]} and {shapes[1][1:]} do not fit, or images are mixed")
-    return _reshaped(node, found[1:])
+    target = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
+    if math.prod(target) != math.prod(shapes[0]) or target[0] != BATCHES[0]:
+        raise node.malformed(f"its inputs {shapes[0][1:]} and {shapes[1][1:]} do not fit, or would mix images")
+    return _reshaped(node, target[1:])
 
 
 @translates("expand_dims")
 def expand_dims(node: Node) -> Tensor:
-    """An axis of length 1 in front of ``axis``; negative ones count from behind the last."""
+    """Insert an axis of length 1 before ``axis``; negative values count from after the last axis."""
     node.expect_inputs(1)
     row = node.tensor().row
     value = node.attrs.integer("axis", minimum=-8)
     axis = value + len(row) + 2 if value < 0 else value
     if not 1 <= axis <= len(row) + 1:
-        raise node.attrs.unsupported("axis", value, f"1 to {len(row) + 1}: images stay apart")
+        raise node.attrs.unsupported("axis", value, f"1 to {len(row) + 1}; axis 0 is the batch")
     return _reshaped(node, (*row[: axis - 1], 1, *row[axis - 1 :]))
 
 
 @translates("squeeze")
 def squeeze(node: Node) -> Tensor:
-    """Without ``axis`` MXNet would also take away the axis of a single image."""
+    """Require ``axis``: without it, MXNet would also remove the batch axis of a single image."""
     node.expect_inputs(1)
     row = node.tensor().row
     named = node.attrs.integers("axis", minimum=-8)
     axes = {axis + len(row) + 1 if axis < 0 else axis for axis in named}
     if not all(1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
-        raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1: images stay apart")
+        raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1; axis 0 is the batch")
     return _reshaped(node, tuple(size for axis, size in enumerate(row, start=1) if axis not in axes))
 
 
@@ -135,7 +135,7 @@ def transpose(node: Node) -> Tensor:
     count = len(node.tensor().row) + 1
     order = list(node.attrs.integers("axes", count, tuple(range(count))[::-1]))
     if sorted(order) != list(range(count)) or order[0] != 0:
-        raise node.attrs.unsupported("axes", tuple(order), f"0 and then 1 to {count - 1}: images stay apart")
+        raise node.attrs.unsupported("axes", tuple(order), f"0 and then 1 to {count - 1}; axis 0 is the batch")
     return _transposed(node, order)
 
 

@@ -1,4 +1,4 @@
-"""UpSampling, BilinearResize2D: images of another size."""
+"""UpSampling, BilinearResize2D: change the size of images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @translates("UpSampling")
 def up_sampling(node: Node) -> Tensor:
-    """Each pixel becomes a square of ``scale`` x ``scale``."""
+    """Turn each pixel into a square of ``scale`` x ``scale``."""
     node.attrs.choice("sample_type", ("nearest",))
     count = node.attrs.integer("num_args", 1)
     if count != 1:
@@ -31,8 +31,8 @@ def up_sampling(node: Node) -> Tensor:
 
 @translates("_contrib_BilinearResize2D")
 def bilinear_resize(node: Node) -> Tensor:
-    """To ``height`` x ``width``, by the factors ``scale_height`` and ``scale_width``, rounded down, or, in the mode
-    ``like``, to the size of the second input.
+    """Resize to ``height`` x ``width``, by the factors ``scale_height`` and ``scale_width``, rounded down, or, in
+    mode ``like``, to the size of the second input.
 
     Notes
     -----
@@ -46,7 +46,7 @@ def bilinear_resize(node: Node) -> Tensor:
     corners = node.attrs.boolean("align_corners", True)
     if (rows, columns) == data.row[1:]:
         return data
-    transformation = "align_corners" if corners else "pytorch_half_pixel"  # a single pixel is the first of all
+    transformation = "align_corners" if corners else "pytorch_half_pixel"  # an output of one pixel is the first pixel
     return _resized(
         node, (channels, rows, columns), {"mode": "linear", "coordinate_transformation_mode": transformation}
     )
@@ -71,13 +71,13 @@ def _size(node: Node) -> tuple[int, int]:
 
 
 def _resized(node: Node, row: tuple[int, int, int], attrs: dict[str, str]) -> Tensor:
-    """By factors, as the number of images is not known: the sizes come out as they should."""
+    """Resize by factors, as ONNX takes a size only with N; `_factor` makes sure that the size is exact."""
     data, _, height, width = node.image()
     scales = node.constant("scales", np.array([1, 1, _factor(height, row[1]), _factor(width, row[2])], np.float32))
     return node.emit("Resize", (data, NOTHING, scales), row, dict(attrs))
 
 
 def _factor(size: int, wanted: int) -> np.float32:
-    """Runtimes round ``size * factor`` down, in single or double precision: the factor must not fall short."""
+    """Return a factor that is not too small: runtimes round ``size * factor`` down, in float32 or float64."""
     factor = np.float32(wanted / size)
     return factor if size * float(factor) >= wanted else np.nextafter(factor, np.float32(np.inf))

@@ -1,4 +1,4 @@
-"""A tensor and a number: sums, products, powers, element by element."""
+"""Elementwise arithmetic on a tensor and a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Tensor
     from export.graph.node import Node
 
-# MXNet's operator -> ONNX's, and whether the number comes first
+# MXNet's operator -> ONNX's operator, and whether the number comes first
 SCALARS = {
     "_plus_scalar": ("Add", False),
     "_minus_scalar": ("Sub", False),
@@ -26,10 +26,10 @@ SCALARS = {
 
 @translates(*SCALARS)
 def scalar(node: Node) -> Tensor:
-    """The number is 1 unless it is given (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
+    """The number defaults to 1 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
     node.expect_inputs(1)
     data = node.tensor()
-    node.attrs.ignore("is_int")  # of the number as it was written; the tensors are of real numbers
+    node.attrs.ignore("is_int")  # says how the number was written; tensors hold real numbers in any case
     number = node.number("scalar", node.attrs.real("scalar", 1.0))
     op, number_first = SCALARS[node.op]
     return node.emit(op, (number, data) if number_first else (data, number), data.row)

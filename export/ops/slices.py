@@ -1,10 +1,10 @@
-"""slice, slice_axis, slice_like, SliceChannel: parts of a tensor."""
+"""slice, slice_axis, slice_like, SliceChannel: cut tensors into parts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.graph.attributes import FIRST_PLACE
+from export.graph.attributes import MIN_INDEX
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ Range = tuple[int, int, int]  # start, stop, step along one axis
 
 @translates("slice_axis")
 def slice_axis(node: Node) -> Tensor:
-    """From ``begin`` up to ``end``; negative places count from the end, and no ``end`` is the end itself."""
+    """Slice from ``begin`` to ``end``; negative indices count from the end, and without ``end`` it is the last."""
     node.expect_inputs(1)
     shape = (1, *node.tensor().row)
-    begin, end = node.attrs.integer("begin", minimum=FIRST_PLACE), node.attrs.optional_integer("end", FIRST_PLACE)
-    if begin == 0 and end is None:  # of images, too
+    begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
+    if begin == 0 and end is None:  # nothing is cut, on whichever axis, the batch included
         node.attrs.integer("axis", minimum=-8)
         return node.tensor()
     axis = node.axis("axis")
@@ -29,25 +29,27 @@ def slice_axis(node: Node) -> Tensor:
 
 @translates("slice")
 def slice_all(node: Node) -> Tensor:
-    """``slice_axis`` of the first axes, with steps, which may be negative."""
+    """Slice the first axes, with steps, which may be negative."""
     node.expect_inputs(1)
     shape = (1, *node.tensor().row)
-    begins, ends = node.attrs.places("begin") or (), node.attrs.places("end") or ()
-    steps = node.attrs.places("step") or (1,) * len(begins)
+    begins, ends = node.attrs.optional_integers("begin") or (), node.attrs.optional_integers("end") or ()
+    steps = node.attrs.optional_integers("step") or (1,) * len(begins)
     if not 1 <= len(begins) == len(ends) == len(steps) <= len(shape):
-        raise node.malformed(f"begin {begins}, end {ends} and step {steps} differ in length, or from {len(shape)} axes")
+        raise node.malformed(
+            f"begin {begins}, end {ends} and step {steps} differ in length, or are more than the {len(shape)} axes"
+        )
     if begins[0] or ends[0] is not None or steps[0] not in (None, 1):
-        raise node.attrs.unsupported("begin", begins, "all of axis 0: images stay apart")
+        raise node.attrs.unsupported("begin", begins, "all of axis 0, the batch")
     ranges = {
         axis: _range(node, axis, shape[axis], (begins[axis], ends[axis], steps[axis] or 1))
         for axis in range(1, len(begins))
     }
-    return _slice(node, {axis: one for axis, one in ranges.items() if one != (0, shape[axis], 1)})
+    return _slice(node, {axis: bounds for axis, bounds in ranges.items() if bounds != (0, shape[axis], 1)})
 
 
 @translates("slice_like")
 def slice_like(node: Node) -> Tensor:
-    """As long as the second input along ``axes``, along all but that of the images without."""
+    """Cut to the length of the second input along ``axes``, by default all but the batch axis."""
     node.expect_inputs(2)
     data, other = node.tensor(0), node.tensor(1)
     count = len(data.row) + 1
@@ -63,7 +65,7 @@ def slice_like(node: Node) -> Tensor:
 
 @translates("SliceChannel")
 def slice_channel(node: Node) -> tuple[Tensor, ...]:
-    """Equal parts along ``axis``, 1 by default; with ``squeeze_axis``, parts of length 1 lose the axis."""
+    """Split into equal parts along ``axis``, 1 by default; ``squeeze_axis`` removes the axis from parts of length 1."""
     node.expect_inputs(1)
     count = node.attrs.integer("num_outputs", minimum=1)
     axis = node.axis("axis", 1)
@@ -71,27 +73,29 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
     data = node.tensor()
     length, rest = data.row[axis - 1] // count, data.row[axis - 1] % count
     if rest or length < 1 or (squeeze and length != 1):
-        raise node.malformed(f"its axis of {data.row[axis - 1]} does not make {count} parts (squeeze_axis={squeeze})")
+        raise node.malformed(
+            f"its axis of {data.row[axis - 1]} cannot be split into {count} equal parts (squeeze_axis={squeeze})"
+        )
     parts = []
     for index in range(count):
         step = f"part{index}" if squeeze else f"{index}"
         part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
         if squeeze:
             row = (*data.row[: axis - 1], *data.row[axis:])
-            part = node.emit("Reshape", (part, node.places("shape", 0, *row)), row, step=f"{index}")
+            part = node.emit("Reshape", (part, node.integers("shape", 0, *row)), row, step=f"{index}")
         parts.append(part)
     return tuple(parts)
 
 
 def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | None, int]) -> Range:
-    """Where MXNet starts and stops (``matrix_op-inl.h``: GetIndexRange), with -1 for a stop before the first."""
+    """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange); stop is -1 if it is before the first element."""
     begin, end, step = given
     start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)
     stop = (length if step > 0 else -1) if end is None else end + length * (end < 0)
     start = max(start, 0) if step > 0 else min(start, length - 1)
     stop = min(max(stop, -1), length)
     if not 0 <= start < length or (stop - start) * step <= 0:
-        raise node.malformed(f"its range {given} takes nothing of the {length} along axis {axis}")
+        raise node.malformed(f"its range {given} is empty along axis {axis}, of length {length}")
     return start, stop, step
 
 
@@ -103,7 +107,7 @@ def _slice(node: Node, ranges: dict[int, Range], step: str = "") -> Tensor:
         len(range(*ranges[axis])) if axis in ranges else length for axis, length in enumerate(data.row, start=1)
     )
     starts, stops, steps = zip(*ranges.values(), strict=True)
-    ends = tuple(stop if stop >= 0 else FIRST_PLACE for stop in stops)  # in ONNX, -1 is the last one
+    ends = tuple(stop if stop >= 0 else MIN_INDEX for stop in stops)  # in ONNX, -1 means the last element
     numbers = {"starts": starts, "ends": ends, "axes": tuple(ranges), "steps": steps}
-    places = (node.places(name, *values) for name, values in numbers.items())
-    return node.emit("Slice", (data, *places), row, step=step)
+    constants = (node.integers(name, *values) for name, values in numbers.items())
+    return node.emit("Slice", (data, *constants), row, step=step)

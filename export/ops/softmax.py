@@ -1,4 +1,4 @@
-"""softmax and its logarithm along one axis."""
+"""softmax, log_softmax and SoftmaxOutput along one axis."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @translates("SoftmaxOutput")
 def softmax_output(node: Node) -> Tensor:
-    """Module's last layer: over the channels; its label is of no use here (`export.translate`)."""
+    """Translate Module's last layer without its label, which `export.translate` leaves out."""
     node.expect_inputs(1)
     node.attrs.ignore("grad_scale", "ignore_label", "use_ignore", "normalization", "out_grad", "smooth_alpha")
     several = node.attrs.boolean("multi_output", False)
     each = node.attrs.boolean("preserve_shape", False)
     data = node.tensor()
     if len(data.row) > 1 and not (several or each):
-        raise node.attrs.unsupported("multi_output", False, "True or preserve_shape, as an image has several values")
+        raise node.attrs.unsupported("multi_output", False, "True or preserve_shape, as each image has several rows")
     axis = 1 if several or not each else len(data.row)
     return node.emit("Softmax", (data,), data.row, {"axis": axis})
 
@@ -30,7 +30,7 @@ ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 
 @translates(*ONNX_OPS)
 def softmax(node: Node) -> Tensor:
-    """Of ``data / temperature``."""
+    """Compute softmax of ``data / temperature``."""
     if node.attrs.boolean("use_length", False):
         raise node.attrs.unsupported("use_length", True, "False")
     node.expect_inputs(1)

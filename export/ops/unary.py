@@ -1,4 +1,4 @@
-"""Functions of one number, element by element."""
+"""Elementwise functions of one tensor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def square(node: Node) -> Tensor:
 
 @translates("hard_sigmoid")
 def hard_sigmoid(node: Node) -> Tensor:
-    """``alpha x + beta``, from 0 to 1 (``elemwise_unary_op.h``: HardSigmoidParam)."""
+    """Compute ``alpha x + beta``, limited to 0 to 1 (``elemwise_unary_op.h``: HardSigmoidParam)."""
     node.expect_inputs(1)
     attrs = {"alpha": node.attrs.real("alpha", 0.2), "beta": node.attrs.real("beta", 0.5)}
     data = node.tensor()

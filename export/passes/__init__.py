@@ -1,1 +1,1 @@
-"""Rewrites of the finished graph that leave its output as it is."""
+"""Rewrites of the finished graph, one per file."""

@@ -1,4 +1,4 @@
-"""Fold batch norm into the convolution or fully connected layer before or behind it."""
+"""Fold batch norm into the convolution or fully connected layer before or after it."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode
 
 Array = NDArray[np.float64]
-FILTERS_AXIS = {"Conv": 1, "Gemm": 1, "ConvTranspose": 2}  # of weights in groups: see `_grouped`
+FILTERS_AXIS = {"Conv": 1, "Gemm": 1, "ConvTranspose": 2}  # axis of the filters in a weight from `_grouped`
 
 
 def fold_batch_norm(graph: Graph) -> None:
-    """Make one node of a batch norm and the layer whose output it alone takes, or that alone takes its output.
+    """Merge each batch norm with the layer before it, or after it, if no other node uses the tensor between them.
 
     Notes
     -----
     With ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean * scale``, batch norm in inference is
-    ``scale * x + shift``. Behind a layer: ``weight' = weight * scale`` per filter, ``bias' = bias * scale + shift``;
-    the node keeps the layer's name and the batch norm's output. Before a layer without padding, whose zeros would
-    have to be another number: ``weight' = weight * scale`` per channel of its input, and
-    ``bias' = bias + sum of weight * shift``. All in float64, rounded once.
+    ``scale * x + shift``. After a layer: ``weight' = weight * scale`` per filter, ``bias' = bias * scale + shift``;
+    the node keeps the layer's name and the batch norm's output. Before a layer: ``weight' = weight * scale`` per input
+    channel and ``bias' = bias + sum of weight * shift``. This requires a layer without padding, as padding would have
+    to be -shift / scale instead of zero. Everything is computed in float64 and rounded once.
     """
-    with np.errstate(all="ignore"):  # what is not finite is noticed when it is stored
-        _fold_behind(graph)
-        _fold_before(graph)
+    with np.errstate(all="ignore"):  # `_store` checks for numbers that are not finite
+        _fold_into_previous(graph)
+        _fold_into_next(graph)
 
 
-def _fold_behind(graph: Graph) -> None:
+def _fold_into_previous(graph: Graph) -> None:
     uses = graph.uses()
     layers = {node.outputs[0]: node for node in graph.nodes if node.op in FILTERS_AXIS}
-    folded: dict[str, GraphNode] = {}  # output of a batch norm -> the layer that has it now
-    gone: set[str] = set()
+    folded: dict[str, GraphNode] = {}  # output of a batch norm -> the layer that now computes it
+    removed: set[str] = set()
     for norm in _norms(graph):
         layer = layers.get(norm.inputs[0])
         if layer is None or uses[norm.inputs[0]] > 1:
@@ -51,20 +51,20 @@ def _fold_behind(graph: Graph) -> None:
         weight = weight * _along(scale, weight, FILTERS_AXIS[layer.op])
         if stored := _store(graph, layer, norm, (weight, bias), uses):
             folded[norm.outputs[0]] = replace(stored, outputs=norm.outputs)
-            gone.add(norm.inputs[0])
-    _replace(graph, folded, gone)
+            removed.add(norm.inputs[0])
+    _replace(graph, folded, removed)
 
 
-def _fold_before(graph: Graph) -> None:
+def _fold_into_next(graph: Graph) -> None:
     uses = graph.uses()
     flattened = {node.outputs[0]: node for node in graph.nodes if node.op == "Flatten"}
-    layers = {}  # what a layer takes -> the layer, and the Flatten between
+    layers = {}  # input of a layer -> the layer, and the Flatten in front of it
     for node in graph.nodes:
         if node.op in ("Conv", "Gemm") and not any(node.attrs.get("pads", ())):
             between = flattened.get(node.inputs[0]) if uses[node.inputs[0]] == 1 else None
             layers[(between or node).inputs[0]] = (node, between)
     folded: dict[str, GraphNode] = {}
-    gone: set[str] = set()
+    removed: set[str] = set()
     for norm in _norms(graph):
         if norm.outputs[0] not in layers or uses[norm.outputs[0]] > 1:
             continue
@@ -77,18 +77,18 @@ def _fold_before(graph: Graph) -> None:
             first = between or stored
             folded[layer.outputs[0]] = stored
             folded[first.outputs[0]] = replace(first, inputs=(norm.inputs[0], *first.inputs[1:]))
-            gone.add(norm.outputs[0])
-    _replace(graph, folded, gone)
+            removed.add(norm.outputs[0])
+    _replace(graph, folded, removed)
 
 
 def _norms(graph: Graph) -> list[GraphNode]:
     return [node for node in graph.nodes if node.op == "BatchNormalization"]
 
 
-def _replace(graph: Graph, nodes: dict[str, GraphNode], gone: set[str]) -> None:
-    """Put nodes in the places of those with the same output, and take others out."""
-    graph.nodes = [nodes.get(node.outputs[0], node) for node in graph.nodes if node.outputs[0] not in gone]
-    for name in gone:
+def _replace(graph: Graph, nodes: dict[str, GraphNode], removed: set[str]) -> None:
+    """Replace the nodes with the same output as ``nodes``, and remove the nodes that compute ``removed``."""
+    graph.nodes = [nodes.get(node.outputs[0], node) for node in graph.nodes if node.outputs[0] not in removed]
+    for name in removed:
         del graph.tensors[name]
 
 
@@ -99,8 +99,10 @@ def _scale_and_shift(graph: Graph, norm: GraphNode) -> tuple[Array, Array]:
 
 
 def _grouped(graph: Graph, layer: GraphNode, channels: int = -1) -> Array:
-    """The weight as (groups, filters of a group, its input channels, positions); the middle two change places for
-    ConvTranspose. ``channels`` of a fully connected layer's input are all its numbers unless given.
+    """Return the weight as (groups, filters per group, input channels per group, positions).
+
+    The middle two are swapped for ConvTranspose. A fully connected layer has one position per input channel unless
+    ``channels`` is given.
     """
     weight = graph.constants[layer.inputs[1]].astype(np.float64)
     if layer.op == "Gemm":
@@ -110,7 +112,7 @@ def _grouped(graph: Graph, layer: GraphNode, channels: int = -1) -> Array:
 
 
 def _along(numbers: Array, weight: Array, axis: int) -> Array:
-    """(C,) so that it is multiplied along an axis of a grouped weight."""
+    """Reshape (C,) to broadcast along an axis of a grouped weight."""
     shape = [len(weight), 1, 1, 1]
     shape[axis] = -1
     return numbers.reshape(shape)
@@ -123,7 +125,7 @@ def _bias(graph: Graph, layer: GraphNode) -> Array | float:
 def _store(
     graph: Graph, layer: GraphNode, norm: GraphNode, parameters: tuple[Array, Array], uses: Counter[str]
 ) -> GraphNode | None:
-    """The layer with another weight and bias; None if they exceed half precision, which the two nodes apart may not."""
+    """Return the layer with a new weight and bias; None if they exceed float16, which the separate nodes may not."""
     old = graph.constants[layer.inputs[1]]
     names = (layer.inputs[1], layer.inputs[2] if len(layer.inputs) > 2 else norm.inputs[2])
     limit = np.finfo(old.dtype).max
@@ -131,9 +133,9 @@ def _store(
         if old.dtype == FLOAT16:
             return None
         raise MalformedModelError(
-            f"{layer.name!r} and {norm.name!r}: their numbers together exceed float32, or are NaN."
+            f"{layer.name!r} and {norm.name!r}: their folded parameters exceed float32, or are NaN."
         )
-    # Others take a shared parameter as it is
+    # A parameter that other nodes use keeps its values
     own = [name if uses[name] == 1 else graph.claim(f"{layer.name}/{name}") for name in names]
     graph.constants[own[0]] = parameters[0].reshape(old.shape).astype(old.dtype)
     graph.constants[own[1]] = parameters[1].astype(old.dtype)

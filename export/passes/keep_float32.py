@@ -1,4 +1,4 @@
-"""Normalization in single precision within networks in half."""
+"""Compute normalization in float32 within float16 networks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from export.graph.graph import FLOAT32, Constant
 if TYPE_CHECKING:
     from export.graph.graph import Graph
 
-# Batch norm's statistics are in single precision, and half has no small enough numbers for LRN's alpha / size.
+# Batch norm's statistics are float32, and LRN's alpha / size is too small for float16.
 SINGLE = {"BatchNormalization", "LRN"}
 
 
 def keep_float32(graph: Graph) -> None:
-    """Put casts around the nodes of `SINGLE` whose images are in half precision."""
+    """Add casts before and after the nodes of `SINGLE` whose input is float16."""
     nodes, graph.nodes = graph.nodes, []
     for node in nodes:
         if node.op not in SINGLE or graph.tensors[node.inputs[0]].dtype == FLOAT32:

@@ -1,4 +1,4 @@
-"""A translated graph -> one that runtimes compute fast, with the same output."""
+"""Rewrite a translated graph so that runtimes compute the same output faster."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 
 def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Graph:
-    """Fold batch norm, drop what has no use, and put LRN into its fast form; in place.
+    """Fold batch norm, remove unused nodes and replace LRN by its fast form, in place.
 
     Parameters
     ----------
     graph : Graph
-        As `export.translate.translate` returns it.
+        From `export.translate.translate`.
     half : bool
-        Compute a network of single precision in half where that is safe.
+        Compute a float32 network in float16 where that is safe.
     exact_lrn : bool
-        Keep ONNX's LRN operator, and not the form that runtimes compute faster.
+        Keep ONNX's LRN operator instead of the form that runtimes compute faster.
 
     Returns
     -------
     Graph
-        The same.
+        The graph that was passed.
 
     Raises
     ------
     MalformedModelError
-        If numbers that belong together exceed float32.
+        If folded parameters exceed float32.
     UnsupportedOpError
-        If ``half`` is asked for a network in half precision.
+        If ``half`` is set for a network that is already in float16.
     """
     fold_batch_norm(graph)
     remove_expand(graph)

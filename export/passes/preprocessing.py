@@ -1,4 +1,4 @@
-"""What stands before and behind the network in the file: pixels to its input, rows of unit length from its output."""
+"""Preprocessing inside the ONNX file: pixels become the network's input, its output rows get unit length."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GraphPreprocessing:
-    """What to put around a network.
+    """What to add before and after a network.
 
     Parameters
     ----------
     preprocessing : Preprocessing
-        Of the network's card.
+        From the network's card.
     pixels : bool
-        Whether the model normalizes pixels itself.
+        Whether the model takes pixels and normalizes them itself.
     normalize : bool
-        Whether it gives its one output unit length.
+        Whether the model gives the rows of its output unit length.
     """
 
     preprocessing: Preprocessing
     pixels: bool
     normalize: bool
 
-    def put_around(self, graph: Graph) -> None:
+    def add_to(self, graph: Graph) -> None:
         if self.normalize:
             normalize_rows(graph)
         if self.pixels:
             take_pixels(graph, self.preprocessing)
 
 
-NORMALIZED_PIXELS = "images/normalized"  # the convolution that does it
+NORMALIZED_PIXELS = "images/normalized"  # name of the convolution that normalizes
 LEAST_NORM = 1e-12  # a row of zeros stays zero
 
 
 def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
-    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and do the card's normalization in the graph.
+    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and normalize it in the graph.
 
     Notes
     -----
-    ``(pixels - mean) / std`` and the channels' order are one convolution of 1 x 1: its matrix has 1 / std where the
-    channels meet, its bias is -mean / std.
+    ``(pixels - mean) / std`` and the order of the channels are one 1 x 1 convolution. Its matrix has 1 / std where
+    an input channel becomes an output channel; its bias is -mean / std.
     """
     data, (channels, height, width) = graph.input, graph.input.row
     order = [0, 1, 2] if preprocessing.channels == "RGB" else [2, 1, 0]
@@ -69,14 +69,14 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
 
 
 def normalize_rows(graph: Graph) -> None:
-    """Divide the one output, (N, D), by its rows' Euclidean length."""
+    """Divide each row of the one output, (N, D), by its Euclidean length."""
     (output,) = graph.outputs
     raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))
     graph.rename(output, raw.name)
     axes = graph.constant(f"{output}/axes", np.array([1], np.int64))
     least = graph.constant(f"{output}/least", np.array(LEAST_NORM, np.float32))
-    square = graph.add("Mul", f"{output}/square", (raw, raw), raw.row, {})
+    square = graph.add("Mul", f"{output}/square", (raw, raw), raw.row)
     total = graph.add("ReduceSum", f"{output}/sum", (square, axes), (1,), {"keepdims": 1})
-    root = graph.add("Sqrt", f"{output}/root", (total,), (1,), {})
-    norm = graph.add("Max", f"{output}/norm", (root, least), (1,), {})
-    graph.produce(replace(raw, name=output), "Div", f"{output}/unit", (raw, norm), {})
+    root = graph.add("Sqrt", f"{output}/root", (total,), (1,))
+    norm = graph.add("Max", f"{output}/norm", (root, least), (1,))
+    graph.produce(replace(raw, name=output), "Div", f"{output}/unit", (raw, norm))

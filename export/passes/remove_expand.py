@@ -1,4 +1,4 @@
-"""What operators repeat by themselves is not spelled out: tensors of one number, and axes of length 1."""
+"""Remove explicit broadcasts where the operator that takes them broadcasts by itself."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"}  # they broadcas
 
 
 def remove_expand(graph: Graph) -> None:
-    """Replace the outputs of ``ConstantOfShape`` and ``Expand`` where the other input of an elementwise node is of
-    the same shape.
+    """Replace ``ConstantOfShape`` by a scalar and ``Expand`` by its input.
+
+    Done where they feed an elementwise node whose other input has the same shape.
     """
-    spelled = {node.outputs[0]: node for node in graph.nodes if node.op in ("ConstantOfShape", "Expand")}
-    graph.nodes = [_shortened(graph, node, spelled) if node.op in ELEMENTWISE else node for node in graph.nodes]
+    expanded = {node.outputs[0]: node for node in graph.nodes if node.op in ("ConstantOfShape", "Expand")}
+    graph.nodes = [_without_expand(graph, node, expanded) if node.op in ELEMENTWISE else node for node in graph.nodes]
 
 
-def _shortened(graph: Graph, node: GraphNode, spelled: dict[str, GraphNode]) -> GraphNode:
-    for place, name in enumerate(node.inputs):
-        other = node.inputs[1 - place]
-        if name in spelled and other not in spelled and _row(graph, other) == _row(graph, name):
-            short = _short(graph, node, spelled[name])
-            return replace(node, inputs=(short, other) if place == 0 else (other, short))
+def _without_expand(graph: Graph, node: GraphNode, expanded: dict[str, GraphNode]) -> GraphNode:
+    for position, name in enumerate(node.inputs):
+        other = node.inputs[1 - position]
+        if name in expanded and other not in expanded and _row(graph, other) == _row(graph, name):
+            source = _source(graph, node, expanded[name])
+            return replace(node, inputs=(source, other) if position == 0 else (other, source))
     return node
 
 
-def _short(graph: Graph, node: GraphNode, spelled: GraphNode) -> str:
-    if spelled.op == "Expand":
-        return spelled.inputs[0]
+def _source(graph: Graph, node: GraphNode, expanded: GraphNode) -> str:
+    if expanded.op == "Expand":
+        return expanded.inputs[0]
     scalar = graph.claim(f"{node.name}/scalar")
-    graph.constants[scalar] = onnx.numpy_helper.to_array(spelled.attrs["value"])[0].reshape(())
+    graph.constants[scalar] = onnx.numpy_helper.to_array(expanded.attrs["value"])[0].reshape(())
     return scalar
 
 

@@ -1,4 +1,4 @@
-"""A network of single precision computed in half precision where that is safe; its input and outputs stay single."""
+"""Compute a float32 network in float16 where that is safe; its input and outputs stay float32."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode
 
 HEAVY = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-# In the precision of what they take: what begins in single, such as a sum of squares, is not cut off on the way.
-# All others, powers, quotients, exponentials, sums over many numbers, leave half's range, 6e-8 to 65,504.
+# Computed in the precision of their inputs, so that a computation that starts in float32, such as a sum of squares,
+# stays there. All others (powers, quotients, exponentials, long sums) may leave float16's range, 6e-8 to 65,504.
 FOLLOWING = {
     *("Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip"),
     *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
     *("Add", "Sub", "Sum", "Mul", "Max", "Min", "Concat"),
     *("Flatten", "Reshape", "Transpose", "Slice", "Pad", "Resize", "Expand", "DepthToSpace", "SpaceToDepth"),
 }
-NORMALIZED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  # computed in single; then any will do
+NORMALIZED = {"BatchNormalization", "InstanceNormalization", "LRN", "Softmax"}  # in float32, with small outputs
 LARGEST = float(np.finfo(np.float16).max)
 
 
 def to_float16(graph: Graph) -> None:
-    """Compute convolutions and matrix products in half precision, and what follows them, with casts at the borders.
+    """Compute convolutions, matrix products and what follows them in float16, with casts at the borders.
 
-    A node whose parameters exceed half's range stays in single. A tensor is cast once, however many nodes take it.
+    A node whose parameters exceed float16's range stays in float32. A tensor that several nodes take is cast once.
 
     Raises
     ------
     UnsupportedOpError
-        If something is in half precision already.
+        If the network already uses float16.
     """
-    if any(one.dtype == FLOAT16 for one in graph.tensors.values()):
-        raise UnsupportedOpError("the network is in half precision already; export it as it is.")
+    if any(tensor.dtype == FLOAT16 for tensor in graph.tensors.values()):
+        raise UnsupportedOpError("the network is already in half precision; export it without changing its precision.")
     nodes, graph.nodes = graph.nodes, []
     with np.errstate(all="ignore"):  # signalling NaN in parameters
         half = _halved(graph, nodes)
@@ -53,24 +53,24 @@ def to_float16(graph: Graph) -> None:
 
 
 def _halved(graph: Graph, nodes: list[GraphNode]) -> set[str]:
-    """Outputs of the nodes to compute in half precision."""
-    found: set[str] = set()
+    """Return the outputs of the nodes to compute in float16."""
+    half: set[str] = set()
     bounded: set[str] = set()
     for node in nodes:
         tensors = [name for name in node.inputs if name in graph.tensors]
         arrays = [graph.constants[name] for name in node.inputs if name in graph.constants]
-        fits = all(np.abs(one).max(initial=0) <= LARGEST for one in arrays if one.dtype == FLOAT32)
-        follows = node.op in FOLLOWING and all(name in found or name in bounded for name in tensors)
+        fits = all(np.abs(array).max(initial=0) <= LARGEST for array in arrays if array.dtype == FLOAT32)
+        follows = node.op in FOLLOWING and all(name in half or name in bounded for name in tensors)
         square = node.op == "Mul" and len(set(node.inputs)) == 1
         if fits and (node.op in HEAVY or (follows and not square)):
-            found.update(node.outputs)
+            half.update(node.outputs)
         elif node.op in NORMALIZED:
             bounded.update(node.outputs)
-    return found
+    return half
 
 
 def _add_half(graph: Graph, node: GraphNode, in_single: set[str], casts: dict[str, str]) -> None:
-    converted = node.inputs[:1] if node.op == "Resize" else node.inputs  # its scales are always single
+    converted = node.inputs[:1] if node.op == "Resize" else node.inputs  # its scales are always float32
     inputs = (*(_half(graph, name, in_single, casts) for name in converted), *node.inputs[len(converted) :])
     output = graph.tensors[node.outputs[0]]
     if output.name not in graph.outputs:
@@ -84,7 +84,7 @@ def _add_half(graph: Graph, node: GraphNode, in_single: set[str], casts: dict[st
 
 
 def _half(graph: Graph, name: str, in_single: set[str], casts: dict[str, str]) -> str:
-    """A tensor or parameter in half precision; what is not of single precision is left alone."""
+    """Return the name of a float32 tensor or parameter in float16; other types keep their name."""
     tensor, array = graph.tensors.get(name), graph.constants.get(name)
     if tensor is not None and tensor.dtype == FLOAT32:
         if name not in casts:

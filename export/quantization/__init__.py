@@ -1,1 +1,1 @@
-"""Single precision to int8: calibration images, activation ranges, quantized weights."""
+"""Quantize models to int8: calibration images, activation ranges, quantized weights."""

@@ -1,4 +1,4 @@
-"""Images to calibrate int8 with: some of a folder's, from as many of its sub-folders as there are."""
+"""Read calibration images for int8 from a folder, spread over its sub-folders."""
 
 from __future__ import annotations
 
@@ -19,74 +19,78 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 MIN_IMAGES = 8
-MAX_IMAGES = 200  # cosines to single precision are no better with more
+MAX_IMAGES = 200  # more do not bring the embeddings closer to float32
 
 
-def calibration_images(folder: Path, preprocessing: Preprocessing, limit: int = MAX_IMAGES) -> NDArray[np.uint8]:
+def calibration_images(
+    folder: str | os.PathLike[str], preprocessing: Preprocessing, limit: int = MAX_IMAGES
+) -> NDArray[np.uint8]:
     """Read up to ``limit`` images, class by class in turn.
 
     Parameters
     ----------
-    folder : Path
-        Images below it; those of one sub-folder count as a class.
+    folder : path-like
+        Holds images, at any depth. Each sub-folder counts as a class.
     preprocessing : Preprocessing
-        Of the model's card.
+        From the model's card.
     limit : int
+        Largest number of images.
 
     Returns
     -------
     ndarray, uint8, (n, crop, crop, 3)
-        RGB, cropped in the middle. Which ones depends on the names alone.
+        RGB, center crops. The choice of images depends only on their names.
 
     Raises
     ------
     DataError
-        If the folder is missing, or has fewer than `MIN_IMAGES` that can be read.
+        If the folder is missing or has fewer than `MIN_IMAGES` readable images.
     """
+    folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected images to calibrate with.")
-    found: list[NDArray[np.uint8]] = []
+        raise DataError(f"{folder}: no such folder; expected calibration images.")
+    images: list[NDArray[np.uint8]] = []
     for path in _in_turn(folder):
-        if len(found) == limit:
+        if len(images) == limit:
             break
         try:
-            found.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
-        except ImageError:  # calibration needs some images, not these
+            images.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
+        except ImageError:  # calibration does not need this one
             continue
-    if len(found) < MIN_IMAGES:
-        raise DataError(f"{folder}: {len(found)} images that can be read; calibration needs {MIN_IMAGES} or more.")
-    return np.stack(found)
+    if len(images) < MIN_IMAGES:
+        raise DataError(f"{folder}: {len(images)} readable images; calibration needs {MIN_IMAGES} or more.")
+    return np.stack(images)
 
 
-def _in_turn(folder: Path) -> Iterator[Path]:
-    """The first image of each sub-folder, the second of each, and so on; of many images evenly spread ones."""
+def _in_turn(root: Path) -> Iterator[Path]:
+    """Yield one image of each sub-folder in turn, until all are used. Within a sub-folder they are spread evenly."""
     classes: dict[str, list[Path]] = {}
-    for place, paths in _folders(folder):
+    for folder, paths in _folders(root):
         if paths:
-            classes[place] = _spread(paths)
+            classes[folder] = _spread(paths)
     for turn in range(max(map(len, classes.values()), default=0)):
         yield from (paths[turn] for paths in classes.values() if turn < len(paths))
 
 
 def _folders(root: Path) -> Iterator[tuple[str, list[Path]]]:
-    """A folder and all below it, each before those in it, with its images. What cannot be listed is left out.
+    """Yield each folder below ``root`` with its images, parents first. Folders that cannot be listed are skipped.
 
-    `os.walk` calls itself for each level up to Python 3.11.
+    Up to Python 3.11, `os.walk` is recursive and fails on deep trees.
     """
     ahead = [os.fspath(root)]
     while ahead:
         folder = ahead.pop()
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError:  # calibration needs some images, not these
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:  # calibration does not need this one
             continue
         yield folder, [Path(entry.path) for entry in entries if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES]
         ahead += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
 
 def _spread(paths: list[Path]) -> list[Path]:
-    """The same, so that the first few of them are far apart: files in a row are often alike."""
+    """Reorder paths so that any first few are far apart, as neighboring files are often similar."""
     step = max(1, round(len(paths) * 0.618))
     while np.gcd(step, len(paths)) > 1:
         step += 1

@@ -1,12 +1,15 @@
-"""Single precision -> int8: weights per filter and activations per tensor, as QuantizeLinear and DequantizeLinear."""
+"""Quantize float32 models to int8: weights per filter, activations per tensor, in QDQ format."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from export.libraries import onnx
 from export.quantization.ranges import silence
+
+if TYPE_CHECKING:
+    from onnxruntime.quantization.calibrate import TensorsData
 
 MAX_SPREAD = 8
 LAYERS = ("Conv", "Gemm", "MatMul")
@@ -17,22 +20,22 @@ QUANTIZED = [
 ]
 
 
-def quantize(model: onnx.ModelProto, ranges: Any, keep: Iterable[str] = ()) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, ranges: TensorsData, keep: Iterable[str] = ()) -> onnx.ModelProto:
     """Quantize a model with onnxruntime's own tools.
 
     Parameters
     ----------
     model : ModelProto
-        In single precision; left as it is.
+        In float32; not changed.
     ranges : TensorsData
-        Of its activations, as `export.quantization.ranges.activation_ranges` found them for `QUANTIZED`.
+        Ranges of its activations, from `export.quantization.ranges.activation_ranges` for `QUANTIZED`.
     keep : iterable of str
-        Names of nodes that stay in single precision; see `sensitive_nodes`.
+        Names of nodes that stay in float32; see `sensitive_nodes`.
 
     Returns
     -------
     ModelProto
-        Activations uint8, weights int8 with a scale for each filter; the same input and outputs, no metadata.
+        Activations are uint8, weights int8 with a scale per filter. Input and outputs stay; metadata is removed.
     """
     from onnxruntime.quantization import QDQQuantizer, QuantType
 
@@ -53,27 +56,27 @@ def quantize(model: onnx.ModelProto, ranges: Any, keep: Iterable[str] = ()) -> o
         )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
-    found: onnx.ModelProto = quantizer.model.model
-    del found.metadata_props[:]
-    return found
+    quantized: onnx.ModelProto = quantizer.model.model
+    del quantized.metadata_props[:]
+    return quantized
 
 
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that int8 is too coarse for: the embedding layer, and squares but for those of LRN.
+    """Return the names of nodes that int8 is too coarse for: the embedding layer, and squares outside LRN.
 
     The embedding layer is the last convolution or matrix product before the output. Squares have the range of ``x``
-    squared; see `coarse_sums` for those of LRN.
+    squared; `coarse_sums` decides on LRN's.
     """
-    of_lrn = {square.name for square, _ in _sums_of_squares(model)}
+    lrn_squares = {square.name for square, _ in _sums_of_squares(model)}
     squares = {node.name for node in model.graph.node if _is_square(node)}
-    return sorted({*_last_layers(model), *(squares - of_lrn)})
+    return sorted({*_last_layers(model), *(squares - lrn_squares)})
 
 
 def coarse_sums(model: onnx.ModelProto, quantized: onnx.ModelProto) -> list[str]:
-    """Nodes of LRN that int8 has turned out too coarse for.
+    """Return the nodes of LRN that int8 proved too coarse for.
 
-    LRN divides by a power of ``energy = bias + sum of squares``. One step of int8 is 1/255 of the largest energy; if
-    that exceeds `MAX_SPREAD` biases, the error where there is little energy exceeds that of int8 elsewhere, 1 %.
+    LRN divides by a power of ``energy = bias + sum of squares``. One step of int8 is 1/255 of the largest energy; If
+    the largest energy exceeds `MAX_SPREAD` biases, the error at low energy exceeds 1 %, int8's error elsewhere.
 
     Parameters
     ----------
@@ -83,26 +86,26 @@ def coarse_sums(model: onnx.ModelProto, quantized: onnx.ModelProto) -> list[str]
     Returns
     -------
     list of str
-        The squares and sums, to be kept in another round.
+        Names of the squares and sums to keep in float32 when the model is quantized again.
     """
-    constants = {one.name: one for one in quantized.graph.initializer}
+    constants = {initializer.name: initializer for initializer in quantized.graph.initializer}
     steps = {
         node.input[0]: float(onnx.numpy_helper.to_array(constants[node.input[1]]))
         for node in quantized.graph.node
         if node.op_type == "QuantizeLinear"
     }
-    biases = {one.name: one for one in model.graph.initializer}
-    found = []
+    biases = {initializer.name: initializer for initializer in model.graph.initializer}
+    coarse = []
     for square, energy in _sums_of_squares(model):
         bias = float(onnx.numpy_helper.to_array(biases[energy.input[2]]).min())
         if energy.output[0] in steps and 255 * steps[energy.output[0]] > MAX_SPREAD * bias:
-            found += [square.name, energy.name]
-    return found
+            coarse += [square.name, energy.name]
+    return coarse
 
 
 def _last_layers(model: onnx.ModelProto) -> Iterator[str]:
     producers = {output: node for node in model.graph.node for output in node.output}
-    ahead, seen = [one.name for one in model.graph.output], set()
+    ahead, seen = [info.name for info in model.graph.output], set()
     while ahead:
         name = ahead.pop()
         node = producers.get(name)
@@ -116,7 +119,7 @@ def _last_layers(model: onnx.ModelProto) -> Iterator[str]:
 
 
 def _sums_of_squares(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto]]:
-    """The squares and the convolutions that LRN consists of (`export.passes.lrn_as_matmul`)."""
+    """Yield the square and the convolution of each LRN (`export.passes.lrn_as_matmul`)."""
     squares = {node.output[0]: node for node in model.graph.node if _is_square(node)}
     for node in model.graph.node:
         if node.op_type == "Conv" and node.input[0] in squares and len(node.input) == 3:

@@ -1,4 +1,4 @@
-"""The range of each activation of a model, from images: what int8 spreads its 255 steps over."""
+"""Find the range of each activation of a model on images; int8 divides it into 255 steps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from export.libraries import onnx
 
-# onnxruntime's names and settings. Its entropy is left out: by default it has 128 bins for 128 steps and nothing to
-# choose from; with 512 it takes 70 s, and GoogLeNet's mean cosine to single precision is 0.956 where these have 0.999.
+if TYPE_CHECKING:
+    from onnxruntime.quantization.calibrate import TensorsData
+
+# onnxruntime's names and settings. Its entropy method is left out: by default it has 128 bins for 128 steps, so no
+# choice. With 512 bins it takes 70 s, and GoogLeNet's mean cosine to float32 is 0.956, with these methods 0.999.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "minmax": ("MinMax", {}),
     "percentile": ("Percentile", {"percentile": 99.999, "symmetric": False}),
@@ -23,7 +26,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class _Once:
-    """What onnxruntime's calibration asks for its data: a feed, then None."""
+    """The data reader that onnxruntime's calibration expects: one feed, then None."""
 
     def __init__(self, feed: dict[str, NDArray[Any]]) -> None:
         self._feeds = [feed]
@@ -34,24 +37,24 @@ class _Once:
 
 def activation_ranges(
     model: onnx.ModelProto, batches: Iterable[NDArray[Any]], ops: list[str], method: str = "minmax"
-) -> Any:
-    """Run the model and watch its activations, with onnxruntime's own tools.
+) -> TensorsData:
+    """Run the model and record the ranges of its activations with onnxruntime's calibration.
 
     Parameters
     ----------
     model : ModelProto
-        In single precision, with one input.
+        In float32, with one input.
     batches : iterable of ndarray
-        What the model is given in use, as its input takes it. All activations of a batch are in memory at a time.
+        Typical inputs, in the form that the model takes. All activations of a batch are in memory at once.
     ops : list of str
-        Operators whose inputs and outputs are watched.
+        Operators whose inputs and outputs are recorded.
     method : str
-        ``"minmax"``, or ``"percentile"``: 99.999 % of the values lie within.
+        ``"minmax"``, or ``"percentile"``: the range of 99.999 % of the values.
 
     Returns
     -------
     TensorsData
-        onnxruntime's table of ranges.
+        onnxruntime's ranges by name of the tensor.
     """
     from onnxruntime.quantization import CalibrationMethod, create_calibrator
 
@@ -66,14 +69,14 @@ def activation_ranges(
             calibrate_method=getattr(CalibrationMethod, name),
             extra_options=settings,
         )
-        for batch in batches:  # one by one: it keeps the activations of all that it is given at once
+        for batch in batches:  # one at a time, as collect_data keeps all activations of its feeds
             calibrator.collect_data(_Once({model.graph.input[0].name: batch}))
         return calibrator.compute_data()
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """onnxruntime's tools print, and advise a preparation that our graphs do not need."""
+    """Silence onnxruntime's tools, which print, and recommend a preparation that our graphs do not need."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,1 +1,1 @@
-"""MXNet's files and the run folder, read without MXNet; hostile until parsed."""
+"""Read MXNet's files and run folders without MXNet. Files are untrusted until parsed."""

@@ -1,4 +1,4 @@
-"""Files from outside, read whole up to a limit."""
+"""Read untrusted files up to a size limit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def read_limited(path: Path, limit: int) -> bytes:
-    """The content of a file. Raises `MalformedModelError` if it is unreadable or has more than ``limit`` bytes."""
+    """Read a file. Raise `MalformedModelError` if it is unreadable or has more than ``limit`` bytes."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
-                raise MalformedModelError(f"{path}: {size:,} bytes; such a file has at most {limit:,}.")
+                raise MalformedModelError(f"{path}: {size:,} bytes; the limit is {limit:,}.")
             return file.read(size)
     except OSError as error:
         raise MalformedModelError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -1,4 +1,4 @@
-"""The parameters of an exported network: MXNet's ``.params`` file with the names that ``HybridBlock.export`` gives."""
+"""Read the ``.params`` file of an exported network, with names as ``HybridBlock.export`` writes them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     content : bytes
-        The file. The arrays are read-only views of it.
+        Content of the file. The arrays are read-only views of it.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
@@ -32,20 +32,20 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     Raises
     ------
     MalformedModelError
-        If the file is truncated, longer than it says, of another format, or holds sparse arrays, unknown types,
-        unnamed arrays or one name twice. A size is believed only after it was compared with the bytes left.
+        If the file is truncated, longer than it declares, of another format, or holds sparse arrays, unknown types,
+        unnamed arrays or one name twice. Declared sizes are compared with the bytes that are left.
     """
     try:
         arrays = parse_arrays(memoryview(content), where)
     except DataError as error:
         raise MalformedModelError(str(error)) from None
-    found: dict[str, NDArray[Any]] = {}
+    params: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         if not name.startswith(PREFIXES):
             raise MalformedModelError(f"{where}: {name!r:.100} is without 'arg:' or 'aux:'; export the network again.")
-        if name[4:] in found:
+        if name[4:] in params:
             raise MalformedModelError(
                 f"{where}: two arrays have one name, {name[4:]!r:.100}; export the network again."
             )
-        found[name[4:]] = array
-    return found
+        params[name[4:]] = array
+    return params

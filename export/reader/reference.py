@@ -1,13 +1,15 @@
-"""reference.npz: images, and what MXNet computed of them.
+"""Read reference.npz: images, and what MXNet computed from them.
 
-Arrays: ``data``, the images; one for each output of the network, under its name in the ONNX model, ``embedding`` in
-a run folder; and, to find where a translation goes wrong, ``node/<name>``, outputs of nodes for the first image.
+Its arrays are ``data``, the images; one array per output of the network, under the output's name in the ONNX model
+(``embedding`` in a run folder); and ``node/<name>``, outputs of nodes for the first image, which locate errors of a
+translation.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -25,7 +27,7 @@ from gluon_lifted.contract import IMAGE_INPUT
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
 NODE_PREFIX = "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
-# numpy.lib.format writes a Python literal; this is the only form it has for an array of numbers.
+# numpy.lib.format writes a Python literal, always in this form for an array of numbers.
 NPY_HEADER = re.compile(
     rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
@@ -36,11 +38,12 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reference:
-    """Images and the outputs MXNet had for them; what is stored as float16 is float32 here.
+    """Images and MXNet's outputs for them, as float32 even if stored as float16.
 
     Parameters
     ----------
     data : ndarray, float32, (n, 3, H, W)
+        The images, normalized.
     outputs : dict
         Name -> array, float32, (n, ...).
     nodes : dict
@@ -52,19 +55,28 @@ class Reference:
     nodes: dict[str, Array]
 
 
-def read_reference(path: Path) -> Reference:
-    """Read a reference file. Raises as `parse_reference`, and if the file cannot be read."""
+def read_reference(path: str | os.PathLike[str]) -> Reference:
+    """Read a reference file. Raise `MalformedModelError` if it cannot be read, and as `parse_reference` does."""
+    path = Path(path)
     return parse_reference(read_limited(path, MAX_REFERENCE_BYTES), str(path))
 
 
 def parse_reference(content: bytes, where: str) -> Reference:
-    """Read a reference.
+    """Parse the content of a reference file.
+
+    Parameters
+    ----------
+    content : bytes
+        The npz archive.
+    where : str
+        Name of the file, for messages.
 
     Raises
     ------
     MalformedModelError
-        If the file is no npz archive, an array is missing, not float32 or float16, not finite or of the wrong shape,
-        or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and no declared size is believed.
+        If the file is not an npz archive, an array is missing, not float32 or float16, not finite or of the wrong
+        shape, or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and declared sizes are not
+        trusted.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -73,11 +85,13 @@ def parse_reference(content: bytes, where: str) -> Reference:
             }
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
-    nodes = {name.removeprefix(NODE_PREFIX): one for name, one in arrays.items() if name.startswith(NODE_PREFIX)}
-    outputs = {name: one for name, one in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)}
+    nodes = {name.removeprefix(NODE_PREFIX): array for name, array in arrays.items() if name.startswith(NODE_PREFIX)}
+    outputs = {
+        name: array for name, array in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)
+    }
     if IMAGE_INPUT not in arrays or not outputs:
         raise MalformedModelError(
-            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and the outputs that belong to it."
+            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and at least one output."
         )
     reference = Reference(arrays[IMAGE_INPUT], outputs, nodes)
     _check(reference, where)
@@ -96,11 +110,11 @@ def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _array(content: bytes, where: str) -> Array:
-    """One ``.npy`` file of version 1.0, its declared size compared with its content."""
-    start = 10 + int.from_bytes(content[8:10], "little")  # magic and version, length of the header, header
+    """Parse a ``.npy`` file of version 1.0 and compare its declared size with its content."""
+    start = 10 + int.from_bytes(content[8:10], "little")  # magic, version, header length, header
     header = NPY_HEADER.fullmatch(content[10:start])
     if not content.startswith(NPY_MAGIC) or header is None:
-        raise MalformedModelError(f"{where} is not an array as NumPy saves it.")
+        raise MalformedModelError(f"{where} is not an array in NumPy's format.")
     dtype, order, axes = (part.decode() for part in header.groups())
     if dtype not in ITEM_BYTES:
         raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or '<f2', float16.")
@@ -119,5 +133,5 @@ def _check(reference: Reference, where: str) -> None:
     for name, output in reference.outputs.items():
         if output.ndim < 2 or len(output) != len(data) or output.size == 0:
             raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")
-    if not all(np.isfinite(one).all() for one in (data, *reference.outputs.values())):
+    if not all(np.isfinite(array).all() for array in (data, *reference.outputs.values())):
         raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")

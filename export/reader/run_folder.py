@@ -1,4 +1,4 @@
-"""The run folder: what training leaves for export."""
+"""Read the run folder that training writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest ONNX file
+MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest possible ONNX file
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ class RunFolder:
     Parameters
     ----------
     symbol : Symbol
+        The network.
     params : dict
         Name -> array.
     card : ModelCard
+        Describes the network's input and output.
     reference : Reference
+        Images and MXNet's outputs for them.
     symbol_sha256, params_sha256 : str
-        Of the files.
+        Hashes of the two files.
     """
 
     symbol: Symbol
@@ -51,26 +54,26 @@ def read_run(folder: Path) -> RunFolder:
     Raises
     ------
     RunError
-        If it is no folder, a file is missing, the card is damaged, or card and reference contradict each other.
+        If it is not a folder, a file is missing, the card is damaged, or card and reference disagree.
     MalformedModelError
         If symbol, parameters or reference are damaged.
     """
     try:
         _check_files(folder)
-    except OSError as error:  # a name too long, a folder that may not be looked into
+    except OSError as error:  # a name is too long, or a folder may not be read
         raise RunError(f"{folder}: cannot be read ({error.strerror}).") from None
     card = read_card(folder / CARD_FILE)
     symbol = read_limited(folder / SYMBOL_FILE, MAX_SYMBOL_BYTES)
     params = read_limited(folder / PARAMS_FILE, MAX_PARAMS_BYTES)
     reference = read_reference(folder / REFERENCE_FILE)
     crop, dim = card.preprocessing.crop, card.dim
-    found = {name: one.shape[1:] for name, one in reference.outputs.items()}
-    if reference.data.shape[1:] != (3, crop, crop) or found != {EMBEDDING_OUTPUT: (dim,)}:
+    rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
+    if reference.data.shape[1:] != (3, crop, crop) or rows != {EMBEDDING_OUTPUT: (dim,)}:
         raise RunError(
             f"{folder}: {CARD_FILE} says crop {crop} px and dim {dim}; "
             f"{REFERENCE_FILE} has images {reference.data.shape[1:]} and "
-            f"{', '.join(f'{name} {shape}' for name, shape in found.items()):.200}. "
-            "The files are of different runs."
+            f"{', '.join(f'{name} {shape}' for name, shape in rows.items()):.200}. "
+            "The files belong to different runs."
         )
     return RunFolder(
         symbol=parse_symbol(symbol, str(folder / SYMBOL_FILE)),

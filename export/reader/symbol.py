@@ -1,4 +1,4 @@
-"""Read MXNet's symbol JSON: nodes in topological order, their attributes and inputs. No MXNet needed.
+"""Read MXNet's symbol JSON without MXNet: nodes in topological order, their attributes and inputs.
 
 The format is nnvm's ``SaveJSON``: ``nodes`` (``op``, ``name``, ``attrs``, ``inputs``), ``arg_nodes`` (indices of
 the variables) and ``heads`` (the outputs). An input is ``[node, output]`` or ``[node, output, version]``.
@@ -22,7 +22,7 @@ ATTRIBUTE_KEYS = ("param", "attr", "attrs")
 
 @dataclass(frozen=True)
 class Entry:
-    """One output of one node."""
+    """An output of a node."""
 
     node: int
     output: int
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SymbolNode:
-    """One node; ``inputs`` point to earlier nodes only."""
+    """A node; its inputs are earlier nodes."""
 
     op: str
     name: str
@@ -44,41 +44,41 @@ class SymbolNode:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A network: nodes in topological order and the entries that are its outputs."""
+    """A network: nodes in topological order, and the entries that are its outputs."""
 
     nodes: tuple[SymbolNode, ...]
     heads: tuple[Entry, ...]
 
 
 def parse_symbol(content: bytes, where: str) -> Symbol:
-    """Read a symbol.
+    """Parse a symbol.
 
     Parameters
     ----------
     content : bytes
-        The JSON file.
+        Content of the JSON file.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Raises
     ------
     MalformedModelError
-        If it is too large, not JSON, not a symbol, has an input that points to no earlier node (hence a cycle),
-        or two variables of one name.
+        If it is too large, not JSON, not a symbol, has an input that is not an earlier node (hence a cycle), or two
+        variables of the same name.
     """
     if len(content) > MAX_SYMBOL_BYTES:
         raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
     try:
-        found = json.loads(content)
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise MalformedModelError(f"{where}: not a symbol in JSON ({_first_line(error)}).") from None
-    if not isinstance(found, dict) or not isinstance(found.get("nodes"), list) or not found["nodes"]:
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), list) or not document["nodes"]:
         raise MalformedModelError(f"{where}: no list 'nodes'; expected the symbol JSON that HybridBlock.export writes.")
-    if len(found["nodes"]) > MAX_NODES:
-        raise MalformedModelError(f"{where}: {len(found['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
-    nodes = tuple(_node(raw, index, where) for index, raw in enumerate(found["nodes"]))
-    _check_variables(nodes, found.get("arg_nodes"), where)
-    heads = _entries(found.get("heads"), len(nodes), f"{where}: heads")
+    if len(document["nodes"]) > MAX_NODES:
+        raise MalformedModelError(f"{where}: {len(document['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
+    nodes = tuple(_node(raw, index, where) for index, raw in enumerate(document["nodes"]))
+    _check_variables(nodes, document.get("arg_nodes"), where)
+    heads = _entries(document.get("heads"), len(nodes), f"{where}: heads")
     if not heads:
         raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
     return Symbol(nodes, heads)
@@ -88,58 +88,56 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def _node(raw: Any, index: int, where: str) -> SymbolNode:
-    place = f"{where}: node {index}"
+def _node(raw: object, index: int, where: str) -> SymbolNode:
+    where = f"{where}: node {index}"
     if not isinstance(raw, dict):
-        raise MalformedModelError(f"{place} is not an object.")
+        raise MalformedModelError(f"{where} is not an object.")
     node = SymbolNode(
-        op=_name(raw.get("op"), f"{place}: op"),
-        name=_name(raw.get("name"), f"{place}: name"),
-        attrs=_attributes(raw, place),
-        inputs=_entries(raw.get("inputs", []), index, f"{place}: inputs"),
+        op=_name(raw.get("op"), f"{where}: op"),
+        name=_name(raw.get("name"), f"{where}: name"),
+        attrs=_attributes(raw, where),
+        inputs=_entries(raw.get("inputs", []), index, f"{where}: inputs"),
     )
     if node.is_variable and node.inputs:
-        raise MalformedModelError(f"{place} ({node.name!r}) is a variable and has inputs.")
+        raise MalformedModelError(f"{where} ({node.name!r}) is a variable and has inputs.")
     return node
 
 
-def _name(value: Any, place: str) -> str:
+def _name(value: object, where: str) -> str:
     # Unprintable text (line ends, lone surrogates) would break messages and cannot be written to ONNX.
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise MalformedModelError(
-            f"{place} is not a printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}"
-        )
+        raise MalformedModelError(f"{where} is not printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}")
     return value
 
 
-def _attributes(raw: dict[str, Any], place: str) -> dict[str, str]:
+def _attributes(raw: dict[str, Any], where: str) -> dict[str, str]:
     merged: dict[str, str] = {}
     for key in ATTRIBUTE_KEYS:
-        found = raw.get(key, {})
-        if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
-            raise MalformedModelError(f"{place}: {key} is not an object of texts.")
-        merged.update(found)
+        texts = raw.get(key, {})
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise MalformedModelError(f"{where}: {key} is not an object of strings.")
+        merged.update(texts)
     return merged
 
 
-def _entries(raw: Any, limit: int, place: str) -> tuple[Entry, ...]:
-    """Entries whose node index is below ``limit``."""
+def _entries(raw: object, limit: int, where: str) -> tuple[Entry, ...]:
+    """Parse entries, whose node index must be below ``limit``."""
     if not isinstance(raw, list):
-        raise MalformedModelError(f"{place} is not a list.")
-    return tuple(_entry(one, limit, place) for one in raw)
+        raise MalformedModelError(f"{where} is not a list.")
+    return tuple(_entry(entry, limit, where) for entry in raw)
 
 
-def _entry(raw: Any, limit: int, place: str) -> Entry:
-    # type(), not isinstance(): true is an int to Python
+def _entry(raw: object, limit: int, where: str) -> Entry:
+    # type() instead of isinstance(), as True is an int in Python
     if not isinstance(raw, list) or len(raw) not in (2, 3) or any(type(number) is not int for number in raw):
-        raise MalformedModelError(f"{place}: {raw!r:.100} is not [node, output] or [node, output, version].")
+        raise MalformedModelError(f"{where}: {raw!r:.100} is not [node, output] or [node, output, version].")
     if not 0 <= raw[0] < limit or raw[1] < 0:
-        raise MalformedModelError(f"{place}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
+        raise MalformedModelError(f"{where}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
     return Entry(raw[0], raw[1])
 
 
-def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: Any, where: str) -> None:
-    """Names of variables are unique, as parameters are found by them. A block used twice repeats names of ops."""
+def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
+    """Require unique names of variables, which parameters are looked up by. Other nodes may share a name."""
     seen: set[str] = set()
     for node in nodes:
         if node.is_variable and node.name in seen:
@@ -148,6 +146,6 @@ def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: Any, where: str) 
             seen.add(node.name)
     if arg_nodes is None:
         return
-    valid = isinstance(arg_nodes, list) and all(type(i) is int and 0 <= i < len(nodes) for i in arg_nodes)
-    if not valid or not all(nodes[i].is_variable for i in arg_nodes):
+    indices = arg_nodes if isinstance(arg_nodes, list) else [None]
+    if not all(type(i) is int and 0 <= i < len(nodes) and nodes[i].is_variable for i in indices):
         raise MalformedModelError(f"{where}: arg_nodes is not a list of indices of variables.")

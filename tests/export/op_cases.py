@@ -51,7 +51,7 @@ class OpCase:
     sources: tuple[str, ...] = ("data",)
 
     def net(self, half: bool = False) -> Net:
-        """The operator, and Flatten behind it; in half precision if asked for."""
+        """Build a network of the operator and a Flatten, in half precision if asked for."""
         net = Net()
         data = net.variable("data")
         if half:

@@ -98,50 +98,10 @@ def test_cast_images_of_half_weights_are_single() -> None:
     assert (graph.input.dtype, graph.tensors["embedding"].dtype) == (FLOAT32, FLOAT16)
 
 
-def test_batch_norm_without_a_layer_is_computed_in_single() -> None:
-    net = Net()
-    data = net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
-    statistics = [np.float32([1, 2, 3]), np.float32([0, 1, 0]), np.float32([0, 0, 1e5]), np.float32([1, 1, 1e10])]
-    parts = [net.variable(f"bn_{index}", array) for index, array in enumerate(statistics)]  # 1e10 is beyond float16
-    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", [data, *parts], {"fix_gamma": "False"})])
-    graph = translate_net(net, ROW)
-    assert [node.op for node in graph.nodes] == ["Cast", "Cast", "BatchNormalization", "Cast", "Flatten"]
-    assert graph.nodes[3].name == "bn"
-    found = run_onnx(graph, np.full((1, *ROW), 2, np.float32)).reshape(3, -1)[:, 0]
-    np.testing.assert_allclose(found, [2, 5, (2 - 1e5) / 1e5 * 3], rtol=1e-3)
-
-
-def test_batch_norm_is_kept_apart_where_the_product_exceeds_half() -> None:
-    net = Net()
-    weight = net.variable("weight", np.full((1, 3, 1, 1), 1e-3, np.float16))
-    conv = net.op(
-        "Convolution", "conv", [net.variable("data"), weight], {"kernel": "(1, 1)", "num_filter": "1", "no_bias": "1"}
-    )
-    values = {"gamma": 1, "beta": 0, "mean": 0, "var": 1e-12}
-    parts = [net.variable(f"bn_{name}", np.float32([value])) for name, value in values.items()]
-    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", [conv, *parts], {"eps": "1e-20", "fix_gamma": "False"})])
-    net.params["bn_mean"] = np.float32([3e-6])
-    graph = translate_net(net, ROW)
-    assert "BatchNormalization" not in [node.op for node in graph.nodes]  # 1e-3 * 1e6 fits
-    net.params["weight"] = np.full((1, 3, 1, 1), 1, np.float16)
-    graph = translate_net(net, ROW)
-    assert "BatchNormalization" in [node.op for node in graph.nodes]
-
-
 def test_a_run_in_half_precision_is_refused(tmp_path: Path) -> None:
     net, reference = half_network()
     with pytest.raises(MalformedModelError, match=r"takes float16 images, .* with --symbol and --params"):
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
-
-
-def test_lrn_is_computed_in_single() -> None:
-    net = Net()
-    half = net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
-    net.op("Flatten", "flat", [net.op("LRN", "norm", [half], {"nsize": "5"})])
-    graph = translate_net(net, ROW)
-    assert [node.op for node in graph.nodes if node.op in ("Cast", "Conv")] == ["Cast", "Cast", "Conv", "Cast"]
-    assert graph.tensors["norm"].dtype == FLOAT16
-    assert {array.dtype for array in graph.constants.values()} == {FLOAT32}
 
 
 def test_images_and_weights_of_different_types_are_refused() -> None:

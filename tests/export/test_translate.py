@@ -88,9 +88,9 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("op", "hint"),
     [
-        ("_contrib_quantized_conv", "The network is quantized: export the one that it was made from."),
+        ("_contrib_quantized_conv", "The network is quantized: export the original network instead."),
         ("_sg_mkldnn_conv", "The network is quantized"),
-        ("_npi_add", "It is written with mx.np"),
+        ("_npi_add", "The network uses mx.np"),
     ],
 )
 def test_operators_that_will_not_be_translated_say_what_to_do(op: str, hint: str) -> None:

@@ -10,7 +10,6 @@ from export import runner as runner_module
 from export import verify as verify_module
 from export.errors import MalformedModelError, ParityError
 from export.graph.model import build_model
-from export.parity import min_cosine
 from export.reader.reference import Reference, parse_reference
 from export.verify import verify, verify_alone
 from tests.export.mxnet_files import Net, npz_bytes
@@ -41,10 +40,6 @@ def test_equal_model_passes() -> None:
     assert 0 < parity.mean_abs_error <= parity.max_abs_error
     assert parity.min_cosine == pytest.approx(1, abs=1e-9)
     assert parity.batch_sizes == (1, 2, 5)
-
-
-def test_bytes_and_proto_are_the_same() -> None:
-    assert verify(small_model().SerializeToString(), reference()) == verify(small_model(), reference())
 
 
 def test_one_row_is_enough() -> None:
@@ -154,10 +149,9 @@ def test_newest_opset_is_verified() -> None:
     assert verify(small_model(opset=onnx.defs.onnx_opset_version()), reference()).max_abs_error < 1e-6
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", b"\xff" * 100])
-def test_another_file_is_refused(content: bytes) -> None:
-    with pytest.raises(MalformedModelError):
-        verify(content, reference())
+def test_empty_model_is_refused() -> None:
+    with pytest.raises(MalformedModelError, match=r"the model has inputs \[\] and outputs \[\]"):
+        verify(onnx.ModelProto(), reference())
 
 
 def test_model_that_onnxruntime_does_not_know_is_refused() -> None:
@@ -191,10 +185,3 @@ def test_without_a_reference_images_must_not_depend_on_each_other() -> None:
     model.graph.node[-1].op_type = "Mystery"
     with pytest.raises(ParityError, match="cannot load the model"):
         verify_alone(model)
-
-
-def test_cosine_of_zero_rows() -> None:
-    zero, one = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
-    assert min_cosine(zero, zero) == 1
-    assert min_cosine(zero, one) == min_cosine(one, zero) == 0
-    assert min_cosine(one, -one) == pytest.approx(-1)

@@ -17,13 +17,13 @@ def case(op: str, *sources: str, **attrs: str) -> OpCase:
 
 
 WRONG = [
-    (case("batch_dot", "data", "square"), r"its inputs \(4, 6, 7\) and \(1, 6, 6\) are no matrices"),
-    (case("batch_dot", "flat", "flat"), "are no matrices for each image"),
-    (case("batch_dot", "data", "logistic"), r"\(4, 6, 7\) and \(4, 6, 7\) do not fit"),
-    (case("reshape_like", "data", "peak"), "do not fit, or images are mixed"),
+    (case("batch_dot", "data", "square"), r"its inputs \(4, 6, 7\) and \(1, 6, 6\) are not matrices"),
+    (case("batch_dot", "flat", "flat"), "are not matrices for each image"),
+    (case("batch_dot", "data", "logistic"), r"\(4, 6, 7\) and \(4, 6, 7\) cannot be multiplied"),
+    (case("reshape_like", "data", "peak"), "do not fit, or would mix images"),
     (
         case("reshape_like", "data", "halved", lhs_begin="0", lhs_end="2", rhs_begin="1", rhs_end="3"),
-        "images are mixed",
+        "would mix images",
     ),
     (case("slice_like", "peak", "data"), r"\(4, 1, 1\) is smaller than \(4, 6, 7\)"),
     (case("slice_like", "data", "peak", axes="(4,)"), r"axes \(4,\) are not those of its inputs"),
@@ -42,7 +42,7 @@ WRONG = [
     (OpCase("InstanceNorm", "rows", np.add, {}, VECTORS, ("flat",)), r"its input is \(N, 168\); expected"),
     (
         OpCase("broadcast_add", "for some images", np.add, {}, {"each": np.ones((2, 4, 6, 7), np.float32)}),
-        "parameter 'each' of the shape .* is no number for any image",
+        "parameter 'each' of the shape .* differs between images",
     ),
     (
         OpCase("broadcast_add", "too many axes", np.add, {}, {"each": np.ones((1, 1, 4, 6, 7), np.float32)}),

@@ -108,7 +108,7 @@ def test_numbers_beyond_float32_are_refused(name: str, value: float) -> None:
     net.op("Flatten", "flat", [net.norm("norm", net.conv("conv", net.variable("data"), "weight", None))])
     net.params["weight"] = net.params["weight"] + np.float32(2)
     net.params[name] = np.full_like(net.params[name], value)
-    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their numbers together exceed"):
+    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their folded parameters exceed"):
         translate_net(net, ROW)
 
 
@@ -191,3 +191,20 @@ def test_batch_norm_that_others_take_is_kept() -> None:
     ]
     net.op("Concat", "all", parts, {"num_args": "2"})
     assert "BatchNormalization" in [node.op for node in translate_net(net, ROW).nodes]
+
+
+def test_batch_norm_is_kept_apart_where_the_product_exceeds_half() -> None:
+    net = Net()
+    weight = net.variable("weight", np.full((1, 3, 1, 1), 1e-3, np.float16))
+    conv = net.op(
+        "Convolution", "conv", [net.variable("data"), weight], {"kernel": "(1, 1)", "num_filter": "1", "no_bias": "1"}
+    )
+    values = {"gamma": 1, "beta": 0, "mean": 0, "var": 1e-12}
+    parts = [net.variable(f"bn_{name}", np.float32([value])) for name, value in values.items()]
+    net.op("Flatten", "flat", [net.op("BatchNorm", "bn", [conv, *parts], {"eps": "1e-20", "fix_gamma": "False"})])
+    net.params["bn_mean"] = np.float32([3e-6])
+    graph = translate_net(net, (3, 5, 4))
+    assert "BatchNormalization" not in [node.op for node in graph.nodes]  # 1e-3 * 1e6 fits
+    net.params["weight"] = np.full((1, 3, 1, 1), 1, np.float16)
+    graph = translate_net(net, (3, 5, 4))
+    assert "BatchNormalization" in [node.op for node in graph.nodes]

@@ -116,5 +116,5 @@ def test_squares_stay_single() -> None:
 def test_network_in_half_precision_is_refused() -> None:
     net = Net()
     net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
-    with pytest.raises(UnsupportedOpError, match="in half precision already"):
+    with pytest.raises(UnsupportedOpError, match="already in half precision"):
         halved(net, ROW)

@@ -115,7 +115,7 @@ def test_unprintable_name_is_refused(name: Any) -> None:
     for key in ("name", "op"):
         found = symbol()
         found["nodes"][3][key] = name
-        with pytest.raises(MalformedModelError, match=f"node 3: {key} is not a printable text"):
+        with pytest.raises(MalformedModelError, match=f"node 3: {key} is not printable text"):
             parse(found)
 
 

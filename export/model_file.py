@@ -1,0 +1,42 @@
+"""Read and write ONNX files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.errors import MalformedModelError
+from export.graph.model import MAX_MODEL_BYTES
+from export.libraries import DecodeError, onnx
+from export.reader.limits import read_limited
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.files import replaced_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file. Raise `MalformedModelError` if it is unreadable, too large or not an ONNX model."""
+    content = read_limited(path, MAX_MODEL_BYTES)
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError:
+        raise MalformedModelError(f"{path} is not an ONNX model; export the network again.") from None
+
+
+def write_model(path: Path, model: onnx.ModelProto) -> int:
+    """Write a model whole or not at all, with missing parent folders, and return its size in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written.
+    """
+    content = model.SerializeToString(deterministic=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_file(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from None
+    return len(content)
