@@ -96,9 +96,9 @@ class Scores:
         >>> retrieval_scores(Search.leave_one_out([[0.0], [1.0], [1.5]], ["a", "a", "b"])).reciprocal_rank()
         array([1. , 0.5, 0. ])
         """
-        found = self.first_rank != NEVER
-        reciprocal = np.zeros(len(found))
-        np.divide(1.0, self.first_rank, out=reciprocal, where=found)
+        has_positive = self.first_rank != NEVER
+        reciprocal = np.zeros(len(has_positive))
+        np.divide(1.0, self.first_rank, out=reciprocal, where=has_positive)
         return reciprocal
 
     def r_precision(self) -> NDArray[np.float64]:
