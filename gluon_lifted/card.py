@@ -58,13 +58,13 @@ class ModelCard:
     def from_json(text: str, where: str) -> ModelCard:
         """Read a card. Raises `RunError` naming ``where`` if it is damaged or of another version."""
         try:
-            found: dict[str, Any] = json.loads(text)
-            version = found["card_version"]
+            values: dict[str, Any] = json.loads(text)
+            version = values["card_version"]
             if version != CARD_VERSION:
                 raise RunError(
                     f"{where}: card version {version!r} is not {CARD_VERSION}; use the release that wrote it."
                 )
-            card = {one.name: found[one.name] for one in fields(ModelCard)}
+            card = {field.name: values[field.name] for field in fields(ModelCard)}
             card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
             _check_types(card)
             whole = ModelCard(**card)

@@ -10,7 +10,7 @@ class LiftedError(Exception):
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(without_credentials(one) if isinstance(one, str) else one for one in args))
+        super().__init__(*(without_credentials(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class DataError(LiftedError):

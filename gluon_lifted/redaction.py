@@ -94,7 +94,7 @@ def url_without_credentials(url: str) -> str:
     """`without_credentials` of a text that is one URL as a whole, malformed or not; a path stays."""
     if ":/" not in url or SUSPECT.search(url) is None:
         return url
-    return "::".join(_without_parameters(_without_userinfo(one)) for one in CHAINED.split(url))
+    return "::".join(_without_parameters(_without_userinfo(link)) for link in CHAINED.split(url))
 
 
 def reference_without_credentials(reference: str) -> str:
@@ -107,9 +107,9 @@ def value_without_credentials(value: Any) -> Any:
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, dict):
-        return {name: value_without_credentials(one) for name, one in value.items()}
+        return {name: value_without_credentials(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)) and isinstance(_first(value), (str, dict, list, tuple)):
-        return type(value)(value_without_credentials(one) for one in value)
+        return type(value)(value_without_credentials(item) for item in value)
     return value  # lists of numbers are not gone through
 
 
@@ -121,9 +121,9 @@ def reason_without_credentials(reason: str, url: str) -> str:
     return AWS_HEADER.sub(rf"\1={MARK}", without_credentials(reason))
 
 
-def _cleaned_match(found: re.Match[str]) -> str:
-    url = found[0].rstrip(PUNCTUATION)
-    return url_without_credentials(url) + found[0][len(url) :]
+def _cleaned_match(match: re.Match[str]) -> str:
+    url = match[0].rstrip(PUNCTUATION)
+    return url_without_credentials(url) + match[0][len(url) :]
 
 
 def _without_userinfo(url: str) -> str:
@@ -131,11 +131,11 @@ def _without_userinfo(url: str) -> str:
     if "@" not in url:
         return url
     done, at = [], 0
-    for found in re.finditer(SCHEME, url):
-        if found.start() < at:
+    for match in re.finditer(SCHEME, url):
+        if match.start() < at:
             continue  # within what was cut
-        done.append(url[at : found.end()])
-        at = found.end() + _userinfo_length(found[0], url[found.end() :])
+        done.append(url[at : match.end()])
+        at = match.end() + _userinfo_length(match[0], url[match.end() :])
     return "".join([*done, url[at:]])
 
 
@@ -154,7 +154,7 @@ def _userinfo_length(scheme: str, rest: str) -> int:
 def _without_parameters(url: str) -> str:
     """A URL, or a reference relative to one, without the parameters that sign it or hold a secret."""
     base, mark, query = re.match(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
-    base = PATH_PARAMETER.sub(lambda found: "" if _is_secret(found[1], "") else found[0], base)
+    base = PATH_PARAMETER.sub(lambda match: "" if _is_secret(match[1], "") else match[0], base)
     if not mark:
         return base
     pieces = query.split("&")
@@ -165,9 +165,9 @@ def _without_parameters(url: str) -> str:
 
 def _unwanted_names(pieces: list[str]) -> set[str]:
     """Names of parameters that are to go, in small letters."""
-    found = {(_name_of(piece), piece.partition("=")[2]) for piece in pieces}
-    found |= {(_plain(one[1]), "") for piece in pieces for one in INNER_PARAMETER.finditer(piece)}
-    unwanted = {name for name, value in found if _is_secret(name, value)}
+    parameters = {(_name_of(piece), piece.partition("=")[2]) for piece in pieces}
+    parameters |= {(_plain(match[1]), "") for piece in pieces for match in INNER_PARAMETER.finditer(piece)}
+    unwanted = {name for name, value in parameters if _is_secret(name, value)}
     if unwanted:
         unwanted |= BESIDE_ANY
     if unwanted & {"signature", "key-pair-id"}:
@@ -179,9 +179,9 @@ def _unwanted_names(pieces: list[str]) -> set[str]:
 
 def _without_inner(piece: str, unwanted: set[str]) -> str:
     """A parameter that stays, cut where an unwanted one begins in its value, which may be an encoded URL."""
-    for found in INNER_PARAMETER.finditer(piece):
-        if _plain(found[1]) in unwanted:
-            piece = piece[: found.start()]
+    for match in INNER_PARAMETER.finditer(piece):
+        if _plain(match[1]) in unwanted:
+            piece = piece[: match.start()]
             break
     name, mark, value = piece.partition("=")
     decoded = unquote(value)
@@ -217,16 +217,16 @@ def _is_secret(name: str, value: str) -> bool:
 
 def _secrets_of(url: str) -> set[str]:
     """Passwords and values of secret parameters in a URL, as they stand there and decoded."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     for scheme in re.finditer(SCHEME, url):
         rest = url[scheme.end() :]
         userinfo = rest[: max(_userinfo_length(scheme[0], rest) - 1, 0)]
-        found |= {userinfo, userinfo.partition(":")[2]}
+        secrets |= {userinfo, userinfo.partition(":")[2]}
     for name, value in re.findall(r"[?&#;]([^=&?#;]*)=([^&]*)", url):
         if _is_secret(name, value) or _plain(name) in BESIDE_SIGNATURE:
-            found.add(value)
-    found |= {unquote(secret) for secret in found}
-    return found | {quote(secret, safe="") for secret in found}
+            secrets.add(value)
+    secrets |= {unquote(secret) for secret in secrets}
+    return secrets | {quote(secret, safe="") for secret in secrets}
 
 
 def _secrets_of_environment() -> set[str]:

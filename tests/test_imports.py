@@ -32,6 +32,11 @@ def test_importing_a_package_loads_nothing_heavy(package):
     assert loaded(f"import {package}") & HEAVY == set()
 
 
+@pytest.mark.parametrize("module", ["config.train_config", "datasets.known_datasets", "losses.known_losses"])
+def test_declarations_load_nothing_heavy(module):
+    assert loaded(f"import gluon_lifted.{module}") & HEAVY == set()
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from serve_cli.cli.main import app; sys.argv = ['lifted', '--help']\n"

@@ -50,8 +50,8 @@ class _Pending(NamedTuple):
     filled: list[Future[None]]
 
     def wait(self) -> Batch:
-        for one in self.filled:
-            one.result()
+        for future in self.filled:
+            future.result()
         return self.batch
 
 
@@ -134,11 +134,11 @@ class ImageLoader:
         crop = self.preprocessing.crop
         images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
 
-        def fill(place: int, slot: int) -> None:
-            images[place] = normalize(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
+        def fill(position: int, slot: int) -> None:
+            images[position] = normalize(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
             if self._residual is not None:
                 there = cut(self._residual, slot)  # (crop, crop, 3)
-                images[place] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
+                images[position] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
 
         filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
         return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)

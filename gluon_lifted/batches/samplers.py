@@ -53,7 +53,9 @@ class BalancedSampler:
         chosen = classes[position * self.num_classes : (position + 1) * self.num_classes]
         rng = np.random.default_rng([self.seed, epoch, position])
         # np.resize repeats the permutation where a class is smaller than K
-        return np.concatenate([np.resize(rng.permutation(self._rows_of_class[one]), self.num_images) for one in chosen])
+        return np.concatenate(
+            [np.resize(rng.permutation(self._rows_of_class[label]), self.num_images) for label in chosen]
+        )
 
 
 class PairSampler:
@@ -103,8 +105,8 @@ class PairSampler:
         rng = np.random.default_rng(seed)
         negs_per_image = -(-num_positives // len(labels))  # rounded up
         every = range(len(classes))
-        positives = np.concatenate([classes.positive_pairs(one) for one in every], axis=1)
-        negatives = np.concatenate([classes.negative_pairs(one, negs_per_image, rng) for one in every], axis=1)
+        positives = np.concatenate([classes.positive_pairs(label) for label in every], axis=1)
+        negatives = np.concatenate([classes.negative_pairs(label, negs_per_image, rng) for label in every], axis=1)
         pairs = np.concatenate([rng.permutation(negatives, axis=1), rng.permutation(positives, axis=1)], axis=1)
         half = batch_size // 2
         if pairs.shape[1] < half:
@@ -169,7 +171,7 @@ class TripletSampler:
     def _anchor_places(self, iteration: int) -> NDArray[np.int64]:
         """The next B/3 of the epochs' permutations, one after the other."""
         start = iteration * self._num_triplets
-        first, last = (place // len(self._anchors) for place in (start, start + self._num_triplets - 1))
+        first, last = (position // len(self._anchors) for position in (start, start + self._num_triplets - 1))
         epochs = [_epoch_order(self.seed, epoch, len(self._anchors)) for epoch in range(first, last + 1)]
         start -= first * len(self._anchors)
         return np.take(self._anchors, np.concatenate(epochs)[start : start + self._num_triplets])
@@ -223,14 +225,14 @@ class _Classes:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def positive_pairs(self, one: int) -> NDArray[np.int64]:
+    def positive_pairs(self, label: int) -> NDArray[np.int64]:
         """All pairs of two images of a class, and every image with itself: (2, n (n + 1) / 2)."""
-        pairs: NDArray[np.int64] = self.rows[self.starts[one] + np.array(np.triu_indices(self.sizes[one]))]
+        pairs: NDArray[np.int64] = self.rows[self.starts[label] + np.array(np.triu_indices(self.sizes[label]))]
         return pairs
 
-    def negative_pairs(self, one: int, negs_per_image: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def negative_pairs(self, label: int, negs_per_image: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Each image of a class with ``negs_per_image`` distinct images of other classes: (2, pairs)."""
-        start, size = self.starts[one], self.sizes[one]
+        start, size = self.starts[label], self.sizes[label]
         num_outside = len(self.rows) - size
         places = rng.choice(num_outside, min(negs_per_image * size, num_outside), replace=False)
         left = start + np.arange(len(places)) % size

@@ -1,29 +1,23 @@
-"""A run's configuration put together: defaults, then a recipe, then a file, then what the command line says."""
+"""Resolve a run's configuration: defaults, then a recipe, then a file, then the command line."""
 
 from __future__ import annotations
 
 import difflib
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.config.recipes import Sourced, recipe
 from gluon_lifted.config.train_config import DEFAULTS, TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
+from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 MAX_FILE_BYTES = 1 << 20
 DEFAULT = "default"
-LOSS_DEFAULTS = {
-    "contrastive": {"sampler": Sourced("pairs", "the loss reads pairs")},
-    "triplet": {
-        "sampler": Sourced("triplets", "the loss reads triplets"),
-        "batch_size": Sourced(120, "paper: 120 images, 40 triplets"),
-    },
-}
 FINE_TUNING = {  # a start from trained weights
     "learning_rate": Sourced(1e-4, "trained weights; Fehervari et al. 2019: Adam 1e-4 with this loss"),
     "dropout": Sourced(0.4, "trained weights; train_val: drop7 dropout_ratio 0.4"),
@@ -32,17 +26,17 @@ FINE_TUNING = {  # a start from trained weights
 Settings = dict[str, Sourced]
 
 
-def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: Path | None = None) -> Settings:
-    """Value and source of every field of `TrainConfig`.
+def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str | Path | None = None) -> Settings:
+    """Decide the value of every field of `TrainConfig`, and keep its source.
 
     Parameters
     ----------
     given : mapping
-        Field -> value, as said on the command line: what wins.
+        Field -> value, as given on the command line. These win over everything else.
     recipe_name : str, optional
         A name in `RECIPES`.
-    file : Path, optional
-        TOML or YAML, by its suffix, with fields of `TrainConfig`; wins over the recipe.
+    file : str or Path, optional
+        TOML or YAML, by its suffix, with fields of `TrainConfig`. Wins over the recipe.
 
     Raises
     ------
@@ -51,38 +45,40 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: Path
     """
     chosen: Settings = dict(recipe(recipe_name)) if recipe_name else {}
     if file is not None:
-        chosen |= {name: Sourced(value, file.name) for name, value in read_config_file(file).items()}
+        chosen |= {name: Sourced(value, Path(file).name) for name, value in read_config_file(file).items()}
     chosen |= {name: Sourced(value, "command line") for name, value in given.items()}
     settings = {name: Sourced(value, DEFAULT) for name, value in DEFAULTS.items()}
     if not recipe_name:
         loss = chosen.get("loss", settings["loss"]).value
-        settings |= LOSS_DEFAULTS.get(loss, {})
+        if loss in LOSSES:  # `TrainConfig` refuses other names
+            settings |= {name: Sourced(*default) for name, default in LOSSES[loss].defaults.items()}
         settings |= FINE_TUNING if chosen.get("weights", settings["weights"]).value else {}
     return settings | chosen
 
 
 def config_of(settings: Settings) -> TrainConfig:
-    """The configuration itself. Raises `ConfigError` as `TrainConfig` does."""
+    """Build the configuration. Raises `ConfigError` as `TrainConfig` does."""
     return TrainConfig(**{name: setting.value for name, setting in settings.items()})
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Fields of `TrainConfig` in a TOML or YAML file. Raises `ConfigError` if it is not one.
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """Read fields of `TrainConfig` from a TOML or YAML file. Raises `ConfigError` if it is not one.
 
     YAML needs PyYAML: `MissingPackageError` without it.
     """
+    path = Path(path)
     if path.suffix not in (".toml", ".yaml", ".yml"):
         raise ConfigError(f"{path}: expected a name that ends in .toml, .yaml or .yml.")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes; expected a short configuration.")
         text = path.read_text(encoding="utf-8")
-        found = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
+        parsed = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
     except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors here
         raise ConfigError(f"{path}: cannot be read as a configuration ({' '.join(str(error).split())}).") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
-    fields = {str(name).replace("-", "_"): value for name, value in found.items()}
+    fields = {str(name).replace("-", "_"): value for name, value in parsed.items()}
     for name in fields:
         if name not in DEFAULTS:
             close = difflib.get_close_matches(name, DEFAULTS, 1)
@@ -92,7 +88,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def _as_number(name: str, value: Any) -> Any:
-    """YAML reads 1e-4 as a text, and both formats 1 as a whole number; a field that takes numbers takes these."""
+    """Accept 1e-4, which YAML reads as text, and 1, a whole number in both formats, for a field of floats."""
     if type(DEFAULTS[name]) is float and type(value) in (int, str):
         with suppress(ValueError):
             return float(value)
@@ -122,9 +118,9 @@ def _parse_yaml(text: str) -> Any:
 
 
 def as_toml(settings: Settings) -> str:
-    """The settings as a TOML file that `read_config_file` takes, each with its source as a comment.
+    """Write the settings as TOML that `read_config_file` reads, each with its source as a comment.
 
-    Defaults are comments altogether: some of them change with the loss and with weights to start from.
+    Defaults are commented out, because some of them change with the loss and with the weights to start from.
     """
     lines = [
         (f"{'# ' if setting.source == DEFAULT else ''}{name} = {_toml(setting.value)}", setting.source)

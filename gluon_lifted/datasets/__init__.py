@@ -1,6 +1,6 @@
 """Data sets: files on disk -> `ImageTable`s, split into classes to train on and classes never seen in training."""
 
-from gluon_lifted.datasets.image_table import ImageTable, Splits
-from gluon_lifted.datasets.registry import DATASETS, load_dataset
+import lazy_loader
 
-__all__ = ["DATASETS", "ImageTable", "Splits", "load_dataset"]
+# Public names, listed in __init__.pyi, are imported when they are first used: the declarations need no numpy.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -67,10 +67,10 @@ def whole_number(text: str, where: str) -> int:
 def four_numbers(cells: Sequence[Any], where: str) -> Box:
     """Parse numbers or their texts. Raises `DataError`."""
     try:
-        one, two, three, four = map(float, cells)
+        left, top, right, bottom = map(float, cells)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: a box is four numbers, found {list(cells)!r:.200}.") from None
-    return one, two, three, four
+    return left, top, right, bottom
 
 
 def checked_box(box: Box, where: str) -> Box:

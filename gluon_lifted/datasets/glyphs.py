@@ -141,13 +141,13 @@ def _is_complete(root: Path, options: GlyphOptions) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     marker = root / MARKER
-    found = None
+    text = None
     if marker.is_file():
         with marker.open(encoding="utf-8", errors="replace") as file:
-            found = file.read(MARKER_CHARACTERS)
-    if found == _marker(options):
+            text = file.read(MARKER_CHARACTERS)
+    if text == _marker(options):
         return True
-    what = "no set of glyphs" if found is None else f"glyphs of other options ({' '.join(found.split()):.200})"
+    what = "no set of glyphs" if text is None else f"glyphs of other options ({' '.join(text.split()):.200})"
     raise DataError(f"{root} holds {what}, and is left as it is. Choose another folder, or remove this one.")
 
 

@@ -1,5 +1,4 @@
-"""ImageTable: image paths with class labels; Splits: the two tables of a zero-shot retrieval data set, and what
-they must hold."""
+"""ImageTable: image paths with class labels; Splits: the two tables of a zero-shot retrieval data set."""
 
 from __future__ import annotations
 
@@ -59,9 +58,6 @@ class ImageTable:
         left, top, right, bottom = self.boxes[row].tolist()
         return left, top, right, bottom
 
-    def without_boxes(self) -> ImageTable:
-        return replace(self, boxes=None)
-
     def images_per_class(self) -> NDArray[np.int64]:
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
@@ -95,6 +91,9 @@ class Splits:
                 f"a zero-shot test needs classes never trained on: move it to one side ({len(common)} such classes)."
             )
 
+    def without_boxes(self) -> Splits:
+        return replace(self, train=replace(self.train, boxes=None), test=replace(self.test, boxes=None))
+
 
 @dataclass(frozen=True)
 class PublishedCounts:
@@ -107,11 +106,11 @@ class PublishedCounts:
 
     def require(self, splits: Splits, where: Path, remedy: str) -> None:
         """Refuse a copy that has more or less. Raises `DataError` ending in ``remedy``."""
-        found = PublishedCounts(
+        counts = PublishedCounts(
             len(splits.train), len(splits.train.class_names), len(splits.test), len(splits.test.class_names)
         )
-        if found != self:
-            raise DataError(f"{where}: has {found}, but {self} were published; {remedy}.")
+        if counts != self:
+            raise DataError(f"{where}: has {counts}, but {self} were published; {remedy}.")
 
     def __str__(self) -> str:
         return (

@@ -64,9 +64,12 @@ class Cluster:
             return list(arrays)
         from gluon_lifted.mx import nd
 
-        total = self.all_sum(name, nd.concat(*(one.reshape((-1,)) for one in arrays), dim=0))
-        ends = np.cumsum([one.size for one in arrays])
-        return [total[int(end) - one.size : int(end)].reshape(one.shape) for one, end in zip(arrays, ends, strict=True)]
+        total = self.all_sum(name, nd.concat(*(array.reshape((-1,)) for array in arrays), dim=0))
+        ends = np.cumsum([array.size for array in arrays])
+        return [
+            total[int(end) - array.size : int(end)].reshape(array.shape)
+            for array, end in zip(arrays, ends, strict=True)
+        ]
 
     def broadcast(self, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The writer's arrays, on every machine.
@@ -83,20 +86,20 @@ class Cluster:
         """
         if self.size == 1:
             return dict(state)
-        self.require_same("network", repr([(name, one.shape, one.dtype.str) for name, one in state.items()]))
+        self.require_same("network", repr([(name, array.shape, array.dtype.str) for name, array in state.items()]))
         from gluon_lifted.mx import nd
 
-        flat = np.concatenate([np.zeros(0), *(one.ravel() for one in state.values())]).astype(np.float64)
+        flat = np.concatenate([np.zeros(0), *(array.ravel() for array in state.values())]).astype(np.float64)
         for start in range(0, len(flat), BROADCAST_CHUNK):
             part = flat[start : start + BROADCAST_CHUNK]  # a view
             sent = np.zeros(BROADCAST_CHUNK)
             if self.is_writer:
                 sent[: len(part)] = part
             part[:] = self.all_sum("broadcast", nd.array(sent, dtype=np.float64)).asnumpy()[: len(part)]
-        parts = np.split(flat, np.cumsum([one.size for one in state.values()]))
+        parts = np.split(flat, np.cumsum([array.size for array in state.values()]))
         return {
-            name: part.astype(one.dtype).reshape(one.shape)
-            for (name, one), part in zip(state.items(), parts[:-1], strict=True)
+            name: part.astype(array.dtype).reshape(array.shape)
+            for (name, array), part in zip(state.items(), parts[:-1], strict=True)
         }
 
     def any(self, name: str, flag: bool) -> bool:

@@ -194,14 +194,14 @@ def _check_free(spec: ClusterSpec, address: str) -> None:
 def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
     """This machine's own address on the way to the scheduler, as soon as the scheduler listens."""
     deadline = time.monotonic() + limit
-    while (found := _own_address((address, spec.port))) is None:
+    while (own := _own_address((address, spec.port))) is None:
         if time.monotonic() > deadline:
             raise RunError(
                 f"scheduler {spec.scheduler} cannot be reached within {limit:g} s; "
                 "start machine 0 (--rank 0), and check the address and the firewall."
             )
         time.sleep(min(0.2, limit))
-    return found
+    return own
 
 
 def _own_address(peer: tuple[str, int]) -> str | None:

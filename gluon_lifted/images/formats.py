@@ -96,9 +96,9 @@ FORMATS = (
         "gluon_lifted.images.jpeg_xl:register",
     ),
 )
-IMAGE_SUFFIXES = frozenset(suffix for one in FORMATS if one.installed for suffix in one.suffixes)
+IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS if known.installed for suffix in known.suffixes)
 # What pip installs to read the others: suffix -> package
-MISSING_PACKAGES = {suffix: one.package for one in FORMATS if not one.installed for suffix in one.suffixes}
+MISSING_PACKAGES = {suffix: known.package for known in FORMATS if not known.installed for suffix in known.suffixes}
 _REGISTERING, _REGISTERED = threading.Lock(), set[str]()
 
 
@@ -143,22 +143,22 @@ def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
 def _formats_of(file: BinaryIO) -> list[str]:
     """Pillow's names of the formats that a file claims to be of; their decoders are loaded with the first such file."""
     head = file.read(HEAD_BYTES)
-    claimed = [one for one in FORMATS if one.begins(head)]
+    claimed = [known for known in FORMATS if known.begins(head)]
     if not claimed:
-        raise ValueError(f"not an image of a known format: {', '.join(one.name for one in FORMATS)}")
-    decoded = [one for one in claimed if one.installed]
+        raise ValueError(f"not an image of a known format: {', '.join(known.name for known in FORMATS)}")
+    decoded = [known for known in claimed if known.installed]
     if not decoded:
         raise ImportError(f"{claimed[-1].name} needs a decoder: pip install '{claimed[-1].package}'")
-    for one in decoded:
-        _register(one)
-    return [one.name for one in decoded]
+    for known in decoded:
+        _register(known)
+    return [known.name for known in decoded]
 
 
-def _register(one: Format) -> None:
+def _register(known: Format) -> None:
     with _REGISTERING:
-        if one.register and one.name not in _REGISTERED:
-            _REGISTERED.add(one.name)
-            module, function = one.register.split(":")
+        if known.register and known.name not in _REGISTERED:
+            _REGISTERED.add(known.name)
+            module, function = known.register.split(":")
             getattr(import_module(module), function)()
 
 

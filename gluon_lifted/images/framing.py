@@ -63,10 +63,10 @@ def crop_to_box(image: Image.Image, box: Box) -> Image.Image:
 def trim_background(image: Image.Image) -> Image.Image:
     """Cut an RGB image to what is darker than its white background, and a margin; all white, it stays whole."""
     darker = image.convert("L").point([255] * BACKGROUND_GRAY + [0] * (256 - BACKGROUND_GRAY))
-    found = darker.getbbox()
-    if found is None:
+    box = darker.getbbox()
+    if box is None:
         return image
-    left, top, right, bottom = found
+    left, top, right, bottom = box
     return image.crop(
         (
             max(left - TRIM_MARGIN, 0),

@@ -78,15 +78,15 @@ def _bits(content: bytes) -> Callable[[int], int]:
 
 def _codestream(content: bytes) -> bytes:
     """What follows the signature of the codestream. In a container it lies in ``jxlc``, or the first ``jxlp``."""
-    place = 0
-    while content.startswith(CONTAINER) and place < len(content):
-        size, kind, head = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8], 8
+    offset = 0
+    while content.startswith(CONTAINER) and offset < len(content):
+        size, kind, head = int.from_bytes(content[offset : offset + 4], "big"), content[offset + 4 : offset + 8], 8
         if size == 1:
-            size, head = int.from_bytes(content[place + 8 : place + 16], "big"), 16
+            size, head = int.from_bytes(content[offset + 8 : offset + 16], "big"), 16
         if kind in (b"jxlc", b"jxlp"):
-            place += head + (4 if kind == b"jxlp" else 0)  # the number of the part
+            offset += head + (4 if kind == b"jxlp" else 0)  # the number of the part
             break
-        place += max(size, head)
-    if not content.startswith(CODESTREAM, place):
+        offset += max(size, head)
+    if not content.startswith(CODESTREAM, offset):
         raise ValueError("JPEG XL without a codestream")
-    return content[place + len(CODESTREAM) :][:HEADER_BYTES]
+    return content[offset + len(CODESTREAM) :][:HEADER_BYTES]

@@ -103,7 +103,9 @@ def normalize(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
 
 def denormalize(batch: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """The pixels that `normalize` was given: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
-    scale, shift = (np.asarray(one, np.float32)[:, None, None] for one in (preprocessing.std, preprocessing.mean))
+    scale, shift = (
+        np.asarray(statistic, np.float32)[:, None, None] for statistic in (preprocessing.std, preprocessing.mean)
+    )
     planes = np.clip(np.rint(batch * scale + shift), 0, 255).astype(np.uint8)
     if preprocessing.channels == "BGR":
         planes = planes[:, ::-1]

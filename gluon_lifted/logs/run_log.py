@@ -85,12 +85,12 @@ def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[Trai
 def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
     """Loss and recall as last logged up to an iteration, in a run that goes on from there; None if they were not."""
     path = run / METRICS_FILE
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     if path.exists():
         for line in path.read_text().splitlines():
             if _iteration_of(line) <= start:
-                found |= json.loads(line)
-    return found.get("loss"), found.get("recall@1")
+                values |= json.loads(line)
+    return values.get("loss"), values.get("recall@1")
 
 
 def _close(file: TextIO) -> None:

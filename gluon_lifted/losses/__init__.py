@@ -1,20 +1,6 @@
 """Losses: embedding (B, D) and label (B,) -> loss (1,). All hybridize, in float32 and float64."""
 
-from gluon_lifted.losses.contrastive import AllPairsContrastiveLoss, ContrastiveLoss
-from gluon_lifted.losses.generalized_lifted import GeneralizedLiftedStructureLoss
-from gluon_lifted.losses.lifted import LiftedStructureLoss
-from gluon_lifted.losses.metric_loss import MetricLoss
-from gluon_lifted.losses.registry import LOSSES, build_loss
-from gluon_lifted.losses.triplet import SemiHardTripletLoss, TripletLoss
+import lazy_loader
 
-__all__ = [
-    "LOSSES",
-    "AllPairsContrastiveLoss",
-    "ContrastiveLoss",
-    "GeneralizedLiftedStructureLoss",
-    "LiftedStructureLoss",
-    "MetricLoss",
-    "SemiHardTripletLoss",
-    "TripletLoss",
-    "build_loss",
-]
+# Public names, listed in __init__.pyi, are imported when they are first used: the declarations do not need MXNet.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -74,8 +74,8 @@ class ClassBootstrap:
             raise DataError(f"classes {names.shape} cannot be drawn from; expected (Q,) with at least 1 query.")
         if resamples < 1:
             raise ConfigError(f"a bootstrap needs at least 1 resample, found {resamples}.")
-        found, self._class_of = np.unique(names, return_inverse=True)
-        self._num_classes = len(found)
+        distinct, self._class_of = np.unique(names, return_inverse=True)
+        self._num_classes = len(distinct)
         self._resamples = resamples
         self._seed = seed
 

@@ -45,7 +45,7 @@ class KMeansProtocol:
 AUTHORS = KMeansProtocol("authors", "random", 1, 1000, 0.0)
 # scikit-learn's defaults, with the 10 starts that it made before version 1.4
 MODERN = KMeansProtocol("modern", "k-means++", 10, 300, 1e-4)
-PROTOCOLS = {one.name: one for one in (AUTHORS, MODERN)}
+PROTOCOLS = {protocol.name: protocol for protocol in (AUTHORS, MODERN)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.metrics.ranking.all_pairs import AllPairsRanker
-from gluon_lifted.metrics.ranking.distance import Space
+from gluon_lifted.metrics.ranking.distance import DistanceMetric
 from gluon_lifted.metrics.ranking.search import Search
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ class Scores:
         >>> retrieval_scores(Search.leave_one_out([[0.0], [1.0], [1.5]], ["a", "a", "b"])).reciprocal_rank()
         array([1. , 0.5, 0. ])
         """
-        found = self.first_rank != NEVER
-        reciprocal = np.zeros(len(found))
-        np.divide(1.0, self.first_rank, out=reciprocal, where=found)
+        has_positive = self.first_rank != NEVER
+        reciprocal = np.zeros(len(has_positive))
+        np.divide(1.0, self.first_rank, out=reciprocal, where=has_positive)
         return reciprocal
 
     def r_precision(self) -> NDArray[np.float64]:
@@ -172,12 +172,13 @@ def retrieval_scores(
     search : Search
         Queries and gallery.
     distance : {"euclidean", "cosine"}
+        How rows are compared.
     only_first : bool
         Leave out what needs all positives: R-precision, MAP@R and average precision. Quicker.
     threads : int, optional
         By default one for each core that may be used.
     report : callable, optional
-        Told the share of the work that is done, now and then.
+        Called now and then with the share of the work done.
 
     Raises
     ------
@@ -190,12 +191,12 @@ def retrieval_scores(
         raise ConfigError(f"search is {type(search).__name__}; make one with Search.leave_one_out(embedding, labels).")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; expected at least 1.")
-    space = Space.around(search.queries.rows, search.gallery.rows, distance=distance)
+    metric = DistanceMetric.fit(search.queries.rows, search.gallery.rows, distance=distance)
     num_queries = len(search.queries)
     first_rank, positives = np.empty(num_queries, np.int64), np.empty(num_queries, np.int64)
     positives[search.given] = search.positives
     of_all = None if only_first else np.empty((3, num_queries))
-    for queries, before in AllPairsRanker(space, search, only_first, threads, report).run():
+    for queries, before in AllPairsRanker(metric, search, only_first, threads, report).run():
         ranks = _ranks(before, search.positives[queries])
         first_rank[search.given[queries]] = ranks[:, 0]
         if of_all is not None:

@@ -77,7 +77,7 @@ def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
 
 def _features(nodes: list[Node]) -> Node:
     """The node whose output the classifier takes, before pooling of a fixed window; nodes are in order of need."""
-    node: Node = [one for one in nodes if one["op"] in WEIGHTED][-1]
+    node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-1]
     node = nodes[node["inputs"][0][0]]
     while node["op"] in BETWEEN:
         node = nodes[node["inputs"][0][0]]
@@ -90,17 +90,17 @@ def _copies(parameters: dict[str, Any], symbol: Any) -> Any:
     """Parameters of the same kind as a network's, under the names that they have in the symbol."""
     used = {*symbol.list_arguments(), *symbol.list_auxiliary_states()}
     copies = gluon.ParameterDict("")
-    for name, one in parameters.items():
+    for name, parameter in parameters.items():
         if name in used:
             copies.get(
                 name,
-                shape=one.shape,
-                dtype=one.dtype,
-                init=one.init,
-                lr_mult=one.lr_mult,
-                wd_mult=one.wd_mult,
-                grad_req=one.grad_req,
-                differentiable=one.grad_req != "null",
+                shape=parameter.shape,
+                dtype=parameter.dtype,
+                init=parameter.init,
+                lr_mult=parameter.lr_mult,
+                wd_mult=parameter.wd_mult,
+                grad_req=parameter.grad_req,
+                differentiable=parameter.grad_req != "null",
                 allow_deferred_init=True,
             )
     return copies

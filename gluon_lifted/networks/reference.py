@@ -122,5 +122,5 @@ def _run(symbol: Any, network: SavedNetwork, images: NDArray[Any], context: Any)
         parameter.cast(arrays[name].dtype)
         parameter.initialize(ctx=context)
         parameter.set_data(arrays[name])
-    found = block(*inputs.values())
-    return [one.asnumpy() for one in (found if isinstance(found, (list, tuple)) else [found])]
+    outputs = block(*inputs.values())
+    return [output.asnumpy() for output in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]

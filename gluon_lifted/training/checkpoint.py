@@ -53,8 +53,8 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
 
 
 def _newest(run: Path) -> str:
-    found = checkpoints(run)
-    return f"the checkpoint before, {found[-1].name}, is whole" if found else "there is no earlier checkpoint"
+    whole = checkpoints(run)
+    return f"the checkpoint before, {whole[-1].name}, is whole" if whole else "there is no earlier checkpoint"
 
 
 def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callable[[str], None]) -> int:
@@ -72,14 +72,14 @@ def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callab
     RunError
         If the run has no checkpoint that can be used.
     """
-    found = checkpoints(run)
-    for path in reversed(found):
+    candidates = checkpoints(run)
+    for path in reversed(candidates):
         problem = _problem(path, restore)
         if problem is None:
             return int(path.stem)
         on_note(f"{path}: damaged ({problem}); using the one before.")
-    if found:
-        raise RunError(f"{run}: none of its {len(found)} checkpoints can be used; train again into a new folder.")
+    if candidates:
+        raise RunError(f"{run}: none of its {len(candidates)} checkpoints can be used; train again into a new folder.")
     raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
 
 

@@ -48,7 +48,7 @@ class Optimizer:
         # Gluon would do this after the first backward pass, and undo what that did to batch norm's statistics.
         self._trainer._init_kvstore()
         self._trainer._init_params()
-        self._trained = [one for one in self._trainer._params if one.grad_req != "null"]
+        self._trained = [parameter for parameter in self._trainer._params if parameter.grad_req != "null"]
         self._scale = FIRST_SCALE if config.amp else 1.0
         self._good_steps = 0
         self._create_states()

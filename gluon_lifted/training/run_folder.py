@@ -37,15 +37,15 @@ def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
         if (run / CONFIG_FILE).exists():
             raise RunError(f"{run}: already holds a run; add --resume to go on with it, or give another --out.")
         return config
-    found = TrainConfig.read(run)
+    started = TrainConfig.read(run)
     if config.colors == "auto":  # settled when the run began
-        config = replace(config, colors=found.colors)
-    same = replace(found, **{name: getattr(config, name) for name in MAY_CHANGE})
-    for one in fields(config):
-        if getattr(same, one.name) != getattr(config, one.name):
+        config = replace(config, colors=started.colors)
+    same = replace(started, **{name: getattr(config, name) for name in MAY_CHANGE})
+    for setting in fields(config):
+        if getattr(same, setting.name) != getattr(config, setting.name):
             raise RunError(
-                f"{run}: was started with {spelled(one.name)} {getattr(found, one.name)}, "
-                f"not {getattr(config, one.name)}; resume with the options it began with, or train into a new folder."
+                f"{run}: was started with {spelled(setting.name)} {getattr(started, setting.name)}, "
+                f"not {getattr(config, setting.name)}; resume with the same options, or train into a new folder."
             )
     return config
 

@@ -105,7 +105,9 @@ class Trainer:
         for device in devices:  # shapes are known, and weights drawn, after the first forward pass
             self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
         parameters = self.net.collect_params()
-        self._statistics = [one for name, one in parameters.items() if name.endswith(("running_mean", "running_var"))]
+        self._statistics = [
+            parameter for name, parameter in parameters.items() if name.endswith(("running_mean", "running_var"))
+        ]
         self.optimizer = Optimizer(parameters, config, cluster)
 
     def step(self, batch: Batch, iteration: int) -> float:
@@ -117,7 +119,7 @@ class Trainer:
             After `MAX_SKIPPED` batches in a row without a finite gradient: the weights are beyond repair.
         """
         self._seed_dropout(iteration)
-        before = [[copy.copy() for copy in one.list_data()] for one in self._statistics]
+        before = [[copy.copy() for copy in parameter.list_data()] for parameter in self._statistics]
         shards = np.array_split(np.arange(len(batch.images)), len(self.devices))
         with autograd.record():
             embeddings = [
@@ -143,15 +145,15 @@ class Trainer:
 
     def _restore_batch_norm(self, statistics: list[list[Any]]) -> None:
         """Batch norm's, which a backward pass has changed; NaN would stay in them for good."""
-        for one, copies in zip(self._statistics, statistics, strict=True):
-            for now, before in zip(one.list_data(), copies, strict=True):
+        for parameter, copies in zip(self._statistics, statistics, strict=True):
+            for now, before in zip(parameter.list_data(), copies, strict=True):
                 before.copyto(now)
 
     def _average_batch_norm(self) -> None:
         """Give all devices the mean of their batch norm's statistics, which are of other images on each."""
         if len(self.devices) > 1:
-            for one in self._statistics:
-                one.set_data(one._reduce())
+            for parameter in self._statistics:
+                parameter.set_data(parameter._reduce())
 
     def _seed_dropout(self, iteration: int) -> None:
         """A stream for each iteration and machine, so that a resumed run draws what an uninterrupted one does."""
@@ -161,15 +163,19 @@ class Trainer:
     def _backward(self, embeddings: list[Any], gradient: Any, shards: list[NDArray[np.intp]], batch: Batch) -> None:
         scaled = gradient * self.optimizer.gradient_scale
         shares = [
-            scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1].astype(one.dtype).as_in_context(device)
-            for rows, device, one in zip(shards, self.devices, embeddings, strict=True)
+            scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1]
+            .astype(embedding.dtype)
+            .as_in_context(device)
+            for rows, device, embedding in zip(shards, self.devices, embeddings, strict=True)
         ]
         autograd.backward(embeddings, shares)
 
     def _loss_and_gradient(self, embeddings: list[Any], batch: Batch) -> tuple[float, Any]:
         """Loss of the whole batch, and its gradient (B, D) on the first device."""
         home = self.devices[0]
-        own = nd.concat(*(one.detach().as_in_context(home).astype("float32") for one in embeddings), dim=0)  # (b, D)
+        own = nd.concat(
+            *(embedding.detach().as_in_context(home).astype("float32") for embedding in embeddings), dim=0
+        )  # (b, D)
         gathered = self._gathered(own, batch)  # (B, D)
         gathered.attach_grad()
         with autograd.record():
@@ -194,10 +200,10 @@ class Trainer:
             If they cannot be had, or are another network's, or the configuration names other colors.
         """
         source, wanted = self.config.weights, self.config.colors
-        found = load_weights(self.net, source, self.config.backbone, on_note)
-        on_note(str(found))
-        self.weights = found
-        expected = found.colors or "imagenet"
+        report = load_weights(self.net, source, self.config.backbone, on_note)
+        on_note(str(report))
+        self.weights = report
+        expected = report.colors or "imagenet"
         if wanted not in ("auto", expected):
             on_note(f"{source}: was trained with --colors {expected}, and goes on with {wanted} as asked.")
             return wanted
@@ -214,17 +220,17 @@ class Trainer:
         """Weights and optimizer state as arrays by name: what a checkpoint holds."""
         self._average_batch_norm()
         weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
-        arrays = {WEIGHT + name: one.list_data()[0].asnumpy() for name, one in weights.items()}
+        arrays = {WEIGHT + name: parameter.list_data()[0].asnumpy() for name, parameter in weights.items()}
         return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
         weights = self.net._collect_params_with_prefix()
-        for name, one in weights.items():
-            if state[WEIGHT + name].shape != one.shape:
-                raise ValueError(f"{name} is {state[WEIGHT + name].shape}, expected {one.shape}")
-        for name, one in weights.items():
-            one.set_data(nd.array(state[WEIGHT + name], dtype=one.dtype))
+        for name, parameter in weights.items():
+            if state[WEIGHT + name].shape != parameter.shape:
+                raise ValueError(f"{name} is {state[WEIGHT + name].shape}, expected {parameter.shape}")
+        for name, parameter in weights.items():
+            parameter.set_data(nd.array(state[WEIGHT + name], dtype=parameter.dtype))
         self.optimizer.restore(state)
         self.skipped = Skipped(*map(int, state[SKIPPED]))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gluon_lifted.metrics.ranking.distance import Space, Tile
+from gluon_lifted.metrics.ranking.distance import DistanceMetric, PreparedRows
 from serve_cli.progress import open_progress
 from serve_cli.report.pairs import distances_of
 
@@ -92,8 +92,8 @@ def _candidates(
     embedding: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Of rows in order of their classes: the nearest of the same and of another class, -1 for none; (M,) each."""
-    space = Space.around(embedding, distance="euclidean")
-    items = space.tile(embedding, np.float32)
+    metric = DistanceMetric.fit(embedding, distance="euclidean")
+    items = metric.prepare(embedding, np.float32)
     starts = np.searchsorted(classes, classes, "left")
     stops = np.searchsorted(classes, classes, "right")
     same, other = np.full(len(classes), -1), np.full(len(classes), -1)
@@ -101,15 +101,15 @@ def _candidates(
     with open_progress("nearest", len(classes)) as progress:
         for start in range(0, len(classes), block):
             part = slice(start, start + block)
-            near = space.nearness(Tile(items.rows[part], items.half_square[part], items.radius), items)
-            for line, row in zip(near, range(start, start + len(near)), strict=True):
+            similarity = metric.similarity(PreparedRows(items.rows[part], items.half_square[part], items.radius), items)
+            for line, row in zip(similarity, range(start, start + len(similarity)), strict=True):
                 line[row] = -np.inf
                 own = line[starts[row] : stops[row]]
                 if len(own) > 1:
                     same[row] = starts[row] + own.argmax()
                 own[:] = -np.inf
             if starts[-1] > 0:  # more than one class
-                other[part] = near.argmax(axis=1)
+                other[part] = similarity.argmax(axis=1)
             progress.update(min(start + block, len(classes)))
     return same, other
 

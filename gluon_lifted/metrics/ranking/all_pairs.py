@@ -1,7 +1,7 @@
 """The pass over all pairs of query and item: how many negatives come before each positive.
 
-Tiles of a matrix product, several threads. Where all rows are queries, each pair of rows is multiplied once and
-counts for both. Decisions that rounding could change are made by exact differences in float64.
+Tiles of a matrix product, several threads. Where all rows are queries, each pair of rows is multiplied once, for
+both. Decisions that rounding could change are made by exact differences in float64.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.distance import Space
-    from gluon_lifted.metrics.ranking.search import Search, Side
+    from gluon_lifted.metrics.ranking.distance import DistanceMetric
+    from gluon_lifted.metrics.ranking.search import OrderedRows, Search
 
 FEW = 16  # levels a query for which comparing beats sorting, and float32 with exact checks beats float64
 EDGE = 1024  # rows of a tile
@@ -44,7 +44,7 @@ class Counted(NamedTuple):
 
 
 class _TileCounts(NamedTuple):
-    """A tile of the gallery has met a panel: counts of the panel's queries; of the tile's, if those are queries too."""
+    """Counts for a panel of queries against a tile of the gallery, and for the tile if its rows are queries too."""
 
     queries: slice
     items: slice
@@ -54,28 +54,30 @@ class _TileCounts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AllPairsRanker:
-    """One pass.
+    """One pass over all pairs.
 
     Parameters
     ----------
-    space : Space
+    metric : DistanceMetric
+        Computes the distances.
     search : Search
+        Queries and gallery.
     only_first : bool
         Whether the nearest positive of each query is enough.
     threads : int, optional
         By default one for each core that may be used.
     report : callable, optional
-        Told the share of the work that is done, now and then.
+        Called now and then with the share of the work done.
     """
 
-    space: Space
+    metric: DistanceMetric
     search: Search
     only_first: bool
     threads: int | None = None
     report: Callable[[float], None] = lambda share: None
 
     def run(self) -> Iterator[Counted]:
-        """Go through all pairs. Beside the rows, memory holds a few numbers for each and some tiles."""
+        """Rank all pairs. Beside the rows, memory holds a few numbers for each and some tiles."""
         threads = self.threads or usable_cpus()
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             if self._both:
@@ -96,69 +98,73 @@ class AllPairsRanker:
         return self.search.symmetric and self._few
 
     def _ranker(self, pool: ThreadPoolExecutor, queries: slice) -> TileRanker:
-        positives = find_positives(self.space, self.search, queries, self.only_first, self._few, pool.map)
-        return TileRanker(self.space, self.search, positives, self._few)
+        positives = find_positives(
+            self.metric, self.search, queries, only_first=self.only_first, exact=self._few, each=pool.map
+        )
+        return TileRanker(self.metric, self.search, positives, self._few)
 
     def _both_ways(self, pool: ThreadPoolExecutor, threads: int) -> Counted:
         """Each pair of tiles is multiplied once, for the queries of both."""
         whole = slice(0, len(self.search.queries))
         ranker = self._ranker(pool, whole)
-        before = np.zeros(ranker.positives.nearness.shape, np.int64)
+        before = np.zeros(ranker.positives.similarity.shape, np.int64)
         tiles = _tiles(self.search.gallery, EDGE)
         jobs = (
-            partial(self._rank_tile, ranker, blocks, Block(self.space, self.search.gallery, items, left=False))
+            partial(self._rank_tile, ranker, blocks, Block(self.metric, self.search.gallery, items, left=False))
             for blocks in self._panels(EDGE)
             for items in tiles
-            if items.start >= blocks[0].places.start
+            if items.start >= blocks[0].positions.start
         )
         done, pairs = 0, whole.stop * (whole.stop + 1) // 2
-        for met in _in_order(pool, jobs, 2 * threads):
-            before[met.queries] += met.ours
-            before[met.items] += met.theirs
-            size = met.items.stop - met.items.start
-            here = min(met.queries.stop, met.items.start) - met.queries.start
-            done += size * here + (met.items.start < met.queries.stop) * size * (size + 1) // 2
+        for counts in _in_order(pool, jobs, 2 * threads):
+            before[counts.queries] += counts.ours
+            before[counts.items] += counts.theirs
+            size = counts.items.stop - counts.items.start
+            here = min(counts.queries.stop, counts.items.start) - counts.queries.start
+            done += size * here + (counts.items.start < counts.queries.stop) * size * (size + 1) // 2
             self.report(done / pairs)
         return Counted(whole, before)
 
     def _one_way(self, pool: ThreadPoolExecutor, threads: int) -> Iterator[Counted]:
-        """Queries panel by panel, each with the whole gallery."""
+        """Queries, panel by panel, against the whole gallery."""
         gallery = self.search.gallery
         tiles = _tiles(gallery, EDGE)
 
         def jobs() -> Iterator[Callable[[], _TileCounts]]:
             for blocks in self._panels(min(EDGE, max(LEAST, LEVELS_AT_A_TIME // (PANEL * self._levels)))):
-                ranker = self._ranker(pool, slice(blocks[0].places.start, blocks[-1].places.stop))
+                ranker = self._ranker(pool, slice(blocks[0].positions.start, blocks[-1].positions.stop))
                 for items in tiles:
-                    yield partial(self._rank_tile, ranker, blocks, Block(self.space, gallery, items, left=False))
+                    yield partial(self._rank_tile, ranker, blocks, Block(self.metric, gallery, items, left=False))
 
         before: NDArray[np.int64] = np.zeros((0, 0), np.int64)
-        for met in _in_order(pool, jobs(), 2 * threads):
-            before = met.ours if met.items.start == 0 else before + met.ours
-            done = met.queries.start + (met.queries.stop - met.queries.start) * met.items.stop / len(gallery)
+        for counts in _in_order(pool, jobs(), 2 * threads):
+            before = counts.ours if counts.items.start == 0 else before + counts.ours
+            done = counts.queries.start + (counts.queries.stop - counts.queries.start) * counts.items.stop / len(
+                gallery
+            )
             self.report(done / len(self.search.queries))
-            if met.items.stop == len(gallery):
-                yield Counted(met.queries, before)
+            if counts.items.stop == len(gallery):
+                yield Counted(counts.queries, before)
 
     def _panels(self, edge: int) -> Iterator[list[Block]]:
         tiles = _tiles(self.search.queries, edge)
         for start in range(0, len(tiles), PANEL):
             panel = tiles[start : start + PANEL]
-            yield [Block(self.space, self.search.queries, places, left=True) for places in panel]
+            yield [Block(self.metric, self.search.queries, positions, left=True) for positions in panel]
 
     def _rank_tile(self, ranker: TileRanker, blocks: list[Block], items: Block) -> _TileCounts:
-        levels = ranker.positives.nearness.shape[1]
+        levels = ranker.positives.similarity.shape[1]
         ours = [np.zeros((len(block), levels), np.int64) for block in blocks]
         theirs = np.zeros((len(items), levels), np.int64)
         for number, block in enumerate(blocks):
-            if self._both and block.places.start > items.places.start:
-                break  # these meet with the roles exchanged
-            both = self._both and block.places.start < items.places.start
+            if self._both and block.positions.start > items.positions.start:
+                break  # these are ranked with the roles exchanged
+            both = self._both and block.positions.start < items.positions.start
             ours[number], others = ranker.negatives_before(block, items, both)
             if others is not None:
                 theirs += others
         return _TileCounts(
-            slice(blocks[0].places.start, blocks[-1].places.stop), items.places, np.concatenate(ours), theirs
+            slice(blocks[0].positions.start, blocks[-1].positions.stop), items.positions, np.concatenate(ours), theirs
         )
 
 
@@ -173,14 +179,14 @@ def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _TileCounts]
         yield running.popleft().result()
 
 
-def _tiles(side: Side, edge: int) -> list[slice]:
-    """Places of a side, ``edge`` at a time. An outlier is a tile of its own: it would blur the products of others."""
-    peaks = np.concatenate([np.abs(side.take(part)).max(axis=1) for part in _slices(len(side), edge)])
+def _tiles(ordered: OrderedRows, edge: int) -> list[slice]:
+    """Cut the working order, ``edge`` rows at a time. An outlier is cut out alone: it would blur others' products."""
+    peaks = np.concatenate([np.abs(ordered.take(part)).max(axis=1) for part in _slices(len(ordered), edge)])
     alone = np.flatnonzero(peaks > OUTLIER * np.median(peaks.astype(np.float64)))
     if len(alone) > MOST_OUTLIERS:
         alone = alone[:0]
-    starts = np.unique(np.concatenate([np.arange(0, len(side), edge), alone, alone + 1]))
-    return [slice(int(start), int(stop)) for start, stop in pairwise([*starts[starts < len(side)], len(side)])]
+    starts = np.unique(np.concatenate([np.arange(0, len(ordered), edge), alone, alone + 1]))
+    return [slice(int(start), int(stop)) for start, stop in pairwise([*starts[starts < len(ordered)], len(ordered)])]
 
 
 def _slices(count: int, size: int) -> list[slice]:

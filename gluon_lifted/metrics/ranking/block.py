@@ -1,4 +1,4 @@
-"""Rows of one side, made ready for tiles."""
+"""A block of queries or of gallery rows, prepared for tiles."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gluon_lifted.metrics.ranking.counting import LANES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.distance import Space, Tile
+    from gluon_lifted.metrics.ranking.distance import DistanceMetric, PreparedRows
     from gluon_lifted.metrics.ranking.exact import Distinct
-    from gluon_lifted.metrics.ranking.search import Side
+    from gluon_lifted.metrics.ranking.search import OrderedRows
 
 FAR = 1e6  # |x|^2 / 2 of padding: no row's is above 2
 
@@ -26,18 +26,19 @@ class Block:
 
     Parameters
     ----------
-    space : Space
-    side : Side
+    metric : DistanceMetric
+        Prepares the rows.
+    ordered : OrderedRows
         Queries or gallery.
-    places : slice
-        Of the side.
+    positions : slice
+        Their part of the working order.
     left : bool
         Factor of a tile's product: queries are the left one, items the right one.
     """
 
-    space: Space
-    side: Side
-    places: slice
+    metric: DistanceMetric
+    ordered: OrderedRows
+    positions: slice
     left: bool
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class Block:
     @cached_property
     def classes(self) -> NDArray[np.int64]:
         """Class of each row, without the padding."""
-        return self.side.classes[self.places]
+        return self.ordered.classes[self.positions]
 
     @property
     def padding(self) -> int:
@@ -54,23 +55,23 @@ class Block:
         return -len(self) % LANES
 
     @cached_property
-    def float32(self) -> Tile:
+    def float32(self) -> PreparedRows:
         """Factor in float32, (n, D + 2)."""
         return self._factor(np.float32)
 
     @cached_property
-    def float64(self) -> Tile:
+    def float64(self) -> PreparedRows:
         """Factor in float64, (n, D + 2)."""
         return self._factor(np.float64)
 
     @cached_property
     def distinct(self) -> Distinct:
         """Rows for exact differences, without the padding."""
-        return self.space.distinct(self.side.take(self.places))
+        return self.metric.distinct(self.ordered.take(self.positions))
 
-    def _factor(self, dtype: type[np.floating[Any]]) -> Tile:
-        tile = self.space.tile(self.side.take(self.places), dtype)
+    def _factor(self, dtype: type[np.floating[Any]]) -> PreparedRows:
+        rows = self.metric.prepare(self.ordered.take(self.positions), dtype)
         if self.padding:
-            half_square = np.pad(tile.half_square, (0, self.padding), constant_values=FAR)
-            tile = tile._replace(rows=np.pad(tile.rows, ((0, self.padding), (0, 0))), half_square=half_square)
-        return tile.left() if self.left else tile.right()
+            half_square = np.pad(rows.half_square, (0, self.padding), constant_values=FAR)
+            rows = rows._replace(rows=np.pad(rows.rows, ((0, self.padding), (0, 0))), half_square=half_square)
+        return rows.left() if self.left else rows.right()

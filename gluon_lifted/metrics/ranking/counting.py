@@ -1,7 +1,7 @@
-"""How many items of a tile of nearness are above each query's levels, by comparing or by sorting.
+"""How many items of a tile of similarity are above each query's levels, by comparing or by sorting.
 
-Where nearness has a rounding error, some items are too close to call, which are listed unless there are too many. Where
-it has none, an item at the level counts if its row number is lower than the level's.
+Where similarity has a rounding error, items that are too close to call are listed, unless there are too many. Where it
+has none, an item at the level counts if its row number is lower than the level's.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Order(NamedTuple):
 
 
 def count_by_comparing(
-    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, most: int
+    similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, most: int
 ) -> Count | None:
     """Compare items with the levels of each query: for few levels.
 
     Parameters
     ----------
-    near : ndarray, (n, m)
-        Nearness; both multiples of 8, m up to 2040.
+    similarity : ndarray, (n, m)
+        Both multiples of 8, m up to 2040.
     low, high : ndarray, of the same type, (n, J), or (m, J) if queries are columns
         An item above ``high`` is nearer than the level, one from ``low`` to ``high`` is too close to call.
     by_row : bool
@@ -50,24 +50,29 @@ def count_by_comparing(
     most : int
         Items too close to call that are listed; None is returned if there are more.
     """
-    relevant = _at_least(near, low, by_row)
-    if np.count_nonzero(relevant) < near.size // SPARSE:
-        return _count_few(near, low, high, by_row, relevant, most)
-    return _count_all(near, low, high, by_row, relevant, most)
+    relevant = _at_least(similarity, low, by_row)
+    if np.count_nonzero(relevant) < similarity.size // SPARSE:
+        return _count_few(similarity, low, high, by_row=by_row, relevant=relevant, most=most)
+    return _count_all(similarity, low, high, by_row=by_row, maybe=relevant, most=most)
 
 
-def _at_least(near: NDArray[Any], low: NDArray[Any], by_row: bool) -> NDArray[np.bool_]:
+def _at_least(similarity: NDArray[Any], low: NDArray[Any], by_row: bool) -> NDArray[np.bool_]:
     lowest = low.min(axis=1)  # levels that a query does not have are +inf
-    return np.greater_equal(near, lowest[:, None] if by_row else lowest)
+    return np.greater_equal(similarity, lowest[:, None] if by_row else lowest)
 
 
 def _count_few(
-    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, relevant: NDArray[np.bool_], most: int
+    similarity: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+    by_row: bool,
+    relevant: NDArray[np.bool_],
+    most: int,
 ) -> Count | None:
     """Look at the relevant items alone."""
     rows, columns = _where(relevant)
     queries, items = (rows, columns) if by_row else (columns, rows)
-    values = near[rows, columns][:, None]
+    values = similarity[rows, columns][:, None]
     above, maybe = values > high[queries], values >= low[queries]  # (relevant, J)
     doubt, level = np.nonzero(above != maybe)
     if len(doubt) > most:
@@ -82,16 +87,22 @@ def _per_query(mask: NDArray[np.bool_], queries: NDArray[np.int64], count: int) 
 
 
 def _count_all(
-    near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, maybe: NDArray[np.bool_], most: int
+    similarity: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+    *,
+    by_row: bool,
+    maybe: NDArray[np.bool_],
+    most: int,
 ) -> Count | None:
     """Compare the whole tile with one level of each query after the other; ``maybe`` is overwritten."""
     above = np.zeros(low.shape, np.int64)
     undecided = []
-    surely = np.empty(near.shape, bool)
+    surely = np.empty(similarity.shape, bool)
     count = _count_rows if by_row else _count_columns
     for level in range(low.shape[1]):
-        np.greater(near, high[:, level, None] if by_row else high[:, level], out=surely)
-        np.greater_equal(near, low[:, level, None] if by_row else low[:, level], out=maybe)
+        np.greater(similarity, high[:, level, None] if by_row else high[:, level], out=surely)
+        np.greater_equal(similarity, low[:, level, None] if by_row else low[:, level], out=maybe)
         above[:, level] = count(surely)
         np.not_equal(surely, maybe, out=maybe)
         most -= np.count_nonzero(maybe)
@@ -104,27 +115,27 @@ def _count_all(
 
 
 def count_exactly_by_comparing(
-    near: NDArray[Any], levels: NDArray[Any], order: Order, by_row: bool
+    similarity: NDArray[Any], levels: NDArray[Any], order: Order, by_row: bool
 ) -> NDArray[np.int64]:
-    """Items before each level, (n, J), where nearness has no error. Other parameters as in `count_by_comparing`."""
-    relevant = _at_least(near, levels, by_row)
-    if np.count_nonzero(relevant) < near.size // SPARSE:
+    """Items before each level, (n, J), where similarity has no error. Other parameters as in `count_by_comparing`."""
+    relevant = _at_least(similarity, levels, by_row)
+    if np.count_nonzero(relevant) < similarity.size // SPARSE:
         rows, columns = _where(relevant)
         queries, items = (rows, columns) if by_row else (columns, rows)
-        values = near[rows, columns][:, None]
+        values = similarity[rows, columns][:, None]
         first = order.items[items, None] < order.levels[queries]
         return _per_query((values > levels[queries]) | ((values == levels[queries]) & first), queries, len(levels))
     before = np.zeros(levels.shape, np.int64)
     count = _count_rows if by_row else _count_columns
-    found, first = np.empty(near.shape, bool), np.empty(near.shape, bool)
+    mask, first = np.empty(similarity.shape, bool), np.empty(similarity.shape, bool)
     across = order.items if by_row else order.items[:, None]
     for level in range(levels.shape[1]):
         value, row = levels[:, level], order.levels[:, level]
-        before[:, level] = count(np.greater(near, value[:, None] if by_row else value, out=found))
-        np.equal(near, value[:, None] if by_row else value, out=found)
-        if found.any():
+        before[:, level] = count(np.greater(similarity, value[:, None] if by_row else value, out=mask))
+        np.equal(similarity, value[:, None] if by_row else value, out=mask)
+        if mask.any():
             np.less(across, row[:, None] if by_row else row, out=first)
-            before[:, level] += count(np.logical_and(found, first, out=found))
+            before[:, level] += count(np.logical_and(mask, first, out=mask))
     return before
 
 
@@ -152,46 +163,48 @@ def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64
     return rows, columns
 
 
-def count_by_sorting(near: NDArray[Any], low: NDArray[Any], high: NDArray[Any], most: int) -> Count | None:
+def count_by_sorting(similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], most: int) -> Count | None:
     """Sort each row and look all levels up: for many levels. Parameters as above, queries are rows."""
-    width = near.shape[1]
-    ranked = np.sort(near, axis=1)
+    width = similarity.shape[1]
+    ranked = np.sort(similarity, axis=1)
     above, within = np.empty(low.shape, np.int64), np.empty(low.shape, np.int64)
-    for row in range(len(near)):
+    for row in range(len(similarity)):
         above[row] = width - np.searchsorted(ranked[row], high[row], side="right")
         within[row] = width - np.searchsorted(ranked[row], low[row], side="left")
     if (within - above).sum() > most:
         return None
-    return Count(above, *_between(near, above, within))
+    return Count(above, *_between(similarity, above, within))
 
 
-def _between(near: NDArray[Any], above: NDArray[np.int64], within: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _between(
+    similarity: NDArray[Any], above: NDArray[np.int64], within: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], ...]:
     """Query, item and level of each item that is within a level's margin but not above it."""
     queries, levels = np.nonzero(within > above)
     rows, row = np.unique(queries, return_inverse=True)
-    ranking = np.argsort(near[rows], axis=1)  # ascending
+    ranking = np.argsort(similarity[rows], axis=1)  # ascending
     counts = (within - above)[queries, levels]
     ends = np.cumsum(counts)
     step = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)  # 0, 1, ... for each level
-    place = np.repeat(near.shape[1] - within[queries, levels], counts) + step
-    return np.repeat(queries, counts), ranking[np.repeat(row, counts), place], np.repeat(levels, counts)
+    position = np.repeat(similarity.shape[1] - within[queries, levels], counts) + step
+    return np.repeat(queries, counts), ranking[np.repeat(row, counts), position], np.repeat(levels, counts)
 
 
-def count_exactly_by_sorting(near: NDArray[Any], levels: NDArray[Any], order: Order) -> NDArray[np.int64]:
-    """Items before each level, (n, J), where nearness has no error.
+def count_exactly_by_sorting(similarity: NDArray[Any], levels: NDArray[Any], order: Order) -> NDArray[np.int64]:
+    """Items before each level, (n, J), where similarity has no error.
 
-    Each row is sorted by nearness, and by row number within each run of equal nearness: as whole numbers, which is
+    Each row is sorted by similarity, and by row number within each run of equal similarity: as whole numbers, which is
     quicker than a stable sort.
     """
-    width = near.shape[1]  # its square fits int32
+    width = similarity.shape[1]  # its square fits int32
     by_number = np.argsort(order.items)
     number = np.empty(width, np.int32)
     number[by_number] = np.arange(width)
     lower = np.searchsorted(order.items[by_number], order.levels).astype(np.int32)  # (n, J) that win a tie
-    far = -near
+    far = -similarity
     ranking = np.argsort(far, axis=1)
     ranked = np.take_along_axis(far, ranking, axis=1)  # (n, width) ascending
-    runs = np.zeros(near.shape, np.int32)
+    runs = np.zeros(similarity.shape, np.int32)
     np.cumsum(ranked[:, 1:] != ranked[:, :-1], axis=1, out=runs[:, 1:])
     runs *= np.int32(width)
     keys = np.sort(runs + number[ranking], axis=1)
@@ -199,6 +212,6 @@ def count_exactly_by_sorting(near: NDArray[Any], levels: NDArray[Any], order: Or
     for row, level in enumerate(-levels):
         nearer = np.searchsorted(ranked[row], level)
         at = np.minimum(nearer, width - 1)
-        place = np.searchsorted(keys[row], runs[row, at] + lower[row])
-        before[row] = np.where(ranked[row, at] == level, place, nearer)
+        position = np.searchsorted(keys[row], runs[row, at] + lower[row])
+        before[row] = np.where(ranked[row, at] == level, position, nearer)
     return before

@@ -1,4 +1,4 @@
-"""How far rows are from one another: quickly within a known error, or exactly as a loop in float64 computes it."""
+"""Distances between rows: fast within a known error, or exactly as a loop in float64 computes them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ WIDEST_CODE = 1 << 20  # columns, for which products in float32 are exact
 TINY = 1e-36  # above all that squares of float32 lose when they are too small for it, times any width
 
 
-class Tile(NamedTuple):
-    """Some rows, centered and in the space's unit of length, ready for matrix products."""
+class PreparedRows(NamedTuple):
+    """Some rows, centered and in the metric's unit of length, ready for matrix products."""
 
     rows: NDArray[np.floating[Any]]  # (n, D)
     half_square: NDArray[np.floating[Any]]  # (n,) |x|^2 / 2
@@ -43,30 +43,30 @@ class Tile(NamedTuple):
         """Whether one row is so far out that products of all rows lose their precision."""
         return bool(self.half_square.max() > OUTLIER * np.median(self.half_square))
 
-    def part(self, rows: slice) -> Tile:
+    def part(self, rows: slice) -> PreparedRows:
         """Some of the rows."""
         return self._replace(rows=self.rows[rows], half_square=self.half_square[rows])
 
-    def left(self) -> Tile:
-        """With two more columns, (n, D + 2): times those of `right`, transposed, they are the nearness."""
+    def left(self) -> PreparedRows:
+        """With two more columns, (n, D + 2): times those of `right`, transposed, they are the similarity."""
         return self._with(-self.half_square, -1)
 
-    def right(self) -> Tile:
+    def right(self) -> PreparedRows:
         """The other factor, (m, D + 2)."""
         return self._with(1, self.half_square)
 
-    def _with(self, one: NDArray[Any] | int, other: NDArray[Any] | int) -> Tile:
+    def _with(self, second_last: NDArray[Any] | int, last: NDArray[Any] | int) -> PreparedRows:
         wide = np.empty((len(self.rows), self.rows.shape[1] + 2), self.rows.dtype)
-        wide[:, :-2], wide[:, -2], wide[:, -1] = self.rows, one, other
+        wide[:, :-2], wide[:, -2], wide[:, -1] = self.rows, second_last, last
         return self._replace(rows=wide)
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class DistanceMetric:
     r"""Distances between rows: Euclidean, or Euclidean between rows scaled to unit norm (cosine).
 
-    For unit rows :math:`|x - y|^2 = 2 - 2 \cos(x, y)`, so both orders are the same. What is compared is the
-    *nearness* :math:`-|x - y|^2 / 2`: larger is nearer.
+    For unit rows :math:`|x - y|^2 = 2 - 2 \cos(x, y)`, so both orders are the same. Compared is the
+    *similarity* :math:`-|x - y|^2 / 2`: larger is nearer.
 
     The order of two pairs is that of their squared distances in float64: rows converted to float64 (for the cosine
     divided by their norm), squared differences added from the first column to the last. Where products show
@@ -80,9 +80,10 @@ class Space:
     unit : float
         A power of two by which rows are multiplied, so that no norm is above 1: squares do not overflow.
     cosine : bool
+        Whether rows are scaled to unit norm.
     grid : float
         A power of two that the coordinates less the center are multiples of, as for binary codes and quantized
-        embeddings, judged by some rows; `tile` looks at all. 0 if there is no such grid.
+        embeddings, judged by some rows; `prepare` looks at all. 0 if there is no such grid.
     gap : float
         Set if each column has at most two values, and they are this far apart in all columns: binary codes of any
         scale. The loop's sum then depends on the number of different columns alone, and grows with it; products of
@@ -96,8 +97,8 @@ class Space:
     gap: float = 0.0
 
     @staticmethod
-    def around(*sides: NDArray[np.floating[Any]], distance: Distance) -> Space:
-        """The space of all rows of some arrays (N, D).
+    def fit(*arrays: NDArray[np.floating[Any]], distance: Distance) -> DistanceMetric:
+        """Choose center, unit and grid for the rows of some arrays (N, D).
 
         Raises
         ------
@@ -109,19 +110,19 @@ class Space:
         if distance not in ("euclidean", "cosine"):
             raise ConfigError(f"distance is {distance!r}; expected 'euclidean' or 'cosine'.")
         cosine = distance == "cosine"
-        bound = max(_bound_of_norms(rows, cosine) for rows in sides)
+        bound = max(_bound_of_norms(rows, cosine) for rows in arrays)
         unit = 2.0 ** -np.ceil(np.log2(bound)) if bound else 1.0
-        origin = Space(np.zeros(sides[0].shape[1]), float(unit), cosine)
-        sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in sides])
+        origin = DistanceMetric(np.zeros(arrays[0].shape[1]), float(unit), cosine)
+        sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in arrays])
         middle = (len(sample) - 1) // 2
         center = np.partition(sample, middle, axis=0)[middle]
-        found = Space(center, float(unit), cosine, _common_grid(sample - center))
-        return replace(found, gap=found._find_gap(sample, sides))
+        metric = DistanceMetric(center, float(unit), cosine, _common_grid(sample - center))
+        return replace(metric, gap=metric._find_gap(sample, arrays))
 
-    def _find_gap(self, sample: NDArray[np.float64], sides: Sequence[NDArray[np.floating[Any]]]) -> float:
+    def _find_gap(self, sample: NDArray[np.float64], arrays: Sequence[NDArray[np.floating[Any]]]) -> float:
         gap = float(np.abs(sample - self.center).max())
         up = down = np.zeros(len(self.center), bool)  # columns with a value above the center, and below
-        chunks = (self._scaled(rows[part]) for rows in sides for part in _parts(rows))
+        chunks = (self._scaled(rows[part]) for rows in arrays for part in _parts(rows))
         for centered in (scaled - self.center for scaled in chain([sample], chunks)):
             up, down = up | (centered > 0).any(axis=0), down | (centered < 0).any(axis=0)
             if (up & down).any() or not np.isin(centered, (-gap, 0, gap)).all():
@@ -135,8 +136,8 @@ class Space:
             scaled /= np.sqrt(sum_in_order(np.square(scaled)))[:, None]
         return scaled
 
-    def tile(self, rows: NDArray[np.floating[Any]], dtype: type[np.floating[Any]]) -> Tile:
-        """Rows (n, D), made ready for `nearness` in float32 or float64."""
+    def prepare(self, rows: NDArray[np.floating[Any]], dtype: type[np.floating[Any]]) -> PreparedRows:
+        """Rows (n, D), made ready for `similarity` in float32 or float64."""
         ready = np.empty(rows.shape, dtype)
         square = np.empty(len(rows))
         grid = self.grid
@@ -149,10 +150,10 @@ class Space:
                 grid = 0.0
             ready[part] = centered
             square[part] = np.einsum("nd,nd->n", ready[part], ready[part], dtype=np.float64)
-        return Tile(ready, (square / 2).astype(dtype), float(np.sqrt(square.max(initial=0.0))), grid)
+        return PreparedRows(ready, (square / 2).astype(dtype), float(np.sqrt(square.max(initial=0.0))), grid)
 
-    def nearness(
-        self, queries: Tile, items: Tile, out: NDArray[np.floating[Any]] | None = None
+    def similarity(
+        self, queries: PreparedRows, items: PreparedRows, out: NDArray[np.floating[Any]] | None = None
     ) -> NDArray[np.floating[Any]]:
         """``-|x - y|^2 / 2`` of each query and item, (n, m), by a matrix product; off by `error` at most."""
         out = np.matmul(queries.rows, items.rows.T, out=out)
@@ -160,8 +161,10 @@ class Space:
         out -= queries.half_square[:, None]
         return out
 
-    def error(self, queries: Tile, items: Tile) -> float:
-        r"""Bound of the rounding error of `nearness` and of `Tile.left` times `Tile.right`, in any order of summation.
+    def error(self, queries: PreparedRows, items: PreparedRows) -> float:
+        r"""Bound of the rounding error of `similarity`, and of `PreparedRows.left` times `PreparedRows.right`.
+
+        It holds for any order of summation.
 
         With u the unit roundoff, a sum of n products is off by at most :math:`\gamma_n` times the sum of their
         absolute values, :math:`\gamma_n = n u / (1 - n u)` (Higham, Accuracy and Stability of Numerical Algorithms,
@@ -182,12 +185,12 @@ class Space:
 
     def exact(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """``|x - y|^2`` of pairs of rows, (n, D) and (n, D) -> (n,)."""
-        found = np.empty(len(queries))
+        square = np.empty(len(queries))
         for part in _parts(queries):
             difference = self._scaled(queries[part])
             difference -= self._scaled(items[part])
-            found[part] = sum_in_order(np.square(difference, out=difference))
-        return found
+            square[part] = sum_in_order(np.square(difference, out=difference))
+        return square
 
     def exact_tile(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """``|x - y|^2`` of each query and item, (n, D) and (m, D) -> (n, m); equal to `exact` in the last bit."""

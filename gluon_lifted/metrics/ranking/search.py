@@ -1,4 +1,4 @@
-"""What is searched where: queries, a gallery, and which items of the gallery are right for a query."""
+"""Search: queries, a gallery, and the number of positives of each query."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """Queries or gallery in working order: classes together, those with the most positives first.
+class OrderedRows:
+    """Queries or gallery in working order: by class, classes with the most positives first.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Side:
     order : ndarray, int64, (n,)
         Row number of each, in working order.
     classes : ndarray, int64, (n,)
-        Numbers that grow along the working order.
+        Class numbers, ascending along the working order.
     """
 
     rows: NDArray[np.floating[Any]]
@@ -34,29 +34,30 @@ class Side:
     def __len__(self) -> int:
         return len(self.order)
 
-    def take(self, places: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
-        """Rows at these places of the working order, (m, D)."""
-        taken: NDArray[np.floating[Any]] = self.rows[self.order[places]]
+    def take(self, positions: slice | NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+        """Rows at these positions of the working order, (m, D)."""
+        taken: NDArray[np.floating[Any]] = self.rows[self.order[positions]]
         return taken
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """Queries and the gallery that they are looked up in; make one with `among` or `between`.
+    """Queries and the gallery to search. Make one with `leave_one_out` or `query_gallery`.
 
     Parameters
     ----------
-    queries, gallery : Side
+    queries, gallery : OrderedRows
+        In one working order: a class has the same number in both.
     positives : ndarray, int64, (n,)
-        R: items of the gallery that have the query's class, in working order; the query itself is none of them.
+        R, the number of gallery items of each query's class, without the query itself. In working order.
     given : ndarray, int64, (n,)
-        Which of the queries, as they were given, each is.
+        Index of each query in the caller's order.
     itself : ndarray, int64, (n,), or None
-        Place of each query in the gallery, where it is passed over; None where no query is in the gallery.
+        Position of each query in the gallery, where it is skipped. None if the queries are not in the gallery.
     """
 
-    queries: Side
-    gallery: Side
+    queries: OrderedRows
+    gallery: OrderedRows
     positives: NDArray[np.int64]
     given: NDArray[np.int64]
     itself: NDArray[np.int64] | None
@@ -68,7 +69,7 @@ class Search:
 
     @staticmethod
     def leave_one_out(embedding: ArrayLike, labels: ArrayLike, queries: ArrayLike | None = None) -> Search:
-        """Each row is a query, its gallery is all other rows.
+        """Search all other rows for each row.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class Search:
 
     @staticmethod
     def query_gallery(embedding: ArrayLike, labels: ArrayLike, gallery: ArrayLike, gallery_labels: ArrayLike) -> Search:
-        """Queries (Q, D) are looked up in a gallery (N, D) of other rows; nothing is passed over.
+        """Search a gallery (N, D) for queries (Q, D) that are not in it.
 
         Raises
         ------
@@ -122,19 +123,19 @@ def _search(
     itself: bool,
 ) -> Search:
     members = np.bincount(gallery_classes, minlength=int(query_classes.max(initial=0)) + 1)
-    place_of_class = np.empty(len(members), np.int64)
-    place_of_class[np.argsort(-members, kind="stable")] = np.arange(len(members))
-    query_places, gallery_places = place_of_class[query_classes], place_of_class[gallery_classes]
-    gallery_order = np.argsort(gallery_places, kind="stable")
-    query_order = np.lexsort((chosen, query_places))  # as the gallery's, if all rows are queries
-    place_of_row = np.empty(len(gallery), np.int64)
-    place_of_row[gallery_order] = np.arange(len(gallery))
+    position_of_class = np.empty(len(members), np.int64)
+    position_of_class[np.argsort(-members, kind="stable")] = np.arange(len(members))
+    query_positions, gallery_positions = position_of_class[query_classes], position_of_class[gallery_classes]
+    gallery_order = np.argsort(gallery_positions, kind="stable")
+    query_order = np.lexsort((chosen, query_positions))  # as the gallery's, if all rows are queries
+    position_of_row = np.empty(len(gallery), np.int64)
+    position_of_row[gallery_order] = np.arange(len(gallery))
     return Search(
-        Side(rows, chosen[query_order], query_places[query_order]),
-        Side(gallery, gallery_order, gallery_places[gallery_order]),
+        OrderedRows(rows, chosen[query_order], query_positions[query_order]),
+        OrderedRows(gallery, gallery_order, gallery_positions[gallery_order]),
         members[query_classes[query_order]] - itself,
         query_order,
-        place_of_row[chosen[query_order]] if itself else None,
+        position_of_row[chosen[query_order]] if itself else None,
     )
 
 

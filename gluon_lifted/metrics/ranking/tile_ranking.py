@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.ranking.block import Block
-    from gluon_lifted.metrics.ranking.distance import Space
+    from gluon_lifted.metrics.ranking.distance import DistanceMetric
     from gluon_lifted.metrics.ranking.positives import Positives
     from gluon_lifted.metrics.ranking.search import Search
 
@@ -36,22 +36,22 @@ DOUBTS, SORTED_DOUBTS = {FLOAT32: 32, FLOAT64: 5}, 16  # one decision in so many
 
 
 class Tile(NamedTuple):
-    """Nearness of queries and items, one of them rows and the other columns, padded; and the bound of its error."""
+    """Similarity of queries and items, one of them rows and the other columns, padded; and the bound of its error."""
 
-    near: NDArray[Any]
+    similarity: NDArray[Any]
     error: float
     way: int
 
 
 @dataclass(eq=False)
 class TileRanker:
-    """Queries of a search whose positives are known meet items of its gallery.
+    """Ranks items of the gallery against the positives of queries, tile by tile.
 
     A tile is computed in float32 first, or in float64 where queries have many positives. If too many of its decisions
     are too close to call, it is computed again: in float64, at last by exact differences, which leave no doubt.
     """
 
-    space: Space
+    metric: DistanceMetric
     search: Search
     positives: Positives
     few: bool  # positives of a query, so that comparing beats sorting and float32 beats float64
@@ -64,7 +64,7 @@ class TileRanker:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """Negatives among the items before each positive of the queries, (n, J); with ``both`` also the reverse."""
         ways = (FLOAT32, FLOAT64, DIFFERENCES) if self.few else (FLOAT64, DIFFERENCES)
-        first = 0 if self._calm else next(place for place, way in enumerate(ways) if self._suits(way, queries, items))
+        first = 0 if self._calm else next(index for index, way in enumerate(ways) if self._suits(way, queries, items))
         for way in ways[first:]:
             tile = self._tile(way, queries, items)
             ours = self._count(tile, queries, items)
@@ -79,7 +79,7 @@ class TileRanker:
         if way == DIFFERENCES:
             return True
         step = max(1, len(queries) // TRIED)
-        some = replace(queries, places=slice(queries.places.start, queries.places.stop, step))
+        some = replace(queries, positions=slice(queries.positions.start, queries.positions.stop, step))
         tile = self._tile(way, some, items)
         return self._is_exact(tile, some) or self._compare(tile, some, by_row=True, share=0.75) is not None
 
@@ -87,48 +87,48 @@ class TileRanker:
         """-inf for pairs of one class: positives, and a query with itself."""
         if way == DIFFERENCES:
             square = squared_distances(queries.distinct, items.distinct)
-            near = np.pad(square / -2, ((0, queries.padding), (0, items.padding)), constant_values=-np.inf)
+            similarity = np.pad(square / -2, ((0, queries.padding), (0, items.padding)), constant_values=-np.inf)
             error = 0.0
         else:
-            left, right = (one.float32 if way == FLOAT32 else one.float64 for one in (queries, items))
-            near, error = np.matmul(left.rows, right.rows.T), self.space.error(left, right)
+            left, right = (block.float32 if way == FLOAT32 else block.float64 for block in (queries, items))
+            similarity, error = np.matmul(left.rows, right.rows.T), self.metric.error(left, right)
         ours, theirs = queries.classes, items.classes
         if ours.min() <= theirs.max() and theirs.min() <= ours.max():
-            near[: len(ours), : len(theirs)][ours[:, None] == theirs] = -np.inf
-        return Tile(near, error, way)
+            similarity[: len(ours), : len(theirs)][ours[:, None] == theirs] = -np.inf
+        return Tile(similarity, error, way)
 
     def _count(self, tile: Tile, queries: Block, items: Block, by_row: bool = True) -> NDArray[np.int64] | None:
         """Queries are rows of the tile, or columns. None if too many decisions are too close to call."""
-        before = np.zeros((len(queries), self.positives.nearness.shape[1]), np.int64)
+        before = np.zeros((len(queries), self.positives.similarity.shape[1]), np.int64)
         width = self._width(queries)
         if self._is_exact(tile, queries):
             before[:, :width] = self._count_exactly(tile, queries, items, by_row)[: len(queries)]
             return before
-        found = self._compare(tile, queries, by_row)
-        if found is None:
+        count = self._compare(tile, queries, by_row)
+        if count is None:
             return None
-        before[:, :width] = found.above[: len(queries)]
-        heavy = len(found.queries) > tile.near.size // HEAVY
+        before[:, :width] = count.above[: len(queries)]
+        heavy = len(count.queries) > tile.similarity.size // HEAVY
         positives = self._levels(DIFFERENCES if heavy else tile.way, queries)
-        by_query = np.argsort(found.queries, kind="stable")
+        by_query = np.argsort(count.queries, kind="stable")
         for start in range(0, len(by_query), PAIRS_AT_A_TIME):
             some = by_query[start : start + PAIRS_AT_A_TIME]
-            doubts = Count(found.above, found.queries[some], found.items[some], found.levels[some])
+            doubts = Count(count.above, count.queries[some], count.items[some], count.levels[some])
             closer = self._closer(doubts, queries, items, positives)
             np.add.at(before, (doubts.queries[closer], doubts.levels[closer]), 1)
         return before
 
     def _width(self, queries: Block) -> int:
         """The first query has the most positives."""
-        return max(1, int(self.search.positives[queries.places.start]))
+        return max(1, int(self.search.positives[queries.positions.start]))
 
     def _levels(self, way: int, queries: Block) -> Positives:
         if way == DIFFERENCES and self.positives.error.any():
             with self._lock:
                 if not self._exact:
-                    self._exact.append(with_exact_distances(self.space, self.search, self.positives))
-            return self._exact[0].of(queries.places)
-        return self.positives.of(queries.places)
+                    self._exact.append(with_exact_distances(self.metric, self.search, self.positives))
+            return self._exact[0].of(queries.positions)
+        return self.positives.of(queries.positions)
 
     def _is_exact(self, tile: Tile, queries: Block) -> bool:
         return not tile.error and not self._levels(tile.way, queries).error.any()
@@ -136,57 +136,60 @@ class TileRanker:
     def _compare(self, tile: Tile, queries: Block, by_row: bool, share: float = 1.0) -> Count | None:
         """Within the errors of the tile and of the levels."""
         levels = self._levels(tile.way, queries)
-        nearness = _pad(levels.nearness[:, : self._width(queries)], queries.padding, np.inf)
+        similarity = _pad(levels.similarity[:, : self._width(queries)], queries.padding, np.inf)
         error = tile.error + _pad(levels.error[:, None], queries.padding, 0)
-        low, high = (nearness - error).astype(tile.near.dtype), (nearness + error).astype(tile.near.dtype)
-        most = int(share * tile.near.size / (DOUBTS[tile.way] if self.few else SORTED_DOUBTS))
+        low, high = (
+            (similarity - error).astype(tile.similarity.dtype),
+            (similarity + error).astype(tile.similarity.dtype),
+        )
+        most = int(share * tile.similarity.size / (DOUBTS[tile.way] if self.few else SORTED_DOUBTS))
         if self.few:
-            return count_by_comparing(tile.near, low, high, by_row, most)
-        return count_by_sorting(tile.near, low, high, most)
+            return count_by_comparing(tile.similarity, low, high, by_row, most)
+        return count_by_sorting(tile.similarity, low, high, most)
 
     def _count_exactly(self, tile: Tile, queries: Block, items: Block, by_row: bool) -> NDArray[np.int64]:
         """Without errors: in a tie the lower row number comes first."""
         width, gallery = self._width(queries), self.search.gallery
-        found = self._levels(tile.way, queries)
-        levels = _pad(found.nearness[:, :width], queries.padding, np.inf).astype(tile.near.dtype)
-        rows = _pad(gallery.order[found.places[:, :width]], queries.padding, 0)
+        exact = self._levels(tile.way, queries)
+        levels = _pad(exact.similarity[:, :width], queries.padding, np.inf).astype(tile.similarity.dtype)
+        rows = _pad(gallery.order[exact.positions[:, :width]], queries.padding, 0)
         order = Order(
-            np.pad(items.side.order[items.places], (0, items.padding)).astype(np.int32), rows.astype(np.int32)
+            np.pad(items.ordered.order[items.positions], (0, items.padding)).astype(np.int32), rows.astype(np.int32)
         )
         if self.few:
-            return count_exactly_by_comparing(tile.near, levels, order, by_row)
-        return count_exactly_by_sorting(tile.near, levels, order)
+            return count_exactly_by_comparing(tile.similarity, levels, order, by_row)
+        return count_exactly_by_sorting(tile.similarity, levels, order)
 
     def _closer(self, doubts: Count, queries: Block, items: Block, positives: Positives) -> NDArray[np.bool_]:
         """Which of the pairs too close to call come before the positive, (m,), by exact distance, then row number."""
         gallery = self.search.gallery
-        lead = self._exact_nearness(doubts, queries, items)
-        places, item_places = queries.places.start + doubts.queries, items.places.start + doubts.items
-        right = positives.places[doubts.queries, doubts.levels]
-        level = positives.nearness[doubts.queries, doubts.levels]
+        lead = self._exact_similarity(doubts, queries, items)
+        positions, item_positions = queries.positions.start + doubts.queries, items.positions.start + doubts.items
+        right = positives.positions[doubts.queries, doubts.levels]
+        level = positives.similarity[doubts.queries, doubts.levels]
         unsure = np.flatnonzero(positives.error[doubts.queries])
-        level[unsure] = self._exact_once(places[unsure], right[unsure])
-        first = items.side.order[item_places] < gallery.order[right]
+        level[unsure] = self._exact_once(positions[unsure], right[unsure])
+        first = items.ordered.order[item_positions] < gallery.order[right]
         closer: NDArray[np.bool_] = (lead > level) | ((lead == level) & first)
         return closer
 
-    def _exact_nearness(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.float64]:
+    def _exact_similarity(self, doubts: Count, queries: Block, items: Block) -> NDArray[np.float64]:
         """Each pair once, though several of a query's levels may be close to one item; queries ascend."""
         pairs, again = np.unique(doubts.queries * len(items) + doubts.items, return_inverse=True)
         query, item = np.divmod(pairs, len(items))
         if len(query) > PAIRS_OF_A_QUERY * np.count_nonzero(np.diff(query, prepend=-1)):
             square = squared_distances_of_pairs(queries.distinct, items.distinct, query, item)
         else:
-            rows = queries.side.take(queries.places.start + query)
-            square = self.space.exact(rows, items.side.take(items.places.start + item))
-        nearness: NDArray[np.float64] = square[again] / -2
-        return nearness
+            rows = queries.ordered.take(queries.positions.start + query)
+            square = self.metric.exact(rows, items.ordered.take(items.positions.start + item))
+        similarity: NDArray[np.float64] = square[again] / -2
+        return similarity
 
     def _exact_once(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Exact nearness of pairs that come again and again, (m,), computed once each."""
+        """Exact similarity of pairs that come again and again, (m,), computed once each."""
         pairs, again = np.unique(queries * len(self.search.gallery) + items, return_inverse=True)
         query, item = np.divmod(pairs, len(self.search.gallery))
-        return self.space.exact(self.search.queries.take(query), self.search.gallery.take(item))[again] / -2
+        return self.metric.exact(self.search.queries.take(query), self.search.gallery.take(item))[again] / -2
 
 
 def _pad(values: NDArray[Any], rows: int, filling: float) -> NDArray[Any]:

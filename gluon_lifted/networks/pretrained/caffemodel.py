@@ -106,9 +106,9 @@ def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
             data = np.frombuffer(value, f"<f{size}")
     if shape is None:  # the old four axes; a bias is (1, 1, 1, C) there
         shape = [legacy[4]] if legacy[1] == legacy[2] == legacy[3] == 1 else list(legacy.values())
-    found = 0 if data is None else data.size
-    if data is None or len(shape) > MAX_AXES or math.prod(shape) != found:
-        raise cursor.damaged(f"{what} has {found:,} numbers, its shape is {shape!s:.100}")
+    count = 0 if data is None else data.size
+    if data is None or len(shape) > MAX_AXES or math.prod(shape) != count:
+        raise cursor.damaged(f"{what} has {count:,} numbers, its shape is {shape!s:.100}")
     return data.reshape(shape)
 
 

@@ -74,10 +74,10 @@ def load_weights(
     )
 
 
-def _names(kind: str, net: Any, backbone: str, found: set[str]) -> Names:
+def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
-    return mxnet_names(net, backbone, found) if kind == "params" else torchvision_names(net)
+    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net)
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
@@ -94,20 +94,20 @@ def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: st
         theirs = names.get(ours, "")
         if theirs not in tensors:  # the embedding layer's, as nothing else may lack
             continue
-        found, expected = tensors[theirs].shape, parameter.shape
-        if _same_shape(found, expected):
+        shape, expected = tensors[theirs].shape, parameter.shape
+        if _same_shape(shape, expected):
             chosen[ours] = _checked(tensors[theirs], f"{source}: tensor {theirs!r}")
         elif ours in required:
             raise ConfigError(
-                f"{source}: tensor {theirs!r} has the shape {found}, {backbone} needs {expected} for {ours}; "
+                f"{source}: tensor {theirs!r} has the shape {shape}, {backbone} needs {expected} for {ours}; "
                 "it is of another network, or of another crop."
             )
     return chosen
 
 
-def _same_shape(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+def _same_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Equal, but for axes of 0: those that Gluon has not seen an image for yet."""
-    return len(found) == len(expected) and all(b in (a, 0) for a, b in zip(found, expected, strict=True))
+    return len(shape) == len(expected) and all(b in (a, 0) for a, b in zip(shape, expected, strict=True))
 
 
 def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
@@ -131,4 +131,4 @@ def _colors(kind: str, path: Path, backbone: str, own: bool) -> str | None:
         used = ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
     except (OSError, UnicodeDecodeError, RunError):
         return None
-    return next((name for name, one in COLORS.items() if one == (used.channels, used.mean, used.std)), None)
+    return next((name for name, colors in COLORS.items() if colors == (used.channels, used.mean, used.std)), None)

@@ -45,7 +45,7 @@ def torchvision_name(parameter: str) -> str:
     return ".".join([block, *inside, ("conv", "bn")[int(layer)], {"gamma": "weight", "beta": "bias"}.get(kind, kind)])
 
 
-def mxnet_names(net: Any, backbone: str, found: set[str]) -> Names:
+def mxnet_names(net: Any, backbone: str, file_names: set[str]) -> Names:
     """Parameters of any network in a ``.params`` file, of whichever of MXNet's three ways to name them.
 
     `HybridBlock.export` and `Module` write a parameter's own name after ``arg:`` or ``aux:``;
@@ -53,27 +53,28 @@ def mxnet_names(net: Any, backbone: str, found: set[str]) -> Names:
 
     Parameters
     ----------
-    found : set of str
+    file_names : set of str
         Names in the file. The way that knows most of them is chosen.
     """
     own = {name: name for name in net.collect_params()}
-    places = {one.name: place for place, one in net._collect_params_with_prefix().items()}
-    ways = [own, places, _gluoncv_names(backbone, found)]
-    prefixed = {name.removeprefix("arg:").removeprefix("aux:"): name for name in found}
+    attributes = {parameter.name: attribute for attribute, parameter in net._collect_params_with_prefix().items()}
+    ways = [own, attributes, _gluoncv_names(backbone, file_names)]
+    prefixed = {name.removeprefix("arg:").removeprefix("aux:"): name for name in file_names}
     ways = [{ours: prefixed.get(theirs, theirs) for ours, theirs in way.items()} for way in ways]
-    return max(ways, key=lambda way: sum(theirs in found for theirs in way.values()))
+    return max(ways, key=lambda way: sum(theirs in file_names for theirs in way.values()))
 
 
-def _gluoncv_names(backbone: str, found: set[str]) -> Names:
+def _gluoncv_names(backbone: str, file_names: set[str]) -> Names:
     """GluonCV's full names, ``resnetv10_conv0_weight``, whose number counts the networks of a process."""
     name = gluoncv_name(backbone)
     if name is None:
         return {}
     network = gluoncv_network(name)
     ends = {
-        place: one.name.removeprefix(network.prefix) for place, one in network._collect_params_with_prefix().items()
+        attribute: parameter.name.removeprefix(network.prefix)
+        for attribute, parameter in network._collect_params_with_prefix().items()
     }
     first = next(iter(ends.values()))
-    starts = [full.removesuffix(first) for full in found if full.endswith(first)]
+    starts = [full.removesuffix(first) for full in file_names if full.endswith(first)]
     start = min(starts, key=len, default="").removeprefix("arg:")
-    return {place: start + end for place, end in ends.items()}
+    return {attribute: start + end for attribute, end in ends.items()}

@@ -43,10 +43,10 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
         raise DataError(
             f"{path}: cannot be read ({reason}); expected imagenet, or a file of weights of Caffe, PyTorch or MXNet."
         ) from None
-    found, tensors = _parse(path, content)
+    kind, tensors = _parse(path, content)
     if not tensors:
         raise DataError(f"{path}: holds no tensors; expected the weights of a network.")
-    return found, tensors
+    return kind, tensors
 
 
 def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:

@@ -59,7 +59,7 @@ def parse_torch(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
 
 
 def _named_tensors(value: Any, where: str) -> dict[str, Tensor]:
-    if not isinstance(value, dict) or not all(isinstance(one, Tensor) for one in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
         raise DataError(f"{where}: holds more than tensors by name; save the network's state_dict() alone.")
     return {str(name): tensor for name, tensor in value.items()}
 

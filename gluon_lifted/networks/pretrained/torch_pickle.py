@@ -119,12 +119,12 @@ class _Machine:
             raise DataError(f"{self._where}: has the opcode {opcode}, which a state_dict has no need of; not loaded.")
 
     def _name(self, module: str, name: str) -> Name:
-        found = Name(module, name)
-        if found not in KNOWN:
+        reference = Name(module, name)
+        if reference not in KNOWN:
             raise DataError(
                 f"{self._where}: names {module}.{name}, and only tensors are loaded; save the network's state_dict()."
             )
-        return found
+        return reference
 
     def pop(self) -> Any:
         if not self._stack or isinstance(self._stack[-1], Mark):

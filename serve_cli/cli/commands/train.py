@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
@@ -37,7 +38,7 @@ def train(
     ] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(help="paper-cub, paper-cars or paper-sop: the paper's numbers.", rich_help_panel=SETTINGS),
+        typer.Option(help=f"Use the paper's numbers: {', '.join(RECIPES)}.", rich_help_panel=SETTINGS),
     ] = None,
     config: Annotated[
         Path | None,
@@ -74,7 +75,6 @@ def train(
 
       lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
     """
-    from gluon_lifted.config.recipes import REPOSITORY
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
     from gluon_lifted.distributed import ClusterSpec
     from gluon_lifted.hardware.cpus import usable_cpus

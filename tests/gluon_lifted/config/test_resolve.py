@@ -16,7 +16,7 @@ from gluon_lifted.config.resolve import (
     resolve,
 )
 from gluon_lifted.config.schedules import learning_rate
-from gluon_lifted.config.train_config import LOSS_SAMPLERS, TrainConfig
+from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
 
 
@@ -170,10 +170,3 @@ def test_every_field_says_what_it_is():
     for field in fields(TrainConfig):
         assert field.metadata["help"].endswith((".", "."))
         assert field.metadata["panel"]
-
-
-def test_every_loss_is_built_by_its_name():
-    pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
-    from gluon_lifted.losses import LOSSES
-
-    assert set(LOSSES) == set(LOSS_SAMPLERS)

@@ -27,11 +27,12 @@ def test_boxes_stay_with_their_images():
 
 
 def test_tables_without_boxes():
-    for table in (ImageTable.from_names(PATHS, NAMES), ImageTable.from_names(PATHS, NAMES, BOXES).without_boxes()):
+    splits = Splits(*ImageTable.from_names(PATHS, NAMES, BOXES).split_classes(1), "a note").without_boxes()
+    assert splits.note == "a note"
+    for table in (ImageTable.from_names(PATHS, NAMES), splits.train, splits.test):
         assert table.boxes is None
-        assert table.box(1) is None
+        assert table.box(0) is None
         assert table.split_classes(1)[0].boxes is None
-        assert table.class_names == ("a", "b", "c")
 
 
 def test_counts_that_differ_from_the_published_ones():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from gluon_lifted.losses import LOSSES
 from gluon_lifted.mx import autograd, nd
 
-BLOCKS = {"contrastive": 2, "triplet": 3}  # how many rows, B / blocks apart, belong together
 POINTS = st.tuples(st.integers(-2, 2), st.integers(-2, 2), st.integers(0, 3))  # x, y, label: many duplicates and ties
 
 
@@ -37,7 +37,7 @@ def batch(rows, classes, scale=1.0, dim=8, seed=0, dtype="float64"):
 def batch_for(name, rows, **how):
     """Random rows, laid out as the loss of that name reads them; ``rows`` is a multiple of 6."""
     embedding, label = batch(rows, 4, **how)
-    if name == "triplet":
+    if LOSSES[name].sampler == "triplets":
         label = np.concatenate([label[: rows // 3], label[: rows // 3], label[: rows // 3] + 1])
     return embedding, label
 

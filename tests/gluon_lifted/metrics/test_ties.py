@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gluon_lifted.metrics.ranking import all_pairs, counting, exact, tile_ranking
-from gluon_lifted.metrics.ranking.distance import Space
+from gluon_lifted.metrics.ranking.distance import DistanceMetric
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of, squared_distance
@@ -119,8 +119,8 @@ def test_ties_are_counted_by_row_number(way, n, m, levels, by_row, seed):
     """Against a loop over queries, levels and items; shapes are multiples of 8."""
     rng = np.random.default_rng(seed)
     by_row = by_row or way == "sorting"
-    near = -rng.integers(0, 3, (8 * n, 8 * m)).astype(float)
-    table = near if by_row else near.T  # queries are rows
+    similarity = -rng.integers(0, 3, (8 * n, 8 * m)).astype(float)
+    table = similarity if by_row else similarity.T  # queries are rows
     level = -rng.integers(0, 3, (len(table), levels)).astype(float)
     level[rng.random(level.shape) < 0.2] = np.inf
     order = counting.Order(
@@ -138,9 +138,9 @@ def test_ties_are_counted_by_row_number(way, n, m, levels, by_row, seed):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(counting, "SPARSE", 0.1 if way == "comparing few" else 1 << 40)
         if way == "sorting":
-            found = counting.count_exactly_by_sorting(near, level, order)
+            found = counting.count_exactly_by_sorting(similarity, level, order)
         else:
-            found = counting.count_exactly_by_comparing(near, level, order, by_row)
+            found = counting.count_exactly_by_comparing(similarity, level, order, by_row)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -155,17 +155,17 @@ def test_exact_distances_are_added_in_order(monkeypatch, loop, shape):
     rows, others = rng.normal(size=(n, dim)), rng.normal(size=(m, dim))
     rows[-1] = others[-1]
     expected = [[squared_distance(one, other) for other in others.tolist()] for one in rows.tolist()]
-    space = Space(np.zeros(dim), 1.0, cosine=False)
-    np.testing.assert_array_equal(space.exact_tile(rows, others), expected)
+    metric = DistanceMetric(np.zeros(dim), 1.0, cosine=False)
+    np.testing.assert_array_equal(metric.exact_tile(rows, others), expected)
     pairs = np.repeat(rows, m, axis=0), np.tile(others, (n, 1))
-    np.testing.assert_array_equal(space.exact(*pairs).reshape(n, m), expected)
-    assert space.exact(rows[:1], others[:1])[0] == expected[0][0]
+    np.testing.assert_array_equal(metric.exact(*pairs).reshape(n, m), expected)
+    assert metric.exact(rows[:1], others[:1])[0] == expected[0][0]
 
 
 def work_of(monkeypatch, rows, labels, distance="euclidean"):
     """Pairs compared exactly one by one, and pairs of distinct rows computed exactly by tiles."""
     work = {"pairs": 0, "tiles": 0}
-    exact_pairs, tile = Space.exact, exact.squared_distances
+    exact_pairs, tile = DistanceMetric.exact, exact.squared_distances
 
     def counted_pairs(self, queries, items):
         work["pairs"] += len(queries)
@@ -175,7 +175,7 @@ def work_of(monkeypatch, rows, labels, distance="euclidean"):
         work["tiles"] += len(one.rows) * len(other.rows)
         return tile(one, other)
 
-    monkeypatch.setattr(Space, "exact", counted_pairs)
+    monkeypatch.setattr(DistanceMetric, "exact", counted_pairs)
     monkeypatch.setattr(tile_ranking, "squared_distances", counted_tile)
     retrieval_scores(Search.leave_one_out(rows, labels), distance)
     return work

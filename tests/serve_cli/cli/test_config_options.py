@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gluon_lifted.config.train_config import LOSS_SAMPLERS, TrainConfig
+from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.losses.known_losses import LOSSES
 
 SMALL = shlex.split(
     "--resize 36 --crop 32 --dim 8 --batch-size 6 --images-per-class 2 --validation-classes 0 --iterations 2"
@@ -74,7 +75,7 @@ def test_settings_that_cannot_work(lifted, words, status, message):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("loss", LOSS_SAMPLERS)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains(lifted, photos, tmp_path, loss):
     needs_mxnet()
     words = ("--data", photos, "--out", tmp_path / "run", *SMALL, "--loss", loss, "--learning-rate", 1e-4)
@@ -82,7 +83,7 @@ def test_every_loss_trains(lifted, photos, tmp_path, loss):
     assert status == 0, err
     assert json.loads(out)["finished"]
     written = TrainConfig.read(tmp_path / "run")
-    assert (written.loss, written.sampler) == (loss, LOSS_SAMPLERS[loss][0])
+    assert (written.loss, written.sampler) == (loss, LOSSES[loss].sampler or "balanced")
 
 
 def test_manifest_config_file_and_logs(lifted, photos, tmp_path):

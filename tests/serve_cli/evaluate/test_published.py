@@ -43,7 +43,7 @@ def test_a_source_can_be_followed(row):
 
 def test_the_losses_have_the_names_that_training_takes():
     pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
-    from gluon_lifted.losses.registry import LOSSES
+    from gluon_lifted.losses.known_losses import LOSSES
 
     assert {row.method for row in ROWS} - {"n-pairs"} <= set(LOSSES)
 

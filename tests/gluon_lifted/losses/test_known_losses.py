@@ -1,4 +1,4 @@
-"""What holds for every loss, whatever its formula, and the choice by name."""
+"""What holds for every loss, and the choice by name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
+from gluon_lifted.config.train_config import BATCH_MULTIPLES
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.losses import LOSSES, LiftedStructureLoss, build_loss
 from gluon_lifted.mx import mx, nd
 from tests.gluon_lifted.losses.cases import (
-    BLOCKS,
     batch_for,
     hybrid,
     run,
@@ -27,7 +27,7 @@ every_loss = pytest.mark.parametrize("name", LOSSES)
 @every_loss
 def test_build_loss_gives_the_loss_of_that_name(name):
     loss = build_loss(name, 0.7)
-    assert type(loss) is LOSSES[name]
+    assert type(loss) is LOSSES[name].loss_class
     assert loss.margin == 0.7
 
 
@@ -45,7 +45,7 @@ def test_margin_must_be_finite(name, margin):
 
 @every_loss
 def test_margin_is_the_papers_unless_told(name):
-    assert LOSSES[name]().margin == 1.0
+    assert LOSSES[name].loss_class().margin == 1.0
 
 
 @every_loss
@@ -94,7 +94,7 @@ def test_head_gradient_scales_the_gradient(name):
 def test_order_of_the_batch_does_not_matter(name, seed, rows):
     """Of pairs and triplets the order of the pairs and triplets."""
     embedding, label = batch_for(name, rows, scale=0.5, seed=seed)
-    size = rows // BLOCKS.get(name, 1)
+    size = rows // BATCH_MULTIPLES.get(LOSSES[name].sampler, 1)  # images of a pair or triplet are this far apart
     order = np.random.default_rng(seed + 1).permutation(size)
     order = np.concatenate([order + start for start in range(0, rows, size)])
     loss, gradient = run(build_loss(name, 1.0), embedding, label)
@@ -201,4 +201,4 @@ def test_batch_that_does_not_split_is_refused(name, rows):
 
 
 def test_lifted_is_importable_as_it_always_was():
-    assert LOSSES["lifted"] is LiftedStructureLoss
+    assert LOSSES["lifted"].loss_class is LiftedStructureLoss

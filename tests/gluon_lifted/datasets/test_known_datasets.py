@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from gluon_lifted.datasets import load_dataset
+from gluon_lifted.datasets import DATASETS, load_dataset
 from gluon_lifted.errors import ConfigError, DataError
 
 HEADER = "path,label,split,x1,y1,x2,y2\n"
@@ -43,3 +44,16 @@ def test_names_that_are_unknown():
     message = "'nothing' is unknown; choose one of folder, manifest, cub200, cars196, sop, glyphs"
     with pytest.raises(ConfigError, match=message):
         load_dataset("nothing", Path())
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_declared_loader_can_be_imported(name):
+    assert callable(DATASETS[name].loader)
+
+
+def test_a_missing_root_is_named_with_what_it_should_hold(tmp_path):
+    for name, declaration in DATASETS.items():
+        if declaration.needs_root:
+            message = f"nowhere: no such {declaration.root}; expected the data set {name}, {declaration.files}."
+            with pytest.raises(DataError, match=re.escape(message)):
+                load_dataset(name, str(tmp_path / "nowhere"))

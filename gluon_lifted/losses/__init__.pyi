@@ -1,0 +1,9 @@
+from .contrastive import AllPairsContrastiveLoss as AllPairsContrastiveLoss
+from .contrastive import ContrastiveLoss as ContrastiveLoss
+from .generalized_lifted import GeneralizedLiftedStructureLoss as GeneralizedLiftedStructureLoss
+from .known_losses import LOSSES as LOSSES
+from .known_losses import build_loss as build_loss
+from .lifted import LiftedStructureLoss as LiftedStructureLoss
+from .metric_loss import MetricLoss as MetricLoss
+from .triplet import SemiHardTripletLoss as SemiHardTripletLoss
+from .triplet import TripletLoss as TripletLoss
