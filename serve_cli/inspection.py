@@ -11,6 +11,7 @@ from gluon_lifted.errors import RunError
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.layout import MANIFEST, part_files
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def inspect_path(path: Path) -> Inspection:
 
 
 def _model(path: Path) -> Inspection:
-    embedder = Embedder(path, threads=1, cache=False)
+    embedder = Embedder(path, ModelOptions(threads=1, cache=False))
     values = {
         f"{role} {one.name!r}": f"{one.type}, {' x '.join(map(str, one.shape))}"
         for role, found in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import Device, ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,9 +76,11 @@ class PrecisionComparison:
         return ""
 
 
-def compare_models(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> PrecisionComparison:
+def compare_models(
+    single: Path, reduced: Path, pixels: NDArray[np.uint8], device: Device = "cpu"
+) -> PrecisionComparison:
     """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
-    models = [Embedder(single, device, cache=False), Embedder(reduced, device, cache=False)]
+    models = _open([single, reduced], device)
     embeddings = [
         np.concatenate([one.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
         for one in models
@@ -94,10 +97,15 @@ def compare_models(single: Path, reduced: Path, pixels: NDArray[np.uint8], devic
     )
 
 
-def fastest(models: list[Path], pixels: NDArray[np.uint8], device: str = "cpu") -> Path:
+def fastest(models: list[Path], pixels: NDArray[np.uint8], device: Device = "cpu") -> Path:
     """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
-    rates = _rates([Embedder(one, device, cache=False) for one in models], pixels)
+    rates = _rates(_open(models, device), pixels)
     return models[rates.index(max(rates))]
+
+
+def _open(models: list[Path], device: Device) -> list[Embedder]:
+    """Embedders that leave nothing in the cache folder."""
+    return [Embedder(model, ModelOptions(device=device, cache=False)) for model in models]
 
 
 def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:

@@ -22,7 +22,7 @@ from gluon_lifted.images import denormalize
 from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import Device, ModelOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MAX_WEIGHED = 200  # images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AcceptanceCriteria:
     """On what criteria a model of lower precision is taken.
 
@@ -46,7 +46,7 @@ class AcceptanceCriteria:
         Points of recall@1 that the model may lose.
     force : bool
         Take it all the same, however bad or slow it is.
-    device : str
+    device : Device
         What it is for, and weighed on; see `Embedder`.
     """
 
@@ -54,7 +54,7 @@ class AcceptanceCriteria:
     data: Path | None = None
     max_recall_drop: float = 0.5
     force: bool = False
-    device: str = "cpu"
+    device: Device = "cpu"
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
@@ -80,7 +80,8 @@ def export_reduced(
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         log.info("export: %s is compared with fp32", options.precision)
-        images, facts = _images(run, options), {"weighed on": criteria.device}
+        images = _images(run, options)
+        facts: dict[str, str] = {"weighed on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)
             reduced = fastest([reduced, tiles], images, criteria.device)
@@ -105,5 +106,12 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, criteria: AcceptanceCriteria) -> float:
-    images = Images(criteria.dataset, criteria.data, serving=Serving(device=criteria.device, cache=False))
-    return evaluate(EvalOptions((model,), (1,), images, recall_only=True)).results[0].metrics["R@1"].value
+    images = Images(
+        dataset=criteria.dataset, data=criteria.data, model_options=ModelOptions(device=criteria.device, cache=False)
+    )
+    return (
+        evaluate(EvalOptions(sources=(model,), ks=(1,), images=images, recall_only=True))
+        .results[0]
+        .metrics["R@1"]
+        .value
+    )

@@ -10,7 +10,7 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.embeddings.embedding_folder import FORMATS
 from serve_cli.embeddings.vectors import DTYPES
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.manifest import Columns
 from serve_cli.sources.patience import IMAGE_TIMEOUT_S
 
@@ -19,7 +19,7 @@ MAX_IMAGE_TIMEOUT_S = 86_400
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """How embeddings are stored.
 
@@ -72,7 +72,7 @@ class Share:
             raise ConfigError(f"shard {self.index} of {self.count} is none; count from 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
     """What `lifted embed` is asked for.
 
@@ -81,7 +81,7 @@ class EmbedOptions:
     model, source, out : Path; source also str
         The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
         is gone on with.
-    serving : Serving
+    model_options : ModelOptions
     columns : Columns
         Of a manifest.
     output : Output
@@ -111,7 +111,7 @@ class EmbedOptions:
     model: Path
     source: Path | str
     out: Path
-    serving: Serving = Serving()
+    model_options: ModelOptions = ModelOptions()
     columns: Columns = Columns()
     output: Output = Output()
     share: Share = Share()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.distance import Distance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Images:
     """What a model is evaluated on; folders of embeddings have their images already.
 
@@ -25,17 +25,17 @@ class Images:
         Its root.
     use_boxes : bool
         Cut images to the data set's boxes, as in training.
-    serving : Serving
+    model_options : ModelOptions
         How the model runs.
     """
 
     dataset: str | None = None
     data: Path | None = None
     use_boxes: bool = False
-    serving: Serving = field(default_factory=Serving)
+    model_options: ModelOptions = ModelOptions()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvalOptions:
     """What is evaluated, and how.
 

@@ -55,10 +55,18 @@ def bench(
     from serve_cli.cli.console import print_facts, print_json, print_table
     from serve_cli.model.benchmark import BenchOptions
     from serve_cli.model.benchmark import bench as run
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache)
-    report = run(BenchOptions(model, serving, seconds, save))
+    serving = ModelOptions(
+        device=device.value,
+        threads=threads,
+        sessions=sessions,
+        batch_size=batch_size,
+        allow_fallback=allow_fallback,
+        relaxed=relaxed,
+        cache=not no_cache,
+    )
+    report = run(BenchOptions(model=model, model_options=serving, seconds=seconds, save=save))
     if as_json:
         print_json(asdict(report))
         return

@@ -183,24 +183,32 @@ def embed(
       lifted embed model.onnx photos --out /shared/embeddings --engine ray --shard-size 10000
     """
     from serve_cli.embed.embed_options import EmbedOptions, Output, Share
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
     from serve_cli.sources.manifest import Columns
 
     options = EmbedOptions(
-        model,
-        photos,
-        out,
-        Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache),
-        Columns(id_column, path_column, bytes_column, label_column),
-        Output(shard_size, file_format.value, dtype.value, checksums),
-        Share(shard_index, num_shards),
-        max_memory,
-        pixel_limit,
-        overwrite,
-        retry_failed,
-        engine.value,
-        ignore_changed_files,
-        image_timeout,
+        model=model,
+        source=photos,
+        out=out,
+        model_options=ModelOptions(
+            device=device.value,
+            threads=threads,
+            sessions=sessions,
+            batch_size=batch_size,
+            allow_fallback=allow_fallback,
+            relaxed=relaxed,
+            cache=not no_cache,
+        ),
+        columns=Columns(id=id_column, path=path_column, bytes=bytes_column, label=label_column),
+        output=Output(part_rows=shard_size, format=file_format.value, dtype=dtype.value, checksums=checksums),
+        share=Share(shard_index, num_shards),
+        max_memory=max_memory,
+        pixel_limit=pixel_limit,
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        engine=engine.value,
+        ignore_changed_files=ignore_changed_files,
+        image_timeout=image_timeout,
     )
     if dry_run:
         _forecast(options, as_json)

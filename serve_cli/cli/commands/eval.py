@@ -139,15 +139,23 @@ def evaluate(
     """
     from serve_cli.evaluate.compare import evaluate as run
     from serve_cli.evaluate.eval_options import EvalOptions, Images
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
 
     if as_json and style not in (Format.table, Format.json):
         raise typer.BadParameter(f"--json and --format {style.value} do not go together", param_hint="--format")
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache)
+    serving = ModelOptions(
+        device=device.value,
+        threads=threads,
+        sessions=sessions,
+        batch_size=batch_size,
+        allow_fallback=allow_fallback,
+        relaxed=relaxed,
+        cache=not no_cache,
+    )
     options = EvalOptions(
         sources=tuple(sources),
         ks=parse_ks(k),
-        images=Images(dataset, data, use_boxes, serving),
+        images=Images(dataset=dataset, data=data, use_boxes=use_boxes, model_options=serving),
         gallery=gallery,
         distance=distance.value,
         recall_only=recall_only,

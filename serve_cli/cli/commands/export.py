@@ -118,7 +118,14 @@ def export(
         raise typer.BadParameter("--precision needs the model card of a RUN")
     from export import ExportOptions, export_network, export_run
 
-    options = ExportOptions(opset, tolerance, exact_lrn, precision.value, calibration, calibration_method.value)
+    options = ExportOptions(
+        opset=opset,
+        tolerance=tolerance,
+        exact_lrn=exact_lrn,
+        precision=precision.value,
+        calibration=calibration,
+        calibration_method=calibration_method.value,
+    )
     say(f"export: {run or symbol} to {onnx}")
     pixels, comparison = preprocess is Preprocess.graph, None
     if network is not None:
@@ -128,7 +135,9 @@ def export(
     else:
         from serve_cli.compress.compress import AcceptanceCriteria, export_reduced
 
-        criteria = AcceptanceCriteria(eval_on, data, max_recall_drop, force, device.value)
+        criteria = AcceptanceCriteria(
+            dataset=eval_on, data=data, max_recall_drop=max_recall_drop, force=force, device=device.value
+        )
         report, comparison = export_reduced(
             cast(Path, run), onnx, options, criteria, pixels=pixels, normalize=normalize
         )

@@ -90,18 +90,18 @@ def report(
 
     written = write_report(
         ReportOptions(
-            source,
-            out,
-            parse_ks(k),
-            method.value,
-            images,
-            int(max_size * MB),
-            seed,
-            title,
-            shlex.join(["lifted", *sys.argv[1:]]),
-            overwrite,
-            tuple(roots or ()),
-            fetch,
+            source=source,
+            out=out,
+            ks=parse_ks(k),
+            method=method.value,
+            map_images=images,
+            max_bytes=int(max_size * MB),
+            seed=seed,
+            title=title,
+            command=shlex.join(["lifted", *sys.argv[1:]]),
+            overwrite=overwrite,
+            roots=tuple(roots or ()),
+            fetch=fetch,
         )
     )
     if as_json:
