@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from export.choices import CalibrationMethod, Precision
 from export.graph.model import DEFAULT_OPSET, check_opset
-from export.quantization.ranges import METHODS
 from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from export.parity import Parity
-
-PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +28,12 @@ class ExportOptions:
         See `export.verify.verify`.
     exact_lrn : bool
         Keep ONNX's own LRN operator, instead of the form that runtimes compute 3 to 7 times as fast.
-    precision : str
+    precision : Precision
         ``"fp32"``, as the network is; ``"fp16"``, half where that is safe; ``"int8"``, with ``calibration``.
     calibration : Path, optional
         Folder of images like those that the model is for (`export.quantization.calibration`).
-    calibration_method : str
-        One of `export.quantization.ranges.METHODS`.
+    calibration_method : CalibrationMethod
+        How the ranges of activations are found; see `export.quantization.ranges.activation_ranges`.
 
     Raises
     ------
@@ -46,17 +44,18 @@ class ExportOptions:
     opset: int = DEFAULT_OPSET
     tolerance: float | None = None
     exact_lrn: bool = False
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     calibration: Path | None = None
-    calibration_method: str = "minmax"
+    calibration_method: CalibrationMethod = "minmax"
 
     def __post_init__(self) -> None:
         check_opset(self.opset)
         check_tolerance(self.tolerance)
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision {self.precision!r} is unknown; use {', '.join(PRECISIONS)}.")
-        if self.calibration_method not in METHODS:
-            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {', '.join(METHODS)}.")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision {self.precision!r} is unknown; use {', '.join(get_args(Precision))}.")
+        if self.calibration_method not in get_args(CalibrationMethod):
+            known = ", ".join(get_args(CalibrationMethod))
+            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {known}.")
         if (self.precision == "int8") != (self.calibration is not None):
             raise ConfigError("int8 needs a folder of images to calibrate with, and other precisions take none.")
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.model.embedder import Embedder
-from serve_cli.model.model_options import Device, ModelOptions
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from serve_cli.choices import Device
 
 ROUNDS, SECONDS = 5, 0.5  # turns of each model, least time of a turn
 BATCH = 32  # of the embeddings that are compared

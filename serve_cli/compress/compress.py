@@ -22,13 +22,14 @@ from gluon_lifted.images import denormalize
 from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
-from serve_cli.model.model_options import Device, ModelOptions
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from export import ExportOptions, ExportReport
+    from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
 MAX_WEIGHED = 200  # images

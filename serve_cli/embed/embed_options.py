@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.embeddings.embedding_folder import FORMATS
-from serve_cli.embeddings.vectors import DTYPES
+from serve_cli.choices import Dtype, Engine, Format
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.manifest import Columns
 from serve_cli.sources.patience import IMAGE_TIMEOUT_S
@@ -41,17 +41,17 @@ class Output:
     """
 
     part_rows: int = PART_ROWS
-    format: str = "parquet"
-    dtype: str = "float32"
+    format: Format = "parquet"
+    dtype: Dtype = "float32"
     checksums: bool = False
 
     def __post_init__(self) -> None:
         if self.part_rows < 1:
             raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
-        if self.format not in FORMATS:
-            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
-        if self.dtype not in DTYPES:
-            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(DTYPES)}.")
+        if self.format not in get_args(Format):
+            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(get_args(Format))}.")
+        if self.dtype not in get_args(Dtype):
+            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(get_args(Dtype))}.")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class EmbedOptions:
     pixel_limit: int = MAX_PIXELS
     overwrite: bool = False
     retry_failed: bool = False
-    engine: str = "local"
+    engine: Engine = "local"
     ignore_changed_files: bool = False
     image_timeout: float = IMAGE_TIMEOUT_S
 

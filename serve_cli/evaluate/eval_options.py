@@ -10,7 +10,8 @@ from serve_cli.model.model_options import ModelOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gluon_lifted.metrics.ranking.distance import Distance
+    from gluon_lifted.metrics.choices import ClusteringProtocol, Distance
+    from serve_cli.choices import PublishedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class EvalOptions:
     distance: Distance = "euclidean"
     recall_only: bool = False
     queries: int | None = None
-    clustering: str | None = None
+    clustering: ClusteringProtocol | None = None
     baseline: bool = False
-    published: str | None = None
+    published: PublishedDataset | None = None
     seed: int = 0

@@ -25,7 +25,7 @@ from serve_cli.model.cuda import Cuda
 from serve_cli.model.interface import check_interface, read_card
 from serve_cli.model.lanes import CpuLane, GpuLane, Lane
 from serve_cli.model.model_hash import model_sha256
-from serve_cli.model.model_options import Device, ModelOptions
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.pixels import check_pixels
 from serve_cli.model.providers import (
     CPU,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
+
+    from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
 GPU_LANES = 2  # one copies while the other computes

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.hardware.cpus import usable_cpus
-
-Device = Literal["cpu", "openvino", "gpu", "tensorrt"]
+from serve_cli.choices import Device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from serve_cli.model.model_options import Device, ModelOptions
+    from serve_cli.choices import Device
+    from serve_cli.model.model_options import ModelOptions
 
 CPU, OPENVINO = "CPUExecutionProvider", "OpenVINOExecutionProvider"
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"

@@ -15,7 +15,7 @@ from serve_cli.model.cache import cache_folder, evict, mark_used
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from serve_cli.model.model_options import Device
+    from serve_cli.choices import Device
 
 TUNINGS = "tunings"
 MAX_BYTES = 1 << 16  # of a file

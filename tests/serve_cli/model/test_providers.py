@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gluon_lifted.errors import DeviceError
-from serve_cli.model.model_options import Device, ModelOptions
+from serve_cli.choices import Device
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import (
     CPU,
     CUDA,
