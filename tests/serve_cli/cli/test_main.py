@@ -55,7 +55,7 @@ def fails(run, message):
 def test_version_and_help(lifted):
     assert lifted("--version").stdout == f"lifted {gluon_lifted.__version__}\n"
     assert "embed" in lifted("--help").stdout
-    assert "on a GPU 128" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
+    assert "128 on a GPU" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
 
 
 def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
@@ -96,7 +96,7 @@ def test_some_images_failed(lifted, tmp_path, model, album):
     assert (report["rows"], report["failed"]) == (17, 5)
     lines = run.stderr.splitlines()
     assert len(lines) == 6
-    assert lines[5].startswith("lifted: column error has all reasons; once mended, --retry-failed")
+    assert lines[5].startswith("lifted: the column error holds all reasons. Mend the images, then give --retry-failed")
     assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
     assert lifted("eval", tmp_path / "emb").returncode == 3
 
@@ -271,7 +271,7 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
 
 
 def test_bug_keeps_its_traceback(model):
-    bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda path, **_: 1 / 0"
+    bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda *_: 1 / 0"
     with process(bug, "inspect", model) as run:
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 1
