@@ -64,12 +64,12 @@ def inspect_path(path: Path) -> Inspection:
 
 def _model(path: Path) -> Inspection:
     embedder = Embedder(path, ModelOptions(threads=1, cache=False))
-    values = {
-        f"{role} {one.name!r}": f"{one.type}, {' x '.join(map(str, one.shape))}"
-        for role, found in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
-        for one in found
+    interface = {
+        f"{role} {value.name!r}": f"{value.type}, {' x '.join(map(str, value.shape))}"
+        for role, values in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
+        for value in values
     }
-    about: dict[str, str | int] = {**values, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
+    about: dict[str, str | int] = {**interface, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
     return Inspection("model", path, embedder.card, about)
 
 

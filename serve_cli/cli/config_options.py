@@ -23,7 +23,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     The command has a parameter ``given`` in their place: field -> value of those that were said, and only those,
     so that a recipe or a file can decide the others.
     """
-    names = [one.name for one in fields(TrainConfig)]
+    names = [field.name for field in fields(TrainConfig)]
 
     @wraps(command)
     def wrapped(**values: Any) -> None:
@@ -31,13 +31,13 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
         command(given={name: value for name, value in given.items() if value is not None}, **values)
 
     own = [
-        one.replace(kind=one.KEYWORD_ONLY)
-        for one in inspect.signature(command, eval_str=True).parameters.values()
-        if one.name != "given"
+        parameter.replace(kind=parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != "given"
     ]
     parameters = [*map(_parameter, fields(TrainConfig)), *own]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
-    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped
 
 

@@ -52,14 +52,14 @@ class PrecisionComparison:
     def facts(self) -> dict[str, str]:
         """In words, for people and for the card."""
         ratio = self.images_per_s / self.single_images_per_s
-        found = {
+        facts = {
             "size": f"{self.size_bytes / 1e6:.1f} MB (fp32 {self.single_bytes / 1e6:.1f})",
             "cosine to fp32": f"mean {self.mean_cosine:.5f}, least {self.min_cosine:.5f}",
             "images/s": f"{self.images_per_s:.0f} (fp32 {self.single_images_per_s:.0f}): {ratio:.2f} times as fast",
         }
         if self.recall is not None and self.single_recall is not None:
-            found["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
-        return found
+            facts["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
+        return facts
 
     def objection(self, max_recall_drop: float) -> str:
         """Why the model is not worth having, as the middle of a sentence; empty if it is.
@@ -84,8 +84,8 @@ def compare_models(
     """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
     models = _open([single, reduced], device)
     embeddings = [
-        np.concatenate([one.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
-        for one in models
+        np.concatenate([model.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+        for model in models
     ]
     cosines = _cosines(*embeddings)
     single_rate, rate = _rates(models, pixels)
@@ -115,9 +115,9 @@ def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
     batch = np.resize(pixels, (models[0].batch_size, *pixels.shape[1:]))
     rates: list[list[float]] = [[] for _ in models]
     for _ in range(ROUNDS):
-        for model, found in zip(models, rates, strict=True):
-            found.append(_rate(model, batch))
-    return [statistics.median(found) for found in rates]
+        for model, measured in zip(models, rates, strict=True):
+            measured.append(_rate(model, batch))
+    return [statistics.median(measured) for measured in rates]
 
 
 def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:

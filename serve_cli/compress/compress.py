@@ -76,7 +76,7 @@ def export_reduced(
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:
-        single, reduced, tiles = (Path(name, one) for one in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
+        single, reduced, tiles = (Path(name, file) for file in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
         whole = replace(options, precision="fp32", calibration=None)
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
@@ -102,8 +102,8 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
     card = read_card(run / CARD_FILE)
     if options.calibration is None:
         return denormalize(read_reference(run / REFERENCE_FILE).data, card.preprocessing)
-    found: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
-    return found[MAX_WEIGHED:] if len(found) > MAX_WEIGHED else found
+    images: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
+    return images[MAX_WEIGHED:] if len(images) > MAX_WEIGHED else images
 
 
 def _recall(model: Path, criteria: AcceptanceCriteria) -> float:

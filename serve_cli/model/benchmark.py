@@ -144,7 +144,7 @@ def bench(options: BenchOptions) -> BenchReport:
     saved = None
     if options.save:
         saved = save_tuning(model_hash, device, Tuning(best.batch_size, best.sessions))
-    return BenchReport(options.model, device, provider, trials, best, saved)
+    return BenchReport(model=options.model, device=device, provider=provider, trials=trials, best=best, saved=saved)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def read_tuning(model_hash: str, device: Device) -> Tuning:
     device : Device
     """
     folder = cache_folder(TUNINGS)
-    found = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
-    batch_size, sessions = (found.get(name) if isinstance(found, dict) else None for name in ("batch_size", "sessions"))
+    entry = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
+    batch_size, sessions = (entry.get(name) if isinstance(entry, dict) else None for name in ("batch_size", "sessions"))
     if _sensible(batch_size) and _sensible(sessions):
         return Tuning(batch_size, sessions)
     return Tuning(DEFAULTS[device], usable_cpus())
@@ -77,10 +77,10 @@ def _read(path: Path) -> dict[str, object]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _key(device: Device) -> str:

@@ -91,7 +91,9 @@ def train(
         return
     if out is None or not resolved.data:
         raise typer.BadParameter("name the data with --data and the run folder with --out")
-    if elsewhere := {name: one for name, one in settings.items() if one.source not in ("default", "command line")}:
+    if elsewhere := {
+        name: setting for name, setting in settings.items() if setting.source not in ("default", "command line")
+    }:
         say(as_toml(elsewhere))
     if machines == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
