@@ -1,4 +1,4 @@
-"""What this machine can do, and how to mend what it cannot: the work of `lifted doctor`."""
+"""What this machine can train and serve with, and how to install what is missing: the work of `lifted doctor`."""
 
 from __future__ import annotations
 

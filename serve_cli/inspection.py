@@ -51,7 +51,7 @@ class Inspection:
 
 
 def inspect_path(path: Path) -> Inspection:
-    """Find out what lies at ``path``. Raises `RunError` if it is none of the three, or damaged."""
+    """Find out what is at ``path``. Raises `RunError` if it is none of the three, or damaged."""
     if path.is_file():
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):

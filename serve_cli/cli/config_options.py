@@ -20,7 +20,7 @@ ARGUMENT = "dataset"  # what is given without a name
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each field of `TrainConfig`.
 
-    The command has a parameter ``given`` in their place: field -> value of those that were said, and only those,
+    The command has a parameter ``given`` in their place: field -> value of the options that were given, and no others,
     so that a recipe or a file can decide the others.
     """
     names = [field.name for field in fields(TrainConfig)]

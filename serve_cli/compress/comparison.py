@@ -31,7 +31,7 @@ class PrecisionComparison:
     Parameters
     ----------
     size_bytes, single_bytes : int
-        Of the files.
+        Sizes of the files.
     min_cosine, mean_cosine : float
         Between an image's two embeddings.
     images_per_s, single_images_per_s : float

@@ -1,4 +1,4 @@
-"""Export a run in lower precision, weigh it against single precision, and refuse it if it is not worth having."""
+"""Export a run in lower precision, compare it with single precision, and refuse it if it is slower or worse."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MAX_WEIGHED = 200  # images
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptanceCriteria:
-    """On what criteria a model of lower precision is taken.
+    """What a model of lower precision must fulfill.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class AcceptanceCriteria:
     max_recall_drop : float
         Points of recall@1 that the model may lose.
     force : bool
-        Take it all the same, however bad or slow it is.
+        Write the model even if it is slower or worse.
     device : Device
-        What it is for, and weighed on; see `Embedder`.
+        Device that the model is for, and on which it is compared; see `ModelOptions`.
     """
 
     dataset: str | None = None
@@ -59,7 +59,7 @@ class AcceptanceCriteria:
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
-            raise ConfigError("--eval and --data belong together: a data set's name, and where it lies.")
+            raise ConfigError("--eval and --data belong together: give a data set's name and its folder.")
 
 
 def export_reduced(
@@ -92,7 +92,7 @@ def export_reduced(
             comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
         objection = comparison.objection(criteria.max_recall_drop)
         if objection and not criteria.force:
-            raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it all the same.")
+            raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it anyway.")
         add_provenance(reduced, onnx_path, facts | comparison.facts())
     return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), comparison
 

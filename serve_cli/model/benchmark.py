@@ -26,7 +26,7 @@ LARGEST_BATCH = {"cpu": 64, "openvino": 64, "gpu": 512, "tensorrt": 512}
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What `lifted bench` is asked for.
+    """The options of `lifted bench`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting did.
+    """The measurements of one setting.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Trial:
     images_per_second : float
         From pixels to embeddings.
     latency_ms : tuple of 3 float
-        Of a batch, while others go on beside it: median, 95 % and 99 % of the batches took no longer.
+        Latency of a batch while others run beside it: the median, and the 95th and 99th percentile.
     memory_bytes : int
         Largest resident memory of a process that does nothing else.
     """
@@ -81,7 +81,7 @@ class BenchReport:
         onnxruntime's name of what the network ran on.
     trials : tuple of Trial
     best : Trial
-        The fastest; of those that are as fast within 2 %, the one with the smallest batch and the fewest sessions.
+        The fastest. Among trials as fast within 2 %, the one with the smallest batch and the fewest sessions.
     saved : Path or None
     """
 

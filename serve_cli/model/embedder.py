@@ -68,7 +68,7 @@ class Embedder:
     options : ModelOptions
         As they were given.
     model_sha256 : str
-        Of the file and its external data; see `serve_cli.model.model_hash`.
+        Hash of the file and its external data; see `serve_cli.model.model_hash`.
     provider : str
         onnxruntime's name of what the network runs on.
     threads : int
@@ -116,14 +116,7 @@ class Embedder:
         self.provider: str = self.session.get_providers()[0]
         self.card = read_card(self.session, self.model)
         check_interface(self.session, self.card, self.model)
-        if (
-            self.provider == CPU
-            and self.card.provenance.get("precision") == "int8"
-            and not sums_int8(instruction_sets())
-        ):
-            log.warning(
-                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
-            )
+        self._warn_of_inexact_int8()
         self._takes_pixels = self.session.get_inputs()[0].name == PIXEL_INPUT
         self._closed = False
         self._free: SimpleQueue[Lane] = SimpleQueue()
@@ -210,6 +203,13 @@ class Embedder:
         if self._closed:
             raise ConfigError(f"{self.model}: the embedder is closed; open another one.")
         check_pixels(pixels, self.card.preprocessing.crop)
+
+    def _warn_of_inexact_int8(self) -> None:
+        int8_on_cpu = self.provider == CPU and self.card.provenance.get("precision") == "int8"
+        if int8_on_cpu and not sums_int8(instruction_sets()):
+            log.warning(
+                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
+            )
 
     def _open_lanes(self, options: ModelOptions, sessions: int) -> list[Lane]:
         if self.provider in (CUDA, TENSORRT):

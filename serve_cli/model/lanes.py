@@ -33,7 +33,7 @@ class Memory(Protocol):
         """The address of ``size`` bytes on the GPU."""
 
     def stream(self) -> Any:
-        """A queue of work that goes on beside others."""
+        """A queue of work that runs beside others."""
 
     def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
         """Host to GPU; returns when it is done, and holds up no other stream nor thread."""

@@ -26,7 +26,7 @@ def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callab
     ----------
     model : Path
     model_hash : str
-        `model_sha256`: a graph belongs to a model's content, whatever its name or its times are.
+        `model_sha256`: a graph belongs to a model's content, under any file name and time.
     onnxruntime : module
     start : callable
         Path, function that changes the session's options -> session.

@@ -102,13 +102,13 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
         if CPU_WAS_NEEDED in str(error):
             raise DeviceError(
                 f"{model}: {wanted} cannot run all of it: an operator has no kernel there, or a library is missing "
-                "(`lifted doctor` tells). --allow-fallback gives the rest to the CPU."
+                "(see `lifted doctor`). --allow-fallback gives the rest to the CPU."
             ) from error
         raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(
             f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
-            "`lifted doctor` says what is missing, or use --device cpu."
+            "`lifted doctor` shows what is missing, or use --device cpu."
         )
     session.disable_fallback()
     return session

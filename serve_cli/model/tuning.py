@@ -41,7 +41,7 @@ def read_tuning(model_hash: str, device: Device) -> Tuning:
     Parameters
     ----------
     model_hash : str
-        `model_sha256`: a tuning belongs to a model's content, whatever its name is.
+        `model_sha256`: a tuning belongs to a model's content, under any file name.
     device : Device
     """
     folder = cache_folder(TUNINGS)

@@ -243,7 +243,7 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
-        say(f"lifted: {others}the column error holds all reasons. Mend the images, then give --retry-failed.")
+        say(f"lifted: {others}the column error holds all reasons. Fix the images, then repeat with --retry-failed.")
         raise typer.Exit(SOME_FAILED)
 
 

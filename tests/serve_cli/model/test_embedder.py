@@ -61,6 +61,14 @@ def test_batches_side_by_side_give_the_same_embeddings(model, threads):
         np.testing.assert_allclose(one.result(), alone.embed(batch), atol=1e-6)
 
 
+def test_the_device_by_its_keyword(model):
+    assert Embedder(model, ModelOptions(device="gpu"), device="cpu").options == ModelOptions(device="cpu")
+
+
+def test_the_batch_size_is_that_of_the_options(model):
+    assert Embedder(model, ModelOptions(batch_size=3)).batch_size == 3
+
+
 def test_batches_really_go_side_by_side(model):
     embedder = Embedder(model, ModelOptions(threads=2, sessions=2))
     meeting = threading.Barrier(2, timeout=20)
