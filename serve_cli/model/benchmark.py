@@ -13,6 +13,7 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.hardware.memory import peak_memory
+from serve_cli.choices import Device
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.tuning import Tuning, save_tuning
@@ -76,7 +77,8 @@ class BenchReport:
     Parameters
     ----------
     model : Path
-    device : str
+    device : Device
+        The device that was asked for.
     provider : str
         onnxruntime's name of what the network ran on.
     trials : tuple of Trial
@@ -86,7 +88,7 @@ class BenchReport:
     """
 
     model: Path
-    device: str
+    device: Device
     provider: str
     trials: tuple[Trial, ...]
     best: Trial

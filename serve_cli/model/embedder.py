@@ -58,8 +58,9 @@ class Embedder:
     model : path
         An ONNX file with a model card inside, as `lifted export` writes it.
     options : ModelOptions
+        Device, threads, sessions, batch size and so on; by default a CPU with all its cores.
     device : {"cpu", "openvino", "gpu", "tensorrt"}, optional
-        In place of ``options.device``.
+        Short for ``ModelOptions(device=...)``; replaces that of the options.
 
     Attributes
     ----------

@@ -58,8 +58,9 @@ class GpuLane:
     ----------
     session : InferenceSession
     memory : Memory
+        Where the buffers are.
     dim : int
-        D of the embeddings.
+        Width D of the embeddings.
     """
 
     def __init__(self, session: Any, memory: Memory, dim: int) -> None:

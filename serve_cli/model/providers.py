@@ -65,7 +65,9 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
     Parameters
     ----------
     model : Path
+        An ONNX file.
     options : ModelOptions
+        Without ``sessions``, one session with all threads.
     model_hash : str, optional
         `model_sha256` of the model. With it, optimized graphs and engines are kept in the user's cache folder.
 
@@ -163,6 +165,7 @@ def provider_settings(
     Parameters
     ----------
     options : ModelOptions
+        Of a device other than the CPU.
     half : bool
         Let TensorRT compute in half precision, which is for models that are stored so.
     engines : Path, optional

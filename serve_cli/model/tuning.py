@@ -43,6 +43,7 @@ def read_tuning(model_hash: str, device: Device) -> Tuning:
     model_hash : str
         `model_sha256`: a tuning belongs to a model's content, under any file name.
     device : Device
+        Each device has a tuning of its own.
     """
     folder = cache_folder(TUNINGS)
     entry = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
