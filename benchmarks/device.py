@@ -26,10 +26,10 @@ from export import ExportOptions, export_run
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import embed_rows
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import (
     CUDA,
     PROVIDERS,
-    Execution,
     open_session,
 )
 from serve_cli.sources import open_source
@@ -89,7 +89,7 @@ def product_rate(folder: Path, device: str, kind: Any, relaxed: bool, seconds: f
     save(model, path)
     import onnxruntime
 
-    session = open_session(path, Execution(device, relaxed=relaxed, allow_fallback=True))
+    session = open_session(path, ModelOptions(device=device, threads=1, relaxed=relaxed, allow_fallback=True))
     where = "cuda" if CUDA in session.get_providers() else "cpu"
     binding = session.io_binding()
     for name in "ab":
@@ -111,7 +111,7 @@ def copy_rate(pixels: np.ndarray, device: str, seconds: float) -> float:
 
 
 def row(name: str, model: Path, options: argparse.Namespace, relaxed: bool) -> list[str]:
-    embedder = Embedder(model, options.device, relaxed=relaxed)
+    embedder = Embedder(model, ModelOptions(device=options.device, relaxed=relaxed))
     crop, size = embedder.card.preprocessing.crop, options.batch_size or embedder.batch_size
     pixels = np.random.default_rng(0).integers(0, 256, (size, crop, crop, 3), np.uint8)
     alone = bare(embedder, pixels, options.seconds)

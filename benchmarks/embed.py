@@ -31,6 +31,7 @@ from gluon_lifted.images import center_crop, read_image
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import collect, embed_rows
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import open_source
 from serve_cli.sources.image_row import ImageRow
 
@@ -101,7 +102,7 @@ def fastembed(python: Path, embedder: Embedder, parallel: int | None, rows: list
 
 
 def ways(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, Callable[[], Found]]:
-    lanes, alone = Embedder(model), Embedder(model, sessions=1)
+    lanes, alone = Embedder(model), Embedder(model, ModelOptions(sessions=1))
     found: dict[str, Callable[[], Found]] = {
         "decoding alone": lambda: timed(lambda: decoding(lanes, rows), rows),
         "network alone": lambda: timed(lambda: network(lanes, rows), rows),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embedding
 
 def in_onnxruntime(path: Path, threads: int, device: str = "cpu", relaxed: bool = False) -> dict[str, Run]:
     """As `Embedder` does it: all threads on one batch, or a batch for each thread."""
-    from serve_cli.model.providers import Execution, open_session
+    from serve_cli.model.model_options import ModelOptions
+    from serve_cli.model.providers import open_session
 
-    together = open_session(path, Execution(device, threads, relaxed=relaxed))
-    apart = open_session(path, Execution(device, 1, threads, relaxed=relaxed))
+    options = ModelOptions(device=device, threads=threads, relaxed=relaxed)
+    together = open_session(path, options)
+    apart = open_session(path, replace(options, sessions=threads))
     name = together.get_inputs()[0].name
     pool = ThreadPoolExecutor(threads)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from export.choices import CalibrationMethod, Precision
 from export.graph.model import DEFAULT_OPSET, check_opset
-from export.quantization.ranges import METHODS
 from export.verify import check_tolerance
 from gluon_lifted.errors import ConfigError
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from export.parity import Parity
 
-PRECISIONS = ("fp32", "fp16", "int8")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """How to write and verify a model.
 
@@ -31,13 +29,13 @@ class ExportOptions:
         See `export.verify.verify`.
     exact_lrn : bool
         Keep ONNX's LRN operator instead of the form that runtimes compute 3 to 7 times as fast.
-    precision : str
+    precision : Precision
         ``"fp32"`` keeps the network's precision; ``"fp16"`` computes in float16 where that is safe; ``"int8"``
         quantizes and needs ``calibration``.
     calibration : path-like, optional
         Folder of images like the ones that the model will see (`export.quantization.calibration`).
-    calibration_method : str
-        One of `export.quantization.ranges.METHODS`.
+    calibration_method : CalibrationMethod
+        How activation ranges are found; see `export.quantization.ranges.activation_ranges`.
 
     Raises
     ------
@@ -49,17 +47,18 @@ class ExportOptions:
     opset: int = DEFAULT_OPSET
     tolerance: float | None = None
     exact_lrn: bool = False
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     calibration: str | os.PathLike[str] | None = None
-    calibration_method: str = "minmax"
+    calibration_method: CalibrationMethod = "minmax"
 
     def __post_init__(self) -> None:
         check_opset(self.opset)
         check_tolerance(self.tolerance)
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision {self.precision!r} is unknown; use {', '.join(PRECISIONS)}.")
-        if self.calibration_method not in METHODS:
-            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {', '.join(METHODS)}.")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision {self.precision!r} is unknown; use {', '.join(get_args(Precision))}.")
+        if self.calibration_method not in get_args(CalibrationMethod):
+            known = ", ".join(get_args(CalibrationMethod))
+            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {known}.")
         if (self.precision == "int8") != (self.calibration is not None):
             raise ConfigError("int8 needs a folder of calibration images; other precisions take none.")
 

@@ -1,4 +1,4 @@
-"""What this machine can do, and how to mend what it cannot: the work of `lifted doctor`."""
+"""What this machine can train and serve with, and how to install what is missing: the work of `lifted doctor`."""
 
 from __future__ import annotations
 
@@ -99,15 +99,15 @@ def examine() -> Diagnosis:
 
 def _python() -> Check:
     problem = python_problem((sys.version_info.major, sys.version_info.minor))
-    found = platform.python_version()
-    return Check("Python", "both", LIMITED if problem else OK, found, problem)
+    running = platform.python_version()
+    return Check("Python", "both", LIMITED if problem else OK, running, problem)
 
 
 def _numpy() -> Check:
-    found = version("numpy")
-    if int(found.split(".", 1)[0]) < 2:
-        return Check("NumPy", "both", OK, found)
-    return Check("NumPy", "both", LIMITED, found, "training needs NumPy below 2: pip install 'gluon-lifted[train]'")
+    installed = version("numpy")
+    if int(installed.split(".", 1)[0]) < 2:
+        return Check("NumPy", "both", OK, installed)
+    return Check("NumPy", "both", LIMITED, installed, "training needs NumPy below 2: pip install 'gluon-lifted[train]'")
 
 
 def _libraries() -> Check:
@@ -124,11 +124,11 @@ def _mxnet() -> Check:
     if not installed:
         return Check("MXNet", "training", MISSING, "not installed", "pip install 'gluon-lifted[train]'")
     problem = _probe(MXNET_PROBE)
-    found = f"{installed[0]} {version(installed[0])}"
+    package = f"{installed[0]} {version(installed[0])}"
     if not problem:
-        return Check("MXNet", "training", OK, found)
+        return Check("MXNet", "training", OK, package)
     cure = apt_line(missing_packages()) if missing_packages() else "install it again: pip install 'gluon-lifted[train]'"
-    return Check("MXNet", "training", MISSING, f"{found}: {problem}", cure)
+    return Check("MXNet", "training", MISSING, f"{package}: {problem}", cure)
 
 
 def _onnxruntime() -> Check:
@@ -146,13 +146,13 @@ def _onnxruntime() -> Check:
 def _gpu(number: int, gpu: Gpu) -> Check:
     name = f"gpu:{number}"
     major, minor = gpu.compute_capability
-    found = f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB, compute capability {major}.{minor}"
+    hardware = f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB, compute capability {major}.{minor}"
     if not mxnet_can_run(gpu):
-        return Check(name, "training", LIMITED, found, why_not(gpu))
+        return Check(name, "training", LIMITED, hardware, why_not(gpu))
     if not version("mxnet-cu112"):
         cure = "to train on it: pip install 'gluon-lifted[train-gpu]'"
-        return Check(name, "training", LIMITED, found, cure)
-    return Check(name, "training", OK, found)
+        return Check(name, "training", LIMITED, hardware, cure)
+    return Check(name, "training", OK, hardware)
 
 
 def _cuda_provider() -> Check:
@@ -172,8 +172,8 @@ def _cuda_provider() -> Check:
 
 def _cores() -> Check:
     quota = cgroup_quota()
-    found = f"{usable_cpus()} of {os.cpu_count()}" + (f", quota {quota:g}" if quota is not None else "")
-    return Check("CPU cores", "both", OK, found)
+    usable = f"{usable_cpus()} of {os.cpu_count()}" + (f", quota {quota:g}" if quota is not None else "")
+    return Check("CPU cores", "both", OK, usable)
 
 
 def _probe(code: str) -> str:

@@ -11,6 +11,7 @@ from gluon_lifted.errors import RunError
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.layout import MANIFEST, part_files
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ class Inspection:
 
 
 def inspect_path(path: Path) -> Inspection:
-    """Find out what lies at ``path``. Raises `RunError` if it is none of the three, or damaged."""
+    """Find out what is at ``path``. Raises `RunError` if it is none of the three, or damaged."""
     if path.is_file():
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
@@ -62,13 +63,13 @@ def inspect_path(path: Path) -> Inspection:
 
 
 def _model(path: Path) -> Inspection:
-    embedder = Embedder(path, threads=1, cache=False)
-    values = {
-        f"{role} {one.name!r}": f"{one.type}, {' x '.join(map(str, one.shape))}"
-        for role, found in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
-        for one in found
+    embedder = Embedder(path, ModelOptions(threads=1, cache=False))
+    interface = {
+        f"{role} {value.name!r}": f"{value.type}, {' x '.join(map(str, value.shape))}"
+        for role, values in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
+        for value in values
     }
-    about: dict[str, str | int] = {**values, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
+    about: dict[str, str | int] = {**interface, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
     return Inspection("model", path, embedder.card, about)
 
 

@@ -25,7 +25,7 @@ def sha256(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that an embedding depends on."""
-    installed = {name: found for name in PACKAGES if (found := version(name))}
+    installed = {name: number for name in PACKAGES if (number := version(name))}
     return {"python": platform.python_version(), **installed}
 
 

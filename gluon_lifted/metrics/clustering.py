@@ -15,6 +15,8 @@ from gluon_lifted.metrics.scaling import in_unit_range
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from gluon_lifted.metrics.choices import ClusteringProtocol
+
 
 @dataclass(frozen=True)
 class KMeansProtocol:
@@ -22,7 +24,7 @@ class KMeansProtocol:
 
     Parameters
     ----------
-    name : str
+    name : ClusteringProtocol
         What results are told apart by.
     init : str
         ``"random"`` (k rows) or ``"k-means++"`` (rows far from one another, Arthur and Vassilvitskii 2007).
@@ -34,7 +36,7 @@ class KMeansProtocol:
         It ends when the centers move less than this share of the variance; 0: when no row changes its cluster.
     """
 
-    name: str
+    name: ClusteringProtocol
     init: str
     n_init: int
     max_iter: int

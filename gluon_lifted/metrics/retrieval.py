@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.metrics.ranking.distance import Distance
+    from gluon_lifted.metrics.choices import Distance
 
 NEVER = np.iinfo(np.int64).max  # rank of the first hit of a query without positives
 

@@ -42,7 +42,13 @@ class ResultStream(io.TextIOWrapper):
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         encoding, line_buffering, write_through = stream.encoding, stream.line_buffering, stream.write_through
-        super().__init__(stream.detach(), encoding, "backslashreplace", None, line_buffering, write_through)
+        super().__init__(
+            stream.detach(),
+            encoding=encoding,
+            errors="backslashreplace",
+            line_buffering=line_buffering,
+            write_through=write_through,
+        )
         self._failure: RunError | None = None
 
     def write(self, text: str) -> int:
@@ -140,7 +146,7 @@ def _beside_one_another(widths: Sequence[int], left: int, available: int) -> lis
     tables: list[list[int]] = []
     text = list(range(left))
     for number in range(left, len(widths)):
-        if not tables or sum(widths[one] for one in tables[-1]) + widths[number] > available:
+        if not tables or sum(widths[column] for column in tables[-1]) + widths[number] > available:
             tables.append([*text])
         tables[-1].append(number)
     return tables or [text]

@@ -93,16 +93,18 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
     with _step(report, "export and verify"):
         export_run(files.trained, files.model)
     with _step(report, "embed"):
-        embed_images(EmbedOptions(files.model, files.glyphs / "test", files.embeddings))
+        embed_images(EmbedOptions(model=files.model, source=files.glyphs / "test", out=files.embeddings))
     with _step(report, "evaluate"):
-        images = Images("glyphs", files.glyphs)
-        untrained = evaluate(EvalOptions((files.untrained_model,), (1,), images, recall_only=True, baseline=True))
-        trained = evaluate(EvalOptions((files.embeddings,), (1,), recall_only=True))
+        images = Images(dataset="glyphs", data=files.glyphs)
+        untrained = evaluate(
+            EvalOptions(sources=(files.untrained_model,), ks=(1,), images=images, recall_only=True, baseline=True)
+        )
+        trained = evaluate(EvalOptions(sources=(files.embeddings,), ks=(1,), recall_only=True))
         names = ("untrained network", "raw pixels", "trained network, ONNX")
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
             report.recall[name] = result.metrics["R@1"].value
     with _step(report, "report"):
-        write_report(ReportOptions(files.embeddings, files.page, command="lifted demo"))
+        write_report(ReportOptions(source=files.embeddings, out=files.page, command="lifted demo"))
     say(f"demo: {len(test):,} test images of {len(test.class_names)} characters never trained on")
     return report
 

@@ -81,7 +81,7 @@ def lifted(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train image embeddings with the lifted structured loss, export them to ONNX, run them over folders."""
+    """Train image embeddings with the lifted structured loss, export them to ONNX, and embed folders of images."""
 
 
 app.command("demo")(demo)
@@ -98,7 +98,7 @@ app.command("doctor")(doctor)
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 1 an error the user can mend, 2 usage, 3 some rows failed."""
+    """Run the command line. Exit status: 0 done, 1 an error the user can fix, 2 usage, 3 some rows failed."""
     _open_standard_streams()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files; unreadable ones are reported
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from serve_cli.choices import Device
 
 ROUNDS, SECONDS = 5, 0.5  # turns of each model, least time of a turn
 BATCH = 32  # of the embeddings that are compared
@@ -28,7 +31,7 @@ class PrecisionComparison:
     Parameters
     ----------
     size_bytes, single_bytes : int
-        Of the files.
+        Sizes of the files.
     min_cosine, mean_cosine : float
         Between an image's two embeddings.
     images_per_s, single_images_per_s : float
@@ -49,14 +52,14 @@ class PrecisionComparison:
     def facts(self) -> dict[str, str]:
         """In words, for people and for the card."""
         ratio = self.images_per_s / self.single_images_per_s
-        found = {
+        facts = {
             "size": f"{self.size_bytes / 1e6:.1f} MB (fp32 {self.single_bytes / 1e6:.1f})",
             "cosine to fp32": f"mean {self.mean_cosine:.5f}, least {self.min_cosine:.5f}",
             "images/s": f"{self.images_per_s:.0f} (fp32 {self.single_images_per_s:.0f}): {ratio:.2f} times as fast",
         }
         if self.recall is not None and self.single_recall is not None:
-            found["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
-        return found
+            facts["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
+        return facts
 
     def objection(self, max_recall_drop: float) -> str:
         """Why the model is not worth having, as the middle of a sentence; empty if it is.
@@ -75,12 +78,14 @@ class PrecisionComparison:
         return ""
 
 
-def compare_models(single: Path, reduced: Path, pixels: NDArray[np.uint8], device: str = "cpu") -> PrecisionComparison:
+def compare_models(
+    single: Path, reduced: Path, pixels: NDArray[np.uint8], device: Device = "cpu"
+) -> PrecisionComparison:
     """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
-    models = [Embedder(single, device, cache=False), Embedder(reduced, device, cache=False)]
+    models = _open([single, reduced], device)
     embeddings = [
-        np.concatenate([one.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
-        for one in models
+        np.concatenate([model.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+        for model in models
     ]
     cosines = _cosines(*embeddings)
     single_rate, rate = _rates(models, pixels)
@@ -94,10 +99,15 @@ def compare_models(single: Path, reduced: Path, pixels: NDArray[np.uint8], devic
     )
 
 
-def fastest(models: list[Path], pixels: NDArray[np.uint8], device: str = "cpu") -> Path:
+def fastest(models: list[Path], pixels: NDArray[np.uint8], device: Device = "cpu") -> Path:
     """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
-    rates = _rates([Embedder(one, device, cache=False) for one in models], pixels)
+    rates = _rates(_open(models, device), pixels)
     return models[rates.index(max(rates))]
+
+
+def _open(models: list[Path], device: Device) -> list[Embedder]:
+    """Embedders that leave nothing in the cache folder."""
+    return [Embedder(model, ModelOptions(device=device, cache=False)) for model in models]
 
 
 def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
@@ -105,9 +115,9 @@ def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
     batch = np.resize(pixels, (models[0].batch_size, *pixels.shape[1:]))
     rates: list[list[float]] = [[] for _ in models]
     for _ in range(ROUNDS):
-        for model, found in zip(models, rates, strict=True):
-            found.append(_rate(model, batch))
-    return [statistics.median(found) for found in rates]
+        for model, measured in zip(models, rates, strict=True):
+            measured.append(_rate(model, batch))
+    return [statistics.median(measured) for measured in rates]
 
 
 def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:

@@ -1,4 +1,4 @@
-"""Export a run in lower precision, weigh it against single precision, and refuse it if it is not worth having."""
+"""Export a run in lower precision, compare it with single precision, and refuse it if it is slower or worse."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from gluon_lifted.images import denormalize
 from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from export import ExportOptions, ExportReport
+    from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
 MAX_WEIGHED = 200  # images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AcceptanceCriteria:
-    """On what criteria a model of lower precision is taken.
+    """What a model of lower precision must fulfill.
 
     Parameters
     ----------
@@ -45,20 +46,20 @@ class AcceptanceCriteria:
     max_recall_drop : float
         Points of recall@1 that the model may lose.
     force : bool
-        Take it all the same, however bad or slow it is.
-    device : str
-        What it is for, and weighed on; see `Embedder`.
+        Write the model even if it is slower or worse.
+    device : Device
+        Device that the model is for, and on which it is compared; see `ModelOptions`.
     """
 
     dataset: str | None = None
     data: Path | None = None
     max_recall_drop: float = 0.5
     force: bool = False
-    device: str = "cpu"
+    device: Device = "cpu"
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
-            raise ConfigError("--eval and --data belong together: a data set's name, and where it lies.")
+            raise ConfigError("--eval and --data belong together: give a data set's name and its folder.")
 
 
 def export_reduced(
@@ -75,12 +76,13 @@ def export_reduced(
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:
-        single, reduced, tiles = (Path(name, one) for one in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
+        single, reduced, tiles = (Path(name, file) for file in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
         whole = replace(options, precision="fp32", calibration=None)
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
         log.info("export: %s is compared with fp32", options.precision)
-        images, facts = _images(run, options), {"weighed on": criteria.device}
+        images = _images(run, options)
+        facts: dict[str, str] = {"weighed on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, tiles)
             reduced = fastest([reduced, tiles], images, criteria.device)
@@ -90,7 +92,7 @@ def export_reduced(
             comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
         objection = comparison.objection(criteria.max_recall_drop)
         if objection and not criteria.force:
-            raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it all the same.")
+            raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it anyway.")
         add_provenance(reduced, onnx_path, facts | comparison.facts())
     return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), comparison
 
@@ -100,10 +102,17 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
     card = read_card(run / CARD_FILE)
     if options.calibration is None:
         return denormalize(read_reference(run / REFERENCE_FILE).data, card.preprocessing)
-    found: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
-    return found[MAX_WEIGHED:] if len(found) > MAX_WEIGHED else found
+    images: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
+    return images[MAX_WEIGHED:] if len(images) > MAX_WEIGHED else images
 
 
 def _recall(model: Path, criteria: AcceptanceCriteria) -> float:
-    images = Images(criteria.dataset, criteria.data, serving=Serving(device=criteria.device, cache=False))
-    return evaluate(EvalOptions((model,), (1,), images, recall_only=True)).results[0].metrics["R@1"].value
+    images = Images(
+        dataset=criteria.dataset, data=criteria.data, model_options=ModelOptions(device=criteria.device, cache=False)
+    )
+    return (
+        evaluate(EvalOptions(sources=(model,), ks=(1,), images=images, recall_only=True))
+        .results[0]
+        .metrics["R@1"]
+        .value
+    )

@@ -14,8 +14,9 @@ from serve_cli.embed.embed_rows import embed_rows
 from serve_cli.embeddings.arrow_table import to_table
 from serve_cli.embeddings.layout import own_columns, schema
 from serve_cli.embeddings.vectors import fitting
+from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_hash import model_sha256
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import as_text
 from serve_cli.sources.column_types import found_columns
 from serve_cli.sources.image_row import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from serve_cli.model.embedder import Embedder
     from serve_cli.sources.column_types import FoundColumns
 
 GROUP_ROWS = 256  # of a batch that is given out
@@ -50,7 +50,7 @@ class ArrowEmbedder:
     columns : Columns
         Names of the incoming columns: ``bytes`` holds images, as binary or as Hugging Face's struct of bytes and path;
         or ``path`` where they lie.
-    serving : Serving
+    model_options : ModelOptions
         By default one thread, which is what a task of Spark's has.
     carried : Schema, optional
         Incoming columns that are given out again.
@@ -81,13 +81,14 @@ class ArrowEmbedder:
         self,
         model: str | os.PathLike[str],
         columns: Columns = Columns(),
-        serving: Serving = Serving(threads=1),
+        model_options: ModelOptions = ModelOptions(threads=1),
         carried: pa.Schema | None = None,
         dtype: str = "float32",
     ) -> None:
-        self._model, self._columns, self._serving, self._dtype = Path(model).absolute(), columns, serving, dtype
+        self._model, self._columns, self._dtype = Path(model).absolute(), columns, dtype
+        self._model_options = model_options
         self._model_sha256 = model_sha256(self._model)
-        card = _opened(self._model, self._model_sha256, serving).card
+        card = _opened(self._model, self._model_sha256, model_options).card
         found = schema(own_columns(card.dim, dtype), carried, card)
         number = found.get_field_index("embedding")
         plain = pa.field("embedding", pa.list_(found.field(number).type.value_field))
@@ -98,8 +99,8 @@ class ArrowEmbedder:
         """Embed batches as they come."""
         if model_sha256(self._model) != self._model_sha256:  # workers live long, and each host has its own file
             raise RunError(f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it.")
-        embedder = _opened(self._model, self._model_sha256, self._serving)
-        size, decoding = self._serving.batch_size or embedder.batch_size, Decoding(self._serving.decoders)
+        embedder = _opened(self._model, self._model_sha256, self._model_options)
+        size, decoding = embedder.batch_size, Decoding(embedder.threads)
         found = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
         for group in regroup(found, GROUP_ROWS):
             yield from to_table(group, self.schema, self._dtype).to_batches()
@@ -149,5 +150,5 @@ def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
 
 
 @lru_cache(maxsize=2)
-def _opened(model: Path, model_hash: str, serving: Serving) -> Embedder:
-    return serving.open(model)
+def _opened(model: Path, model_hash: str, options: ModelOptions) -> Embedder:
+    return Embedder(model, options)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.embeddings.embedding_folder import FORMATS
-from serve_cli.embeddings.vectors import DTYPES
-from serve_cli.model.model_options import Serving
+from serve_cli.choices import Dtype, Engine, Format
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.manifest import Columns
 from serve_cli.sources.patience import IMAGE_TIMEOUT_S
 
@@ -19,7 +19,7 @@ MAX_IMAGE_TIMEOUT_S = 86_400
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """How embeddings are stored.
 
@@ -41,17 +41,17 @@ class Output:
     """
 
     part_rows: int = PART_ROWS
-    format: str = "parquet"
-    dtype: str = "float32"
+    format: Format = "parquet"
+    dtype: Dtype = "float32"
     checksums: bool = False
 
     def __post_init__(self) -> None:
         if self.part_rows < 1:
             raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
-        if self.format not in FORMATS:
-            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
-        if self.dtype not in DTYPES:
-            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(DTYPES)}.")
+        if self.format not in get_args(Format):
+            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(get_args(Format))}.")
+        if self.dtype not in get_args(Dtype):
+            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(get_args(Dtype))}.")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Share:
             raise ConfigError(f"shard {self.index} of {self.count} is none; count from 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
     """What `lifted embed` is asked for.
 
@@ -81,7 +81,7 @@ class EmbedOptions:
     model, source, out : Path; source also str
         The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
         is gone on with.
-    serving : Serving
+    model_options : ModelOptions
     columns : Columns
         Of a manifest.
     output : Output
@@ -111,7 +111,7 @@ class EmbedOptions:
     model: Path
     source: Path | str
     out: Path
-    serving: Serving = Serving()
+    model_options: ModelOptions = ModelOptions()
     columns: Columns = Columns()
     output: Output = Output()
     share: Share = Share()
@@ -119,7 +119,7 @@ class EmbedOptions:
     pixel_limit: int = MAX_PIXELS
     overwrite: bool = False
     retry_failed: bool = False
-    engine: str = "local"
+    engine: Engine = "local"
     ignore_changed_files: bool = False
     image_timeout: float = IMAGE_TIMEOUT_S
 

@@ -21,7 +21,7 @@ def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
     tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
     for number in missing:
         worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
-    return Work(worker.times, worker.failures, 1, run.options.serving.decoders, peak_memory())
+    return Work(worker.times, worker.failures, 1, run.options.model_options.num_threads, peak_memory())
 
 
 def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:

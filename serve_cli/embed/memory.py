@@ -39,7 +39,7 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
         If that leaves too little for images.
     """
     return_large_blocks()
-    threads = options.serving.decoders
+    threads = options.model_options.num_threads
     max_memory = usable_memory() // 2 if options.max_memory is None else options.max_memory
     crop = embedder.card.preprocessing.crop
     pixels = np.zeros((batch_size, crop, crop, 3), np.uint8)

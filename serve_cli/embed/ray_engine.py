@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.run import EmbedRun
     from serve_cli.embeddings.plan import Survey
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
     from serve_cli.progress import Progress
 
 PACKAGE = "gluon-lifted"
@@ -47,7 +47,7 @@ def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Wor
         Whatever a worker raises.
     """
     with _cluster() as ray:
-        crew = Crew.of(ray.nodes(), run.options.serving)
+        crew = Crew.of(ray.nodes(), run.options.model_options)
         rows_done, failed = run.rows_of(run.mine) - run.rows_of(missing), 0
         times, failures, peak = StageTimes(), list[str](), 0
         run.folder.claim()
@@ -77,14 +77,14 @@ class Crew:
     gpus: int
 
     @classmethod
-    def of(cls, nodes: list[dict[str, Any]], serving: Serving) -> Crew:
-        """One on each GPU; else one on each machine with all its cores, or as many as ``serving.threads`` allow.
+    def of(cls, nodes: list[dict[str, Any]], model_options: ModelOptions) -> Crew:
+        """One on each GPU; else one on each machine with all its cores, or as many as ``model_options.threads`` allow.
 
         Parameters
         ----------
         nodes : list of dict
             As ``ray.nodes()`` gives them.
-        serving : Serving
+        model_options : ModelOptions
 
         Raises
         ------
@@ -93,12 +93,12 @@ class Crew:
         """
         resources = [node["Resources"] for node in nodes if node["Alive"]]
         places = [(int(found.get("CPU", 0)), int(found.get("GPU", 0))) for found in resources]
-        on_gpu = serving.device in ("gpu", "tensorrt")
+        on_gpu = model_options.device in ("gpu", "tensorrt")
         if on_gpu:
             places = [(cpus // gpus, gpus) for cpus, gpus in places if gpus]
             if not places:
                 raise RunError("no machine of the Ray cluster has a GPU; choose another --device.")
-        threads = serving.threads or min((cpus for cpus, _ in places if cpus), default=1)
+        threads = model_options.threads or min((cpus for cpus, _ in places if cpus), default=1)
         workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in places if cpus >= threads)
         if not workers:
             raise RunError(f"the Ray cluster has no machine with {threads} cores; give fewer --threads.")
@@ -113,7 +113,7 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
         model=options.model.absolute(),
         source=source,
         out=options.out.absolute(),
-        serving=replace(options.serving, threads=crew.threads, batch_size=plan.batch_size),
+        model_options=replace(options.model_options, threads=crew.threads, batch_size=plan.batch_size),
         overwrite=False,
     )
     parts = ray.data.from_items([{"number": number} for number in missing], override_num_blocks=len(missing))
@@ -157,7 +157,7 @@ class _Actor:
             raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
         if read_plan(options.out) is None:
             raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
-        share = min(options.serving.decoders / usable_cpus(), 1)
+        share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
         return PartWorker(open_run(replace(options, max_memory=memory), found))
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 from serve_cli.embed.decoding import CHECKSUMS
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.plan import Plan, survey
+from serve_cli.model.embedder import Embedder
 from serve_cli.sources import as_text, open_source
 
 if TYPE_CHECKING:
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embeddings.plan import Survey
-    from serve_cli.model.embedder import Embedder
     from serve_cli.sources import Source
 
 
@@ -71,14 +71,14 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
         See `serve_cli.embed.embed_images.embed_images`.
     """
     source = open_source(options.source, options.columns)
-    embedder = options.serving.open(options.model)
+    embedder = Embedder(options.model, options.model_options)
     found = found or survey(source)
     plan = Plan(
         source=as_text(source.root),
         **asdict(found),
         model_sha256=embedder.model_sha256,
         provider=embedder.provider,
-        batch_size=options.serving.batch_size or embedder.batch_size,
+        batch_size=embedder.batch_size,
         part_rows=options.output.part_rows,
         pixel_limit=options.pixel_limit,
         format=options.output.format,

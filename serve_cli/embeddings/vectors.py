@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+
+from serve_cli.choices import Dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from serve_cli.sources.image_row import EmbeddedRows
 
-DTYPES: dict[str, Any] = {"float32": np.float32, "float16": np.float16, "int8": np.int8}
+DTYPES: dict[str, Any] = {name: np.dtype(name).type for name in get_args(Dtype)}
 INT8_MOST = 127  # -128 is not used: a row and its negative are then stored alike
 
 

@@ -47,7 +47,7 @@ def evaluate(options: EvalOptions) -> EvalReport:
     failed = sum(int((~one.embedded).sum()) for one in (*read, *([gallery] if gallery else [])))
     gallery = gallery and gallery.only(gallery.embedded)
     if options.baseline:
-        found.append(_pixels(found[0], options.images.serving.threads))
+        found.append(_pixels(found[0], options.images.model_options.threads))
     measured = [measure(one, gallery, options) for one in found]
     first = measured[0]
     return EvalReport(

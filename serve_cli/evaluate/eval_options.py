@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gluon_lifted.metrics.ranking.distance import Distance
+    from gluon_lifted.metrics.choices import ClusteringProtocol, Distance
+    from serve_cli.choices import PublishedDataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Images:
     """What a model is evaluated on; folders of embeddings have their images already.
 
@@ -25,17 +26,17 @@ class Images:
         Its root.
     use_boxes : bool
         Cut images to the data set's boxes, as in training.
-    serving : Serving
+    model_options : ModelOptions
         How the model runs.
     """
 
     dataset: str | None = None
     data: Path | None = None
     use_boxes: bool = False
-    serving: Serving = field(default_factory=Serving)
+    model_options: ModelOptions = ModelOptions()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvalOptions:
     """What is evaluated, and how.
 
@@ -72,7 +73,7 @@ class EvalOptions:
     distance: Distance = "euclidean"
     recall_only: bool = False
     queries: int | None = None
-    clustering: str | None = None
+    clustering: ClusteringProtocol | None = None
     baseline: bool = False
-    published: str | None = None
+    published: PublishedDataset | None = None
     seed: int = 0

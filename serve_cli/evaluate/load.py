@@ -15,6 +15,7 @@ from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import collect, embed_rows, reported
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import read_embeddings
+from serve_cli.model.embedder import Embedder
 from serve_cli.progress import open_progress
 from serve_cli.sources import table_source
 
@@ -99,15 +100,14 @@ def _embedded_now(model: Path, images: Images) -> Labeled:
             f"{model} is a model: name the images to evaluate it on with --dataset and --data, "
             "or give a folder that `lifted embed` wrote."
         )
-    embedder = images.serving.open(model)
+    embedder = Embedder(model, images.model_options)
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
     source = table_source(splits.test, images.data)
     with open_progress("embed", total=source.count()) as progress:
-        batch_size = images.serving.batch_size or embedder.batch_size
         times = StageTimes()
-        batches = embed_rows(embedder, source, batch_size, Decoding(images.serving.decoders), times)
+        batches = embed_rows(embedder, source, embedder.batch_size, Decoding(embedder.threads), times)
         found = collect(reported(batches, progress, times), embedder.card.dim)
     ids, paths, labels = ([getattr(row, name) for row in found.rows] for name in ("id", "path", "label"))
     return _labeled(model.name, embedder.card, ids, paths, labels, found.embedding, found.errors)

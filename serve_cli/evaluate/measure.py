@@ -90,7 +90,7 @@ def measure(found: Labeled, gallery: Labeled | None, options: EvalOptions) -> Me
             search,
             options.distance,
             options.recall_only,
-            options.images.serving.threads,
+            options.images.model_options.threads,
             lambda share: progress.update(round(share * len(queries))),
         )
     return Measured(

@@ -13,7 +13,9 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.hardware.memory import peak_memory
-from serve_cli.model.model_options import Serving
+from serve_cli.choices import Device
+from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.tuning import Tuning, save_tuning
 from serve_cli.progress import open_progress
 
@@ -23,14 +25,14 @@ WORTH = 1.02  # a larger batch, or more sessions, must be so many times as fast
 LARGEST_BATCH = {"cpu": 64, "openvino": 64, "gpu": 512, "tensorrt": 512}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What `lifted bench` is asked for.
+    """The options of `lifted bench`.
 
     Parameters
     ----------
     model : Path
-    serving : Serving
+    model_options : ModelOptions
         ``batch_size`` and ``sessions`` fix what is otherwise tried out.
     seconds : float
         Least time of a setting in each round.
@@ -39,14 +41,14 @@ class BenchOptions:
     """
 
     model: Path
-    serving: Serving = Serving()
+    model_options: ModelOptions = ModelOptions()
     seconds: float = 1.5
     save: bool = False
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting did.
+    """The measurements of one setting.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class Trial:
     images_per_second : float
         From pixels to embeddings.
     latency_ms : tuple of 3 float
-        Of a batch, while others go on beside it: median, 95 % and 99 % of the batches took no longer.
+        Latency of a batch while others run beside it: the median, and the 95th and 99th percentile.
     memory_bytes : int
         Largest resident memory of a process that does nothing else.
     """
@@ -75,17 +77,18 @@ class BenchReport:
     Parameters
     ----------
     model : Path
-    device : str
+    device : Device
+        The device that was asked for.
     provider : str
         onnxruntime's name of what the network ran on.
     trials : tuple of Trial
     best : Trial
-        The fastest; of those that are as fast within 2 %, the one with the smallest batch and the fewest sessions.
+        The fastest. Among trials as fast within 2 %, the one with the smallest batch and the fewest sessions.
     saved : Path or None
     """
 
     model: Path
-    device: str
+    device: Device
     provider: str
     trials: tuple[Trial, ...]
     best: Trial
@@ -98,14 +101,14 @@ class BenchReport:
     def rows(self) -> list[list[str]]:
         return [
             [
-                str(one.batch_size),
-                f"{one.sessions} x {one.threads}",
-                f"{one.images_per_second:.1f}",
-                *(f"{latency:.1f}" for latency in one.latency_ms),
-                f"{one.memory_bytes / 1e6:.0f}",
-                "best" if one == self.best else "",
+                str(trial.batch_size),
+                f"{trial.sessions} x {trial.threads}",
+                f"{trial.images_per_second:.1f}",
+                *(f"{latency:.1f}" for latency in trial.latency_ms),
+                f"{trial.memory_bytes / 1e6:.0f}",
+                "best" if trial == self.best else "",
             ]
-            for one in self.trials
+            for trial in self.trials
         ]
 
     def facts(self) -> dict[str, str]:
@@ -123,27 +126,27 @@ def bench(options: BenchOptions) -> BenchReport:
     RunError, DeviceError, ConfigError
         If the model or the device cannot be used, or no setting could be run.
     """
-    embedder = options.serving.open(options.model)
-    provider, model_hash = embedder.provider, embedder.model_sha256
-    del embedder
-    settings = _settings(options.serving)
-    found: dict[Serving, list[_Measured]] = {one: [] for one in settings}
+    device = options.model_options.device
+    with Embedder(options.model, options.model_options) as embedder:
+        provider, model_hash = embedder.provider, embedder.model_sha256
+    settings = _settings(options.model_options)
+    rounds: dict[ModelOptions, list[_Measured]] = {setting: [] for setting in settings}
     done = 0
     with open_progress("bench", total=ROUNDS * len(settings), unit="settings") as progress:
         for _ in range(ROUNDS):
             for setting in settings:
                 measured = _in_a_process(options.model, setting, options.seconds)
-                found[setting] += [measured] if measured else []
+                rounds[setting] += [measured] if measured else []
                 done += 1
                 progress.update(done)
-    trials = tuple(_trial(setting, rounds) for setting, rounds in found.items() if len(rounds) == ROUNDS)
+    trials = tuple(_trial(setting, measured) for setting, measured in rounds.items() if len(measured) == ROUNDS)
     if not trials:
         raise ConfigError(f"{options.model}: no setting could be run; memory may be short for a batch.")
     best = _best(trials)
     saved = None
     if options.save:
-        saved = save_tuning(model_hash, options.serving.device, Tuning(best.batch_size, best.sessions))
-    return BenchReport(options.model, options.serving.device, provider, trials, best, saved)
+        saved = save_tuning(model_hash, device, Tuning(best.batch_size, best.sessions))
+    return BenchReport(model=options.model, device=device, provider=provider, trials=trials, best=best, saved=saved)
 
 
 @dataclass(frozen=True)
@@ -154,13 +157,13 @@ class _Measured:
     memory_bytes: int
 
 
-def _settings(serving: Serving) -> list[Serving]:
+def _settings(options: ModelOptions) -> list[ModelOptions]:
     """Batches of powers of two up to the largest, and sessions of powers of two up to one a thread."""
-    largest = LARGEST_BATCH[serving.device]
-    batches = [serving.batch_size] if serving.batch_size else _powers(largest)
-    most = serving.decoders if serving.device in ("cpu", "openvino") else 1
-    sessions = [serving.sessions] if serving.sessions else _powers(most)
-    return [replace(serving, batch_size=size, sessions=number) for number in sessions for size in batches]
+    largest = LARGEST_BATCH[options.device]
+    batches = [options.batch_size] if options.batch_size else _powers(largest)
+    most = options.num_threads if options.device in ("cpu", "openvino") else 1
+    sessions = [options.sessions] if options.sessions else _powers(most)
+    return [replace(options, batch_size=size, sessions=number) for number in sessions for size in batches]
 
 
 def _powers(largest: int) -> list[int]:
@@ -168,27 +171,26 @@ def _powers(largest: int) -> list[int]:
 
 
 def _best(trials: tuple[Trial, ...]) -> Trial:
-    fastest = max(one.images_per_second for one in trials)
+    fastest = max(trial.images_per_second for trial in trials)
     return min(
-        (one for one in trials if one.images_per_second * WORTH >= fastest),
-        key=lambda one: (one.batch_size * one.sessions, one.sessions),
+        (trial for trial in trials if trial.images_per_second * WORTH >= fastest),
+        key=lambda trial: (trial.batch_size * trial.sessions, trial.sessions),
     )
 
 
-def _trial(setting: Serving, rounds: list[_Measured]) -> Trial:
-    latencies = 1e3 * np.percentile([one for measured in rounds for one in measured.latencies], [50, 95, 99])
-    batch_size, sessions = setting.batch_size or 1, setting.sessions or 1  # `_settings` gives both
+def _trial(setting: ModelOptions, rounds: list[_Measured]) -> Trial:
+    seconds = [latency for measured in rounds for latency in measured.latencies]
     return Trial(
-        batch_size,
-        sessions,
-        setting.decoders // sessions,
-        sum(one.images for one in rounds) / sum(one.seconds for one in rounds),
-        tuple(latencies.tolist()),
-        max(one.memory_bytes for one in rounds),
+        batch_size=setting.batch_size or 1,  # `_settings` gives batch_size and sessions
+        sessions=setting.sessions or 1,
+        threads=setting.session_threads,
+        images_per_second=sum(measured.images for measured in rounds) / sum(measured.seconds for measured in rounds),
+        latency_ms=tuple((1e3 * np.percentile(seconds, [50, 95, 99])).tolist()),
+        memory_bytes=max(measured.memory_bytes for measured in rounds),
     )
 
 
-def _in_a_process(model: Path, setting: Serving, seconds: float) -> _Measured | None:
+def _in_a_process(model: Path, setting: ModelOptions, seconds: float) -> _Measured | None:
     """None if the process died or its device failed, for want of memory: the setting is not for this machine."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
@@ -197,10 +199,10 @@ def _in_a_process(model: Path, setting: Serving, seconds: float) -> _Measured | 
             return None
 
 
-def _measure(model: Path, setting: Serving, seconds: float) -> _Measured:
-    embedder = setting.open(model)
+def _measure(model: Path, setting: ModelOptions, seconds: float) -> _Measured:
+    embedder = Embedder(model, setting)
     crop = embedder.card.preprocessing.crop
-    shape = (setting.batch_size or embedder.batch_size, crop, crop, 3)
+    shape = (embedder.batch_size, crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     for _ in range(2 * embedder.lanes):  # memory and caches
         embedder.embed(pixels)

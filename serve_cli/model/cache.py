@@ -49,4 +49,4 @@ def evict(folder: Path, limit: int = MAX_BYTES) -> None:
 
 
 def _size(path: Path) -> int:
-    return sum(one.stat().st_size for one in (path, *path.rglob("*")))
+    return sum(entry.stat().st_size for entry in (path, *path.rglob("*")))

@@ -40,9 +40,9 @@ class Cuda:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self._call(self._runtime.cudaHostAlloc, size, self._runtime.cudaHostAllocDefault)
         self._held.append((self._runtime.cudaFreeHost, address))
-        found: NDArray[Any] = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(int(address)))
-        found = found.view(dtype).reshape(shape)
-        return found
+        memory: NDArray[Any] = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(int(address)))
+        memory = memory.view(dtype).reshape(shape)
+        return memory
 
     def allocate(self, size: int) -> int:
         address = self._call(self._runtime.cudaMalloc, size)
@@ -61,11 +61,11 @@ class Cuda:
 
     def _call(self, function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
         """Call CUDA; what it returns beside its status."""
-        status, *found = function(*arguments)
+        status, *results = function(*arguments)
         if status != self._runtime.cudaError_t.cudaSuccess:
             _, text = self._runtime.cudaGetErrorString(status)
             raise DeviceError(f"CUDA: {text.decode()} ({function.__name__}); a smaller --batch-size needs less memory.")
-        return found[0] if found else None
+        return results[0] if results else None
 
 
 def _release(held: list[tuple[Callable[[Any], Any], Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -18,19 +19,19 @@ from gluon_lifted.errors import (
     LiftedError,
     RunError,
 )
-from gluon_lifted.hardware.cpus import instruction_sets, sums_int8, usable_cpus
+from gluon_lifted.hardware.cpus import instruction_sets, sums_int8
 from gluon_lifted.images import normalize
 from serve_cli.model.cuda import Cuda
 from serve_cli.model.interface import check_interface, read_card
 from serve_cli.model.lanes import CpuLane, GpuLane, Lane
 from serve_cli.model.model_hash import model_sha256
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.pixels import check_pixels
 from serve_cli.model.providers import (
     CPU,
     CUDA,
     OPENVINO,
     TENSORRT,
-    Execution,
     first_line,
     open_session,
 )
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
+
+    from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
 GPU_LANES = 2  # one copies while the other computes
@@ -54,27 +57,19 @@ class Embedder:
     ----------
     model : path
         An ONNX file with a model card inside, as `lifted export` writes it.
-    device : str
-        ``"cpu"``, ``"openvino"`` (the same, by Intel's OpenVINO), ``"gpu"`` (NVIDIA, CUDA) or ``"tensorrt"`` (the
-        same, by TensorRT).
-    threads : int, optional
-        Of the network on the CPU; by default one for each core that this process may use.
-    sessions : int, optional
-        Batches that go through the network side by side on the CPU, each on its share of the threads. By default
-        what `lifted bench --save` found best on this machine, or one for each thread.
-    allow_fallback : bool
-        Take the CPU where the device cannot be used, instead of failing.
-    relaxed : bool
-        Let single precision be computed less exactly, and faster; see `Execution`.
-    cache : bool
-        Keep the optimized graph in the user's cache folder, so that the next session starts sooner.
+    options : ModelOptions
+        Device, threads, sessions, batch size and so on; by default a CPU with all its cores.
+    device : {"cpu", "openvino", "gpu", "tensorrt"}, optional
+        Short for ``ModelOptions(device=...)``; replaces that of the options.
 
     Attributes
     ----------
     card : ModelCard
     model : Path
+    options : ModelOptions
+        As they were given.
     model_sha256 : str
-        Of the file and its external data; see `serve_cli.model.model_hash`.
+        Hash of the file and its external data; see `serve_cli.model.model_hash`.
     provider : str
         onnxruntime's name of what the network runs on.
     threads : int
@@ -82,7 +77,7 @@ class Embedder:
     lanes : int
         Batches that go side by side; so many should be under way.
     batch_size : int
-        What was found best on this machine, or 8; 128 on a GPU.
+        That of the options, or the best on this machine.
 
     Raises
     ------
@@ -103,47 +98,36 @@ class Embedder:
     def __init__(
         self,
         model: str | os.PathLike[str],
-        device: str = "cpu",
-        threads: int | None = None,
+        options: ModelOptions = ModelOptions(),
         *,
-        sessions: int | None = None,
-        allow_fallback: bool = False,
-        relaxed: bool = False,
-        cache: bool = True,
+        device: Device | None = None,
     ) -> None:
-        self._arguments = (str(model), device, threads, sessions, allow_fallback, relaxed, cache)
+        self.options = replace(options, device=device or options.device)
         self.model = Path(model)
         self.model_sha256 = model_sha256(self.model)
-        tuning = read_tuning(self.model_sha256, device)
-        self.batch_size = tuning.batch_size
-        self.threads = threads or usable_cpus()
-        sessions = sessions or min(tuning.sessions, self.threads)
+        tuning = read_tuning(self.model_sha256, self.options.device)
+        self.batch_size = options.batch_size or tuning.batch_size
+        self.threads = options.num_threads
+        sessions = options.sessions or min(tuning.sessions, self.threads)
         if sessions > self.threads:
             raise ConfigError(f"{sessions} sessions cannot share {self.threads} threads; give 1 to {self.threads}.")
-        how = Execution(device, self.threads // sessions, sessions, allow_fallback, relaxed)
-        self._cache_key = self.model_sha256 if cache else None
-        self.session = open_session(self.model, how, self._cache_key)
+        settled = replace(self.options, threads=self.threads, sessions=sessions)
+        self._cache_key = self.model_sha256 if options.cache else None
+        self.session = open_session(self.model, settled, self._cache_key)
         self.provider: str = self.session.get_providers()[0]
         self.card = read_card(self.session, self.model)
         check_interface(self.session, self.card, self.model)
-        if (
-            self.provider == CPU
-            and self.card.provenance.get("precision") == "int8"
-            and not sums_int8(instruction_sets())
-        ):
-            log.warning(
-                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
-            )
+        self._warn_of_inexact_int8()
         self._takes_pixels = self.session.get_inputs()[0].name == PIXEL_INPUT
         self._closed = False
         self._free: SimpleQueue[Lane] = SimpleQueue()
-        for lane in self._open_lanes(how):
+        for lane in self._open_lanes(settled, sessions):
             self._free.put(lane)
         self.lanes = self._free.qsize()
         self._pool = ThreadPoolExecutor(self.lanes, thread_name_prefix="network")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, self._arguments
+        return type(self), (self.model, self.options)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed cropped images.
@@ -221,19 +205,19 @@ class Embedder:
             raise ConfigError(f"{self.model}: the embedder is closed; open another one.")
         check_pixels(pixels, self.card.preprocessing.crop)
 
-    def _open_lanes(self, how: Execution) -> list[Lane]:
+    def _warn_of_inexact_int8(self) -> None:
+        int8_on_cpu = self.provider == CPU and self.card.provenance.get("precision") == "int8"
+        if int8_on_cpu and not sums_int8(instruction_sets()):
+            log.warning(
+                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
+            )
+
+    def _open_lanes(self, options: ModelOptions, sessions: int) -> list[Lane]:
         if self.provider in (CUDA, TENSORRT):
             memory = Cuda()
             return [GpuLane(self.session, memory, self.card.dim) for _ in range(GPU_LANES)]
-        if how.threads == 1 or self.provider == OPENVINO:  # callers bring their own threads, or OpenVINO has them
-            return [CpuLane(self.session)] * how.sessions
-        others = [open_session(self.model, how, self._cache_key) for _ in range(how.sessions - 1)]
+        # With one thread each, callers bring their own threads; OpenVINO has its own.
+        if options.session_threads == 1 or self.provider == OPENVINO:
+            return [CpuLane(self.session)] * sessions
+        others = [open_session(self.model, options, self._cache_key) for _ in range(sessions - 1)]
         return [CpuLane(session) for session in (self.session, *others)]
-
-
-def _open_again(
-    model: str, device: str, threads: int | None, sessions: int | None, allow_fallback: bool, relaxed: bool, cache: bool
-) -> Embedder:
-    return Embedder(
-        model, device, threads, sessions=sessions, allow_fallback=allow_fallback, relaxed=relaxed, cache=cache
-    )

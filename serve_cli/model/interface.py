@@ -26,15 +26,15 @@ def read_card(session: Any, model: Path) -> ModelCard:
 def check_interface(session: Any, card: ModelCard, model: Path) -> None:
     """Raise `RunError` unless the session takes pixels or images, and gives embeddings, as its card says."""
     crop = card.preprocessing.crop
-    found = [_signature(one) for one in (*session.get_inputs(), *session.get_outputs())]
+    actual = [_signature(value) for value in (*session.get_inputs(), *session.get_outputs())]
     data: tuple[str, str, tuple[int, ...]] = (IMAGE_INPUT, "tensor(float)", (3, crop, crop))
-    if found[0][0] == PIXEL_INPUT:
+    if actual[0][0] == PIXEL_INPUT:
         data = (PIXEL_INPUT, "tensor(uint8)", (crop, crop, 3))
     expected = [data, (EMBEDDING_OUTPUT, "tensor(float)", (card.dim,))]
-    fits = len(found) == len(expected) and all(_fits(one, two) for one, two in zip(found, expected, strict=True))
+    fits = len(actual) == len(expected) and all(map(_fits, actual, expected))
     if not fits:
         raise RunError(
-            f"{model}: inputs and outputs are {', '.join(_describe(one) for one in found)}; the card says "
+            f"{model}: inputs and outputs are {', '.join(_describe(signature) for signature in actual)}; the card says "
             f"{', '.join(_describe((name, kind, ('N', *shape))) for name, kind, shape in expected)}. "
             "Export the model again."
         )
@@ -44,13 +44,13 @@ def _signature(value: Any) -> tuple[str, str, tuple[int | str | None, ...]]:
     return value.name, value.type, tuple(value.shape)
 
 
-def _fits(found: tuple[str, str, tuple[Any, ...]], expected: tuple[str, str, tuple[int, ...]]) -> bool:
+def _fits(actual: tuple[str, str, tuple[Any, ...]], expected: tuple[str, str, tuple[int, ...]]) -> bool:
     """Same name and type, any batch size, and every size that the file fixes is the card's."""
-    (name, kind, shape), (wanted_name, wanted_kind, wanted) = found, expected
+    (name, kind, shape), (wanted_name, wanted_kind, wanted) = actual, expected
     if (name, kind, len(shape)) != (wanted_name, wanted_kind, 1 + len(wanted)):
         return False
     return not isinstance(shape[0], int) and all(
-        size == one for size, one in zip(shape[1:], wanted, strict=True) if isinstance(size, int)
+        size == wanted_size for size, wanted_size in zip(shape[1:], wanted, strict=True) if isinstance(size, int)
     )
 
 

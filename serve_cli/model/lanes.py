@@ -33,7 +33,7 @@ class Memory(Protocol):
         """The address of ``size`` bytes on the GPU."""
 
     def stream(self) -> Any:
-        """A queue of work that goes on beside others."""
+        """A queue of work that runs beside others."""
 
     def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
         """Host to GPU; returns when it is done, and holds up no other stream nor thread."""
@@ -58,8 +58,9 @@ class GpuLane:
     ----------
     session : InferenceSession
     memory : Memory
+        Where the buffers are.
     dim : int
-        D of the embeddings.
+        Width D of the embeddings.
     """
 
     def __init__(self, session: Any, memory: Memory, dim: int) -> None:
@@ -84,5 +85,19 @@ class GpuLane:
         self._embedding = self._memory.pinned(shape, np.float32)
         self._address = self._memory.allocate(feed.nbytes)
         self._binding = self.session.io_binding()
-        self._binding.bind_input(name, self._memory.device, 0, feed.dtype.type, feed.shape, self._address)
-        self._binding.bind_output(EMBEDDING_OUTPUT, "cpu", 0, np.float32, shape, self._embedding.ctypes.data)
+        self._binding.bind_input(
+            name=name,
+            device_type=self._memory.device,
+            device_id=0,
+            element_type=feed.dtype.type,
+            shape=feed.shape,
+            buffer_ptr=self._address,
+        )
+        self._binding.bind_output(
+            name=EMBEDDING_OUTPUT,
+            device_type="cpu",
+            device_id=0,
+            element_type=np.float32,
+            shape=shape,
+            buffer_ptr=self._embedding.ctypes.data,
+        )

@@ -1,53 +1,67 @@
-"""How the commands run a model: the options that they share, as an Embedder takes them."""
+"""How a model is run: on which device, with how many threads, sessions and images a batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import get_args
 
+from gluon_lifted.errors import ConfigError
 from gluon_lifted.hardware.cpus import usable_cpus
-from serve_cli.model.embedder import Embedder
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from serve_cli.choices import Device
 
 
-@dataclass(frozen=True)
-class Serving:
-    """How a model is run; see `Embedder` for what None and the others mean.
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How a model is run.
 
     Parameters
     ----------
-    batch_size : int, optional
-        Images that go through the network together; by default the Embedder's.
+    device : {"cpu", "openvino", "gpu", "tensorrt"}
+        ``"openvino"`` is the CPU by Intel's OpenVINO; ``"gpu"`` is NVIDIA's by CUDA; ``"tensorrt"`` is the same by
+        TensorRT, with CUDA for what that lacks.
     threads : int, optional
-        Threads that decode, and threads of the network.
+        Threads of the network on the CPU, and as many that decode images. By default one for each core that this
+        process may use.
     sessions : int, optional
-    device : str
-    allow_fallback, relaxed, cache : bool
+        Batches that go through the network side by side on the CPU, each on its share of the threads. By default
+        what `lifted bench --save` found best on this machine, or one for each thread.
+    batch_size : int, optional
+        Images that go through the network together. By default what `lifted bench --save` found best on this
+        machine, or 8; 128 on a GPU.
+    allow_fallback : bool
+        Use the CPU where the device is not available or has no kernel for an operator, instead of failing.
+    relaxed : bool
+        Let products of matrices be rounded, to TF32 on GPUs, to bfloat16 in OpenVINO: faster, and embeddings are off
+        by 1e-3 to 1e-2. onnxruntime's own kernels for the CPU have no such mode.
+    cache : bool
+        Keep the optimized graph in the user's cache folder, so that the next session starts sooner.
+
+    Raises
+    ------
+    ConfigError
+        If the device is unknown, or there are no threads.
     """
 
-    batch_size: int | None = None
+    device: Device = "cpu"
     threads: int | None = None
     sessions: int | None = None
-    device: str = "cpu"
+    batch_size: int | None = None
     allow_fallback: bool = False
     relaxed: bool = False
     cache: bool = True
 
+    def __post_init__(self) -> None:
+        if self.device not in get_args(Device):
+            raise ConfigError(f"device {self.device!r} is unknown; use {', '.join(get_args(Device))}.")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"{self.threads} threads; give 1 or more.")
+
     @property
-    def decoders(self) -> int:
-        """Threads that decode."""
+    def num_threads(self) -> int:
+        """``threads``, or one for each core that this process may use."""
         return self.threads or usable_cpus()
 
-    def open(self, model: Path) -> Embedder:
-        """Raises as `Embedder` does."""
-        return Embedder(
-            model,
-            self.device,
-            self.threads,
-            sessions=self.sessions,
-            allow_fallback=self.allow_fallback,
-            relaxed=self.relaxed,
-            cache=self.cache,
-        )
+    @property
+    def session_threads(self) -> int:
+        """Threads of each session."""
+        return self.num_threads // (self.sessions or 1)

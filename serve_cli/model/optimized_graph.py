@@ -25,8 +25,9 @@ def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callab
     Parameters
     ----------
     model : Path
+        The ONNX file that ``start`` loads where no graph is kept.
     model_hash : str
-        `model_sha256`: a graph belongs to a model's content, whatever its name or its times are.
+        `model_sha256`: a graph belongs to a model's content, under any file name and time.
     onnxruntime : module
     start : callable
         Path, function that changes the session's options -> session.

@@ -7,10 +7,10 @@ import json
 import logging
 import os
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.errors import ConfigError, DeviceError, RunError
+from gluon_lifted.errors import DeviceError, RunError
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
@@ -19,47 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from serve_cli.choices import Device
+    from serve_cli.model.model_options import ModelOptions
+
 CPU, OPENVINO = "CPUExecutionProvider", "OpenVINOExecutionProvider"
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 log = logging.getLogger(__name__)
-PROVIDERS = {"cpu": (CPU,), "openvino": (OPENVINO,), "gpu": (CUDA,), "tensorrt": (TENSORRT, CUDA)}  # best first
-EXTRAS = {"cpu": "serve", "openvino": "serve-openvino", "gpu": "serve-gpu", "tensorrt": "serve-gpu"}  # to install
+PROVIDERS: dict[Device, tuple[str, ...]] = {  # best first
+    "cpu": (CPU,),
+    "openvino": (OPENVINO,),
+    "gpu": (CUDA,),
+    "tensorrt": (TENSORRT, CUDA),
+}
+EXTRAS: dict[Device, str] = {  # of gluon-lifted, to install
+    "cpu": "serve",
+    "openvino": "serve-openvino",
+    "gpu": "serve-gpu",
+    "tensorrt": "serve-gpu",
+}
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
 ENGINES = "tensorrt"  # kind of cache entry
 CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How a network is run.
-
-    Parameters
-    ----------
-    device : str
-        ``"cpu"``; ``"openvino"``: the same by Intel's OpenVINO; ``"gpu"``: NVIDIA's, by CUDA; ``"tensorrt"``: the
-        same by TensorRT, and CUDA for what that lacks.
-    threads : int
-        Of each batch, on the CPU.
-    sessions : int
-        Batches side by side.
-    allow_fallback : bool
-        Take the CPU where the device cannot be used, or cannot compute an operator; else that is an error.
-    relaxed : bool
-        Let single precision be rounded in products of matrices, to TF32 on GPUs, to bfloat16 in OpenVINO: faster,
-        and embeddings are off by 1e-3 to 1e-2. onnxruntime's own kernels for the CPU have nothing of the kind.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    sessions: int = 1
-    allow_fallback: bool = False
-    relaxed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.device not in PROVIDERS:
-            raise ConfigError(f"device {self.device!r} is unknown; use {', '.join(PROVIDERS)}.")
-        if self.threads < 1:
-            raise ConfigError(f"{self.threads} threads; give 1 or more.")
 
 
 def import_onnxruntime() -> Any:
@@ -79,13 +59,15 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def open_session(model: Path, how: Execution, model_hash: str | None = None) -> Any:
+def open_session(model: Path, options: ModelOptions, model_hash: str | None = None) -> Any:
     """Start an onnxruntime session.
 
     Parameters
     ----------
     model : Path
-    how : Execution
+        An ONNX file.
+    options : ModelOptions
+        Without ``sessions``, one session with all threads.
     model_hash : str, optional
         `model_sha256` of the model. With it, optimized graphs and engines are kept in the user's cache folder.
 
@@ -100,64 +82,64 @@ def open_session(model: Path, how: Execution, model_hash: str | None = None) -> 
     if not model.is_file():
         raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
     try:
-        return _open(model, how, onnxruntime, model_hash)
+        return _open(model, options, onnxruntime, model_hash)
     except DeviceError as error:
-        if not how.allow_fallback:
+        if not options.allow_fallback:
             raise
         log.warning("lifted: the CPU is used: %s", error)
-        return _open(model, replace(how, device="cpu"), onnxruntime, model_hash)
+        return _open(model, replace(options, device="cpu"), onnxruntime, model_hash)
 
 
-def _open(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
-    wanted = PROVIDERS[how.device][0]
+def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str | None) -> Any:
+    wanted = PROVIDERS[options.device][0]
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
             f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
-            f"pip install 'gluon-lifted[{EXTRAS[how.device]}]', or use --device cpu."
+            f"pip install 'gluon-lifted[{EXTRAS[options.device]}]', or use --device cpu."
         )
     try:
         start = _open_on_cpu if wanted == CPU else _open_elsewhere
-        session = start(model, how, onnxruntime, model_hash)
+        session = start(model, options, onnxruntime, model_hash)
     except Exception as error:  # onnxruntime's errors have no base class of their own
         if CPU_WAS_NEEDED in str(error):
             raise DeviceError(
                 f"{model}: {wanted} cannot run all of it: an operator has no kernel there, or a library is missing "
-                "(`lifted doctor` tells). --allow-fallback gives the rest to the CPU."
+                "(see `lifted doctor`). --allow-fallback gives the rest to the CPU."
             ) from error
         raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(
             f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
-            "`lifted doctor` says what is missing, or use --device cpu."
+            "`lifted doctor` shows what is missing, or use --device cpu."
         )
     session.disable_fallback()
     return session
 
 
-def _open_on_cpu(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
+def _open_on_cpu(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str | None) -> Any:
     def start(path: Path, change: Callable[[Any], None]) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = how.threads
-        options.log_severity_level = ERRORS_ONLY
-        change(options)
-        return _starter(onnxruntime, [CPU])(path, options)
+        session_options = onnxruntime.SessionOptions()
+        session_options.intra_op_num_threads = options.session_threads
+        session_options.log_severity_level = ERRORS_ONLY
+        change(session_options)
+        return _starter(onnxruntime, [CPU])(path, session_options)
 
     if model_hash is None:
         return start(model, lambda _: None)
     return open_optimized(model, model_hash, onnxruntime, start)
 
 
-def _open_elsewhere(model: Path, how: Execution, onnxruntime: Any, model_hash: str | None) -> Any:
-    if CUDA in PROVIDERS[how.device]:
+def _open_elsewhere(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str | None) -> Any:
+    if CUDA in PROVIDERS[options.device]:
         _load_cuda(onnxruntime)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
-    if not how.allow_fallback:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    on_tensorrt = how.device == "tensorrt"
+    session_options = onnxruntime.SessionOptions()
+    session_options.log_severity_level = ERRORS_ONLY
+    if not options.allow_fallback:
+        session_options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    on_tensorrt = options.device == "tensorrt"
     half = on_tensorrt and _in_half(model, onnxruntime)
     engines = _engine_folder(model_hash) if on_tensorrt and model_hash is not None else None
-    return _starter(onnxruntime, provider_settings(how, half, engines))(model, options)
+    return _starter(onnxruntime, provider_settings(options, half, engines))(model, session_options)
 
 
 def _engine_folder(model_hash: str) -> Path | None:
@@ -175,12 +157,15 @@ def _engine_folder(model_hash: str) -> Path | None:
     return engines
 
 
-def provider_settings(how: Execution, half: bool, engines: Path | None = None) -> list[tuple[str, dict[str, str]]]:
+def provider_settings(
+    options: ModelOptions, half: bool, engines: Path | None = None
+) -> list[tuple[str, dict[str, str]]]:
     """The providers of a device other than the CPU and their settings, as onnxruntime takes them.
 
     Parameters
     ----------
-    how : Execution
+    options : ModelOptions
+        Of a device other than the CPU.
     half : bool
         Let TensorRT compute in half precision, which is for models that are stored so.
     engines : Path, optional
@@ -196,23 +181,24 @@ def provider_settings(how: Execution, half: bool, engines: Path | None = None) -
             "trt_timing_cache_path": str(engines),
         }
     )
+    sessions = options.sessions or 1
     settings = {
         OPENVINO: {
             "device_type": "CPU",
-            "num_of_threads": str(how.threads * how.sessions),
-            "num_streams": str(how.sessions),
-            "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16" if how.relaxed else "f32"}}),
+            "num_of_threads": str(options.session_threads * sessions),
+            "num_streams": str(sessions),
+            "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "bf16" if options.relaxed else "f32"}}),
         },
-        CUDA: {"use_tf32": str(int(how.relaxed)), "arena_extend_strategy": "kSameAsRequested"},
+        CUDA: {"use_tf32": str(int(options.relaxed)), "arena_extend_strategy": "kSameAsRequested"},
         TENSORRT: {"trt_fp16_enable": str(int(half)), **kept},
     }
-    return [(name, settings[name]) for name in PROVIDERS[how.device]]
+    return [(name, settings[name]) for name in PROVIDERS[options.device]]
 
 
 def _in_half(model: Path, onnxruntime: Any) -> bool:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    card = read_card(_starter(onnxruntime, [CPU])(model, options), model)
+    session_options = onnxruntime.SessionOptions()
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    card = read_card(_starter(onnxruntime, [CPU])(model, session_options), model)
     return card.provenance.get("precision") == "fp16"
 
 

@@ -15,6 +15,8 @@ from serve_cli.model.cache import cache_folder, evict, mark_used
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from serve_cli.choices import Device
+
 TUNINGS = "tunings"
 MAX_BYTES = 1 << 16  # of a file
 MAX_TOTAL_BYTES = 1 << 24  # of all files
@@ -30,27 +32,28 @@ class Tuning:
 
 
 # Cores that share a batch wait for each other; activations of a small one stay in a core's cache.
-DEFAULTS = {"cpu": 8, "openvino": 8, "gpu": 128, "tensorrt": 128}
+DEFAULTS: dict[Device, int] = {"cpu": 8, "openvino": 8, "gpu": 128, "tensorrt": 128}
 
 
-def read_tuning(model_hash: str, device: str) -> Tuning:
+def read_tuning(model_hash: str, device: Device) -> Tuning:
     """What was found for this model, device and machine, or the defaults: small batches, one for each core.
 
     Parameters
     ----------
     model_hash : str
-        `model_sha256`: a tuning belongs to a model's content, whatever its name is.
-    device : str
+        `model_sha256`: a tuning belongs to a model's content, under any file name.
+    device : Device
+        Each device has a tuning of its own.
     """
     folder = cache_folder(TUNINGS)
-    found = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
-    batch_size, sessions = (found.get(name) if isinstance(found, dict) else None for name in ("batch_size", "sessions"))
+    entry = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
+    batch_size, sessions = (entry.get(name) if isinstance(entry, dict) else None for name in ("batch_size", "sessions"))
     if _sensible(batch_size) and _sensible(sessions):
         return Tuning(batch_size, sessions)
-    return Tuning(DEFAULTS.get(device, 1), usable_cpus())
+    return Tuning(DEFAULTS[device], usable_cpus())
 
 
-def save_tuning(model_hash: str, device: str, tuning: Tuning) -> Path:
+def save_tuning(model_hash: str, device: Device, tuning: Tuning) -> Path:
     """Keep it beside what was found on other devices. Raises `RunError` if the file cannot be written."""
     folder = cache_folder(TUNINGS)
     if folder is None:
@@ -75,13 +78,13 @@ def _read(path: Path) -> dict[str, object]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _key(device: str) -> str:
+def _key(device: Device) -> str:
     """Another one for another device, number of cores or processor: a home folder may be shared by several hosts."""
     processor = hashlib.sha256(instruction_sets().encode()).hexdigest()[:8]
     return f"{device}, {usable_cpus()} cores of {processor}"

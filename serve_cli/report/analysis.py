@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serve_cli.choices import MapMethod
     from serve_cli.report.rows import Rows
 
 MAX_CLASSES = 500  # that are listed; the worst
@@ -89,7 +90,7 @@ class Findings:
         return replace(self, map=Map(self.map.method, self.map.rows[kept], self.map.places[kept]))
 
 
-def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: int) -> Findings:
+def gather(rows: Rows, ks: Sequence[int], method: MapMethod, map_images: int, seed: int) -> Findings:
     """Compute what a report shows. Progress goes to stderr.
 
     Parameters
@@ -97,8 +98,8 @@ def gather(rows: Rows, ks: Sequence[int], method: str, map_images: int, seed: in
     rows : Rows
     ks : sequence of int
         Ranks to report recall at.
-    method : str
-        Of the map: one of `serve_cli.report.layout2d.NAMES`.
+    method : MapMethod
+        What places images on the map.
     map_images : int
         Most images on the map.
     seed : int

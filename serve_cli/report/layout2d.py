@@ -16,17 +16,18 @@ from serve_cli.report.summary import members_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from serve_cli.choices import MapMethod
     from serve_cli.report.rows import Rows
 
 log = logging.getLogger(__name__)
-NAMES = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
+NAMES: dict[MapMethod, str] = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
 DIMS_BEFORE = 50  # that PCA leaves for t-SNE, as van der Maaten's own description advises
 PERPLEXITY = 30.0
 SLOW = 500  # points; from so many on, it is said that the map is made
 LEAST = 5  # points that t-SNE and UMAP can place; fewer are placed by PCA
 
 
-def require_method(method: str) -> None:
+def require_method(method: MapMethod) -> None:
     """Raise `MissingPackageError` if scikit-learn, or UMAP where that is asked for, is not installed."""
     _scikit_learn()
     if method == "umap":
@@ -46,14 +47,14 @@ def sample_rows(rows: Rows, count: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate(shuffled)[order[:count]])
 
 
-def place(embedding: NDArray[np.float32], method: str, seed: int) -> NDArray[np.float64]:
+def place(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> NDArray[np.float64]:
     """Place rows in the unit square, keeping the proportions of the layout.
 
     Parameters
     ----------
     embedding : ndarray, float32, (M, D)
         At least one row.
-    method : str
+    method : MapMethod
         One of `NAMES`. Fewer than 5 different rows are placed by PCA.
     seed : int
 

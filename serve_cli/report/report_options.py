@@ -10,10 +10,12 @@ from serve_cli.progress import clock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from serve_cli.choices import MapMethod
+
 MB = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     """What `lifted report` is asked for.
 
@@ -48,7 +50,7 @@ class ReportOptions:
     source: Path
     out: Path
     ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    method: str = "tsne"
+    method: MapMethod = "tsne"
     map_images: int = 2000
     max_bytes: int = 8 * MB
     seed: int = 0

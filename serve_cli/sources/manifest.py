@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from serve_cli.sources.files import Files
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Columns:
     """The names of a manifest's columns; those that are not there count for nothing.
 

@@ -22,7 +22,7 @@ def test_model(model):
 
 def test_embeddings(tmp_path, model, album):
     (album / "cat" / "bad.jpg").write_bytes(b"")
-    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
     found = inspect_path(tmp_path / "emb")
     assert (found.kind, found.card) == ("embeddings", CARD)
     assert (found.about["rows"], found.about["failed"], found.about["parts"]) == (13, 1, 1)

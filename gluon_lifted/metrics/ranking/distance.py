@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Distance = Literal["euclidean", "cosine"]
+    from gluon_lifted.metrics.choices import Distance
+
 VALUES_AT_A_TIME = 1 << 16  # half a MB in float64: they stay in the cache
 SAMPLE = 500  # rows that the center is taken from
 FINEST = 2.0**50  # squared norm, in steps of a grid, up to which it is of use

@@ -9,7 +9,6 @@ import typer
 
 from serve_cli.cli.shared_options import (
     AllowFallback,
-    Device,
     Json,
     ModelFile,
     NoCache,
@@ -18,31 +17,46 @@ from serve_cli.cli.shared_options import (
     Threads,
 )
 
+Save = Annotated[bool, typer.Option("--save", help="Make the best setting the default for this model on this machine.")]
+Seconds = Annotated[
+    float,
+    typer.Option("--seconds", min=0.1, metavar="SECONDS", help="Run each setting for this long in each of two rounds."),
+]
+OneBatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, max=4096, help="Try this batch size alone.", show_default="powers of two"),
+]
+OneSplit = Annotated[
+    int | None,
+    typer.Option(
+        "--sessions",
+        min=1,
+        max=1024,
+        help="Try this number of batches side by side alone.",
+        show_default="powers of two",
+    ),
+]
+
 
 def bench(
     model: ModelFile,
-    save: Annotated[
-        bool, typer.Option("--save", help="Make the best setting the default for this model on this machine.")
-    ] = False,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Least time of a setting in each of two rounds.")] = 1.5,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Try this one alone.", show_default="powers of two")
-    ] = None,
-    sessions: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Batches side by side; try this number alone.", show_default="all splits"),
-    ] = None,
+    save: Save = False,
+    seconds: Seconds = 1.5,
+    batch_size: OneBatchSize = None,
+    sessions: OneSplit = None,
     threads: Threads = None,
-    device: OnDevice = Device.cpu,
+    device: OnDevice = "cpu",
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
     no_cache: NoCache = False,
     as_json: Json = False,
 ) -> None:
-    """Find the batch size and the split of threads that a model is fastest with on this machine.
+    """Find the batch size and the split of threads that make a model fastest on this machine.
 
-    Batch sizes and numbers of sessions are powers of two, all combined; --batch-size and --sessions fix one of them.
-    Each setting has a process of its own, so that its memory can be told, and is measured from pixels to embeddings.
+    All combinations of batch sizes and numbers of sessions that are powers
+    of two are tried; --batch-size and --sessions fix one of them. Each setting
+    runs in a process of its own, so that its memory can be measured, and is
+    timed from pixels to embeddings.
 
     [bold]Examples[/bold]
 
@@ -55,10 +69,18 @@ def bench(
     from serve_cli.cli.console import print_facts, print_json, print_table
     from serve_cli.model.benchmark import BenchOptions
     from serve_cli.model.benchmark import bench as run
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
 
-    serving = Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache)
-    report = run(BenchOptions(model, serving, seconds, save))
+    model_options = ModelOptions(
+        device=device,
+        threads=threads,
+        sessions=sessions,
+        batch_size=batch_size,
+        allow_fallback=allow_fallback,
+        relaxed=relaxed,
+        cache=not no_cache,
+    )
+    report = run(BenchOptions(model=model, model_options=model_options, seconds=seconds, save=save))
     if as_json:
         print_json(asdict(report))
         return

@@ -12,19 +12,21 @@ from serve_cli.cli.shared_options import Json
 if TYPE_CHECKING:
     from serve_cli.cli.demo_pipeline import DemoReport
 
-ITERATIONS = 300
+Out = Annotated[Path, typer.Option("--out", help="Write everything to this folder.")]
+Iterations = Annotated[int, typer.Option("--iterations", min=1, help="Train on this many batches.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Draw weights and batches with this seed.")]
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for all that the demo makes.")] = Path("demo"),
-    iterations: Annotated[int, typer.Option(min=1, help="Batches to train on.")] = ITERATIONS,
-    seed: Annotated[int, typer.Option(min=0, help="Decides weights and batches.")] = 0,
+    out: Out = Path("demo"),
+    iterations: Iterations = 300,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Show the whole line in three minutes: draw a data set, train, export, embed, evaluate. Needs no network.
+    """Run the whole pipeline in three minutes: draw a data set, train, export, embed, evaluate. Needs no network.
 
-    The data set is characters of the fonts that Matplotlib ships, turned, tilted, colored and cluttered. No
-    character that is tested was trained on.
+    The images show characters of the fonts that Matplotlib ships, turned, tilted,
+    colored and cluttered. No character that is tested was trained on.
 
     [bold]Example[/bold]
 

@@ -9,12 +9,14 @@ import typer
 
 from serve_cli.cli.shared_options import Json
 
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is missing.")]
+
 
 def doctor(
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is missing.")] = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Show what this machine can train and serve with, and how to mend what it cannot.
+    """Show what this machine can train and serve with, and how to install what is missing.
 
     [bold]Examples[/bold]
 
@@ -25,11 +27,11 @@ def doctor(
     from serve_cli.cli.console import print_facts, print_json, print_table
     from serve_cli.diagnosis import examine
 
-    found = examine()
+    diagnosis = examine()
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(diagnosis))
     else:
-        print_table(found.columns(), found.rows(), left=4)
-        print_facts(found.cures())
-    if strict and found.missing:
+        print_table(diagnosis.columns(), diagnosis.rows(), left=4)
+        print_facts(diagnosis.cures())
+    if strict and diagnosis.missing:
         raise typer.Exit(1)

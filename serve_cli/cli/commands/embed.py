@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serve_cli.choices import Dtype, Engine, Format
 from serve_cli.cli.shared_options import (
     SOME_FAILED,
     AllowFallback,
     BatchSize,
-    Device,
     Json,
     ModelFile,
     NoCache,
@@ -25,146 +24,164 @@ from serve_cli.cli.shared_options import (
     parse_size,
 )
 
+if TYPE_CHECKING:
+    from serve_cli.embed.dry_run import RunEstimate
+    from serve_cli.embed.embed_options import EmbedOptions
+    from serve_cli.embed.embed_report import EmbedReport
+
 MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
 STORED = "What is stored"
 SHARED = "Many machines"
 BOUNDS = "Bounds"
 
-
-class Format(str, Enum):
-    """Of part files."""
-
-    parquet = "parquet"
-    npy = "npy"
-
-
-class Dtype(str, Enum):
-    """Of stored numbers."""
-
-    float32 = "float32"
-    float16 = "float16"
-    int8 = "int8"
-
-
-class Engine(str, Enum):
-    """What the parts are computed by."""
-
-    local = "local"
-    ray = "ray"
+Photos = Annotated[
+    str,
+    typer.Argument(
+        metavar="PHOTOS",
+        help="Embed these images: a path, quoted pattern or URL (s3://, gs://, https://) of a folder of images or tar "
+        "shards, a .tar, a .txt of paths, a .csv, .jsonl or .parquet, or one image.",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Write the embeddings to this folder.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Recompute part files that contain failed images.")]
+IgnoreChangedFiles = Annotated[
+    bool,
+    typer.Option("--ignore-changed-files", help="Resume although image files have other sizes or modification times."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the work and the time without writing anything.")]
+IdColumn = Annotated[
+    str,
+    typer.Option("--id-column", help="Name rows by this column, or by their paths.", rich_help_panel=MANIFEST),
+]
+PathColumn = Annotated[
+    str, typer.Option("--path-column", help="Read the images' paths from this column.", rich_help_panel=MANIFEST)
+]
+BytesColumn = Annotated[
+    str,
+    typer.Option(
+        "--bytes-column", help="Read the images themselves from this column of a .parquet.", rich_help_panel=MANIFEST
+    ),
+]
+LabelColumn = Annotated[
+    str, typer.Option("--label-column", help="Read the images' classes from this column.", rich_help_panel=MANIFEST)
+]
+FileFormat = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        help="Write parquet, or npy in the layout of clip-retrieval and autofaiss, which lists failed images apart.",
+        rich_help_panel=STORED,
+    ),
+]
+StorageType = Annotated[
+    Dtype,
+    typer.Option("--dtype", help="Store numbers in this type; int8 adds a scale for each row.", rich_help_panel=STORED),
+]
+Checksums = Annotated[
+    bool,
+    typer.Option("--checksums", help="Add the SHA-256 and the size of each image file.", rich_help_panel=STORED),
+]
+ShardSize = Annotated[
+    int,
+    typer.Option(
+        "--shard-size",
+        min=1,
+        help="Write this many images to each part file; an interrupted run loses no more.",
+        rich_help_panel=STORED,
+    ),
+]
+OnEngine = Annotated[
+    Engine,
+    typer.Option(
+        "--engine", help="Compute on this machine, or share the parts among a Ray cluster.", rich_help_panel=SHARED
+    ),
+]
+NumShards = Annotated[
+    int,
+    typer.Option(
+        "--num-shards",
+        min=1,
+        help="Share the work and the folder among this many runs, e.g. of a job array.",
+        rich_help_panel=SHARED,
+    ),
+]
+ShardIndex = Annotated[
+    int,
+    typer.Option("--shard-index", min=0, help="Compute the share of this run, from 0.", rich_help_panel=SHARED),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory",
+        parser=parse_size,
+        metavar="SIZE",
+        help="Limit the memory of the process, e.g. to 4GB. Large images are queued; one that can never fit is "
+        "recorded as failed.",
+        show_default="half of the machine's or container's",
+        rich_help_panel=BOUNDS,
+    ),
+]
+PixelLimit = Annotated[
+    int,
+    typer.Option(
+        "--pixel-limit",
+        min=1,
+        max=178_956_970,
+        help="Record images with more pixels as failed.",
+        rich_help_panel=BOUNDS,
+    ),
+]
+ImageTimeout = Annotated[
+    float,
+    typer.Option(
+        "--image-timeout",
+        metavar="SECONDS",
+        help="Give up on an image of a server or object store after this time, redirects, retries and pauses included.",
+        rich_help_panel=BOUNDS,
+    ),
+]
 
 
 def embed(
     model: ModelFile,
-    photos: Annotated[
-        str,
-        typer.Argument(
-            metavar="PHOTOS",
-            help="Path, quoted pattern or URL (s3://, gs://, https://) of a folder of images or of tar shards, a .tar, "
-            "a .txt of paths, or a .csv, .jsonl or .parquet; or an image.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the embeddings.")],
+    photos: Photos,
+    out: Out,
     batch_size: BatchSize = None,
     threads: Threads = None,
     sessions: Sessions = None,
-    device: OnDevice = Device.cpu,
+    device: OnDevice = "cpu",
     allow_fallback: AllowFallback = False,
     relaxed: Relaxed = False,
     no_cache: NoCache = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Compute parts anew in which images failed.")
-    ] = False,
-    ignore_changed_files: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-changed-files", help="Resume although image files have other sizes or modification times."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
-    ] = False,
+    retry_failed: RetryFailed = False,
+    ignore_changed_files: IgnoreChangedFiles = False,
+    dry_run: DryRun = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
-    id_column: Annotated[
-        str, typer.Option(help="Of a manifest: what names a row; else its path.", rich_help_panel=MANIFEST)
-    ] = "id",
-    path_column: Annotated[str, typer.Option(help="Its images' paths.", rich_help_panel=MANIFEST)] = "path",
-    bytes_column: Annotated[
-        str, typer.Option(help="Of parquet: the images themselves.", rich_help_panel=MANIFEST)
-    ] = "bytes",
-    label_column: Annotated[str, typer.Option(help="Their classes.", rich_help_panel=MANIFEST)] = "label",
-    file_format: Annotated[
-        Format,
-        typer.Option(
-            "--format",
-            help="npy: as clip-retrieval lays it out, for autofaiss; failed images lie apart.",
-            rich_help_panel=STORED,
-        ),
-    ] = Format.parquet,
-    dtype: Annotated[
-        Dtype,
-        typer.Option("--dtype", help="Of the numbers; int8 has a scale for each row.", rich_help_panel=STORED),
-    ] = Dtype.float32,
-    checksums: Annotated[
-        bool,
-        typer.Option("--checksums", help="Add SHA-256 and size of each image's file.", rich_help_panel=STORED),
-    ] = False,
-    shard_size: Annotated[
-        int,
-        typer.Option(min=1, help="Images of a part file; what a stopped run loses at most.", rich_help_panel=STORED),
-    ] = 100_000,
-    engine: Annotated[
-        Engine,
-        typer.Option("--engine", help="ray: the workers of a Ray cluster share the parts.", rich_help_panel=SHARED),
-    ] = Engine.local,
-    num_shards: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Runs that share the work and the folder, e.g. of a job array.", rich_help_panel=SHARED
-        ),
-    ] = 1,
-    shard_index: Annotated[
-        int, typer.Option(min=0, help="Which of them this one is, from 0.", rich_help_panel=SHARED)
-    ] = 0,
-    max_memory: Annotated[
-        Any,
-        typer.Option(
-            "--max-memory",
-            parser=parse_size,
-            metavar="SIZE",
-            help="All that the process may take, e.g. 4GB; images wait for one another, and fail if one alone is "
-            "too large.",
-            show_default="half of what the machine or container has",
-            rich_help_panel=BOUNDS,
-        ),
-    ] = None,
-    pixel_limit: Annotated[
-        int,
-        typer.Option(
-            "--pixel-limit",
-            min=1,
-            max=178_956_970,
-            help="Images with more pixels fail.",
-            rich_help_panel=BOUNDS,
-        ),
-    ] = 178_956_970,
-    image_timeout: Annotated[
-        float,
-        typer.Option(
-            "--image-timeout",
-            metavar="SECONDS",
-            help="Time for an image from a server or object store, with redirects, retries and pauses.",
-            rich_help_panel=BOUNDS,
-        ),
-    ] = 60.0,
+    id_column: IdColumn = "id",
+    path_column: PathColumn = "path",
+    bytes_column: BytesColumn = "bytes",
+    label_column: LabelColumn = "label",
+    file_format: FileFormat = "parquet",
+    dtype: StorageType = "float32",
+    checksums: Checksums = False,
+    shard_size: ShardSize = 100_000,
+    engine: OnEngine = "local",
+    num_shards: NumShards = 1,
+    shard_index: ShardIndex = 0,
+    max_memory: MaxMemory = None,
+    pixel_limit: PixelLimit = 178_956_970,
+    image_timeout: ImageTimeout = 60.0,
 ) -> None:
-    """Turn images into embeddings, one row per image, in parquet files.
+    """Turn images into embeddings, one row for each image, in parquet files.
 
-    An image that cannot be read is a row with its error, and the run goes on; the exit status is then 3.
-    If every image lies in a sub-folder, the first sub-folder is its label, and `lifted eval` can tell the recall.
-    The same command, given again, goes on where a run was stopped, with the same result; if the model, the list of
-    images or the settings have changed since, it says so and does nothing. Images are known by their names: one that
-    was replaced under its name is not noticed.
+    An image that cannot be read becomes a row with its error, and the run
+    continues; the exit status is then 3. If every image is in a sub-folder, the
+    first sub-folder is its label, and `lifted eval` can measure recall.
+
+    Interrupted runs resume where they stopped: repeat the same command. If the
+    model, the images or the settings have changed since, it says so and does
+    nothing.
 
     [bold]Examples[/bold]
 
@@ -172,43 +189,52 @@ def embed(
 
       lifted embed model.onnx photos --out embeddings --dry-run
 
-      lifted embed model.onnx photos --out embeddings --device gpu --batch-size 128
+      lifted embed model.onnx photos --out emb --device gpu --batch-size 128
 
-      lifted embed model.onnx 'photos/*/front*.jpg' --out embeddings --dtype float16
+      lifted embed model.onnx 'photos/*/front*.jpg' --out emb --dtype float16
 
-      lifted embed model.onnx catalog.parquet --out embeddings --id-column sku --bytes-column image
+      lifted embed model.onnx catalog.parquet --out emb --bytes-column image
 
-      lifted embed model.onnx s3://shop/shards --out embeddings --num-shards 10 --shard-index 3
+      lifted embed model.onnx s3://shop/shards --out emb \\
+        --num-shards 10 --shard-index 3
 
-      lifted embed model.onnx photos --out /shared/embeddings --engine ray --shard-size 10000
+      lifted embed model.onnx photos --out /shared/emb --engine ray
     """
     from serve_cli.embed.embed_options import EmbedOptions, Output, Share
-    from serve_cli.model.model_options import Serving
+    from serve_cli.model.model_options import ModelOptions
     from serve_cli.sources.manifest import Columns
 
     options = EmbedOptions(
-        model,
-        photos,
-        out,
-        Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache),
-        Columns(id_column, path_column, bytes_column, label_column),
-        Output(shard_size, file_format.value, dtype.value, checksums),
-        Share(shard_index, num_shards),
-        max_memory,
-        pixel_limit,
-        overwrite,
-        retry_failed,
-        engine.value,
-        ignore_changed_files,
-        image_timeout,
+        model=model,
+        source=photos,
+        out=out,
+        model_options=ModelOptions(
+            device=device,
+            threads=threads,
+            sessions=sessions,
+            batch_size=batch_size,
+            allow_fallback=allow_fallback,
+            relaxed=relaxed,
+            cache=not no_cache,
+        ),
+        columns=Columns(id=id_column, path=path_column, bytes=bytes_column, label=label_column),
+        output=Output(part_rows=shard_size, format=file_format, dtype=dtype, checksums=checksums),
+        share=Share(shard_index, num_shards),
+        max_memory=max_memory,
+        pixel_limit=pixel_limit,
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        engine=engine,
+        ignore_changed_files=ignore_changed_files,
+        image_timeout=image_timeout,
     )
     if dry_run:
-        _forecast(options, as_json)
+        _estimate(options, as_json)
     else:
         _embed(options, as_json)
 
 
-def _embed(options: Any, as_json: bool) -> None:
+def _embed(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.cli.console import say
     from serve_cli.embed.embed_images import embed_images
 
@@ -217,17 +243,17 @@ def _embed(options: Any, as_json: bool) -> None:
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
-        say(f"lifted: {others}column error has all reasons; once mended, --retry-failed computes their parts anew.")
+        say(f"lifted: {others}the column error holds all reasons. Fix the images, then repeat with --retry-failed.")
         raise typer.Exit(SOME_FAILED)
 
 
-def _forecast(options: Any, as_json: bool) -> None:
+def _estimate(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.dry_run import estimate_run
 
     _show(estimate_run(options), as_json)
 
 
-def _show(report: Any, as_json: bool) -> None:
+def _show(report: EmbedReport | RunEstimate, as_json: bool) -> None:
     from serve_cli.cli.console import print_facts, print_json, say
 
     if as_json:

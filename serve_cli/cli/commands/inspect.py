@@ -9,15 +9,14 @@ import typer
 
 from serve_cli.cli.shared_options import Json
 
+Subject = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="Describe this ONNX model, run of `lifted train` or folder of `lifted embed`."),
+]
 
-def inspect(
-    path: Annotated[
-        Path,
-        typer.Argument(metavar="PATH", help="A model.onnx, a run of `lifted train`, or a folder of `lifted embed`."),
-    ],
-    as_json: Json = False,
-) -> None:
-    """Show what a model, a run or a folder of embeddings is: its preprocessing, width, origin and files.
+
+def inspect(path: Subject, as_json: Json = False) -> None:
+    """Show the preprocessing, width, origin and files of a model, a run or a folder of embeddings.
 
     [bold]Examples[/bold]
 
@@ -28,8 +27,8 @@ def inspect(
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.inspection import inspect_path
 
-    found = inspect_path(path)
+    inspection = inspect_path(path)
     if as_json:
-        print_json(found.as_dict())
+        print_json(inspection.as_dict())
     else:
-        print_facts(found.facts())
+        print_facts(inspection.facts())

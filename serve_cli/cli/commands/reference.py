@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.shared_options import Json, parse_shape
 
-
-class Precision(str, Enum):
-    """Of the images."""
-
-    float32 = "float32"
-    float16 = "float16"
+Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network of this -symbol.json.")]
+Params = Annotated[Path, typer.Option("--params", help="Read its parameters from this .params file.")]
+Out = Annotated[Path, typer.Option("--out", help="Write the reference to this .npz file.")]
+Shape = Annotated[
+    str,
+    typer.Option("--shape", help="Give its input this name and shape, of random images."),
+]
+InputType = Annotated[
+    Literal["float32", "float16"],
+    typer.Option("--dtype", help="Give the network images of this type; MXNet runs float16 on GPUs alone."),
+]
+MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
 
 
 def reference(
-    symbol: Annotated[Path, typer.Option(help="The network's -symbol.json.")],
-    params: Annotated[Path, typer.Option(help="Its .params file.")],
-    out: Annotated[Path, typer.Option(help="The .npz file to write.")],
-    shape: Annotated[
-        str, typer.Option(help="Name and shape of its input: how many random images to compute, and their size.")
-    ] = "data:4,3,224,224",
-    dtype: Annotated[Precision, typer.Option(help="What the network takes; MXNet runs float16 on GPUs alone.")] = (
-        Precision.float32
-    ),
-    device: Annotated[str, typer.Option(help="cpu, or a GPU that MXNet can use, as gpu:0.")] = "cpu",
+    symbol: Symbol,
+    params: Params,
+    out: Out,
+    shape: Shape = "data:4,3,224,224",
+    dtype: InputType = "float32",
+    device: MxnetDevice = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Run a network of MXNet's on random images, and keep what it computes: outputs, and every layer for one image.
+    """Run an MXNet network on random images and save its outputs, and every layer for one image.
 
-    With the file, `lifted verify` and `lifted export --reference` prove a translation on any machine; this command
-    is for one with MXNet.
+    With the file, `lifted verify` and `lifted export --reference` prove a
+    translation on any machine; this command needs one with MXNet.
 
     [bold]Examples[/bold]
 
-      lifted reference --symbol net-symbol.json --params net-0000.params --out reference.npz
+      lifted reference --symbol net-symbol.json --params net-0000.params \\
+        --out reference.npz
 
-      lifted reference --symbol net-symbol.json --params net-0000.params --shape data:2,3,299,299 --out reference.npz
+      lifted reference --symbol net-symbol.json --params net-0000.params \\
+        --shape data:2,3,299,299 --out reference.npz
     """
     import numpy as np
 
@@ -49,7 +52,7 @@ def reference(
     from gluon_lifted.networks.reference import write_reference
 
     name, sizes = parse_shape(shape)
-    images = np.random.default_rng(0).normal(size=sizes).astype(dtype.value)
+    images = np.random.default_rng(0).normal(size=sizes).astype(dtype)
     say(f"reference: {symbol} on {device}")
     outputs = write_reference(SavedNetwork(symbol, params, name), images, out, device)
     facts = {

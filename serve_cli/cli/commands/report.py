@@ -5,76 +5,74 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serve_cli.cli.shared_options import (
-    SOME_FAILED,
-    Json,
-    Ks,
-    Overwrite,
-    parse_ks,
-)
+from serve_cli.choices import MapMethod
+from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
+from serve_cli.report.report_options import MB, ReportOptions
 
-MB = 1_000_000
-
-
-class MapMethod(str, Enum):
-    """What places images on the map."""
-
-    tsne = "tsne"
-    pca = "pca"
-    umap = "umap"
+Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder, which `lifted embed` wrote.")]
+Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
+Method = Annotated[MapMethod, typer.Option("--map", help="Place images on the map; umap needs umap-learn.")]
+MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Place at most this many images on the map.")]
+MaxSize = Annotated[
+    float,
+    typer.Option(
+        "--max-size",
+        metavar="MB",
+        min=0.1,
+        help="Keep the page below this size, with smaller pictures and then with fewer on the map.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Draw samples with this seed.")]
+Title = Annotated[
+    str | None, typer.Option("--title", help="Give the page this title.", show_default="the model's name")
+]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Read images below this folder; repeat for several.",
+        show_default="the source that the embeddings name",
+    ),
+]
+Fetch = Annotated[
+    bool, typer.Option("--fetch", help="Fetch images that have URLs (http, https, s3, gs), within bounds.")
+]
 
 
 def report(
-    source: Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="A folder that `lifted embed` wrote.")],
-    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
+    source: Embeddings,
+    out: Out = Path("report.html"),
     k: Ks = "1,2,4,8,16,32",
-    method: Annotated[
-        MapMethod, typer.Option("--map", help="What places images on the map; umap needs umap-learn.")
-    ] = MapMethod.tsne,
-    images: Annotated[int, typer.Option("--images", min=1, max=5000, help="Images on the map, at most.")] = 2000,
-    max_size: Annotated[
-        float,
-        typer.Option(
-            "--max-size",
-            min=0.1,
-            help="MB of the page; pictures become as small, and on the map as few, as that needs.",
-        ),
-    ] = 8.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")] = 0,
-    title: Annotated[str | None, typer.Option("--title", help="Of the page.", show_default="the model's name")] = None,
-    roots: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--root",
-            metavar="DIR",
-            help="Read images below this folder; repeat for several.",
-            show_default="the source that the embeddings name",
-        ),
-    ] = None,
-    fetch: Annotated[
-        bool, typer.Option("--fetch", help="Fetch images that have URLs (http, https, s3, gs), within bounds.")
-    ] = False,
+    method: Method = "tsne",
+    images: MapImages = 2000,
+    max_size: MaxSize = 8.0,
+    seed: Seed = 0,
+    title: Title = None,
+    roots: Roots = None,
+    fetch: Fetch = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write a page that shows how good embeddings are, for looking at without a network and on a phone.
+    """Write a page that shows how good embeddings are, readable offline and on a phone.
 
-    Recall and its curve, the worst classes, what queries find, a map of the images,
-    distances, duplicates and suspected label errors, the model card. An earlier
-    report is replaced, another file only with --overwrite. Images without an
-    embedding are left out and counted; the exit status is then 3.
+    The page shows recall and its curve, the worst classes, what queries find, a
+    map of the images, distances, duplicates and suspected label errors, and the
+    model card. It replaces an earlier report, but another file only with
+    --overwrite. Images without an embedding are left out and counted; the exit
+    status is then 3.
 
-    Images are read below the source that the embeddings name, or below --root; a
-    link that leads out is not followed. URLs need --fetch. A source such as / or a
-    home folder opens up too much and needs --root. The page counts the pictures
-    that it does not show and says why. A folder of embeddings from a stranger can
-    name any folder of images as its source: look at the page before you share it.
+    Images are read below the source that the embeddings name, or below --root;
+    links that lead out are not followed. URLs need --fetch. A source such as / or
+    a home folder opens up too much and needs --root. The page counts the pictures
+    that it does not show and gives the reasons. Embeddings from a stranger can
+    name any folder of images as their source: look at the page before you share
+    it.
 
     [bold]Examples[/bold]
 
@@ -85,25 +83,23 @@ def report(
       lifted report embeddings --root /data/photos --fetch
     """
     from serve_cli.cli.console import print_facts, print_json
-    from serve_cli.report.report_options import ReportOptions
     from serve_cli.report.write import write_report
 
-    written = write_report(
-        ReportOptions(
-            source,
-            out,
-            parse_ks(k),
-            method.value,
-            images,
-            int(max_size * MB),
-            seed,
-            title,
-            shlex.join(["lifted", *sys.argv[1:]]),
-            overwrite,
-            tuple(roots or ()),
-            fetch,
-        )
+    options = ReportOptions(
+        source=source,
+        out=out,
+        ks=parse_ks(k),
+        method=method,
+        map_images=images,
+        max_bytes=int(max_size * MB),
+        seed=seed,
+        title=title,
+        command=shlex.join(["lifted", *sys.argv[1:]]),
+        overwrite=overwrite,
+        roots=tuple(roots or ()),
+        fetch=fetch,
     )
+    written = write_report(options)
     if as_json:
         print_json(asdict(written))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.config.recipes import RECIPES, REPOSITORY
+from gluon_lifted.config.recipes import REPOSITORY
 from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
@@ -28,52 +28,82 @@ if TYPE_CHECKING:
 SCHEDULER = "127.0.0.1:9091"
 SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
 
+Out = Annotated[Path | None, typer.Option("--out", help="Write this run folder.", rich_help_panel=RUN)]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Resume from the newest complete checkpoint in --out.", rich_help_panel=RUN),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help=f"Take the paper's settings: {', '.join(RECIPES)}.",
+        rich_help_panel=SETTINGS,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Read this TOML or YAML file, which overrides a recipe; options override both.",
+        rich_help_panel=SETTINGS,
+    ),
+]
+PrintConfig = Annotated[
+    bool,
+    typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
+]
+Devices = Annotated[
+    str, typer.Option("--device", help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)
+]
+NumMachines = Annotated[
+    int, typer.Option("--machines", min=1, help="Train on this many machines together.", rich_help_panel=MACHINES)
+]
+Rank = Annotated[int, typer.Option("--rank", help="Be this one of them, from 0.", rich_help_panel=MACHINES)]
+Scheduler = Annotated[
+    str,
+    typer.Option("--scheduler", help="Meet at this HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES),
+]
+
 
 @with_config_options
 def train(
     given: dict[str, Any],
-    out: Annotated[Path | None, typer.Option(help="Run folder to write.", rich_help_panel=RUN)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.", rich_help_panel=RUN)
-    ] = False,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help=f"Use the paper's numbers: {', '.join(RECIPES)}.", rich_help_panel=SETTINGS),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="TOML or YAML file; wins over a recipe, options win over both.", rich_help_panel=SETTINGS),
-    ] = None,
-    print_config: Annotated[
-        bool,
-        typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
-    ] = False,
-    device: Annotated[str, typer.Option(help="cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)] = "cpu",
-    machines: Annotated[int, typer.Option(min=1, help="Machines that train together.", rich_help_panel=MACHINES)] = 1,
-    rank: Annotated[int, typer.Option(help="Which of them this is, from 0.", rich_help_panel=MACHINES)] = 0,
-    scheduler: Annotated[
-        str, typer.Option(help="HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES)
-    ] = SCHEDULER,
+    out: Out = None,
+    resume: Resume = False,
+    recipe: Recipe = None,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    device: Devices = "cpu",
+    machines: NumMachines = 1,
+    rank: Rank = 0,
+    scheduler: Scheduler = SCHEDULER,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train an embedding network: the lifted structured loss, or one of those it was compared with.
+    """Train an embedding network with the lifted structured loss, or with one of the losses it was compared with.
 
-    Ctrl-C stops after the current batch and leaves a checkpoint; the same command with --resume goes on.
+    Ctrl-C stops after the current batch and leaves a checkpoint. The same command
+    with --resume continues from it.
 
     [bold]Examples[/bold]
 
-      lifted train folder --data photos --out runs/mine --crop 64 --resize 72 --iterations 1000
+      lifted train folder --data photos --out runs/mine \\
+        --crop 64 --resize 72 --iterations 1000
 
-      lifted train --recipe paper-cars --data CARS196 --weights bvlc_googlenet.caffemodel --out runs/cars
+      lifted train --recipe paper-cars --data CARS196 --out runs/cars \\
+        --weights bvlc_googlenet.caffemodel
 
       lifted train --recipe paper-cub --print-config > cub.toml
 
-      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub --device gpu:0,gpu:1
+      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub \\
+        --device gpu:0,gpu:1
 
-    Two machines, the same on each but for the rank, with --out on a disk that both see:
+    Run the same on each of two machines, except for --rank, with --out on a disk
+    that both can see:
 
-      lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
+      lifted train cars196 --data CARS196 --out runs/cars \\
+        --machines 2 --rank 0 --scheduler 10.0.0.1:9091
     """
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
     from gluon_lifted.distributed import ClusterSpec
@@ -91,7 +121,8 @@ def train(
         return
     if out is None or not resolved.data:
         raise typer.BadParameter("name the data with --data and the run folder with --out")
-    if elsewhere := {name: one for name, one in settings.items() if one.source not in ("default", "command line")}:
+    here = ("default", "command line")
+    if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
     if machines == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
@@ -129,6 +160,6 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         "curves": report.run / "curves.png",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished
-        else "interrupted; the same command with --resume goes on",
+        else "interrupted; repeat the command with --resume",
     }
     print_facts(facts)

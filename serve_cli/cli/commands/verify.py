@@ -11,18 +11,26 @@ import typer
 from serve_cli.cli.console import print_facts, print_json
 from serve_cli.cli.shared_options import Json, Tolerance
 
+OnnxFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Verify this file.")]
+Reference = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|REFERENCE.npz",
+        help="Compare with this run folder, or with this file of images and MXNet's outputs for them.",
+    ),
+]
+
 
 def verify(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The file to verify.")],
-    reference: Annotated[
-        Path, typer.Argument(metavar="RUN|REFERENCE.npz", help="A run folder, or images and MXNet's outputs for them.")
-    ],
+    model: OnnxFile,
+    reference: Reference,
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
     """Compare an ONNX model with MXNet's own outputs, at several batch sizes. MXNet is not needed.
 
-    If they differ, the first node whose value is another is named, and the exit status is 1.
+    If they differ, the first node with another value is named, and the exit
+    status is 1.
 
     [bold]Examples[/bold]
 

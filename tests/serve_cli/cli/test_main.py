@@ -1,5 +1,6 @@
 """The command line: exit statuses, and what goes to stdout and stderr."""
 
+import inspect
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 
 import gluon_lifted
 from serve_cli import diagnosis as doctor
-from serve_cli.cli.main import main
+from serve_cli.cli.main import app, main
 from serve_cli.diagnosis import Check, Diagnosis
 from serve_cli.embeddings.reader import read_embeddings
 from tests.serve_cli.photos import broken_photos, photo
@@ -55,7 +56,7 @@ def fails(run, message):
 def test_version_and_help(lifted):
     assert lifted("--version").stdout == f"lifted {gluon_lifted.__version__}\n"
     assert "embed" in lifted("--help").stdout
-    assert "on a GPU 128" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
+    assert "128 on a GPU" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
 
 
 def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
@@ -88,6 +89,13 @@ def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album):
     assert json.loads((tmp_path / "cpu" / "manifest.json").read_text())["provider"] == "CPUExecutionProvider"
 
 
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
+def test_help_is_not_ragged_on_a_narrow_terminal(command):
+    """Line breaks after the first paragraph are kept, and 80 columns leave 78 between the margins."""
+    paragraphs = inspect.cleandoc(command.callback.__doc__).split("\n\n")
+    assert [line for text in paragraphs[1:] for line in text.split("\n") if len(line) > 78] == []
+
+
 def test_some_images_failed(lifted, tmp_path, model, album):
     broken_photos(album / "zoo")
     run = lifted("embed", model, album, "--out", tmp_path / "emb", "--json")
@@ -96,7 +104,7 @@ def test_some_images_failed(lifted, tmp_path, model, album):
     assert (report["rows"], report["failed"]) == (17, 5)
     lines = run.stderr.splitlines()
     assert len(lines) == 6
-    assert lines[5].startswith("lifted: column error has all reasons; once mended, --retry-failed")
+    assert lines[5].startswith("lifted: the column error holds all reasons. Fix the images, then")
     assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
     assert lifted("eval", tmp_path / "emb").returncode == 3
 
@@ -271,7 +279,7 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
 
 
 def test_bug_keeps_its_traceback(model):
-    bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda path, **_: 1 / 0"
+    bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda *_: 1 / 0"
     with process(bug, "inspect", model) as run:
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 1

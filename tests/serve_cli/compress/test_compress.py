@@ -108,7 +108,7 @@ def test_recall_is_measured_where_it_is_asked_for(
     fast = PrecisionComparison(1, 2, 1.0, 1.0, images_per_s=200.0, single_images_per_s=100.0)
     monkeypatch.setattr(compress_module, "compare_models", lambda *_: fast)
     options = ExportOptions(precision="int8", calibration=photos)
-    criteria = AcceptanceCriteria("folder", photos, max_recall_drop=100)
+    criteria = AcceptanceCriteria(dataset="folder", data=photos, max_recall_drop=100)
     _, comparison = export_reduced(run, tmp_path / "m.onnx", options, criteria, pixels=False, normalize=False)
     assert comparison.recall is not None
     assert comparison.single_recall is not None
@@ -116,7 +116,12 @@ def test_recall_is_measured_where_it_is_asked_for(
     monkeypatch.setattr(compress_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
     with pytest.raises(ConfigError, match=r"int8 loses 10.00 points of recall@1, more than 0\.5"):
         export_reduced(
-            run, tmp_path / "n.onnx", options, AcceptanceCriteria("folder", photos), pixels=False, normalize=False
+            run,
+            tmp_path / "n.onnx",
+            options,
+            AcceptanceCriteria(dataset="folder", data=photos),
+            pixels=False,
+            normalize=False,
         )
 
 

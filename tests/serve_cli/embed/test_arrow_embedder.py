@@ -17,7 +17,7 @@ from serve_cli import ArrowEmbedder
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.manifest import Columns
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD, write_model
@@ -40,7 +40,7 @@ def batches(photos: list[Path], size: int, **more: list[object]) -> list[pa.Reco
 
 
 def expected(model: Path, album: Path, out: Path) -> dict[str, list[float] | None]:
-    embed_images(EmbedOptions(model, album, out, Serving(threads=1)))
+    embed_images(EmbedOptions(model=model, source=album, out=out, model_options=ModelOptions(threads=1)))
     found = read_embeddings(out)
     return {
         path: None if error else row.tolist()
@@ -68,7 +68,7 @@ def test_paths_ids_labels_and_carried_columns(model: Path, photos: list[Path]) -
             "price": pa.array(range(len(photos)), pa.int32()),
         }
     )
-    embed = ArrowEmbedder(model, Columns("sku", "file"), carried=carried, dtype="int8")
+    embed = ArrowEmbedder(model, Columns(id="sku", path="file"), carried=carried, dtype="int8")
     found = pa.Table.from_batches(embed(table.to_batches(3)), embed.schema)
     assert found["id"].to_pylist() == table["sku"].to_pylist()
     assert found["label"].to_pylist() == table["label"].to_pylist()

@@ -14,7 +14,7 @@ from serve_cli.embed.dry_run import estimate_run
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output, Share
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.provenance import sha256
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD
@@ -23,7 +23,11 @@ from tests.serve_cli.tiny_model import CARD
 def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album):
     broken_photos(album / "zebra")
     everything = sorted(file.relative_to(album).as_posix() for file in album.rglob("*.*"))
-    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=5, threads=2)))
+    report = embed_images(
+        EmbedOptions(
+            model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=5, threads=2)
+        )
+    )
     found = read_embeddings(tmp_path / "emb")
     assert found.ids == tuple(everything)
     assert (report.rows, report.failed, report.parts, report.dim, report.threads) == (17, 5, 1, 8, 2)
@@ -39,13 +43,17 @@ def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album)
 def test_failures_shown_are_few(tmp_path, model, album, monkeypatch):
     monkeypatch.setattr(part_worker, "FAILURES_SHOWN", 2)
     broken_photos(album / "a")
-    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=1)))
+    report = embed_images(
+        EmbedOptions(model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=1))
+    )
     assert report.failed == 5
     assert [failure.split(":")[0].rsplit("/")[-1] for failure in report.failures] == ["empty.jpg", "head only.png"]
 
 
 def test_manifest_says_where_the_embeddings_come_from(tmp_path, model, album):
-    embed_images(EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=4)))
+    embed_images(
+        EmbedOptions(model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=4))
+    )
     manifest = json.loads((tmp_path / "emb/manifest.json").read_text())
     assert manifest["model"] == {"file": "tiny.onnx", "sha256": sha256(model)}
     assert manifest["source"] == str(album)
@@ -58,8 +66,8 @@ def test_manifest_says_where_the_embeddings_come_from(tmp_path, model, album):
 @pytest.mark.parametrize("missing", ["model", "photos"])
 def test_input_that_is_not_there_leaves_no_folder(tmp_path, model, album, missing):
     options = {
-        "model": EmbedOptions(tmp_path / "none.onnx", album, tmp_path / "emb"),
-        "photos": EmbedOptions(model, tmp_path / "none", tmp_path / "emb"),
+        "model": EmbedOptions(model=tmp_path / "none.onnx", source=album, out=tmp_path / "emb"),
+        "photos": EmbedOptions(model=model, source=tmp_path / "none", out=tmp_path / "emb"),
     }
     with pytest.raises((DataError, RunError), match=r"none.*no such"):
         embed_images(options[missing])
@@ -67,10 +75,10 @@ def test_input_that_is_not_there_leaves_no_folder(tmp_path, model, album, missin
 
 
 def test_failed_run_does_not_cost_the_old_embeddings(tmp_path, model, album):
-    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
     model.write_bytes(b"broken")
     with pytest.raises(RunError):
-        embed_images(EmbedOptions(model, album, tmp_path / "emb", overwrite=True))
+        embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb", overwrite=True))
     assert len(read_embeddings(tmp_path / "emb").ids) == 12
 
 
@@ -98,7 +106,7 @@ def test_memory_stays_below_its_bound_whatever_the_images(tmp_path, model):
 
 
 def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, album):
-    options = EmbedOptions(model, album, tmp_path / "emb", max_memory=50_000_000)
+    options = EmbedOptions(model=model, source=album, out=tmp_path / "emb", max_memory=50_000_000)
     for most, text in ((50_000_000, "50 MB"), (0, "0 MB")):
         with pytest.raises(ConfigError, match=rf"{text} of memory are too little: .*give --max-memory \d+MB or more"):
             embed_images(replace(options, max_memory=most))
@@ -107,14 +115,20 @@ def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, a
 
 def test_pixel_limit(tmp_path, model, album):
     photo(album / "cat" / "large.png", width=41)
-    report = embed_images(EmbedOptions(model, album, tmp_path / "emb", pixel_limit=40 * 30))
+    report = embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb", pixel_limit=40 * 30))
     assert report.failed == 1
     assert "large.png: 41 x 30 px is more than the limit of 1,200" in report.failures[0]
 
 
 def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, album):
     broken_photos(album / "zebra")
-    options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=2), output=Output(5, dtype="float16"))
+    options = EmbedOptions(
+        model=model,
+        source=album,
+        out=tmp_path / "emb",
+        model_options=ModelOptions(batch_size=2),
+        output=Output(part_rows=5, dtype="float16"),
+    )
     found = estimate_run(options)
     assert not (tmp_path / "emb").exists()
     assert (found.rows, found.parts, found.rows_left, found.parts_left) == (17, 4, 17, 4)
@@ -143,7 +157,7 @@ def test_poison_images_are_rows_with_errors_and_what_is_passed_over_is_named(tmp
     for name in ("a.pdf", "cat/b.PDF", "README", "._1.jpg"):
         (album / name).touch()
     others = {".pdf": 2, "": 1}
-    options = EmbedOptions(model, album, tmp_path / "emb", Serving(batch_size=4))
+    options = EmbedOptions(model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=4))
     planned = estimate_run(options)
     assert planned.passed_over == others
     assert planned.facts()["passed over"] == "2 .pdf, 1 without a suffix"

@@ -17,6 +17,7 @@ from serve_cli.embed.embed_rows import (
     reported,
 )
 from serve_cli.embed.stage_times import StageTimes
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import open_source
 from serve_cli.sources.image_row import HeldImage, ImageRow
 from tests.serve_cli.photos import broken_photos, odd_photos, photo
@@ -135,7 +136,7 @@ def test_no_more_batches_are_started_than_allowed(model, rows, sessions):
             taken = number + 1
             yield rows[number % 7]
 
-    embedder = Embedder(model, threads=3, sessions=sessions)
+    embedder = Embedder(model, ModelOptions(threads=3, sessions=sessions))
     batches = embed_rows(embedder, counted(), 10, Decoding(2))
     next(batches)
     assert taken == 10 * (sessions + 1 + decoding.BATCHES_AHEAD)

@@ -24,7 +24,7 @@ from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.layout import part_files
 from serve_cli.embeddings.plan import Survey
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
 
@@ -50,8 +50,15 @@ def options(model: Path, tmp_path: Path) -> EmbedOptions:
     paths += broken_photos(tmp_path / "photos" / "broken")
     lines = [str(paths[number % len(paths)]) for number in range(PARTS * PART_ROWS)]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    serving = Serving(threads=1, batch_size=2)
-    return EmbedOptions(model, tmp_path / "list.txt", tmp_path / "emb", serving, output=Output(PART_ROWS), engine="ray")
+    serving = ModelOptions(threads=1, batch_size=2)
+    return EmbedOptions(
+        model=model,
+        source=tmp_path / "list.txt",
+        out=tmp_path / "emb",
+        model_options=serving,
+        output=Output(part_rows=PART_ROWS),
+        engine="ray",
+    )
 
 
 def contents(folder: Path) -> list[bytes]:
@@ -185,7 +192,7 @@ def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
     ],
 )
 def test_the_crew(device: str, threads: int | None, nodes: list[dict[str, Any]], expected: tuple[int, ...]) -> None:
-    found = Crew.of(nodes, Serving(device=device, threads=threads))
+    found = Crew.of(nodes, ModelOptions(device=device, threads=threads))
     assert (found.workers, found.threads, found.gpus) == expected
 
 
@@ -201,7 +208,7 @@ def test_a_cluster_that_is_too_small(
     device: str, threads: int | None, nodes: list[dict[str, Any]], message: str
 ) -> None:
     with pytest.raises(RunError, match=message):
-        Crew.of(nodes, Serving(device=device, threads=threads))
+        Crew.of(nodes, ModelOptions(device=device, threads=threads))
 
 
 def test_no_cluster(options: EmbedOptions, monkeypatch: pytest.MonkeyPatch) -> None:

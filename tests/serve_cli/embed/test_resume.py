@@ -22,7 +22,7 @@ from serve_cli.embed.embed_options import EmbedOptions, Output, Share
 from serve_cli.embeddings.layout import part_files
 from serve_cli.embeddings.plan import Survey, survey
 from serve_cli.embeddings.reader import read_embeddings, read_manifest, read_table
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import Source, open_source
 from serve_cli.sources.image_row import ImageRow
 from serve_cli.sources.manifest import Columns
@@ -64,7 +64,13 @@ def test_killed_at_random_steps_it_ends_with_the_same_rows(model: Path, many: Pa
     parts = [int(line) for line in run.stdout.split()]
     assert len(parts) == KILLS
     assert len(set(parts)) > 4  # it was stopped at different stages
-    whole = EmbedOptions(model, many, tmp_path / "whole", Serving(batch_size=2), output=Output(4))
+    whole = EmbedOptions(
+        model=model,
+        source=many,
+        out=tmp_path / "whole",
+        model_options=ModelOptions(batch_size=2),
+        output=Output(part_rows=4),
+    )
     report = embed_images(whole)
     last = embed_images(replace(whole, out=killed))
     assert last.failed == report.failed == 5
@@ -76,7 +82,13 @@ def test_killed_at_random_steps_it_ends_with_the_same_rows(model: Path, many: Pa
 def test_only_missing_parts_are_computed(
     model: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
+    options = EmbedOptions(
+        model=model,
+        source=many,
+        out=tmp_path / "emb",
+        model_options=ModelOptions(batch_size=2),
+        output=Output(part_rows=20),
+    )
     whole = embed_images(options)
     before = columns(tmp_path / "emb")
     assert (whole.rows, whole.resumed, whole.parts, whole.parts_missing) == (IMAGES, 0, 3, 0)
@@ -93,7 +105,13 @@ def test_only_missing_parts_are_computed(
 
 
 def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
-    alone = EmbedOptions(model, many, tmp_path / "alone", Serving(batch_size=3), output=Output(7))
+    alone = EmbedOptions(
+        model=model,
+        source=many,
+        out=tmp_path / "alone",
+        model_options=ModelOptions(batch_size=3),
+        output=Output(part_rows=7),
+    )
     embed_images(alone)
     reports = [embed_images(replace(alone, out=tmp_path / "shared", share=Share(index, 3))) for index in (2, 0, 1)]
     assert [report.parts_missing for report in reports] == [6, 3, 0]
@@ -108,7 +126,13 @@ def test_parts_in_any_order_are_the_same(model: Path, many: Path, tmp_path: Path
     names = sorted(path.relative_to(many).as_posix() for path in many.rglob("*.jpg"))
     (many / "list.txt").write_text("\n".join(names))
     for source in (many, many / "list.txt"):
-        options = EmbedOptions(model, source, tmp_path / "emb", Serving(batch_size=2), output=Output(9))
+        options = EmbedOptions(
+            model=model,
+            source=source,
+            out=tmp_path / "emb",
+            model_options=ModelOptions(batch_size=2),
+            output=Output(part_rows=9),
+        )
         embed_images(replace(options, overwrite=True))
         before = columns(tmp_path / "emb")
         run = embed_run.open_run(options)
@@ -119,7 +143,7 @@ def test_parts_in_any_order_are_the_same(model: Path, many: Path, tmp_path: Path
 
 
 def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb", output=Output(20))
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(part_rows=20))
     embed_images(options)
     before = columns(tmp_path / "emb")
     (many / "class0" / "0.jpg").rename(many / "class0" / "zero.jpg")
@@ -181,7 +205,9 @@ def changed(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
 def test_an_edited_manifest_is_refused(
     model: Path, catalog: Path, tmp_path: Path, name: str, value: object, message: str
 ) -> None:
-    options = EmbedOptions(model, catalog, tmp_path / "emb", columns=Columns("sku", "front", label="color"))
+    options = EmbedOptions(
+        model=model, source=catalog, out=tmp_path / "emb", columns=Columns(id="sku", path="front", label="color")
+    )
     embed_images(options)
     before = contents(tmp_path / "emb")
     pq.write_table(changed(pq.read_table(catalog), name, 33, value), catalog)
@@ -198,7 +224,9 @@ def test_an_edited_manifest_is_refused(
 def test_a_manifest_read_by_other_columns_is_refused(
     model: Path, catalog: Path, tmp_path: Path, which: dict[str, str]
 ) -> None:
-    options = EmbedOptions(model, catalog, tmp_path / "emb", columns=Columns("sku", "front", label="color"))
+    options = EmbedOptions(
+        model=model, source=catalog, out=tmp_path / "emb", columns=Columns(id="sku", path="front", label="color")
+    )
     embed_images(options)
     with pytest.raises(RunError, match="the manifest was read by other columns"):
         embed_images(replace(options, columns=replace(options.columns, **which)))
@@ -209,7 +237,7 @@ def test_other_images_inside_a_manifest_are_refused(model: Path, many: Path, tmp
     manifest = tmp_path / "images.parquet"
     ids = [str(number) for number in range(len(photos))]
     pq.write_table(pa.table({"id": ids, "bytes": photos, "other": photos[::-1]}), manifest)
-    options = EmbedOptions(model, manifest, tmp_path / "emb")
+    options = EmbedOptions(model=model, source=manifest, out=tmp_path / "emb")
     embed_images(options)
     with pytest.raises(RunError, match="other columns"):
         embed_images(replace(options, columns=Columns(bytes="other")))
@@ -221,7 +249,7 @@ def test_other_images_inside_a_manifest_are_refused(model: Path, many: Path, tmp
 
 def test_swapped_external_weights_are_refused(many: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "m.onnx", odd=Oddity(weights_file="w.bin"))
-    options = EmbedOptions(model, many, tmp_path / "emb")
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb")
     embed_images(options)
     (tmp_path / "w.bin").write_bytes((2 * weight(CARD)).tobytes())
     with pytest.raises(RunError, match="the model is another one"):
@@ -252,7 +280,7 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
             tar.add(many / "class0", "class0")
         return tmp_path / "shard.tar"
 
-    options = EmbedOptions(model, source(), tmp_path / "emb", output=Output(20))
+    options = EmbedOptions(model=model, source=source(), out=tmp_path / "emb", output=Output(part_rows=20))
     embed_images(options)
     before = columns(tmp_path / "emb")
     photo(many / "class0" / "0.jpg", seed=77, width=300, height=300)
@@ -269,9 +297,9 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
 
 
 def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb")
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb")
     for make, message in [
-        (lambda: Output(0), "parts of 0 rows"),
+        (lambda: Output(part_rows=0), "parts of 0 rows"),
         (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
         (lambda: Output(dtype="float64"), "type 'float64' are unknown; use float32, float16, int8"),
         (lambda: Share(2, 2), "shard 2 of 2 is none; count from 0"),
@@ -300,7 +328,7 @@ def test_images_that_vanish_after_the_survey(
         return result
 
     monkeypatch.setattr(embed_run, "survey", surveyed)
-    options = EmbedOptions(model, many, tmp_path / "emb", output=Output(40))
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(part_rows=40))
     with pytest.raises(RunError, match="has fewer images than when the run began; start it again"):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
@@ -323,7 +351,13 @@ def test_a_source_that_vanishes_ends_the_run(
         return real(path, **how)
 
     monkeypatch.setattr(decoding, "read_image_bytes", reading)
-    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
+    options = EmbedOptions(
+        model=model,
+        source=many,
+        out=tmp_path / "emb",
+        model_options=ModelOptions(batch_size=2),
+        output=Output(part_rows=20),
+    )
     with pytest.raises(DataError, match=r"many: has vanished, or changes while it is read: class\d.*goes on once"):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
@@ -333,7 +367,13 @@ def test_a_source_that_vanishes_ends_the_run(
 
 
 def test_failed_images_are_tried_again_when_asked_for(model: Path, many: Path, tmp_path: Path) -> None:
-    options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
+    options = EmbedOptions(
+        model=model,
+        source=many,
+        out=tmp_path / "emb",
+        model_options=ModelOptions(batch_size=2),
+        output=Output(part_rows=20),
+    )
     whole = embed_images(options)
     photo(many / "class2" / "empty.jpg", seed=99)  # whole now
     with pytest.raises(RunError, match=r"other sizes or modification times.*if failed images .*--retry-failed"):

@@ -23,7 +23,7 @@ from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.embeddings.vectors import to_stored
 from serve_cli.inspection import inspect_path
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.image_row import regroup
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.photos import broken_photos
@@ -170,9 +170,15 @@ def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(
     model: Path, album: Path, tmp_path: Path, dtype: str
 ) -> None:
     broken_photos(album / "zebra")
-    options = EmbedOptions(model, album, tmp_path / "npy", Serving(batch_size=3), output=Output(5, "npy", dtype))
+    options = EmbedOptions(
+        model=model,
+        source=album,
+        out=tmp_path / "npy",
+        model_options=ModelOptions(batch_size=3),
+        output=Output(part_rows=5, format="npy", dtype=dtype),
+    )
     report = embed_images(options)
-    embed_images(replace(options, out=tmp_path / "parquet", output=Output(5, dtype=dtype)))
+    embed_images(replace(options, out=tmp_path / "parquet", output=Output(part_rows=5, dtype=dtype)))
     expected = read_embeddings(tmp_path / "parquet")
     good = [error is None for error in expected.errors]
     paths = sorted((tmp_path / "npy" / "img_emb").iterdir())

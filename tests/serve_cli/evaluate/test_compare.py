@@ -42,9 +42,9 @@ def embedded(folder, count, seed=0, bad=(), labels="abc"):
 
 
 def test_metrics_of_a_folder_with_intervals_over_classes(tmp_path, model, album):
-    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
     found = read_embeddings(tmp_path / "emb")
-    report = evaluate(EvalOptions((tmp_path / "emb",), ks=(1, 2, 5)))
+    report = evaluate(EvalOptions(sources=(tmp_path / "emb",), ks=(1, 2, 5)))
     (result,) = report.results
     assert (result.name, result.dim, result.queries, result.gallery, result.classes) == ("emb", 8, 12, 11, 3)
     assert list(result.metrics) == ["R@1", "R@2", "R@5", "MRR", "R-precision", "MAP@R", "mAP"]
@@ -60,7 +60,7 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
     (whole,) = batches(9)
     kept = [1, 2, 3, 5, 6, 7, 8]
     labels = [whole.rows[number].label for number in kept]
-    report = evaluate(EvalOptions((tmp_path,), ks=(3,)))
+    report = evaluate(EvalOptions(sources=(tmp_path,), ks=(3,)))
     assert (report.results[0].queries, report.results[0].classes, report.failed) == (7, 3, 2)
     expected = hits(whole.embedding[kept].astype(np.float64), labels, 3).mean()
     assert report.results[0].metrics["R@3"].value == pytest.approx(expected)
@@ -69,15 +69,17 @@ def test_rows_with_errors_are_left_out_and_counted(tmp_path):
 def test_either_format_of_a_folder(tmp_path, model, album):
     photo(album / "dog" / "broken.jpg").write_bytes(b"")
     for layout in ("parquet", "npy"):
-        embed_images(EmbedOptions(model, album, tmp_path / layout, output=Output(5, layout)))
-    one, other = (evaluate(EvalOptions((tmp_path / layout,))) for layout in ("parquet", "npy"))
+        embed_images(
+            EmbedOptions(model=model, source=album, out=tmp_path / layout, output=Output(part_rows=5, format=layout))
+        )
+    one, other = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
     assert one.results[0].metrics == other.results[0].metrics
     assert one.failed == other.failed == 1
 
 
 def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
     one, other = embedded(tmp_path / "one", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
-    report = evaluate(EvalOptions((one, other), ks=(1,)))
+    report = evaluate(EvalOptions(sources=(one, other), ks=(1,)))
     assert ([result.queries for result in report.results], report.failed) == ([28, 28], 3)
     kept = [number for number in range(30) if number not in (3, 7)]
     labels = ["abc"[number % 3] for number in kept]
@@ -90,35 +92,41 @@ def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
 
 def test_other_images_have_no_paired_difference(tmp_path):
     one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
-    report = evaluate(EvalOptions((one, other)))
+    report = evaluate(EvalOptions(sources=(one, other)))
     assert report.differences == ()
     assert report.note.startswith("not of the same images")
     assert [result.metrics for result in report.results] == [
-        evaluate(EvalOptions((folder,))).results[0].metrics for folder in (one, other)
+        evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (one, other)
     ]
     assert report.facts()["queries of other"] == "15 of 3 classes, each looked up among 14 others"
     relabeled = embedded(tmp_path / "relabeled", 12, labels="abd")
-    assert evaluate(EvalOptions((one, relabeled))).differences == ()
-    assert len(evaluate(EvalOptions((one, one))).differences) == 1
+    assert evaluate(EvalOptions(sources=(one, relabeled))).differences == ()
+    assert len(evaluate(EvalOptions(sources=(one, one))).differences) == 1
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
     folders = tuple(embedded(tmp_path / name / "emb", 9) for name in "ab")
-    assert [result.name for result in evaluate(EvalOptions(folders)).results] == [str(folder) for folder in folders]
+    assert [result.name for result in evaluate(EvalOptions(sources=folders)).results] == [
+        str(folder) for folder in folders
+    ]
 
 
 def test_gallery(tmp_path):
     """Queries that lie in the gallery, too, find themselves: they are not passed over in another set."""
     queries, gallery = embedded(tmp_path / "queries", 9), embedded(tmp_path / "gallery", 30, seed=0, bad={29})
-    report = evaluate(EvalOptions((queries,), gallery=gallery))
+    report = evaluate(EvalOptions(sources=(queries,), gallery=gallery))
     assert (report.results[0].queries, report.results[0].gallery, report.failed) == (9, 29, 1)
     assert report.results[0].metrics["R@1"].value == 1
     others = embedded(tmp_path / "others", 20, seed=3, labels="ab")
-    report = evaluate(EvalOptions((queries,), gallery=others))
+    report = evaluate(EvalOptions(sources=(queries,), gallery=others))
     assert report.results[0].alone == 3
     where = "each looked up among the 20 images of others; 3 have no image of their class there"
     assert report.facts()["queries"] == f"9 of 3 classes, {where}"
-    assert evaluate(EvalOptions((queries,), gallery=queries)).facts()["queries"].endswith("the 9 images of queries")
+    assert (
+        evaluate(EvalOptions(sources=(queries,), gallery=queries))
+        .facts()["queries"]
+        .endswith("the 9 images of queries")
+    )
 
 
 def test_gallery_of_another_model(tmp_path):
@@ -126,38 +134,38 @@ def test_gallery_of_another_model(tmp_path):
     card = replace(read_embeddings(queries).card, name="other")
     write_folder(gallery, batches(9), card=card)
     with pytest.raises(RunError, match=r"gallery and queries were made by models whose cards differ \(name\)"):
-        evaluate(EvalOptions((queries,), gallery=gallery))
+        evaluate(EvalOptions(sources=(queries,), gallery=gallery))
     with pytest.raises(RunError, match="no such embedding folder"):
-        evaluate(EvalOptions((queries,), gallery=tmp_path / "none"))
+        evaluate(EvalOptions(sources=(queries,), gallery=tmp_path / "none"))
     with pytest.raises(ConfigError, match="--gallery goes with one folder"):
-        evaluate(EvalOptions((queries, queries), gallery=queries))
+        evaluate(EvalOptions(sources=(queries, queries), gallery=queries))
 
 
 def test_cosine(tmp_path):
     folder = embedded(tmp_path / "emb", 30)
     embedding = read_embeddings(folder).embedding.astype(float)
     embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
-    report = evaluate(EvalOptions((folder,), ks=(1,), distance="cosine", recall_only=True))
+    report = evaluate(EvalOptions(sources=(folder,), ks=(1,), distance="cosine", recall_only=True))
     assert list(report.results[0].metrics) == ["R@1", "MRR"]
     assert report.results[0].metrics["R@1"].value == hits(embedding, list("abc" * 10), 1).mean()
 
 
 def test_sample_of_queries_with_wilsons_interval(tmp_path):
     folder = embedded(tmp_path / "emb", 60)
-    whole = evaluate(EvalOptions((folder,), ks=(1,))).results[0].metrics["R@1"].value
-    report = evaluate(EvalOptions((folder,), ks=(1,), queries=45))
+    whole = evaluate(EvalOptions(sources=(folder,), ks=(1,))).results[0].metrics["R@1"].value
+    report = evaluate(EvalOptions(sources=(folder,), ks=(1,), queries=45))
     assert (report.results[0].queries, report.results[0].gallery) == (45, 59)
     estimate = report.results[0].metrics["R@1"]
     assert (estimate.low, estimate.high) == wilson(estimate.value, 45, 60)
     assert estimate.low < whole < estimate.high
-    assert estimate != evaluate(EvalOptions((folder,), ks=(1,), queries=45, seed=1)).results[0].metrics["R@1"]
+    assert estimate != evaluate(EvalOptions(sources=(folder,), ks=(1,), queries=45, seed=1)).results[0].metrics["R@1"]
     assert "Wilson" in report.facts()["intervals"]
-    assert evaluate(EvalOptions((folder,), ks=(1,), queries=99)).results[0].metrics["R@1"].value == whole
+    assert evaluate(EvalOptions(sources=(folder,), ks=(1,), queries=99)).results[0].metrics["R@1"].value == whole
 
 
 def test_clusters(tmp_path):
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    report = evaluate(EvalOptions((embedded(tmp_path / "emb", 30),), clustering="modern"))
+    report = evaluate(EvalOptions(sources=(embedded(tmp_path / "emb", 30),), clustering="modern"))
     metrics = report.results[0].metrics
     assert list(metrics)[-4:] == ["NMI", "NMI (geometric)", "F1", "AMI"]
     assert 0 < metrics["NMI"].value < 1
@@ -170,27 +178,27 @@ def test_images_without_labels(tmp_path):
     rows = [replace(row, label=None if number == 1 else "x") for number, row in enumerate(whole.rows)]
     write_folder(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)])
     with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder named after its class"):
-        evaluate(EvalOptions((tmp_path,)))
+        evaluate(EvalOptions(sources=(tmp_path,)))
 
 
 def test_nothing_could_be_read(tmp_path):
     write_folder(tmp_path, batches(3, bad={0, 1, 2}))
     with pytest.raises(DataError, match="at least 2 images, found 0"):
-        evaluate(EvalOptions((tmp_path,)))
+        evaluate(EvalOptions(sources=(tmp_path,)))
 
 
 def test_model_on_the_test_half_of_a_folder(tmp_path, model, album):
     """Of three classes the first one trains; dog and eel test."""
     photo(album / "dog" / "broken.jpg").write_bytes(b"")
-    report = evaluate(EvalOptions((model,), images=Images("folder", album)))
+    report = evaluate(EvalOptions(sources=(model,), images=Images(dataset="folder", data=album)))
     shutil.move(album / "cat", tmp_path)
-    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
     shutil.move(tmp_path / "cat", album)
-    again = evaluate(EvalOptions((tmp_path / "emb",)))
+    again = evaluate(EvalOptions(sources=(tmp_path / "emb",)))
     assert report.results[0].metrics == again.results[0].metrics
     assert report.results[0].name == model.name
     assert (report.results[0].queries, report.results[0].classes, report.failed) == (8, 2, 1)
-    both = evaluate(EvalOptions((model, tmp_path / "emb"), images=Images("folder", album)))
+    both = evaluate(EvalOptions(sources=(model, tmp_path / "emb"), images=Images(dataset="folder", data=album)))
     assert [one.metrics["R@1"].value for one in both.differences] == [0.0]
 
 
@@ -198,8 +206,8 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
     """Two copies of each image: pixels find the copy at once, for its class."""
     for file in sorted(album.rglob("*.jpg")):
         (file.parent / f"copy {file.name}").write_bytes(file.read_bytes())
-    embed_images(EmbedOptions(model, album, tmp_path / "emb"))
-    report = evaluate(EvalOptions((tmp_path / "emb",), ks=(1,), baseline=True))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
+    report = evaluate(EvalOptions(sources=(tmp_path / "emb",), ks=(1,), baseline=True))
     assert [result.name for result in report.results] == ["emb", "raw pixels, 16 x 16"]
     assert report.results[1].dim == 768
     assert report.results[1].metrics["R@1"].value == 1.0
@@ -208,19 +216,19 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
 
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
     with pytest.raises(RunError, match="no such embedding folder or model"):
-        evaluate(EvalOptions((tmp_path / "none",)))
+        evaluate(EvalOptions(sources=(tmp_path / "none",)))
     with pytest.raises(ConfigError, match="is a model: name the images"):
-        evaluate(EvalOptions((model,)))
+        evaluate(EvalOptions(sources=(model,)))
     with pytest.raises(ConfigError, match="leave out --dataset"):
-        evaluate(EvalOptions((tmp_path,), images=Images("folder", tmp_path)))
+        evaluate(EvalOptions(sources=(tmp_path,), images=Images(dataset="folder", data=tmp_path)))
 
 
 def test_what_does_not_compare_is_said(tmp_path):
     folder = embedded(tmp_path / "emb", 12)
-    report = evaluate(EvalOptions((folder,), published="cars196"))
+    report = evaluate(EvalOptions(sources=(folder,), published="cars196"))
     assert report.note == "published values are of 8,131 queries; these are others and do not compare"
     assert len(report.published) > 5
     alone = embedded(tmp_path / "alone", 3)
-    assert evaluate(EvalOptions((alone,))).note == "no query has an image of its class to find"
+    assert evaluate(EvalOptions(sources=(alone,))).note == "no query has an image of its class to find"
     one_class = embedded(tmp_path / "one", 5, labels="a")
-    assert evaluate(EvalOptions((one_class,))).interval == "none, which takes two classes"
+    assert evaluate(EvalOptions(sources=(one_class,))).interval == "none, which takes two classes"

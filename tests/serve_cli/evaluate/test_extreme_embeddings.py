@@ -41,7 +41,7 @@ def folder_of(path: Path, embedding: np.ndarray, labels: list[str | None] | None
 
 
 def measured(folder: Path, distance: str = "euclidean") -> dict[str, object]:
-    report = evaluate(EvalOptions((folder,), distance=distance, clustering="modern")).to_json()
+    report = evaluate(EvalOptions(sources=(folder,), distance=distance, clustering="modern")).to_json()
     metrics = json.loads(json.dumps(report, allow_nan=False))["results"][0]["metrics"]
     assert isinstance(metrics, dict)
     return metrics
@@ -80,7 +80,7 @@ FLOAT_MAX = np.finfo(np.float32).max
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_report_of_any_finite_numbers(tmp_path: Path, embedding: np.ndarray, method: str) -> None:
     source = folder_of(tmp_path / "emb", embedding.astype(np.float32))
-    write_report(ReportOptions(source, tmp_path / "report.html", method=method))
+    write_report(ReportOptions(source=source, out=tmp_path / "report.html", method=method))
     text = (tmp_path / "report.html").read_text("utf-8")
     data = json.loads(text.split('type="application/json">')[1].split("</script>")[0], parse_constant=pytest.fail)
     assert len(data["images"]) == 24
@@ -92,10 +92,10 @@ def test_a_report_of_any_finite_numbers(tmp_path: Path, embedding: np.ndarray, m
 
 def test_labels_that_differ_in_zeros_at_their_end(tmp_path: Path) -> None:
     """NumPy's own strings would make them one class."""
-    plain = evaluate(EvalOptions((folder_of(tmp_path / "plain", PLAIN),))).results[0]
-    zeros = evaluate(EvalOptions((folder_of(tmp_path / "zeros", PLAIN, ["a", "a\0", "a\0\0"] * 8),))).results[0]
+    plain = evaluate(EvalOptions(sources=(folder_of(tmp_path / "plain", PLAIN),))).results[0]
+    zeros = evaluate(EvalOptions(sources=(folder_of(tmp_path / "zeros", PLAIN, ["a", "a\0", "a\0\0"] * 8),))).results[0]
     assert (zeros.classes, zeros.metrics) == (3, plain.metrics)
-    written = write_report(ReportOptions(tmp_path / "zeros", tmp_path / "report.html", method="pca"))
+    written = write_report(ReportOptions(source=tmp_path / "zeros", out=tmp_path / "report.html", method="pca"))
     assert written.classes == 3
 
 
@@ -103,7 +103,7 @@ def test_a_long_label_does_not_make_all_of_them_long(tmp_path: Path) -> None:
     """An array of NumPy's strings would take 24 x 60,000 x 4 bytes."""
     source = folder_of(tmp_path / "emb", PLAIN, ["x" * 60_000, *LABELS[1:]])
     tracemalloc.start()
-    evaluate(EvalOptions((source,)))
+    evaluate(EvalOptions(sources=(source,)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3_000_000
@@ -117,9 +117,9 @@ def test_too_few_rows(tmp_path: Path, rows: int) -> None:
         manifest = json.loads((source / "manifest.json").read_text())
         (source / "manifest.json").write_text(json.dumps({**manifest, "rows": 0, "parts": []}))
     with pytest.raises(DataError, match=f"emb: recall needs at least 2 images, found {rows} with an embedding"):
-        evaluate(EvalOptions((source,), clustering="modern"))
+        evaluate(EvalOptions(sources=(source,), clustering="modern"))
     with pytest.raises(DataError, match=f"at least 2 images with an embedding, found {rows}"):
-        write_report(ReportOptions(source, tmp_path / "report.html"))
+        write_report(ReportOptions(source=source, out=tmp_path / "report.html"))
 
 
 def test_a_baseline_reads_only_files(tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_a_baseline_reads_only_files(tmp_path: Path) -> None:
     rows = [ImageRow(str(number), tmp_path / "none.jpg", label) for number, label in enumerate(LABELS)]
     write_folder(tmp_path / "emb", [EmbeddedRows(rows, PLAIN, [None] * 24)])
     with pytest.raises(DataError, match=r"none\.jpg: no such image file; --baseline reads"):
-        evaluate(EvalOptions((tmp_path / "emb",), baseline=True))
+        evaluate(EvalOptions(sources=(tmp_path / "emb",), baseline=True))

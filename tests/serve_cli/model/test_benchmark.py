@@ -15,7 +15,7 @@ from serve_cli.model.benchmark import (
     Trial,
     bench,
 )
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 
 pytest.importorskip("onnxruntime")
 
@@ -24,7 +24,7 @@ TRIAL = Trial(8, 1, 2, 100.0, (1.0, 2.0, 3.0), 10**8)
 
 def test_all_settings_are_tried_and_the_best_is_saved(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench_module.LARGEST_BATCH, "cpu", 2)
-    report = bench(BenchOptions(model, Serving(threads=2), seconds=0.01, save=True))
+    report = bench(BenchOptions(model=model, model_options=ModelOptions(threads=2), seconds=0.01, save=True))
     assert [(one.sessions, one.threads, one.batch_size) for one in report.trials] == [
         (1, 2, 1), (1, 2, 2), (2, 1, 1), (2, 1, 2),
     ]  # fmt: skip
@@ -33,13 +33,13 @@ def test_all_settings_are_tried_and_the_best_is_saved(model: Path, monkeypatch: 
         assert list(one.latency_ms) == sorted(one.latency_ms)
         assert one.memory_bytes > 20e6  # Python, NumPy and onnxruntime
     assert report.provider == "CPUExecutionProvider"
-    found = Embedder(model, threads=2)
+    found = Embedder(model, ModelOptions(threads=2))
     assert (found.batch_size, found.lanes) == (report.best.batch_size, report.best.sessions)
     assert sum(row[-1] == "best" for row in report.rows()) == 1
 
 
 def test_nothing_is_saved_unasked(model: Path) -> None:
-    report = bench(BenchOptions(model, Serving(batch_size=3, threads=1), seconds=0.01))
+    report = bench(BenchOptions(model=model, model_options=ModelOptions(batch_size=3, threads=1), seconds=0.01))
     assert [(one.batch_size, one.sessions) for one in report.trials] == [(3, 1)]
     assert report.saved is None
     assert not list(model.parent.glob("*.json"))
@@ -48,7 +48,7 @@ def test_nothing_is_saved_unasked(model: Path) -> None:
 def test_rates_and_latencies_are_of_what_was_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four lanes that take 20 ms a batch give 4 * 5 images in 20 ms."""
     monkeypatch.setattr(Embedder, "embed", lambda *_: bench_module.time.sleep(0.02))
-    found = bench_module._measure(model, Serving(batch_size=5, threads=4, sessions=4), seconds=0.3)
+    found = bench_module._measure(model, ModelOptions(batch_size=5, threads=4, sessions=4), seconds=0.3)
     assert found.images == 5 * len(found.latencies)
     assert found.images / found.seconds == pytest.approx(1000, rel=0.3)
     assert np.median(found.latencies) == pytest.approx(0.02, rel=0.3)
@@ -69,13 +69,13 @@ def test_the_smallest_of_the_fastest_is_best() -> None:
 
 
 def test_sessions_and_batches_that_are_tried() -> None:
-    def tried(serving: Serving) -> list[tuple[int | None, int | None]]:
+    def tried(serving: ModelOptions) -> list[tuple[int | None, int | None]]:
         return [(one.sessions, one.batch_size) for one in bench_module._settings(serving)]
 
-    assert {sessions for sessions, _ in tried(Serving(threads=6))} == {1, 2, 4, 6}
-    assert tried(Serving(threads=2, batch_size=5)) == [(1, 5), (2, 5)]
-    assert tried(Serving(sessions=3, batch_size=5)) == [(3, 5)]
-    assert {sessions for sessions, _ in tried(Serving(device="gpu", threads=8))} == {1}
+    assert {sessions for sessions, _ in tried(ModelOptions(threads=6))} == {1, 2, 4, 6}
+    assert tried(ModelOptions(threads=2, batch_size=5)) == [(1, 5), (2, 5)]
+    assert tried(ModelOptions(sessions=3, batch_size=5)) == [(3, 5)]
+    assert {sessions for sessions, _ in tried(ModelOptions(device="gpu", threads=8))} == {1}
 
 
 def test_setting_that_fails_is_left_out(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,26 +84,26 @@ def test_setting_that_fails_is_left_out(model: Path, monkeypatch: pytest.MonkeyP
         bench_module, "_in_a_process", lambda path, one, s: real(path, one, s) if one.batch_size == 1 else None
     )
     monkeypatch.setitem(bench_module.LARGEST_BATCH, "cpu", 2)
-    report = bench(BenchOptions(model, Serving(threads=1), seconds=0.01))
+    report = bench(BenchOptions(model=model, model_options=ModelOptions(threads=1), seconds=0.01))
     assert [one.batch_size for one in report.trials] == [1]
     monkeypatch.setattr(bench_module, "_in_a_process", lambda *_: None)
     with pytest.raises(ConfigError, match="no setting could be run"):
-        bench(BenchOptions(model, Serving(threads=1), seconds=0.01))
+        bench(BenchOptions(model=model, model_options=ModelOptions(threads=1), seconds=0.01))
 
 
 def test_process_that_dies_is_a_setting_that_fails(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_module, "_measure", _die)
-    assert bench_module._in_a_process(model, Serving(), 0.01) is None
+    assert bench_module._in_a_process(model, ModelOptions(), 0.01) is None
 
 
 def test_model_that_cannot_be_used(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match="no such file"):
-        bench(BenchOptions(tmp_path / "none.onnx"))
+        bench(BenchOptions(model=tmp_path / "none.onnx"))
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="has no CUDA"):
-        bench(BenchOptions(model, Serving(device="gpu")))
+        bench(BenchOptions(model=model, model_options=ModelOptions(device="gpu")))
 
 
 def _die(*_: object) -> None:

@@ -12,6 +12,8 @@ from gluon_lifted.errors import ConfigError, DeviceError, RunError
 from gluon_lifted.hardware.cpus import usable_cpus
 from serve_cli import Embedder
 from serve_cli.model import embedder as session
+from serve_cli.model import model_options
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.tuning import Tuning, save_tuning
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import (
@@ -40,27 +42,35 @@ def test_threads_are_those_asked_for_or_the_usable_cores(model, monkeypatch):
     def threads_of(embedder):
         return embedder.lanes, embedder.session.get_session_options().intra_op_num_threads
 
-    monkeypatch.setattr(session, "usable_cpus", lambda: 5)
-    assert threads_of(Embedder(model, threads=2, sessions=1)) == (1, 2)
-    assert threads_of(Embedder(model, threads=4, sessions=2)) == (2, 2)
-    assert threads_of(Embedder(model, sessions=2)) == (2, 2)
-    assert threads_of(Embedder(model, threads=3)) == (min(3, usable_cpus()), 3 // min(3, usable_cpus()))
+    monkeypatch.setattr(model_options, "usable_cpus", lambda: 5)
+    assert threads_of(Embedder(model, ModelOptions(threads=2, sessions=1))) == (1, 2)
+    assert threads_of(Embedder(model, ModelOptions(threads=4, sessions=2))) == (2, 2)
+    assert threads_of(Embedder(model, ModelOptions(sessions=2))) == (2, 2)
+    assert threads_of(Embedder(model, ModelOptions(threads=3))) == (min(3, usable_cpus()), 3 // min(3, usable_cpus()))
     with pytest.raises(ConfigError, match="3 sessions cannot share 2 threads"):
-        Embedder(model, threads=2, sessions=3)
+        Embedder(model, ModelOptions(threads=2, sessions=3))
 
 
 @pytest.mark.parametrize("threads", [2, 4])  # of one session each, and of one that both share
 def test_batches_side_by_side_give_the_same_embeddings(model, threads):
-    embedder = Embedder(model, threads=threads, sessions=2)
+    embedder = Embedder(model, ModelOptions(threads=threads, sessions=2))
     batches = [pixels(seed, 16, 16)[None] for seed in range(20)]
     started = [embedder.start(batch) for batch in batches]
-    alone = Embedder(model, threads=1)
+    alone = Embedder(model, ModelOptions(threads=1))
     for one, batch in zip(started, batches, strict=True):
         np.testing.assert_allclose(one.result(), alone.embed(batch), atol=1e-6)
 
 
+def test_the_device_by_its_keyword(model):
+    assert Embedder(model, ModelOptions(device="gpu"), device="cpu").options == ModelOptions(device="cpu")
+
+
+def test_the_batch_size_is_that_of_the_options(model):
+    assert Embedder(model, ModelOptions(batch_size=3)).batch_size == 3
+
+
 def test_batches_really_go_side_by_side(model):
-    embedder = Embedder(model, threads=2, sessions=2)
+    embedder = Embedder(model, ModelOptions(threads=2, sessions=2))
     meeting = threading.Barrier(2, timeout=20)
 
     class TileRanker:
@@ -76,7 +86,7 @@ def test_batches_really_go_side_by_side(model):
 
 
 def test_a_lane_is_free_again_after_a_failure(model):
-    embedder = Embedder(model, threads=1)
+    embedder = Embedder(model, ModelOptions(threads=1))
     for _ in range(3):
         with pytest.raises(DeviceError):
             embedder.run(np.zeros((2, 3, 17, 17), np.float32))
@@ -116,7 +126,7 @@ def test_no_images_are_no_embeddings(model):
 def test_a_closed_embedder_has_released_its_session_and_its_threads(model):
     batch = pixels(0, 16, 16)[None]
     before = threading.active_count()
-    with Embedder(model, threads=2, sessions=2) as embedder:
+    with Embedder(model, ModelOptions(threads=2, sessions=2)) as embedder:
         session_alive = weakref.ref(embedder.session)
         started = [embedder.start(batch) for _ in range(10)]
         assert threading.active_count() > before
@@ -130,7 +140,7 @@ def test_a_closed_embedder_has_released_its_session_and_its_threads(model):
 
 
 def test_an_embedder_can_be_sent_to_another_process(model):
-    embedder = Embedder(model, threads=2, sessions=2)
+    embedder = Embedder(model, ModelOptions(threads=2, sessions=2))
     again = pickle.loads(pickle.dumps(embedder))
     batch = pixels(0, 16, 16)[None]
     assert (again.lanes, again.threads, again.card) == (2, 2, embedder.card)
@@ -140,10 +150,10 @@ def test_an_embedder_can_be_sent_to_another_process(model):
 def test_batch_size_and_sessions_are_those_that_were_saved(model, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     save_tuning(Embedder(model).model_sha256, "cpu", Tuning(17, 2))
-    found = Embedder(model, threads=4)
+    found = Embedder(model, ModelOptions(threads=4))
     assert (found.batch_size, found.lanes) == (17, 2)
-    assert Embedder(model, threads=1).lanes == 1  # no more than there are threads
-    assert Embedder(model, threads=4, sessions=4).lanes == 4
+    assert Embedder(model, ModelOptions(threads=1)).lanes == 1  # no more than there are threads
+    assert Embedder(model, ModelOptions(threads=4, sessions=4)).lanes == 4
 
 
 def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeypatch):
@@ -196,7 +206,7 @@ def test_output_whose_width_shows_only_when_it_runs(model):
         def run(self, feed):
             return np.zeros((len(feed), 7), np.float32)
 
-    embedder = Embedder(model, threads=1)
+    embedder = Embedder(model, ModelOptions(threads=1))
     embedder._free.get()
     embedder._free.put(Surprise())
     with pytest.raises(RunError, match=r"is \(2, 7\); the card says \(2, 8\)"):

@@ -13,7 +13,8 @@ import pytest
 
 from gluon_lifted.contract import EMBEDDING_OUTPUT
 from serve_cli.model.lanes import CpuLane, GpuLane
-from serve_cli.model.providers import Execution, open_session
+from serve_cli.model.model_options import ModelOptions
+from serve_cli.model.providers import open_session
 from tests.serve_cli.tiny_model import CARD
 
 pytest.importorskip("onnxruntime")
@@ -56,7 +57,7 @@ def feeds(count: int, rows: int) -> list[np.ndarray]:
 
 @pytest.fixture
 def session(model: Path) -> Any:
-    return open_session(model, Execution())
+    return open_session(model, ModelOptions(threads=1))
 
 
 def test_staged_batches_give_what_a_plain_run_gives(session: Any) -> None:

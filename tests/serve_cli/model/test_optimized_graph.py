@@ -14,7 +14,7 @@ from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model import optimized_graph
 from serve_cli.model.embedder import Embedder
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.optimized_graph import graph_name
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import (
@@ -65,9 +65,9 @@ def test_a_model_replaced_with_its_times_kept_computes_its_own_embeddings(model:
 
 
 def test_a_run_over_images_uses_the_replaced_model(model: Path, album: Path, tmp_path: Path) -> None:
-    embed_images(EmbedOptions(model, album, tmp_path / "old"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "old"))
     replace_weights(model)
-    embed_images(EmbedOptions(model, album, tmp_path / "new"))
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "new"))
     old, new = (read_embeddings(tmp_path / name).embedding for name in ("old", "new"))
     np.testing.assert_allclose(new, 2 * old, rtol=1e-5)
 
@@ -85,7 +85,7 @@ def test_a_model_replaced_while_it_is_opened_is_not_kept(
 ) -> None:
     states = iter([(1, 2, 3), (1, 2, 4)])
     monkeypatch.setattr(optimized_graph, "_identity", lambda path: next(states))
-    assert Embedder(model, threads=1).embed(CROPS).shape == (3, 8)
+    assert Embedder(model, ModelOptions(threads=1)).embed(CROPS).shape == (3, 8)
     assert names(graphs) == []
 
 
@@ -115,7 +115,7 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path, graphs: Path) -> None:
 
 
 def test_switched_off(model: Path, graphs: Path) -> None:
-    assert Serving(cache=False).open(model).embed(CROPS).shape == (3, 8)
+    assert Embedder(model, ModelOptions(cache=False)).embed(CROPS).shape == (3, 8)
     assert not graphs.exists()
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from gluon_lifted.errors import ConfigError, DeviceError
+from gluon_lifted.errors import DeviceError
+from serve_cli.choices import Device
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import (
     CPU,
     CUDA,
     OPENVINO,
     TENSORRT,
-    Execution,
     open_session,
     provider_settings,
 )
@@ -49,15 +50,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Any], Any]]:
 def test_no_fall_back_to_the_cpu(
     model: Path,
     monkeypatch: pytest.MonkeyPatch,
-    device: str,
+    device: Device,
     provider: str,
     extra: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(DeviceError, match=rf"has no {provider}.*gluon-lifted\[{extra}\]"):
-        open_session(model, Execution(device))
-    session = open_session(model, Execution(device, allow_fallback=True))
+        open_session(model, ModelOptions(device=device))
+    session = open_session(model, ModelOptions(device=device, allow_fallback=True))
     assert session.get_providers() == [CPU]
     assert f"the CPU is used: this onnxruntime {onnxruntime.__version__} has no {provider}" in caplog.text
 
@@ -66,15 +67,15 @@ def test_provider_that_does_not_start_is_refused(
     model: Path, started: list[tuple[list[Any], Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(DeviceError, match="CUDAExecutionProvider was asked for and onnxruntime started CPU"):
-        open_session(model, Execution("gpu"))
+        open_session(model, ModelOptions(device="gpu"))
     assert capsys.readouterr().out == ""
-    assert open_session(model, Execution("gpu", allow_fallback=True)).get_providers() == [CPU]
+    assert open_session(model, ModelOptions(device="gpu", allow_fallback=True)).get_providers() == [CPU]
 
 
 def test_operators_go_to_the_cpu_only_if_that_is_allowed(model: Path, started: list[tuple[list[Any], Any]]) -> None:
     for allowed in (False, True):
         with pytest.raises(DeviceError) if not allowed else _nothing():
-            open_session(model, Execution("gpu", allow_fallback=allowed))
+            open_session(model, ModelOptions(device="gpu", allow_fallback=allowed))
     strict, relaxed = started[0][1], started[1][1]
     assert strict.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
     with pytest.raises(RuntimeError):
@@ -90,19 +91,19 @@ def test_operators_that_the_gpu_lacks_are_told(model: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
     with pytest.raises(DeviceError, match=r"cannot run all of it.*--allow-fallback"):
-        open_session(model, Execution("gpu"))
+        open_session(model, ModelOptions(device="gpu"))
 
 
 def test_settings_of_the_gpu(tmp_path: Path) -> None:
-    ((name, cuda),) = provider_settings(Execution("gpu"), half=False)
+    ((name, cuda),) = provider_settings(ModelOptions(device="gpu"), half=False)
     assert (name, cuda["use_tf32"]) == (CUDA, "0")
-    assert provider_settings(Execution("gpu", relaxed=True), half=False)[0][1]["use_tf32"] == "1"
-    (first, tensorrt), (second, _) = provider_settings(Execution("tensorrt"), half=False, engines=tmp_path)
+    assert provider_settings(ModelOptions(device="gpu", relaxed=True), half=False)[0][1]["use_tf32"] == "1"
+    (first, tensorrt), (second, _) = provider_settings(ModelOptions(device="tensorrt"), half=False, engines=tmp_path)
     assert (first, second) == (TENSORRT, CUDA)
     assert tensorrt["trt_fp16_enable"] == "0"
     assert tensorrt["trt_engine_cache_path"] == tensorrt["trt_timing_cache_path"] == str(tmp_path)
-    assert "trt_engine_cache_path" not in provider_settings(Execution("tensorrt"), half=False)[0][1]
-    assert provider_settings(Execution("tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
+    assert "trt_engine_cache_path" not in provider_settings(ModelOptions(device="tensorrt"), half=False)[0][1]
+    assert provider_settings(ModelOptions(device="tensorrt"), half=True)[0][1]["trt_fp16_enable"] == "1"
 
 
 @pytest.mark.parametrize(("precision", "half"), [("fp16", "1"), ("int8", "0")])
@@ -111,25 +112,18 @@ def test_tensorrt_computes_in_half_what_is_stored_so(
 ) -> None:
     model = write_model(tmp_path / "m.onnx", replace(CARD, provenance={"precision": precision}))
     with pytest.raises(DeviceError):
-        open_session(model, Execution("tensorrt"))
+        open_session(model, ModelOptions(device="tensorrt"))
     (_, settings), _ = started[-1][0]
     assert settings["trt_fp16_enable"] == half
 
 
 def test_settings_of_openvino(tmp_path: Path) -> None:
-    ((name, settings),) = provider_settings(Execution("openvino", threads=3, sessions=2), half=False)
+    ((name, settings),) = provider_settings(ModelOptions(device="openvino", threads=7, sessions=2), half=False)
     assert name == OPENVINO
     assert (settings["num_of_threads"], settings["num_streams"]) == ("6", "2")
     assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "f32"}
-    ((_, settings),) = provider_settings(Execution("openvino", relaxed=True), half=False)
+    ((_, settings),) = provider_settings(ModelOptions(device="openvino", relaxed=True), half=False)
     assert json.loads(settings["load_config"])["CPU"] == {"INFERENCE_PRECISION_HINT": "bf16"}
-
-
-def test_execution_that_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="device 'tpu' is unknown; use cpu, openvino, gpu, tensorrt"):
-        Execution("tpu")
-    with pytest.raises(ConfigError, match="0 threads"):
-        Execution(threads=0)
 
 
 def _nothing() -> Any:

@@ -242,7 +242,7 @@ def sources_of(album: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", ["folder", "list", "rows", "tars", "tar", "pattern"])
 def test_ones_own_embeddings_show_all_pictures(tmp_path, model, album, lifted, kind):
     source = sources_of(album)[kind]
-    embed_images(EmbedOptions(model, source, tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=source, out=tmp_path / "emb"))
     status, stdout, _ = lifted("report", tmp_path / "emb", "--out", tmp_path / "r.html", "--map", "pca", "--json")
     facts = json.loads(stdout)
     assert (status, facts["pictures_missing"], facts["not_shown"]) == (0, 0, [])

@@ -67,7 +67,7 @@ def test_images_in_tar_files(tmp_path, model, album):
             label = tarfile.TarInfo(f"{file.parent.name}{file.stem}.cls")
             label.size = 3
             shard.addfile(label, io.BytesIO(file.parent.name.encode()))
-    embed_images(EmbedOptions(model, tmp_path / "shard.tar", tmp_path / "emb"))
+    embed_images(EmbedOptions(model=model, source=tmp_path / "shard.tar", out=tmp_path / "emb"))
     rows = read_rows(tmp_path / "emb")
     found = read_thumbnails(rows, [0, 5], Access(str(tmp_path / "shard.tar"))).pictures
     first = next(iter(sorted(album.rglob("*.jpg"))))

@@ -22,7 +22,7 @@ LABELS = ["ant", "bee", "cat"] * 8
 
 def options(source, out, **more):
     """PCA, which is quick."""
-    return replace(ReportOptions(source, out, method="pca"), **more)
+    return replace(ReportOptions(source=source, out=out, method="pca"), **more)
 
 
 def test_a_report_says_what_it_shows(tmp_path):

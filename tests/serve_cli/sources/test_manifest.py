@@ -14,7 +14,7 @@ from gluon_lifted.errors import ConfigError, DataError, ImageError
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings, read_table
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import Source, open_source, tables
 from serve_cli.sources.manifest import Columns
 from tests.gluon_lifted.parquet.test_page_claims import nested
@@ -63,14 +63,26 @@ def test_rows_of_a_table(place: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
 def test_every_row_of_a_table_is_embedded_and_carries_its_columns(model: Path, place: Path, kind: str) -> None:
     manifest = write(place / f"m{kind}", ROWS)
-    report = embed_images(EmbedOptions(model, manifest, place / "emb", Serving(batch_size=2), Columns(id="sku")))
+    report = embed_images(
+        EmbedOptions(
+            model=model,
+            source=manifest,
+            out=place / "emb",
+            model_options=ModelOptions(batch_size=2),
+            columns=Columns(id="sku"),
+        )
+    )
     assert (report.rows, report.failed) == (3, 1)
     rows = read_table(place / "emb" / "part-00000.parquet").to_pylist()
     assert [row["price"] for row in rows] == ["3", "", "7"]
     assert "none.jpg" in rows[2]["error"]
     found = read_embeddings(place / "emb")
     assert found.ids == ("A-1", "B-2", "ü")
-    folder = embed_images(EmbedOptions(model, place / "photos", place / "folder", Serving(batch_size=2)))
+    folder = embed_images(
+        EmbedOptions(
+            model=model, source=place / "photos", out=place / "folder", model_options=ModelOptions(batch_size=2)
+        )
+    )
     assert folder.failed == 0
     assert read_embeddings(place / "folder").embedding.tolist() == found.embedding[:2].tolist()
 
@@ -82,7 +94,15 @@ def test_images_in_parquet(model: Path, place: Path, struct: bool) -> None:
     table = pa.Table.from_pylist([{"image": one, "number": n, "tags": ["x"] * n} for n, one in enumerate(cells)])
     pq.write_table(table, place / "m.parquet")
     columns = Columns(bytes="image")
-    embed_images(EmbedOptions(model, place / "m.parquet", place / "emb", Serving(batch_size=2), columns))
+    embed_images(
+        EmbedOptions(
+            model=model,
+            source=place / "m.parquet",
+            out=place / "emb",
+            model_options=ModelOptions(batch_size=2),
+            columns=columns,
+        )
+    )
     found = read_embeddings(place / "emb")
     assert found.ids == (("0.jpg", "1.jpg", "2.jpg", "3.jpg") if struct else ("0", "1", "2", "3"))
     assert [error is None for error in found.errors] == [True, True, False, False]
@@ -90,7 +110,11 @@ def test_images_in_parquet(model: Path, place: Path, struct: bool) -> None:
     rows = read_table(place / "emb" / "part-00000.parquet")
     assert rows["tags"].to_pylist() == [["x"] * n for n in range(4)]
     assert rows.schema.field("number").type == pa.int64()
-    embed_images(EmbedOptions(model, place / "photos", place / "folder", Serving(batch_size=2)))
+    embed_images(
+        EmbedOptions(
+            model=model, source=place / "photos", out=place / "folder", model_options=ModelOptions(batch_size=2)
+        )
+    )
     assert read_embeddings(place / "folder").embedding.tolist() == found.embedding[:2].tolist()
 
 

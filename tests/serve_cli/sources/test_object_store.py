@@ -18,7 +18,7 @@ from gluon_lifted.errors import DataError, ImageError, UnreachableError
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import network, open_source
 from serve_cli.sources.hosts import FAILURES, Hosts
 from serve_cli.sources.location import read_image_bytes
@@ -75,7 +75,7 @@ def put(name: str, content: bytes) -> None:
 
 
 def embedded(model: Path, source: str | Path, out: Path) -> list[tuple[str, str | None, bool, list[float]]]:
-    embed_images(EmbedOptions(model, source, out, Serving(batch_size=3)))
+    embed_images(EmbedOptions(model=model, source=source, out=out, model_options=ModelOptions(batch_size=3)))
     found = read_embeddings(out)
     return [
         (name, label, error is None, row.tolist() if error is None else [])
@@ -88,7 +88,11 @@ def test_folder_gives_the_rows_of_the_local_one(model: Path, album: Path, bucket
     assert remote == embedded(model, album, tmp_path / "local")
     assert len(remote) == 16
     assert read_embeddings(tmp_path / "remote").paths[0].startswith("s3://shop/photos/cat/")
-    again = embed_images(EmbedOptions(model, f"{bucket}/photos", tmp_path / "remote", Serving(batch_size=3)))
+    again = embed_images(
+        EmbedOptions(
+            model=model, source=f"{bucket}/photos", out=tmp_path / "remote", model_options=ModelOptions(batch_size=3)
+        )
+    )
     assert again.resumed == 16
 
 

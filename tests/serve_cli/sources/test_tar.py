@@ -10,7 +10,7 @@ from gluon_lifted.errors import DataError, ImageError
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import open_source
 from serve_cli.sources.tar import HEADER_TYPES, MAX_HEADER_BYTES
 from tests.serve_cli.photos import photo
@@ -57,8 +57,16 @@ def test_shards_give_the_embeddings_of_the_folder(model: Path, tmp_path: Path) -
     content = {name: (tmp_path / "photos" / name).read_bytes() for name in names}
     content["7.jpg"] = content["6.jpg"][:100]
     write(tmp_path / "s.tar", content)
-    report = embed_images(EmbedOptions(model, tmp_path / "s.tar", tmp_path / "tar", Serving(batch_size=3)))
-    embed_images(EmbedOptions(model, tmp_path / "photos", tmp_path / "folder", Serving(batch_size=3)))
+    report = embed_images(
+        EmbedOptions(
+            model=model, source=tmp_path / "s.tar", out=tmp_path / "tar", model_options=ModelOptions(batch_size=3)
+        )
+    )
+    embed_images(
+        EmbedOptions(
+            model=model, source=tmp_path / "photos", out=tmp_path / "folder", model_options=ModelOptions(batch_size=3)
+        )
+    )
     found = read_embeddings(tmp_path / "tar")
     assert (report.rows, report.failed) == (8, 1)
     assert str(found.errors[7]).startswith("s.tar/7.jpg: ")

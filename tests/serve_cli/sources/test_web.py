@@ -17,7 +17,7 @@ from gluon_lifted.errors import DataError, ImageError, UnreachableError
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.model.model_options import Serving
+from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources import network, open_source, web
 from serve_cli.sources.hosts import FAILURES, Hosts
 from serve_cli.sources.location import read_image_bytes
@@ -81,9 +81,15 @@ def test_tar_and_parquet_are_refused_where_only_whole_files_can_be_had(album: Pa
 
 def test_embeddings_are_those_of_the_files(server: WebServer, model: Path, album: Path, tmp_path: Path) -> None:
     (album / "list.txt").write_text("\n".join([*NAMES, "none.jpg"]))
-    options = EmbedOptions(model, f"{server.url}/list.txt", tmp_path / "web", Serving(batch_size=3))
+    options = EmbedOptions(
+        model=model, source=f"{server.url}/list.txt", out=tmp_path / "web", model_options=ModelOptions(batch_size=3)
+    )
     report = embed_images(options)
-    embed_images(EmbedOptions(model, album / "list.txt", tmp_path / "here", Serving(batch_size=3)))
+    embed_images(
+        EmbedOptions(
+            model=model, source=album / "list.txt", out=tmp_path / "here", model_options=ModelOptions(batch_size=3)
+        )
+    )
     found, here = read_embeddings(tmp_path / "web"), read_embeddings(tmp_path / "here")
     assert (report.rows, report.failed) == (4, 1)
     assert f"{server.url}/none.jpg: cannot be read (the server answers 404" in str(found.errors[3])
@@ -340,7 +346,14 @@ def test_run_goes_on_when_a_host_goes_down(album: Path, model: Path, tmp_path: P
         gone.habits["/dog/0.jpg"] = ["hangs up"] * 99
         for number in range(4):
             gone.habits[f"/cat/{number}.jpg"] = ["", *["hangs up"] * 99]  # there once, and not when it is read again
-        report = embed_images(EmbedOptions(model, tmp_path / "list.txt", tmp_path / "out", Serving(1, threads=1)))
+        report = embed_images(
+            EmbedOptions(
+                model=model,
+                source=tmp_path / "list.txt",
+                out=tmp_path / "out",
+                model_options=ModelOptions(batch_size=1, threads=1),
+            )
+        )
     assert (report.rows, report.failed) == (13, 8)
     errors = read_embeddings(tmp_path / "out").errors
     assert [error is None for error in errors] == [True] * 4 + [False] * 8 + [True]
