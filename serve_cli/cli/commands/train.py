@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.config.recipes import REPOSITORY
+from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
