@@ -70,6 +70,12 @@ def test_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_paths_may_be_text(run: Path, tmp_path: Path) -> None:
+    report = export_run(str(run), str(tmp_path / "model.onnx"))
+    assert report.path == tmp_path / "model.onnx"
+    assert verify_file(str(report.path), str(run)) == report.parity
+
+
 def test_opset_is_kept(run: Path, tmp_path: Path) -> None:
     assert export_run(run, tmp_path / "model.onnx", ExportOptions(opset=13)).opset == 13
     assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 13
