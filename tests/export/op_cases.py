@@ -82,8 +82,8 @@ def _like(resize: Callable[..., np.ndarray], x: np.ndarray, other: np.ndarray) -
 
 
 def _with_axis(oracle: Callable[..., Any], axis: int, x: np.ndarray) -> np.ndarray:
-    found: np.ndarray = oracle(x, axis=axis, keepdims=True)
-    return found
+    actual: np.ndarray = oracle(x, axis=axis, keepdims=True)
+    return actual
 
 
 def _batch_norm_params() -> dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:
 
 
 def rows(graph: Graph) -> dict[str, Any]:
-    return {name: one.row for name, one in graph.tensors.items()}
+    return {name: tensor.row for name, tensor in graph.tensors.items()}
 
 
 def inferred_rows(graph: Graph) -> dict[str, Any]:

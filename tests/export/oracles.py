@@ -110,9 +110,9 @@ def instance_norm(x, gamma, beta, eps=1e-3):
 def layer_norm(x, gamma, beta, axis=-1, eps=1e-5):
     along = np.moveaxis(x.astype(np.float64), axis, -1)
     out = np.zeros(along.shape)
-    for place in np.ndindex(along.shape[:-1]):
-        values = along[place]
-        out[place] = (values - values.mean()) / math.sqrt(values.var() + eps) * gamma + beta
+    for index in np.ndindex(along.shape[:-1]):
+        values = along[index]
+        out[index] = (values - values.mean()) / math.sqrt(values.var() + eps) * gamma + beta
     return np.moveaxis(out, -1, axis)
 
 
@@ -120,8 +120,8 @@ def depth_to_space(x, block=2):
     n, channels, height, width = x.shape
     out = np.zeros((n, channels // block**2, height * block, width * block))
     for c, i, j in np.ndindex(out.shape[1:]):
-        place = (i % block) * block + j % block
-        out[:, c, i, j] = x[:, place * out.shape[1] + c, i // block, j // block]
+        offset = (i % block) * block + j % block
+        out[:, c, i, j] = x[:, offset * out.shape[1] + c, i // block, j // block]
     return out
 
 
@@ -129,8 +129,8 @@ def space_to_depth(x, block=2):
     n, channels, height, width = x.shape
     out = np.zeros((n, channels * block**2, height // block, width // block))
     for c, i, j in np.ndindex(x.shape[1:]):
-        place = (i % block) * block + j % block
-        out[:, place * channels + c, i // block, j // block] = x[:, c, i, j]
+        offset = (i % block) * block + j % block
+        out[:, offset * channels + c, i // block, j // block] = x[:, c, i, j]
     return out
 
 

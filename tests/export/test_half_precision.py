@@ -49,15 +49,15 @@ def test_network_stays_in_half_precision(opset: int) -> None:
     assert graph.input.dtype == FLOAT16
     assert {graph.constants[name].dtype for name in net.params if name in graph.constants} == {FLOAT16}
     assert {"conv1_weight", "conv2_weight", "bn_beta", "fc_weight"} <= set(graph.constants)
-    found = run_onnx(graph, reference["data"].astype(np.float16), opset)
-    assert found.dtype == np.float16
-    np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
+    actual = run_onnx(graph, reference["data"].astype(np.float16), opset)
+    assert actual.dtype == np.float16
+    np.testing.assert_allclose(actual, reference["embedding"], atol=5e-3)
 
 
 def test_onnx_itself_agrees() -> None:
     net, reference = half_network()
-    found = run_reference(translate_net(net, ROW), reference["data"].astype(np.float16), 17)
-    np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
+    actual = run_reference(translate_net(net, ROW), reference["data"].astype(np.float16), 17)
+    np.testing.assert_allclose(actual, reference["embedding"], atol=5e-3)
 
 
 def test_export_and_verify(files: SavedNetwork, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_export_and_verify(files: SavedNetwork, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="differs from MXNet"):
         verify_file(tmp_path / "net.onnx", tmp_path / "reference.npz", tolerance=1e-6)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    assert [one.type for one in (*session.get_inputs(), *session.get_outputs())] == ["tensor(float16)"] * 2
+    assert [value.type for value in (*session.get_inputs(), *session.get_outputs())] == ["tensor(float16)"] * 2
 
 
 def test_input_that_the_network_casts_is_single() -> None:

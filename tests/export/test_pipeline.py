@@ -50,17 +50,17 @@ def test_run_becomes_a_verified_model(run: Path, tmp_path: Path) -> None:
     assert report.parity.max_abs_error < 1e-6
     assert report.seconds > 0
     reference = small_reference(small_network())
-    found = onnxruntime.InferenceSession(path).run(["embedding"], {"data": reference["data"]})[0]
-    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["model.onnx"]
+    actual = onnxruntime.InferenceSession(path).run(["embedding"], {"data": reference["data"]})[0]
+    np.testing.assert_allclose(actual, reference["embedding"], atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["model.onnx"]
 
 
 def test_model_carries_card_and_provenance(run: Path, tmp_path: Path) -> None:
     export_run(run, tmp_path / "model.onnx")
-    found = {one.key: one.value for one in onnx.load(tmp_path / "model.onnx").metadata_props}
-    assert ModelCard.from_json(found[CARD_KEY], "model.onnx") == card(CROP, DIM)
-    assert found["lifted.symbol_sha256"] == hashlib.sha256((run / FILES[0]).read_bytes()).hexdigest()
-    assert found["lifted.params_sha256"] == hashlib.sha256((run / FILES[1]).read_bytes()).hexdigest()
+    metadata = {prop.key: prop.value for prop in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert ModelCard.from_json(metadata[CARD_KEY], "model.onnx") == card(CROP, DIM)
+    assert metadata["lifted.symbol_sha256"] == hashlib.sha256((run / FILES[0]).read_bytes()).hexdigest()
+    assert metadata["lifted.params_sha256"] == hashlib.sha256((run / FILES[1]).read_bytes()).hexdigest()
 
 
 def test_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
@@ -68,6 +68,12 @@ def test_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     export_run(run, first)
     export_run(run, second)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_paths_may_be_text(run: Path, tmp_path: Path) -> None:
+    report = export_run(str(run), str(tmp_path / "model.onnx"))
+    assert report.path == tmp_path / "model.onnx"
+    assert verify_file(str(report.path), str(run)) == report.parity
 
 
 def test_opset_is_kept(run: Path, tmp_path: Path) -> None:
@@ -223,7 +229,7 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: SavedNet
     assert report.parity.max_abs_error < 1e-6
     assert verify_file(tmp_path / "net.onnx", tmp_path / "mine.npz") == report.parity
     model = onnx.load(tmp_path / "net.onnx")
-    assert [one.name for one in model.graph.output] == ["unit_output"]
+    assert [output.name for output in model.graph.output] == ["unit_output"]
     arrays["unit_output"] = arrays["unit_output"] + np.float32(0.1)
     (tmp_path / "other.npz").write_bytes(npz_bytes(arrays))
     with pytest.raises(ParityError, match="output 'unit_output' differs from MXNet"):
@@ -242,8 +248,8 @@ def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
     files = SavedNetwork(run / FILES[0], run / FILES[1])
     export_network(files, ROW, tmp_path / "net.onnx")
     images = small_reference(small_network())["data"]
-    found = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["softmax_output"], {"data": images})[0]
-    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    actual = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["softmax_output"], {"data": images})[0]
+    np.testing.assert_allclose(actual.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_a_run_verifies_its_own_model(run: Path, tmp_path: Path) -> None:

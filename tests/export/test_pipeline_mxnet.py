@@ -84,8 +84,8 @@ def test_node_whose_attribute_was_changed_is_named(run: Path, tmp_path: Path) ->
 
 
 def test_reference_of_another_network_is_noticed(run: Path, tmp_path: Path) -> None:
-    with np.load(run / "reference.npz") as found:
-        arrays = dict(found)
+    with np.load(run / "reference.npz") as file:
+        arrays = dict(file)
     (run / "reference.npz").write_bytes(npz_bytes(arrays | {"embedding": arrays["embedding"][::-1].copy()}))
     with pytest.raises(ParityError, match="None of the"):
         export_run(run, tmp_path / "model.onnx")

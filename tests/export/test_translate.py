@@ -43,16 +43,16 @@ def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return net.symbol(), net.params
 
 
-def translate_found(found: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
-    symbol = parse_symbol(json.dumps(found).encode(), "s")
+def translate_document(document: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
+    symbol = parse_symbol(json.dumps(document).encode(), "s")
     return optimize(translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",)))
 
 
 def test_network_equals_plain_loops() -> None:
     net = small_network()
     reference = small_reference(net)
-    found = run_onnx(translate_net(net, ROW), reference["data"])
-    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
+    actual = run_onnx(translate_net(net, ROW), reference["data"])
+    np.testing.assert_allclose(actual, reference["embedding"], atol=1e-6)
 
 
 def test_nodes_and_parameters_keep_their_names() -> None:
@@ -73,14 +73,14 @@ def test_graph_is_bare() -> None:
 
 
 def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
-    found, params = small_parts()
-    last = len(found["nodes"]) - 1
-    found["nodes"][last:last] = [
+    document, params = small_parts()
+    last = len(document["nodes"]) - 1
+    document["nodes"][last:last] = [
         {"op": "sin", "name": "side", "inputs": [[0, 0, 0]]},
         {"op": "SVMOutput", "name": "loss", "inputs": [[last, 0, 0]]},
     ]
-    found["heads"] = [[len(found["nodes"]) - 1, 0, 0]]
-    assert [node.name for node in translate_found(found, params).nodes] == (
+    document["heads"] = [[len(document["nodes"]) - 1, 0, 0]]
+    assert [node.name for node in translate_document(document, params).nodes] == (
         [node.name for node in translate_net(small_network(), ROW).nodes]
     )
 
@@ -102,9 +102,9 @@ def test_operators_that_will_not_be_translated_say_what_to_do(op: str, hint: str
 
 def test_all_unsupported_operators_are_named_at_once() -> None:
     net = Net()
-    place = net.variable("data")
+    tensor = net.variable("data")
     for index, op in enumerate(["cos", "sin", "cos", "Flatten"]):
-        place = net.op(op, f"node{index}", [place])
+        tensor = net.op(op, f"node{index}", [tensor])
     with pytest.raises(UnsupportedOpError) as caught:
         translate_net(net, ROW)
     assert str(caught.value) == (
@@ -113,12 +113,12 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
 
 
 def test_all_missing_parameters_are_counted() -> None:
-    found, params = small_parts()
+    document, params = small_parts()
     del params["conv1_bias"], params["fc_weight"]
     with pytest.raises(
         MalformedModelError, match="2 parameters are not in the parameter file: 'conv1_bias', 'fc_weight'"
     ):
-        translate_found(found, params)
+        translate_document(document, params)
 
 
 def test_block_used_twice_repeats_names() -> None:
@@ -150,17 +150,17 @@ def test_names_that_are_taken_do_not_clash(name: str) -> None:
 
 
 def test_unread_attribute_is_refused() -> None:
-    found, params = small_parts()
-    found["nodes"][3]["attrs"]["mystery"] = "7"
+    document, params = small_parts()
+    document["nodes"][3]["attrs"]["mystery"] = "7"
     with pytest.raises(UnsupportedAttributeError, match="mystery=7"):
-        translate_found(found, params)
+        translate_document(document, params)
 
 
 def test_parameter_named_like_the_output_does_not_clash() -> None:
-    found, params = small_parts()
-    next(node for node in found["nodes"] if node["name"] == "fc_bias")["name"] = "embedding"
+    document, params = small_parts()
+    next(node for node in document["nodes"] if node["name"] == "fc_bias")["name"] = "embedding"
     params["embedding"] = params.pop("fc_bias")
-    graph = translate_found(found, params)
+    graph = translate_document(document, params)
     assert "embedding" not in graph.constants
     build_model(graph, 17)
 
@@ -174,22 +174,22 @@ def test_parameter_named_like_the_output_does_not_clash() -> None:
     ],
 )
 def test_outputs_that_are_none_are_refused(heads: list[list[int]], message: str) -> None:
-    found, params = small_parts()
+    document, params = small_parts()
     with pytest.raises(MalformedModelError, match=message):
-        translate_found(found | {"heads": heads}, params)
+        translate_document(document | {"heads": heads}, params)
 
 
 def test_outputs_of_any_number_and_shape_keep_mxnets_names() -> None:
-    found, params = small_parts()
+    document, params = small_parts()
     heads = [[4, 0, 0], [3, 0, 0]]  # the first takes the second
-    graph = translate(parse_symbol(json.dumps(found | {"heads": heads}).encode(), "s"), params, ROW, "s")
+    graph = translate(parse_symbol(json.dumps(document | {"heads": heads}).encode(), "s"), params, ROW, "s")
     assert [graph.tensors[name].row for name in graph.outputs] == [(4, 10, 10), (4, 10, 10)]
     assert graph.outputs == ["relu1_output", "conv1_output"]
     assert [node.name for node in graph.nodes] == ["conv1", "relu1"]
     relu, conv = run_all(graph, small_reference(small_network())["data"])
     np.testing.assert_array_equal(relu, np.maximum(conv, 0))
     with pytest.raises(UnsupportedOpError, match="'conv1' is the same output as one before it"):
-        translate(parse_symbol(json.dumps(found | {"heads": heads[1:] * 2}).encode(), "s"), params, ROW, "s")
+        translate(parse_symbol(json.dumps(document | {"heads": heads[1:] * 2}).encode(), "s"), params, ROW, "s")
 
 
 def test_input_of_another_name() -> None:
@@ -218,47 +218,47 @@ def test_all_outputs_of_a_node() -> None:
 
 
 def test_second_output_of_a_node_is_refused() -> None:
-    found, params = small_parts()
-    found["nodes"][-1]["inputs"][0][1] = 1
+    document, params = small_parts()
+    document["nodes"][-1]["inputs"][0][1] = 1
     with pytest.raises(UnsupportedOpError, match="output 1 of FullyConnected 'fc' is used"):
-        translate_found(found, params)
-    found["nodes"][-1]["inputs"][0][1] = 0
+        translate_document(document, params)
+    document["nodes"][-1]["inputs"][0][1] = 0
     with pytest.raises(UnsupportedOpError, match="output 2 of L2Normalization 'unit' is used"):
-        translate_found(found | {"heads": [[len(found["nodes"]) - 1, 2, 0]]}, params)
+        translate_document(document | {"heads": [[len(document["nodes"]) - 1, 2, 0]]}, params)
 
 
 def test_tensor_of_more_than_a_gibibyte_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, params = small_parts()
-    found["nodes"][3]["attrs"]["pad"] = "(99999, 99999)"
+    document, params = small_parts()
+    document["nodes"][3]["attrs"]["pad"] = "(99999, 99999)"
     with pytest.raises(MalformedModelError, match=r"Conv 'conv1': its output for one image would have the shape"):
-        translate_found(found, params)
+        translate_document(document, params)
     monkeypatch.setattr(graph_module, "MAX_ROW_ELEMENTS", 399)
     with pytest.raises(MalformedModelError, match=r"\(4, 10, 10\)"):
         translate_net(small_network(), ROW)
 
 
-def damages(found: dict[str, Any]) -> Any:
+def damages(document: dict[str, Any]) -> Any:
     """Symbols with one attribute or one input changed."""
-    for index, node in enumerate(found["nodes"]):
+    for index, node in enumerate(document["nodes"]):
         for name in node.get("attrs", {}):
             for text in JUNK_TEXTS:
-                damaged = copy.deepcopy(found)
+                damaged = copy.deepcopy(document)
                 damaged["nodes"][index]["attrs"][name] = text
                 yield damaged
-        for place in range(len(node["inputs"])):
+        for position in range(len(node["inputs"])):
             for target in range(index):
-                damaged = copy.deepcopy(found)
-                damaged["nodes"][index]["inputs"][place][0] = target
+                damaged = copy.deepcopy(document)
+                damaged["nodes"][index]["inputs"][position][0] = target
                 yield damaged
 
 
 def test_damaged_symbol_gives_a_valid_model_or_a_message() -> None:
-    found, params = small_parts()
+    document, params = small_parts()
     valid = total = 0
-    for damaged in damages(found):
+    for damaged in damages(document):
         total += 1
         with contextlib.suppress(LiftedError):
-            graph = translate_found(damaged, params)
+            graph = translate_document(damaged, params)
             build_model(graph, 17)  # ONNX's checker and strict shape inference pass
             valid += 1
     assert 10 < valid < total - 100

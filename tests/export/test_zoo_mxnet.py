@@ -44,9 +44,9 @@ def trained_like(name: str, images: np.ndarray) -> tuple[object, np.ndarray]:
     network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
     network.hybridize()
     network(nd.array(images[:1]))  # shapes
-    for parameter, one in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
+    for parameter, statistic in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
         middle = float(parameter.endswith(("gamma", "running_var")))
-        one.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, one.shape)))
+        statistic.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, statistic.shape)))
     return network, network(nd.array(images)).asnumpy()
 
 

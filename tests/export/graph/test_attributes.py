@@ -84,12 +84,12 @@ def test_choice() -> None:
 
 @pytest.mark.parametrize("texts", [{}, {"x": "None"}])
 def test_absent_and_none_mean_the_default(texts: dict[str, str]) -> None:
-    found = attrs(**texts)
-    assert found.integer("x", 4) == 4
-    assert found.integers("x", 2, (1, 1)) == (1, 1)
-    assert found.real("x", 0.5) == 0.5
-    assert found.boolean("x", True) is True
-    assert found.choice("x", ("max", "avg"), "max") == "max"
+    attributes = attrs(**texts)
+    assert attributes.integer("x", 4) == 4
+    assert attributes.integers("x", 2, (1, 1)) == (1, 1)
+    assert attributes.real("x", 0.5) == 0.5
+    assert attributes.boolean("x", True) is True
+    assert attributes.choice("x", ("max", "avg"), "max") == "max"
 
 
 @pytest.mark.parametrize("text", ["()", "[]"])
@@ -98,8 +98,8 @@ def test_empty_tuple_means_the_default(text: str) -> None:
 
 
 def test_absent_without_default_is_refused() -> None:
-    found = attrs()
-    for read in (found.integer, found.real, lambda x: found.integers(x, 2), lambda x: found.choice(x, ("a",))):
+    node = attrs()
+    for read in (node.integer, node.real, lambda x: node.integers(x, 2), lambda x: node.choice(x, ("a",))):
         with pytest.raises(MalformedModelError, match="attribute x is missing"):
             read("x")
 
@@ -113,10 +113,10 @@ TRAINING = "__lr_mult__ __wd_mult__ __init__ __shape__ __dtype__ __storage_type_
 
 
 def test_every_attribute_must_be_read() -> None:
-    found = attrs(kernel="(3, 3)", pad="(1, 1)", cudnn_off="True", **dict.fromkeys(TRAINING, "1"))
-    found.integers("kernel", 2)
-    found.ignore("cudnn_off")
+    attributes = attrs(kernel="(3, 3)", pad="(1, 1)", cudnn_off="True", **dict.fromkeys(TRAINING, "1"))
+    attributes.integers("kernel", 2)
+    attributes.ignore("cudnn_off")
     with pytest.raises(UnsupportedAttributeError, match=r"^Convolution 'conv1': .* attribute pad=\(1, 1\)\."):
-        found.finish()
-    found.integers("pad", 2)
-    found.finish()
+        attributes.finish()
+    attributes.integers("pad", 2)
+    attributes.finish()

@@ -20,16 +20,16 @@ NEWEST = onnx.defs.onnx_opset_version()
 def test_opset_in_onnxruntime(opset: int) -> None:
     net = small_network()
     reference = small_reference(net)
-    found = run_onnx(translate_net(net, ROW), reference["data"], opset)
-    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
+    actual = run_onnx(translate_net(net, ROW), reference["data"], opset)
+    np.testing.assert_allclose(actual, reference["embedding"], atol=1e-6)
 
 
 @pytest.mark.parametrize("opset", range(13, NEWEST + 1))
 def test_opset_in_onnx_itself(opset: int) -> None:
     net = small_network()
     reference = small_reference(net, rows=2)
-    found = run_reference(translate_net(net, ROW), reference["data"], opset)
-    np.testing.assert_allclose(found, reference["embedding"], atol=1e-6)
+    actual = run_reference(translate_net(net, ROW), reference["data"], opset)
+    np.testing.assert_allclose(actual, reference["embedding"], atol=1e-6)
 
 
 def test_interface() -> None:

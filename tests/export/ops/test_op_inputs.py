@@ -59,7 +59,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=lambda one: one.op if isinstance(one, OpCase) else "")
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=lambda value: value.op if isinstance(value, OpCase) else "")
 def test_wrong_inputs_are_refused(wrong: OpCase, message: str) -> None:
     net = wrong.net()
     for name, array in wrong.params.items():

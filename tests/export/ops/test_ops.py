@@ -48,16 +48,16 @@ def test_second_translator_of_one_operator_is_refused() -> None:
 @every_case
 @pytest.mark.parametrize("n", [1, 3])
 def test_equals_oracle(case: OpCase, n: int) -> None:
-    found = run_onnx(translate_net(case.net(), ROW), images(n))
-    np.testing.assert_allclose(found, case.expected(images(n)), rtol=1e-5, atol=1e-5)
+    actual = run_onnx(translate_net(case.net(), ROW), images(n))
+    np.testing.assert_allclose(actual, case.expected(images(n)), rtol=1e-5, atol=1e-5)
 
 
 @every_case
 @pytest.mark.parametrize("opset", [13, 18, 21, LATEST])
 def test_every_opset_gives_the_same(case: OpCase, opset: int) -> None:
     """Operators change with opsets: Resize with 18, Pad with 18 and 19, ReduceMean with 18."""
-    found = run_onnx(translate_net(case.net(), ROW), images(2), opset)
-    np.testing.assert_allclose(found, case.expected(images(2)), rtol=1e-5, atol=1e-5)
+    actual = run_onnx(translate_net(case.net(), ROW), images(2), opset)
+    np.testing.assert_allclose(actual, case.expected(images(2)), rtol=1e-5, atol=1e-5)
 
 
 @every_case
@@ -66,18 +66,18 @@ def test_onnx_itself_agrees(case: OpCase, opset: int) -> None:
     """From 15 on: of older opsets onnx's evaluator takes a batch norm for one in training."""
     if case.op == "Deconvolution" and "num_group" in case.attrs:
         pytest.skip("onnx's evaluator has no transposed convolution in groups")
-    found = run_reference(translate_net(case.net(), ROW), images(2), opset)
-    np.testing.assert_allclose(found, case.expected(images(2)), rtol=1e-5, atol=1e-5)
+    actual = run_reference(translate_net(case.net(), ROW), images(2), opset)
+    np.testing.assert_allclose(actual, case.expected(images(2)), rtol=1e-5, atol=1e-5)
 
 
 @every_case
 def test_half_precision(case: OpCase) -> None:
     """Images and parameters in half; what is computed stays so, unless the network casts it."""
     graph = translate_net(case.net(half=True), ROW)
-    found = run_onnx(graph, images(2))
-    assert found.dtype == (np.float32 if case.attrs.get("dtype") == "float32" else np.float16)
+    actual = run_onnx(graph, images(2))
+    assert actual.dtype == (np.float32 if case.attrs.get("dtype") == "float32" else np.float16)
     expected = case.expected(images(2)).astype(np.float32)
-    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=5e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(actual, expected, rtol=1e-2, atol=5e-3 * np.abs(expected).max())
 
 
 @every_case
@@ -191,8 +191,8 @@ def test_negative_variance_is_refused() -> None:
 
 
 def test_zero_row_stays_zero_when_normalized() -> None:
-    found = run_onnx(translate_net(FIRST_CASE["L2Normalization"].net(), ROW), np.zeros((2, *ROW), np.float32))
-    assert not found.any()
+    actual = run_onnx(translate_net(FIRST_CASE["L2Normalization"].net(), ROW), np.zeros((2, *ROW), np.float32))
+    assert not actual.any()
 
 
 def test_rows_are_normalized_however_small() -> None:

@@ -23,8 +23,8 @@ def images(*shape: int) -> np.ndarray:
 
 def compare(net: Net, x: np.ndarray, tolerance: float = 1e-5) -> None:
     expected = run_mxnet(net, x)
-    found = run_onnx(translate_net(net, x.shape[1:]), x)
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    actual = run_onnx(translate_net(net, x.shape[1:]), x)
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op}: {case.note}")

@@ -52,9 +52,9 @@ def both_agree(net: Net, x: np.ndarray, tolerance: float = 1e-6) -> None:
         return
     if expected is None:
         return
-    (found,) = run_all(graph, x)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    (actual,) = run_all(graph, x)
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
 def mixes_images(net: Net, x: np.ndarray, expected: np.ndarray) -> bool:
@@ -160,8 +160,8 @@ def test_deconvolution(
     weight = net.variable("weight", np.random.default_rng(0).normal(size=(2, 4 // groups, *kernel)).astype(np.float32))
     net.op("Deconvolution", "tested", [net.variable("data"), weight], {name: str(one) for name, one in attrs.items()})
     x = images(2, *size)
-    (found,) = run_all(translate_any(net, x.shape[1:]), x)
-    np.testing.assert_allclose(found, run_mxnet(net, x), rtol=1e-5, atol=1e-5)
+    (actual,) = run_all(translate_any(net, x.shape[1:]), x)
+    np.testing.assert_allclose(actual, run_mxnet(net, x), rtol=1e-5, atol=1e-5)
 
 
 BOUNDS = st.one_of(st.none(), st.integers(-4, 4))

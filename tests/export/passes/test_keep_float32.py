@@ -18,8 +18,8 @@ def test_batch_norm_without_a_layer_is_computed_in_single() -> None:
     graph = translate_net(net, ROW)
     assert [node.op for node in graph.nodes] == ["Cast", "Cast", "BatchNormalization", "Cast", "Flatten"]
     assert graph.nodes[3].name == "bn"
-    found = run_onnx(graph, np.full((1, *ROW), 2, np.float32)).reshape(3, -1)[:, 0]
-    np.testing.assert_allclose(found, [2, 5, (2 - 1e5) / 1e5 * 3], rtol=1e-3)
+    actual = run_onnx(graph, np.full((1, *ROW), 2, np.float32)).reshape(3, -1)[:, 0]
+    np.testing.assert_allclose(actual, [2, 5, (2 - 1e5) / 1e5 * 3], rtol=1e-3)
 
 
 def test_lrn_is_computed_in_single() -> None:

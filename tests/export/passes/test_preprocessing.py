@@ -38,9 +38,9 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
 def test_pixels_and_unit_length_in_the_file(run: Path, tmp_path: Path, channels: str) -> None:
-    found = json.loads((run / "card.json").read_text())
-    found["preprocessing"] |= {"channels": channels, "mean": [100.0, 110.0, 120.0], "std": [50.0, 60.0, 70.0]}
-    (run / "card.json").write_text(json.dumps(found))
+    document = json.loads((run / "card.json").read_text())
+    document["preprocessing"] |= {"channels": channels, "mean": [100.0, 110.0, 120.0], "std": [50.0, 60.0, 70.0]}
+    (run / "card.json").write_text(json.dumps(document))
     export_run(run, tmp_path / "plain.onnx")
     export_run(run, tmp_path / "whole.onnx", pixels=True, normalize=True)
     pixels = np.random.default_rng(0).integers(0, 256, (4, CROP, CROP, 3), np.uint8)
@@ -53,7 +53,7 @@ def test_pixels_and_unit_length_in_the_file(run: Path, tmp_path: Path, channels:
     assert (session.get_inputs()[0].name, session.get_inputs()[0].type) == ("images", "tensor(uint8)")
     whole = session.run(["embedding"], {"images": pixels})[0]
     np.testing.assert_allclose(whole, plain / np.linalg.norm(plain, axis=1, keepdims=True), atol=1e-5)
-    metadata = {one.key: one.value for one in onnx.load(tmp_path / "whole.onnx").metadata_props}
+    metadata = {prop.key: prop.value for prop in onnx.load(tmp_path / "whole.onnx").metadata_props}
     assert ModelCard.from_json(metadata[CARD_KEY], "card").normalized
     served = Embedder(tmp_path / "whole.onnx").embed(pixels)
     np.testing.assert_allclose(served, whole, atol=1e-6)

@@ -58,5 +58,6 @@ def test_repetition_that_others_take_is_kept() -> None:
     net.op("Concat", "both", [net.op("Flatten", "flat_too", [repeated]), flat], {"num_args": "2"})
     assert "Expand" not in [node.op for node in translate_net(net_of("elemwise_mul", "repeated", "data"), ROW).nodes]
     graph = translate_net(net, ROW)
-    expected = np.concatenate([one.reshape(2, -1) for one in (np.broadcast_to(PEAKS, IMAGES.shape), PEAKS * IMAGES)], 1)
+    parts = (np.broadcast_to(PEAKS, IMAGES.shape), PEAKS * IMAGES)
+    expected = np.concatenate([part.reshape(2, -1) for part in parts], 1)
     np.testing.assert_allclose(run_onnx(graph, IMAGES), expected, rtol=1e-6)

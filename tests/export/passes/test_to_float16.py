@@ -43,10 +43,10 @@ def test_convolutions_are_computed_in_half_and_norms_in_single() -> None:
     )
     weights = {name: graph.constants[name].dtype for name in ("conv1_weight", "conv2_weight", "bn_beta", "fc_weight")}
     assert set(weights.values()) == {FLOAT16}
-    for found in (run_onnx(graph, reference["data"]), run_reference(graph, reference["data"], 17)):
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, reference["embedding"], atol=5e-3)
-        assert np.abs(found - reference["embedding"]).max() > 1e-6  # it is not single precision
+    for actual in (run_onnx(graph, reference["data"]), run_reference(graph, reference["data"], 17)):
+        assert actual.dtype == np.float32
+        np.testing.assert_allclose(actual, reference["embedding"], atol=5e-3)
+        assert np.abs(actual - reference["embedding"]).max() > 1e-6  # it is not single precision
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op}: {case.note}")
@@ -65,8 +65,8 @@ def test_every_operator(case: OpCase) -> None:
         net.nodes.append(node | {"inputs": inputs})
     images = np.random.default_rng(0).normal(size=(2, *ROW)).astype(np.float16).astype(np.float32)
     expected = case.expected(images).astype(np.float32)
-    found = run_onnx(halved(net, ROW), images)
-    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=5e-3 * np.abs(expected).max())
+    actual = run_onnx(halved(net, ROW), images)
+    np.testing.assert_allclose(actual, expected, rtol=1e-2, atol=5e-3 * np.abs(expected).max())
 
 
 def test_a_tensor_is_cast_once() -> None:

@@ -17,16 +17,16 @@ IMAGES = small_reference(small_network(), rows=20)["data"]
 
 
 def arrays(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    return {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    return {initializer.name: onnx.numpy_helper.to_array(initializer) for initializer in model.graph.initializer}
 
 
 @pytest.fixture
 def models(tmp_path: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     model = small_model()
-    found = quantize(model, activation_ranges(model, [IMAGES], QUANTIZED), sensitive_nodes(model))
-    onnx.save(found, tmp_path / "int8.onnx")
+    quantized = quantize(model, activation_ranges(model, [IMAGES], QUANTIZED), sensitive_nodes(model))
+    onnx.save(quantized, tmp_path / "int8.onnx")
     offset_weights(tmp_path / "int8.onnx", tmp_path / "tiles.onnx")
-    return found, onnx.load(tmp_path / "tiles.onnx")
+    return quantized, onnx.load(tmp_path / "tiles.onnx")
 
 
 def test_zero_points_move_with_the_weights(models: tuple[onnx.ModelProto, onnx.ModelProto]) -> None:
@@ -48,13 +48,13 @@ def test_outputs_are_the_same(models: tuple[onnx.ModelProto, onnx.ModelProto]) -
 
 
 def test_weights_that_have_no_room_stay(models: tuple[onnx.ModelProto, onnx.ModelProto], tmp_path: Path) -> None:
-    (tensor,) = (one for one in models[0].graph.initializer if one.name == "conv1_weight_quantized")
+    tensor = next(tensor for tensor in models[0].graph.initializer if tensor.name == "conv1_weight_quantized")
     lowest = onnx.numpy_helper.to_array(tensor).copy()
     lowest.flat[0] = -128
     tensor.CopyFrom(onnx.numpy_helper.from_array(lowest, tensor.name))
     onnx.save(models[0], tmp_path / "low.onnx")
     offset_weights(tmp_path / "low.onnx", tmp_path / "out.onnx")
-    found = arrays(onnx.load(tmp_path / "out.onnx"))
-    assert (found["conv1_weight_quantized"] == lowest).all()
-    assert (found["conv1_weight_zero_point"] == 0).all()
-    assert (found["conv2_weight_zero_point"] == -1).all()
+    weights = arrays(onnx.load(tmp_path / "out.onnx"))
+    assert (weights["conv1_weight_quantized"] == lowest).all()
+    assert (weights["conv1_weight_zero_point"] == 0).all()
+    assert (weights["conv2_weight_zero_point"] == -1).all()

@@ -30,22 +30,22 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
 
 
 def kinds_of(model: onnx.ModelProto) -> dict[str, int]:
-    return {one.name: one.data_type for one in model.graph.initializer}
+    return {value.name: value.data_type for value in model.graph.initializer}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_are_int8_and_the_embedding_stays_near(method: str) -> None:
     images = small_reference(small_network(), rows=40)["data"]
     model = small_model()
-    found = quantize(model, activation_ranges(model, np.split(images[:30], 3), QUANTIZED, method), ["norm1/energy"])
-    assert {one.name for one in found.graph.input} == {"data"}
-    assert [one.name for one in found.graph.output] == ["embedding"]
-    kinds = kinds_of(found)
+    quantized = quantize(model, activation_ranges(model, np.split(images[:30], 3), QUANTIZED, method), ["norm1/energy"])
+    assert {value.name for value in quantized.graph.input} == {"data"}
+    assert [value.name for value in quantized.graph.output] == ["embedding"]
+    kinds = kinds_of(quantized)
     assert kinds["conv1_weight_quantized"] == kinds["fc_weight_quantized"] == onnx.TensorProto.INT8
-    scales = {one.name: one.dims for one in found.graph.initializer}
+    scales = {value.name: value.dims for value in quantized.graph.initializer}
     assert list(scales["conv1_weight_scale"]) == [4]  # one for each filter
-    onnx.checker.check_model(found, full_check=True)
-    single, int8 = run(model, images[30:]), run(found, images[30:])
+    onnx.checker.check_model(quantized, full_check=True)
+    single, int8 = run(model, images[30:]), run(quantized, images[30:])
     cosines = (single * int8).sum(axis=1) / np.linalg.norm(int8, axis=1)
     assert cosines.min() > 0.98
     assert cosines.max() < 1 - 1e-7  # it is not single precision
@@ -86,9 +86,9 @@ def test_sums_of_squares_of_a_large_range_are_told(scale: float, coarse: list[st
     model, batches = lrn_model(scale)
     assert sensitive_nodes(model) == ["embedding"]
     ranges = activation_ranges(model, batches, QUANTIZED)
-    found = quantize(model, ranges, sensitive_nodes(model))
-    assert coarse_sums(model, found) == coarse
-    kinds = kinds_of(found)
+    quantized = quantize(model, ranges, sensitive_nodes(model))
+    assert coarse_sums(model, quantized) == coarse
+    kinds = kinds_of(quantized)
     assert kinds["norm/window_quantized"] == onnx.TensorProto.INT8
     kept = quantize(model, ranges, [*sensitive_nodes(model), *coarse])
     assert coarse_sums(model, kept) == []

@@ -13,25 +13,25 @@ IMAGES = small_reference(small_network(), rows=40)["data"]
 
 
 def ranges(method: str, batches: list[np.ndarray]) -> dict[str, tuple[float, float]]:
-    found = activation_ranges(small_model(), batches, QUANTIZED, method)
-    return {name: tuple(np.ravel(one.range_value).tolist()) for name, one in found.items()}
+    tensor_ranges = activation_ranges(small_model(), batches, QUANTIZED, method)
+    return {name: tuple(np.ravel(tensor_range.range_value).tolist()) for name, tensor_range in tensor_ranges.items()}
 
 
 def test_minmax_is_that_of_the_values() -> None:
     p = small_network().params
     conv = oracles.convolution(IMAGES, p["conv1_weight"], p["conv1_bias"], stride=(2, 2), pad=(1, 1))
     norm = oracles.lrn(np.maximum(conv, 0), 3, alpha=0.1, knorm=1)
-    found = ranges("minmax", np.split(IMAGES, 4))
-    assert found["data"] == pytest.approx((IMAGES.min(), IMAGES.max()))
-    assert found["norm1"] == pytest.approx((norm.min(), norm.max()), rel=1e-5)
+    tensor_ranges = ranges("minmax", np.split(IMAGES, 4))
+    assert tensor_ranges["data"] == pytest.approx((IMAGES.min(), IMAGES.max()))
+    assert tensor_ranges["norm1"] == pytest.approx((norm.min(), norm.max()), rel=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_batches_do_not_matter(method: str) -> None:
-    one, four = ranges(method, [IMAGES]), ranges(method, np.split(IMAGES, 4))
-    assert one.keys() == four.keys()
-    for name in one:
-        assert four[name] == pytest.approx(one[name], rel=0.15, abs=1e-6)  # bins are laid over the first batch
+    whole, four = ranges(method, [IMAGES]), ranges(method, np.split(IMAGES, 4))
+    assert whole.keys() == four.keys()
+    for name in whole:
+        assert four[name] == pytest.approx(whole[name], rel=0.15, abs=1e-6)  # bins are laid over the first batch
 
 
 def test_percentile_leaves_outliers_out() -> None:

@@ -28,11 +28,11 @@ def damaged(offset: int, layout: str, *values: int) -> bytes:
 @pytest.mark.parametrize("dtype", TYPE_FLAGS)
 def test_reads_what_was_written(version: str, dtype: str) -> None:
     array = (np.arange(24).reshape(2, 3, 4) % 2).astype(dtype)
-    found = parse_params(params_bytes({"arg:conv_weight": array, "aux:mean": array[0, 0]}, version), "p")
-    assert list(found) == ["conv_weight", "mean"]
-    assert found["conv_weight"].dtype == array.dtype
-    np.testing.assert_array_equal(found["conv_weight"], array)
-    np.testing.assert_array_equal(found["mean"], array[0, 0])
+    params = parse_params(params_bytes({"arg:conv_weight": array, "aux:mean": array[0, 0]}, version), "p")
+    assert list(params) == ["conv_weight", "mean"]
+    assert params["conv_weight"].dtype == array.dtype
+    np.testing.assert_array_equal(params["conv_weight"], array)
+    np.testing.assert_array_equal(params["mean"], array[0, 0])
 
 
 def test_reads_a_number_without_axes_of_numpy_arrays() -> None:
@@ -43,8 +43,8 @@ def test_a_boolean_is_true_for_any_byte_but_0() -> None:
     content = params_bytes({"arg:b": np.array([True, False])}).replace(
         b"\x01\x00" + struct.pack("<Q", 1), b"\x02\x00" + struct.pack("<Q", 1)
     )
-    found = parse_params(content, "p")["b"]
-    np.testing.assert_array_equal(found.view(np.uint8), [1, 0])
+    array = parse_params(content, "p")["b"]
+    np.testing.assert_array_equal(array.view(np.uint8), [1, 0])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -103,9 +103,9 @@ def test_a_declared_size_takes_no_memory() -> None:
 
 
 def test_any_changed_byte_gives_arrays_or_the_one_error() -> None:
-    for place in range(len(SMALL)):
+    for position in range(len(SMALL)):
         for value in (0, 1, 0x7F, 0x80, 0xFF):
-            content = SMALL[:place] + bytes([value]) + SMALL[place + 1 :]
+            content = SMALL[:position] + bytes([value]) + SMALL[position + 1 :]
             with contextlib.suppress(MalformedModelError):
                 parse_params(content, "p")
 

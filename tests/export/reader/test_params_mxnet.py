@@ -20,10 +20,10 @@ def test_reads_every_type(dtype: str, tmp_path: Path) -> None:
     array = np.arange(-3, 21).reshape(2, 3, 4).astype(dtype)
     path = tmp_path / "x.params"
     nd.save(str(path), {"arg:w": nd.array(array, dtype=dtype), "aux:mean": nd.array(array[0, 0], dtype=dtype)})
-    found = parse_params(path.read_bytes(), "x.params")
-    assert {name: one.dtype for name, one in found.items()} == {"w": array.dtype, "mean": array.dtype}
-    np.testing.assert_array_equal(found["w"], array)
-    np.testing.assert_array_equal(found["mean"], array[0, 0])
+    params = parse_params(path.read_bytes(), "x.params")
+    assert {name: stored.dtype for name, stored in params.items()} == {"w": array.dtype, "mean": array.dtype}
+    np.testing.assert_array_equal(params["w"], array)
+    np.testing.assert_array_equal(params["mean"], array[0, 0])
 
 
 def test_reads_booleans_and_numbers_without_axes(tmp_path: Path) -> None:
@@ -31,10 +31,10 @@ def test_reads_booleans_and_numbers_without_axes(tmp_path: Path) -> None:
     array = np.array([[True, False], [False, False]])
     with mx.util.np_shape(True), mx.util.np_array(True):
         mx.npx.save(str(path), {"arg:b": mx.np.array(array, dtype="bool"), "arg:x": mx.np.array(2.5)})
-    found = parse_params(path.read_bytes(), "x.params")
-    np.testing.assert_array_equal(found["b"], array)
-    assert found["x"] == 2.5
-    assert found["x"].shape == ()
+    params = parse_params(path.read_bytes(), "x.params")
+    np.testing.assert_array_equal(params["b"], array)
+    assert params["x"] == 2.5
+    assert params["x"].shape == ()
 
 
 def test_sparse_and_unnamed_arrays_are_refused(tmp_path: Path) -> None:

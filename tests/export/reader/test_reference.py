@@ -26,18 +26,18 @@ def npy_bytes(header: bytes, body: bytes = b"") -> bytes:
 
 def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as found:
+    with zipfile.ZipFile(file, "w", compression) as archive:
         for name, content in members.items():
-            found.writestr(name, content)
+            archive.writestr(name, content)
     return file.getvalue()
 
 
 def test_reads_what_numpy_wrote() -> None:
-    found = parse_reference(npz_bytes(GOOD | {"other": DATA}), "reference.npz")
-    np.testing.assert_array_equal(found.data, DATA)
-    np.testing.assert_array_equal(found.outputs["embedding"], EMBEDDING)
-    assert set(found.nodes) == {"conv1", "a/b"}
-    np.testing.assert_array_equal(found.nodes["a/b"], DATA[:1, 0])
+    reference = parse_reference(npz_bytes(GOOD | {"other": DATA}), "reference.npz")
+    np.testing.assert_array_equal(reference.data, DATA)
+    np.testing.assert_array_equal(reference.outputs["embedding"], EMBEDDING)
+    assert set(reference.nodes) == {"conv1", "a/b"}
+    np.testing.assert_array_equal(reference.nodes["a/b"], DATA[:1, 0])
 
 
 def test_reads_fortran_order_and_compressed_files() -> None:
@@ -55,10 +55,10 @@ def test_truncated_file_is_refused() -> None:
 
 def test_any_changed_byte_gives_a_reference_or_the_one_error() -> None:
     content = archive({"data.npy": npy_bytes(HEADER % b"2, 3, 2, 2", DATA.tobytes())})
-    for place in range(len(content)):
+    for position in range(len(content)):
         for value in (0, 1, 0x7F, 0xFF):
             with contextlib.suppress(MalformedModelError):
-                parse_reference(content[:place] + bytes([value]) + content[place + 1 :], "r")
+                parse_reference(content[:position] + bytes([value]) + content[position + 1 :], "r")
 
 
 @pytest.mark.parametrize("missing", ["data", "embedding"])

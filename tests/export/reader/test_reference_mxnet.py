@@ -37,12 +37,12 @@ def test_what_mxnet_computes(tmp_path: Path) -> None:
     net = small_network()
     expected = small_reference(net)
     assert write_reference(save(net, tmp_path), expected["data"], tmp_path / "r.npz") == ["unit_output"]
-    found = read_reference(tmp_path / "r.npz")
-    np.testing.assert_array_equal(found.data, expected["data"])
-    np.testing.assert_allclose(found.outputs["unit_output"], expected["embedding"], atol=1e-5)
+    reference = read_reference(tmp_path / "r.npz")
+    np.testing.assert_array_equal(reference.data, expected["data"])
+    np.testing.assert_allclose(reference.outputs["unit_output"], expected["embedding"], atol=1e-5)
     for name in ("conv1", "norm1", "pool1", "conv2"):
-        np.testing.assert_allclose(found.nodes[name], expected[f"node/{name}"][:1], atol=1e-4)
-    assert {"relu1", "bn", "concat", "fc"} <= set(found.nodes)
+        np.testing.assert_allclose(reference.nodes[name], expected[f"node/{name}"][:1], atol=1e-4)
+    assert {"relu1", "bn", "concat", "fc"} <= set(reference.nodes)
 
 
 def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
     missing = small_network()
     del missing.params["fc_bias"]
     half = small_network()
-    half.params |= {name: one.astype(np.float16) for name, one in half.params.items() if not name.startswith("bn_")}
-    for one, batch in ((missing, images), (half, images.astype(np.float16)), (net, images[:, :2])):
-        network = save(one, tmp_path)
+    half.params |= {name: array.astype(np.float16) for name, array in half.params.items() if not name.startswith("bn_")}
+    for wrong_net, batch in ((missing, images), (half, images.astype(np.float16)), (net, images[:, :2])):
+        network = save(wrong_net, tmp_path)
         with pytest.raises(DataError, match="MXNet cannot run this network") as caught:
             write_reference(network, batch, tmp_path / "r.npz")
         assert "\n" not in str(caught.value)

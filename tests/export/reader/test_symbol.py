@@ -30,8 +30,8 @@ JUNK: list[Any] = [
 ]
 
 
-def parse(found: Any) -> Any:
-    return parse_symbol(json.dumps(found).encode(), "model-symbol.json")
+def parse(document: Any) -> Any:
+    return parse_symbol(json.dumps(document).encode(), "model-symbol.json")
 
 
 def symbol() -> dict[str, Any]:
@@ -39,13 +39,13 @@ def symbol() -> dict[str, Any]:
 
 
 def test_reads_nodes_attributes_and_head() -> None:
-    found = parse(symbol())
-    conv = found.nodes[3]
+    network = parse(symbol())
+    conv = network.nodes[3]
     assert (conv.op, conv.name, conv.inputs) == ("Convolution", "conv1", (Entry(0, 0), Entry(1, 0), Entry(2, 0)))
     assert conv.attrs == {"kernel": "(3, 3)", "num_filter": "4", "stride": "(2, 2)", "pad": "(1, 1)"}
-    assert found.nodes[0].is_variable
+    assert network.nodes[0].is_variable
     assert not conv.is_variable
-    assert found.heads == (Entry(len(found.nodes) - 1, 0),)
+    assert network.heads == (Entry(len(network.nodes) - 1, 0),)
 
 
 @pytest.mark.parametrize("key", ["attr", "param"])
@@ -81,56 +81,56 @@ def test_cycle_is_refused() -> None:
 
 
 def test_negative_output_index_is_refused() -> None:
-    found = symbol()
-    found["nodes"][3]["inputs"][0] = [0, -1, 0]
+    document = symbol()
+    document["nodes"][3]["inputs"][0] = [0, -1, 0]
     with pytest.raises(MalformedModelError, match="node 3"):
-        parse(found)
+        parse(document)
 
 
 def test_two_variables_of_one_name_are_refused() -> None:
-    found = symbol()
-    found["nodes"][2]["name"] = "conv1_weight"
+    document = symbol()
+    document["nodes"][2]["name"] = "conv1_weight"
     with pytest.raises(MalformedModelError, match="two variables are named 'conv1_weight'"):
-        parse(found)
+        parse(document)
 
 
 def test_operators_of_one_name_are_read() -> None:
-    found = symbol()
-    found["nodes"][4]["name"] = "conv1"  # a Gluon block that is used twice
-    assert parse(found).nodes[4].name == "conv1"
+    document = symbol()
+    document["nodes"][4]["name"] = "conv1"  # a Gluon block that is used twice
+    assert parse(document).nodes[4].name == "conv1"
 
 
 @pytest.mark.parametrize("names", [(2, 3), (3, 4)])  # a variable before and after an operator
 def test_variable_and_operator_of_one_name_are_read(names: tuple[int, int]) -> None:
-    found = symbol()
-    found["nodes"][4] = {"op": "null", "name": "late", "inputs": []}
-    found["arg_nodes"] = [0, 1, 2, 4]
+    document = symbol()
+    document["nodes"][4] = {"op": "null", "name": "late", "inputs": []}
+    document["arg_nodes"] = [0, 1, 2, 4]
     for index in names:
-        found["nodes"][index]["name"] = "same"
-    assert [node.name for node in parse(found).nodes].count("same") == 2
+        document["nodes"][index]["name"] = "same"
+    assert [node.name for node in parse(document).nodes].count("same") == 2
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\ud800", "x" * 1001, None, 3, ["x"]])
 def test_unprintable_name_is_refused(name: Any) -> None:
     for key in ("name", "op"):
-        found = symbol()
-        found["nodes"][3][key] = name
+        document = symbol()
+        document["nodes"][3][key] = name
         with pytest.raises(MalformedModelError, match=f"node 3: {key} is not printable text"):
-            parse(found)
+            parse(document)
 
 
 def test_true_is_no_index() -> None:
-    found = symbol()
-    found["nodes"][3]["inputs"][0] = [True, 0, 0]
+    document = symbol()
+    document["nodes"][3]["inputs"][0] = [True, 0, 0]
     with pytest.raises(MalformedModelError, match=r"is not \[node, output\]"):
-        parse(found)
+        parse(document)
 
 
 def test_variable_with_inputs_is_refused() -> None:
-    found = symbol()
-    found["nodes"][2]["inputs"] = [[0, 0, 0]]
+    document = symbol()
+    document["nodes"][2]["inputs"] = [[0, 0, 0]]
     with pytest.raises(MalformedModelError, match="is a variable and has inputs"):
-        parse(found)
+        parse(document)
 
 
 @pytest.mark.parametrize("bad", [[3], [10**6], "x", [True]])
@@ -161,20 +161,20 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_types_anywhere_are_refused_or_harmless() -> None:
     original = symbol()
-    places: list[tuple[Any, ...]] = [(key,) for key in original]
-    places += [("nodes", i) for i in range(len(original["nodes"]))]
-    places += [("nodes", 3, key) for key in original["nodes"][3]]
-    places += [("nodes", 3, "inputs", 0), ("nodes", 3, "inputs", 0, 0), ("nodes", 3, "attrs", "pad"), ("heads", 0)]
+    paths: list[tuple[Any, ...]] = [(key,) for key in original]
+    paths += [("nodes", i) for i in range(len(original["nodes"]))]
+    paths += [("nodes", 3, key) for key in original["nodes"][3]]
+    paths += [("nodes", 3, "inputs", 0), ("nodes", 3, "inputs", 0, 0), ("nodes", 3, "attrs", "pad"), ("heads", 0)]
     refused = 0
-    for place in places:
+    for path in paths:
         for junk in JUNK:
             damaged = copy.deepcopy(original)
             target: Any = damaged
-            for step in place[:-1]:
+            for step in path[:-1]:
                 target = target[step]
-            target[place[-1]] = junk
+            target[path[-1]] = junk
             try:
                 parse(damaged)
             except MalformedModelError:
                 refused += 1
-    assert refused > len(places) * len(JUNK) // 2
+    assert refused > len(paths) * len(JUNK) // 2

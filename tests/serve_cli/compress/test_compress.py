@@ -128,7 +128,7 @@ def test_recall_is_measured_where_it_is_asked_for(
 def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     photo(tmp_path / "empty" / "one.jpg")
-    for folder, message in ((tmp_path / "empty", "1 images that can be read"), (tmp_path / "none", "no such folder")):
+    for folder, message in ((tmp_path / "empty", "1 readable images"), (tmp_path / "none", "no such folder")):
         options = ExportOptions(precision="int8", calibration=folder)
         with pytest.raises(DataError, match=message):
             export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)

@@ -53,7 +53,7 @@ def test_deep_folders_are_walked_in_order(deep: Path) -> None:
 
 
 def test_calibration_finds_images_in_deep_folders(deep: Path) -> None:
-    with pytest.raises(DataError, match="0 images that can be read"):
+    with pytest.raises(DataError, match="0 readable images"):
         calibration_images(deep, Preprocessing())
 
 
