@@ -35,7 +35,7 @@ CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded
 class Batch(NamedTuple):
     """``images`` (b, 3, crop, crop) float32, normalized; ``labels`` (B,) int64 of the whole batch.
 
-    Where several machines train, the images are this machine's alone: rows ``start`` ... ``start + b - 1`` of B.
+    Where several hosts train, the images are this host's alone: rows ``start`` ... ``start + b - 1`` of B.
     """
 
     images: NDArray[np.float32]
@@ -98,9 +98,9 @@ class ImageLoader:
             raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
 
     def training_batches(
-        self, sampler: Sampler, start: int, stop: int, machine: int = 0, machines: int = 1
+        self, sampler: Sampler, start: int, stop: int, host: int = 0, hosts: int = 1
     ) -> Iterator[Batch]:
-        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one machine's share of each."""
+        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one host's share of each."""
 
         def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
@@ -109,7 +109,7 @@ class ImageLoader:
                 rng = np.random.default_rng([sampler.seed, iteration, slot])
                 return random_crop_mirror(square, self.preprocessing.crop, rng)
 
-            return self._submit(rows, np.array_split(np.arange(len(rows)), machines)[machine], cut)
+            return self._submit(rows, np.array_split(np.arange(len(rows)), hosts)[host], cut)
 
         return self._prefetched(submit, range(start, stop))
 

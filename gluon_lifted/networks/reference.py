@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.archive import write_npz
 from gluon_lifted.contract import IMAGE_INPUT
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:

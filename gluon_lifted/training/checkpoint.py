@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import replaced_file, write_npz
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Optimizer: gradients -> weights, on all devices and machines alike; clipping, and no step from a bad gradient."""
+"""Optimizer: gradients -> weights, on all devices and hosts alike; clipping, and no step from a bad gradient."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Optimizer:
     config : TrainConfig
         Rates, decay, clipping; with ``amp`` gradients are scaled up so that float16 does not lose them.
     cluster : Cluster
-        The machines whose gradients are summed.
+        The hosts whose gradients are summed.
 
     Notes
     -----
@@ -60,7 +60,7 @@ class Optimizer:
 
     def step(self, iteration: int) -> bool:
         """Apply the gradients; False if they were not finite, and nothing changed."""
-        self._trainer.allreduce_grads()  # over this machine's devices
+        self._trainer.allreduce_grads()  # over this host's devices
         gradients = [one.list_grad() for one in self._trained]
         summed = self._cluster.all_sum_many("gradient", [one[0] for one in gradients])
         for total, copies in zip(summed, gradients, strict=True):

@@ -51,7 +51,7 @@ def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
 
 
 def open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, on_note: Callable[[str], None]) -> int:
-    """Make the run folder, or go on in it; give all machines the writer's weights. Return the iteration to start at.
+    """Make the run folder, or go on in it; give all hosts the writer's weights. Return the iteration to start at.
 
     A new run has a checkpoint at once, so that one that is killed at any moment can be resumed.
 

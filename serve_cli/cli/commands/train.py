@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
+SETTINGS, HARDWARE = "Settings from elsewhere", "Where it runs"
 
 
 @with_config_options
@@ -34,7 +34,7 @@ def train(
     given: dict[str, Any],
     out: Annotated[Path | None, typer.Option(help="Run folder to write.", rich_help_panel=RUN)] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.", rich_help_panel=RUN)
+        bool, typer.Option("--resume", help="Resume from the newest whole checkpoint in --out.", rich_help_panel=RUN)
     ] = False,
     recipe: Annotated[
         str | None,
@@ -42,24 +42,31 @@ def train(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML or YAML file; wins over a recipe, options win over both.", rich_help_panel=SETTINGS),
+        typer.Option(
+            help="Read a TOML or YAML file; wins over a recipe, options win over both.",
+            rich_help_panel=SETTINGS,
+        ),
     ] = None,
     print_config: Annotated[
         bool,
         typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)] = "cpu",
-    machines: Annotated[int, typer.Option(min=1, help="Machines that train together.", rich_help_panel=MACHINES)] = 1,
-    rank: Annotated[int, typer.Option(help="Which of them this is, from 0.", rich_help_panel=MACHINES)] = 0,
+    device: Annotated[
+        str, typer.Option(help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
+    ] = "cpu",
+    machines: Annotated[
+        int, typer.Option(min=1, help="Number of hosts that train together.", rich_help_panel=HARDWARE)
+    ] = 1,
+    rank: Annotated[int, typer.Option(help="Rank of this host, from 0.", rich_help_panel=HARDWARE)] = 0,
     scheduler: Annotated[
-        str, typer.Option(help="HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES)
+        str, typer.Option(help="HOST:PORT of the host with rank 0; any free port.", rich_help_panel=HARDWARE)
     ] = SCHEDULER,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Train an embedding network: the lifted structured loss, or one of those it was compared with.
 
-    Ctrl-C stops after the current batch and leaves a checkpoint; the same command with --resume goes on.
+    Ctrl-C stops after the current batch and leaves a checkpoint. The same command with --resume continues.
 
     [bold]Examples[/bold]
 
@@ -71,15 +78,14 @@ def train(
 
       lifted train --config cub.toml --data CUB_200_2011 --out runs/cub --device gpu:0,gpu:1
 
-    Two machines, the same on each but for the rank, with --out on a disk that both see:
+    On two hosts, with a --rank each, and --out on a disk that both see:
 
       lifted train cars196 --data CARS196 --out runs/cars --machines 2 --rank 0 --scheduler 10.0.0.1:9091
     """
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
     from gluon_lifted.distributed import ClusterSpec
     from gluon_lifted.hardware.cpus import usable_cpus
-    from gluon_lifted.training.hooks import Hooks
-    from gluon_lifted.training.run import Machine
+    from gluon_lifted.training.run import Hardware, Hooks
     from gluon_lifted.training.run import train as run_training
 
     settings = resolve(given, recipe, config)
@@ -91,15 +97,17 @@ def train(
         return
     if out is None or not resolved.data:
         raise typer.BadParameter("name the data with --data and the run folder with --out")
-    if elsewhere := {name: one for name, one in settings.items() if one.source not in ("default", "command line")}:
+    if elsewhere := {
+        name: setting for name, setting in settings.items() if setting.source not in ("default", "command line")
+    }:
         say(as_toml(elsewhere))
     if machines == 1 and (rank or scheduler != SCHEDULER):
-        raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
+        raise typer.BadParameter("--rank and --scheduler are for several hosts; add --machines")
     _announce(resolved)
     cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
     with TrainingBar() as bar:
-        machine = Machine(device, threads or usable_cpus(), cluster)
-        report = run_training(resolved, out, machine, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
+        hardware = Hardware(device, threads or usable_cpus(), cluster)
+        report = run_training(resolved, out, hardware, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
@@ -129,6 +137,6 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         "curves": report.run / "curves.png",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished
-        else "interrupted; the same command with --resume goes on",
+        else "interrupted; the same command with --resume continues",
     }
     print_facts(facts)
