@@ -67,7 +67,7 @@ class ImageLoader:
     threads : int
         Images decoded at a time. The result does not depend on it.
     residual : ndarray, float32, (resize, resize, 3), optional
-        What to subtract at each place; that of the center crop is left to the network (`nets.mean_image`).
+        What to subtract from each pixel. The network subtracts the center crop's (`networks.mean_image`).
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class ImageLoader:
     def _submit(
         self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
     ) -> _Pending:
-        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalizing.
+        """Let threads fill the ``slots`` of the batch ``rows``, from decoding to normalizing.
 
         ``cut`` takes a square and a slot, and gives the same part of it each time.
         """

@@ -8,8 +8,7 @@ Host 0 listens on the port of the scheduler; the server and every host listen on
 encrypted, and whoever reaches these ports can disturb the training: they belong on a private network.
 """
 
-from gluon_lifted.distributed.collectives import ALONE, Cluster, HostsDifferError
-from gluon_lifted.distributed.parameter_server import join_cluster
-from gluon_lifted.distributed.spec import ClusterSpec, Limits
+import lazy_loader
 
-__all__ = ["ALONE", "Cluster", "ClusterSpec", "HostsDifferError", "Limits", "join_cluster"]
+# Public names, listed in __init__.pyi, are imported when first used: `python -m` runs a module of this package.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

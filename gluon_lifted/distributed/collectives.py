@@ -46,7 +46,7 @@ class Cluster:
         name : str
             Tells apart what is summed. Each name and shape keeps buffers of the array's size.
         array : mx.nd.NDArray, float32 or float64
-            Not empty, which MXNet has no arrays for. Left as it is. The sum is a new array in the same context.
+            Not empty, which MXNet has no arrays for. Not modified. The sum is a new array in the same context.
 
         Raises
         ------

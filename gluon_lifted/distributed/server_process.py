@@ -75,7 +75,7 @@ def _started(process: Process, stack: ExitStack) -> Process:
 
 
 def silent_nodes(store: Any, group: int, seconds: int) -> int:
-    """How many nodes of a group of ps-lite's have given no sign of life for so long."""
+    """Number of nodes in a group of ps-lite's that have given no sign of life for ``seconds``."""
     from gluon_lifted.mx import mx
 
     count = ctypes.c_int()

@@ -17,9 +17,9 @@ class ClusterSpec:
     Parameters
     ----------
     hosts : int
-        How many, 1 to 1024.
+        Number of hosts, 1 to 1024.
     rank : int
-        Which one this is, 0 to ``hosts - 1``, each once. Host 0 writes the run and runs the scheduler.
+        Rank of this host, 0 to ``hosts - 1``, each once. Host 0 writes the run and runs the scheduler.
     scheduler : str
         ``"HOST:PORT"`` of host 0, as all hosts reach it: a name or an IPv4 address, and a free port.
 

@@ -89,7 +89,7 @@ class SemiHardTripletLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Taken as it is; let the network normalize it, if it is to have unit length.
+        Not normalized here; let the network normalize it if it should have unit length.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 

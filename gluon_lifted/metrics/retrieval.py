@@ -214,7 +214,7 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     Parameters
     ----------
     embedding : array_like, (N, D)
-        Compared by Euclidean distance, as float64 tells it.
+        Compared by Euclidean distance in float64.
     labels : array_like, (N,)
         Class of each row: integers or strings.
     ks : sequence of int

@@ -36,6 +36,7 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     Parameters
     ----------
     network : SavedNetwork
+        The symbol and params files.
     images : ndarray, (n, C, H, W)
         In the type that the network takes.
     path : Path
@@ -76,6 +77,7 @@ def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[st
     Parameters
     ----------
     images : ndarray, (n, C, H, W)
+        Input of the network.
     ops : collection of str
         Operators to keep; all if none is named.
     """

@@ -55,7 +55,7 @@ class Optimizer:
 
     @property
     def gradient_scale(self) -> float:
-        """What the loss's gradient is multiplied by before it is taken back through the network."""
+        """Factor on the loss's gradient during the backward pass."""
         return self._scale
 
     def step(self, iteration: int) -> bool:

@@ -49,7 +49,7 @@ class Skipped:
     not_finite : int
         Those with NaN or infinity in it.
     in_a_row : int
-        Of the latter, how many came last.
+        Number of the latter since the last good batch.
     """
 
     dead: int = 0
@@ -80,7 +80,7 @@ class Trainer:
     cluster : Cluster, optional
         The hosts that train together.
     residual : ndarray, float32, (resize, resize, 3), optional
-        Of a mean image; the network subtracts its center crop.
+        Residual of a mean image; the network subtracts its center crop.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Trainer:
         self.weights = report
         expected = report.colors or "imagenet"
         if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}, and goes on with {wanted} as asked.")
+            on_note(f"{source}: was trained with --colors {expected}, and continues with {wanted} as asked.")
             return wanted
         return expected
 
