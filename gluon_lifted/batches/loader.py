@@ -140,7 +140,7 @@ class ImageLoader:
                 there = cut(self._residual, slot)  # (crop, crop, 3)
                 images[position] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
 
-        filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
+        filled = [self._pool.submit(fill, position, slot) for position, slot in enumerate(slots.tolist())]
         return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)
 
     def _prefetched(self, submit: Callable[[int], _Pending], keys: Iterable[int]) -> Iterator[Batch]:
