@@ -82,14 +82,14 @@ def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int
 def train_run(config: Any, run: Path) -> float | None:
     """Train, or go on, or do nothing where it is done; recall@1 on the classes watched."""
     from gluon_lifted.training.checkpoint import checkpoints
-    from gluon_lifted.training.run import Machine, train
+    from gluon_lifted.training.run import Hardware, train
 
     done = run / "done.json"
     if not done.exists():
         resume = bool(checkpoints(run))
         if not resume:
             (run / "config.json").unlink(missing_ok=True)
-        report = train(config, run, Machine("cpu", 1), resume)
+        report = train(config, run, Hardware("cpu", 1), resume)
         done.write_text(json.dumps({"recall": report.recall, "seconds": report.seconds}))
     return json.loads(done.read_text())["recall"]
 
@@ -97,7 +97,7 @@ def train_run(config: Any, run: Path) -> float | None:
 def measured(embedding: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """In percent."""
     from gluon_lifted.metrics.clustering import cluster_scores
-    from gluon_lifted.metrics.recall import recall_at_k
+    from gluon_lifted.metrics.retrieval import recall_at_k
 
     found = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
     return found | {"NMI": 100 * cluster_scores(embedding, labels, seed=0).nmi}

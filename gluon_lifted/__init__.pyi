@@ -14,8 +14,8 @@ from .metrics.partitions import ami as ami
 from .metrics.partitions import nmi as nmi
 from .metrics.partitions import pairwise_f1 as pairwise_f1
 from .metrics.ranking.search import Search as Search
-from .metrics.recall import recall_at_k as recall_at_k
 from .metrics.retrieval import Scores as Scores
+from .metrics.retrieval import recall_at_k as recall_at_k
 from .metrics.retrieval import retrieval_scores as retrieval_scores
 from .networks.embedding_net import EmbeddingNet as EmbeddingNet
 from .networks.googlenet import GoogLeNet as GoogLeNet

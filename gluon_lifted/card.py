@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CARD_VERSION = 2  # 2: preprocessing with fit and trim
 MAX_DIM = 1 << 20
@@ -19,7 +17,7 @@ MAX_CARD_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a caller must know to use a model rightly, and where it came from.
+    """What a caller must know to use a model correctly, and where it came from.
 
     Parameters
     ----------
@@ -76,8 +74,9 @@ class ModelCard:
             ) from None
 
 
-def read_card(path: Path) -> ModelCard:
-    """The card of a run folder. Raises `RunError` if the file is unreadable, too large or damaged."""
+def read_card(path: str | Path) -> ModelCard:
+    """Read the card of a run folder. Raises `RunError` if the file is unreadable, too large or damaged."""
+    path = Path(path)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_CARD_BYTES + 1)

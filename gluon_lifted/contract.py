@@ -1,4 +1,4 @@
-"""What the packages hand over, by name: the files of a run folder, names inside the ONNX file, the key of the card.
+"""Names that the packages share: files of a run folder, values of the ONNX model, the key of the card.
 
 Training writes these files, `export` reads them and names the values of its model, `serve_cli` reads the model. Each
 name stands here and nowhere else.

@@ -14,7 +14,7 @@ class Cursor:
     Parameters
     ----------
     content : memoryview
-        Of bytes; what is taken out of it is not copied.
+        A view of bytes. Nothing is copied.
     where : str
         The file, for messages.
     """

@@ -13,12 +13,15 @@ import os
 import re
 import secrets
 import shutil
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -63,6 +66,19 @@ def create_file(path: Path, text: str) -> bool:
             return _create_in_place(path, text)
         sync(path.parent)
     return True
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as `numpy.savez` does: uncompressed, with a CRC-32 each.
+
+    `numpy.savez` leaves its archive open if the disk is full; this closes it.
+    """
+    import numpy as np
+
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.save(member, array, allow_pickle=False)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -67,7 +67,7 @@ def without_credentials(text: str) -> str:
 
     Notes
     -----
-    These are cut, in the query and the fragment, whatever their case and with percent-encoded names:
+    These are cut, in the query and the fragment, in any case and with percent-encoded names:
 
     - user and password before the host (RFC 3986, 3.2.1), in every URL of a chain and in URLs that are parameters.
       The container of ``abfs://container@account`` stays.
@@ -110,7 +110,7 @@ def value_without_credentials(value: Any) -> Any:
         return {name: value_without_credentials(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)) and isinstance(_first(value), (str, dict, list, tuple)):
         return type(value)(value_without_credentials(item) for item in value)
-    return value  # lists of numbers are not gone through
+    return value  # lists of numbers are not searched
 
 
 def reason_without_credentials(reason: str, url: str) -> str:

@@ -67,7 +67,7 @@ def test_help_loads_nothing_heavy():
         "gluon_lifted.metrics.clustering",
         "gluon_lifted.metrics.intervals",
         "gluon_lifted.metrics.partitions",
-        "gluon_lifted.metrics.recall",
+        "gluon_lifted.metrics.retrieval",
         "gluon_lifted.networks.pretrained.read_weights",
         "gluon_lifted.logs.run_log",
         "gluon_lifted.config.resolve",
@@ -83,7 +83,7 @@ def test_serving_and_exporting_never_import_mxnet(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["card", "datasets", "files", "images", "hardware.gpus", "metrics.baselines", "metrics.recall", "training.run"],
+    ["card", "datasets", "files", "images", "hardware.gpus", "metrics.baselines", "metrics.retrieval", "training.run"],
 )
 def test_gluon_lifted_knows_nothing_of_onnx(module):
     assert loaded(f"import gluon_lifted.{module}") & {"onnx", "onnxruntime", "export", "serve_cli"} == set()

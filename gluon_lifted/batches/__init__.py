@@ -1,1 +1,1 @@
-"""Which images stand in a batch, and how they come to the network."""
+"""Batches: which images they hold, and how these are decoded."""

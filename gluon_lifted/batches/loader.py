@@ -35,7 +35,7 @@ CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded
 class Batch(NamedTuple):
     """``images`` (b, 3, crop, crop) float32, normalized; ``labels`` (B,) int64 of the whole batch.
 
-    Where several machines train, the images are this machine's alone: rows ``start`` ... ``start + b - 1`` of B.
+    Where several hosts train, the images are this host's alone: rows ``start`` ... ``start + b - 1`` of B.
     """
 
     images: NDArray[np.float32]
@@ -67,7 +67,7 @@ class ImageLoader:
     threads : int
         Images decoded at a time. The result does not depend on it.
     residual : ndarray, float32, (resize, resize, 3), optional
-        What to subtract at each place; that of the center crop is left to the network (`nets.mean_image`).
+        What to subtract from each pixel. The network subtracts the center crop's (`networks.mean_image`).
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class ImageLoader:
             raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
 
     def training_batches(
-        self, sampler: Sampler, start: int, stop: int, machine: int = 0, machines: int = 1
+        self, sampler: Sampler, start: int, stop: int, host: int = 0, hosts: int = 1
     ) -> Iterator[Batch]:
-        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one machine's share of each."""
+        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one host's share of each."""
 
         def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
@@ -109,7 +109,7 @@ class ImageLoader:
                 rng = np.random.default_rng([sampler.seed, iteration, slot])
                 return random_crop_mirror(square, self.preprocessing.crop, rng)
 
-            return self._submit(rows, np.array_split(np.arange(len(rows)), machines)[machine], cut)
+            return self._submit(rows, np.array_split(np.arange(len(rows)), hosts)[host], cut)
 
         return self._prefetched(submit, range(start, stop))
 
@@ -127,7 +127,7 @@ class ImageLoader:
     def _submit(
         self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
     ) -> _Pending:
-        """Have threads fill the places ``slots`` of the batch ``rows``, decoding to normalizing.
+        """Let threads fill the ``slots`` of the batch ``rows``, from decoding to normalizing.
 
         ``cut`` takes a square and a slot, and gives the same part of it each time.
         """
@@ -140,7 +140,7 @@ class ImageLoader:
                 there = cut(self._residual, slot)  # (crop, crop, 3)
                 images[position] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
 
-        filled = [self._pool.submit(fill, place, slot) for place, slot in enumerate(slots.tolist())]
+        filled = [self._pool.submit(fill, position, slot) for position, slot in enumerate(slots.tolist())]
         return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)
 
     def _prefetched(self, submit: Callable[[int], _Pending], keys: Iterable[int]) -> Iterator[Batch]:

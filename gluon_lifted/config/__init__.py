@@ -1,1 +1,1 @@
-"""Every number of a run, and where it comes from."""
+"""Configuration of a run: every number, with its source."""

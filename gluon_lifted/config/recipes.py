@@ -22,7 +22,7 @@ class Sourced(NamedTuple):
     source: str
 
 
-# Where the files and issues that are named below are to be found
+# Holds the files and issues that are cited below
 REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
     "fit": Sourced("stretch", "paper: images normalized to 256 x 256; re-implementations ignore the aspect ratio"),

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:
-    """Of the backbone's weights for batch ``iteration``, counted from 0.
+    """Learning rate of the backbone's weights for batch ``iteration``, counted from 0.
 
     Notes
     -----
     ``config.learning_rate``, times a factor. With t the iteration, T ``iterations`` and W ``warmup``:
 
-    - during warm-up, t < W: (t + 1) / (W + 1), whatever the schedule;
+    - during warm-up, t < W: (t + 1) / (W + 1), for every schedule;
     - ``constant``: 1;
     - ``linear``: (T - t) / (T - W);
     - ``cosine``: (1 + cos(pi (t - W) / (T - W))) / 2 (Loshchilov and Hutter 2017, eq. 5, without restarts);

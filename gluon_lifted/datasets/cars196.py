@@ -9,7 +9,7 @@ Three layouts are read:
   ``.../test/<class>/``.
 
 The official halves are for classification: they are pooled, and then split by class. A copy with one half alone is
-read as it is. File names begin anew in each half.
+accepted. File names start from 1 in each half.
 
 The files give a box as its first and last column and row of pixels, counted from 1 as MATLAB does.
 """

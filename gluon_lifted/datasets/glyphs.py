@@ -209,7 +209,7 @@ def load_faces() -> list[ImageFont.FreeTypeFont]:
 def distinct_characters(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
     """Characters that every face has and that look different from each other in each of them, mirrored or not.
 
-    Of characters that look alike (A and its Greek and Cyrillic namesakes) the first in Unicode stays. Mirror
+    If characters look alike (A and its Greek and Cyrillic namesakes), the first in Unicode stays. Mirror
     images count as alike, because training mirrors.
     """
     candidates = _characters_of_all(faces)

@@ -1,4 +1,4 @@
-"""Cluster: the sums that machines exchange, and what follows from them."""
+"""Cluster: the sums that hosts exchange, and what follows from them."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer o
 
 
 class Cluster:
-    """One machine alone; all that several machines do follows from `all_sum`.
+    """One host alone; all that several hosts do follows from `all_sum`.
 
-    Every machine makes the same calls in the same order, with the same names and shapes.
+    Every host makes the same calls in the same order, with the same names and shapes.
 
     Attributes
     ----------
     size, index : int
-        How many machines there are, and which one this is: its rank.
+        How many hosts there are, and which one this is: its rank.
     """
 
     size, index = 1, 0
 
     @property
     def is_writer(self) -> bool:
-        """Whether this is the machine that writes the run folder."""
+        """Whether this is the host that writes the run folder."""
         return self.index == 0
 
     def all_sum(self, name: str, array: Any) -> Any:
-        """The elementwise sum of all machines' arrays; the array itself where there is one machine.
+        """The elementwise sum of all hosts' arrays; the array itself where there is one host.
 
-        Every machine gets the same bits. With three machines or more the order of the addends, and so the rounding,
-        depends on which comes first. It waits for the other machines, so it ends at the same time on all.
+        Every host gets the same bits. With three hosts or more the order of the addends, and so the rounding,
+        depends on which comes first. It waits for the other hosts, so it ends at the same time on all.
 
         Parameters
         ----------
         name : str
             Tells apart what is summed. Each name and shape keeps buffers of the array's size.
         array : mx.nd.NDArray, float32 or float64
-            Not empty, which MXNet has no arrays for. Left as it is. The sum is a new array in the same context.
+            Not empty, which MXNet has no arrays for. Not modified. The sum is a new array in the same context.
 
         Raises
         ------
         TypeError
             If the array is of another dtype.
         RunError
-            If a machine has ended, is silent or does not come.
+            If a host has ended, is silent or does not come.
         """
         del name
         return array
@@ -72,12 +72,12 @@ class Cluster:
         ]
 
     def broadcast(self, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The writer's arrays, on every machine.
+        """The writer's arrays, on every host.
 
         Parameters
         ----------
         state : mapping of str to ndarray
-            Numbers that float64 holds exactly. Other machines pass arrays of the same names, shapes and dtypes.
+            Numbers that float64 holds exactly. Other hosts pass arrays of the same names, shapes and dtypes.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Cluster:
         }
 
     def any(self, name: str, flag: bool) -> bool:
-        """Whether the flag is set on any machine."""
+        """Whether the flag is set on any host."""
         if self.size == 1:
             return flag
         from gluon_lifted.mx import nd
@@ -111,11 +111,11 @@ class Cluster:
         return bool(self.all_sum(name, nd.array([flag])).asscalar())
 
     def barrier(self) -> None:
-        """Wait until all machines are here."""
+        """Wait until all hosts are here."""
         self.any("barrier", False)
 
     def require_same(self, what: str, text: str) -> None:
-        """Raise `ConfigError`, on every machine, unless all pass the same ``text``; ``what`` names it."""
+        """Raise `ConfigError`, on every host, unless all pass the same ``text``; ``what`` names it."""
         if self.size == 1:
             return
         from gluon_lifted.mx import nd
@@ -125,14 +125,14 @@ class Cluster:
         digests = self.all_sum("digest", nd.array(digests)).asnumpy()
         differs = np.flatnonzero((digests != digests[0]).any(axis=1))
         if len(differs):
-            raise MachinesDifferError(
-                f"machine {differs[0]} has another {what} than machine 0; "
-                "run the same command, with the same data and the same versions, on every machine."
+            raise HostsDifferError(
+                f"host {differs[0]} has another {what} than host 0; "
+                "run the same command, with the same data and the same versions, on every host."
             )
 
 
-class MachinesDifferError(ConfigError):
-    """Raised on all machines at once, which therefore can leave in order."""
+class HostsDifferError(ConfigError):
+    """Raised on all hosts at once, which therefore can leave in order."""
 
 
 ALONE = Cluster()

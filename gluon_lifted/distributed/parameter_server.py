@@ -1,4 +1,4 @@
-"""The side of a machine in a cluster: its arrays meet those of the others in MXNet's parameter server."""
+"""The side of a host in a cluster: its arrays meet those of the others in MXNet's parameter server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.distributed.collectives import Cluster, MachinesDifferError
+from gluon_lifted.distributed.collectives import ALONE, Cluster, HostsDifferError
 from gluon_lifted.distributed.server_process import (
     SCHEDULER,
     SCHEDULER_NODE,
@@ -23,7 +23,7 @@ from gluon_lifted.distributed.server_process import (
     processes,
     silent_nodes,
 )
-from gluon_lifted.distributed.spec import MOST_MACHINES, ClusterSpec, Limits
+from gluon_lifted.distributed.spec import MAX_HOSTS, ClusterSpec, Limits
 from gluon_lifted.errors import (
     ConfigError,
     LiftedError,
@@ -40,15 +40,29 @@ INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report
 
 
 @contextmanager
-def served_cluster(spec: ClusterSpec, limits: Limits) -> Iterator[Cluster]:
-    """What `join_cluster` does for several machines."""
+def join_cluster(spec: ClusterSpec | None, limits: Limits = Limits()) -> Iterator[Cluster]:
+    """Train together with the other hosts within this block. Without a spec, train alone.
+
+    All hosts leave the block together: each waits for the last. If a host leaves it by an exception, or
+    ends, the others get a `RunError` from their next sum. MXNet cannot take back what it has begun to send, so a
+    process that has left a cluster by an exception cannot join another. It ends without further clean-up, with
+    status 1 (130 after Ctrl-C).
+
+    Raises
+    ------
+    ConfigError, RunError
+        If the scheduler cannot be reached, or the hosts do not come together.
+    """
+    if spec is None:
+        yield ALONE
+        return
     address = spec.resolve()
     here = address if spec.rank == 0 else _address_towards(spec, address, limits.reach)
     variables = {
         "DMLC_PS_ROOT_URI": address,
         "DMLC_PS_ROOT_PORT": str(spec.port),
         "DMLC_NODE_HOST": here,  # else ps-lite takes the first network interface it finds
-        "DMLC_NUM_WORKER": str(spec.machines),
+        "DMLC_NUM_WORKER": str(spec.hosts),
         "DMLC_NUM_SERVER": "1",
         "PS_HEARTBEAT_INTERVAL": "1",  # seconds
     }
@@ -67,36 +81,36 @@ def served_cluster(spec: ClusterSpec, limits: Limits) -> Iterator[Cluster]:
 
 
 class ServedCluster(Cluster):
-    """Machines whose arrays meet in MXNet's key-value store: the server keeps the sum of what was pushed."""
+    """Hosts whose arrays meet in MXNet's key-value store: the server keeps the sum of what was pushed."""
 
     def __init__(self, spec: ClusterSpec, limits: Limits, processes: list[Process]) -> None:
-        self.size, self.index = spec.machines, spec.rank
+        self.size, self.index = spec.hosts, spec.rank
         self._spec, self._limits, self._processes = spec, limits, processes
         self._store: Any = None
         self._keys: set[str] = set()
 
     def open(self) -> None:
-        """Meet the other machines, and check that each rank is there once and all expect the same number."""
+        """Meet the other hosts, and check that each rank is there once and all expect the same number."""
         from gluon_lifted.mx import mx, nd
 
         absent = (
-            f"the {self.size} machines did not come together at {self._spec.scheduler} within {self._limits.join:g} s; "
+            f"the {self.size} hosts did not come together at {self._spec.scheduler} within {self._limits.join:g} s; "
             f"start the same command on each, with --rank 0 to {self.size - 1}."
         )
         self._store = self._waited(lambda: mx.kv.create("dist_sync"), self._limits.join, RunError(absent))
-        expected = np.zeros(MOST_MACHINES, np.float32)
+        expected = np.zeros(MAX_HOSTS, np.float32)
         expected[self.index] = self.size
-        expected = self.all_sum("machines", nd.array(expected)).asnumpy()
+        expected = self.all_sum("hosts", nd.array(expected)).asnumpy()
         if not (expected[: self.size] == self.size).all() or expected[self.size :].any():
-            raise MachinesDifferError(
-                "the machines differ in --machines, or two have the same --rank; "
+            raise HostsDifferError(
+                "the hosts differ in --machines, or two have the same --rank; "
                 f"start the same command on each, with --rank 0 to {self.size - 1}."
             )
 
     def all_sum(self, name: str, array: Any) -> Any:
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name}: expected float32 or float64, found {np.dtype(array.dtype)}")
-        late = f"another machine has not come to {name!r} for {self._limits.stall:g} s; start all again with --resume."
+        late = f"another host has not come to {name!r} for {self._limits.stall:g} s; start all again with --resume."
         total = self._waited(lambda: self._exchanged(name, array), self._limits.stall, RunError(late))
         return total.as_in_context(array.context)
 
@@ -137,7 +151,7 @@ class ServedCluster(Cluster):
         if self._store is not None and silent_nodes(self._store, SCHEDULER_NODE, self._limits.silence):
             raise RunError(
                 f"scheduler {self._spec.scheduler} gave no sign of life for {self._limits.silence} s: it or another "
-                "machine has ended or cannot be reached; start all machines again with --resume."
+                "host has ended or cannot be reached; start all hosts again with --resume."
             )
 
     def close(self) -> None:
@@ -148,8 +162,8 @@ class ServedCluster(Cluster):
         self._waited(lambda: _free(store), self._limits.reach, late)
 
     def leave(self, error: BaseException) -> None:
-        """Leave at once: a regular end would wait for the other machines, perhaps for ever."""
-        if isinstance(error, MachinesDifferError):  # unless they leave too
+        """Leave at once: a regular end would wait for the other hosts, perhaps for ever."""
+        if isinstance(error, HostsDifferError):  # unless they leave too
             with suppress(LiftedError):
                 self.close()
                 return
@@ -186,19 +200,19 @@ def _check_free(spec: ClusterSpec, address: str) -> None:
             probe.bind((address, spec.port))
         except OSError as error:
             raise ConfigError(
-                f"scheduler {spec.scheduler}: machine 0 cannot listen there ({error.strerror}); "
-                "give an address of machine 0 and a free port above 1023."
+                f"scheduler {spec.scheduler}: host 0 cannot listen there ({error.strerror}); "
+                "give an address of host 0 and a free port above 1023."
             ) from None
 
 
 def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
-    """This machine's own address on the way to the scheduler, as soon as the scheduler listens."""
+    """This host's own address on the way to the scheduler, as soon as the scheduler listens."""
     deadline = time.monotonic() + limit
     while (own := _own_address((address, spec.port))) is None:
         if time.monotonic() > deadline:
             raise RunError(
                 f"scheduler {spec.scheduler} cannot be reached within {limit:g} s; "
-                "start machine 0 (--rank 0), and check the address and the firewall."
+                "start host 0 (--rank 0), and check the address and the firewall."
             )
         time.sleep(min(0.2, limit))
     return own

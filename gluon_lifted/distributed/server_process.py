@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEDULER, SERVER = "scheduler", "server"
 SCHEDULER_NODE, WORKER_NODES = 1, 4  # groups of nodes in ps-lite (ps/base.h)
-MACHINE_SILENT = 3  # exit status of our scheduler
+HOST_SILENT = 3  # exit status of our scheduler
 
 
 class Process:
@@ -42,13 +42,13 @@ class Process:
     def check(self) -> None:
         """Raise `RunError` if it has ended."""
         status = self._process.poll()
-        if status == MACHINE_SILENT:
+        if status == HOST_SILENT:
             raise RunError(
-                f"a machine gave no sign of life for {self._silence} s: it has ended or cannot be reached; "
-                "start all machines again with --resume."
+                f"a host gave no sign of life for {self._silence} s: it has ended or cannot be reached; "
+                "start all hosts again with --resume."
             )
         if status is not None:
-            raise RunError(f"the {self._role} has ended (status {status}); start all machines again with --resume.")
+            raise RunError(f"the {self._role} has ended (status {status}); start all hosts again with --resume.")
 
     def wait(self, limit: float) -> None:
         with suppress(subprocess.TimeoutExpired):  # `end` follows
@@ -75,7 +75,7 @@ def _started(process: Process, stack: ExitStack) -> Process:
 
 
 def silent_nodes(store: Any, group: int, seconds: int) -> int:
-    """How many nodes of a group of ps-lite's have given no sign of life for so long."""
+    """Number of nodes in a group of ps-lite's that have given no sign of life for ``seconds``."""
     from gluon_lifted.mx import mx
 
     count = ctypes.c_int()
@@ -84,19 +84,19 @@ def silent_nodes(store: Any, group: int, seconds: int) -> int:
 
 
 def _serve(role: str, silence: int) -> None:
-    """Be the scheduler or the server, until all machines have left."""
+    """Be the scheduler or the server, until all hosts have left."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from gluon_lifted.mx import mx
 
     class Server(mx.kvstore.KVStoreServer):
         def _controller(self) -> Callable[..., None]:
-            return lambda *_: None  # MXNet's own unpickles, and so executes, what any machine sends
+            return lambda *_: None  # MXNet's own unpickles, and so executes, what any host sends
 
     # Only now: with this in the environment, the import of MXNet itself runs MXNet's own server
     os.environ["DMLC_ROLE"] = role
     store = mx.kv.create("dist_sync")
     if role == SCHEDULER:
-        threading.Thread(target=_end_with_any_machine, args=(store, silence), daemon=True).start()
+        threading.Thread(target=_end_with_any_host, args=(store, silence), daemon=True).start()
     Server(store).run()
 
 
@@ -105,14 +105,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _end_with_any_machine(store: Any, silence: int) -> None:
+def _end_with_any_host(store: Any, silence: int) -> None:
     from gluon_lifted.mx import mx
 
-    with suppress(mx.base.MXNetError):  # all machines have left meanwhile
+    with suppress(mx.base.MXNetError):  # all hosts have left meanwhile
         while True:
             time.sleep(silence)
             if silent_nodes(store, WORKER_NODES, silence):
-                os._exit(MACHINE_SILENT)
+                os._exit(HOST_SILENT)
 
 
 if __name__ == "__main__":

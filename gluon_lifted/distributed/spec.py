@@ -1,4 +1,4 @@
-"""Which machines train together, and how long they wait for each other."""
+"""Which hosts train together, and how long they wait for each other."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from dataclasses import dataclass
 
 from gluon_lifted.errors import ConfigError
 
-MOST_MACHINES = 1024  # one server adds for all; long before that it is the bottleneck
+MAX_HOSTS = 1024  # one server adds for all; long before that it is the bottleneck
 
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """Which machines train together.
+    """Which hosts train together.
 
     Parameters
     ----------
-    machines : int
-        How many, 1 to 1024.
+    hosts : int
+        Number of hosts, 1 to 1024.
     rank : int
-        Which one this is, 0 to ``machines - 1``, each once. Machine 0 writes the run and runs the scheduler.
+        Rank of this host, 0 to ``hosts - 1``, each once. Host 0 writes the run and runs the scheduler.
     scheduler : str
-        ``"HOST:PORT"`` of machine 0, as all machines reach it: a name or an IPv4 address, and a free port.
+        ``"HOST:PORT"`` of host 0, as all hosts reach it: a name or an IPv4 address, and a free port.
 
     Raises
     ------
     ConfigError
     """
 
-    machines: int
+    hosts: int
     rank: int
     scheduler: str
 
     def __post_init__(self) -> None:
-        if not 1 <= self.machines <= MOST_MACHINES:
-            raise ConfigError(f"machines is {self.machines}; expected 1 to {MOST_MACHINES}.")
-        if not 0 <= self.rank < self.machines:
-            raise ConfigError(f"rank is {self.rank}; expected 0 to {self.machines - 1}, another on each machine.")
+        if not 1 <= self.hosts <= MAX_HOSTS:
+            raise ConfigError(f"machines is {self.hosts}; expected 1 to {MAX_HOSTS}.")
+        if not 0 <= self.rank < self.hosts:
+            raise ConfigError(f"rank is {self.rank}; expected 0 to {self.hosts - 1}, another on each host.")
         host, _, port = self.scheduler.rpartition(":")
         if not host or ":" in host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
             raise ConfigError(f"scheduler {self.scheduler!r} is not understood; write HOST:PORT, like 10.0.0.1:9091.")
@@ -62,11 +62,11 @@ class Limits:
     reach : float
         For the scheduler to answer, and for the cluster to close.
     join : float
-        For the other machines to start the same command.
+        For the other hosts to start the same command.
     silence : int
-        Without a sign of life from a machine. Signs come each second, whatever it computes.
+        Without a sign of life from a host. Signs come each second, whatever it computes.
     stall : float
-        For the other machines to come to the same sum: one may measure recall meanwhile.
+        For the other hosts to come to the same sum: one may measure recall meanwhile.
     """
 
     reach: float = 60.0

@@ -44,7 +44,7 @@ class Format:
     name : str
         Pillow's name of it.
     suffixes : tuple of str
-        Of its files, lower case.
+        Suffixes of its files, in lower case.
     signature : bytes
         A pattern that the first bytes of its files match.
     module, package : str

@@ -40,10 +40,10 @@ class DecodeLimits:
     Parameters
     ----------
     max_pixels : int
-        Of an image as it is stored.
+        Most pixels of an image as stored.
     max_bytes : int, optional
-        Of memory for all images that are being decoded: threads wait for one another where it does not suffice for
-        all. An image that needs more for itself is refused.
+        Memory for all images that are decoded at once. Threads wait until there is room. An image that needs more
+        alone is refused.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> None:

@@ -25,7 +25,7 @@ def to_rgb(image: Image.Image, samples: Samples) -> Image.Image:
     Parameters
     ----------
     image : Image
-        Of any mode.
+        An image of any mode.
     samples : Samples
         What its header said.
 

@@ -57,6 +57,7 @@ def read_image(
     name : str
         What errors call an image that is given by its bytes.
     limits : DecodeLimits
+        Bounds on pixels and memory, shared by all threads.
 
     Returns
     -------

@@ -29,7 +29,7 @@ class Samples(NamedTuple):
     Parameters
     ----------
     bits : int
-        Of a sample.
+        Bits per sample.
     inverted : bool
         0 is white, and Pillow leaves it so.
     transparent : int, optional

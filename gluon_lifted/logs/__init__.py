@@ -1,1 +1,1 @@
-"""What a run writes of itself while it trains: log, curves, TensorBoard events."""
+"""Logs of a training run: metrics, curves, TensorBoard events."""

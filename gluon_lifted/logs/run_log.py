@@ -83,7 +83,7 @@ def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[Trai
 
 
 def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
-    """Loss and recall as last logged up to an iteration, in a run that goes on from there; None if they were not."""
+    """Loss and recall as last logged up to an iteration, in a run that continues from there; None if they were not."""
     path = run / METRICS_FILE
     values: dict[str, float] = {}
     if path.exists():

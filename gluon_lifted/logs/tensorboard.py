@@ -49,7 +49,7 @@ class EventLog:
             folder.mkdir(parents=True, exist_ok=True)
             # The name holds the second and the host; the suffix keeps two tries in a second apart, and in order
             self._events = writers.EventsWriter(str(folder.resolve() / "events"), f".{start:09d}")
-        # What TensorBoard calls purging: in a file of version 2, which the writer begins, a session that starts anew
+        # What TensorBoard calls purging: in a file of version 2, which the writer begins, a session that restarts
         started = self._proto.SessionLog(status=self._proto.SessionLog.START)
         self._add(self._proto.Event(step=start + 1, session_log=started))
         self._flush()

@@ -1,4 +1,4 @@
-"""What the losses are made of: distances and masks of all pairs of a batch, and sums over them.
+"""Parts of the losses: distances and masks of all pairs of a batch, and sums over them.
 
 On a CPU the cost of a loss is the number of passes over a (B, B) matrix and the choice of operators: MXNet's own
 `sum` takes ten times as long as `dot`, which runs in BLAS.
@@ -27,7 +27,7 @@ def sum_of_squares(F: Any, matrix: Any) -> Any:
 
 
 def sum_of_products(F: Any, left: Any, right: Any) -> Any:
-    """Of two arrays of one shape, place by place: -> (1,)."""
+    """Sum of the elementwise product of two arrays of one shape: -> (1,)."""
     return F.dot(F.reshape(left, (-1,)), F.reshape(right, (-1,)))
 
 
@@ -72,7 +72,7 @@ def masks(F: Any, label: Any, D: Any) -> tuple[Any, Any]:
 
 
 def log_sum_exp(F: Any, logits: Any) -> tuple[Any, Any]:
-    """Of each row, (B, B) -> (B, 1), and its softmax: logit - log(softmax), read at the largest for accuracy."""
+    """Log-sum-exp of each row, (B, B) -> (B, 1), and its softmax: logit - log(softmax) at the largest, for accuracy."""
     softmax = F.softmax(logits)
     largest = F.argmax(logits, axis=1)
     return F.pick(logits, largest, keepdims=True) - F.log(F.pick(softmax, largest, keepdims=True)), softmax

@@ -10,7 +10,7 @@ the fast ones, with the gradient in closed form: this module                 5.8
 eager PyTorch, the same formula with `cdist`                                 4.1 ms
 ==========================================================================  =======
 
-`benchmarks/lifted_loss.py` measures it anew. The closed form also halves the memory, to some eight (B, B) matrices.
+`benchmarks/lifted_loss.py` measures it. The closed form also halves the memory, to some eight (B, B) matrices.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class SemiHardTripletLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Taken as it is; let the network normalize it, if it is to have unit length.
+        Not normalized here; let the network normalize it if it should have unit length.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 
@@ -122,7 +122,7 @@ class SemiHardTripletLoss(MetricLoss):
 
 
 def semi_hard_negatives(F: Any, D2: Any, negative: Any) -> Any:
-    """For every place of ``D2`` the nearest negative of its row that is farther, else the row's farthest negative.
+    """For every entry of ``D2`` the nearest negative of its row that is farther, else the row's farthest negative.
 
     Parameters
     ----------
@@ -134,22 +134,22 @@ def semi_hard_negatives(F: Any, D2: Any, negative: Any) -> Any:
     Returns
     -------
     (B, B) int32
-        Places in the flat matrix, row * B + column. Without meaning in rows that have no negative.
+        Positions in the flat matrix, row * B + column. Without meaning in rows that have no negative.
     """
     index = F.cast(F.contrib.arange_like(D2, axis=0), "int32")
     size = F.max(index) + 1  # (1,)
     start = column(F, F.broadcast_mul(index, size))  # (B, 1) where each row begins in the flat matrix
     last = F.broadcast_add(start, size - 1)
     candidates = F.where(negative, D2, F.ones_like(D2) * math.inf)
-    order = F.broadcast_add(start, F.argsort(candidates, axis=1, dtype="int32"))  # places of nearest to farthest
+    order = F.broadcast_add(start, F.argsort(candidates, axis=1, dtype="int32"))  # positions of nearest to farthest
     # (B²,); the last of each row is inf, for the diagonal is no negative. Not `topk`, whose backward pass can crash.
     ascending = F.reshape(F.take(F.reshape(candidates, (-1,)), order), (-1,))
 
-    place = F.broadcast_add(start, F.zeros_like(order))  # of the first candidate that may be farther
+    position = F.broadcast_add(start, F.zeros_like(order))  # of the first candidate that may be farther
     for step in SEARCH_STEPS:
-        ahead = F.broadcast_minimum(place + step, last + 1)
+        ahead = F.broadcast_minimum(position + step, last + 1)
         nearer = F.take(ascending, ahead - 1) <= D2  # all before ``ahead`` are no farther than the positive
-        place = F.where(nearer, ahead, place)
+        position = F.where(nearer, ahead, position)
     farthest = F.cast(row_sums(F, negative), "int32") + start - 1
-    place = F.broadcast_minimum(place, farthest)
-    return F.take(F.reshape(order, (-1,)), place)
+    position = F.broadcast_minimum(position, farthest)
+    return F.take(F.reshape(order, (-1,)), position)

@@ -1,1 +1,1 @@
-"""How good embeddings are: recall, clustering, and what to compare them with."""
+"""Quality of embeddings: recall, clustering, and baselines."""

@@ -1,4 +1,4 @@
-"""How sure a mean over queries is: a bootstrap that draws whole classes."""
+"""Confidence intervals of means over queries: a bootstrap that draws whole classes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class ClassBootstrap:
         Returns
         -------
         Estimate
-            The ends are NaN where fewer than two classes have a value, so that nothing tells how classes differ.
+            The ends are NaN where fewer than two classes have a value: their variation is unknown then.
             All is NaN where none has.
 
         Raises

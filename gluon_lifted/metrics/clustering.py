@@ -25,7 +25,7 @@ class KMeansProtocol:
     Parameters
     ----------
     name : ClusteringProtocol
-        What results are told apart by.
+        Key of the results.
     init : str
         ``"random"`` (k rows) or ``"k-means++"`` (rows far from one another, Arthur and Vassilvitskii 2007).
     n_init : int
@@ -132,7 +132,7 @@ def kmeans(
 ) -> NDArray[np.int64]:
     """Cluster of each row, by scikit-learn's k-means.
 
-    With `AUTHORS` it starts from k rows at random, once, and goes on until nothing changes. One thing differs from
+    With `AUTHORS` it starts from k rows at random, once, and runs until nothing changes. One thing differs from
     their code: a cluster that loses all its rows starts again at the row farthest from its center; theirs becomes
     the zero vector.
 

@@ -1,4 +1,4 @@
-"""How sure the share found in a sample is: Wilson's interval."""
+"""Wilson's confidence interval of a share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much clusters tell of classes: two partitions of the same rows, compared by information and by pairs."""
+"""Agreement of clusters and classes: two partitions of the same rows, compared by information and by pairs."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
 
     The expectation is over all ways to deal the rows to classes and clusters of the sizes found, where
     :math:`n_{ck}` has the hypergeometric distribution. It depends on sizes alone, so each pair of a class size and
-    a cluster size is reckoned once: 60,502 rows in 11,316 classes and clusters take less than a second.
+    a cluster size is computed once: 60,502 rows in 11,316 classes and clusters take less than a second.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
     of_class, of_cluster, of_both = _sizes(labels, clusters)
     num_rows = int(of_class.sum())
     if len(of_class) == len(of_cluster) and len(of_class) in {1, num_rows}:
-        return 1.0  # the only 0/0: whatever is dealt, it is the same
+        return 1.0  # the only 0/0: every deal gives the same
     H_class, H_cluster = _entropy(of_class), _entropy(of_cluster)
     expected = expected_information(of_class, of_cluster)
     information = H_class + H_cluster - _entropy(of_both)
@@ -177,7 +177,7 @@ def expected_information(of_class: NDArray[np.int64], of_cluster: NDArray[np.int
 
 
 def _expected_term(size: int, other: int, num_rows: int) -> float:
-    """Of one class and one cluster of these sizes."""
+    """Expected term of one class and one cluster of these sizes."""
     shared = np.arange(max(0, size + other - num_rows), min(size, other) + 1, dtype=np.float64)
     # Ratios of neighboring probabilities: nothing large cancels, as it does between logarithms of factorials
     before = shared[:-1]

@@ -13,8 +13,8 @@ Number = TypeVar("Number", bound=np.floating[Any])
 def in_unit_range(rows: NDArray[Number]) -> NDArray[Number]:
     """The same times a power of two, so that the largest absolute value is within 0.5 and 1.
 
-    Nothing is rounded but what is 10^37 times smaller than the largest; whatever depends on ratios of distances alone,
-    such as clusters, stays the same.
+    Only values 10^37 times smaller than the largest are rounded. Results that depend on ratios of distances alone,
+    such as clusters, stay the same.
 
     Parameters
     ----------

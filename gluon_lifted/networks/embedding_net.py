@@ -61,7 +61,7 @@ class EmbeddingNet(HybridBlock):
         return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
 
     def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
-        """How many times as fast as the backbone's weights the embedding layer and biases learn.
+        """Set the learning-rate multipliers of the embedding layer and of biases.
 
         The factors of both multiply for the embedding layer's bias, and biases do not decay: in the authors'
         train_val, lr_mult is 1 and 2, in the embedding layer 10 and 20, and decay_mult 1 and 0.

@@ -26,8 +26,8 @@ def headless(network: Any, side: int = SIDE) -> Any:
     Parameters
     ----------
     network : HybridBlock
-        Images -> classes; its last convolution or fully connected layer is the classifier. Of several outputs the
-        first counts.
+        Images -> classes; its last convolution or fully connected layer is the classifier. If there are several
+        outputs, the first counts.
     side : int
         Pixels of images that the whole network is made for; their features tell what is left to pool.
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.archive import write_npz
 from gluon_lifted.contract import IMAGE_INPUT
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     Parameters
     ----------
     network : SavedNetwork
+        The symbol and params files.
     images : ndarray, (n, C, H, W)
         In the type that the network takes.
     path : Path
@@ -77,6 +77,7 @@ def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[st
     Parameters
     ----------
     images : ndarray, (n, C, H, W)
+        Input of the network.
     ops : collection of str
         Operators to keep; all if none is named.
     """

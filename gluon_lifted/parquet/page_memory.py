@@ -86,7 +86,7 @@ class ColumnMemory(NamedTuple):
 
     @property
     def batch(self) -> float:
-        """Of a batch of rows, if as many are read at a time as `rows_at_once` says."""
+        """Bytes of a batch of `rows_at_once` rows."""
         return max(self.value, min(READ_BYTES, READ_ROWS * self.row))
 
     @property
@@ -96,17 +96,17 @@ class ColumnMemory(NamedTuple):
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows to read at a time."""
+        """Rows to read at a time."""
         return max(1, min(READ_ROWS, int(READ_BYTES / max(self.row, 1))))
 
 
 def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """What columns take that are read together."""
+    """Memory of columns that are read together."""
     return ColumnMemory(*(sum(amounts) for amounts in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """What columns take at most that are read one after the other."""
+    """Most memory of columns that are read one after the other."""
     return ColumnMemory(*(max(amounts) for amounts in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
@@ -153,13 +153,14 @@ def _chunk(about: dict[int, Any], rows: int) -> Chunk:
 
 
 def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMemory:
-    """What one chunk of a column takes.
+    """Estimate the memory of one chunk of a column.
 
     Parameters
     ----------
     file : file
-        That has the chunk, opened to be read anywhere.
+        Seekable file that has the chunk.
     chunk : Chunk
+        Its entry in the footer.
     most : int, optional
         Pages to look at, where each costs a request; the others are taken to be like them.
 
@@ -213,7 +214,7 @@ def _size(value: Any) -> int:
 
 
 def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
-    """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be gone through."""
+    """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be read."""
     if not chunk.is_bytes:
         return page.size // max(page.values, 1) + 1
     if max(page.size, page.stored_size) > MAX_PARSED:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: all that training needs to go on, one NumPy archive each. The newest two are kept.
+"""Checkpoints of a run: all that training needs to continue, one NumPy archive each. The newest two are kept.
 
 An archive of plain arrays holds no code, unlike the pickle that MXNet writes of an optimizer's state, and carries a
 CRC-32 of each array, so that a damaged file is recognized and the one before is used.
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gluon_lifted.archive import write_npz
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import replaced_file, write_npz
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +64,7 @@ def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callab
     restore : callable
         Puts a state in place, or raises KeyError or ValueError if it does not fit.
     on_note : callable
-        Told of each damaged checkpoint that was passed over.
+        Called with a sentence for each damaged checkpoint that was skipped.
 
     Raises
     ------

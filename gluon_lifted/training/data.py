@@ -1,4 +1,4 @@
-"""What a run learns from: its images, those that recall is watched on, and how they make batches."""
+"""Data of a run: images to learn from, images to watch recall on, and the sampler of batches."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class TrainingData:
     Parameters
     ----------
     learned, watched : ImageTable
+        Images to train on, and images to measure recall on.
     watched_as : str
         What is watched, in words.
     notes : tuple of str
-        What is worth knowing of them.
+        Sentences for the user.
     """
 
     learned: ImageTable
@@ -47,7 +48,7 @@ class TrainingData:
 def load_data(config: TrainConfig) -> TrainingData:
     """Read the data set, and keep classes out of training. Raises `DataError` if it cannot be trained on.
 
-    Of one class alone recall would always be 1: where the share comes to fewer than two, none is kept out.
+    Recall of a single class would always be 1, so no class is kept out where the share is below two.
     """
     root = Path(config.data)
     splits = load_dataset(config.dataset, root, config.use_boxes)

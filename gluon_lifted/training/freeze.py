@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.archive import write_npz
 from gluon_lifted.contract import (
     CARD_FILE,
     EMBEDDING_OUTPUT,
@@ -21,7 +20,7 @@ from gluon_lifted.contract import (
     SavedNetwork,
 )
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import sync
+from gluon_lifted.files import sync, write_npz
 from gluon_lifted.mx import mx, nd
 from gluon_lifted.networks.reference import node_outputs
 

@@ -16,7 +16,7 @@ from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
 from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
-from gluon_lifted.metrics.recall import recall_at_k
+from gluon_lifted.metrics.retrieval import recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
     from gluon_lifted.batches.samplers import Sampler
     from gluon_lifted.config.train_config import TrainConfig
-    from gluon_lifted.training.hooks import Hooks
+    from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
 
 REFERENCE_IMAGES = 8
@@ -79,6 +79,7 @@ class Loop:
 
     def __init__(
         self,
+        *,
         config: TrainConfig,
         folder: Path,
         trainer: Trainer,
@@ -125,16 +126,16 @@ class Loop:
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
-            self.folder,
-            iteration,
-            self.config.iterations,
-            self.loss,
-            self.recall,
-            self.watched_as,
-            self.trainer.skipped.dead,
-            self.trainer.skipped.not_finite,
-            times.rates[1],
-            seconds,
+            run=self.folder,
+            iteration=iteration,
+            iterations=self.config.iterations,
+            loss=self.loss,
+            recall=self.recall,
+            watched=self.watched_as,
+            dead=self.trainer.skipped.dead,
+            not_finite=self.trainer.skipped.not_finite,
+            waiting=times.rates[1],
+            seconds=seconds,
         )
 
     def _after(self, iteration: int, interrupted: bool) -> float | None:

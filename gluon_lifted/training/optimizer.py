@@ -1,4 +1,4 @@
-"""Optimizer: gradients -> weights, on all devices and machines alike; clipping, and no step from a bad gradient."""
+"""Optimizer: gradients -> weights, on all devices and hosts alike; clipping, and no step from a bad gradient."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Optimizer:
     config : TrainConfig
         Rates, decay, clipping; with ``amp`` gradients are scaled up so that float16 does not lose them.
     cluster : Cluster
-        The machines whose gradients are summed.
+        The hosts whose gradients are summed.
 
     Notes
     -----
@@ -55,19 +55,19 @@ class Optimizer:
 
     @property
     def gradient_scale(self) -> float:
-        """What the loss's gradient is multiplied by before it is taken back through the network."""
+        """Factor on the loss's gradient during the backward pass."""
         return self._scale
 
     def step(self, iteration: int) -> bool:
         """Apply the gradients; False if they were not finite, and nothing changed."""
-        self._trainer.allreduce_grads()  # over this machine's devices
-        gradients = [one.list_grad() for one in self._trained]
-        summed = self._cluster.all_sum_many("gradient", [one[0] for one in gradients])
+        self._trainer.allreduce_grads()  # over this host's devices
+        gradients = [parameter.list_grad() for parameter in self._trained]
+        summed = self._cluster.all_sum_many("gradient", [copies[0] for copies in gradients])
         for total, copies in zip(summed, gradients, strict=True):
             for copy in copies:
                 if copy is not total:
                     total.copyto(copy)
-        firsts = [one[0] for one in gradients]
+        firsts = [copies[0] for copies in gradients]
         squared_norm = float(nd.multi_sum_sq(*firsts, num_arrays=len(firsts)).sum().asscalar())
         self._adapt_scale(math.isfinite(squared_norm))
         if not math.isfinite(squared_norm):
@@ -93,7 +93,7 @@ class Optimizer:
         """All that the next step depends on, as arrays by name; all devices hold the same."""
         states = self._trainer._updaters[0].states
         arrays = {
-            f"{index}.{part}": one.asnumpy() for index in states for part, one in enumerate(_parts(states[index]))
+            f"{index}.{part}": array.asnumpy() for index in states for part, array in enumerate(_parts(states[index]))
         }
         numbers = {UPDATES: self._trainer.optimizer.num_update, SCALE: self._scale, GOOD_STEPS: self._good_steps}
         return arrays | {name: np.array(value, np.float64) for name, value in numbers.items()}
@@ -102,8 +102,8 @@ class Optimizer:
         """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
         optimizer = self._trainer.optimizer
         for updater in self._trainer._updaters:
-            for index, one in updater.states.items():
-                for part, array in enumerate(_parts(one)):
+            for index, parameter_state in updater.states.items():
+                for part, array in enumerate(_parts(parameter_state)):
                     value = state[f"{index}.{part}"]
                     if value.shape != array.shape:
                         raise ValueError(f"optimizer state {index}.{part} is {value.shape}, expected {array.shape}")

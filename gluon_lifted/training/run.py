@@ -15,20 +15,38 @@ from gluon_lifted.images.colors import preprocessing_of
 from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
-from gluon_lifted.training.hooks import Hooks
 from gluon_lifted.training.run_folder import check_run, open_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.datasets import ImageTable
     from gluon_lifted.distributed import Cluster
+    from gluon_lifted.logs.run_log import TrainProgress
     from gluon_lifted.training.loop import TrainReport
     from gluon_lifted.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where a run is computed: decides its speed, never its batches.
+class Hooks:
+    """Callbacks of a run.
+
+    Parameters
+    ----------
+    on_progress : callable
+        Called after each iteration.
+    on_note : callable
+        Called with each sentence that a user should read.
+    """
+
+    on_progress: Callable[[TrainProgress], None] = lambda _: None
+    on_note: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run is computed on: decides its speed, never its batches.
 
     Parameters
     ----------
@@ -37,7 +55,7 @@ class Machine:
     threads : int
         Images decoded at a time.
     cluster : ClusterSpec, optional
-        This machine's place among several that train together.
+        This host's rank among several that train together.
     """
 
     device: str = "cpu"
@@ -46,26 +64,44 @@ class Machine:
 
 
 def train(
-    config: TrainConfig, run: Path, machine: Machine = Machine(), resume: bool = False, hooks: Hooks = Hooks()
+    config: TrainConfig,
+    run: str | Path,
+    hardware: Hardware = Hardware(),
+    resume: bool = False,
+    hooks: Hooks = Hooks(),
 ) -> TrainReport:
     """Train a network and freeze it into ``run``.
 
-    The folder then holds ``config.json``, ``metrics.jsonl`` (a line an iteration), ``curves.png``, ``checkpoints/``
+    The folder then holds ``config.json``, ``metrics.jsonl`` (a line per iteration), ``curves.png``, ``checkpoints/``
     and the four files that ``lifted export`` reads. Ctrl-C ends the run after the current iteration, with a
-    checkpoint. Of several machines one writes, into a folder that all of them see.
+    checkpoint.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Everything that decides the outcome.
+    run : str or Path
+        Run folder to write. If several hosts train together, all must see it, and one of them writes it.
+    hardware : Hardware
+        What to train on.
+    resume : bool
+        Continue the run in ``run`` from its newest whole checkpoint.
+    hooks : Hooks
+        Called as the run advances.
 
     Raises
     ------
     DataError, ConfigError, DeviceError, RunError
         Before anything is written if the data, an option, the device or the run folder cannot work.
     """
+    run = Path(run)
     config = check_run(run, config, resume)
     if config.tensorboard:
         require_tensorboardx()
-    devices = mxnet_contexts(machine.device)
+    devices = mxnet_contexts(hardware.device)
     data = load_data(config)
     residual = mean_residual(config)
-    with join_cluster(machine.cluster) as cluster:
+    with join_cluster(hardware.cluster) as cluster:
         from gluon_lifted.training.loop import Loop
         from gluon_lifted.training.trainer import Trainer
 
@@ -79,24 +115,33 @@ def train(
         config = replace(config, colors=_settled_colors(config, trainer, resume, hooks))
         preprocessing = preprocessing_of(config)
         with (
-            ImageLoader(data.learned, preprocessing, machine.threads, residual) as loader,
-            ImageLoader(data.watched, preprocessing, machine.threads) as watcher,
+            ImageLoader(data.learned, preprocessing, hardware.threads, residual) as loader,
+            ImageLoader(data.watched, preprocessing, hardware.threads) as watcher,
         ):
             loader.check_readable()
             watcher.check_readable()
             start = open_run(config, run, trainer, resume, hooks.on_note)
-            return Loop(config, run, trainer, sampler, loader, watcher, data.watched_as).run(start, hooks)
+            loop = Loop(
+                config=config,
+                folder=run,
+                trainer=trainer,
+                sampler=sampler,
+                loader=loader,
+                watcher=watcher,
+                watched_as=data.watched_as,
+            )
+            return loop.run(start, hooks)
 
 
 def _settled_colors(config: TrainConfig, trainer: Trainer, resume: bool, hooks: Hooks) -> str:
-    """Those that the weights to start from were trained with; a run that is resumed has its own."""
+    """Choose the colors that the initial weights were trained with; a resumed run keeps its own."""
     if config.weights and not resume:
         return trainer.load_weights(hooks.on_note)
     return "imagenet" if config.colors == "auto" else config.colors
 
 
 def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable) -> None:
-    """Refuse machines that were started with other options, but for the place of the data, or with other images."""
+    """Refuse hosts with other options, except for the location of the data, or with other images."""
     cluster.require_same("configuration", replace(config, data="").to_json())
     cluster.require_same(
         "data set", repr([(path.name, label) for path, label in zip(table.paths, table.labels, strict=True)])

@@ -1,4 +1,4 @@
-"""The run folder: made, or gone on with."""
+"""The run folder: created, or continued."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
         raise RunError(f"{run}: is no folder; give --out the name of the run folder to write.")
     if not resume:
         if (run / CONFIG_FILE).exists():
-            raise RunError(f"{run}: already holds a run; add --resume to go on with it, or give another --out.")
+            raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
         return config
     started = TrainConfig.read(run)
     if config.colors == "auto":  # settled when the run began
@@ -51,14 +51,14 @@ def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
 
 
 def open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, on_note: Callable[[str], None]) -> int:
-    """Make the run folder, or go on in it; give all machines the writer's weights. Return the iteration to start at.
+    """Make the run folder, or continue in it; give all hosts the writer's weights. Return the iteration to start at.
 
     A new run has a checkpoint at once, so that one that is killed at any moment can be resumed.
 
     Raises
     ------
     RunError
-        If the folder cannot be written, or has no checkpoint to go on from, or is further than ``iterations``.
+        If the folder cannot be written, or has no checkpoint to continue from, or is further than ``iterations``.
     """
     start = 0
     if trainer.cluster.is_writer:

@@ -1,4 +1,4 @@
-"""Trainer: batches -> embeddings -> loss -> weights, over the devices of one machine or of several."""
+"""Trainer: batches -> embeddings -> loss -> weights, over the devices of one host or of several."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gluon_lifted.batches.loader import Batch
     from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.distributed import Cluster
-    from gluon_lifted.networks.pretrained.load_report import WeightsReport
+    from gluon_lifted.networks.pretrained.load_weights import WeightsReport
 
 MAX_SKIPPED = 10
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
@@ -49,7 +49,7 @@ class Skipped:
     not_finite : int
         Those with NaN or infinity in it.
     in_a_row : int
-        Of the latter, how many came last.
+        Number of the latter since the last good batch.
     """
 
     dead: int = 0
@@ -68,7 +68,7 @@ class Skipped:
 class Trainer:
     """A network, its loss and its optimizer.
 
-    The embeddings of all devices and machines are gathered before the loss, so that it compares every image with
+    The embeddings of all devices and hosts are gathered before the loss, so that it compares every image with
     the whole batch, not with its device's share of it.
 
     Parameters
@@ -76,11 +76,11 @@ class Trainer:
     config : TrainConfig
         Decides network, loss, optimizer and seed.
     devices : list of mx.Context
-        Each takes an equal share of this machine's part of a batch.
+        Each takes an equal share of this host's part of a batch.
     cluster : Cluster, optional
-        The machines that train together.
+        The hosts that train together.
     residual : ndarray, float32, (resize, resize, 3), optional
-        Of a mean image; the network subtracts its center crop.
+        Residual of a mean image; the network subtracts its center crop.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Trainer:
                 parameter.set_data(parameter._reduce())
 
     def _seed_dropout(self, iteration: int) -> None:
-        """A stream for each iteration and machine, so that a resumed run draws what an uninterrupted one does."""
+        """A stream for each iteration and host, so that a resumed run draws what an uninterrupted one does."""
         stream = (iteration + 1) * self.cluster.size + self.cluster.index
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
@@ -184,7 +184,7 @@ class Trainer:
         return float(loss.asscalar()), gathered.grad
 
     def _gathered(self, own: Any, batch: Batch) -> Any:
-        """The embeddings of all machines: each adds its rows to zeros."""
+        """The embeddings of all hosts: each adds its rows to zeros."""
         if self.cluster.size == 1:
             return own
         padded = nd.zeros((len(batch.labels), own.shape[1]))
@@ -205,7 +205,7 @@ class Trainer:
         self.weights = report
         expected = report.colors or "imagenet"
         if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}, and goes on with {wanted} as asked.")
+            on_note(f"{source}: was trained with --colors {expected}, and continues with {wanted} as asked.")
             return wanted
         return expected
 

@@ -13,8 +13,7 @@ from export import export_run
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.datasets.glyphs import load_glyphs
 from gluon_lifted.errors import DataError
-from gluon_lifted.training.hooks import Hooks
-from gluon_lifted.training.run import train
+from gluon_lifted.training.run import Hooks, train
 from serve_cli.cli.console import TrainingBar, say
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions

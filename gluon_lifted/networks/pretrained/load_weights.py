@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from gluon_lifted.contract import CARD_FILE
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.images.colors import COLORS
 from gluon_lifted.mx import nd
-from gluon_lifted.networks.pretrained.load_report import WeightsReport
 from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
@@ -26,6 +26,41 @@ from gluon_lifted.networks.pretrained.store import fetch_imagenet
 
 IMAGENET = "imagenet"
 BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors": "googlenet_bn"}
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """Which weights of a file a network took.
+
+    Parameters
+    ----------
+    source : str
+        The file, or ``"imagenet"``.
+    format : str
+        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+    used : tuple of str
+        Our parameters that were set.
+    skipped : tuple of str
+        Tensors of the file that no parameter is for: classifiers, auxiliary heads.
+    missing : tuple of str
+        Our parameters that the file has nothing for and that keep their values: the embedding layer's, never the
+        backbone's.
+    colors : str or None
+        How the weights' network was fed, a name in `gluon_lifted.images.colors.COLORS`; None if unknown.
+    """
+
+    source: str
+    format: str
+    used: tuple[str, ...]
+    skipped: tuple[str, ...]
+    missing: tuple[str, ...]
+    colors: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} ({self.format}): {len(self.used)} tensors used, {len(self.skipped)} skipped, "
+            f"{len(self.missing)} missing"
+        )
 
 
 def load_weights(

@@ -1,4 +1,4 @@
-"""A file of weights -> its tensors by name. The content decides the format, whatever the file is called."""
+"""A file of weights -> its tensors by name. The content decides the format, not the name."""
 
 from __future__ import annotations
 

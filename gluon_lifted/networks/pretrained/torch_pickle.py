@@ -78,19 +78,19 @@ def read_pickle(content: memoryview, where: str) -> tuple[Any, int]:
     DataError
         For a damaged pickle, or one with opcodes or names that a ``state_dict`` has no need of.
     """
-    machine = _Machine(where)
+    interpreter = _Interpreter(where)
     file = io.BytesIO(content[:MAX_PICKLE_BYTES])
     try:
         for opcode, argument, _ in pickletools.genops(file):
             if opcode.name == "STOP":
                 break
-            machine.step(opcode.name, argument)
-        return machine.result(), file.tell()
+            interpreter.step(opcode.name, argument)
+        return interpreter.result(), file.tell()
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, StopIteration) as error:
         raise DataError(f"{where}: its pickle is damaged ({type(error).__name__}: {error!s:.100}).") from None
 
 
-class _Machine:
+class _Interpreter:
     """Pickle's stack and memo."""
 
     def __init__(self, where: str) -> None:
@@ -192,16 +192,16 @@ PUSH: dict[str, Callable[[Any], Any]] = {
     "EMPTY_DICT": lambda _: {}, "EMPTY_LIST": lambda _: [], "EMPTY_TUPLE": lambda _: (),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), lambda value: value),
 }  # fmt: skip
-COMBINE: dict[str, Callable[[_Machine], object]] = {
-    "TUPLE": _Machine.tuple_to_mark,
-    "TUPLE1": lambda machine: machine.tuple_of(1),
-    "TUPLE2": lambda machine: machine.tuple_of(2),
-    "TUPLE3": lambda machine: machine.tuple_of(3),
-    "SETITEM": lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
-    "SETITEMS": lambda machine: machine.set_items(machine.pop_to_mark()),
-    "APPEND": lambda machine: machine.append([machine.pop()]),
-    "APPENDS": lambda machine: machine.append(machine.pop_to_mark()),
-    "BUILD": _Machine.pop,  # attributes: an OrderedDict's (_metadata) are of no use here
-    "REDUCE": _Machine.reduce,
-    "BINPERSID": _Machine.persistent,
+COMBINE: dict[str, Callable[[_Interpreter], object]] = {
+    "TUPLE": _Interpreter.tuple_to_mark,
+    "TUPLE1": lambda interpreter: interpreter.tuple_of(1),
+    "TUPLE2": lambda interpreter: interpreter.tuple_of(2),
+    "TUPLE3": lambda interpreter: interpreter.tuple_of(3),
+    "SETITEM": lambda interpreter: interpreter.set_items([interpreter.pop(), interpreter.pop()][::-1]),
+    "SETITEMS": lambda interpreter: interpreter.set_items(interpreter.pop_to_mark()),
+    "APPEND": lambda interpreter: interpreter.append([interpreter.pop()]),
+    "APPENDS": lambda interpreter: interpreter.append(interpreter.pop_to_mark()),
+    "BUILD": _Interpreter.pop,  # attributes: an OrderedDict's (_metadata) are of no use here
+    "REDUCE": _Interpreter.reduce,
+    "BINPERSID": _Interpreter.persistent,
 }

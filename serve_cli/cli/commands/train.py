@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-SETTINGS, MACHINES = "Settings from elsewhere", "Where it runs"
+SETTINGS, HARDWARE = "Settings from elsewhere", "Where it runs"
 
 Out = Annotated[Path | None, typer.Option("--out", help="Write this run folder.", rich_help_panel=RUN)]
 Resume = Annotated[
@@ -54,15 +54,17 @@ PrintConfig = Annotated[
     typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
 ]
 Devices = Annotated[
-    str, typer.Option("--device", help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=MACHINES)
+    str, typer.Option("--device", help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
 ]
 NumMachines = Annotated[
-    int, typer.Option("--machines", min=1, help="Train on this many machines together.", rich_help_panel=MACHINES)
+    int, typer.Option("--machines", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
 ]
-Rank = Annotated[int, typer.Option("--rank", help="Be this one of them, from 0.", rich_help_panel=MACHINES)]
+Rank = Annotated[int, typer.Option("--rank", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)]
 Scheduler = Annotated[
     str,
-    typer.Option("--scheduler", help="Meet at this HOST:PORT of machine 0; any free port.", rich_help_panel=MACHINES),
+    typer.Option(
+        "--scheduler", help="Meet at this HOST:PORT of the host with rank 0; any free port.", rich_help_panel=HARDWARE
+    ),
 ]
 
 
@@ -99,7 +101,7 @@ def train(
       lifted train --config cub.toml --data CUB_200_2011 --out runs/cub \\
         --device gpu:0,gpu:1
 
-    Run the same on each of two machines, except for --rank, with --out on a disk
+    Run the same on each of two hosts, except for --rank, with --out on a disk
     that both can see:
 
       lifted train cars196 --data CARS196 --out runs/cars \\
@@ -108,8 +110,7 @@ def train(
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
     from gluon_lifted.distributed import ClusterSpec
     from gluon_lifted.hardware.cpus import usable_cpus
-    from gluon_lifted.training.hooks import Hooks
-    from gluon_lifted.training.run import Machine
+    from gluon_lifted.training.run import Hardware, Hooks
     from gluon_lifted.training.run import train as run_training
 
     settings = resolve(given, recipe, config)
@@ -125,12 +126,12 @@ def train(
     if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
     if machines == 1 and (rank or scheduler != SCHEDULER):
-        raise typer.BadParameter("--rank and --scheduler are for several machines; add --machines")
+        raise typer.BadParameter("--rank and --scheduler are for several hosts; add --machines")
     _announce(resolved)
     cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
     with TrainingBar() as bar:
-        machine = Machine(device, threads or usable_cpus(), cluster)
-        report = run_training(resolved, out, machine, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
+        hardware = Hardware(device, threads or usable_cpus(), cluster)
+        report = run_training(resolved, out, hardware, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it

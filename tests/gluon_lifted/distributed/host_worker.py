@@ -1,4 +1,4 @@
-"""One machine of test_cluster.py: ``python cluster_worker.py SPEC LIMITS ACTION``, the first two as JSON."""
+"""One host of test_collectives.py: ``python host_worker.py SPEC LIMITS ACTION``, the first two as JSON."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def say(**facts):
 
 
 def numbers(index, round_number, shape, dtype=np.float32):
-    """What machine ``index`` adds in a round; anyone can compute it."""
+    """What host ``index`` adds in a round; anyone can compute it."""
     return np.random.default_rng([index, round_number, *shape]).normal(size=shape).astype(dtype)
 
 
@@ -50,7 +50,7 @@ def sums(cluster):
 
 
 def derived(cluster):
-    """float64, many arrays at a time, a state from machine 0, flags, texts; a pickle sent to the server."""
+    """float64, many arrays at a time, a state from host 0, flags, texts; a pickle sent to the server."""
     from gluon_lifted.mx import nd
 
     fine = cluster.all_sum("fine", nd.array([2.0**-40 * (1 + cluster.index), 1.0], dtype=np.float64)).asnumpy()
@@ -98,7 +98,7 @@ def refusal(function):
 
 
 def until_ctrl_c(cluster):
-    """Count until Ctrl-C reaches any machine."""
+    """Count until Ctrl-C reaches any host."""
     with interruptible() as stop:
         turn = 0
         say(ready=True)
@@ -115,7 +115,7 @@ def until_killed(cluster):
 
 
 def fail(cluster):
-    """Machine 1 finds its data damaged, the others wait for it."""
+    """Host 1 finds its data damaged, the others wait for it."""
     cluster.barrier()
     if cluster.index == 1:
         raise DataError("photo.jpg: cannot be read.")
@@ -123,7 +123,7 @@ def fail(cluster):
 
 
 def stall(cluster):
-    """Machine 1 is alive but never comes to the next sum."""
+    """Host 1 is alive but never comes to the next sum."""
     cluster.barrier()
     if cluster.index == 1:
         time.sleep(100)

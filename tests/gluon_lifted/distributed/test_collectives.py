@@ -18,7 +18,7 @@ from gluon_lifted.distributed import (
 )
 from gluon_lifted.errors import ConfigError, RunError
 
-WORKER = Path(__file__).with_name("cluster_worker.py")
+WORKER = Path(__file__).with_name("host_worker.py")
 needs_linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
 
 
@@ -33,7 +33,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Machine:
+class Host:
     """A worker process, and what it said: one fact a line."""
 
     def __init__(self, spec, limits, action, *rest):
@@ -60,13 +60,13 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machines(number, action, *rest, limits=None, **changes):
-    """``number`` machines on loopback; none of their processes may be left at the end."""
+def hosts(number, action, *rest, limits=None, **changes):
+    """``number`` hosts on loopback; none of their processes may be left at the end."""
     port = free_port()
     limits = {"silence": 3, "join": 30, "reach": 20, "stall": 30} | (limits or {})
     started = [
-        Machine(
-            {"machines": number, "rank": rank, "scheduler": f"127.0.0.1:{port}", **changes.get(f"machine_{rank}", {})},
+        Host(
+            {"hosts": number, "rank": rank, "scheduler": f"127.0.0.1:{port}", **changes.get(f"host_{rank}", {})},
             limits,
             action,
             *rest,
@@ -98,7 +98,7 @@ def gone(pid, seconds=5.0):
     return False
 
 
-def test_sums_of_one_machine_are_its_own(mxnet):
+def test_sums_of_one_host_are_its_own(mxnet):
     array = mxnet.nd.array([1, 2, 3])
     with join_cluster(None) as cluster:
         assert cluster is ALONE
@@ -117,7 +117,7 @@ def test_sums_of_one_machine_are_its_own(mxnet):
 @needs_linux
 @pytest.mark.parametrize("number", [1, 2])
 def test_sums_equal_numpy_bit_for_bit(mxnet, number):
-    with machines(number, "sums") as started:
+    with hosts(number, "sums") as started:
         assert [one.end() for one in started] == [0] * number, [one.stderr for one in started]
         for one in started:
             assert one.facts["largest"] == 0
@@ -127,21 +127,21 @@ def test_sums_equal_numpy_bit_for_bit(mxnet, number):
 
 
 @needs_linux
-def test_all_that_follows_from_sums_on_three_machines(mxnet, tmp_path):
-    with machines(3, "derived", str(tmp_path / "planted")) as started:
+def test_all_that_follows_from_sums_on_three_hosts(mxnet, tmp_path):
+    with hosts(3, "derived", str(tmp_path / "planted")) as started:
         assert [one.end() for one in started] == [0, 0, 0], [one.stderr for one in started]
         for rank, one in enumerate(started):
             assert (one.facts["index"], one.facts["size"], one.facts["is_writer"]) == (rank, 3, rank == 0)
-            assert one.facts["text"].startswith("machine 2 has another data set than machine 0; run the same command")
-            assert one.facts["state"].startswith("machine 1 has another network than machine 0; ")
+            assert one.facts["text"].startswith("host 2 has another data set than host 0; run the same command")
+            assert one.facts["state"].startswith("host 1 has another network than host 0; ")
             assert one.facts["integers"] == "wrong: expected float32 or float64, found int32"
             assert one.facts["half"] == "wrong: expected float32 or float64, found float16"
             assert one.facts["unpickled"] is False
 
 
 @needs_linux
-def test_ctrl_c_on_one_machine_stops_all_after_the_same_iteration(mxnet):
-    with machines(2, "until_ctrl_c") as started:
+def test_ctrl_c_on_one_host_stops_all_after_the_same_iteration(mxnet):
+    with hosts(2, "until_ctrl_c") as started:
         for one in started:
             one.read_until("ready")
         time.sleep(0.5)
@@ -152,8 +152,8 @@ def test_ctrl_c_on_one_machine_stops_all_after_the_same_iteration(mxnet):
 
 
 @needs_linux
-def test_ctrl_c_ends_a_machine_that_waits_for_another(mxnet):
-    with machines(2, "stall") as started:
+def test_ctrl_c_ends_a_host_that_waits_for_another(mxnet):
+    with hosts(2, "stall") as started:
         started[0].read_until("children")
         time.sleep(1)
         os.kill(started[0].process.pid, signal.SIGINT)
@@ -163,16 +163,16 @@ def test_ctrl_c_ends_a_machine_that_waits_for_another(mxnet):
             assert gone(pid)
 
 
-def assert_told_of_silence(machine):
-    assert machine.end() == 1
-    assert "RunError" in machine.facts["kinds"]
-    assert "gave no sign of life for 3 s" in machine.facts["error"]
-    assert machine.facts["error"].endswith("start all machines again with --resume.")
+def assert_told_of_silence(host):
+    assert host.end() == 1
+    assert "RunError" in host.facts["kinds"]
+    assert "gave no sign of life for 3 s" in host.facts["error"]
+    assert host.facts["error"].endswith("start all hosts again with --resume.")
 
 
 @needs_linux
-def test_machine_0_that_is_killed_ends_the_others_with_an_error(mxnet):
-    with machines(2, "until_killed") as started:
+def test_host_0_that_is_killed_ends_the_others_with_an_error(mxnet):
+    with hosts(2, "until_killed") as started:
         for one in started:
             one.read_until("children")
         began = time.monotonic()
@@ -183,8 +183,8 @@ def test_machine_0_that_is_killed_ends_the_others_with_an_error(mxnet):
 
 
 @needs_linux
-def test_error_on_one_machine_ends_the_others(mxnet):
-    with machines(2, "fail") as started:
+def test_error_on_one_host_ends_the_others(mxnet):
+    with hosts(2, "fail") as started:
         assert started[1].end() == 1
         assert started[1].facts["error"] == "photo.jpg: cannot be read."
         began = time.monotonic()
@@ -194,7 +194,7 @@ def test_error_on_one_machine_ends_the_others(mxnet):
 
 @needs_linux
 def test_server_that_dies_is_named(mxnet):
-    with machines(2, "until_killed") as started:
+    with hosts(2, "until_killed") as started:
         _, server = started[0].read_until("children")
         os.kill(server, signal.SIGKILL)
         assert [one.end() for one in started] == [1, 1]
@@ -203,27 +203,27 @@ def test_server_that_dies_is_named(mxnet):
 
 
 @needs_linux
-def test_machine_that_does_not_come_to_a_sum_is_waited_for_no_longer_than_the_limit(mxnet):
-    with machines(2, "stall", limits={"stall": 8}) as started:  # longer than silence: signs of life come meanwhile
+def test_host_that_does_not_come_to_a_sum_is_waited_for_no_longer_than_the_limit(mxnet):
+    with hosts(2, "stall", limits={"stall": 8}) as started:  # longer than silence: signs of life come meanwhile
         assert started[0].end() == 1
-        assert started[0].facts["error"].startswith("another machine has not come to 'barrier' for 8 s; ")
+        assert started[0].facts["error"].startswith("another host has not come to 'barrier' for 8 s; ")
 
 
 @needs_linux
-def test_machines_that_never_start_are_waited_for_no_longer_than_the_limit(mxnet):
-    with machines(1, "nothing", limits={"join": 3}, machine_0={"machines": 2}) as (one,):
+def test_hosts_that_never_start_are_waited_for_no_longer_than_the_limit(mxnet):
+    with hosts(1, "nothing", limits={"join": 3}, host_0={"hosts": 2}) as (one,):
         assert one.end() == 1
-        assert one.facts["error"].startswith("the 2 machines did not come together at 127.0.0.1:")
+        assert one.facts["error"].startswith("the 2 hosts did not come together at 127.0.0.1:")
         assert one.facts["error"].endswith("within 3 s; start the same command on each, with --rank 0 to 1.")
 
 
 @needs_linux
-@pytest.mark.parametrize(("number", "changes"), [(3, {"machine_2": {"rank": 1}}), (2, {"machine_1": {"machines": 4}})])
-def test_machines_that_differ_in_rank_or_number_are_refused(mxnet, number, changes):
-    with machines(number, "nothing", **changes) as started:
+@pytest.mark.parametrize(("number", "changes"), [(3, {"host_2": {"rank": 1}}), (2, {"host_1": {"hosts": 4}})])
+def test_hosts_that_differ_in_rank_or_number_are_refused(mxnet, number, changes):
+    with hosts(number, "nothing", **changes) as started:
         assert [one.end() for one in started] == [1] * number, [one.stderr for one in started]
         assert all("ConfigError" in one.facts["kinds"] for one in started), [one.facts for one in started]
-        assert all(one.facts["error"].startswith("the machines differ in --machines, or two") for one in started)
+        assert all(one.facts["error"].startswith("the hosts differ in --machines, or two") for one in started)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_machines_that_differ_in_rank_or_number_are_refused(mxnet, number, chang
     [
         ((0, 0, "a:1"), "machines is 0; expected 1 to 1024"),
         ((1025, 0, "a:1"), "machines is 1025"),
-        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, another on each machine"),
+        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, another on each host"),
         ((2, -1, "a:1"), "rank is -1"),
         *(
             ((2, 0, text), "is not understood; write HOST:PORT")
@@ -256,20 +256,20 @@ def test_unknown_host_is_named(host):
 def test_scheduler_that_does_not_answer_is_named_within_the_limit():
     began, port = time.monotonic(), free_port()
     with (
-        pytest.raises(RunError, match=rf"127\.0\.0\.1:{port} cannot be reached within 0\.5 s; start machine 0"),
+        pytest.raises(RunError, match=rf"127\.0\.0\.1:{port} cannot be reached within 0\.5 s; start host 0"),
         join_cluster(ClusterSpec(2, 1, f"127.0.0.1:{port}"), Limits(reach=0.5)),
     ):
         pass
     assert time.monotonic() - began < 3
 
 
-def test_machine_0_refuses_an_address_where_it_cannot_listen():
+def test_host_0_refuses_an_address_where_it_cannot_listen():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         for address in (f"127.0.0.1:{taken.getsockname()[1]}", f"192.0.2.1:{free_port()}"):  # the second is nobody's
             with (
-                pytest.raises(ConfigError, match=rf"{address}: machine 0 cannot listen there"),
+                pytest.raises(ConfigError, match=rf"{address}: host 0 cannot listen there"),
                 join_cluster(ClusterSpec(2, 0, address)),
             ):
                 pass

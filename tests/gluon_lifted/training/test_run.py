@@ -25,8 +25,7 @@ from gluon_lifted.mx import gluon, mx, nd
 from gluon_lifted.training.checkpoint import checkpoints
 from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
-from gluon_lifted.training.hooks import Hooks
-from gluon_lifted.training.run import Machine, train
+from gluon_lifted.training.run import Hardware, Hooks, train
 from gluon_lifted.training.trainer import Trainer
 
 
@@ -252,9 +251,9 @@ def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
         assert not run.exists()
     for spec in ("tpu", "cpu,gpu", "gpu:0,gpu:0", ""):
         with pytest.raises(ConfigError, match="is not understood"):
-            train(config, run, Machine(spec))
+            train(config, run, Hardware(spec))
     with pytest.raises(DeviceError, match="gpu:90 is not there"):
-        train(config, run, Machine("gpu:90"))
+        train(config, run, Hardware("gpu:90"))
     assert not run.exists()
 
 

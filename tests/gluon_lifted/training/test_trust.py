@@ -1,4 +1,4 @@
-"""Same seed, same weights: bit for bit, through kill -9, and on two machines. Runs are processes of their own."""
+"""Same seed, same weights: bit for bit, through kill -9, and on two hosts. Runs are processes of their own."""
 
 import json
 import random
@@ -89,7 +89,7 @@ def free_port():
         return one.getsockname()[1]
 
 
-def test_two_machines_learn_what_one_does_and_resume(config, tmp_path):
+def test_two_hosts_learn_what_one_does_and_resume(config, tmp_path):
     """A plain network without dropout, where only the order of sums differs; batch 7 does not divide evenly."""
     config = config | {
         "backbone": "googlenet", "crop": 48, "resize": 50, "dropout": 0.0, "iterations": 4, "eval_every": 0,
@@ -98,8 +98,8 @@ def test_two_machines_learn_what_one_does_and_resume(config, tmp_path):
     alone = finish(start(tmp_path / "alone", config))
     for iterations, expected in ((2, alone[:2]), (4, alone[2:])):
         port = free_port()
-        machines = [start(tmp_path / "both", config | {"iterations": iterations}, rank, 2, port) for rank in (0, 1)]
-        losses = [finish(one) for one in machines]
+        hosts = [start(tmp_path / "both", config | {"iterations": iterations}, rank, 2, port) for rank in (0, 1)]
+        losses = [finish(one) for one in hosts]
         assert losses[0] == losses[1]
         assert losses[0] == pytest.approx(expected, rel=1e-3)  # AVX2 differs by 3e-4
     found = weights(tmp_path / "both")

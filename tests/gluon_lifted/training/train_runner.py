@@ -1,4 +1,4 @@
-"""A training run in a process of its own: `python train_runner.py RUN CONFIG_JSON [rank machines port]`."""
+"""A training run in a process of its own: `python train_runner.py RUN CONFIG_JSON [rank hosts port]`."""
 
 import json
 import sys
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.distributed import ClusterSpec
-from gluon_lifted.training.run import Hooks, Machine, train
+from gluon_lifted.training.run import Hardware, Hooks, train
 
 run, config = Path(sys.argv[1]), TrainConfig(**json.loads(sys.argv[2]))
 cluster = None
 if len(sys.argv) > 3:
-    rank, machines, port = map(int, sys.argv[3:])
-    cluster = ClusterSpec(machines, rank, f"127.0.0.1:{port}")
+    rank, hosts, port = map(int, sys.argv[3:])
+    cluster = ClusterSpec(hosts, rank, f"127.0.0.1:{port}")
 losses = []
 hooks = Hooks(lambda progress: losses.append(progress.loss), lambda note: print(note, file=sys.stderr))
-train(config, run, Machine("cpu", 1, cluster), resume=(run / "checkpoints").exists(), hooks=hooks)
+train(config, run, Hardware("cpu", 1, cluster), resume=(run / "checkpoints").exists(), hooks=hooks)
 print(json.dumps(losses))
