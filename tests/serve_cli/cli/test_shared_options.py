@@ -1,13 +1,7 @@
-import inspect
-
 import pytest
 import typer
 
-from gluon_lifted.images import MAX_PIXELS
-from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.shared_options import parse_ks, parse_size
-from serve_cli.embed.embed_options import Output
-from serve_cli.sources.patience import IMAGE_TIMEOUT_S
 
 
 def test_ks_are_sorted_and_each_once():
@@ -18,14 +12,6 @@ def test_ks_are_sorted_and_each_once():
 def test_ks_that_are_no_ranks(text):
     with pytest.raises(typer.BadParameter):
         parse_ks(text)
-
-
-def test_defaults_that_embed_shows_are_those_of_its_options():
-    """They are written twice, so that --help need not load what decodes."""
-    shown = inspect.signature(embed).parameters
-    assert shown["pixel_limit"].default == MAX_PIXELS
-    assert shown["image_timeout"].default == IMAGE_TIMEOUT_S
-    assert shown["shard_size"].default == Output().part_rows
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Defaults are written twice, in a command and in its options, so that --help loads nothing heavy: they are equal."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from serve_cli.cli.commands.bench import bench
+from serve_cli.cli.commands.embed import embed
+from serve_cli.cli.commands.eval import evaluate
+from serve_cli.cli.commands.export import export
+from serve_cli.cli.commands.report import report
+from serve_cli.cli.shared_options import parse_ks
+from serve_cli.embed.embed_options import EmbedOptions
+from serve_cli.evaluate.eval_options import EvalOptions
+from serve_cli.model.benchmark import BenchOptions
+from serve_cli.model.model_options import ModelOptions
+from serve_cli.report.report_options import MB, ReportOptions
+from serve_cli.sources.manifest import Columns
+
+
+def shown(command):
+    """Parameter -> default, as --help shows it."""
+    return {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
+
+
+@pytest.mark.parametrize("command", [bench, embed, evaluate])
+def test_how_a_model_is_run(command):
+    defaults = shown(command)
+    names = ("device", "threads", "sessions", "batch_size", "allow_fallback", "relaxed")
+    assert ModelOptions(**{name: defaults[name] for name in names}, cache=not defaults["no_cache"]) == ModelOptions()
+
+
+def test_embed():
+    defaults, options = shown(embed), EmbedOptions(model=Path("m.onnx"), source="photos", out=Path("out"))
+    for name in ("pixel_limit", "image_timeout", "max_memory", "engine", "overwrite", "retry_failed"):
+        assert defaults[name] == getattr(options, name), name
+    stored = (defaults["shard_size"], defaults["file_format"], defaults["dtype"], defaults["checksums"])
+    assert stored == (options.output.part_rows, options.output.format, options.output.dtype, options.output.checksums)
+    names = (f"{name}_column" for name in ("id", "path", "bytes", "label"))
+    assert Columns(**{name.removesuffix("_column"): defaults[name] for name in names}) == options.columns
+
+
+def test_eval():
+    defaults, options = shown(evaluate), EvalOptions(sources=())
+    assert parse_ks(defaults["k"]) == options.ks
+    for name in ("distance", "recall_only", "queries", "clustering", "baseline", "gallery", "seed"):
+        assert defaults[name] == getattr(options, name), name
+
+
+def test_report():
+    defaults, options = shown(report), ReportOptions(source=Path("embeddings"), out=Path("report.html"))
+    assert parse_ks(defaults["k"]) == options.ks
+    assert (defaults["images"], defaults["max_size"] * MB) == (options.map_images, options.max_bytes)
+    for name in ("out", "method", "seed", "title", "overwrite", "fetch"):
+        assert defaults[name] == getattr(options, name), name
+
+
+def test_bench():
+    assert shown(bench)["seconds"] == BenchOptions(model=Path("m.onnx")).seconds
+
+
+def test_export():
+    pytest.importorskip("onnx", reason="export needs onnx")
+    from export import ExportOptions
+    from serve_cli.compress.compress import AcceptanceCriteria
+
+    defaults, options, criteria = shown(export), ExportOptions(), AcceptanceCriteria()
+    for name in ("opset", "tolerance", "exact_lrn", "precision", "calibration", "calibration_method"):
+        assert defaults[name] == getattr(options, name), name
+    for name in ("data", "max_recall_drop", "force", "device"):
+        assert defaults[name] == getattr(criteria, name), name
