@@ -31,7 +31,7 @@ def test_reads_what_was_written(folder):
     assert found.card == CARD
     assert found.ids == tuple(row.id for row in expected.rows)
     assert found.paths == tuple(str(row.path) for row in expected.rows)
-    assert found.labels == tuple(row.label for row in expected.rows)
+    assert found.label_names == tuple(row.label for row in expected.rows)
     assert found.errors == tuple(expected.errors)
     assert found.embedding.dtype == np.float32
     np.testing.assert_array_equal(found.embedding, expected.embedding)
