@@ -126,12 +126,12 @@ REPRODUCED = (
 
 # Measured by a user with the weights that the authors of 2016 released; the paper's values were expected
 RELEASED = PublishedRow(
-    "sop",
-    "lifted",
-    "GoogLeNet",
-    None,
-    _percent("sop", "36.89 63.52 79.60 90.71"),
-    "github.com/rksltnl/Deep-Metric-Learning-CVPR16, issue 23 (the released weights, measured by a user)",
+    dataset="sop",
+    method="lifted",
+    network="GoogLeNet",
+    dim=None,
+    metrics=_percent("sop", "36.89 63.52 79.60 90.71"),
+    source="github.com/rksltnl/Deep-Metric-Learning-CVPR16, issue 23 (the released weights, measured by a user)",
 )
 
 ROTH = "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, ICML 2020"
@@ -139,27 +139,51 @@ GENERALIZED = (("cub200", "59.6", 65.6), ("cars196", "72.2", 64.8), ("sop", "75.
 
 ROWS = (
     *(
-        PublishedRow(dataset, method, "GoogLeNet", 512, _percent(dataset, recall), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method=method,
+            network="GoogLeNet",
+            dim=512,
+            metrics=_percent(dataset, recall),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, method, recall, source, unverified in ORIGINAL
     ),
     *(
-        PublishedRow(dataset, method, "Inception-BN", 64, _percent(dataset, recall, NMI), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method=method,
+            network="Inception-BN",
+            dim=64,
+            metrics=_percent(dataset, recall, NMI),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, method, recall, NMI, source, unverified in RERUN
     ),
     RELEASED,
     *(
-        PublishedRow(dataset, "lifted", "Inception-BN", dim, _percent(dataset, recall, NMI), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method="lifted",
+            network="Inception-BN",
+            dim=dim,
+            metrics=_percent(dataset, recall, NMI),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, dim, recall, NMI, source, unverified in REPRODUCED
     ),
     *(
         PublishedRow(
-            dataset,
-            "generalized-lifted",
-            "ResNet-50",
-            128,
-            _percent(dataset, recall, NMI),
-            ROTH,
-            frozenset({recall_name(1), NMI_GEOMETRIC.name}),
+            dataset=dataset,
+            method="generalized-lifted",
+            network="ResNet-50",
+            dim=128,
+            metrics=_percent(dataset, recall, NMI),
+            source=ROTH,
+            unverified=frozenset({recall_name(1), NMI_GEOMETRIC.name}),
         )
         for dataset, recall, NMI in GENERALIZED
     ),

@@ -67,16 +67,7 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     page = _environment().get_template("page.html.j2")
     text: str = page.render(
         generator=GENERATOR,
-        policy="; ".join(
-            (
-                "default-src 'none'",
-                "img-src data:",
-                f"style-src '{_hash(css)}'",
-                f"script-src '{_hash(script)}'",
-                "base-uri 'none'",
-                "form-action 'none'",
-            )
-        ),
+        policy=_content_security_policy(css, script),
         css=css,
         script=script,
         heading=heading,
@@ -142,6 +133,18 @@ def _text(value: object) -> str:
 
 def _own(name: str) -> str:
     return resources.files(PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _content_security_policy(css: str, script: str) -> str:
+    directives = (
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src '{_hash(css)}'",
+        f"script-src '{_hash(script)}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join(directives)
 
 
 def _hash(text: str) -> str:

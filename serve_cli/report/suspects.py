@@ -57,7 +57,7 @@ class Suspects:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest row of the same class and of another one, and how far it is; -1 and infinity where there is none.
+    """The nearest row of the same class and of another one, and its distance; -1 and infinity where there is none.
 
     ``rows`` (M,) are those that were compared; the others are (M,) each.
     """

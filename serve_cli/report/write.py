@@ -79,11 +79,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     analysis = analysis.with_suspects(compare_pictures(analysis.suspects, pictures))
     heading = _heading(options, whole, manifest, not_shown)
     page, on_map = _small_enough(heading, analysis, pictures, options)
-    try:
-        with replaced_file(options.out) as temporary:
-            temporary.write_bytes(page)
-    except OSError as error:
-        raise RunError(f"{options.out}: cannot be written ({error.strerror}); choose another --out.") from None
+    _write(options.out, page)
     return ReportFacts(
         out=options.out,
         bytes=len(page),
@@ -109,6 +105,14 @@ def _read(folder: Path) -> Embeddings:
     if embedded < 2:
         raise DataError(f"{folder}: a report needs at least 2 images with an embedding, found {embedded}.")
     return embeddings
+
+
+def _write(out: Path, page: bytes) -> None:
+    try:
+        with replaced_file(out) as temporary:
+            temporary.write_bytes(page)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from None
 
 
 def _check_out(options: ReportOptions) -> None:
