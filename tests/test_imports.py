@@ -51,7 +51,7 @@ def test_help_loads_nothing_heavy():
     "module",
     [
         "serve_cli.embed.embed_images",
-        "serve_cli.evaluate.compare",
+        "serve_cli.evaluate.eval_steps",
         "serve_cli.evaluate.published",
         "serve_cli.inspection",
         "serve_cli.report.write",

@@ -164,7 +164,7 @@ def kmeans(
         raise DataError(f"embedding {rows.shape} cannot be clustered; expected (N, D), all values finite.")
     if not 1 <= k <= len(rows):
         raise DataError(f"{len(rows)} rows cannot make {k} clusters; k must be 1 to {len(rows)}.")
-    KMeans, ConvergenceWarning = _scikit_learn()
+    KMeans, ConvergenceWarning = require_scikit_learn()
     model = KMeans(
         k,
         init=protocol.init,
@@ -178,7 +178,8 @@ def kmeans(
         return np.asarray(model.fit_predict(in_unit_range(rows)), np.int64)  # it squares in the type of the rows
 
 
-def _scikit_learn() -> Any:
+def require_scikit_learn() -> Any:
+    """k-means and the warning it gives. Raises `MissingPackageError` if scikit-learn is not installed."""
     try:
         from sklearn import cluster, exceptions
     except ModuleNotFoundError as error:

@@ -17,8 +17,9 @@ from gluon_lifted.training.run import Hooks, train
 from serve_cli.cli.console import TrainingBar, say
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
-from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
+from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.evaluate.metrics import recall_name
 from serve_cli.report.report_options import ReportOptions
 from serve_cli.report.write import write_report
 
@@ -101,7 +102,7 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
         trained = evaluate(EvalOptions(sources=(files.embeddings,), ks=(1,), recall_only=True))
         names = ("untrained network", "raw pixels", "trained network, ONNX")
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
-            report.recall[name] = result.metrics["R@1"].value
+            report.recall[name] = result.metrics[recall_name(1)].value
     with _step(report, "report"):
         write_report(ReportOptions(source=files.embeddings, out=files.page, command="lifted demo"))
     say(f"demo: {len(test):,} test images of {len(test.class_names)} characters never trained on")

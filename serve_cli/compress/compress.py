@@ -20,8 +20,9 @@ from gluon_lifted.contract import CARD_FILE, REFERENCE_FILE
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
 from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
-from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
+from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.evaluate.metrics import recall_name
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
@@ -107,12 +108,7 @@ def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
 
 
 def _recall(model: Path, criteria: AcceptanceCriteria) -> float:
-    images = Images(
-        dataset=criteria.dataset, data=criteria.data, model_options=ModelOptions(device=criteria.device, cache=False)
-    )
-    return (
-        evaluate(EvalOptions(sources=(model,), ks=(1,), images=images, recall_only=True))
-        .results[0]
-        .metrics["R@1"]
-        .value
-    )
+    model_options = ModelOptions(device=criteria.device, cache=False)
+    images = Images(dataset=criteria.dataset, data=criteria.data, model_options=model_options)
+    options = EvalOptions(sources=(model,), ks=(1,), images=images, recall_only=True)
+    return evaluate(options).results[0].metrics[recall_name(1)].value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,32 +28,104 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+NO_LABEL = -1  # class id of an image without a label
 READERS: dict[str, Callable[[Path, ModelCard, str], PartReader]] = {"parquet": ParquetReader, "npy": NpyReader}
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """The rows of an embedding folder.
+    """Embeddings in memory, with the labels of their images.
 
     Parameters
     ----------
+    name : str
+        Name of the folder or model they come from.
     card : ModelCard
-        Of the model that made them.
+        Card of the model that computed them.
     ids, paths : tuple of str, (N,)
         Path relative to the source's root; the file that was read.
-    labels : tuple of str or None, (N,)
+    labels : ndarray, int64, (N,)
+        Class ids, indices into ``class_names``; `NO_LABEL` for an image without a label.
+    class_names : tuple of str, (C,)
+        Sorted; every class has an image.
     embedding : ndarray, float32, (N, D)
         NaN in rows that have an error, finite in all others.
     errors : tuple of str or None, (N,)
         Why a row has no embedding.
     """
 
+    name: str
     card: ModelCard
     ids: tuple[str, ...]
     paths: tuple[str, ...]
-    labels: tuple[str | None, ...]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
     embedding: NDArray[np.float32]
     errors: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def embedded(self) -> NDArray[np.bool_]:
+        """Whether each row has an embedding, (N,)."""
+        return np.array([error is None for error in self.errors], bool)
+
+    @property
+    def failed(self) -> int:
+        """Rows without an embedding."""
+        return len(self.errors) - self.errors.count(None)
+
+    @property
+    def label_names(self) -> tuple[str | None, ...]:
+        """The name of each row's class, (N,); None for an image without a label."""
+        return tuple(None if label == NO_LABEL else self.class_names[label] for label in self.labels.tolist())
+
+    def class_name(self, row: int) -> str:
+        """The name of a labeled row's class."""
+        return self.class_names[int(self.labels[row])]
+
+    def images_per_class(self) -> NDArray[np.int64]:
+        """Labeled rows of each class, (C,)."""
+        labeled = self.labels[self.labels != NO_LABEL]
+        return np.bincount(labeled, minlength=len(self.class_names)).astype(np.int64)
+
+    def labels_in(self, class_names: Sequence[str]) -> NDArray[np.int64]:
+        """Labels as indices into other class names, (N,); a class that is not among them gets an id of its own."""
+        class_ids = {name: class_id for class_id, name in enumerate(class_names)}
+        for name in self.class_names:
+            class_ids.setdefault(name, len(class_ids))
+        translation = np.array([class_ids[name] for name in self.class_names] + [NO_LABEL], np.int64)
+        return translation[self.labels]  # NO_LABEL is -1, the last entry
+
+    def only(self, rows: NDArray[np.bool_]) -> Embeddings:
+        """The selected rows and their classes; no copy where all are selected."""
+        if rows.all():
+            return self
+        labels, class_names = encode_labels(tuple(compress(self.label_names, rows)))
+        return replace(
+            self,
+            ids=tuple(compress(self.ids, rows)),
+            paths=tuple(compress(self.paths, rows)),
+            labels=labels,
+            class_names=class_names,
+            embedding=self.embedding[rows],
+            errors=tuple(compress(self.errors, rows)),
+        )
+
+
+def encode_labels(names: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Label names (N,) -> class ids, int64, (N,), and class names, sorted, (C,); None becomes `NO_LABEL`.
+
+    Examples
+    --------
+    >>> encode_labels(["dog", None, "cat", "dog"])
+    (array([ 1, -1,  0,  1]), ('cat', 'dog'))
+    """
+    class_names = tuple(sorted({name for name in names if name is not None}))
+    class_ids: dict[str | None, int] = {name: class_id for class_id, name in enumerate(class_names)}
+    class_ids[None] = NO_LABEL
+    return np.fromiter((class_ids[name] for name in names), np.int64, len(names)), class_names
 
 
 def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
@@ -90,10 +163,20 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
             done += len(rows.ids)
             for column, values in zip(texts, rows, strict=False):
                 column.extend(values)
-    ids, paths, labels, errors = (tuple(column) for column in texts)
+    ids, paths, names, errors = (tuple(column) for column in texts)
     if (failed := len(errors) - errors.count(None)) != manifest["failed"]:
         raise RunError(f"{folder}: {failed} rows have an error and {MANIFEST} says {manifest['failed']}; embed again.")
-    return Embeddings(card, ids, paths, labels, embedding, errors)
+    labels, class_names = encode_labels(names)
+    return Embeddings(
+        name=folder.name,
+        card=card,
+        ids=ids,
+        paths=paths,
+        labels=labels,
+        class_names=class_names,
+        embedding=embedding,
+        errors=errors,
+    )
 
 
 def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:

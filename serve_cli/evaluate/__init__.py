@@ -1,1 +1,1 @@
-"""How good embeddings are: metrics with intervals, side by side, beside what others published."""
+"""`lifted eval`: read, search, measure, present (see `eval_steps`)."""

@@ -1,4 +1,4 @@
-"""What `lifted eval` is asked for."""
+"""Options of `lifted eval`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """What a model is evaluated on; folders of embeddings have their images already.
+    """Images to evaluate models on; folders of embeddings have theirs already.
 
     Parameters
     ----------
     dataset : str, optional
-        A name that `gluon_lifted.load_dataset` knows; its test images are taken.
+        A name that `gluon_lifted.load_dataset` knows; its test images are used.
     data : Path, optional
-        Its root.
+        Root of the data set.
     use_boxes : bool
-        Cut images to the data set's boxes, as in training.
+        Crop images to the data set's boxes, as in training.
     model_options : ModelOptions
         How the model runs.
     """
@@ -38,32 +38,33 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What is evaluated, and how.
+    """What to evaluate, and how.
 
     Parameters
     ----------
     sources : tuple of Path
-        Folders that `lifted embed` wrote, or models. The first is what the others are compared with.
+        Folders that `lifted embed` wrote, or models. The others are compared with the first.
     ks : tuple of int
         Ranks to report recall at.
     images : Images
-        For models.
+        Images for the models among the sources.
     gallery : Path, optional
-        A folder of embeddings in which those of the one source are looked up; by default each image is looked up
-        among all others.
+        A folder of embeddings to look up the images of the only source in; by default each image is looked up among
+        all others of its source.
     distance : {"euclidean", "cosine"}
+        How images are compared.
     recall_only : bool
-        Leave out what needs all positives of each query.
+        Leave out the metrics that need all positives of each query.
     queries : int, optional
-        Images to sample as queries, if not all are; the gallery stays whole.
+        Images to sample as queries; by default all. The gallery stays whole.
     clustering : str, optional
-        Name of a k-means protocol, ``"authors"`` or ``"modern"``, if clusters are to be scored.
+        Name of a k-means protocol, ``"authors"`` or ``"modern"``; by default clusters are not scored.
     baseline : bool
         Add retrieval by raw pixels.
     published : str, optional
-        Data set whose published results are to stand beside those measured.
+        Data set whose published results are shown beside the measured ones.
     seed : int
-        Of samples, resamples and clusters.
+        Seed of samples, bootstrap resamples and clusters.
     """
 
     sources: tuple[Path, ...]

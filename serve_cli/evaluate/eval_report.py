@@ -1,4 +1,4 @@
-"""What `lifted eval` found."""
+"""The results of `lifted eval`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What one embedding scores.
+    """Metrics of the embeddings of one source.
 
     Parameters
     ----------
     name : str
+        Name of the source.
     dim : int
-        Its width D.
+        Width D of its embeddings.
     metrics : dict
         Metric -> estimate in [0, 1].
     queries, classes : int
-        Images that were looked up, and their classes.
+        Images that were looked up, and their number of classes.
     gallery : int
-        Images that each of them was looked up among, without itself.
+        Images that each query was looked up among, without itself.
     alone : int
-        Queries without an image of their class there: they count as misses, and are left out of R-precision, MAP@R
+        Queries without an image of their class there. They count as misses, and are left out of R-precision, MAP@R
         and mAP.
     """
 
@@ -40,7 +41,7 @@ class Result:
     alone: int
 
     def facts(self, gallery: str | None) -> str:
-        """What the figures are of, in words."""
+        """What was looked up where, in words."""
         where = f"{self.gallery:,} others" if gallery is None else f"the {self.gallery:,} images of {gallery}"
         alone = f"; {self.alone:,} have no image of their class there" if self.alone else ""
         return f"{self.queries:,} of {self.classes:,} classes, each looked up among {where}{alone}"
@@ -48,7 +49,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Difference:
-    """What one embedding scores more than another on the same images: metric -> estimate in [-1, 1]."""
+    """How much higher one source scores than another on the same images: metric -> estimate in [-1, 1]."""
 
     name: str
     than: str
@@ -63,16 +64,17 @@ class EvalReport:
     ----------
     results : tuple of Result
     differences : tuple of Difference
-        Of each result to the first; empty where they are not of the same images.
+        Of each later result and the first; empty if their images are not the same.
     published : tuple of PublishedRow
-        What others published on the data set, where that was asked for.
+        Published metrics on the data set, if requested.
     gallery : str or None
-        Name of the gallery; None where images are looked up among all others of their own.
+        Name of the gallery; None if each image is looked up among all others of its source.
     failed : int
         Images left out because they have no embedding.
-    distance : str
+    distance : {"euclidean", "cosine"}
+        How images were compared.
     interval, clustering, note : str
-        What the intervals and the clusters are, and what does not compare, in words.
+        What the intervals cover, how clusters were made, and what does not compare, in words.
     """
 
     results: tuple[Result, ...]
@@ -86,31 +88,31 @@ class EvalReport:
     note: str
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, in types that JSON has: shares of 1, also where percent were published; null if undefined."""
-        found: dict[str, Any] = _without_nan(asdict(self))
-        for row in found["published"]:
+        """The report in JSON types. All values are shares of 1, published ones included; undefined ones are null."""
+        report: dict[str, Any] = _without_nan(asdict(self))
+        for row in report["published"]:
             row["metrics"] = {metric: round(value / 100, 6) for metric, value in row["metrics"].items()}
-        return found
+        return report
 
     def facts(self) -> dict[str, str]:
-        """What the figures are of, in words."""
-        of = {f"queries of {result.name}": result.facts(self.gallery) for result in self.results}
-        first = next(iter(of.values()))
-        found = ({"queries": first} if set(of.values()) == {first} else of) | {
+        """What the figures cover, in words."""
+        queries = {f"queries of {result.name}": result.facts(self.gallery) for result in self.results}
+        first = next(iter(queries.values()))
+        facts = ({"queries": first} if set(queries.values()) == {first} else queries) | {
             "left out": f"{self.failed:,} images without an embedding" if self.failed else "",
             "distance": self.distance,
             "intervals": self.interval,
             "clusters": self.clustering,
             "note": self.note,
         }
-        return {name: text for name, text in found.items() if text}
+        return {name: text for name, text in facts.items() if text}
 
 
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
+        return [_without_nan(item) for item in value]
     if isinstance(value, frozenset):
         return sorted(value)
     return None if isinstance(value, float) and math.isnan(value) else value

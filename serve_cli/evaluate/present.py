@@ -1,138 +1,64 @@
-"""The report of `lifted eval` as tables: for a terminal, as Markdown, as CSV."""
+"""Step 4 of `lifted eval`: metrics -> a report that explains in words what its figures are."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gluon_lifted.metrics.clustering import PROTOCOLS
+from serve_cli.evaluate.eval_report import EvalReport
+from serve_cli.evaluate.published import TEST_IMAGES, published_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gluon_lifted.metrics.bootstrap import Estimate
-    from serve_cli.evaluate.eval_report import EvalReport
-
-UNVERIFIED = "*"
+    from serve_cli.evaluate.eval_options import EvalOptions
+    from serve_cli.evaluate.measure import Measured
+    from serve_cli.evaluate.read import EvalInputs
 
 
-class Table(NamedTuple):
-    """Heads and rows; the first column holds text."""
-
-    columns: list[str]
-    rows: list[list[str]]
-
-
-def result_tables(report: EvalReport) -> list[Table]:
-    """Metrics in percent with intervals, a line each; then, if others are there, how much they differ."""
-    names = [f"{result.name} ({result.dim})" for result in report.results]
-    tables = [_side_by_side("metric, %", names, [result.metrics for result in report.results], sign="")]
-    if report.differences:
-        names = [f"{one.name} - {one.than}" for one in report.differences]
-        tables.append(_side_by_side("difference, points", names, [one.metrics for one in report.differences], "+"))
-    return tables
+def present(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> EvalReport:
+    """Put measured and published metrics side by side."""
+    return EvalReport(
+        results=measured.results,
+        differences=measured.differences,
+        published=published_rows(options.published) if options.published else (),
+        gallery=inputs.gallery.name if inputs.gallery else None,
+        failed=inputs.failed,
+        distance=options.distance,
+        interval=_interval_text(inputs, measured),
+        clustering=_clustering_text(options),
+        note=_note(inputs, measured, options),
+    )
 
 
-def _side_by_side(head: str, names: list[str], columns: list[Mapping[str, Estimate]], sign: str) -> Table:
-    metrics = list(dict.fromkeys(metric for column in columns for metric in column))
-    rows = [[metric, *(_cell(column.get(metric), sign) for column in columns)] for metric in metrics]
-    return Table([head, *names], rows)
+def _interval_text(inputs: EvalInputs, measured: Measured) -> str:
+    """What the intervals cover."""
+    first = measured.results[0]
+    if first.queries < len(inputs.sources[0]):
+        return (
+            "95 %: where the value of all queries lies (Wilson, sample without replacement); "
+            "of differences: over classes (bootstrap of 2,000)"
+        )
+    if first.classes < 2:
+        return "none, which takes two classes"
+    return "95 %, over classes (bootstrap of 2,000)"
 
 
-def _cell(estimate: Estimate | None, sign: str) -> str:
-    if estimate is None or math.isnan(estimate.value):
-        return "-"
-    text = _percent(estimate.value, sign, 2)
-    if math.isnan(estimate.low):
-        return text
-    low, high = (
-        _percent(end, sign, 2 if sign else 1) for end in (estimate.low, estimate.high)
-    )  # differences are small
-    return f"{text}  [{low}, {high}]"
+def _clustering_text(options: EvalOptions) -> str:
+    """How k-means was run; empty if it was not."""
+    if options.clustering is None:
+        return ""
+    protocol = PROTOCOLS[options.clustering]
+    starts = f"init {protocol.init}, n_init {protocol.n_init}, at most {protocol.max_iter} iterations"
+    return f"k-means, k = classes, {protocol.name} protocol: {starts}, seed {options.seed}"
 
 
-def _percent(share: float, sign: str, digits: int) -> str:
-    return f"{round(100 * share, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.00
-
-
-def published_table(report: EvalReport) -> Table:
-    """What others published, under what was measured here; in percent, `*` where no source could be looked up."""
-    metrics = list(dict.fromkeys(metric for row in report.published for metric in row.metrics))
-    rows = []
-    for result in report.results:
-        values = [_cell(_point(result.metrics.get(metric)), "") for metric in metrics]
-        rows.append([f"{result.name}, measured here", "", str(result.dim), *values])
-    sources = list(dict.fromkeys(row.source for row in report.published))
-    for row in report.published:
-        values = [
-            f"{row.metrics[metric]:.2f}{UNVERIFIED * (metric in row.unverified)}" if metric in row.metrics else "-"
-            for metric in metrics
-        ]
-        method = f"{row.method} [{1 + sources.index(row.source)}]"
-        rows.append([method, row.network, str(row.dim or ""), *values])
-    return Table(["published, %", "network", "dim", *metrics], rows)
-
-
-def _point(estimate: Estimate | None) -> Estimate | None:
-    return None if estimate is None else replace(estimate, low=math.nan, high=math.nan)
-
-
-def footnotes(report: EvalReport) -> dict[str, str]:
-    """What the numbers and marks of `published_table` stand for."""
-    if not report.published:
-        return {}
-    sources = dict.fromkeys(row.source for row in report.published)
-    notes = {f"[{number}]": source for number, source in enumerate(sources, start=1)}
-    if any(row.unverified for row in report.published):
-        notes[UNVERIFIED] = "quoted by others; not looked up in its source"
-    return notes
-
-
-def to_markdown(report: EvalReport) -> str:
-    """All tables, then what the figures are of."""
-    tables = [*result_tables(report), *([published_table(report)] if report.published else [])]
-    notes = report.facts() | footnotes(report)
-    return "\n".join([*(_markdown(table) for table in tables), *(f"- {name}: {text}" for name, text in notes.items())])
-
-
-def _markdown(table: Table) -> str:
-    lines = [table.columns, ["---", *("---:" for _ in table.columns[1:])], *table.rows]
-    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return "".join(f"\\{letter}" if letter in r"\`*_[]<>|" else letter for letter in cell)
-
-
-CSV_HEADS = (
-    "kind embedding network dim than metric value low high queries classes gallery distance source verified".split()
-)
-
-
-def to_csv(report: EvalReport) -> str:
-    """A line for each number; values and the ends of their intervals are shares of 1, also published ones."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_HEADS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for result in report.results:
-        about = {"kind": "measured", "embedding": result.name, "dim": result.dim, "queries": result.queries}
-        about |= {"classes": result.classes, "gallery": result.gallery, "distance": report.distance}
-        writer.writerows(about | line for line in _lines(result.metrics))
-    for one in report.differences:
-        about = {"kind": "difference", "embedding": one.name, "than": one.than, "distance": report.distance}
-        writer.writerows(about | line for line in _lines(one.metrics))
-    for row in report.published:
-        about = {"kind": "published", "embedding": row.method, "network": row.network, "dim": row.dim or ""}
-        for metric, value in row.metrics.items():
-            known = {"source": row.source, "verified": metric not in row.unverified}
-            writer.writerow(about | known | {"metric": metric, "value": round(value / 100, 6)})
-    return text.getvalue()
-
-
-def _lines(metrics: Mapping[str, Estimate]) -> list[dict[str, object]]:
-    found = ((metric, {"value": one.value, "low": one.low, "high": one.high}) for metric, one in metrics.items())
-    return [
-        {"metric": metric} | {name: number for name, number in numbers.items() if not math.isnan(number)}
-        for metric, numbers in found
-    ]
+def _note(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> str:
+    """Which figures side by side do not compare; empty if all do."""
+    notes = []
+    if not inputs.paired:
+        notes.append("not of the same images, so that no differences are given")
+    if all(result.alone == result.queries for result in measured.results):
+        notes.append("no query has an image of its class to find")
+    expected = TEST_IMAGES.get(options.published or "")
+    if expected and any(len(source) != expected for source in inputs.sources):
+        notes.append(f"published values are of {expected:,} queries; these are others and do not compare")
+    return "; ".join(notes)

@@ -1,4 +1,4 @@
-"""Published retrieval and clustering results on the classes never trained on, to stand beside measured ones.
+"""Published retrieval and clustering results on classes left out of training, to show beside measured ones.
 
 A value is unverified where it was not read in its source: known from memory, read off a figure, or at odds with
 another row of the same source. NMI is divided by the geometric mean of the entropies: Song et al. 2017 define it so
@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serve_cli.evaluate.metrics import NMI_GEOMETRIC, recall_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,22 +21,22 @@ TEST_IMAGES = {"cub200": 5_924, "cars196": 8_131, "sop": 60_502}  # all of them 
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One experiment of others.
+    """A published experiment.
 
     Parameters
     ----------
     dataset : str
         ``"cub200"``, ``"cars196"`` or ``"sop"``, split by classes as here.
     method : str
-        The loss, by the name that ``--loss`` takes where there is one.
+        The loss, by its ``--loss`` name where it has one.
     network : str
-        What the embedding was a layer of.
+        Network that computed the embedding.
     dim : int or None
-        Width of the embedding; None where the source does not tell.
+        Width of the embedding; None if the source does not say.
     metrics : mapping of str to float
         ``"R@k"`` and ``"NMI (geometric)"`` -> percent.
     source : str
-        Where the values can be read.
+        Where the values were read.
     unverified : frozenset of str
         Metrics whose value was not read there.
     """
@@ -49,7 +51,7 @@ class PublishedRow:
 
 
 def published_rows(dataset: str) -> tuple[PublishedRow, ...]:
-    """Rows of one data set, in the order of their publication; none for a data set without.
+    """Rows of one data set, in order of publication; none if nothing is known.
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ def published_rows(dataset: str) -> tuple[PublishedRow, ...]:
 def _percent(dataset: str, recall: str, NMI: float | None = None) -> dict[str, float]:
     """Metrics from a line of recall at the data set's usual k, as tables print it."""
     ks = (1, 10, 100, 1000) if dataset == "sop" else (1, 2, 4, 8, 16, 32)
-    metrics = {f"R@{k}": float(value) for k, value in zip(ks, recall.split(), strict=False)}
-    return metrics if NMI is None else metrics | {"NMI (geometric)": NMI}
+    metrics = {recall_name(k): float(value) for k, value in zip(ks, recall.split(), strict=False)}
+    return metrics if NMI is None else metrics | {NMI_GEOMETRIC.name: NMI}
 
 
 VERIFIED: frozenset[str] = frozenset()
@@ -72,9 +74,9 @@ VERIFIED: frozenset[str] = frozenset()
 RAMBO = "Rolínek et al., Optimizing Rank-Based Metrics with Blackbox Differentiation, CVPR 2020, Table"
 REALITY_CHECK = "Musgrave et al., A Metric Learning Reality Check, ECCV 2020, R@1"
 HDC = "attributed to Song et al., CVPR 2016, by Yuan et al., Hard-Aware Deeply Cascaded Embedding, ICCV 2017"
-BEYOND_8 = frozenset({"R@16", "R@32"})
-BEYOND_1 = BEYOND_8 | {"R@2", "R@4", "R@8"}
-ALL_RECALL = BEYOND_1 | {"R@1"}
+BEYOND_8 = frozenset(map(recall_name, (16, 32)))
+BEYOND_1 = BEYOND_8 | set(map(recall_name, (2, 4, 8)))
+ALL_RECALL = BEYOND_1 | {recall_name(1)}
 ORIGINAL = (
     ("cub200", "contrastive", "26.4 37.7 49.8 62.3 76.4 85.3", f"{RAMBO} 3", BEYOND_8),
     ("cub200", "triplet", "36.1 48.6 59.3 70.0 80.2 88.4", f"{RAMBO} 3", BEYOND_8),
@@ -98,7 +100,7 @@ RERUN = (
     ("cars196", "triplet-semihard", "51.54", 53.35, f"{SMART_MINING} 2", VERIFIED),
     ("cars196", "n-pairs", "53.90", 57.79, f"{SMART_MINING} 2", VERIFIED),
     # Its R@1000 is that of the 512-d row above
-    ("sop", "lifted", "62.5 80.8 91.9 97.4", 88.7, CIRCLE, frozenset({"R@1000", "NMI (geometric)"})),
+    ("sop", "lifted", "62.5 80.8 91.9 97.4", 88.7, CIRCLE, frozenset({recall_name(1000), NMI_GEOMETRIC.name})),
 )
 
 PLAYGROUND = "github.com/Andrewymd/DMLPlayground"
@@ -114,22 +116,22 @@ REPRODUCED = (
         f"{PLAYGROUND}, results/train_liftedstruct_cub.log",
         VERIFIED,
     ),
-    ("cub200", 128, "55.3", None, WIDTHS, frozenset({"R@1"})),
-    ("cub200", 256, "58.9", None, WIDTHS, frozenset({"R@1"})),
-    ("cub200", 512, "60.6", None, WIDTHS, frozenset({"R@1"})),
-    ("cub200", 1024, "61.9", None, WIDTHS, frozenset({"R@1"})),
-    ("cub200", 2048, "62.6", None, WIDTHS, frozenset({"R@1"})),
+    ("cub200", 128, "55.3", None, WIDTHS, frozenset({recall_name(1)})),
+    ("cub200", 256, "58.9", None, WIDTHS, frozenset({recall_name(1)})),
+    ("cub200", 512, "60.6", None, WIDTHS, frozenset({recall_name(1)})),
+    ("cub200", 1024, "61.9", None, WIDTHS, frozenset({recall_name(1)})),
+    ("cub200", 2048, "62.6", None, WIDTHS, frozenset({recall_name(1)})),
     ("cars196", 64, "65.29", 61.00, BARS, VERIFIED),
 )
 
-# What a user measured with the weights that the authors of 2016 gave out; they expected the paper's values
+# Measured by a user with the weights that the authors of 2016 released; the paper's values were expected
 RELEASED = PublishedRow(
-    "sop",
-    "lifted",
-    "GoogLeNet",
-    None,
-    _percent("sop", "36.89 63.52 79.60 90.71"),
-    "github.com/rksltnl/Deep-Metric-Learning-CVPR16, issue 23 (the released weights, measured by a user)",
+    dataset="sop",
+    method="lifted",
+    network="GoogLeNet",
+    dim=None,
+    metrics=_percent("sop", "36.89 63.52 79.60 90.71"),
+    source="github.com/rksltnl/Deep-Metric-Learning-CVPR16, issue 23 (the released weights, measured by a user)",
 )
 
 ROTH = "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, ICML 2020"
@@ -137,27 +139,51 @@ GENERALIZED = (("cub200", "59.6", 65.6), ("cars196", "72.2", 64.8), ("sop", "75.
 
 ROWS = (
     *(
-        PublishedRow(dataset, method, "GoogLeNet", 512, _percent(dataset, recall), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method=method,
+            network="GoogLeNet",
+            dim=512,
+            metrics=_percent(dataset, recall),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, method, recall, source, unverified in ORIGINAL
     ),
     *(
-        PublishedRow(dataset, method, "Inception-BN", 64, _percent(dataset, recall, NMI), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method=method,
+            network="Inception-BN",
+            dim=64,
+            metrics=_percent(dataset, recall, NMI),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, method, recall, NMI, source, unverified in RERUN
     ),
     RELEASED,
     *(
-        PublishedRow(dataset, "lifted", "Inception-BN", dim, _percent(dataset, recall, NMI), source, unverified)
+        PublishedRow(
+            dataset=dataset,
+            method="lifted",
+            network="Inception-BN",
+            dim=dim,
+            metrics=_percent(dataset, recall, NMI),
+            source=source,
+            unverified=unverified,
+        )
         for dataset, dim, recall, NMI, source, unverified in REPRODUCED
     ),
     *(
         PublishedRow(
-            dataset,
-            "generalized-lifted",
-            "ResNet-50",
-            128,
-            _percent(dataset, recall, NMI),
-            ROTH,
-            frozenset({"R@1", "NMI (geometric)"}),
+            dataset=dataset,
+            method="generalized-lifted",
+            network="ResNet-50",
+            dim=128,
+            metrics=_percent(dataset, recall, NMI),
+            source=ROTH,
+            unverified=frozenset({recall_name(1), NMI_GEOMETRIC.name}),
         )
         for dataset, recall, NMI in GENERALIZED
     ),

@@ -1,10 +1,10 @@
 """Which pictures a report may read.
 
-An embedding folder names them, and a stranger may have written it. Nothing is fetched unless that was asked for. On
-this computer only files below a root are read: the folders of ``--root``, else the source that the manifest names. Both
-the root and the file are resolved first, so that neither ``..`` nor a symbolic link leads out. A source is no more than
-a claim, so one that would open up much of the computer does not count: the root folder, a home folder and what holds
-it, and the system's own folders. What is read must still be an image, since all of it is decoded.
+An embedding folder names them, and a stranger may have written it. Nothing is fetched unless requested. On this
+computer, only files below a root are read: the folders of ``--root``, else the source that the manifest names. Both the
+root and the file are resolved first, so neither ``..`` nor a symbolic link leads out. The source is an unchecked claim.
+It is ignored where it would open up much of the computer: the root folder, a home folder or its parents, and system
+folders. Everything read is decoded, so it must be an image.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ TAR = ".tar/"
 SYSTEM = frozenset(map(Path, ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")))
 HOLD_MUCH = frozenset(map(Path, ("/", "/home", "/root", "/run", "/var")))
 
-MOST_FETCHED, MOST_BYTES, MOST_SECONDS = 10_000, 2 << 30, 600.0  # of all pictures together
-MOST_IMAGE_BYTES = 64 << 20  # of one that is fetched
+MOST_FETCHED, MOST_BYTES, MOST_SECONDS = 10_000, 2 << 30, 600.0  # for all pictures together
+MOST_IMAGE_BYTES = 64 << 20  # for each picture
 
 
 class Reason(str, Enum):
@@ -51,7 +51,7 @@ class WithheldError(Exception):
 
 
 class Fetcher:
-    """Fetches pictures until there are too many, or they are too large or take too long, all together.
+    """Fetches pictures within limits on their number, their total size and the total time.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ class Fetcher:
 
 
 class Access:
-    """What may be read.
+    """Reads the pictures that may be read.
 
     Parameters
     ----------
     source : object
-        What the manifest names as the source of the embeddings; of any kind, since nothing has checked it.
+        The source that the manifest names; of any type, since it has not been checked.
     roots : iterable of Path
         Folders to read below, in place of the source.
     fetch : callable, optional
@@ -114,18 +114,18 @@ class Access:
     def __init__(self, source: object, roots: Iterable[Path] = (), fetch: Callable[[str], bytes] | None = None) -> None:
         self.source, self._fetch = source, fetch
         self.roots = tuple(_folder(root) for root in roots)
-        if not self.roots and (found := source_root(source)) is not None:
-            self.roots = (found,)
+        if not self.roots and (root := source_root(source)) is not None:
+            self.roots = (root,)
 
     def local(self, path: str) -> Path:
         """The file that a path of this computer leads to. Raises `WithheldError` if it is not below a root."""
         try:
-            found = Path(_without_scheme(path)).resolve()
+            file = Path(_without_scheme(path)).resolve()
         except (OSError, ValueError, RuntimeError):  # too long, a NUL inside, links in a circle
             raise WithheldError(Reason.unreadable) from None
-        if not any(found.is_relative_to(root) for root in self.roots):
+        if not any(file.is_relative_to(root) for root in self.roots):
             raise WithheldError(Reason.outside)
-        return found
+        return file
 
     def read(self, path: str) -> bytes:
         """The content of a file or a URL. Raises `WithheldError`, or `ImageError` if it cannot be read."""
@@ -141,9 +141,9 @@ class Access:
         """A reason in words, with the option that helps."""
         return {
             Reason.outside: self._why_outside(),
-            Reason.remote: "have URLs, and nothing is fetched unasked; --fetch fetches them",
-            Reason.unsupported: "have URLs of a kind that is never fetched, or lie in tar files behind URLs",
-            Reason.limit: f"are beyond what is fetched for a page ({MOST_FETCHED:,} pictures, "
+            Reason.remote: "have URLs; --fetch fetches them",
+            Reason.unsupported: "have URLs of an unsupported kind, or are inside tar files behind URLs",
+            Reason.limit: f"exceed the limits of a page ({MOST_FETCHED:,} pictures, "
             f"{MOST_BYTES >> 30} GiB, {MOST_SECONDS / 60:.0f} minutes); ask for fewer with --images",
             Reason.unreadable: "are missing or cannot be read",
         }[reason]
@@ -171,18 +171,18 @@ def _folder(root: Path) -> Path:
 def source_root(source: object) -> Path | None:
     """The folder, or the tar file, that a source consists of; None if there is none or it would open up too much.
 
-    That of a list, a manifest or a single image is the folder it is in; that of a pattern the one before its first
+    A list, a manifest or a single image gives the folder it is in. A pattern gives the folder before its first
     wildcard.
     """
     if not isinstance(source, str) or is_url(source) or not os.path.isabs(_without_scheme(source)):
         return None
-    place = Path(_without_scheme(source))
+    path = Path(_without_scheme(source))
     try:
-        if place.is_file() and place.suffix.lower() != ".tar":
-            place = place.parent
-        elif not place.exists() and (pattern := to_pattern(place)) is not None:
-            place = pattern.folder
-        root = place.resolve()
+        if path.is_file() and path.suffix.lower() != ".tar":
+            path = path.parent
+        elif not path.exists() and (pattern := to_pattern(path)) is not None:
+            path = pattern.folder
+        root = path.resolve()
         home = Path.home().resolve()
     except (OSError, ValueError, RuntimeError):
         return None

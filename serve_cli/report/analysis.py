@@ -1,4 +1,4 @@
-"""What a report shows, computed from the rows: everything but the pictures."""
+"""What a report shows, computed from the embeddings: everything but the thumbnails."""
 
 from __future__ import annotations
 
@@ -10,59 +10,66 @@ import numpy as np
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
 from serve_cli.progress import open_progress
-from serve_cli.report.layout2d import NAMES, place, sample_rows
+from serve_cli.report.layout2d import NAMES, layout_2d, sample_rows
 from serve_cli.report.neighbors import Grid, neighbor_grids
 from serve_cli.report.pairs import PairDistances, pair_distances
-from serve_cli.report.summary import (
-    ClassLine,
-    Summary,
-    class_lines,
-    summarize,
-)
+from serve_cli.report.summary import ClassLine, Summary, class_lines, summarize
 from serve_cli.report.suspects import Suspects, find_suspects, nearest_of_both_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from serve_cli.choices import MapMethod
-    from serve_cli.report.rows import Rows
+    from gluon_lifted.metrics.retrieval import Scores
+    from serve_cli.embeddings.reader import Embeddings
+    from serve_cli.report.report_options import ReportOptions
 
-MAX_CLASSES = 500  # that are listed; the worst
+MAX_CLASSES = 500  # listed, the worst ones
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Places of some rows in the unit square, and the method's name.
+    """Images placed in two dimensions.
 
-    ``rows`` (M,), ``places`` (M, 2).
+    Parameters
+    ----------
+    method : str
+        Name of the method, for people.
+    rows : ndarray, intp, (M,)
+        Rows on the map.
+    positions : ndarray, float64, (M, 2)
+        Their positions in the unit square.
     """
 
     method: str
     rows: NDArray[np.intp]
-    places: NDArray[np.float64]
+    positions: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
-    """All that is to be shown of some rows.
+class Analysis:
+    """Everything that a report shows of some embeddings.
 
     Parameters
     ----------
-    rows : Rows
+    embeddings : Embeddings
+        Each row has an embedding and a label.
     seed : int
-        Of all that was drawn at random.
+        Decides everything that is drawn at random.
     summary : Summary
+        Metrics of all queries.
     classes : tuple of ClassLine
         The worst first, at most `MAX_CLASSES`.
     grids : tuple of Grid
+        Queries with their nearest neighbors.
     map : Map
+        Images in two dimensions.
     pairs : PairDistances
+        Distances within and between classes.
     suspects : Suspects
+        Duplicates and suspected label errors.
     """
 
-    rows: Rows
+    embeddings: Embeddings
     seed: int
     summary: Summary
     classes: tuple[ClassLine, ...]
@@ -71,55 +78,49 @@ class Findings:
     pairs: PairDistances
     suspects: Suspects
 
-    def tiles(self) -> set[int]:
-        """Rows whose pictures are shown outside the map."""
+    def rows_outside_map(self) -> set[int]:
+        """Rows whose thumbnails are shown outside the map."""
         shown = {line.sample for line in self.classes}
         for grid in self.grids:
-            for found in grid.lines:
-                shown |= {found.query, *(one.row for one in found.neighbors)}
+            for line in grid.lines:
+                shown |= {line.query, *(neighbor.row for neighbor in line.neighbors)}
         for pair in (*self.suspects.duplicates, *self.suspects.label_errors):
             shown |= {pair.first, pair.second}
         return shown
 
-    def with_suspects(self, suspects: Suspects) -> Findings:
+    def with_suspects(self, suspects: Suspects) -> Analysis:
+        """The same with other suspects."""
         return replace(self, suspects=suspects)
 
-    def with_map_share(self, share: float) -> Findings:
-        """The same with fewer images on the map, spread evenly over those there are."""
+    def with_map_share(self, share: float) -> Analysis:
+        """The same with fewer images on the map, picked at even steps."""
         kept = np.linspace(0, len(self.map.rows) - 1, max(1, round(share * len(self.map.rows)))).astype(int)
-        return replace(self, map=Map(self.map.method, self.map.rows[kept], self.map.places[kept]))
+        return replace(self, map=Map(self.map.method, self.map.rows[kept], self.map.positions[kept]))
 
 
-def gather(rows: Rows, ks: Sequence[int], method: MapMethod, map_images: int, seed: int) -> Findings:
-    """Compute what a report shows. Progress goes to stderr.
-
-    Parameters
-    ----------
-    rows : Rows
-    ks : sequence of int
-        Ranks to report recall at.
-    method : MapMethod
-        What places images on the map.
-    map_images : int
-        Most images on the map.
-    seed : int
-    """
-    sample = sample_rows(rows, map_images, seed)
-    placed = Map(NAMES[method], sample, place(rows.embedding[sample], method, seed))
-    with open_progress("rank", len(rows), "queries") as progress:
-        scores = retrieval_scores(
-            Search.leave_one_out(rows.embedding, rows.classes),
-            report=lambda share: progress.update(round(share * len(rows))),
-        )
-    nearest = nearest_of_both_kinds(rows, seed)
-    whole = len(nearest.rows) == len(rows)
-    return Findings(
-        rows,
-        seed,
-        summarize(scores, ks),
-        tuple(class_lines(rows, scores, nearest.other if whole else None)[:MAX_CLASSES]),
-        neighbor_grids(rows, scores, seed),
-        placed,
-        pair_distances(rows, seed),
-        find_suspects(nearest),
+def analyze(embeddings: Embeddings, options: ReportOptions) -> Analysis:
+    """Compute what a report shows. Progress goes to stderr."""
+    seed = options.seed
+    sample = sample_rows(embeddings, options.map_images, seed)
+    positions = layout_2d(embeddings.embedding[sample], options.method, seed)
+    scores = _rank(embeddings)
+    nearest = nearest_of_both_kinds(embeddings, seed)
+    whole = len(nearest.rows) == len(embeddings)
+    return Analysis(
+        embeddings=embeddings,
+        seed=seed,
+        summary=summarize(scores, options.ks),
+        classes=tuple(class_lines(embeddings, scores, nearest.other if whole else None)[:MAX_CLASSES]),
+        grids=neighbor_grids(embeddings, scores, seed),
+        map=Map(NAMES[options.method], sample, positions),
+        pairs=pair_distances(embeddings, seed),
+        suspects=find_suspects(nearest),
     )
+
+
+def _rank(embeddings: Embeddings) -> Scores:
+    with open_progress("rank", len(embeddings), "queries") as progress:
+        return retrieval_scores(
+            Search.leave_one_out(embeddings.embedding, embeddings.labels),
+            report=lambda share: progress.update(round(share * len(embeddings))),
+        )

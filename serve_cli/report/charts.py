@@ -1,9 +1,11 @@
-"""Charts as SVG. Colors and fonts are the page's, by class; all text is our own."""
+"""Charts as SVG. Colors and fonts come from the page's style sheet, by class. No text comes from the embeddings."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, NamedTuple
+
+from serve_cli.evaluate.metrics import recall_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +22,7 @@ MOST_LABELS = 9  # below the x axis
 
 
 class Tick(NamedTuple):
-    """A place on an axis, in pixels of the view box, and what is written there."""
+    """A position on an axis, in pixels of the view box, and its text."""
 
     at: float
     text: str
@@ -37,7 +39,7 @@ def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> st
     step = math.ceil(len(powers) / MOST_LABELS)
     dots = "".join(
         f'<circle class="dot" cx="{x(k):.1f}" cy="{_share_y(value):.1f}" r="3.5">'
-        f"<title>R@{k}: {100 * value:.2f} %</title></circle>"
+        f"<title>{recall_name(k)}: {100 * value:.2f} %</title></circle>"
         for k, value in recall.items()
         if k <= curve[-1].k
     )
@@ -52,7 +54,7 @@ def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> st
 
 
 def distance_chart(pairs: PairDistances) -> str:
-    """Both histograms over one another."""
+    """Both histograms in one chart."""
     top_distance = float(pairs.edges[-1])
     top_share = float(max(pairs.positive.max(), pairs.negative.max())) or 1.0
 

@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serve_cli.choices import MapMethod
-    from serve_cli.report.rows import Rows
+    from serve_cli.embeddings.reader import Embeddings
 
 log = logging.getLogger(__name__)
 NAMES: dict[MapMethod, str] = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
-DIMS_BEFORE = 50  # that PCA leaves for t-SNE, as van der Maaten's own description advises
+DIMS_BEFORE = 50  # PCA reduces to these before t-SNE, as van der Maaten advises
 PERPLEXITY = 30.0
-SLOW = 500  # points; from so many on, it is said that the map is made
-LEAST = 5  # points that t-SNE and UMAP can place; fewer are placed by PCA
+SLOW = 500  # points; a larger map is announced in the log
+LEAST = 5  # points for t-SNE and UMAP; PCA places fewer
 
 
 def require_method(method: MapMethod) -> None:
-    """Raise `MissingPackageError` if scikit-learn, or UMAP where that is asked for, is not installed."""
+    """Raise `MissingPackageError` if scikit-learn, or UMAP where requested, is not installed."""
     _scikit_learn()
     if method == "umap":
         _umap()
 
 
-def sample_rows(rows: Rows, count: int, seed: int) -> NDArray[np.intp]:
-    """At most ``count`` rows, ascending, as evenly over the classes as their sizes allow, drawn with ``seed``.
+def sample_rows(embeddings: Embeddings, count: int, seed: int) -> NDArray[np.intp]:
+    """At most ``count`` rows, ascending, spread over the classes as evenly as their sizes allow.
 
-    Every class gives its first row, then every class that has more its second, and so on; the round that would be too
-    many is shared out among the classes at random.
+    Rows are drawn in rounds: a random row of every class, then a second one of every class that has more, and so on.
+    The classes that fit into the last round are drawn at random.
     """
     rng = np.random.default_rng(seed)
-    shuffled = [rng.permutation(members) for members in members_of(rows)]
+    shuffled = [rng.permutation(members) for members in members_of(embeddings)]
     rounds = np.concatenate([np.arange(len(members)) for members in shuffled])
-    order = np.lexsort((rng.random(len(rows)), rounds))
+    order = np.lexsort((rng.random(len(embeddings)), rounds))
     return np.sort(np.concatenate(shuffled)[order[:count]])
 
 
-def place(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> NDArray[np.float64]:
+def layout_2d(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> NDArray[np.float64]:
     """Place rows in the unit square, keeping the proportions of the layout.
 
     Parameters
@@ -66,7 +66,7 @@ def place(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> NDArr
     Raises
     ------
     MissingPackageError
-        If scikit-learn, or UMAP where that is asked for, is not installed.
+        If scikit-learn, or UMAP where requested, is not installed.
     """
     began = time.monotonic()
     reduced = _principal(embedding, DIMS_BEFORE, seed)
@@ -88,12 +88,12 @@ def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[
     if not (rows != rows[0]).any():  # scikit-learn would divide by a variance of 0
         return np.zeros((len(rows), 2))
     pca = decomposition.PCA(min(dims, *rows.shape), svd_solver="auto", random_state=_random(seed))
-    found = np.asarray(pca.fit_transform(rows))
-    return np.pad(found, ((0, 0), (0, max(0, 2 - found.shape[1]))))
+    reduced = np.asarray(pca.fit_transform(rows))
+    return np.pad(reduced, ((0, 0), (0, max(0, 2 - reduced.shape[1]))))
 
 
 def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Started from PCA, as Kobak & Berens 2019 advise, so that the whole has a shape that means something."""
+    """t-SNE, initialized with PCA to keep the global structure (Kobak and Berens 2019)."""
     _, manifold = _scikit_learn()
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     start = rows[:, :2] / rows[:, 0].std() * 1e-4

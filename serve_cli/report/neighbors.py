@@ -1,4 +1,4 @@
-"""Queries worth looking at, and what they find first."""
+"""Queries worth looking at, with their nearest neighbors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.retrieval import Scores
-    from serve_cli.report.rows import Rows
+    from serve_cli.embeddings.reader import Embeddings
 
-QUERIES, NEIGHBORS = 6, 8  # of a grid: lines, and images to the right of each query
+QUERIES, NEIGHBORS = 6, 8  # lines of a grid, and neighbors in each line
 BLOCK = 1 << 14  # rows whose differences are held at a time
 
 
@@ -24,8 +24,8 @@ class Neighbor(NamedTuple):
     right: bool
 
 
-class Found(NamedTuple):
-    """A query's row, its nearest others, nearest first, and the rank of the first right one; None without any."""
+class QueryLine(NamedTuple):
+    """A query's row, its nearest neighbors, nearest first, and the rank of the first right one; None without any."""
 
     query: int
     neighbors: tuple[Neighbor, ...]
@@ -37,65 +37,65 @@ class Grid(NamedTuple):
 
     name: str
     chosen: str
-    lines: tuple[Found, ...]
+    lines: tuple[QueryLine, ...]
 
 
-def neighbor_grids(rows: Rows, scores: Scores, seed: int) -> tuple[Grid, ...]:
+def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[Grid, ...]:
     """The best, the worst and some random queries; a kind without queries is left out."""
     kinds = (
         (
             "Worst queries",
-            "Where the first right image comes last; at most one query of a class.",
-            worst_queries(rows, scores),
+            "Queries whose first right image comes last; at most one per class.",
+            worst_queries(embeddings, scores),
         ),
         (
             "Best queries",
-            "Highest MAP@R, of equals those with most images of their class; at most one query of a class.",
-            best_queries(rows, scores),
+            "Highest MAP@R; ties go to the larger class. At most one per class.",
+            best_queries(embeddings, scores),
         ),
-        ("Random queries", f"Drawn from all images, seed {seed}.", random_queries(len(rows), seed)),
+        ("Random queries", f"Drawn from all images, seed {seed}.", random_queries(len(embeddings), seed)),
     )
     return tuple(
-        Grid(name, chosen, tuple(_found(rows, scores, query) for query in queries))
+        Grid(name, chosen, tuple(_query_line(embeddings, scores, query) for query in queries))
         for name, chosen, queries in kinds
         if queries
     )
 
 
-def worst_queries(rows: Rows, scores: Scores) -> list[int]:
-    """Rows by the rank of their first right image, largest first, one of a class; those that have one at all."""
-    return _one_of_a_class(rows, np.lexsort((-scores.first_rank,)), scores)
+def worst_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
+    """Rows whose first right image comes last, one per class; queries without a right image are left out."""
+    return _one_per_class(embeddings, np.lexsort((-scores.first_rank,)), scores)
 
 
-def best_queries(rows: Rows, scores: Scores) -> list[int]:
-    """Rows by MAP@R, then by the size of their class, largest first, one of a class."""
-    return _one_of_a_class(rows, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
+def best_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
+    """Rows with the highest MAP@R, then with the largest class, one per class."""
+    return _one_per_class(embeddings, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
 
 
 def random_queries(num_rows: int, seed: int) -> list[int]:
-    """Different rows, each as likely as any."""
+    """Different rows, drawn uniformly."""
     rng = np.random.default_rng(seed)
     return [int(row) for row in rng.choice(num_rows, min(QUERIES, num_rows), replace=False)]
 
 
-def _one_of_a_class(rows: Rows, order: NDArray[np.intp], scores: Scores) -> list[int]:
+def _one_per_class(embeddings: Embeddings, order: NDArray[np.intp], scores: Scores) -> list[int]:
     chosen: dict[int, int] = {}
     for row in order:
         if scores.positives[row] > 0:
-            chosen.setdefault(int(rows.classes[row]), int(row))
+            chosen.setdefault(int(embeddings.labels[row]), int(row))
         if len(chosen) == QUERIES:
             break
     return list(chosen.values())
 
 
-def _found(rows: Rows, scores: Scores, query: int) -> Found:
-    """Exact: float64 differences, of equals the lower row first."""
-    nearest, distances = nearest_rows(rows.embedding, query, NEIGHBORS)
+def _query_line(embeddings: Embeddings, scores: Scores, query: int) -> QueryLine:
+    """Exact: float64 differences; at equal distances the lower row comes first."""
+    nearest, distances = nearest_rows(embeddings.embedding, query, NEIGHBORS)
     neighbors = tuple(
-        Neighbor(int(row), float(distance), bool(rows.classes[row] == rows.classes[query]))
+        Neighbor(int(row), float(distance), bool(embeddings.labels[row] == embeddings.labels[query]))
         for row, distance in zip(nearest, distances, strict=True)
     )
-    return Found(query, neighbors, int(scores.first_rank[query]) if scores.positives[query] else None)
+    return QueryLine(query, neighbors, int(scores.first_rank[query]) if scores.positives[query] else None)
 
 
 def nearest_rows(
@@ -112,7 +112,7 @@ def nearest_rows(
     Returns
     -------
     ndarray, intp, (count,)
-        Nearest first; of equals the lower row.
+        Nearest first; at equal distances the lower row.
     ndarray, float64, (count,)
     """
     squared = np.empty(len(embedding))

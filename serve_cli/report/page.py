@@ -1,7 +1,7 @@
-"""Findings and pictures -> one HTML page that needs nothing else.
+"""Analysis and pictures -> one self-contained HTML page.
 
-Labels, paths and cards come from elsewhere: the template escapes them all, data for the script has no ``<``, and the
-page's own policy lets nothing run but our script, known by its hash.
+Labels, paths and cards are not trusted: the templates escape them all, data for the script has no ``<``, and the page's
+policy allows only our script, identified by its hash.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import MissingPackageError
+from serve_cli.evaluate.metrics import RECALL_MEANING, recall_name
 from serve_cli.report.charts import distance_chart, recall_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from serve_cli.report.analysis import Findings
-    from serve_cli.report.pictures import Sheet, Tile
+    from serve_cli.report.analysis import Analysis
+    from serve_cli.report.pictures import Sheet, Thumbnail
 
 PACKAGE = "serve_cli.report"
 GENERATOR = "gluon-lifted report"
-FIRST_CLASSES = 30  # lines of the table that are seen at once
+FIRST_CLASSES = 30  # lines of the table that are not folded
 UNKNOWN = "\N{EN DASH}"
 PLACES = 10_000  # steps of the map's coordinates
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -33,27 +34,29 @@ UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands around the findings: the title, when and how the report was made, of what, and what is missing."""
+    """Text around the analysis: the title, when and how the report was made, from what, and what is missing."""
 
     title: str
     generated: str
     command: str
     versions: Mapping[str, str]
     about: Mapping[str, str]
+    failed: int = 0
     not_shown: Sequence[str] = ()
 
 
-def render(heading: Heading, findings: Findings, tiles: Mapping[int, Tile], sheet: Sheet) -> bytes:
+def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbnail], sheet: Sheet) -> bytes:
     """The page as UTF-8.
 
     Parameters
     ----------
     heading : Heading
-    findings : Findings
-        The sheet has as many cells as its map has rows.
-    tiles : mapping
+        Text around the analysis.
+    analysis : Analysis
+    thumbnails : mapping of int to Thumbnail
         Row -> picture; a row without one is shown as an empty frame.
     sheet : Sheet
+        A cell for each row of the map.
 
     Raises
     ------
@@ -64,63 +67,55 @@ def render(heading: Heading, findings: Findings, tiles: Mapping[int, Tile], shee
     page = _environment().get_template("page.html.j2")
     text: str = page.render(
         generator=GENERATOR,
-        policy="; ".join(
-            (
-                "default-src 'none'",
-                "img-src data:",
-                f"style-src '{_hash(css)}'",
-                f"script-src '{_hash(script)}'",
-                "base-uri 'none'",
-                "form-action 'none'",
-            )
-        ),
+        policy=_content_security_policy(css, script),
         css=css,
         script=script,
         heading=heading,
-        found=findings,
-        rows=findings.rows,
-        tiles=tiles,
+        analysis=analysis,
+        embeddings=analysis.embeddings,
+        thumbnails=thumbnails,
+        recall_meaning=RECALL_MEANING,
         sheet=sheet,
-        map_json=safe_json(map_data(findings, sheet)),
+        map_json=safe_json(map_data(analysis, sheet)),
         charts={
-            "recall": recall_chart(findings.summary.curve, findings.summary.recall),
-            "distances": distance_chart(findings.pairs),
+            "recall": recall_chart(analysis.summary.curve, analysis.summary.recall),
+            "distances": distance_chart(analysis.pairs),
         },
-        card=_card_tables(findings),
+        card=_card_tables(analysis),
         first_classes=FIRST_CLASSES,
     )
     return text.encode("utf-8", "backslashreplace")
 
 
-def map_data(findings: Findings, sheet: Sheet) -> dict[str, Any]:
-    """What the map's script draws: for each image its place, its cell, its class and its name."""
-    rows, shown = findings.rows, findings.map
-    classes = sorted({int(rows.classes[row]) for row in shown.rows})
-    number = {found: position for position, found in enumerate(classes)}
+def map_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
+    """What the map's script draws: for each image its position, its cell, its class and its id."""
+    embeddings, shown = analysis.embeddings, analysis.map
+    class_ids = sorted({int(embeddings.labels[row]) for row in shown.rows})
+    index = {class_id: index for index, class_id in enumerate(class_ids)}
     return {
-        "classes": [rows.names[found] for found in classes],
+        "classes": [embeddings.class_names[class_id] for class_id in class_ids],
         "images": [
             [
-                *(round(float(place) * PLACES) for place in shown.places[position]),
+                *(round(float(coordinate) * PLACES) for coordinate in shown.positions[number]),
                 *cell,
-                number[int(rows.classes[row])],
-                rows.ids[row],
+                index[int(embeddings.labels[row])],
+                embeddings.ids[row],
             ]
-            for position, (row, cell) in enumerate(zip(shown.rows, sheet.cells, strict=True))
+            for number, (row, cell) in enumerate(zip(shown.rows, sheet.cells, strict=True))
         ],
         "places": PLACES,
     }
 
 
 def safe_json(value: object) -> str:
-    r"""JSON that can stand inside ``<script>``: what could end it, or a line of it, is written as ``\u003c``."""
+    r"""JSON for use inside ``<script>``: characters that could end the script or a line are escaped (``\u003c``)."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).translate(UNSAFE)
 
 
-def _card_tables(findings: Findings) -> dict[str, dict[str, str]]:
-    """The model card as text: its own lines under ``Model card``, and those of each of its parts."""
+def _card_tables(analysis: Analysis) -> dict[str, dict[str, str]]:
+    """The model card as text: a table of its own lines, ``Model card``, and one of each of its parts."""
     tables: dict[str, dict[str, str]] = {"Model card": {}}
-    for name, value in asdict(findings.rows.card).items():
+    for name, value in asdict(analysis.embeddings.card).items():
         if isinstance(value, dict):
             tables[name.capitalize()] = {part: _text(inner) for part, inner in value.items()}
         else:
@@ -140,8 +135,20 @@ def _own(name: str) -> str:
     return resources.files(PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def _content_security_policy(css: str, script: str) -> str:
+    directives = (
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src '{_hash(css)}'",
+        f"script-src '{_hash(script)}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join(directives)
+
+
 def _hash(text: str) -> str:
-    """As a content security policy names an inline block."""
+    """The source expression of an inline block in a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -167,12 +174,12 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "tail": _tail}
+    environment.filters |= {"percent": _percent, "recall_name": recall_name, "tail": _tail}
     return environment
 
 
 def _tail(name: str, length: int = 32) -> str:
-    """The end of a path, which tells more than its beginning: its last parts, as many as fit."""
+    """The end of a path, its most informative part: as many of its last parts as fit."""
     if len(name) <= length:
         return name
     start = name.find("/", -length)

@@ -1,4 +1,4 @@
-"""How far apart images of one class are, and images of two."""
+"""Distances between images of the same class and of different classes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from serve_cli.report.summary import members_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serve_cli.report.rows import Rows
+    from serve_cli.embeddings.reader import Embeddings
 
-PAIRS = 100_000  # most of each kind
+PAIRS = 100_000  # of each kind, at most
 BINS = 60
 BLOCK = 1 << 14  # pairs whose differences are held at a time
 
@@ -32,7 +32,7 @@ class PairDistances:
     num_positive, num_negative : int
         Pairs that were measured.
     all_positive, all_negative : int
-        Pairs that there are.
+        Pairs that exist.
     median_positive, median_negative : float
         NaN where there are no such pairs.
     """
@@ -53,26 +53,26 @@ class PairDistances:
         return float(np.minimum(self.positive, self.negative).sum())
 
 
-def pair_distances(rows: Rows, seed: int) -> PairDistances:
-    """Euclidean distances of at most 100,000 pairs of each kind, all if there are no more, else drawn with ``seed``."""
+def pair_distances(embeddings: Embeddings, seed: int) -> PairDistances:
+    """Euclidean distances of all pairs of each kind, or of 100,000 drawn with ``seed`` where there are more."""
     rng = np.random.default_rng(seed)
-    sizes = rows.images_per_class()
+    sizes = embeddings.images_per_class()
     all_positive = int((sizes * (sizes - 1) // 2).sum())
-    all_negative = len(rows) * (len(rows) - 1) // 2 - all_positive
-    near = distances_of(rows.embedding, positive_pairs(rows, rng))
-    far = distances_of(rows.embedding, negative_pairs(rows, rng))
+    all_negative = len(embeddings) * (len(embeddings) - 1) // 2 - all_positive
+    near = distances_of(embeddings.embedding, positive_pairs(embeddings, rng))
+    far = distances_of(embeddings.embedding, negative_pairs(embeddings, rng))
     top = max(near.max(initial=0.0), far.max(initial=0.0)) or 1.0  # all images are the same
     edges = np.linspace(0, top, BINS + 1)
     return PairDistances(
-        edges,
-        _shares(near, edges),
-        _shares(far, edges),
-        len(near),
-        len(far),
-        all_positive,
-        all_negative,
-        _median(near),
-        _median(far),
+        edges=edges,
+        positive=_shares(near, edges),
+        negative=_shares(far, edges),
+        num_positive=len(near),
+        num_negative=len(far),
+        all_positive=all_positive,
+        all_negative=all_negative,
+        median_positive=_median(near),
+        median_negative=_median(far),
     )
 
 
@@ -85,15 +85,15 @@ def _median(distances: NDArray[np.float64]) -> float:
     return float(np.median(distances)) if len(distances) else float("nan")
 
 
-def positive_pairs(rows: Rows, rng: np.random.Generator) -> NDArray[np.intp]:
+def positive_pairs(embeddings: Embeddings, rng: np.random.Generator) -> NDArray[np.intp]:
     """Pairs of different rows of one class, (P, 2): all of them, or `PAIRS` drawn with replacement."""
-    members = [found for found in members_of(rows) if len(found) > 1]
-    counts = np.array([len(found) * (len(found) - 1) // 2 for found in members], np.int64)
+    members = [rows for rows in members_of(embeddings) if len(rows) > 1]
+    counts = np.array([len(rows) * (len(rows) - 1) // 2 for rows in members], np.int64)
     if counts.sum() <= PAIRS:
-        every = [found[np.stack(np.triu_indices(len(found), 1), axis=1)] for found in members]
+        every = [rows[np.stack(np.triu_indices(len(rows), 1), axis=1)] for rows in members]
         return np.concatenate([*every, np.empty((0, 2), np.intp)])
     drawn = np.bincount(rng.choice(len(members), PAIRS, p=counts / counts.sum()), minlength=len(members))
-    return np.concatenate([_two_different(found, number, rng) for found, number in zip(members, drawn, strict=True)])
+    return np.concatenate([_two_different(rows, number, rng) for rows, number in zip(members, drawn, strict=True)])
 
 
 def _two_different(members: NDArray[np.intp], number: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -102,16 +102,16 @@ def _two_different(members: NDArray[np.intp], number: int, rng: np.random.Genera
     return np.stack([members[first], members[second]], axis=1)
 
 
-def negative_pairs(rows: Rows, rng: np.random.Generator) -> NDArray[np.intp]:
+def negative_pairs(embeddings: Embeddings, rng: np.random.Generator) -> NDArray[np.intp]:
     """Pairs of rows of two classes, (P, 2): all of them, or `PAIRS` drawn with replacement."""
-    num_rows, classes = len(rows), rows.classes
+    num_rows, classes = len(embeddings), embeddings.labels
     if num_rows * (num_rows - 1) // 2 <= PAIRS:
         first, second = np.triu_indices(num_rows, 1)
         different = classes[first] != classes[second]
         return np.stack([first[different], second[different]], axis=1)
-    # A first row by how many partners it has, then one of them: rows in order of their classes have those in one run
+    # Draw a first row in proportion to its number of partners, then a partner: sorted by class, those are one run
     order = np.argsort(classes, kind="stable")
-    sizes = rows.images_per_class()
+    sizes = embeddings.images_per_class()
     partners = (num_rows - sizes).astype(np.float64)
     if not partners.any():
         return np.empty((0, 2), np.intp)
@@ -135,9 +135,9 @@ def distances_of(embedding: NDArray[np.float32], pairs: NDArray[np.intp]) -> NDA
     -------
     ndarray, float64, (P,)
     """
-    found = np.empty(len(pairs))
+    distances = np.empty(len(pairs))
     for start in range(0, len(pairs), BLOCK):
         first, second = pairs[start : start + BLOCK].T
         apart = embedding[first].astype(np.float64) - embedding[second]
-        found[start : start + BLOCK] = np.sqrt(np.einsum("nd,nd->n", apart, apart))
-    return found
+        distances[start : start + BLOCK] = np.sqrt(np.einsum("nd,nd->n", apart, apart))
+    return distances

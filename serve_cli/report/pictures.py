@@ -1,4 +1,4 @@
-"""Pictures as text inside the page: single tiles, and one sheet of all that the map shows."""
+"""Pictures as text inside the page: single thumbnails, and one sheet of everything the map shows."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from PIL import Image
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EMPTY = (128, 128, 128)  # between the cells of a sheet
+EMPTY = (128, 128, 128)  # fills the sheet between pictures
 
 
 class Detail(NamedTuple):
     """How large and how good pictures are: pixels of a side, WebP's quality, and the share of the map's images."""
 
-    tile_side: int
-    tile_quality: int
+    thumbnail_side: int
+    thumbnail_quality: int
     map_side: int
     map_quality: int
     map_share: float
 
 
-# From the best on, until the page is small enough
+# Tried from the first on, until the page is small enough
 DETAILS = (
     Detail(128, 80, 96, 75, 1),
     Detail(112, 75, 80, 70, 1),
@@ -37,7 +37,7 @@ DETAILS = (
 )
 
 
-class Tile(NamedTuple):
+class Thumbnail(NamedTuple):
     """One picture as a data URI, and its size in pixels."""
 
     uri: str
@@ -46,7 +46,7 @@ class Tile(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Where a picture lies in a sheet, in pixels; all 0 if there is none."""
+    """A picture's position and size in a sheet, in pixels; all 0 without a picture."""
 
     left: int
     top: int
@@ -55,32 +55,32 @@ class Cell(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Many pictures in one, as a data URI, and where each of them lies."""
+    """Many pictures in one, as a data URI, and the cell of each."""
 
     uri: str
     cells: tuple[Cell, ...]
 
 
-def make_tiles(pictures: Mapping[int, Image.Image], side: int, quality: int) -> dict[int, Tile]:
-    """A tile of each picture, at most ``side`` px wide and high."""
-    tiles = {}
+def make_thumbnails(pictures: Mapping[int, Image.Image], side: int, quality: int) -> dict[int, Thumbnail]:
+    """A thumbnail of each picture, at most ``side`` px wide and high."""
+    thumbnails = {}
     for row, picture in pictures.items():
         small = _within(picture, side)
-        tiles[row] = Tile(_data_uri(small, quality), *small.size)
-    return tiles
+        thumbnails[row] = Thumbnail(_data_uri(small, quality), *small.size)
+    return thumbnails
 
 
 def make_sheet(pictures: Sequence[Image.Image | None], side: int, quality: int) -> Sheet:
-    """One picture of all, each in a cell of ``side`` px, in lines that make about a square."""
-    there = [number for number, picture in enumerate(pictures) if picture is not None]
-    columns = max(1, math.ceil(math.sqrt(len(there))))
-    sheet = Image.new("RGB", (columns * side, max(1, math.ceil(len(there) / columns)) * side), EMPTY)
+    """All pictures in one, each in a cell of ``side`` px; the sheet is about square."""
+    present = [number for number, picture in enumerate(pictures) if picture is not None]
+    columns = max(1, math.ceil(math.sqrt(len(present))))
+    sheet = Image.new("RGB", (columns * side, max(1, math.ceil(len(present) / columns)) * side), EMPTY)
     cells = [Cell(0, 0, 0, 0)] * len(pictures)
-    for place, number in enumerate(there):
+    for position, number in enumerate(present):
         picture = pictures[number]
         assert picture is not None
         small = _within(picture, side)
-        left, top = place % columns * side, place // columns * side
+        left, top = position % columns * side, position // columns * side
         sheet.paste(small, (left, top))
         cells[number] = Cell(left, top, *small.size)
     return Sheet(_data_uri(sheet, quality), tuple(cells))

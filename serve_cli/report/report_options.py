@@ -1,10 +1,11 @@
-"""What `lifted report` is asked for, and what it wrote."""
+"""Options of `lifted report`, and the facts about the page it wrote."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serve_cli.evaluate.metrics import recall_name
 from serve_cli.progress import clock
 
 if TYPE_CHECKING:
@@ -17,30 +18,30 @@ MB = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """What `lifted report` is asked for.
+    """Options of `lifted report`.
 
     Parameters
     ----------
     source : Path
-        A folder of `lifted embed`.
+        A folder that `lifted embed` wrote.
     out : Path
         The page to write.
     ks : tuple of int
         Ranks to report recall at.
     method : str
-        Of the map: ``"tsne"``, ``"pca"`` or ``"umap"``.
+        Method that places images on the map: ``"tsne"``, ``"pca"`` or ``"umap"``.
     map_images : int
-        Most images on the map.
+        Images on the map, at most.
     max_bytes : int
-        Of the page.
+        Largest size of the page.
     seed : int
-        Of all that is drawn at random.
+        Decides everything that is drawn at random.
     title : str, optional
-        By default the model's name.
+        Title of the page; by default the model's name.
     command : str
-        That the page is said to be made by.
+        Command that made the page, shown on it.
     overwrite : bool
-        Replace a file that is no report.
+        Replace a file even if it is not a report.
     roots : tuple of Path
         Folders below which images are read, in place of the source that the embeddings name.
     fetch : bool
@@ -84,15 +85,15 @@ class NotShown:
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What was written.
+    """The page that was written.
 
     Parameters
     ----------
     out : Path
     bytes : int
-        Of the page.
+        Size of the page.
     images, classes : int
-        That were compared.
+        Images that were compared, and their classes.
     failed : int
         Images left out because they have no embedding.
     recall : dict
@@ -100,9 +101,9 @@ class ReportFacts:
     map_images : int
         Images on the map.
     pictures, pictures_missing : int
-        That were wanted, and those of them that are not shown.
+        Pictures that were wanted, and how many of these are not shown.
     not_shown : tuple of NotShown
-        Why they are not.
+        Reasons for these.
     duplicates, label_errors : int
         Pairs at near-zero distance in one class, and across two.
     seconds : float
@@ -123,13 +124,13 @@ class ReportFacts:
     seconds: float
 
     def facts(self) -> dict[str, str]:
-        """The same in words."""
+        """Text for each fact."""
         failed = f"; {self.failed:,} without an embedding left out" if self.failed else ""
         missing = f", {self.pictures_missing:,} of them not shown" if self.pictures_missing else ""
         return {
             "report": f"{self.out} ({self.bytes / MB:.1f} MB)",
             "images": f"{self.images:,} of {self.classes:,} classes{failed}",
-            "recall": ", ".join(f"R@{k} {100 * value:.2f} %" for k, value in self.recall.items()),
+            "recall": ", ".join(f"{recall_name(k)} {100 * value:.2f} %" for k, value in self.recall.items()),
             "pictures": f"{self.pictures:,}{missing}; {self.map_images:,} on the map",
             **({"not shown": "; ".join(map(str, self.not_shown))} if self.not_shown else {}),
             "duplicates": f"{self.duplicates:,} pairs",

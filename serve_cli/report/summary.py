@@ -1,4 +1,4 @@
-"""The numbers of a report: recall at k, other measures of retrieval, and recall of each class."""
+"""The numbers of a report: recall at k, other retrieval metrics, and recall of each class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from serve_cli.evaluate.measure import metrics_of
+from serve_cli.evaluate.metrics import MAP, MAP_AT_R, MRR, R_PRECISION, RetrievalMetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,23 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.retrieval import Scores
-    from serve_cli.report.rows import Rows
+    from serve_cli.embeddings.reader import Embeddings
 
-MEANINGS = {
-    "MAP@R": "precision at each right one of the first R, summed and divided by R",
-    "R-precision": "share of right ones among the first R",
-    "MRR": "1 / rank of the first right one",
-    "mAP": "precision at every right one, averaged",
-}
-CURVE_END = 1024  # the curve's largest k; recall says little beyond
+SHOWN_METRICS = (MAP_AT_R, R_PRECISION, MRR, MAP)
+CURVE_END = 1024  # the curve's largest k
 
 
-class Measure(NamedTuple):
-    """A mean over the queries for which it is defined; in [0, 1], NaN if there are none."""
+class MetricMean(NamedTuple):
+    """A metric's mean over the queries for which it is defined, in [0, 1]; NaN if there are none."""
 
-    name: str
-    value: float
-    meaning: str
+    metric: RetrievalMetric
+    mean: float
 
 
 class CurvePoint(NamedTuple):
@@ -43,10 +37,10 @@ class CurvePoint(NamedTuple):
 
 
 class ClassLine(NamedTuple):
-    """A class: its name, its images, the share found at rank 1, their mean MAP@R (NaN for a lone image).
+    """A class: its name, its number of images, their recall@1 and mean MAP@R (NaN for a lone image).
 
-    ``sample`` is the row nearest to the class's mean; ``confused`` names the class that most of its misses have at
-    rank 1, where that is known.
+    ``sample`` is the row nearest to the class's mean. ``confused`` names the class that most of its misses have at
+    rank 1, if known.
     """
 
     name: str
@@ -59,7 +53,7 @@ class ClassLine(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """What the queries found.
+    """Metrics of all queries.
 
     Parameters
     ----------
@@ -67,31 +61,32 @@ class Summary:
         k -> recall in [0, 1].
     curve : tuple of CurvePoint
         For k = 1 ... 1024, as far as there are images.
-    measures : tuple of Measure
+    metrics : tuple of MetricMean
+        The other metrics of retrieval.
     lone : int
         Queries without another image of their class.
     """
 
     recall: dict[int, float]
     curve: tuple[CurvePoint, ...]
-    measures: tuple[Measure, ...]
+    metrics: tuple[MetricMean, ...]
     lone: int
 
 
 def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
-    """Recall at k and its companions.
+    """Recall at k and the other retrieval metrics.
 
     Parameters
     ----------
     scores : Scores
-        Of N queries, each with all others as its gallery.
+        Ranks of N queries, each with all others as its gallery.
     ks : sequence of int
-        Ranks to report; those of N and more are left out, 1 is always there.
+        Ranks to report; those of N and more are left out, 1 is always included.
 
     Notes
     -----
-    A query without another image of its class is a miss, and has no part in the measures that divide by R: as
-    `gluon_lifted.metrics.retrieval.Scores` defines them.
+    A query without another image of its class counts as a miss. Metrics that divide by R leave it out; see
+    `gluon_lifted.metrics.retrieval.Scores`.
     """
     gallery = len(scores.first_rank) - 1
     used = sorted({1, *(k for k in ks if k <= gallery)})
@@ -100,11 +95,12 @@ def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
         CurvePoint(k, float(np.mean(scores.first_rank <= k)), chance_recall(scores.positives, gallery, k))
         for k in curve_ks(gallery)
     )
-    return Summary(recall, curve, _measures(scores), int((scores.positives == 0).sum()))
+    metrics = tuple(_metric_mean(metric, scores) for metric in SHOWN_METRICS)
+    return Summary(recall, curve, metrics, int((scores.positives == 0).sum()))
 
 
 def curve_ks(gallery: int) -> list[int]:
-    """Ranks to draw the curve at: all up to 16, then 8 a doubling, up to 1024 or the gallery's size."""
+    """Ranks to draw the curve at: all up to 16, then 8 per doubling, up to 1024 or the gallery's size."""
     last = min(gallery, CURVE_END)
     beyond = (round(16 * 2 ** (step / 8)) for step in range(1, 49))
     return sorted({k for k in (*range(1, 17), *beyond, last) if k <= last})
@@ -141,56 +137,51 @@ def chance_recall(positives: NDArray[np.int64], gallery: int, k: int) -> float:
     return float(1 - (factors.prod(axis=1) * counts).sum() / counts.sum())
 
 
-def _measures(scores: Scores) -> tuple[Measure, ...]:
-    values = metrics_of(scores, (), recall_only=False)
-    return tuple(Measure(name, _mean(values[name]), meaning) for name, meaning in MEANINGS.items())
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    """Of the queries for which it is defined."""
+def _metric_mean(metric: RetrievalMetric, scores: Scores) -> MetricMean:
+    values = metric.definition(scores)
     defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+    return MetricMean(metric, float(defined.mean()) if len(defined) else float("nan"))
 
 
-def class_lines(rows: Rows, scores: Scores, nearest_other: NDArray[np.int64] | None) -> list[ClassLine]:
-    """All classes, the worst first; of equals the larger one, then by name.
+def class_lines(embeddings: Embeddings, scores: Scores, nearest_other: NDArray[np.int64] | None) -> list[ClassLine]:
+    """All classes, the worst first; ties are broken by size, then by name.
 
     Parameters
     ----------
-    rows : Rows
+    embeddings : Embeddings
         N rows.
     scores : Scores
     nearest_other : ndarray, int64, (N,), optional
         The nearest row of another class.
     """
     lines, map_at_r = [], scores.map_at_r()
-    for number, members in enumerate(members_of(rows)):
+    for class_id, members in enumerate(members_of(embeddings)):
         hits = scores.first_rank[members] == 1
         missed = members[~hits & (scores.positives[members] > 0)]
         confused = None
         if nearest_other is not None and len(missed):
-            wrong = np.bincount(rows.classes[nearest_other[missed]], minlength=len(rows.names))
-            confused = rows.names[int(wrong.argmax())]
+            wrong = np.bincount(embeddings.labels[nearest_other[missed]], minlength=len(embeddings.class_names))
+            confused = embeddings.class_names[int(wrong.argmax())]
         lines.append(
             ClassLine(
-                rows.names[number],
-                len(members),
-                float(hits.mean()),
-                float(map_at_r[members].mean()),
-                _most_typical(rows, members),
-                confused,
+                name=embeddings.class_names[class_id],
+                images=len(members),
+                recall=float(hits.mean()),
+                map_at_r=float(map_at_r[members].mean()),
+                sample=_most_typical(embeddings, members),
+                confused=confused,
             )
         )
     return sorted(lines, key=lambda line: (line.recall, -line.images, line.name))
 
 
-def members_of(rows: Rows) -> list[NDArray[np.intp]]:
+def members_of(embeddings: Embeddings) -> list[NDArray[np.intp]]:
     """The rows of each class, ascending."""
-    order = np.argsort(rows.classes, kind="stable")
-    return np.split(order, np.cumsum(rows.images_per_class())[:-1])
+    order = np.argsort(embeddings.labels, kind="stable")
+    return np.split(order, np.cumsum(embeddings.images_per_class())[:-1])
 
 
-def _most_typical(rows: Rows, members: NDArray[np.intp]) -> int:
+def _most_typical(embeddings: Embeddings, members: NDArray[np.intp]) -> int:
     """The row nearest to the mean of its class."""
-    own = rows.embedding[members].astype(np.float64)
+    own = embeddings.embedding[members].astype(np.float64)
     return int(members[np.square(own - own.mean(axis=0)).sum(axis=1).argmin()])

@@ -1,4 +1,4 @@
-"""Pairs of images that are all but the same: duplicates in one class, suspected label errors across two."""
+"""Pairs of nearly identical images: duplicates within a class, suspected label errors across two."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from serve_cli.report.pairs import distances_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serve_cli.report.rows import Rows
+    from serve_cli.embeddings.reader import Embeddings
 
-NEAR = 0.1  # of the median distance to the nearest other image: what counts as near zero
-CANDIDATES = 200  # most pairs of each kind whose pictures are compared
-MOST_ROWS = 60_000  # that are compared with one another; of more, that many are drawn
+NEAR = 0.1  # share of the median distance to the nearest other image that counts as near zero
+CANDIDATES = 200  # pairs of each kind whose pictures are compared, at most
+MOST_ROWS = 60_000  # compared with one another; this many are drawn where there are more
 BLOCK_BYTES = 64 << 20  # of distances held at a time
 
 
@@ -57,7 +57,7 @@ class Suspects:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest row of the same class and of another one, and how far it is; -1 and infinity where there is none.
+    """The nearest row of the same class and of another one, and its distance; -1 and infinity where there is none.
 
     ``rows`` (M,) are those that were compared; the others are (M,) each.
     """
@@ -69,29 +69,28 @@ class Nearest:
     other_distance: NDArray[np.float64]
 
 
-def nearest_of_both_kinds(rows: Rows, seed: int) -> Nearest:
+def nearest_of_both_kinds(embeddings: Embeddings, seed: int) -> Nearest:
     """For each row, or each of 60,000 drawn with ``seed``, its nearest one of its own class and of the others.
 
-    Candidates come from matrix products in float32, which can take one of two rows that are about equally near for the
-    other; its distance is then exact.
+    Candidates come from matrix products in float32, so a near-tie may go to the wrong row; distances are exact float64.
 
     Progress goes to stderr.
     """
-    chosen = np.arange(len(rows))
-    if len(rows) > MOST_ROWS:
-        chosen = np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False)
-    chosen = chosen[np.lexsort((chosen, rows.classes[chosen]))]  # a class is one run of columns
-    same, other = _candidates(rows.embedding[chosen], rows.classes[chosen])
+    chosen = np.arange(len(embeddings))
+    if len(embeddings) > MOST_ROWS:
+        chosen = np.random.default_rng(seed).choice(len(embeddings), MOST_ROWS, replace=False)
+    chosen = chosen[np.lexsort((chosen, embeddings.labels[chosen]))]  # a class is one run of columns
+    same, other = _candidates(embeddings.embedding[chosen], embeddings.labels[chosen])
     back = np.argsort(chosen)
-    same_rows, same_distance = _with_distance(rows.embedding, chosen, same)
-    other_rows, other_distance = _with_distance(rows.embedding, chosen, other)
+    same_rows, same_distance = _with_distance(embeddings.embedding, chosen, same)
+    other_rows, other_distance = _with_distance(embeddings.embedding, chosen, other)
     return Nearest(chosen[back], same_rows[back], same_distance[back], other_rows[back], other_distance[back])
 
 
 def _candidates(
     embedding: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Of rows in order of their classes: the nearest of the same and of another class, -1 for none; (M,) each."""
+    """Rows sorted by class -> the nearest row of the same and of another class, -1 for none; (M,) each."""
     metric = DistanceMetric.fit(embedding, distance="euclidean")
     items = metric.prepare(embedding, np.float32)
     starts = np.searchsorted(classes, classes, "left")
@@ -126,17 +125,17 @@ def _with_distance(
 
 
 def find_suspects(nearest: Nearest) -> Suspects:
-    """Pairs of an image and its nearest one, of its class or of another, that are nearer than the threshold."""
+    """Pairs of an image and its nearest neighbor, of its class or of another, within the threshold."""
     median = np.median(np.minimum(nearest.same_distance, nearest.other_distance))
     threshold = NEAR * float(median)
     duplicates = _pairs_within(nearest.rows, nearest.same, nearest.same_distance, threshold)
     errors = _pairs_within(nearest.rows, nearest.other, nearest.other_distance, threshold)
     return Suspects(
-        duplicates[:CANDIDATES],
-        errors[:CANDIDATES],
-        len(duplicates),
-        len(errors),
-        threshold,
+        duplicates=duplicates[:CANDIDATES],
+        label_errors=errors[:CANDIDATES],
+        num_duplicates=len(duplicates),
+        num_label_errors=len(errors),
+        threshold=threshold,
         compared=len(nearest.rows),
     )
 
@@ -145,9 +144,9 @@ def _pairs_within(
     rows: NDArray[np.intp], nearest: NDArray[np.intp], distance: NDArray[np.float64], threshold: float
 ) -> tuple[Pair, ...]:
     """Each pair once, the nearest first."""
-    found = {
+    pairs = {
         Pair(int(min(row, partner)), int(max(row, partner)), float(apart))
         for row, partner, apart in zip(rows, nearest, distance, strict=True)
         if apart <= threshold
     }
-    return tuple(sorted(found, key=lambda pair: (pair.distance, pair.first, pair.second)))
+    return tuple(sorted(pairs, key=lambda pair: (pair.distance, pair.first, pair.second)))

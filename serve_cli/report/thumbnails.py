@@ -28,12 +28,11 @@ from serve_cli.sources.files import one_file
 from serve_cli.sources.tar import tar_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from serve_cli.report.rows import Rows
 
-SIDE = 128  # pixels of the longer side; the largest that a page shows
-MOST_SLENDER = 8  # times as long as wide; what is longer is shown so
+SIDE = 128  # pixels of the longer side, the largest that a page shows
+MAX_ASPECT = 8  # longer side over the shorter; images that exceed it are padded
 WHOLE = Preprocessing(resize=SIDE, crop=SIDE, fit="pad")
 
 
@@ -53,29 +52,29 @@ class Thumbnails:
     not_shown: Counter[Reason]
 
 
-def read_thumbnails(rows: Rows, wanted: Iterable[int], access: Access) -> Thumbnails:
+def read_thumbnails(paths: Sequence[str], wanted: Iterable[int], access: Access) -> Thumbnails:
     """Read pictures of some rows, in threads; progress goes to stderr.
 
     Parameters
     ----------
-    rows : Rows
+    paths : sequence of str, (N,)
     wanted : iterable of int
         Rows, each at most once.
     access : Access
         What may be read.
     """
     numbers = sorted(wanted)
-    in_shards = _readers_in_shards([rows.paths[row] for row in numbers], access)
-    found, not_shown = {}, Counter[Reason]()
+    in_shards = _readers_in_shards([paths[row] for row in numbers], access)
+    thumbnails, not_shown = {}, Counter[Reason]()
     with open_progress("thumbnails", len(numbers)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
-        pictures = pool.map(lambda row: _picture(rows.paths[row], in_shards, access), numbers)
+        pictures = pool.map(lambda row: _picture(paths[row], in_shards, access), numbers)
         for done, (row, picture) in enumerate(zip(numbers, pictures, strict=True), start=1):
             if isinstance(picture, Reason):
                 not_shown[picture] += 1
             else:
-                found[row] = picture
+                thumbnails[row] = picture
             progress.update(done)
-    return Thumbnails(found, not_shown)
+    return Thumbnails(thumbnails, not_shown)
 
 
 def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Access) -> Image.Image | Reason:
@@ -83,7 +82,7 @@ def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Ac
         return thumbnail(in_shards[path]() if path in in_shards else access.read(path))
     except WithheldError as error:
         return error.reason
-    except Exception:  # whatever a decoder or a store raises: a page is whole without a picture
+    except Exception:  # decoders and stores raise anything; the page does without the picture
         return Reason.unreadable
 
 
@@ -93,22 +92,22 @@ def thumbnail(content: bytes) -> Image.Image:
     with open_image(content) as image:
         width, height = upright_size(image)
     long, short = max(width, height), min(width, height)
-    narrow = max(round(SIDE * short / long), SIDE // MOST_SLENDER)
+    narrow = max(round(SIDE * short / long), SIDE // MAX_ASPECT)
     margin = (SIDE - narrow) // 2  # white, on both sides
     return square.crop((0, margin, SIDE, margin + narrow) if width >= height else (margin, 0, margin + narrow, SIDE))
 
 
 def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[], bytes]]:
-    """How to read those images that lie in tar files, by the paths that their rows have; each file is listed once."""
+    """Path -> how to read it, for the images inside tar files; each tar file is listed once."""
     wanted = {path for path in paths if TAR in path and not is_url(path) and not os.path.exists(path)}
     shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}
     readers: dict[str, Callable[[], bytes]] = {}
     for shard in sorted(shards):
-        with suppress(LiftedError, WithheldError):  # it is gone, or may not be read: so are its images
+        with suppress(LiftedError, WithheldError):  # missing or withheld, and so are its images
             if not access.local(shard).is_file():
                 continue
-            place = Path(shard)
-            for row in tar_source(place, one_file(place)):
+            tar = Path(shard)
+            for row in tar_source(tar, one_file(tar)):
                 if row.content is not None and str(row.path) in wanted:
                     readers[str(row.path)] = row.content
     return readers

@@ -1,4 +1,4 @@
-"""`lifted report`: a folder of embeddings -> an HTML file that is not larger than asked for."""
+"""`lifted report`: a folder of embeddings -> an HTML file within the requested size."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.embeddings.embedding_manifest import read_manifest
+from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.provenance import version, versions
 from serve_cli.report.access import Access, Fetcher
-from serve_cli.report.analysis import Findings, gather
+from serve_cli.report.analysis import Analysis, analyze
 from serve_cli.report.layout2d import require_method
 from serve_cli.report.page import (
     GENERATOR,
@@ -23,7 +24,7 @@ from serve_cli.report.pictures import (
     DETAILS,
     Detail,
     make_sheet,
-    make_tiles,
+    make_thumbnails,
 )
 from serve_cli.report.report_options import (
     MB,
@@ -31,7 +32,6 @@ from serve_cli.report.report_options import (
     ReportFacts,
     ReportOptions,
 )
-from serve_cli.report.rows import Rows, read_rows
 from serve_cli.report.thumbnails import read_thumbnails
 from serve_cli.report.visual_similarity import compare_pictures
 
@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-HEAD_BYTES = 1000  # in which a page of ours says so
-MOST_FACTS = 20  # about the model
-ABOUT = ("source", "created", "provider", "rows", "failed")  # of the manifest
+    from serve_cli.embeddings.reader import Embeddings
+
+HEAD_BYTES = 1000  # of a file, searched for the mark of an earlier report
+MOST_FACTS = 20  # lines about the model
+ABOUT = ("source", "created", "provider", "rows", "failed")  # shown from the manifest
 
 
 def write_report(options: ReportOptions) -> ReportFacts:
@@ -52,58 +54,75 @@ def write_report(options: ReportOptions) -> ReportFacts:
     Raises
     ------
     RunError
-        If the embeddings are not there or damaged, or the page cannot be written.
+        If the embeddings are missing or damaged, or the page cannot be written.
     DataError
         If images have no label, or fewer than two have an embedding.
     ConfigError
-        If another file would be replaced, a root is no folder, or the page cannot be as small as asked for.
+        If another file would be replaced, a root is not a folder, or the page cannot be made small enough.
     MissingPackageError
-        If Jinja2, scikit-learn or, where it is asked for, UMAP is not installed.
+        If Jinja2, scikit-learn or, where requested, UMAP is not installed.
     """
     began = time.monotonic()
     require_jinja()
     require_method(options.method)
     _check_out(options)
-    rows, manifest = read_rows(options.source), read_manifest(options.source)
+    whole, manifest = _read(options.source), read_manifest(options.source)
+    embeddings = whole.only(whole.embedded)
     access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
-    findings = gather(rows, options.ks, options.method, options.map_images, options.seed)
-    wanted = findings.tiles() | {int(row) for row in findings.map.rows}
-    thumbnails = read_thumbnails(rows, wanted, access)
+    analysis = analyze(embeddings, options)
+    wanted = analysis.rows_outside_map() | {int(row) for row in analysis.map.rows}
+    thumbnails = read_thumbnails(embeddings.paths, wanted, access)
     pictures = thumbnails.pictures
-    not_shown = tuple(NotShown(*one, access.why(one[0])) for one in thumbnails.not_shown.most_common())
-    findings = findings.with_suspects(compare_pictures(findings.suspects, pictures))
-    heading = _heading(options, rows, manifest, not_shown)
-    page, on_map = _small_enough(heading, findings, pictures, options)
-    try:
-        with replaced_file(options.out) as temporary:
-            temporary.write_bytes(page)
-    except OSError as error:
-        raise RunError(f"{options.out}: cannot be written ({error.strerror}); choose another --out.") from None
+    not_shown = tuple(
+        NotShown(reason, count, access.why(reason)) for reason, count in thumbnails.not_shown.most_common()
+    )
+    analysis = analysis.with_suspects(compare_pictures(analysis.suspects, pictures))
+    heading = _heading(options, whole, manifest, not_shown)
+    page, on_map = _small_enough(heading, analysis, pictures, options)
+    _write(options.out, page)
     return ReportFacts(
         out=options.out,
         bytes=len(page),
-        images=len(rows),
-        classes=len(rows.names),
-        failed=rows.failed,
-        recall=findings.summary.recall,
+        images=len(embeddings),
+        classes=len(embeddings.class_names),
+        failed=whole.failed,
+        recall=analysis.summary.recall,
         map_images=on_map,
         pictures=len(wanted),
         pictures_missing=len(wanted) - len(pictures),
         not_shown=not_shown,
-        duplicates=findings.suspects.num_duplicates,
-        label_errors=findings.suspects.num_label_errors,
+        duplicates=analysis.suspects.num_duplicates,
+        label_errors=analysis.suspects.num_label_errors,
         seconds=time.monotonic() - began,
     )
+
+
+def _read(folder: Path) -> Embeddings:
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder of embeddings; make it with `lifted embed`.")
+    embeddings = read_labeled_folder(folder)
+    embedded = len(embeddings) - embeddings.failed
+    if embedded < 2:
+        raise DataError(f"{folder}: a report needs at least 2 images with an embedding, found {embedded}.")
+    return embeddings
+
+
+def _write(out: Path, page: bytes) -> None:
+    try:
+        with replaced_file(out) as temporary:
+            temporary.write_bytes(page)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from None
 
 
 def _check_out(options: ReportOptions) -> None:
     out = options.out
     if out.is_dir():
-        raise ConfigError(f"{out}: is a folder; name a file such as report.html.")
+        raise ConfigError(f"{out} is a folder; name a file such as report.html.")
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent}: no such folder; make it, or choose another --out.")
     if out.exists() and not options.overwrite and GENERATOR.encode() not in _head(out):
-        raise ConfigError(f"{out}: is there and no report; choose another --out, or replace it with --overwrite.")
+        raise ConfigError(f"{out}: exists and is not a report; choose another --out, or replace it with --overwrite.")
 
 
 def _head(path: Path) -> bytes:
@@ -115,12 +134,12 @@ def _head(path: Path) -> bytes:
 
 
 def _small_enough(
-    heading: Heading, findings: Findings, pictures: Mapping[int, Image], options: ReportOptions
+    heading: Heading, analysis: Analysis, pictures: Mapping[int, Image], options: ReportOptions
 ) -> tuple[bytes, int]:
-    """The page with the best pictures that its size allows, and the images on its map."""
+    """The page with the best pictures that its size allows, and the number of images on its map."""
     page = b""
     for detail in DETAILS:
-        fewer = findings.with_map_share(detail.map_share)
+        fewer = analysis.with_map_share(detail.map_share)
         page = _page(heading, fewer, pictures, detail)
         if len(page) <= options.max_bytes:
             return page, len(fewer.map.rows)
@@ -129,27 +148,28 @@ def _small_enough(
     )
 
 
-def _page(heading: Heading, findings: Findings, pictures: Mapping[int, Image], detail: Detail) -> bytes:
-    shown = {row: pictures[row] for row in sorted(findings.tiles()) if row in pictures}
-    tiles = make_tiles(shown, detail.tile_side, detail.tile_quality)
-    on_map = [pictures.get(int(row)) for row in findings.map.rows]
-    return render(heading, findings, tiles, make_sheet(on_map, detail.map_side, detail.map_quality))
+def _page(heading: Heading, analysis: Analysis, pictures: Mapping[int, Image], detail: Detail) -> bytes:
+    shown = {row: pictures[row] for row in sorted(analysis.rows_outside_map()) if row in pictures}
+    thumbnails = make_thumbnails(shown, detail.thumbnail_side, detail.thumbnail_quality)
+    on_map = [pictures.get(int(row)) for row in analysis.map.rows]
+    return render(heading, analysis, thumbnails, make_sheet(on_map, detail.map_side, detail.map_quality))
 
 
 def _heading(
-    options: ReportOptions, rows: Rows, manifest: Mapping[str, Any], not_shown: tuple[NotShown, ...]
+    options: ReportOptions, embeddings: Embeddings, manifest: Mapping[str, Any], not_shown: tuple[NotShown, ...]
 ) -> Heading:
     about = {name: _in_words(manifest[name]) for name in ABOUT if name in manifest}
     model = manifest.get("model")
     if isinstance(model, dict):
         about |= {f"model {name}": _in_words(value) for name, value in list(model.items())[:MOST_FACTS]}
-    used = versions() | {name: found for name in ("scikit-learn", "umap-learn") if (found := version(name))}
+    packages = versions() | {name: used for name in ("scikit-learn", "umap-learn") if (used := version(name))}
     return Heading(
-        title=options.title or rows.card.name,
+        title=options.title or embeddings.card.name,
         generated=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         command=options.command,
-        versions=used,
+        versions=packages,
         about={"embeddings": str(options.source), **about},
+        failed=embeddings.failed,
         not_shown=tuple(map(str, not_shown)),
     )
 

@@ -126,8 +126,8 @@ def evaluate(
 
       lifted eval queries --gallery catalog --distance cosine --format csv
     """
-    from serve_cli.evaluate.compare import evaluate as run
     from serve_cli.evaluate.eval_options import EvalOptions, Images
+    from serve_cli.evaluate.eval_steps import evaluate as run
     from serve_cli.model.model_options import ModelOptions
 
     if as_json and style not in ("table", "json"):
@@ -162,7 +162,7 @@ def evaluate(
 
 def _print(report: EvalReport, style: Style) -> None:
     from serve_cli.cli.console import print_facts, print_json, print_table
-    from serve_cli.evaluate.present import (
+    from serve_cli.evaluate.eval_tables import (
         footnotes,
         published_table,
         result_tables,

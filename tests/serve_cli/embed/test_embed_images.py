@@ -36,7 +36,7 @@ def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album)
     assert sum(report.shares.values()) == pytest.approx(1)
     assert report.peak_memory > 10 << 20
     assert report.images_per_second == pytest.approx(17 / report.seconds)
-    assert found.labels[0] == "cat"
+    assert found.label_names[0] == "cat"
     assert np.isfinite(found.embedding[:12]).all()
 
 

@@ -32,9 +32,9 @@ from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
 from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import Embeddings, read_embeddings
+from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.inspection import inspect_path
 from serve_cli.report.access import Access
-from serve_cli.report.rows import read_rows
 from serve_cli.report.thumbnails import read_thumbnails
 from serve_cli.sources.image_row import regroup
 from tests.fuzzing import damaged_bytes, fuzz
@@ -175,10 +175,11 @@ def check(found: Embeddings) -> None:
     rows = len(found.embedding)
     assert found.embedding.shape == (rows, found.card.dim)
     assert found.embedding.dtype == np.float32
-    columns = (found.ids, found.paths, found.labels, found.errors)
+    columns = (found.ids, found.paths, found.label_names, found.errors)
+    assert (found.labels.dtype, found.labels.shape) == (np.int64, (rows,))
     assert all(type(column) is tuple and len(column) == rows for column in columns)
     assert all(type(text) is str for text in (*found.ids, *found.paths))
-    assert all(text is None or type(text) is str for text in (*found.labels, *found.errors))
+    assert all(text is None or type(text) is str for text in (*found.label_names, *found.errors))
     good = np.array([error is None for error in found.errors], bool)
     assert np.isfinite(found.embedding[good]).all()
     assert np.isnan(found.embedding[~good]).all()
@@ -199,9 +200,9 @@ def attempt(rng: random.Random) -> str:
             inspect_path(Path(place)).facts()
             if rng.random() < 0.1:
                 with redirect_stderr(io.StringIO()):
-                    rows = read_rows(Path(place))
+                    embeddings = read_labeled_folder(Path(place))
                 access = Access(read_manifest(Path(place)).get("source"))
-                assert not read_thumbnails(rows, range(len(rows)), access).pictures
+                assert not read_thumbnails(embeddings.paths, range(len(embeddings)), access).pictures
         except LiftedError as error:
             str(error).encode("utf-8", "backslashreplace")
             return "refused"

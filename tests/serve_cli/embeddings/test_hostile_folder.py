@@ -271,7 +271,7 @@ def test_a_text_that_stands_in_many_rows_is_in_memory_once(tmp_path: Path) -> No
     found = read_embeddings(tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (found.ids[-1], found.labels[-1]) == ("x" * 50_000, "y" * 50_000)
+    assert (found.ids[-1], found.label_names[-1]) == ("x" * 50_000, "y" * 50_000)
     assert peak < 1 << 24  # apart they would be 200 MB
 
 

@@ -120,7 +120,7 @@ def test_read_as_parquet_is_but_for_the_order_and_labels_of_failures(tmp_path: P
     assert found.ids == tuple(expected.ids[row] for row in order)
     assert found.paths == tuple(expected.paths[row] for row in order)
     assert found.errors == tuple(expected.errors[row] for row in order)
-    assert found.labels == tuple(None if row in BAD else expected.labels[row] for row in order)
+    assert found.label_names == tuple(None if row in BAD else expected.label_names[row] for row in order)
     np.testing.assert_array_equal(found.embedding, expected.embedding[order])
     assert found.card == expected.card
 

@@ -9,7 +9,7 @@ import pytest
 
 from gluon_lifted.errors import RunError
 from serve_cli import read_embeddings
-from serve_cli.embeddings.reader import read_table
+from serve_cli.embeddings.reader import NO_LABEL, encode_labels, read_table
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.tiny_model import CARD
 
@@ -31,7 +31,7 @@ def test_reads_what_was_written(folder):
     assert found.card == CARD
     assert found.ids == tuple(row.id for row in expected.rows)
     assert found.paths == tuple(str(row.path) for row in expected.rows)
-    assert found.labels == tuple(row.label for row in expected.rows)
+    assert found.label_names == tuple(row.label for row in expected.rows)
     assert found.errors == tuple(expected.errors)
     assert found.embedding.dtype == np.float32
     np.testing.assert_array_equal(found.embedding, expected.embedding)
@@ -171,3 +171,35 @@ def test_damaged_card(folder):
     edit_manifest(folder, card={})
     with pytest.raises(RunError, match="model card is damaged"):
         read_embeddings(folder)
+
+
+def test_labels_are_class_ids_with_names(tmp_path):
+    write_folder(tmp_path / "emb", batches(5))
+    embeddings = read_embeddings(tmp_path / "emb")
+    assert embeddings.name == "emb"
+    assert (embeddings.labels.dtype, embeddings.labels.tolist()) == (np.int64, [0, 1, 2, 0, 1])
+    assert embeddings.class_names == ("class 0", "class 1", "class 2")
+    assert embeddings.label_names == ("class 0", "class 1", "class 2", "class 0", "class 1")
+    assert embeddings.images_per_class().tolist() == [2, 2, 1]
+
+
+def test_some_rows_have_only_their_own_classes(tmp_path):
+    write_folder(tmp_path, batches(6, bad={1, 4}))
+    embeddings = read_embeddings(tmp_path)
+    assert (embeddings.failed, embeddings.embedded.tolist()) == (2, [True, False, True, True, False, True])
+    kept = embeddings.only(embeddings.embedded)
+    assert (kept.ids, kept.failed) == (("0.jpg", "2.jpg", "3.jpg", "5.jpg"), 0)
+    assert (kept.labels.tolist(), kept.class_names) == ([0, 1, 0, 1], ("class 0", "class 2"))
+    np.testing.assert_array_equal(kept.embedding, embeddings.embedding[[0, 2, 3, 5]])
+    assert kept.only(kept.embedded) is kept
+
+
+def test_labels_among_other_class_names(tmp_path):
+    write_folder(tmp_path, batches(4))
+    embeddings = read_embeddings(tmp_path)
+    assert embeddings.labels_in(["class 2", "other", "class 0"]).tolist() == [2, 3, 0, 2]
+
+
+def test_images_without_a_label():
+    labels, class_names = encode_labels(["b", None, "a", "b"])
+    assert (labels.tolist(), class_names) == ([1, NO_LABEL, 0, 1], ("a", "b"))

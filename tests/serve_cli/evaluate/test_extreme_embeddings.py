@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import DataError
-from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions
-from serve_cli.report.layout2d import place
+from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.report.layout2d import layout_2d
 from serve_cli.report.report_options import ReportOptions
 from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
@@ -60,7 +60,7 @@ def test_metrics_do_not_depend_on_the_unit_of_length(tmp_path: Path, power: int,
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 @pytest.mark.parametrize("power", [100, 125, -100])
 def test_nor_does_the_map(method: str, power: int) -> None:
-    np.testing.assert_array_equal(place(np.ldexp(PLAIN, power), method, 0), place(PLAIN, method, 0))
+    np.testing.assert_array_equal(layout_2d(np.ldexp(PLAIN, power), method, 0), layout_2d(PLAIN, method, 0))
 
 
 FLOAT_MAX = np.finfo(np.float32).max

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serve_cli.report.rows import Rows
+from serve_cli.embeddings.reader import Embeddings
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
 from tests.serve_cli.photos import photo
@@ -17,12 +17,21 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 HOSTILE_STYLE = "</style>\"'><svg onload=alert(2)>{{ 7*7 }}"
 
 
-def rows_of(embedding, classes, ids=None) -> Rows:
+def embeddings_of(embedding, classes, ids=None) -> Embeddings:
     """Rows whose classes are called ``class 0``, ``class 1``, ..."""
     embedding = np.asarray(embedding, np.float32)
     ids = tuple(ids or (f"{number}.jpg" for number in range(len(embedding))))
     names = tuple(f"class {number}" for number in range(max(classes) + 1))
-    return Rows(CARD, ids, ids, np.asarray(classes, np.int64), names, embedding, failed=0)
+    return Embeddings(
+        name="made",
+        card=CARD,
+        ids=ids,
+        paths=ids,
+        labels=np.asarray(classes, np.int64),
+        class_names=names,
+        embedding=embedding,
+        errors=(None,) * len(ids),
+    )
 
 
 def blobs(sizes, dim=6, seed=0, spread=0.4):
@@ -30,7 +39,7 @@ def blobs(sizes, dim=6, seed=0, spread=0.4):
     rng = np.random.default_rng(seed)
     classes = np.repeat(np.arange(len(sizes)), sizes)
     centers = rng.normal(size=(len(sizes), dim))
-    return rows_of(centers[classes] + spread * rng.normal(size=(len(classes), dim)), classes)
+    return embeddings_of(centers[classes] + spread * rng.normal(size=(len(classes), dim)), classes)
 
 
 def embedded_photos(folder: Path, labels, *, missing=(), failed=(), seed=0, card=CARD, copies=()) -> Path:

@@ -25,7 +25,6 @@ from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
 from tests.serve_cli.photos import photo
-from tests.serve_cli.report.made import rows_of
 from tests.serve_cli.report.test_write import options
 from tests.serve_cli.web_server import serving
 
@@ -34,7 +33,7 @@ def reasons(paths, access):
     """The outcome of each path, read alone: a reason, or None for a picture."""
     found = []
     for path in paths:
-        thumbnails = read_thumbnails(rows_of(np.zeros((1, 2)), [0], [str(path)]), [0], access)
+        thumbnails = read_thumbnails([str(path)], [0], access)
         found.append(None if thumbnails.pictures else next(iter(thumbnails.not_shown)))
     return found
 
@@ -264,7 +263,7 @@ def test_the_page_says_what_is_not_shown_and_why(place, lifted):
     assert (status, facts["pictures"], facts["pictures_missing"]) == (0, 8, 7)
     assert counts == {"remote": 3, "outside": 2, "unsupported": 1, "unreadable": 1}
     page = (place / "r.html").read_text("utf-8")
-    assert "3 have URLs, and nothing is fetched unasked; --fetch fetches them" in page
+    assert "3 have URLs; --fetch fetches them" in page
     assert f"2 are not in {place}/photos; --root DIR shows those below DIR" in page
     _, stdout, _ = lifted(
         "report", place / "emb", "--out", place / "r.html", "--map", "pca", "--root", place / "photos", "--root",

@@ -69,7 +69,7 @@ def test_marks_differ_by_more_than_color(show, report):
     seen = [
         page.locator(f"#neighbors li.{kind}").first.evaluate(
             "one => [getComputedStyle(one, '::before').content, "
-            "getComputedStyle(one.querySelector('.tile')).borderTopStyle]"
+            "getComputedStyle(one.querySelector('.thumbnail')).borderTopStyle]"
         )
         for kind in ("right", "wrong")
     ]

@@ -17,7 +17,7 @@ from serve_cli.report.charts import (
 )
 from serve_cli.report.pairs import PairDistances, pair_distances
 from serve_cli.report.summary import CurvePoint, curve_ks
-from tests.serve_cli.report.made import blobs, rows_of
+from tests.serve_cli.report.made import blobs, embeddings_of
 
 
 def numbers_inside(svg):
@@ -48,10 +48,11 @@ def test_recall_chart_has_a_dot_for_each_rank_of_the_table(gallery):
 
 
 @pytest.mark.parametrize(
-    "rows", [blobs([5, 9, 30]), rows_of([[0.0], [1.0]], [0, 1]), rows_of([[2.0], [2.0], [2.0]], [0, 0, 0])]
+    "embeddings",
+    [blobs([5, 9, 30]), embeddings_of([[0.0], [1.0]], [0, 1]), embeddings_of([[2.0], [2.0], [2.0]], [0, 0, 0])],
 )
-def test_distance_chart(rows):
-    root = numbers_inside(distance_chart(pair_distances(rows, seed=0)))
+def test_distance_chart(embeddings):
+    root = numbers_inside(distance_chart(pair_distances(embeddings, seed=0)))
     assert [one.get("class") for one in root.iter() if "area" in one.get("class", "")] == [
         "area negative",
         "area positive",

@@ -1,25 +1,14 @@
 import base64
 import io
 import itertools
-import tarfile
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from serve_cli.embed.embed_images import embed_images
-from serve_cli.embed.embed_options import EmbedOptions
-from serve_cli.report.access import Access, Reason
-from serve_cli.report.pictures import DETAILS, make_sheet, make_tiles
-from serve_cli.report.rows import read_rows
-from serve_cli.report.thumbnails import SIDE, read_thumbnails, thumbnail
+from serve_cli.report.pictures import DETAILS, make_sheet, make_thumbnails
 from tests.serve_cli.photos import (
-    broken_photos,
-    odd_photos,
-    photo,
     pixels,
 )
-from tests.serve_cli.report.made import rows_of
 
 
 def decoded(uri):
@@ -28,63 +17,15 @@ def decoded(uri):
     return Image.open(io.BytesIO(base64.b64decode(uri[len(start) :]))).convert("RGB")
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((400, 300), (128, 96)), ((300, 400), (96, 128)), ((50, 50), (128, 128)), ((2000, 20), (128, 16))],
-)
-def test_thumbnails_keep_their_proportions_and_have_no_margins(tmp_path, size, expected):
-    path = photo(tmp_path / "a.png", 1, *size)
-    found = thumbnail(path.read_bytes())
-    assert found.size == expected
-    if min(size) > 40:
-        whole = np.asarray(Image.open(path).resize(expected, Image.Resampling.BILINEAR), int)
-        assert np.abs(np.asarray(found, int) - whole).mean() < 3
-
-
-def test_images_that_are_turned_lie_right(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(pixels(0, 400, 200)).save(tmp_path / "turned.jpg", exif=exif)
-    assert thumbnail((tmp_path / "turned.jpg").read_bytes()).size == (64, SIDE)
-
-
-def test_odd_images_are_shown_and_broken_or_missing_ones_left_out(tmp_path):
-    odd = odd_photos(tmp_path / "odd")
-    broken = broken_photos(tmp_path / "broken")
-    paths = [*odd, *broken, tmp_path / "none.jpg", tmp_path, "nothing://host/a.jpg"]
-    rows = rows_of(np.zeros((len(paths), 2)), [0] * len(paths), [str(path) for path in paths])
-    thumbnails = read_thumbnails(rows, range(len(paths)), Access(str(tmp_path)))
-    found = thumbnails.pictures
-    assert set(found) == set(range(len(odd)))
-    assert thumbnails.not_shown == {Reason.unreadable: len(broken) + 2, Reason.unsupported: 1}
-    assert all(max(picture.size) == SIDE and picture.mode == "RGB" for picture in found.values())
-
-
-def test_images_in_tar_files(tmp_path, model, album):
-    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
-        for file in sorted(album.rglob("*.jpg")):
-            shard.add(file, f"{file.parent.name}{file.name}")
-            label = tarfile.TarInfo(f"{file.parent.name}{file.stem}.cls")
-            label.size = 3
-            shard.addfile(label, io.BytesIO(file.parent.name.encode()))
-    embed_images(EmbedOptions(model=model, source=tmp_path / "shard.tar", out=tmp_path / "emb"))
-    rows = read_rows(tmp_path / "emb")
-    found = read_thumbnails(rows, [0, 5], Access(str(tmp_path / "shard.tar"))).pictures
-    first = next(iter(sorted(album.rglob("*.jpg"))))
-    np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(thumbnail(first.read_bytes())))
-    (tmp_path / "shard.tar").unlink()
-    assert read_thumbnails(rows, [0, 5], Access(str(tmp_path))).not_shown == {Reason.unreadable: 2}
-
-
-def test_tiles_are_the_pictures_within_their_side():
+def test_thumbnails_are_the_pictures_within_their_side():
     pictures = {7: Image.fromarray(pixels(1, 128, 80)), 9: Image.fromarray(pixels(2, 30, 20))}
-    tiles = make_tiles(pictures, side=64, quality=80)
-    assert (tiles[7].width, tiles[7].height) == (64, 40)
-    assert (tiles[9].width, tiles[9].height) == (30, 20)  # none is made larger
-    for row, tile in tiles.items():
-        assert decoded(tile.uri).size == (tile.width, tile.height)
-        expected = pictures[row].resize((tile.width, tile.height), Image.Resampling.LANCZOS)
-        assert np.abs(np.asarray(decoded(tile.uri), int) - np.asarray(expected, int)).mean() < 8
+    thumbnails = make_thumbnails(pictures, side=64, quality=80)
+    assert (thumbnails[7].width, thumbnails[7].height) == (64, 40)
+    assert (thumbnails[9].width, thumbnails[9].height) == (30, 20)  # none is made larger
+    for row, (uri, width, height) in thumbnails.items():
+        assert decoded(uri).size == (width, height)
+        expected = pictures[row].resize((width, height), Image.Resampling.LANCZOS)
+        assert np.abs(np.asarray(decoded(uri), int) - np.asarray(expected, int)).mean() < 8
 
 
 def test_each_picture_lies_in_its_cell_of_the_sheet():
@@ -106,7 +47,7 @@ def test_each_picture_lies_in_its_cell_of_the_sheet():
 
 def test_no_pictures_at_all():
     assert make_sheet([None, None], 32, 50).cells == ((0, 0, 0, 0), (0, 0, 0, 0))
-    assert make_tiles({}, 32, 50) == {}
+    assert make_thumbnails({}, 32, 50) == {}
 
 
 def test_each_detail_is_smaller_than_the_one_before():

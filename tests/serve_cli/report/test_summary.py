@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
+from serve_cli.evaluate.metrics import MRR
 from serve_cli.report import summary
 from serve_cli.report.summary import (
     chance_recall,
@@ -16,40 +17,40 @@ from serve_cli.report.summary import (
     curve_ks,
     summarize,
 )
-from tests.serve_cli.report.made import blobs, rows_of
+from tests.serve_cli.report.made import blobs, embeddings_of
 
 
-def ranks_by_sorting(rows):
+def ranks_by_sorting(embeddings):
     """Rank of the first of the same class, or None, query by query."""
-    points = rows.embedding.astype(np.float64)
+    points = embeddings.embedding.astype(np.float64)
     ranks = []
-    for query in range(len(rows)):
-        others = [other for other in range(len(rows)) if other != query]
+    for query in range(len(embeddings)):
+        others = [other for other in range(len(embeddings)) if other != query]
         others.sort(key=lambda other: (((points[other] - points[query]) ** 2).sum(), other))
-        hits = [rank for rank, other in enumerate(others, 1) if rows.classes[other] == rows.classes[query]]
+        hits = [rank for rank, other in enumerate(others, 1) if embeddings.labels[other] == embeddings.labels[query]]
         ranks.append(hits[0] if hits else None)
     return ranks
 
 
 def test_recall_and_curve_against_sorting():
-    rows = blobs([5, 8, 1, 12], spread=1.5)
-    ranks = ranks_by_sorting(rows)
-    found = summarize(retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes)), (2, 4, 100))
+    embeddings = blobs([5, 8, 1, 12], spread=1.5)
+    ranks = ranks_by_sorting(embeddings)
+    found = summarize(retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels)), (2, 4, 100))
     for k in (1, 2, 4):
         assert found.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
     assert list(found.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
     assert found.lone == 1
     for point in found.curve:
         assert point.recall == sum(rank is not None and rank <= point.k for rank in ranks) / len(ranks)
-    mrr = next(one.value for one in found.measures if one.name == "MRR")
+    mrr = next(mean for metric, mean in found.metrics if metric is MRR)
     assert mrr == pytest.approx(sum(1 / rank for rank in ranks if rank) / len(ranks))
 
 
-def test_measures_of_lone_queries_alone_are_not_known():
+def test_metrics_of_lone_queries_alone_are_undefined():
     found = summarize(retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
     assert found.recall == {1: 0.0}
     assert found.lone == 3
-    assert {one.name: one.value for one in found.measures if not math.isnan(one.value)} == {"MRR": 0}
+    assert {metric.name: mean for metric, mean in found.metrics if not math.isnan(mean)} == {"MRR": 0}
 
 
 @pytest.mark.parametrize(("positives", "gallery", "k"), [(1, 5, 2), (3, 6, 2), (2, 4, 4), (0, 3, 1), (4, 6, 3)])
@@ -77,34 +78,38 @@ def test_curve_reaches_from_one_to_its_end(gallery):
 
 
 def test_classes_against_loops():
-    rows = blobs([6, 9, 1, 12, 9], spread=1.5)
-    scores = retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes))
-    points = rows.embedding.astype(np.float64)
+    embeddings = blobs([6, 9, 1, 12, 9], spread=1.5)
+    scores = retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels))
+    points = embeddings.embedding.astype(np.float64)
     nearest_other = np.array(
         [
             min(
-                (other for other in range(len(rows)) if rows.classes[other] != rows.classes[row]),
+                (other for other in range(len(embeddings)) if embeddings.labels[other] != embeddings.labels[row]),
                 key=lambda other: ((points[other] - points[row]) ** 2).sum(),
             )
-            for row in range(len(rows))
+            for row in range(len(embeddings))
         ]
     )
-    lines = class_lines(rows, scores, nearest_other)
+    lines = class_lines(embeddings, scores, nearest_other)
     assert [line.recall for line in lines] == sorted(line.recall for line in lines)
-    ranks = ranks_by_sorting(rows)
+    ranks = ranks_by_sorting(embeddings)
     for line in lines:
-        members = [row for row in range(len(rows)) if rows.name_of(row) == line.name]
+        members = [row for row in range(len(embeddings)) if embeddings.class_name(row) == line.name]
         assert line.images == len(members)
         assert line.recall == pytest.approx(sum(ranks[row] == 1 for row in members) / len(members))
         mean = sum(points[row] for row in members) / len(members)
         assert line.sample == min(members, key=lambda row: ((points[row] - mean) ** 2).sum())
-        taken = [rows.name_of(nearest_other[row]) for row in members if ranks[row] is not None and ranks[row] > 1]
+        taken = [
+            embeddings.class_name(nearest_other[row]) for row in members if ranks[row] is not None and ranks[row] > 1
+        ]
         assert line.confused == (max(sorted(set(taken)), key=taken.count) if taken else None)
 
 
 def test_of_equal_classes_the_larger_comes_first():
-    rows = rows_of([[0.0], [0.1], [5.0], [5.1], [5.2], [9.0], [9.1]], [1, 1, 2, 2, 2, 0, 0])
-    lines = class_lines(rows, retrieval_scores(Search.leave_one_out(rows.embedding, rows.classes)), None)
+    embeddings = embeddings_of([[0.0], [0.1], [5.0], [5.1], [5.2], [9.0], [9.1]], [1, 1, 2, 2, 2, 0, 0])
+    lines = class_lines(
+        embeddings, retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels)), None
+    )
     assert [line.name for line in lines] == ["class 2", "class 0", "class 1"]
     assert all(line.confused is None for line in lines)
 

@@ -4,28 +4,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from serve_cli.report import suspects
 from serve_cli.report.suspects import (
     Pair,
-    Suspects,
     find_suspects,
     nearest_of_both_kinds,
 )
-from serve_cli.report.visual_similarity import SHOWN, compare_pictures, gray_difference
-from tests.serve_cli.photos import pixels
-from tests.serve_cli.report.made import blobs, rows_of
+from tests.serve_cli.report.made import blobs, embeddings_of
 
 
-def nearest_by_loops(rows, row, same):
+def nearest_by_loops(embeddings, row, same):
     """Distance to the nearest other row of the same, or of another class."""
-    points = rows.embedding.astype(np.float64)
+    points = embeddings.embedding.astype(np.float64)
     return min(
         (
             math.dist(points[row], points[other])
-            for other in range(len(rows))
-            if other != row and (rows.classes[other] == rows.classes[row]) == same
+            for other in range(len(embeddings))
+            if other != row and (embeddings.labels[other] == embeddings.labels[row]) == same
         ),
         default=math.inf,
     )
@@ -38,23 +34,23 @@ def nearest_by_loops(rows, row, same):
 )
 def test_nearest_of_both_kinds_against_loops(items, block_bytes):
     classes = np.unique([item[0] for item in items], return_inverse=True)[1].tolist()
-    rows = rows_of([item[1:] for item in items], classes)
+    embeddings = embeddings_of([item[1:] for item in items], classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(suspects, "BLOCK_BYTES", block_bytes)
-        found = nearest_of_both_kinds(rows, seed=0)
-    assert found.rows.tolist() == list(range(len(rows)))
-    for row in range(len(rows)):
-        assert found.same_distance[row] == pytest.approx(nearest_by_loops(rows, row, True))
-        assert found.other_distance[row] == pytest.approx(nearest_by_loops(rows, row, False))
+        found = nearest_of_both_kinds(embeddings, seed=0)
+    assert found.rows.tolist() == list(range(len(embeddings)))
+    for row in range(len(embeddings)):
+        assert found.same_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, True))
+        assert found.other_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, False))
         for partner, same in ((found.same[row], True), (found.other[row], False)):
-            assert partner == -1 or (rows.classes[partner] == rows.classes[row]) == same
+            assert partner == -1 or (embeddings.labels[partner] == embeddings.labels[row]) == same
             assert partner != row
 
 
 def test_far_from_the_origin_pairs_are_still_found():
     """The matrix product of rows that are not centered would drown their differences."""
-    rows = blobs([10, 10, 10])
-    moved = rows_of(rows.embedding.astype(np.float64) + 1000, rows.classes.tolist())
+    embeddings = blobs([10, 10, 10])
+    moved = embeddings_of(embeddings.embedding.astype(np.float64) + 1000, embeddings.labels.tolist())
     found = nearest_of_both_kinds(moved, seed=0)
     for row in range(len(moved)):
         assert found.same_distance[row] == pytest.approx(nearest_by_loops(moved, row, True), abs=1e-3)
@@ -62,8 +58,8 @@ def test_far_from_the_origin_pairs_are_still_found():
 
 def test_of_many_rows_some_are_compared(monkeypatch):
     monkeypatch.setattr(suspects, "MOST_ROWS", 12)
-    rows = blobs([10, 10, 10])
-    found, again = (nearest_of_both_kinds(rows, seed=5) for _ in range(2))
+    embeddings = blobs([10, 10, 10])
+    found, again = (nearest_of_both_kinds(embeddings, seed=5) for _ in range(2))
     assert len(set(found.rows.tolist())) == 12
     assert found.rows.tolist() == sorted(found.rows) == again.rows.tolist()
     assert set(found.same.tolist()) <= {-1, *found.rows.tolist()}
@@ -71,16 +67,16 @@ def test_of_many_rows_some_are_compared(monkeypatch):
 
 
 def test_planted_copies_are_found_and_nothing_else():
-    rows = blobs([10, 12, 9])
-    embedding = rows.embedding.copy()
+    embeddings = blobs([10, 12, 9])
+    embedding = embeddings.embedding.copy()
     embedding[3] = embedding[8]  # of class 0
     embedding[25] = embedding[1]  # of classes 2 and 0
-    found = find_suspects(nearest_of_both_kinds(rows_of(embedding, rows.classes.tolist()), seed=0))
+    found = find_suspects(nearest_of_both_kinds(embeddings_of(embedding, embeddings.labels.tolist()), seed=0))
     assert found.duplicates == (Pair(3, 8, 0.0),)
     assert found.label_errors == (Pair(1, 25, 0.0),)
     assert (found.num_duplicates, found.num_label_errors, found.compared) == (1, 1, 31)
     nearest = [
-        min(nearest_by_loops(rows_of(embedding, rows.classes.tolist()), row, same) for same in (True, False))
+        min(nearest_by_loops(embeddings_of(embedding, embeddings.labels.tolist()), row, same) for same in (True, False))
         for row in range(31)
     ]
     assert found.threshold == pytest.approx(0.1 * np.median(nearest))
@@ -88,28 +84,8 @@ def test_planted_copies_are_found_and_nothing_else():
 
 def test_more_pairs_than_are_kept_are_counted(monkeypatch):
     monkeypatch.setattr(suspects, "CANDIDATES", 3)
-    rows = rows_of([[number // 2] for number in range(20)], [0] * 20)
-    found = find_suspects(nearest_of_both_kinds(rows, seed=0))
+    embeddings = embeddings_of([[number // 2] for number in range(20)], [0] * 20)
+    found = find_suspects(nearest_of_both_kinds(embeddings, seed=0))
     assert (len(found.duplicates), found.num_duplicates) == (3, 10)
     assert [pair.first for pair in found.duplicates] == [0, 2, 4]
     assert found.label_errors == ()
-
-
-def test_pairs_whose_pictures_look_the_same_come_first():
-    def picture(seed):
-        return Image.fromarray(pixels(seed))
-
-    pairs = tuple(Pair(2 * number, 2 * number + 1, 0.0) for number in range(SHOWN + 5))
-    pictures = {row: picture(row) for pair in pairs[:-1] for row in pair[:2]}
-    pictures[7] = picture(6).resize((30, 22))  # one saved smaller
-    shown = compare_pictures(Suspects(pairs, (), len(pairs), 0, 0.1, 100), pictures).duplicates
-    assert len(shown) == SHOWN
-    assert shown[0] == Pair(6, 7, 0.0, alike=True)
-    assert [pair.first for pair in shown[1:4]] == [0, 2, 4]
-    assert not any(pair.alike for pair in shown[1:])
-
-
-def test_gray_difference_of_flat_pictures():
-    black, gray = (Image.new("RGB", (40, 30), (level,) * 3) for level in (0, 100))
-    assert gray_difference(black, gray) == 100
-    assert gray_difference(gray, gray.resize((9, 50))) == 0

@@ -92,7 +92,7 @@ def test_other_files_are_not_replaced_unasked(tmp_path):
     source = embedded_photos(tmp_path, LABELS)
     out = tmp_path / "notes.html"
     out.write_text("my notes")
-    with pytest.raises(ConfigError, match="is there and no report"):
+    with pytest.raises(ConfigError, match="exists and is not a report"):
         write_report(options(source, out))
     assert out.read_text() == "my notes"
     write_report(options(source, out, overwrite=True))

@@ -79,7 +79,7 @@ def embedded(model: Path, source: str | Path, out: Path) -> list[tuple[str, str 
     found = read_embeddings(out)
     return [
         (name, label, error is None, row.tolist() if error is None else [])
-        for name, label, error, row in zip(found.ids, found.labels, found.errors, found.embedding, strict=True)
+        for name, label, error, row in zip(found.ids, found.label_names, found.errors, found.embedding, strict=True)
     ]
 
 

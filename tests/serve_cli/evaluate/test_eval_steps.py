@@ -11,8 +11,8 @@ from gluon_lifted.metrics.intervals import wilson
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.evaluate.compare import evaluate
 from serve_cli.evaluate.eval_options import EvalOptions, Images
+from serve_cli.evaluate.eval_steps import evaluate
 from serve_cli.sources.image_row import EmbeddedRows
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.photos import photo

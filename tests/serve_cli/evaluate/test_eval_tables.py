@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gluon_lifted.metrics.bootstrap import Estimate
 from serve_cli.evaluate.eval_report import Difference, EvalReport, Result
-from serve_cli.evaluate.present import (
+from serve_cli.evaluate.eval_tables import (
     footnotes,
     published_table,
     result_tables,

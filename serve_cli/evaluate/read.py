@@ -1,0 +1,182 @@
+"""Step 1 of `lifted eval`: folders and models -> embeddings with labels."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.datasets import load_dataset
+from gluon_lifted.errors import ConfigError, DataError, RunError
+from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
+from gluon_lifted.metrics.clustering import require_scikit_learn
+from serve_cli.embed.decoding import Decoding
+from serve_cli.embed.embed_rows import collect, embed_rows, reported
+from serve_cli.embed.stage_times import StageTimes
+from serve_cli.embeddings.reader import NO_LABEL, Embeddings, encode_labels, read_embeddings
+from serve_cli.model.embedder import Embedder
+from serve_cli.progress import open_progress
+from serve_cli.sources import table_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serve_cli.evaluate.eval_options import EvalOptions, Images
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class EvalInputs:
+    """Embeddings to evaluate; every row has an embedding and a label.
+
+    Parameters
+    ----------
+    sources : tuple of Embeddings
+        The first is the one that the others are compared with.
+    gallery : Embeddings or None
+        Where queries are looked up; None if each row is looked up among all others of its source.
+    paired : bool
+        Whether all sources have the same images.
+    failed : int
+        Rows left out because they have no embedding.
+    """
+
+    sources: tuple[Embeddings, ...]
+    gallery: Embeddings | None
+    paired: bool
+    failed: int
+
+
+def read_inputs(options: EvalOptions) -> EvalInputs:
+    """Read every source and the gallery. Progress goes to stderr. Raises as `evaluate` does."""
+    _check(options)
+    sources = [_read_source(source, options.images) for source in options.sources]
+    gallery = None if options.gallery is None else _read_gallery(options.gallery, sources[0])
+    failed = sum(embeddings.failed for embeddings in (*sources, gallery) if embeddings is not None)
+    comparable, paired = _comparable(_with_unique_names(sources, options.sources))
+    if options.baseline:
+        comparable.append(_pixel_baseline(comparable[0], options.images.model_options.threads))
+    return EvalInputs(
+        sources=tuple(comparable),
+        gallery=None if gallery is None else gallery.only(gallery.embedded),
+        paired=paired,
+        failed=failed,
+    )
+
+
+def _check(options: EvalOptions) -> None:
+    folders = [source for source in options.sources if source.is_dir()]
+    images = options.images
+    if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
+        raise ConfigError(
+            f"{folders[0]} is a folder of embeddings, with labels inside; leave out --dataset and --data."
+        )
+    if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
+        raise ConfigError("--gallery goes with one folder of embeddings, not with several or with --baseline.")
+    if options.clustering is not None:
+        require_scikit_learn()  # before anything is embedded or ranked in vain
+
+
+def _read_source(source: Path, images: Images) -> Embeddings:
+    if not source.exists():
+        raise RunError(f"{source}: no such embedding folder or model.")
+    return read_labeled_folder(source) if source.is_dir() else _embed_test_images(source, images)
+
+
+def read_labeled_folder(folder: Path) -> Embeddings:
+    """Read what `lifted embed` wrote. Raises `RunError`, or `DataError` if embedded images have no label."""
+    embeddings = read_embeddings(folder)
+    unlabeled = np.count_nonzero(embeddings.embedded & (embeddings.labels == NO_LABEL))
+    if unlabeled:
+        raise DataError(
+            f"{folder}: {unlabeled} of {len(embeddings)} images have no label. Put every image into "
+            "a sub-folder named after its class, and embed again."
+        )
+    _warn_of_failures(embeddings)
+    return embeddings
+
+
+def _embed_test_images(model: Path, images: Images) -> Embeddings:
+    if images.dataset is None or images.data is None:
+        raise ConfigError(
+            f"{model} is a model: name the images to evaluate it on with --dataset and --data, "
+            "or give a folder that `lifted embed` wrote."
+        )
+    embedder = Embedder(model, images.model_options)
+    splits = load_dataset(images.dataset, images.data, images.use_boxes)
+    if splits.note:
+        log.info("%s: %s", model.name, splits.note)
+    source = table_source(splits.test, images.data)
+    with open_progress("embed", total=source.count()) as progress:
+        times = StageTimes()
+        batches = embed_rows(embedder, source, embedder.batch_size, Decoding(embedder.threads), times)
+        embedded = collect(reported(batches, progress, times), embedder.card.dim)
+    labels, class_names = encode_labels([row.label for row in embedded.rows])
+    embeddings = Embeddings(
+        name=model.name,
+        card=embedder.card,
+        ids=tuple(str(row.id) for row in embedded.rows),
+        paths=tuple(str(row.path) for row in embedded.rows),
+        labels=labels,
+        class_names=class_names,
+        embedding=embedded.embedding,
+        errors=tuple(embedded.errors),
+    )
+    _warn_of_failures(embeddings)
+    return embeddings
+
+
+def _warn_of_failures(embeddings: Embeddings) -> None:
+    if embeddings.failed:
+        first = next(error for error in embeddings.errors if error is not None)
+        failed = f"{embeddings.failed:,} of {len(embeddings):,}"
+        log.warning("%s: %s images have no embedding, the first: %s", embeddings.name, failed, first)
+
+
+def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
+    """The gallery's embeddings, computed by the same model as the queries'."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
+    gallery = read_labeled_folder(folder)
+    if gallery.card != queries.card:
+        ours, theirs = asdict(gallery.card), asdict(queries.card)
+        differ = ", ".join(name for name in ours if ours[name] != theirs[name])
+        raise RunError(
+            f"{folder} and {queries.name} were made by models whose cards differ ({differ}); embed both with one file."
+        )
+    return gallery
+
+
+def _with_unique_names(embeddings: Sequence[Embeddings], sources: Sequence[Path]) -> list[Embeddings]:
+    """Named by their paths where names are not unique."""
+    if len({source.name for source in embeddings}) == len(embeddings):
+        return list(embeddings)
+    return [replace(source, name=str(path)) for source, path in zip(embeddings, sources, strict=True)]
+
+
+def _comparable(sources: Sequence[Embeddings]) -> tuple[list[Embeddings], bool]:
+    """Leave out rows without an embedding; say whether all sources have the same images.
+
+    Sources of the same images keep those that every source has embedded, so that all face the same task.
+    """
+    first = sources[0]
+    paired = all(source.ids == first.ids and source.label_names == first.label_names for source in sources)
+    if paired:
+        everywhere = np.logical_and.reduce([source.embedded for source in sources])
+        return [source.only(everywhere) for source in sources], True
+    return [source.only(source.embedded) for source in sources], False
+
+
+def _pixel_baseline(embeddings: Embeddings, threads: int | None) -> Embeddings:
+    """The same images by their pixels: only local files, since an embedding folder can name any path."""
+    for path in embeddings.paths:
+        if not os.path.isfile(path):  # a pipe would be waited for
+            raise DataError(f"{path:.200}: no such image file; --baseline reads the images that were embedded.")
+    pixels = pixel_thumbnails([Path(path) for path in embeddings.paths], threads)
+    return replace(embeddings, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)

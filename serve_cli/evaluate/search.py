@@ -1,0 +1,88 @@
+"""Step 2 of `lifted eval`: each query is looked up in its gallery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import DataError
+from gluon_lifted.metrics.ranking.search import Search
+from gluon_lifted.metrics.retrieval import retrieval_scores
+from serve_cli.progress import open_progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gluon_lifted.metrics.retrieval import Scores
+    from serve_cli.embeddings.reader import Embeddings
+    from serve_cli.evaluate.eval_options import EvalOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Where the queries find images of their class.
+
+    Parameters
+    ----------
+    queries : ndarray, int64, (Q,)
+        Rows of the embeddings, ascending.
+    scores : Scores
+        Ranks of each query's positives.
+    gallery_size : int
+        Images that a query is looked up among, without itself.
+    """
+
+    queries: NDArray[np.int64]
+    scores: Scores
+    gallery_size: int
+
+
+def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: EvalOptions) -> Ranking:
+    """Rank the positives of every query. Progress goes to stderr.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        The queries, or what they are sampled from.
+    gallery : Embeddings or None
+        None to look each query up among all other rows of ``embeddings``.
+    options : EvalOptions
+
+    Raises
+    ------
+    DataError
+        If there are too few images, and as `retrieval_scores`.
+    """
+    if len(embeddings) < (2 if gallery is None else 1):
+        raise DataError(
+            f"{embeddings.name}: recall needs at least 2 images, found {len(embeddings)} with an embedding; embed "
+            "more, or look queries up in a --gallery."
+        )
+    queries = _sample_queries(len(embeddings), options)
+    if gallery is None:
+        search = Search.leave_one_out(embeddings.embedding, embeddings.labels, queries)
+    else:
+        search = Search.query_gallery(
+            embeddings.embedding[queries],
+            embeddings.labels[queries],
+            gallery.embedding,
+            gallery.labels_in(embeddings.class_names),
+        )
+    with open_progress(f"rank {embeddings.name}", len(queries), "queries") as progress:
+        scores = retrieval_scores(
+            search,
+            options.distance,
+            options.recall_only,
+            options.images.model_options.threads,
+            lambda share: progress.update(round(share * len(queries))),
+        )
+    return Ranking(queries, scores, len(search.gallery) - (gallery is None))
+
+
+def _sample_queries(count: int, options: EvalOptions) -> NDArray[np.int64]:
+    """Rows of the queries, ascending, (Q,): all of them, or a random sample without replacement."""
+    if options.queries is None or options.queries >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(options.seed).choice(count, options.queries, replace=False))
