@@ -2,4 +2,4 @@ from .embed.arrow_embedder import ArrowEmbedder as ArrowEmbedder
 from .embeddings.reader import Embeddings as Embeddings
 from .embeddings.reader import read_embeddings as read_embeddings
 from .model.embedder import Embedder as Embedder
-from .sources.manifest import Columns as Columns
+from .sources.tables.columns import Columns as Columns

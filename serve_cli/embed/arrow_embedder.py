@@ -16,24 +16,22 @@ from serve_cli.embeddings.layout import own_columns, schema
 from serve_cli.embeddings.vectors import fitting
 from serve_cli.model.model_hash import model_sha256
 from serve_cli.model.model_options import Serving
-from serve_cli.sources import as_text
-from serve_cli.sources.column_types import found_columns
+from serve_cli.sources.image_bytes import image_at, location
 from serve_cli.sources.image_row import (
     Cell,
     HeldImage,
     ImageRow,
     regroup,
 )
-from serve_cli.sources.location import image_at, location
-from serve_cli.sources.manifest import Columns
-from serve_cli.sources.table_rows import image_of, text_of
+from serve_cli.sources.source import as_text
+from serve_cli.sources.tables.columns import Columns, found_columns, image_of, text_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
     from serve_cli.model.embedder import Embedder
-    from serve_cli.sources.column_types import FoundColumns
+    from serve_cli.sources.tables.columns import FoundColumns
 
 GROUP_ROWS = 256  # of a batch that is given out
 

@@ -10,7 +10,7 @@ from serve_cli.embed.engines import ENGINES
 from serve_cli.embed.run import open_run
 from serve_cli.progress import open_progress
 from serve_cli.provenance import versions
-from serve_cli.sources import as_text
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from serve_cli.embed.embed_options import EmbedOptions

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.embeddings.embedding_folder import FORMATS
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS
 from serve_cli.embeddings.vectors import DTYPES
 from serve_cli.model.model_options import Serving
-from serve_cli.sources.manifest import Columns
-from serve_cli.sources.patience import IMAGE_TIMEOUT_S
+from serve_cli.sources.network.retry import IMAGE_TIMEOUT_S
+from serve_cli.sources.tables.columns import Columns
 
 PART_ROWS = 100_000
 MAX_IMAGE_TIMEOUT_S = 86_400
@@ -28,7 +28,7 @@ class Output:
     part_rows : int
         Rows of a part file.
     format : str
-        ``"parquet"``, or ``"npy"``: as clip-retrieval lays it out.
+        A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
         Of the numbers: ``"float32"``, ``"float16"``, or ``"int8"`` with a scale for each row.
     checksums : bool
@@ -41,7 +41,7 @@ class Output:
     """
 
     part_rows: int = PART_ROWS
-    format: str = "parquet"
+    format: str = DEFAULT_FORMAT
     dtype: str = "float32"
     checksums: bool = False
 

@@ -18,7 +18,7 @@ from serve_cli.sources.source import ReadingMemory
 if TYPE_CHECKING:
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.model.embedder import Embedder
-    from serve_cli.sources import Source
+    from serve_cli.sources.source import Source
 
 LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
 ROUND_MB = 50  # what is proposed: the network does not take the same to the megabyte each time

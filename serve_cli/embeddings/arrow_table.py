@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from serve_cli.embeddings.arrow_redaction import column_without_credentials
 from serve_cli.embeddings.vectors import to_stored
-from serve_cli.sources import as_text
 from serve_cli.sources.image_row import Cell
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

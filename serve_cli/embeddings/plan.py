@@ -13,16 +13,17 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.embeddings.layout import PLAN
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT
 from serve_cli.progress import open_progress
-from serve_cli.sources import as_text
 from serve_cli.sources.image_row import Cell
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from serve_cli.sources import Source
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.source import Source
 
 MAX_BYTES = 1 << 16
 GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of the columns that they carry along
@@ -71,7 +72,7 @@ class Plan:
     pixel_limit : int
         Images with more are not decoded.
     format : str
-        ``"parquet"`` or ``"npy"``.
+        A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
         Type of the stored numbers; one of `serve_cli.embeddings.vectors.DTYPES`.
     checksums : bool
@@ -91,7 +92,7 @@ class Plan:
     batch_size: int
     part_rows: int
     pixel_limit: int = MAX_PIXELS
-    format: str = "parquet"
+    format: str = DEFAULT_FORMAT
     dtype: str = "float32"
     checksums: bool = False
     columns: str = ""

@@ -16,7 +16,7 @@ from serve_cli.embed.embed_rows import collect, embed_rows, reported
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.progress import open_progress
-from serve_cli.sources import table_source
+from serve_cli.sources.resolve import dataset_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _embedded_now(model: Path, images: Images) -> Labeled:
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
-    source = table_source(splits.test, images.data)
+    source = dataset_source(splits.test, images.data)
     with open_progress("embed", total=source.count()) as progress:
         batch_size = images.serving.batch_size or embedder.batch_size
         times = StageTimes()

@@ -1,23 +1,48 @@
-"""A folder of images on this machine."""
+"""Images below a folder, on this host or in an object store."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
-from serve_cli.sources.named import is_image, named_row, with_stamps
-from serve_cli.sources.passed_over import PassedOver, passed_over_text, suffix_of
-from serve_cli.sources.source import Source
-from serve_cli.sources.tables import READERS
+from serve_cli.sources.file_kinds import is_table
+from serve_cli.sources.image_bytes import image_at
+from serve_cli.sources.location import below, file_stamp
+from serve_cli.sources.network.object_store import names_in_store
+from serve_cli.sources.passed_over import PassedOver, images_of, is_image, passed_over_text, suffix_of
+from serve_cli.sources.source import Source, as_text
 from serve_cli.sources.walk import Wanted, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
     from serve_cli.sources.image_row import ImageRow
+
+
+def named_row(folder: Any, name: str, labeled: bool) -> ImageRow:
+    """The row of a name relative to a folder; ``labeled`` with the first sub-folder."""
+    text = as_text(name)
+    return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
+
+
+def named_source(root: Path | str, folder: Any, names: Sequence[str], passed_over: PassedOver) -> Source:
+    """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
+    labeled = all("/" in name for name in names)
+
+    def listing(start: int = 0) -> Iterator[ImageRow]:
+        return (named_row(folder, name, labeled) for name in islice(names, start, None))
+
+    return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing, passed_over=passed_over)
+
+
+def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
+    """Rows with size and modification time of their files: they were listed a moment ago, so that it costs little."""
+    return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)
 
 
 def folder_source(path: Path) -> Source:
@@ -42,9 +67,26 @@ def folder_source(path: Path) -> Source:
         passed_over.counts = found.counts
 
     if next(listing(), None) is None:
-        tables = Wanted(lambda name: suffix_of(name) in READERS)
+        tables = Wanted(lambda name: is_table(suffix_of(name)))
         raise no_images(path, passed_over, next(walk(path, tables), None))
     return Source(path, listing, naming=lambda: with_stamps(listing()), passed_over=passed_over)
+
+
+def store_source(place: Any) -> Source:
+    """The images below a URL, in the order and with the labels of `folder_source`.
+
+    All names are asked for once and kept: a store gives a thousand at a time.
+
+    Raises
+    ------
+    DataError
+        If there are no images.
+    """
+    found = names_in_store(place)
+    images, others = images_of(found)
+    if not images:
+        raise no_images(place, others, next((name for name in found if is_table(suffix_of(name))), None))
+    return named_source(str(place), place, images, others)
 
 
 def no_images(folder: Any, passed_over: PassedOver, table: str | None) -> DataError:

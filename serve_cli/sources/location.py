@@ -8,34 +8,23 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from gluon_lifted.errors import (
     DataError,
-    ImageError,
     LiftedError,
-    UnreachableError,
 )
 from gluon_lifted.redaction import (
     reason_without_credentials,
     reference_without_credentials,
     url_without_credentials,
 )
-from serve_cli.sources.image_row import MAX_IMAGE_BYTES, ImageRow
-from serve_cli.sources.network import call, has_no_answer
-from serve_cli.sources.url import (
-    CONTROL,
-    UrlError,
-    is_url,
-    protocol_of,
-    usable_url,
-)
-from serve_cli.sources.web import download, is_web, open_web
+from serve_cli.sources.network.url import CONTROL, UrlError, is_url, protocol_of, usable_url
+from serve_cli.sources.network.web import is_web, open_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +50,7 @@ def to_location(name: str | os.PathLike[str]) -> Any:
 
         return UPath(url)
     except ValueError as error:  # universal-pathlib's and those of what it reads URLs by, too
-        raise DataError(f"{shown(text)}: cannot be reached ({_reason(error, text)}).") from None
+        raise DataError(f"{shown(text)}: cannot be reached ({reason(error, text)}).") from None
 
 
 def _without_nul(path: str) -> str:
@@ -184,7 +173,7 @@ def reading(place: Any) -> Iterator[None]:
     except Exception as error:  # stores have errors of their own, which are not OSErrors
         if not is_remote(place) and not isinstance(error, OSError):
             raise
-        raise DataError(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None
+        raise DataError(f"{shown(place)}: cannot be read ({reason(error, place)}).") from None
 
 
 def open_file(place: Any, seekable: bool = False) -> io.BufferedReader:
@@ -195,113 +184,7 @@ def open_file(place: Any, seekable: bool = False) -> io.BufferedReader:
     return io.BufferedReader(file) if is_remote(place) else file  # a store's readline knows no limit
 
 
-def image_at(name: str, place: Path | str, label: str | None = None, extra: dict[str, Any] | None = None) -> ImageRow:
-    """A row for the image in a file, at a path or a URL; a URL that cannot be used fails when it is read."""
-    if isinstance(place, Path):
-        return ImageRow(name, place, label, extra=extra or {})
-    return ImageRow(name, place, label, content=partial(read_image_bytes, place), extra=extra or {})
-
-
-def location(name: str) -> Path | str:
-    """What `image_at` takes: a path as a `Path`, a URL as it stands."""
-    return name if is_url(name) else Path(name)
-
-
-def unreadable(name: str, place: Any, reason: str) -> ImageRow:
-    """A row that fails when it is read, for this reason."""
-
-    def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
-        raise ImageError(f"{shown(place)}: {reason}.")
-
-    return ImageRow(name, shown(place), content=fail)
-
-
-def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
-    """A file, or ``size`` bytes of it from ``offset`` on.
-
-    Parameters
-    ----------
-    place : Path, UPath or str
-        A path or a URL.
-    offset, size : int
-        The whole file if ``size`` is None.
-    limit : int
-        Most bytes that are taken.
-
-    Raises
-    ------
-    UnreachableError
-        If its host does not answer, or not in time.
-    ImageError
-        If it is missing, no file, larger than the limit, cut off or cannot be read.
-    """
-    try:
-        if isinstance(place, str):
-            place = to_location(place)
-        read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
-        if size is not None:
-            _require_within(size, limit)
-        return read(place, offset, size, limit)
-    except DataError as error:  # of to_location
-        raise ImageError(str(error)) from None
-    except Exception as error:  # stores have errors of their own, which are not OSErrors
-        kind = UnreachableError if is_remote(place) and has_no_answer(error) else ImageError
-        raise kind(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None  # theirs quote URLs
-
-
-def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is a pipe or a device")
-        if size is None:
-            size = status.st_size
-            _require_within(size, limit)
-        return _whole(os.pread(file, size, offset), size)
-    finally:
-        os.close(file)
-
-
-def _read_web(place: Any, offset: int, size: int | None, limit: int) -> bytes:
-    content = io.BytesIO()
-    if size != 0:
-        download(place, content, limit, None if size is None else range(offset, offset + size))
-    return content.getvalue()
-
-
-def _read_store(place: Any, offset: int, size: int | None, limit: int) -> bytes:
-    """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
-    if size is None:
-        found = _ask_store(place, "info")
-        if found["type"] == "directory":
-            raise OSError("it is a folder")
-        size = found["size"]
-        _require_within(size, limit)
-    return _whole(_ask_store(place, "cat_file", start=offset, end=offset + size), size) if size else b""
-
-
-def _ask_store(place: Any, method: str, **arguments: int) -> Any:
-    """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
-    fs = place.fs
-    if not fs.async_impl:
-        return getattr(fs, method)(place.path, **arguments)
-    host = f"{place.protocol}://{place.path.split('/', 1)[0]}"
-    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(place.path, **arguments))
-
-
-def _whole(content: bytes, size: int) -> bytes:
-    if len(content) != size:
-        raise OSError(f"cut off after {len(content):,} of {size:,} bytes")
-    return content
-
-
-def _require_within(size: int, limit: int) -> None:
-    if size > limit:
-        raise OSError(f"{size:,} bytes are more than the limit of {limit:,}")
-
-
-def _reason(error: BaseException, place: Any) -> str:
+def reason(error: BaseException, place: Any) -> str:
     """An error in few words; those of timeouts lie in their cause."""
     said = getattr(error, "strerror", None)
     if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name

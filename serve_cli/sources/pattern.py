@@ -1,9 +1,28 @@
-"""Names with wildcards: ``*``, ``?``, ``[ab]`` within a name, and ``**`` for any folders in between."""
+"""Names with wildcards, and the source of what fits: tar shards, tables of one kind, or images.
+
+``*``, ``?`` and ``[ab]`` stand for characters within a name, and ``**`` for any folders in between.
+"""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gluon_lifted.errors import DataError
+from serve_cli.sources.file_kinds import FILE_KINDS
+from serve_cli.sources.folder import named_source
+from serve_cli.sources.location import is_remote
+from serve_cli.sources.network.object_store import names_in_store
+from serve_cli.sources.passed_over import images_of, suffix_of
+from serve_cli.sources.source import files_below
+from serve_cli.sources.walk import Wanted, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_cli.sources.source import Source
+    from serve_cli.sources.tables.columns import Columns
+
 
 WILDCARDS = frozenset("*?[")
 ANY_FOLDERS = "**"
@@ -67,3 +86,46 @@ def _past_any_folders(reached: set[int], steps: tuple[str, ...]) -> set[int]:
         if number in reached and step == ANY_FOLDERS:
             reached.add(number + 1)
     return reached
+
+
+KINDS_SHOWN = 5
+
+
+def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
+    """The tar shards, manifests of one kind, or images that fit, in the order of their whole paths.
+
+    Raises
+    ------
+    DataError
+        If nothing fits, or none of these.
+    """
+    names = matches(pattern)
+    if not names:
+        raise DataError(
+            f"{root}: no such file or folder, and as a pattern it fits no file below {pattern.folder}. Hidden names "
+            "are passed over; for files in the folders that fit, add '/*', or '/**' for all below them."
+        )
+    suffixes = sorted({suffix_of(name) for name in names})
+    kind = FILE_KINDS.get(suffixes[0]) if len(suffixes) == 1 else None
+    if kind is not None and kind.several:
+        return kind.open(root, files_below(pattern.folder, names), columns)
+    images, others = images_of(names)
+    if images:
+        return named_source(root, pattern.folder, images, others)
+    raise DataError(
+        f"{root}: none of what fits ({len(names):,}) is an image; found {' '.join(suffixes[:KINDS_SHOWN])}. Give a "
+        f"pattern for images, or for one of {' '.join(kind.suffix for kind in FILE_KINDS.values() if kind.several)}."
+    )
+
+
+def matches(pattern: Pattern, others: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Names of files that fit, relative to the pattern's folder, in order; ``others`` is called with the others."""
+    if is_remote(pattern.folder):
+        names = names_in_store(pattern.folder, pattern.depth)
+        for name in names:
+            if not pattern.fits(name):
+                others(name)
+        return [name for name in names if pattern.fits(name)]
+    if not pattern.folder.is_dir():
+        return []
+    return list(walk(pattern.folder, Wanted(pattern.fits, pattern.may_hold, others)))

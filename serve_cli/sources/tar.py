@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.redaction import url_without_credentials
-from serve_cli.sources.files import one_after_another
+from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.image_row import ImageRow
-from serve_cli.sources.location import (
-    file_stamp,
-    open_file,
-    read_image_bytes,
-    reading,
-)
-from serve_cli.sources.named import is_image
-from serve_cli.sources.source import Source, as_text
+from serve_cli.sources.location import file_stamp, open_file, reading
+from serve_cli.sources.passed_over import is_image
+from serve_cli.sources.source import Source, as_text, one_after_another
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from serve_cli.sources.files import Files
+    from serve_cli.sources.source import Files
 
 MAX_LABEL_BYTES = 1 << 12
 MAX_HEADER_BYTES = 1 << 20

@@ -6,13 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources.location import (
-    beside,
-    id_beside,
-    image_at,
-    root_of,
-    unreadable,
-)
+from serve_cli.sources.image_bytes import image_at, unreadable
+from serve_cli.sources.location import beside, id_beside, root_of
 from serve_cli.sources.source import Source, as_text
 from serve_cli.sources.text import open_text
 

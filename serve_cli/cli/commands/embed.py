@@ -184,7 +184,7 @@ def embed(
     """
     from serve_cli.embed.embed_options import EmbedOptions, Output, Share
     from serve_cli.model.model_options import Serving
-    from serve_cli.sources.manifest import Columns
+    from serve_cli.sources.tables.columns import Columns
 
     options = EmbedOptions(
         model,

@@ -7,7 +7,7 @@ from gluon_lifted.images import MAX_PIXELS
 from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.shared_options import parse_ks, parse_size
 from serve_cli.embed.embed_options import Output
-from serve_cli.sources.patience import IMAGE_TIMEOUT_S
+from serve_cli.sources.network.retry import IMAGE_TIMEOUT_S
 
 
 def test_ks_are_sorted_and_each_once():

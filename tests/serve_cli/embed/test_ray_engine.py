@@ -21,7 +21,7 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output, Share
 from serve_cli.embed.ray_engine import Crew
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.layout import part_files
+from serve_cli.embeddings.part_formats import part_files
 from serve_cli.embeddings.plan import Survey
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import Serving

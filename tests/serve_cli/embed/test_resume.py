@@ -19,13 +19,14 @@ from serve_cli.embed import decoding, part_worker
 from serve_cli.embed import run as embed_run
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output, Share
-from serve_cli.embeddings.layout import part_files
+from serve_cli.embeddings.part_formats import part_files
 from serve_cli.embeddings.plan import Survey, survey
 from serve_cli.embeddings.reader import read_embeddings, read_manifest, read_table
 from serve_cli.model.model_options import Serving
-from serve_cli.sources import Source, open_source
 from serve_cli.sources.image_row import ImageRow
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.source import Source
+from serve_cli.sources.tables.columns import Columns
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import (
     CARD,

@@ -8,7 +8,7 @@ import pytest
 
 from gluon_lifted.errors import DataError, ImageError
 from serve_cli.embed.decoding import Decoding, read_content
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 from serve_cli.sources.text_list import MAX_LINE
 
 

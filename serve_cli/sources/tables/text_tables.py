@@ -1,4 +1,4 @@
-"""Tables in files, row by row: CSV, JSON lines and parquet."""
+"""Tables in text files, row by row: CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources.parquet import Parquet
+from serve_cli.sources.tables.table import TableReader
 from serve_cli.sources.text import bounded_lines, open_binary, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 MAX_LINE = 1 << 24  # characters of a line, or of a CSV's row of several lines
 
 
-class _Csv:
-    count: Callable[[Any], int] | None = None
-    memory: Callable[[Any, list[str], list[str]], Any] | None = None
+class CsvReader(TableReader):
+    """Comma-separated values with a header; every value is text."""
 
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
+    def schema(self, path: Any) -> pa.Schema:
         with _csv(path, errors="backslashreplace") as rows:
             _, names = next(rows, (0, []))
         if any("\0" in name for name in names):
@@ -34,8 +32,7 @@ class _Csv:
             raise DataError(f"{path}: has a column more than once: {names}.")
         return pa.schema([(name, pa.string()) for name in names])
 
-    @staticmethod
-    def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         with _csv(path) as found:
             _, header = next(found, (0, []))
             filled = ((line, cells) for line, cells in found if len(cells) > 1 or "".join(cells).strip())
@@ -72,17 +69,14 @@ def _cells(path: Any, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         yield reader.line_num, cells
 
 
-class _JsonLines:
-    count: Callable[[Any], int] | None = None
-    memory: Callable[[Any, list[str], list[str]], Any] | None = None
+class JsonLinesReader(TableReader):
+    """A JSON object in each line; the first one names the columns."""
 
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
+    def schema(self, path: Any) -> pa.Schema:
         """Of the first row; what is no text is carried as JSON."""
-        return pa.schema([(name, pa.string()) for name in next(_JsonLines.rows(path, []), {})])
+        return pa.schema([(name, pa.string()) for name in next(self.rows(path, []), {})])
 
-    @staticmethod
-    def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         known: set[str] = set()
         for count, (number, line) in enumerate(_filled_lines(path)):
             if 0 < count < start:
@@ -124,6 +118,3 @@ def _as_row(row: Any) -> dict[str, Any]:
 def _encodable(text: str) -> str:
     """JSON may write halves of characters, which no file can hold: they stay written."""
     return text.encode(errors="backslashreplace").decode()
-
-
-READERS: dict[str, Any] = {".csv": _Csv, ".jsonl": _JsonLines, ".parquet": Parquet}

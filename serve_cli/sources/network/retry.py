@@ -1,7 +1,8 @@
-"""How long a network is waited for, and how often something is tried again."""
+"""Call a network within a time limit, and try again while that may help."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
@@ -10,13 +11,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from serve_cli.sources.network.circuit_breaker import CircuitBreaker, HostDownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     T = TypeVar("T")
+    from collections.abc import Coroutine
+
 
 IMAGE_TIMEOUT_S = 60.0
 ATTEMPTS = 4
@@ -42,7 +47,7 @@ class Failure(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Tries something again while it may still succeed, within a total time.
 
     Pauses have full jitter: their length is drawn from 0 to a bound that doubles ("Exponential Backoff And Jitter",
@@ -67,11 +72,11 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[float, float], float] = random.uniform
 
-    def within(self, seconds: float) -> Patience:
+    def within(self, seconds: float) -> RetryPolicy:
         """The same with another total time."""
         return replace(self, seconds=seconds)
 
-    def persist(self, attempt: Callable[[float], T], failure: Failure) -> T:
+    def run(self, attempt: Callable[[float], T], failure: Failure) -> T:
         """Call ``attempt`` with the seconds that are left until it returns.
 
         Raises
@@ -133,3 +138,111 @@ def _date(text: str) -> float | None:
         return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+SOURCE_TIMEOUT_S = 600.0  # of one call that is not for a single image: a part of a table, a list of names
+CLOSING_S = 5.0  # for a call that was stopped to end
+BREAKER = CircuitBreaker()
+
+# Classes of aiohttp, botocore and Python by name: only the library that raised them is there for certain.
+NO_ANSWER = frozenset({"TimeoutError", "ConnectionError", "ClientConnectionError", "HTTPClientError"})
+ANSWER = frozenset({"StatusError", "FileNotFoundError", "PermissionError"})
+
+
+def has_no_answer(error: BaseException) -> bool:
+    """Whether an error means that a host does not answer, or not in time."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, (HostDownError, TimeIsUpError)) or bool(
+        names & NO_ANSWER and "ClientSSLError" not in names
+    )
+
+
+def call(
+    loop: Any,
+    host: str,
+    make: Callable[[], Coroutine[Any, Any, Any]],
+    failure: Failure | None = None,
+    policy: RetryPolicy | None = None,
+) -> Any:
+    """Run a coroutine on the thread of fsspec's that has ``loop``.
+
+    Parameters
+    ----------
+    loop : event loop
+    host : str
+        That counts as down if it does not answer. Within a `time_limit` nothing is sent to one that is; without one
+        it is tried, as a whole run may depend on the answer.
+    make : callable
+        Makes the coroutine, for each attempt.
+    failure : callable, optional
+        Whether an error may pass; without it there is one attempt.
+    policy : RetryPolicy, optional
+        Outside of a `time_limit`.
+
+    Raises
+    ------
+    HostDownError
+        If the host counts as down.
+    TimeIsUpError
+        If time is up.
+    """
+    left = seconds_left()
+
+    def attempt(seconds: float) -> Any:
+        if left is not None:
+            BREAKER.require_up(host)
+        try:
+            result = _run(loop, make, seconds)
+        except Exception as error:
+            _count(host, error)
+            raise
+        BREAKER.answered(host)
+        return result
+
+    def may_pass(error: Exception) -> float | None:
+        if failure is None or isinstance(error, (HostDownError, TimeIsUpError)):
+            return None
+        return None if left is not None and BREAKER.is_down(host) else failure(error)
+
+    policy = policy or RetryPolicy(SOURCE_TIMEOUT_S)
+    return (policy if left is None else policy.within(left)).run(attempt, may_pass)
+
+
+def _count(host: str, error: Exception) -> None:
+    """Count an answer or a failure of a host; what a file or a URL has wrong is neither."""
+    if has_no_answer(error):
+        BREAKER.failed(_blamed(host, error))
+    elif any(kind.__name__ in ANSWER for kind in type(error).__mro__):
+        BREAKER.answered(host)
+
+
+def _blamed(host: str, error: Exception) -> str:
+    """The host that could not be connected to: not the asked one where that one redirected to it."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if "ClientConnectorError" not in names or "ClientProxyConnectionError" in names:
+        return host
+    found: Any = error
+    return f"[{found.host}]:{found.port}" if ":" in found.host else f"{found.host}:{found.port}"
+
+
+def _run(loop: Any, make: Callable[[], Coroutine[Any, Any, Any]], seconds: float) -> Any:
+    """The coroutine's result; it is stopped when its time, or this thread's, is over."""
+
+    async def bounded() -> Any:
+        task = asyncio.ensure_future(make())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio logs it, URL and all
+        try:
+            done, _ = await asyncio.wait({task}, timeout=seconds)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=CLOSING_S)
+        if not done:
+            raise TimeIsUpError(seconds)
+        return task.result()
+
+    future = asyncio.run_coroutine_threadsafe(bounded(), loop)
+    try:
+        return future.result()
+    finally:
+        future.cancel()  # Ctrl-C

@@ -13,16 +13,15 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources.network import SOURCE_TIMEOUT_S, call
-from serve_cli.sources.patience import Patience, retry_after
-from serve_cli.sources.url import host_of
+from serve_cli.sources.network.retry import SOURCE_TIMEOUT_S, RetryPolicy, call, retry_after
+from serve_cli.sources.network.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from _typeshed import WriteableBuffer
 
-PATIENCE = Patience(SOURCE_TIMEOUT_S)
+RETRY_POLICY = RetryPolicy(SOURCE_TIMEOUT_S)
 WHOLE_TIMEOUT_S = 3600.0  # for a manifest or list that its server sends as a whole only
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be over soon
 CONNECT_S, SILENCE_S = 15, 60  # longest waits for a connection, and for the next bytes
@@ -47,7 +46,7 @@ def download(
     into: IO[bytes],
     limit: int | None = None,
     part: range | None = None,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> None:
     """Fetch a file, or exactly a part of it: the numbers of its bytes.
 
@@ -62,7 +61,7 @@ def download(
         into.truncate()
         await _receive(place, into, limit, part)
 
-    _persistently(place, receive, patience)
+    _with_retries(place, receive, policy)
 
 
 def open_web(place: Any, seekable: bool) -> io.BufferedReader:
@@ -75,7 +74,7 @@ def open_web(place: Any, seekable: bool) -> io.BufferedReader:
     with ExitStack() as stack:
         whole: Any = stack.enter_context(tempfile.TemporaryFile())
         download(
-            place, whole, patience=PATIENCE.within(WHOLE_TIMEOUT_S)
+            place, whole, policy=RETRY_POLICY.within(WHOLE_TIMEOUT_S)
         )  # a connection kept open while its rows are being embedded would be cut
         whole.seek(0)
         stack.pop_all()
@@ -97,7 +96,7 @@ def size_in_parts(place: Any) -> int | None:
             _require_success(response)
             return _content_range(response)[1]
 
-    found: int | None = _persistently(place, probe)
+    found: int | None = _with_retries(place, probe)
     return found
 
 
@@ -131,13 +130,15 @@ class _WebFile(io.RawIOBase):
         return len(part)
 
 
-def _persistently(place: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], patience: Patience | None = None) -> Any:
+def _with_retries(
+    place: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
+) -> Any:
     """Run on fsspec's thread; again after a pause if the error may pass."""
-    return call(place.fs.loop, host_of(place.path), attempt, _wait_for, patience or PATIENCE)
+    return call(place.fs.loop, host_of(place.path), attempt, _wait_for, policy or RETRY_POLICY)
 
 
 def _wait_for(error: Exception) -> float | None:
-    """See `serve_cli.sources.patience.Failure`."""
+    """See `serve_cli.sources.network.retry.Failure`."""
     import aiohttp
 
     if isinstance(error, StatusError):

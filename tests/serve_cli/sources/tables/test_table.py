@@ -15,8 +15,10 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings, read_table
 from serve_cli.model.model_options import Serving
-from serve_cli.sources import Source, open_source, tables
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.source import Source
+from serve_cli.sources.tables import text_tables as tables
+from serve_cli.sources.tables.columns import Columns
 from tests.gluon_lifted.parquet.test_page_claims import nested
 from tests.serve_cli.photos import photo
 

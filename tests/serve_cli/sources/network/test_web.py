@@ -18,10 +18,12 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import Serving
-from serve_cli.sources import network, open_source, web
-from serve_cli.sources.hosts import FAILURES, Hosts
-from serve_cli.sources.location import read_image_bytes
-from serve_cli.sources.patience import Patience, time_limit
+from serve_cli.sources.image_bytes import read_image_bytes
+from serve_cli.sources.network import retry as network
+from serve_cli.sources.network import web
+from serve_cli.sources.network.circuit_breaker import FAILURES, CircuitBreaker
+from serve_cli.sources.network.retry import RetryPolicy, time_limit
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_tar import write as write_tar
 from tests.serve_cli.web_server import WebServer, serving
 
@@ -33,8 +35,8 @@ NAMES = ["cat/0.jpg", "dog/1.jpg", "eel/2.jpg"]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PATIENCE", Patience(600, pause_s=0.01))
-    monkeypatch.setattr(network, "HOSTS", Hosts())
+    monkeypatch.setattr(web, "RETRY_POLICY", RetryPolicy(600, pause_s=0.01))
+    monkeypatch.setattr(network, "BREAKER", CircuitBreaker())
 
 
 @pytest.fixture(params=[True, False], ids=["parts", "whole"])
@@ -169,7 +171,7 @@ def test_server_that_is_not_there(tmp_path: Path) -> None:
 
 def test_silent_server_is_not_waited_for(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "SILENCE_S", 0.1)
-    monkeypatch.setattr(web, "PATIENCE", Patience(600, attempts=1))
+    monkeypatch.setattr(web, "RETRY_POLICY", RetryPolicy(600, attempts=1))
     server.habits["/cat/0.jpg"] = ["falls silent"]
     with pytest.raises(ImageError, match=r"cannot be read .*[Tt]imeout"):
         read_image_bytes(f"{server.url}/cat/0.jpg")
@@ -241,7 +243,7 @@ def test_time_is_that_of_all_an_image_needs(server: WebServer) -> None:
 
 def test_retry_after_is_obeyed(server: WebServer, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(web, "PATIENCE", Patience(600, sleep=pauses.append, jitter=lambda low, high: low))
+    monkeypatch.setattr(web, "RETRY_POLICY", RetryPolicy(600, sleep=pauses.append, jitter=lambda low, high: low))
     server.habits["/cat/0.jpg"] = [(429, "7"), (503, "1"), 500, (503, "Wed, 01 Jan 1997 00:00:00 GMT")]
     assert read(f"{server.url}/cat/0.jpg") == (album / "cat/0.jpg").read_bytes()
     assert pauses == [7, 1, 0, 0]
@@ -283,7 +285,7 @@ def test_rows_of_a_host_that_is_down_fail_at_once(album: Path, tried: list[str])
 
 def test_host_that_is_back_is_found_out(album: Path, monkeypatch: pytest.MonkeyPatch, tried: list[str]) -> None:
     now = [0.0]
-    monkeypatch.setattr(network, "HOSTS", Hosts(failures=2, rest_s=30, clock=lambda: now[0]))
+    monkeypatch.setattr(network, "BREAKER", CircuitBreaker(failures=2, rest_s=30, clock=lambda: now[0]))
     with serving(album) as server:
         url = f"{server.url}/cat/0.jpg"
         server.habits["/cat/0.jpg"] = ["hangs up"] * 99
@@ -313,7 +315,7 @@ def test_answers_do_not_count(server: WebServer, album: Path, habit: int) -> Non
 def test_source_is_tried_though_its_host_counts_as_down(parts: WebServer, album: Path) -> None:
     (album / "list.txt").write_text("cat/0.jpg")
     for _ in range(FAILURES):
-        network.HOSTS.failed(parts.url[7:])
+        network.BREAKER.failed(parts.url[7:])
     with pytest.raises(UnreachableError, match="is down"):
         read(f"{parts.url}/cat/0.jpg")
     assert len(list(open_source(f"{parts.url}/list.txt"))) == 1

@@ -1,21 +1,46 @@
-"""Which types the columns of images, paths, ids and labels may have."""
+"""The columns of a table that hold images, paths, ids and labels: their names, types and values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+import os
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from gluon_lifted.errors import DataError
-
-if TYPE_CHECKING:
-    from serve_cli.sources.manifest import Columns
+from gluon_lifted.errors import ConfigError, DataError
+from serve_cli.sources.image_row import Cell
 
 IMAGES = "binary, or a struct with a field 'bytes' that is binary"
 PATHS = "text, or binary as file systems have it"
 NAMES = "text or whole numbers"
 DEFAULT_BYTES = "bytes"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of a manifest's columns; those that are not there count for nothing.
+
+    Parameters
+    ----------
+    id : str
+        What names the row; else its path does, else its number from 0.
+    path : str
+        Relative to the manifest's folder, absolute, or a URL.
+    bytes : str
+        Of parquet: the image itself, binary or a struct with fields ``bytes`` and ``path``; goes before a path.
+    label : str
+    """
+
+    id: str = "id"
+    path: str = "path"
+    bytes: str = "bytes"
+    label: str = "label"
+
+    def __post_init__(self) -> None:
+        names = [getattr(self, field.name) for field in fields(self)]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
 
 
 @dataclass(frozen=True)
@@ -103,3 +128,46 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 def _is(kind: pa.DataType, *names: str) -> bool:
     return str(kind) in names  # pyarrow 15 has no views to ask for
+
+
+class TableImage(NamedTuple):
+    """An image as a table has it: its bytes, or a path to them, or both."""
+
+    content: bytes | None = None
+    path: str | None = None
+
+
+def image_of(value: Cell | str | None) -> TableImage:
+    """Of a column that holds images; text is none."""
+    if not isinstance(value, Cell):
+        return TableImage()
+    scalar = value.column[value.index]
+    if not isinstance(scalar, pa.StructScalar):
+        return TableImage(_bytes(scalar))
+    if not scalar.is_valid:
+        return TableImage()
+    path = scalar["path"] if scalar.type.get_field_index("path") >= 0 else None
+    content = scalar["bytes"] if scalar.type.get_field_index("bytes") >= 0 else None
+    return TableImage(_bytes(content), _text(path))
+
+
+def text_of(value: Cell | str | None) -> str | None:
+    """Text, or a number as text; bytes that are not UTF-8 as `os.fsdecode` gives them. None if there is none."""
+    return _text(value.column[value.index]) if isinstance(value, Cell) else value
+
+
+def _text(scalar: pa.Scalar | None) -> str | None:
+    content = _bytes(scalar)
+    if content is not None:
+        return os.fsdecode(content)
+    value = None if scalar is None else scalar.as_py()
+    return None if value is None else str(value)
+
+
+def _bytes(scalar: pa.Scalar | None) -> bytes | None:
+    """Of binary or text, which need not be UTF-8."""
+    while isinstance(scalar, (pa.DictionaryScalar, pa.RunEndEncodedScalar)):
+        scalar = scalar.value
+    if not isinstance(scalar, pa.BinaryScalar) or not scalar.is_valid:
+        return None
+    return bytes(scalar.as_buffer())

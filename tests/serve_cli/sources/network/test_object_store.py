@@ -19,10 +19,11 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import Serving
-from serve_cli.sources import network, open_source
-from serve_cli.sources.hosts import FAILURES, Hosts
-from serve_cli.sources.location import read_image_bytes
-from serve_cli.sources.patience import time_limit
+from serve_cli.sources.image_bytes import read_image_bytes
+from serve_cli.sources.network import retry as network
+from serve_cli.sources.network.circuit_breaker import FAILURES, CircuitBreaker
+from serve_cli.sources.network.retry import time_limit
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.photos import broken_photos
 
 pytest.importorskip("upath", reason="needs universal-pathlib")
@@ -184,10 +185,10 @@ def test_silent_store_is_not_waited_for(bucket: str, monkeypatch: pytest.MonkeyP
         await asyncio.sleep(3600)
 
     tried: list[int] = []
-    monkeypatch.setattr(network, "HOSTS", Hosts())
+    monkeypatch.setattr(network, "BREAKER", CircuitBreaker())
     with monkeypatch.context() as silent:
         silent.setattr(s3fs.S3FileSystem, "_cat_file", wait)
-        while not network.HOSTS.is_down("s3://shop"):
+        while not network.BREAKER.is_down("s3://shop"):
             with time_limit(0.5), pytest.raises(UnreachableError, match=r"dog/0\.jpg: .*not complete after 0\.5 s"):
                 read_image_bytes(f"{bucket}/photos/dog/0.jpg", 0, 10)
         with time_limit(300), pytest.raises(UnreachableError, match="s3://shop is down"):
@@ -206,7 +207,7 @@ def test_store_that_is_not_there(bucket: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr(network, "HOSTS", Hosts(failures=1))
+    monkeypatch.setattr(network, "BREAKER", CircuitBreaker(failures=1))
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     s3fs.S3FileSystem.clear_instance_cache()
     for message in ("[Cc]onnect", "s3://shop is down"):

@@ -16,8 +16,8 @@ from gluon_lifted.errors import RunError
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions, Output
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.layout import part_files
-from serve_cli.embeddings.npy_parts import NpyParts
+from serve_cli.embeddings.npy_format import NpyPartWriter
+from serve_cli.embeddings.part_formats import PARQUET
 from serve_cli.embeddings.parts import Part
 from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import read_embeddings
@@ -78,7 +78,7 @@ def test_only_complete_parts_are_finished(tmp_path: Path) -> None:
     assert set(EmbeddingFolder(tmp_path, PLAN, CARD).finished) == {2}
     path = tmp_path / "img_emb/img_emb_00002.npy"
     path.write_bytes(path.read_bytes()[:-4])
-    assert NpyParts(tmp_path, CARD, "float32", None).read(2) is None
+    assert NpyPartWriter(tmp_path, CARD, "float32", None).finished(2) is None
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int8"])
@@ -94,8 +94,8 @@ def test_smaller_numbers(tmp_path: Path, dtype: str) -> None:
     if scale is not None:
         np.testing.assert_array_equal(known["scale"], scale)
     assert ("scale" in known.column_names) == (dtype == "int8")
-    assert NpyParts(tmp_path, CARD, dtype, None).read(0) == Part("img_emb/img_emb_00000.npy", 4, 1)
-    assert NpyParts(tmp_path, CARD, "float32", None).read(0) is None
+    assert NpyPartWriter(tmp_path, CARD, dtype, None).finished(0) == Part("img_emb/img_emb_00000.npy", 4, 1)
+    assert NpyPartWriter(tmp_path, CARD, "float32", None).finished(0) is None
 
 
 def test_another_format_is_refused_and_overwriting_leaves_nothing_of_it(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(
     found = np.concatenate([np.load(path) for path in paths])
     np.testing.assert_array_equal(found, expected.embedding[good])
     assert report.failed == good.count(False)
-    assert not part_files(tmp_path / "npy")
+    assert not PARQUET.files_in(tmp_path / "npy")
     autofaiss = pytest.importorskip("autofaiss", reason="needs autofaiss, in an environment of its own")
     index, _ = autofaiss.build_index(str(tmp_path / "npy" / "img_emb"), save_on_disk=False, metric_type="l2")
     _, nearest = index.search(found, 1)

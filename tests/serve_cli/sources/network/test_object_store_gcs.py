@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import DataError, ImageError
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_tar import write as write_tar
 
 emulator = pytest.importorskip("gcp_storage_emulator.server", reason="needs gcp-storage-emulator")

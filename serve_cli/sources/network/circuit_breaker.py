@@ -28,7 +28,7 @@ class _Failing:
     next_try: float = 0.0
 
 
-class Hosts:
+class CircuitBreaker:
     """A circuit breaker for each host and port, shared by all threads.
 
     Only a host that does not answer counts: connections that fail, and timeouts. An answer of any kind, ``404`` and

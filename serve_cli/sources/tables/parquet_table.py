@@ -26,6 +26,7 @@ from serve_cli.embeddings.fixed_lists import has_fixed_lists, restored, without_
 from serve_cli.sources.image_row import Cell
 from serve_cli.sources.location import is_remote, open_file, reading
 from serve_cli.sources.source import ReadingMemory
+from serve_cli.sources.tables.table import TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,23 +34,20 @@ if TYPE_CHECKING:
 REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
 
 
-class Parquet:
-    """Readers of tables have these functions; see `serve_cli.sources.tables`."""
+class ParquetTableReader(TableReader):
+    """Reads as many rows of a column at a time as a bounded amount of memory can hold."""
 
-    @staticmethod
-    def schema(path: Any) -> pa.Schema:
+    def schema(self, path: Any) -> pa.Schema:
         with _opened(path) as opened:
             if len(set(opened.schema.names)) < len(opened.schema.names):
                 raise DataError(f"{path}: has a column more than once: {opened.schema.names}.")
             return opened.schema
 
-    @staticmethod
-    def count(path: Any) -> int:
+    def count(self, path: Any) -> int:
         with _opened(path) as opened:
             return int(opened.table.metadata.num_rows)
 
-    @staticmethod
-    def memory(path: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+    def memory(self, path: Any, names: list[str], carried: list[str]) -> ReadingMemory:
         """What reading some columns takes; rows keep those that are ``carried``."""
         with _opened(path) as opened:
             most, kept = ReadingMemory(0, str(path)), 0.0
@@ -60,8 +58,7 @@ class Parquet:
                 kept = max(kept, sum(columns[name].row for name in carried))
             return most._replace(row_bytes=int(kept))
 
-    @staticmethod
-    def rows(path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         """Rows as `Cell`; row groups before ``start`` are not read."""
         with _opened(path) as opened:
             group, metadata = 0, opened.table.metadata

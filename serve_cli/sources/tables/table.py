@@ -3,63 +3,50 @@
 from __future__ import annotations
 
 import posixpath
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gluon_lifted.errors import ConfigError, DataError
-from serve_cli.sources.column_types import found_columns
-from serve_cli.sources.files import one_after_another
+from gluon_lifted.errors import DataError
+from serve_cli.sources.image_bytes import image_at
 from serve_cli.sources.image_row import HeldImage, ImageRow
-from serve_cli.sources.location import (
-    beside,
-    file_stamp,
-    id_beside,
-    image_at,
-    kind_of,
-)
-from serve_cli.sources.source import ReadingMemory, Source, as_text
-from serve_cli.sources.table_rows import image_of, text_of
-from serve_cli.sources.tables import READERS
+from serve_cli.sources.location import beside, file_stamp, id_beside
+from serve_cli.sources.source import ReadingMemory, Source, as_text, one_after_another
+from serve_cli.sources.tables.columns import Columns, found_columns, image_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from serve_cli.sources.column_types import FoundColumns
-    from serve_cli.sources.files import Files
+    from serve_cli.sources.source import Files
+    from serve_cli.sources.tables.columns import FoundColumns
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The names of a manifest's columns; those that are not there count for nothing.
+class TableReader(ABC):
+    """Reads the rows of tables in files of one kind."""
 
-    Parameters
-    ----------
-    id : str
-        What names the row; else its path does, else its number from 0.
-    path : str
-        Relative to the manifest's folder, absolute, or a URL.
-    bytes : str
-        Of parquet: the image itself, binary or a struct with fields ``bytes`` and ``path``; goes before a path.
-    label : str
-    """
+    @abstractmethod
+    def schema(self, location: Any) -> pa.Schema:
+        """The columns, and their types as far as the file has them. Raises `DataError`."""
 
-    id: str = "id"
-    path: str = "path"
-    bytes: str = "bytes"
-    label: str = "label"
+    @abstractmethod
+    def rows(self, location: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+        """The rows from number ``start`` on, with the named columns at least: text, None or a `Cell` of each."""
 
-    def __post_init__(self) -> None:
-        names = [getattr(self, field.name) for field in fields(self)]
-        if len(set(names)) < len(names):
-            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
+    def count(self, location: Any) -> int | None:
+        """Number of rows; None if all of them would have to be read for it."""
+        return None
+
+    def memory(self, location: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+        """What reading the named columns takes at most, where that is much; rows keep the ``carried`` ones."""
+        return ReadingMemory()
 
 
-def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
-    """The rows of manifests of one kind, in order; all their other columns are carried along.
+def table_source(root: Path | str, files: Files, columns: Columns, reader: TableReader) -> Source:
+    """The rows of tables of one kind, in order; all their other columns are carried along.
 
     A row without a name is called by its number over all files, and one that is named by a relative path is called by
     its path from the folder that all files lie below.
@@ -70,29 +57,28 @@ def manifest_source(root: Path | str, files: Files, columns: Columns) -> Source:
         If a table cannot be read, has neither paths nor images, a column of a type that cannot hold them, other columns
         than the first one, or if there are no rows.
     """
-    manifests = _to_manifests(files, columns)
-    reader, known = manifests.reader, manifests.known
+    tables = _to_tables(files, columns, reader)
 
-    def count(name: str) -> int:
-        return int(reader.count(files.at(name)))
+    def count(name: str) -> int | None:
+        return reader.count(files.at(name))
 
     def listing_of(names: list[str]) -> Callable[[int], Iterator[ImageRow]]:
-        return one_after_another(files.names, partial(manifests.rows, names), count if reader.count else None)
+        return one_after_another(files.names, partial(tables.rows, names), count)
 
-    listing, light = listing_of(known.names), manifests.light_names()
-    naming = listing if light == known.names else listing_of(light)
+    listing, light = listing_of(tables.known.names), tables.light_names()
+    naming = listing if light == tables.known.names else listing_of(light)
     if next(naming(0), None) is None:
         raise DataError(f"{root}: has no rows.")
-    return Source(root, partial(listing, 0), manifests.extra, partial(naming, 0), listing, manifests.memory)
+    return Source(root, partial(listing, 0), tables.extra, partial(naming, 0), listing, tables.memory)
 
 
 @dataclass(frozen=True)
-class _Manifests:
+class _Tables:
     """Tables with columns as the first one has them: ``known``, of which ``extra`` are carried along."""
 
     files: Files
     columns: Columns
-    reader: Any
+    reader: TableReader
     known: pa.Schema
     found: FoundColumns
     extra: pa.Schema
@@ -106,8 +92,6 @@ class _Manifests:
 
     def memory(self) -> ReadingMemory:
         """What reading takes at most, and where."""
-        if self.reader.memory is None:
-            return ReadingMemory()
         places = map(self.files.at, self.files.names)
         found: list[ReadingMemory] = [self.reader.memory(place, self.known.names, self.extra.names) for place in places]
         return max(found)._replace(row_bytes=max(one.row_bytes for one in found))
@@ -149,9 +133,8 @@ class _Manifests:
         return ImageRow(as_text(given), str(where), label, content=held, extra=extra)
 
 
-def _to_manifests(files: Files, columns: Columns) -> _Manifests:
+def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
     place = files.at(files.names[0])
-    reader = READERS[kind_of(place)]
     known = reader.schema(place)
     for field in fields(Columns):
         name = getattr(columns, field.name)
@@ -159,7 +142,7 @@ def _to_manifests(files: Files, columns: Columns) -> _Manifests:
             raise DataError(f"{place}: has no column {name!r}; found {known.names}.")
     found = found_columns(place, columns, known)
     extra = pa.schema([one for one in known if one.name not in found.names()])
-    return _Manifests(files, columns, reader, known, found, extra)
+    return _Tables(files, columns, reader, known, found, extra)
 
 
 def _from(folder: str, path: str) -> str:

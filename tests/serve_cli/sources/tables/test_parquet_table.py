@@ -20,9 +20,9 @@ from gluon_lifted.parquet import page_memory as parquet_pages
 from gluon_lifted.parquet.page_memory import CODECS, column_memory, read_chunks
 from serve_cli.embed.decoding import Decoding, decode_rows
 from serve_cli.embed.stage_times import StageTimes
-from serve_cli.sources import open_source
 from serve_cli.sources.image_row import HeldImage, ImageRow
-from serve_cli.sources.parquet import Parquet
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.tables.parquet_table import ParquetTableReader
 from tests.serve_cli.photos import photo
 
 MB = 1_000_000
@@ -189,7 +189,7 @@ def test_the_footer_says_what_pyarrow_says_of_it(tmp_path: Path) -> None:
 
 def test_what_is_read_of_a_file_whose_headers_are_damaged(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", [b"x"] * 3, 3)
-    assert Parquet.memory(path, ["bytes"], []).where == f"{path}, row group 0"
+    assert ParquetTableReader().memory(path, ["bytes"], []).where == f"{path}, row group 0"
     content = bytearray(path.read_bytes())
     content[4:40] = b"\xff" * 36
     path.write_bytes(content)

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources import open_source
-from serve_cli.sources.pattern import Pattern
-from serve_cli.sources.pattern_source import matches
-from tests.serve_cli.sources.test_manifest import write as write_table
+from serve_cli.sources.pattern import Pattern, matches
+from serve_cli.sources.resolve import open_source
+from tests.serve_cli.sources.tables.test_table import write as write_table
 from tests.serve_cli.sources.test_resolve import ids, touch
 from tests.serve_cli.sources.test_tar import write as write_tar
 

@@ -1,0 +1,24 @@
+"""Object stores: the names below a folder, and calls that are bounded in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serve_cli.sources.network.retry import call
+from serve_cli.sources.passed_over import is_hidden
+
+
+def names_in_store(folder: Any, depth: int | None = None) -> list[str]:
+    """Names of files relative to a folder, sorted, of up to ``depth`` parts; hidden ones are passed over."""
+    root = folder.path.rstrip("/") + "/"
+    names = (path[len(root) :] for path in folder.fs.find(folder.path, maxdepth=depth) if path.startswith(root))
+    return sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
+
+
+def ask_store(place: Any, method: str, **arguments: int) -> Any:
+    """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
+    fs = place.fs
+    if not fs.async_impl:
+        return getattr(fs, method)(place.path, **arguments)
+    host = f"{place.protocol}://{place.path.split('/', 1)[0]}"
+    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(place.path, **arguments))
