@@ -111,12 +111,12 @@ class ColumnMemory(NamedTuple):
 
 def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
     """What columns take that are read together."""
-    return ColumnMemory(*(sum(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+    return ColumnMemory(*(sum(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
     """What columns take at most that are read one after the other."""
-    return ColumnMemory(*(max(one) for one in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+    return ColumnMemory(*(max(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def read_chunks(file: IO[bytes]) -> list[list[Chunk]]:
@@ -163,13 +163,13 @@ def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMem
     if most is not None and max(chunk.size, chunk.stored_size) <= SMALL_CHUNK:
         widest = chunk.size if chunk.is_repeating or chunk.has_dictionary else chunk.size / max(chunk.rows, 1)
         return ColumnMemory(2 * chunk.size, chunk.stored_size, widest, chunk.size)
-    dictionary, found = 0, ColumnMemory(0, 0, 0.0, 0)
+    dictionary, memory = 0, ColumnMemory(0, 0, 0.0, 0)
     for page in islice(_pages(file, chunk), most):
         value = _largest_value(file, chunk, page) if page.dictionary else page.size
         mean = value if page.dictionary or chunk.is_repeating else page.size / max(page.values, 1)
-        found = largest([found, ColumnMemory(page.size, page.stored_size, per_row * mean, value)])
+        memory = largest([memory, ColumnMemory(page.size, page.stored_size, per_row * mean, value)])
         dictionary += page.size * page.dictionary
-    return found._replace(pages=dictionary + found.pages)
+    return memory._replace(pages=dictionary + memory.pages)
 
 
 def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
@@ -180,7 +180,7 @@ def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
         about: dict[int, Any] = next(
             (fields[number] for number in DATA_HEADERS if isinstance(fields.get(number), dict)), {}
         )
-        size, stored, values = (_size(one) for one in (fields.get(2), fields.get(3), about.get(1)))
+        size, stored, values = (_size(field) for field in (fields.get(2), fields.get(3), about.get(1)))
         yield Page(fields.get(1) == DICTIONARY_PAGE, size, stored, values, content)
         offset = content + stored
 
@@ -197,10 +197,10 @@ def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
     raise ValueError("a page's header is cut off")
 
 
-def _size(found: Any) -> int:
-    if not isinstance(found, int) or found < 0:
+def _size(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
         raise ValueError("a page has no size")
-    return found
+    return value
 
 
 def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:

@@ -23,12 +23,12 @@ def read_struct(file: io.BytesIO, depth: int = MAX_DEPTH) -> dict[int, Any]:
     ValueError
         If it is damaged.
     """
-    found: dict[int, Any] = {}
+    fields: dict[int, Any] = {}
     number = 0
     while head := _byte(file):
         number = number + (head >> 4) if head >> 4 else _zigzag(file)
-        found[number] = _value(file, head & 15, depth)
-    return found
+        fields[number] = _value(file, head & 15, depth)
+    return fields
 
 
 def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
@@ -74,7 +74,7 @@ def _byte(file: io.BytesIO) -> int:
 def _bytes(file: io.BytesIO, size: int) -> bytes:
     if size > MAX_BINARY:
         raise ValueError("a header is too large")
-    found = file.read(size)
-    if len(found) < size:
+    content = file.read(size)
+    if len(content) < size:
         raise EOFError
-    return found
+    return content

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
+from serve_cli.embed.engines import DEFAULT_ENGINE
 from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS
 from serve_cli.embeddings.vectors import DTYPES
 from serve_cli.model.model_options import Serving
@@ -55,8 +56,8 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Share:
-    """Which parts a run computes: of ``count`` runs that share the folder, parts ``index``, ``index + count``, ...
+class ArrayTask:
+    """A run of a job array of ``count`` runs that share the folder. It computes parts ``index``, ``index + count``, ...
 
     Raises
     ------
@@ -69,7 +70,9 @@ class Share:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
-            raise ConfigError(f"shard {self.index} of {self.count} is none; count from 0.")
+            raise ConfigError(
+                f"task {self.index} of {self.count} does not exist; --shard-index counts from 0 to {self.count - 1}."
+            )
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class EmbedOptions:
     columns : Columns
         Of a manifest.
     output : Output
-    share : Share
+    task : ArrayTask
     max_memory : int, optional
         Bytes that the process may take; by default half of what the machine or the container has.
     pixel_limit : int
@@ -98,7 +101,7 @@ class EmbedOptions:
         Resume although files have other sizes or modification times than when the run began; ``retry_failed``
         implies it, for the images that were mended.
     engine : str
-        ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
+        A key of `serve_cli.embed.engines.ENGINES`.
     image_timeout : float
         Seconds for an image that comes from a server or an object store, with redirects, retries and pauses.
 
@@ -114,17 +117,17 @@ class EmbedOptions:
     serving: Serving = Serving()
     columns: Columns = Columns()
     output: Output = Output()
-    share: Share = Share()
+    task: ArrayTask = ArrayTask()
     max_memory: int | None = None
     pixel_limit: int = MAX_PIXELS
     overwrite: bool = False
     retry_failed: bool = False
-    engine: str = "local"
+    engine: str = DEFAULT_ENGINE
     ignore_changed_files: bool = False
     image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        if self.overwrite and self.share.count > 1:
+        if self.overwrite and self.task.count > 1:
             raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:
             raise ConfigError("--overwrite and --retry-failed: one replaces all that the other would keep.")

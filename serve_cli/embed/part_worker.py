@@ -13,9 +13,10 @@ from gluon_lifted.errors import (
     RunError,
     UnreachableError,
 )
+from gluon_lifted.hardware.memory import peak_memory
 from serve_cli.embed.decoding import read_content
-from serve_cli.embed.embed_rows import embed_rows
-from serve_cli.embed.memory import bounded_decoding
+from serve_cli.embed.embed_rows import Tally, embed_rows, reported
+from serve_cli.embed.memory_budget import bounded_decoding
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.vectors import fitting
 from serve_cli.sources.image_row import HeldImage
@@ -23,8 +24,9 @@ from serve_cli.sources.image_row import HeldImage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.parts import Part
+    from serve_cli.progress import Progress
     from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 
 FAILURES_SHOWN = 5
@@ -134,3 +136,12 @@ class PartWorker:
                 f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
                 f"({error}). The same command goes on once it is back."
             ) from None
+
+
+def compute_parts(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    """Compute parts one after the other in this process."""
+    worker = PartWorker(run)
+    tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
+    for number in missing:
+        worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
+    return Work(worker.times, worker.failures, 1, run.options.serving.decoders, peak_memory())

@@ -18,8 +18,8 @@ from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.hardware.memory import peak_memory, usable_memory
 from serve_cli.embed.embed_rows import standing
+from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
-from serve_cli.embed.run import open_run
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.plan import read_plan
 from serve_cli.provenance import version
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serve_cli.embed.embed_options import EmbedOptions
-    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.plan import Survey
     from serve_cli.model.model_options import Serving
     from serve_cli.progress import Progress
@@ -92,14 +92,14 @@ class Crew:
             If no machine suffices.
         """
         resources = [node["Resources"] for node in nodes if node["Alive"]]
-        places = [(int(found.get("CPU", 0)), int(found.get("GPU", 0))) for found in resources]
+        hosts = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in resources]
         on_gpu = serving.device in ("gpu", "tensorrt")
         if on_gpu:
-            places = [(cpus // gpus, gpus) for cpus, gpus in places if gpus]
-            if not places:
+            hosts = [(cpus // gpus, gpus) for cpus, gpus in hosts if gpus]
+            if not hosts:
                 raise RunError("no machine of the Ray cluster has a GPU; choose another --device.")
-        threads = serving.threads or min((cpus for cpus, _ in places if cpus), default=1)
-        workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in places if cpus >= threads)
+        threads = serving.threads or min((cpus for cpus, _ in hosts if cpus), default=1)
+        workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in hosts if cpus >= threads)
         if not workers:
             raise RunError(f"the Ray cluster has no machine with {threads} cores; give fewer --threads.")
         return cls(workers, threads, int(on_gpu))
@@ -134,8 +134,8 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
 class _Actor:
     """A `PartWorker` in a process of Ray's."""
 
-    def __init__(self, options: EmbedOptions, found: Survey, release: str) -> None:
-        self._arguments = options, found, release
+    def __init__(self, options: EmbedOptions, surveyed: Survey, release: str) -> None:
+        self._arguments = options, surveyed, release
         self._worker: PartWorker | None = None  # opened with the first part: Ray keeps an error of that as it is
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class _Actor:
         }
 
     @staticmethod
-    def _open(options: EmbedOptions, found: Survey, release: str) -> PartWorker:
+    def _open(options: EmbedOptions, surveyed: Survey, release: str) -> PartWorker:
         host = socket.gethostname()
         if version(PACKAGE) != release:
             raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
@@ -159,7 +159,7 @@ class _Actor:
             raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
         share = min(options.serving.decoders / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
-        return PartWorker(open_run(replace(options, max_memory=memory), found))
+        return PartWorker(open_run(replace(options, max_memory=memory), surveyed))
 
 
 @contextmanager

@@ -138,9 +138,9 @@ class EmbeddingFolder:
 
     def look_again(self) -> None:
         """Count in what other processes have written."""
-        found = self._finished_parts()
-        self._changed = self._changed or found != self.finished
-        self.finished = found
+        finished = self._finished_parts()
+        self._changed = self._changed or finished != self.finished
+        self.finished = finished
 
     def complete(self, about: Mapping[str, Any]) -> tuple[Part, ...] | None:
         """Write the manifest if all parts are there, whoever has written them, unless it is there and they are old.
@@ -207,10 +207,10 @@ class EmbeddingFolder:
         return None
 
     def _finished_parts(self) -> dict[int, Part]:
-        found = {number: self._parts.finished(number) for number in range(self._plan.parts)}
+        parts = {number: self._parts.finished(number) for number in range(self._plan.parts)}
         return {
             number: part  # one with other rows than the plan's is written anew
-            for number, part in found.items()
+            for number, part in parts.items()
             if part is not None and part.rows == len(self._plan.rows_of(number))
         }
 

@@ -45,7 +45,7 @@ def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.
     DataError
         If two columns have one name.
     """
-    taken = {one.name for one in own}
+    taken = {field.name for field in own}
     for name in (extra or pa.schema([])).names:
         if name in taken:
             raise DataError(

@@ -81,12 +81,12 @@ class NpyPartWriter:
     def finished(self, number: int) -> Part | None:
         numbers, metadata, failures = npy_paths(self._folder, number)
         try:
-            found = open_numbers(numbers)
+            stored = open_numbers(numbers)
             good = CheckedParquet(metadata, metadata_columns(self._dtype)).count()
             failed = CheckedParquet(failures, list(FAILED)).count()
         except (RunError, OSError, ValueError):
             return None
-        whole = found.shape == (good, self._dim) and found.dtype == DTYPES[self._dtype]
+        whole = stored.shape == (good, self._dim) and stored.dtype == DTYPES[self._dtype]
         return Part(NPY.part_name(number), good + failed, failed) if whole else None
 
     def _fill(self, groups: Iterable[EmbeddedRows], numbers: Path, metadata: Path, failures: Path) -> tuple[int, int]:
@@ -131,7 +131,7 @@ class NpyPartWriter:
 def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
     chosen = [(group.rows[number], group.errors[number]) for number in np.flatnonzero(failed)]
     values = [[row.id for row, _ in chosen], [as_text(row.path) for row, _ in chosen], [error for _, error in chosen]]
-    return pa.Table.from_arrays([pa.array(one, pa.string()) for one in values], schema=FAILED)
+    return pa.Table.from_arrays([pa.array(column, pa.string()) for column in values], schema=FAILED)
 
 
 MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0; others are for headers that are longer or not ASCII
@@ -164,7 +164,7 @@ def open_numbers(path: Path) -> NDArray[Any]:
         size, expected = file.seek(0, 2), 10 + length + dtype.itemsize * shape[0] * shape[1]
         if size != expected:
             raise ValueError(f"its header says {shape} of {dtype}, {expected:,} bytes, and it has {size:,}")
-        return np.memmap(file, dtype, "r", 10 + length, shape, "F" if header[2] == b"True" else "C")
+        return np.memmap(file, dtype, "r", offset=10 + length, shape=shape, order="F" if header[2] == b"True" else "C")
 
 
 class NpyPartReader:
@@ -183,9 +183,9 @@ class NpyPartReader:
     def check(self, number: int, rows: int) -> None:
         known, failed = self._tables(number)
         numbers = self._numbers(number, known.count())
-        if (found := len(numbers) + failed.count()) != rows:
+        if (present := len(numbers) + failed.count()) != rows:
             path = npy_paths(self._folder, number)[0]
-            raise RunError(f"{path}: has {found} rows with its failures and {MANIFEST} says {rows}; embed again.")
+            raise RunError(f"{path}: has {present} rows with its failures and {MANIFEST} says {rows}; embed again.")
 
     def read(self, number: int, rows: int) -> Iterator[PartRows]:
         self.check(number, rows)
@@ -214,11 +214,11 @@ class NpyPartReader:
     def _numbers(self, number: int, rows: int) -> NDArray[Any]:
         path, expected = npy_paths(self._folder, number)[0], (rows, self._card.dim)
         try:
-            found = open_numbers(path)
+            stored = open_numbers(path)
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error!s:.200}); embed again.") from None
-        if found.shape != expected or found.dtype != DTYPES[self._dtype]:
+        if stored.shape != expected or stored.dtype != DTYPES[self._dtype]:
             raise RunError(
-                f"{path}: holds {found.shape} of {found.dtype}, expected {expected} of {self._dtype}; embed again."
+                f"{path}: holds {stored.shape} of {stored.dtype}, expected {expected} of {self._dtype}; embed again."
             )
-        return found
+        return stored

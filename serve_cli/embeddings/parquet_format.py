@@ -49,8 +49,8 @@ class ParquetPartWriter:
         try:
             with path.open("rb") as file:
                 read_groups(file, columns=0)
-                with pq.ParquetFile(file) as found:
-                    rows, errors = found.metadata.num_rows, found.read(["error"])["error"]
+                with pq.ParquetFile(file) as part:
+                    rows, errors = part.metadata.num_rows, part.read(["error"])["error"]
         except READ_ERRORS:
             return None
         return Part(path.name, rows, rows - errors.null_count)
@@ -79,11 +79,11 @@ class ParquetPartReader:
 
     def check_files(self, count: int) -> None:
         expected = {PARQUET.part_name(number) for number in range(count)}
-        found = {path.name for path in PARQUET.files_in(self._folder)}
-        missing, extra = sorted(expected - found), sorted(found - expected)
+        present = {path.name for path in PARQUET.files_in(self._folder)}
+        missing, extra = sorted(expected - present), sorted(present - expected)
         if missing or extra:
             what = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
-            raise RunError(f"{self._folder}: {what} ({count} parts expected, {len(found)} found); embed again.")
+            raise RunError(f"{self._folder}: {what} ({count} parts expected, {len(present)} found); embed again.")
 
     def check(self, number: int, rows: int) -> None:
         self._file(number, rows).count()

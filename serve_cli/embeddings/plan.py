@@ -181,11 +181,11 @@ def read_plan(folder: Path) -> Plan | None:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"more than {MAX_BYTES} bytes")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
         kinds = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Plan)}
-        if found.keys() != kinds.keys() or any(type(found[name]) is not kind for name, kind in kinds.items()):
+        if values.keys() != kinds.keys() or any(type(values[name]) is not kind for name, kind in kinds.items()):
             raise ValueError("its fields are not those of a plan")
-        return Plan(**found)
+        return Plan(**values)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError, RecursionError) as error:

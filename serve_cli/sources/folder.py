@@ -61,10 +61,10 @@ def folder_source(path: Path) -> Source:
     passed_over = PassedOver()
 
     def listing() -> Iterator[ImageRow]:
-        found = PassedOver()
-        for name in walk(path, Wanted(is_image, passed_over=found.add)):
+        others = PassedOver()
+        for name in walk(path, Wanted(is_image, passed_over=others.add)):
             yield named_row(path, name, labeled)
-        passed_over.counts = found.counts
+        passed_over.counts = others.counts
 
     if next(listing(), None) is None:
         tables = Wanted(lambda name: is_table(suffix_of(name)))
@@ -72,7 +72,7 @@ def folder_source(path: Path) -> Source:
     return Source(path, listing, naming=lambda: with_stamps(listing()), passed_over=passed_over)
 
 
-def store_source(place: Any) -> Source:
+def store_source(location: Any) -> Source:
     """The images below a URL, in the order and with the labels of `folder_source`.
 
     All names are asked for once and kept: a store gives a thousand at a time.
@@ -82,11 +82,11 @@ def store_source(place: Any) -> Source:
     DataError
         If there are no images.
     """
-    found = names_in_store(place)
-    images, others = images_of(found)
+    names = names_in_store(location)
+    images, others = images_of(names)
     if not images:
-        raise no_images(place, others, next((name for name in found if is_table(suffix_of(name))), None))
-    return named_source(str(place), place, images, others)
+        raise no_images(location, others, next((name for name in names if is_table(suffix_of(name))), None))
+    return named_source(str(location), location, images, others)
 
 
 def no_images(folder: Any, passed_over: PassedOver, table: str | None) -> DataError:

@@ -18,33 +18,35 @@ from serve_cli.sources.network.url import is_url
 from serve_cli.sources.network.web import download, is_web
 
 
-def image_at(name: str, place: Path | str, label: str | None = None, extra: dict[str, Any] | None = None) -> ImageRow:
+def image_at(
+    name: str, location: Path | str, label: str | None = None, extra: dict[str, Any] | None = None
+) -> ImageRow:
     """A row for the image in a file, at a path or a URL; a URL that cannot be used fails when it is read."""
-    if isinstance(place, Path):
-        return ImageRow(name, place, label, extra=extra or {})
-    return ImageRow(name, place, label, content=partial(read_image_bytes, place), extra=extra or {})
+    if isinstance(location, Path):
+        return ImageRow(name, location, label, extra=extra or {})
+    return ImageRow(name, location, label, content=partial(read_image_bytes, location), extra=extra or {})
 
 
-def location(name: str) -> Path | str:
+def image_location(name: str) -> Path | str:
     """What `image_at` takes: a path as a `Path`, a URL as it stands."""
     return name if is_url(name) else Path(name)
 
 
-def unreadable(name: str, place: Any, reason: str) -> ImageRow:
+def unreadable(name: str, location: Any, reason: str) -> ImageRow:
     """A row that fails when it is read, for this reason."""
 
     def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
-        raise ImageError(f"{shown(place)}: {reason}.")
+        raise ImageError(f"{shown(location)}: {reason}.")
 
-    return ImageRow(name, shown(place), content=fail)
+    return ImageRow(name, shown(location), content=fail)
 
 
-def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+def read_image_bytes(location: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
     """A file, or ``size`` bytes of it from ``offset`` on.
 
     Parameters
     ----------
-    place : Path, UPath or str
+    location : Path, UPath or str
         A path or a URL.
     offset, size : int
         The whole file if ``size`` is None.
@@ -59,17 +61,17 @@ def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, li
         If it is missing, no file, larger than the limit, cut off or cannot be read.
     """
     try:
-        if isinstance(place, str):
-            place = to_location(place)
-        read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
+        if isinstance(location, str):
+            location = to_location(location)
+        read = _read_local if not is_remote(location) else _read_web if is_web(location) else _read_store
         if size is not None:
             _require_within(size, limit)
-        return read(place, offset, size, limit)
+        return read(location, offset, size, limit)
     except DataError as error:  # of to_location
         raise ImageError(str(error)) from None
     except Exception as error:  # stores have errors of their own, which are not OSErrors
-        kind = UnreachableError if is_remote(place) and has_no_answer(error) else ImageError
-        raise kind(f"{shown(place)}: cannot be read ({reason(error, place)}).") from None  # theirs quote URLs
+        kind = UnreachableError if is_remote(location) and has_no_answer(error) else ImageError
+        raise kind(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None  # theirs quote URLs
 
 
 def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
@@ -86,22 +88,22 @@ def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
         os.close(file)
 
 
-def _read_web(place: Any, offset: int, size: int | None, limit: int) -> bytes:
+def _read_web(location: Any, offset: int, size: int | None, limit: int) -> bytes:
     content = io.BytesIO()
     if size != 0:
-        download(place, content, limit, None if size is None else range(offset, offset + size))
+        download(location, content, limit, None if size is None else range(offset, offset + size))
     return content.getvalue()
 
 
-def _read_store(place: Any, offset: int, size: int | None, limit: int) -> bytes:
+def _read_store(location: Any, offset: int, size: int | None, limit: int) -> bytes:
     """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
     if size is None:
-        found = ask_store(place, "info")
-        if found["type"] == "directory":
+        info = ask_store(location, "info")
+        if info["type"] == "directory":
             raise OSError("it is a folder")
-        size = found["size"]
+        size = info["size"]
         _require_within(size, limit)
-    return _whole(ask_store(place, "cat_file", start=offset, end=offset + size), size) if size else b""
+    return _whole(ask_store(location, "cat_file", start=offset, end=offset + size), size) if size else b""
 
 
 def _whole(content: bytes, size: int) -> bytes:

@@ -29,7 +29,7 @@ from serve_cli.sources.network.web import is_web, open_web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a place and of a library's words in an error
+MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a location and of a library's words in an error
 
 
 def to_location(name: str | os.PathLike[str]) -> Any:
@@ -75,8 +75,8 @@ def _missing_for(protocol: str) -> str:
     try:
         import upath  # noqa: F401  # whether it is there
 
-        for one in protocol.split("::"):
-            get_filesystem_class(one)  # imports what this kind of URL needs
+        for name in protocol.split("::"):
+            get_filesystem_class(name)  # imports what this kind of URL needs
     except ImportError as error:
         return f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most"
     except ValueError:
@@ -87,34 +87,34 @@ def _missing_for(protocol: str) -> str:
     return ""
 
 
-def shown(place: Any) -> str:
+def shown(location: Any) -> str:
     """A path or URL as errors name it: without credentials, and without what a terminal would obey."""
-    text = url_without_credentials(str(place))[:MAX_SHOWN]
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = url_without_credentials(str(location))[:MAX_SHOWN]
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def is_remote(place: Any) -> bool:
-    return not isinstance(place, Path)
+def is_remote(location: Any) -> bool:
+    return not isinstance(location, Path)
 
 
-def root_of(place: Any) -> Path | str:
-    """What a `Source` calls the place that it comes from."""
-    return str(place) if is_remote(place) else place
+def root_of(location: Any) -> Path | str:
+    """What a `Source` calls the location that it comes from."""
+    return str(location) if is_remote(location) else location
 
 
-def name_of(place: Any) -> str:
+def name_of(location: Any) -> str:
     """The last part of a path, of a URL without its query."""
-    path = urlsplit(place.path).path if is_web(place) else place.name
+    path = urlsplit(location.path).path if is_web(location) else location.name
     return PurePosixPath(path).name
 
 
-def kind_of(place: Any) -> str:
+def kind_of(location: Any) -> str:
     """The suffix of a file, in small letters."""
-    return PurePosixPath(name_of(place)).suffix.lower()
+    return PurePosixPath(name_of(location)).suffix.lower()
 
 
-def beside(place: Any, name: str) -> Path | str:
-    """What a list or manifest at ``place`` calls ``name``: a URL, an absolute path, or relative to its folder.
+def beside(location: Any, name: str) -> Path | str:
+    """What a list or manifest at ``location`` calls ``name``: a URL, an absolute path, or relative to its folder.
 
     On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
     that has them in its name. Nothing is raised: what is wrong with a name is found when its image is read, and fails
@@ -122,26 +122,26 @@ def beside(place: Any, name: str) -> Path | str:
     """
     if is_url(name):
         return name
-    if not is_web(place):
-        return _beside_file(place, name)
+    if not is_web(location):
+        return _beside_file(location, name)
     link = name.replace("#", "%23")
     if link.startswith("//"):
-        return f"{place.protocol}:{link}"
+        return f"{location.protocol}:{link}"
     if CONTROL.search(link):  # which urljoin would leave out
-        return f"{place.path.rpartition('/')[0]}/{link}"
-    return str(urljoin(place.path, link if link.startswith("/") else "./" + link))
+        return f"{location.path.rpartition('/')[0]}/{link}"
+    return str(urljoin(location.path, link if link.startswith("/") else "./" + link))
 
 
-def _beside_file(place: Any, name: str) -> Path | str:
-    path = below(place.parent, name)
+def _beside_file(location: Any, name: str) -> Path | str:
+    path = below(location.parent, name)
     if "\\" in name and isinstance(path, Path) and not os.path.lexists(path):
-        return Path(place.parent, name.replace("\\", "/"))
+        return Path(location.parent, name.replace("\\", "/"))
     return path
 
 
-def id_beside(place: Any, name: str) -> str:
-    """The id of what a list or manifest at ``place`` calls ``name``: the same, without credentials."""
-    return reference_without_credentials(name) if is_web(place) else url_without_credentials(name)
+def id_beside(location: Any, name: str) -> str:
+    """The id of what a list or manifest at ``location`` calls ``name``: the same, without credentials."""
+    return reference_without_credentials(name) if is_web(location) else url_without_credentials(name)
 
 
 def below(folder: Any, name: str) -> Path | str:
@@ -152,42 +152,42 @@ def below(folder: Any, name: str) -> Path | str:
     return (text if text.endswith("/") else text + "/") + name
 
 
-def file_stamp(place: Any) -> tuple[int, ...]:
+def file_stamp(location: Any) -> tuple[int, ...]:
     """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
-    if is_remote(place):
+    if is_remote(location):
         return ()
     try:
-        status = os.stat(place)
+        status = os.stat(location)
     except OSError:
         return ()
     return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
-def reading(place: Any) -> Iterator[None]:
+def reading(location: Any) -> Iterator[None]:
     """Tell what a file's or store's own errors mean. Raises `DataError`."""
     try:
         yield
     except LiftedError:
         raise
     except Exception as error:  # stores have errors of their own, which are not OSErrors
-        if not is_remote(place) and not isinstance(error, OSError):
+        if not is_remote(location) and not isinstance(error, OSError):
             raise
-        raise DataError(f"{shown(place)}: cannot be read ({reason(error, place)}).") from None
+        raise DataError(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None
 
 
-def open_file(place: Any, seekable: bool = False) -> io.BufferedReader:
+def open_file(location: Any, seekable: bool = False) -> io.BufferedReader:
     """Open a file to be read from its beginning on or, if ``seekable``, anywhere."""
-    if is_web(place):
-        return open_web(place, seekable)
-    file: Any = place.open("rb")
-    return io.BufferedReader(file) if is_remote(place) else file  # a store's readline knows no limit
+    if is_web(location):
+        return open_web(location, seekable)
+    file: Any = location.open("rb")
+    return io.BufferedReader(file) if is_remote(location) else file  # a store's readline knows no limit
 
 
-def reason(error: BaseException, place: Any) -> str:
+def reason(error: BaseException, location: Any) -> str:
     """An error in few words; those of timeouts lie in their cause."""
     said = getattr(error, "strerror", None)
     if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name
         return "no such file"
     said = said or str(error) or str(error.__cause__ or "") or type(error).__name__
-    return reason_without_credentials(said, str(place))[:MAX_REASON]
+    return reason_without_credentials(said, str(location))[:MAX_REASON]

@@ -68,15 +68,15 @@ class Pattern(NamedTuple):
         return reached
 
 
-def to_pattern(place: Any) -> Pattern | None:
+def to_pattern(location: Any) -> Pattern | None:
     """What a path or URL looks for if it is no file; None if it has no wildcards.
 
     A folder that exists is that folder, whatever characters its name has.
     """
-    lineage = [place, *place.parents][::-1]
+    lineage = [location, *location.parents][::-1]
     for number, path in enumerate(lineage):
         if WILDCARDS.intersection(path.name) and not path.exists():
-            return Pattern(path.parent, tuple(one.name for one in lineage[number:]))
+            return Pattern(path.parent, tuple(part.name for part in lineage[number:]))
     return None
 
 

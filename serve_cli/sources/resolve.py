@@ -47,50 +47,50 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
     DataError
         If there is no such thing, it holds no images, or cannot be read.
     """
-    place = to_location(name)
-    with reading(place):
-        if is_web(place):
-            return _of_web(place, columns)
-        if place.is_file():
-            return _of_file(place, columns)
-        if place.is_dir():
-            return _of_folder(place, columns)
-        if pattern := to_pattern(place):
-            return pattern_source(str(place), pattern, columns)
-    raise DataError(f"{place}: no such file or folder.")
+    location = to_location(name)
+    with reading(location):
+        if is_web(location):
+            return _of_web(location, columns)
+        if location.is_file():
+            return _of_file(location, columns)
+        if location.is_dir():
+            return _of_folder(location, columns)
+        if pattern := to_pattern(location):
+            return pattern_source(str(location), pattern, columns)
+    raise DataError(f"{location}: no such file or folder.")
 
 
-def _of_web(place: Any, columns: Columns) -> Source:
-    if kind_of(place) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(place):
-        raise DataError(f"{place}: web servers list no folders; name an image, {', '.join(FILE_KINDS)} there.")
-    require_there(place)
-    return _of_file(place, columns)
+def _of_web(location: Any, columns: Columns) -> Source:
+    if kind_of(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
+        raise DataError(f"{location}: web servers list no folders; name an image, {', '.join(FILE_KINDS)} there.")
+    require_there(location)
+    return _of_file(location, columns)
 
 
-def _of_file(place: Any, columns: Columns) -> Source:
-    suffix = kind_of(place)
+def _of_file(location: Any, columns: Columns) -> Source:
+    suffix = kind_of(location)
     if kind := FILE_KINDS.get(suffix):
-        return kind.open(root_of(place), one_file(place), columns)
+        return kind.open(root_of(location), one_file(location), columns)
     if suffix and suffix not in IMAGE_SUFFIXES:
         raise DataError(
-            f"{place}: is no image by its name{_cure(suffix)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, "
+            f"{location}: is no image by its name{_cure(suffix)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, "
             f"{known_kinds()}."
         )
-    row = image_at(as_text(name_of(place)), str(place) if is_remote(place) else place)
-    return Source(root_of(place), lambda: iter([row]))
+    row = image_at(as_text(name_of(location)), str(location) if is_remote(location) else location)
+    return Source(root_of(location), lambda: iter([row]))
 
 
 def _cure(suffix: str) -> str:
     return f" (pip install '{MISSING_PACKAGES[suffix]}')" if suffix in MISSING_PACKAGES else ""
 
 
-def _of_folder(place: Any, columns: Columns) -> Source:
+def _of_folder(location: Any, columns: Columns) -> Source:
     for kind in FILE_KINDS.values():
         others = PassedOver()
-        if kind.in_folders and (names := matches(Pattern(place, (f"*{kind.suffix}",)), others.add)):
-            source = kind.open(root_of(place), files_below(place, names), columns)
+        if kind.in_folders and (names := matches(Pattern(location, (f"*{kind.suffix}",)), others.add)):
+            source = kind.open(root_of(location), files_below(location, names), columns)
             return replace(source, passed_over=others)
-    return store_source(place) if is_remote(place) else folder_source(place)
+    return store_source(location) if is_remote(location) else folder_source(location)
 
 
 def dataset_source(table: ImageTable, root: Path) -> Source:

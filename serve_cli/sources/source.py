@@ -110,8 +110,8 @@ class Files(NamedTuple):
     at: Callable[[str], Any]
 
 
-def one_file(place: Any) -> Files:
-    return Files((name_of(place),), lambda _: place)
+def one_file(location: Any) -> Files:
+    return Files((name_of(location),), lambda _: location)
 
 
 def files_below(folder: Any, names: Sequence[str]) -> Files:

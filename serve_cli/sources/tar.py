@@ -33,7 +33,7 @@ HEADER_TYPES = (
 LABEL = ".cls"
 MAC_FOLDER = "__MACOSX"
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def tar_source(root: Path | str, shards: Files) -> Source:
@@ -63,10 +63,10 @@ class _BoundedHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        found = super().frombuf(buf, encoding, errors)
-        if found.size < 0 or (found.type in HEADER_TYPES and found.size > MAX_HEADER_BYTES):
-            raise ValueError(f"a header of {found.size:,} bytes, more than the limit of {MAX_HEADER_BYTES:,}")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in HEADER_TYPES and header.size > MAX_HEADER_BYTES):
+            raise ValueError(f"a header of {header.size:,} bytes, more than the limit of {MAX_HEADER_BYTES:,}")
+        return header
 
 
 def _rows(shard: Any, name: str) -> Iterator[ImageRow]:
@@ -98,7 +98,7 @@ def _members(shard: Any) -> Iterator[tarfile.TarInfo]:
         _damage_named(shard, partial(_require_end, file, archive.offset))
 
 
-def _damage_named(shard: Any, read: Callable[[], Found]) -> Found:
+def _damage_named(shard: Any, read: Callable[[], Result]) -> Result:
     """What ``read`` gives. Raises `DataError` for whatever `tarfile` raises at damaged headers."""
     try:
         return read()
@@ -126,7 +126,7 @@ def _require_end(file: Any, offset: int) -> None:
 
 
 def _sample(shard: Any, shard_name: str, members: list[tarfile.TarInfo]) -> Iterator[ImageRow]:
-    labels = [one for one in members if one.name.endswith(LABEL) and one.size <= MAX_LABEL_BYTES]
+    labels = [member for member in members if member.name.endswith(LABEL) and member.size <= MAX_LABEL_BYTES]
     label = None
     if labels:
         content = read_image_bytes(shard, labels[0].offset_data, labels[0].size)

@@ -182,7 +182,7 @@ def embed(
 
       lifted embed model.onnx photos --out /shared/embeddings --engine ray --shard-size 10000
     """
-    from serve_cli.embed.embed_options import EmbedOptions, Output, Share
+    from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
     from serve_cli.model.model_options import Serving
     from serve_cli.sources.tables.columns import Columns
 
@@ -193,7 +193,7 @@ def embed(
         Serving(batch_size, threads, sessions, device.value, allow_fallback, relaxed, not no_cache),
         Columns(id_column, path_column, bytes_column, label_column),
         Output(shard_size, file_format.value, dtype.value, checksums),
-        Share(shard_index, num_shards),
+        ArrayTask(shard_index, num_shards),
         max_memory,
         pixel_limit,
         overwrite,

@@ -55,11 +55,11 @@ class CircuitBreaker:
     def require_up(self, host: str) -> None:
         """Raise `HostDownError` if a host counts as down. Every ``rest_s`` one caller passes, to try it."""
         with self._lock:
-            found = self._failing.get(host)
-            if found is None or found.count < self._failures:
+            failing = self._failing.get(host)
+            if failing is None or failing.count < self._failures:
                 return
-            if self._clock() >= found.next_try:
-                found.next_try = self._clock() + self._rest_s
+            if self._clock() >= failing.next_try:
+                failing.next_try = self._clock() + self._rest_s
                 return
         raise HostDownError(
             f"{host} is down, its last {self._failures} attempts or more failed, so this one was not made; "
@@ -69,8 +69,8 @@ class CircuitBreaker:
     def is_down(self, host: str) -> bool:
         """Whether a host counts as down, be it tried again just now or not."""
         with self._lock:
-            found = self._failing.get(host)
-            return found is not None and found.count >= self._failures
+            failing = self._failing.get(host)
+            return failing is not None and failing.count >= self._failures
 
     def answered(self, host: str) -> None:
         """Count a host as up."""
@@ -80,9 +80,9 @@ class CircuitBreaker:
     def failed(self, host: str) -> None:
         """Count one failure more."""
         with self._lock:
-            found = self._failing.setdefault(host, _Failing())
-            found.count += 1
-            found.next_try = self._clock() + self._rest_s
+            failing = self._failing.setdefault(host, _Failing())
+            failing.count += 1
+            failing.next_try = self._clock() + self._rest_s
             self._failing.move_to_end(host)
             if len(self._failing) > MAX_HOSTS:
                 self._failing.popitem(last=False)

@@ -15,10 +15,10 @@ def names_in_store(folder: Any, depth: int | None = None) -> list[str]:
     return sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
 
 
-def ask_store(place: Any, method: str, **arguments: int) -> Any:
+def ask_store(location: Any, method: str, **arguments: int) -> Any:
     """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
-    fs = place.fs
+    fs = location.fs
     if not fs.async_impl:
-        return getattr(fs, method)(place.path, **arguments)
-    host = f"{place.protocol}://{place.path.split('/', 1)[0]}"
-    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(place.path, **arguments))
+        return getattr(fs, method)(location.path, **arguments)
+    host = f"{location.protocol}://{location.path.split('/', 1)[0]}"
+    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(location.path, **arguments))

@@ -134,8 +134,8 @@ def retry_after(headers: Mapping[str, str]) -> float:
 def _date(text: str) -> float | None:
     """An HTTP date in seconds since 1970."""
     try:
-        found: datetime = parsedate_to_datetime(text)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+        date: datetime = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
@@ -221,8 +221,8 @@ def _blamed(host: str, error: Exception) -> str:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ClientConnectorError" not in names or "ClientProxyConnectionError" in names:
         return host
-    found: Any = error
-    return f"[{found.host}]:{found.port}" if ":" in found.host else f"{found.host}:{found.port}"
+    refused: Any = error
+    return f"[{refused.host}]:{refused.port}" if ":" in refused.host else f"{refused.host}:{refused.port}"
 
 
 def _run(loop: Any, make: Callable[[], Coroutine[Any, Any, Any]], seconds: float) -> Any:

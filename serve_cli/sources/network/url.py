@@ -42,15 +42,15 @@ def usable_url(text: str) -> str:
         raise UrlError("expected '://' after its scheme")
     scheme = protocol_of(text)
     url = scheme.lower() + text[len(scheme) :]
-    for one in url.split("::"):
-        if protocol_of(one) in WEB:
-            _require_host(one)
-        elif protocol_of(one) in STORES:
-            _require_bucket(one)
+    for link in url.split("::"):
+        if protocol_of(link) in WEB:
+            _require_host(link)
+        elif protocol_of(link) in STORES:
+            _require_bucket(link)
     if protocol_of(url) not in WEB:
         return url
     path, mark, query = url.partition("?")
-    return path + mark + ENCODED_IN_QUERY.sub(lambda found: f"%{ord(found[0]):02X}", query)
+    return path + mark + ENCODED_IN_QUERY.sub(lambda match: f"%{ord(match[0]):02X}", query)
 
 
 def _require_host(url: str) -> None:

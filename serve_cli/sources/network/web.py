@@ -37,12 +37,12 @@ class StatusError(OSError):
         self.status, self.wait_s = status, wait_s
 
 
-def is_web(place: Any) -> bool:
-    return getattr(place, "protocol", "") in ("http", "https")
+def is_web(location: Any) -> bool:
+    return getattr(location, "protocol", "") in ("http", "https")
 
 
 def download(
-    place: Any,
+    location: Any,
     into: IO[bytes],
     limit: int | None = None,
     part: range | None = None,
@@ -59,52 +59,52 @@ def download(
     async def receive() -> None:
         into.seek(0)
         into.truncate()
-        await _receive(place, into, limit, part)
+        await _receive(location, into, limit, part)
 
-    _with_retries(place, receive, policy)
+    _with_retries(location, receive, policy)
 
 
-def open_web(place: Any, seekable: bool) -> io.BufferedReader:
+def open_web(location: Any, seekable: bool) -> io.BufferedReader:
     """Open a file; one that is to be ``seekable`` needs a server that sends parts, any other is fetched whole then."""
-    size = size_in_parts(place)
+    size = size_in_parts(location)
     if size is not None:
-        return io.BufferedReader(_WebFile(place, size), READ_AHEAD)
+        return io.BufferedReader(_WebFile(location, size), READ_AHEAD)
     if seekable:
-        raise DataError(f"{place}: its server sends whole files only (no HTTP Range); download it first.")
+        raise DataError(f"{location}: its server sends whole files only (no HTTP Range); download it first.")
     with ExitStack() as stack:
         whole: Any = stack.enter_context(tempfile.TemporaryFile())
         download(
-            place, whole, policy=RETRY_POLICY.within(WHOLE_TIMEOUT_S)
+            location, whole, policy=RETRY_POLICY.within(WHOLE_TIMEOUT_S)
         )  # a connection kept open while its rows are being embedded would be cut
         whole.seek(0)
         stack.pop_all()
     return io.BufferedReader(whole)
 
 
-def require_there(place: Any) -> None:
+def require_there(location: Any) -> None:
     """Raise as `download` does if there is no such file."""
-    size_in_parts(place)
+    size_in_parts(location)
 
 
-def size_in_parts(place: Any) -> int | None:
+def size_in_parts(location: Any) -> int | None:
     """Bytes of a file whose server sends parts of files; None if it does not. Raises as `download` does."""
 
     async def probe() -> int | None:
-        async with await _ask(place, range(1)) as response:
+        async with await _ask(location, range(1)) as response:
             if response.status == 416:  # there is no first byte
                 return 0
             _require_success(response)
             return _content_range(response)[1]
 
-    found: int | None = _with_retries(place, probe)
-    return found
+    size: int | None = _with_retries(location, probe)
+    return size
 
 
 class _WebFile(io.RawIOBase):
     """A file whose server sends parts of it."""
 
-    def __init__(self, place: Any, size: int) -> None:
-        self._place, self._size, self._at = place, size, 0
+    def __init__(self, location: Any, size: int) -> None:
+        self._location, self._size, self._at = location, size, 0
 
     def readable(self) -> bool:
         return True
@@ -124,17 +124,17 @@ class _WebFile(io.RawIOBase):
         part = range(self._at, min(self._at + len(view), self._size))
         if part:
             content = io.BytesIO()
-            download(self._place, content, part=part)
+            download(self._location, content, part=part)
             view[: len(part)] = content.getbuffer()
             self._at = part.stop
         return len(part)
 
 
 def _with_retries(
-    place: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
+    location: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
 ) -> Any:
     """Run on fsspec's thread; again after a pause if the error may pass."""
-    return call(place.fs.loop, host_of(place.path), attempt, _wait_for, policy or RETRY_POLICY)
+    return call(location.fs.loop, host_of(location.path), attempt, _wait_for, policy or RETRY_POLICY)
 
 
 def _wait_for(error: Exception) -> float | None:
@@ -147,23 +147,23 @@ def _wait_for(error: Exception) -> float | None:
     return 0.0 if isinstance(error, passing) and not isinstance(error, aiohttp.ClientSSLError) else None
 
 
-async def _ask(place: Any, part: range | None) -> Any:
+async def _ask(location: Any, part: range | None) -> Any:
     import aiohttp
 
-    session = await place.fs.set_session()
+    session = await location.fs.set_session()
     settings = {
         "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S),
-        **place.fs.kwargs,
+        **location.fs.kwargs,
     }
     headers = {**settings.pop("headers", {}), "Accept-Encoding": "identity"}
     if part is not None:
         headers["Range"] = f"bytes={part.start}-{part.stop - 1}"
-    return await session.get(place.fs.encode_url(place.path), headers=headers, **settings)
+    return await session.get(location.fs.encode_url(location.path), headers=headers, **settings)
 
 
-async def _receive(place: Any, into: IO[bytes], limit: int | None, part: range | None) -> None:
+async def _receive(location: Any, into: IO[bytes], limit: int | None, part: range | None) -> None:
     size = 0
-    async with await _ask(place, part) as response:
+    async with await _ask(location, part) as response:
         _require_success(response)
         if part is not None:
             limit = len(part)
@@ -190,7 +190,7 @@ def _require_within(size: int, limit: int | None) -> None:
 
 def _content_range(response: Any) -> tuple[int | None, int | None]:
     """The first byte that comes and the size of the whole file, where the server says so."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if found is None:
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if match is None:
         return None, None
-    return int(found[1]), None if found[2] == "*" else int(found[2])
+    return int(match[1]), None if match[2] == "*" else int(match[2])

@@ -44,7 +44,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class FoundColumns:
+class ImageColumns:
     """Names of the columns that are there; None of those that are not."""
 
     id: str | None
@@ -56,7 +56,7 @@ class FoundColumns:
         return {name for name in (self.id, self.path, self.bytes, self.label) if name is not None}
 
 
-def found_columns(place: Any, columns: Columns, schema: pa.Schema) -> FoundColumns:
+def image_columns(location: Any, columns: Columns, schema: pa.Schema) -> ImageColumns:
     """The columns of a table that say where its images are and what they are called.
 
     A column ``bytes`` that cannot hold images is a column like others, as long as there are paths: it may count bytes.
@@ -66,29 +66,29 @@ def found_columns(place: Any, columns: Columns, schema: pa.Schema) -> FoundColum
     DataError
         If one of them cannot hold what it should, or there are neither paths nor images.
     """
-    found = FoundColumns(
+    present = ImageColumns(
         *(name if name in schema.names else None for name in (columns.id, columns.path, columns.bytes, columns.label))
     )
-    if found.bytes == DEFAULT_BYTES and found.path and not is_image_type(schema.field(found.bytes).type):
-        found = replace(found, bytes=None)
-    if found.path is None and found.bytes is None:
-        images = [one.name for one in schema if is_image_type(one.type) and not pa.types.is_null(one.type)]
+    if present.bytes == DEFAULT_BYTES and present.path and not is_image_type(schema.field(present.bytes).type):
+        present = replace(present, bytes=None)
+    if present.path is None and present.bytes is None:
+        images = [field.name for field in schema if is_image_type(field.type) and not pa.types.is_null(field.type)]
         hint = f" If {images[0]!r} holds the images, say --bytes-column {images[0]}." if images else ""
         raise DataError(
-            f"{place}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
+            f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
         )
     for name, fits, expected in (
-        (found.bytes, is_image_type, f"images, which are {IMAGES}"),
-        (found.path, _is_path_type, f"paths, which are {PATHS}"),
-        (found.id, _is_name_type, f"ids, which are {NAMES}"),
-        (found.label, _is_name_type, f"labels, which are {NAMES}"),
+        (present.bytes, is_image_type, f"images, which are {IMAGES}"),
+        (present.path, _is_path_type, f"paths, which are {PATHS}"),
+        (present.id, _is_name_type, f"ids, which are {NAMES}"),
+        (present.label, _is_name_type, f"labels, which are {NAMES}"),
     ):
         if name is not None and not fits(schema.field(name).type):
             raise DataError(
-                f"{place}: column {name!r} is {schema.field(name).type}; expected {expected}. Convert it, or name "
+                f"{location}: column {name!r} is {schema.field(name).type}; expected {expected}. Convert it, or name "
                 "another column."
             )
-    return found
+    return present
 
 
 def is_image_type(kind: pa.DataType) -> bool:

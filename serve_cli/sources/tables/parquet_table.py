@@ -53,7 +53,7 @@ class ParquetTableReader(TableReader):
             most, kept = ReadingMemory(0, str(path)), 0.0
             for group in range(opened.table.num_row_groups):
                 columns = {name: _group_memory(opened, group, name) for name in names}
-                peak = int(sum(one.peak for one in columns.values()))
+                peak = int(sum(column.peak for column in columns.values()))
                 most = max(most, ReadingMemory(peak, f"{path}, row group {group}"))
                 kept = max(kept, sum(columns[name].row for name in carried))
             return most._replace(row_bytes=int(kept))
@@ -67,7 +67,7 @@ class ParquetTableReader(TableReader):
                 group += 1
             groups = list(range(group, metadata.num_row_groups))
             if not names:
-                rows = sum(metadata.row_group(one).num_rows for one in groups)
+                rows = sum(metadata.row_group(number).num_rows for number in groups)
                 yield from ({} for _ in range(rows - start))
                 return
             columns = [_cells(opened, groups, together, rows) for together, rows in _reads(opened, groups, names)]
@@ -164,13 +164,13 @@ def _children(column: pa.Array) -> list[pa.Array]:
 
 def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
     """As the file says; of a struct that is read in part, as it comes."""
-    found, known = batch.schema.field(name).type, opened.schema.field(name).type
-    partly = pa.types.is_struct(known) and found.num_fields < known.num_fields
-    return found if partly else known
+    read, known = batch.schema.field(name).type, opened.schema.field(name).type
+    partly = pa.types.is_struct(known) and read.num_fields < known.num_fields
+    return read if partly else known
 
 
 def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
     """What a column, or one field of it (``a.b``), takes in one row group."""
     most = REMOTE_PAGES if is_remote(opened.path) else None
-    chunks = (one for one in opened.chunks[group] if one.path == name or one.path.startswith(name + "."))
+    chunks = (chunk for chunk in opened.chunks[group] if chunk.path == name or chunk.path.startswith(name + "."))
     return together(column_memory(opened.file, chunk, most) for chunk in chunks)

@@ -15,14 +15,14 @@ from serve_cli.sources.image_bytes import image_at
 from serve_cli.sources.image_row import HeldImage, ImageRow
 from serve_cli.sources.location import beside, file_stamp, id_beside
 from serve_cli.sources.source import ReadingMemory, Source, as_text, one_after_another
-from serve_cli.sources.tables.columns import Columns, found_columns, image_of, text_of
+from serve_cli.sources.tables.columns import Columns, image_columns, image_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from serve_cli.sources.source import Files
-    from serve_cli.sources.tables.columns import FoundColumns
+    from serve_cli.sources.tables.columns import ImageColumns
 
 
 class TableReader(ABC):
@@ -69,7 +69,14 @@ def table_source(root: Path | str, files: Files, columns: Columns, reader: Table
     naming = listing if light == tables.known.names else listing_of(light)
     if next(naming(0), None) is None:
         raise DataError(f"{root}: has no rows.")
-    return Source(root, partial(listing, 0), tables.extra, partial(naming, 0), listing, tables.memory)
+    return Source(
+        root,
+        partial(listing, 0),
+        extra=tables.extra,
+        naming=partial(naming, 0),
+        starting=listing,
+        memory=tables.memory,
+    )
 
 
 @dataclass(frozen=True)
@@ -80,69 +87,69 @@ class _Tables:
     columns: Columns
     reader: TableReader
     known: pa.Schema
-    found: FoundColumns
+    present: ImageColumns
     extra: pa.Schema
 
     def light_names(self) -> list[str]:
         """What names a row. In a struct with an image, its path may."""
-        light = [one for one in self.known.names if one != self.found.bytes]
-        if self.found.bytes is not None and pa.types.is_struct(kind := self.known.field(self.found.bytes).type):
-            light += [f"{self.found.bytes}.path"] if kind.get_field_index("path") >= 0 else []
+        light = [name for name in self.known.names if name != self.present.bytes]
+        if self.present.bytes is not None and pa.types.is_struct(kind := self.known.field(self.present.bytes).type):
+            light += [f"{self.present.bytes}.path"] if kind.get_field_index("path") >= 0 else []
         return light
 
     def memory(self) -> ReadingMemory:
         """What reading takes at most, and where."""
-        places = map(self.files.at, self.files.names)
-        found: list[ReadingMemory] = [self.reader.memory(place, self.known.names, self.extra.names) for place in places]
-        return max(found)._replace(row_bytes=max(one.row_bytes for one in found))
+        locations = map(self.files.at, self.files.names)
+        memory = [self.reader.memory(location, self.known.names, self.extra.names) for location in locations]
+        return max(memory)._replace(row_bytes=max(table.row_bytes for table in memory))
 
     def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
         """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""
-        place = self.files.at(file)
+        location = self.files.at(file)
         if file != self.files.names[0]:
-            self._require_known_columns(place)
-        stamp = file_stamp(place) if self.found.bytes else ()  # of the images that are in it
-        for number, row in enumerate(self.reader.rows(place, names, start), start):
-            yield replace(self._image_row(place, posixpath.dirname(file), number, first, row), stamp=stamp)
+            self._require_known_columns(location)
+        stamp = file_stamp(location) if self.present.bytes else ()  # of the images that are in it
+        for number, row in enumerate(self.reader.rows(location, names, start), start):
+            yield replace(self._image_row(location, posixpath.dirname(file), number, first, row), stamp=stamp)
 
-    def _require_known_columns(self, place: Any) -> None:
-        schema = self.reader.schema(place)
-        where = f"{self.files.at(self.files.names[0])} and {place}"
+    def _require_known_columns(self, location: Any) -> None:
+        schema = self.reader.schema(location)
+        where = f"{self.files.at(self.files.names[0])} and {location}"
         if not schema.names:
             return  # nor are there rows
         if different := sorted(set(self.known.names) ^ set(schema.names)):
             raise DataError(f"{where}: only one of them has a column {different[0]!r}; give them one by one.")
-        if found_columns(place, self.columns, schema) != self.found:
+        if image_columns(location, self.columns, schema) != self.present:
             raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
-        for one in self.extra:
-            if (other := schema.field(one.name).type) != one.type:
-                raise DataError(f"{where}: column {one.name!r} is {one.type} in one and {other} in the other.")
+        for field in self.extra:
+            if (other := schema.field(field.name).type) != field.type:
+                raise DataError(f"{where}: column {field.name!r} is {field.type} in one and {other} in the other.")
 
-    def _image_row(self, place: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
-        image = image_of(row.get(self.found.bytes or ""))
-        path = text_of(row.get(self.found.path or "")) or image.path
-        label, given = text_of(row.get(self.found.label or "")), text_of(row.get(self.found.id or ""))
+    def _image_row(self, location: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
+        image = image_of(row.get(self.present.bytes or ""))
+        path = text_of(row.get(self.present.path or "")) or image.path
+        label, given = text_of(row.get(self.present.label or "")), text_of(row.get(self.present.id or ""))
         if given is None:
-            given = str(first + number) if path is None else id_beside(place, _from(folder, path))
+            given = str(first + number) if path is None else id_beside(location, _from(folder, path))
         extra = {column: row.get(column) for column in self.extra.names}
         label = as_text(label) if label else None
-        where = str(place) if path is None else beside(place, path)
+        where = str(location) if path is None else beside(location, path)
         if path is not None and image.content is None:
             return image_at(as_text(given), where, label, extra)
-        held = HeldImage(image.content, f"{place}, row {number}")
+        held = HeldImage(image.content, f"{location}, row {number}")
         return ImageRow(as_text(given), str(where), label, content=held, extra=extra)
 
 
 def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
-    place = files.at(files.names[0])
-    known = reader.schema(place)
+    location = files.at(files.names[0])
+    known = reader.schema(location)
     for field in fields(Columns):
         name = getattr(columns, field.name)
         if name != field.default and name not in known.names:
-            raise DataError(f"{place}: has no column {name!r}; found {known.names}.")
-    found = found_columns(place, columns, known)
-    extra = pa.schema([one for one in known if one.name not in found.names()])
-    return _Tables(files, columns, reader, known, found, extra)
+            raise DataError(f"{location}: has no column {name!r}; found {known.names}.")
+    present = image_columns(location, columns, known)
+    extra = pa.schema([field for field in known if field.name not in present.names()])
+    return _Tables(files, columns, reader, known=known, present=present, extra=extra)
 
 
 def _from(folder: str, path: str) -> str:

@@ -33,9 +33,9 @@ class CsvReader(TableReader):
         return pa.schema([(name, pa.string()) for name in names])
 
     def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        with _csv(path) as found:
-            _, header = next(found, (0, []))
-            filled = ((line, cells) for line, cells in found if len(cells) > 1 or "".join(cells).strip())
+        with _csv(path) as rows:
+            _, header = next(rows, (0, []))
+            filled = ((line, cells) for line, cells in rows if len(cells) > 1 or "".join(cells).strip())
             for line, cells in islice(filled, start, None):
                 if len(cells) != len(header):
                     raise DataError(f"{path}, line {line}: has other cells than the header.")

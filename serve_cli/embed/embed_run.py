@@ -42,7 +42,7 @@ class EmbedRun:
     @property
     def mine(self) -> range:
         """The numbers of this run's parts."""
-        return range(self.options.share.index, self.plan.parts, self.options.share.count)
+        return range(self.options.task.index, self.plan.parts, self.options.task.count)
 
     @property
     def missing(self) -> list[int]:
@@ -57,13 +57,13 @@ class EmbedRun:
         return sum(len(self.plan.rows_of(number)) for number in parts)
 
 
-def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
+def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     """Open source, model and folder.
 
     Parameters
     ----------
     options : EmbedOptions
-    found : Survey, optional
+    surveyed : Survey, optional
         Of the source, where it is known already.
 
     Raises
@@ -73,10 +73,10 @@ def open_run(options: EmbedOptions, found: Survey | None = None) -> EmbedRun:
     """
     source = open_source(options.source, options.columns)
     embedder = options.serving.open(options.model)
-    found = found or survey(source)
+    surveyed = surveyed or survey(source)
     plan = Plan(
         source=as_text(source.root),
-        **asdict(found),
+        **asdict(surveyed),
         model_sha256=embedder.model_sha256,
         provider=embedder.provider,
         batch_size=options.serving.batch_size or embedder.batch_size,
