@@ -1,4 +1,4 @@
-"""What `lifted embed` is asked for."""
+"""Options of `lifted embed`."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class ArrayTask:
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """What `lifted embed` is asked for.
+    """Options of `lifted embed`.
 
     Parameters
     ----------
     model, source, out : Path; source also str
         The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
-        is gone on with.
+        is resumed.
     serving : Serving
     columns : Columns
         Of a manifest.
@@ -96,10 +96,10 @@ class EmbedOptions:
     overwrite : bool
         Replace what another run has left there.
     retry_failed : bool
-        Compute parts anew that have rows without an embedding.
+        Recompute parts that contain rows without an embedding.
     ignore_changed_files : bool
         Resume although files have other sizes or modification times than when the run began; ``retry_failed``
-        implies it, for the images that were mended.
+        implies it, for the images that were repaired.
     engine : str
         A key of `serve_cli.embed.engines.ENGINES`.
     image_timeout : float

@@ -1,4 +1,4 @@
-"""What computes parts: an Embedder, a source, and the folder that takes the parts."""
+"""Compute the parts of a run in this process."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class PartWorker:
     def _rows(self, number: int) -> Iterator[ImageRow]:
         wanted = self._plan.rows_of(number)
         ahead = wanted.start - self._position
-        if ahead > 0 and self._run.source.starting is None:  # going on is cheaper than beginning again
+        if ahead > 0 and self._run.source.starting is None:  # skipping rows is cheaper than listing again
             deque(islice(self._listing, ahead), maxlen=0)
         elif ahead != 0:
             self._listing = self._run.source.rows(wanted.start)
@@ -125,7 +125,7 @@ class PartWorker:
     def _require_readable(self, row: ImageRow) -> None:
         """Raise `DataError` if an image that was read before cannot be read any more.
 
-        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` mends.
+        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` retries.
         """
         try:
             read_content(row, self._decoding)
@@ -134,7 +134,7 @@ class PartWorker:
         except ImageError as error:
             raise DataError(
                 f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
-                f"({error}). The same command goes on once it is back."
+                f"({error}). Run the same command once it is back; it resumes."
             ) from None
 
 

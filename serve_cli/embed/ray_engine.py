@@ -1,7 +1,7 @@
 """Parts computed by the workers of a Ray cluster, through Ray Data.
 
-An item of the data set is the number of a part; a worker is a `PartWorker`, as on one machine. Ray hands out the
-parts, and starts the worker of a machine or process that has died, and its part, again.
+An item of the data set is the number of a part. A worker is a `PartWorker`, as on a single host. Ray hands out parts
+and restarts the worker, and its part, if a host or process dies.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ PACKAGE = "gluon-lifted"
 
 
 def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this machine, or on a new local one.
+    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this host, or on a new local one.
 
     Raises
     ------
     RunError
         If Ray is not installed or gives up, or a worker does not see the folder.
     LiftedError
-        Whatever a worker raises.
+        If a worker raises it.
     """
     with _cluster() as ray:
         crew = Crew.of(ray.nodes(), run.options.serving)
@@ -78,7 +78,7 @@ class Crew:
 
     @classmethod
     def of(cls, nodes: list[dict[str, Any]], serving: Serving) -> Crew:
-        """One on each GPU; else one on each machine with all its cores, or as many as ``serving.threads`` allow.
+        """One on each GPU; else one on each host with all its cores, or as many as ``serving.threads`` allow.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Crew:
         Raises
         ------
         RunError
-            If no machine suffices.
+            If no host suffices.
         """
         resources = [node["Resources"] for node in nodes if node["Alive"]]
         hosts = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in resources]

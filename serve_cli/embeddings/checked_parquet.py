@@ -47,9 +47,9 @@ class CheckedParquet:
     own : sequence of Field
         Its first columns, in order. Others are never read.
     card : ModelCard, optional
-        That its metadata must hold.
+        The model card that its metadata must hold.
     rows : int, optional
-        That it must have.
+        The number of rows that it must have.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class CheckedParquet:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Tell what the errors of files and of pyarrow mean."""
+        """Translate the errors of files and of pyarrow to `RunError`."""
         try:
             yield
         except READ_ERRORS as error:

@@ -137,7 +137,7 @@ class EmbeddingFolder:
         return part
 
     def look_again(self) -> None:
-        """Count in what other processes have written."""
+        """Add the parts that other processes have written."""
         finished = self._finished_parts()
         self._changed = self._changed or finished != self.finished
         self.finished = finished
@@ -209,7 +209,7 @@ class EmbeddingFolder:
     def _finished_parts(self) -> dict[int, Part]:
         parts = {number: self._parts.finished(number) for number in range(self._plan.parts)}
         return {
-            number: part  # one with other rows than the plan's is written anew
+            number: part  # one with another number of rows than the plan's is written again
             for number, part in parts.items()
             if part is not None and part.rows == len(self._plan.rows_of(number))
         }

@@ -1,4 +1,4 @@
-"""What a run of `lifted embed` is to compute: kept in its folder from the first part on, so that another can go on."""
+"""What a run of `lifted embed` is to compute: kept in its folder, so that another run can resume."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of t
 
 @dataclass(frozen=True)
 class Survey:
-    """A source gone through once. A SHA-256 covers one property of all rows, in order.
+    """A source read once. A SHA-256 covers one property of all rows, in order.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ WORDS = {
 
 
 def survey(source: Source) -> Survey:
-    """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
+    """Read a source once without keeping its rows. Long runs report progress."""
     ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
     count = 0
     with open_progress("list", total=None) as progress:
@@ -193,7 +193,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def difference(old: Plan, new: Plan) -> str:
-    """The first thing that is not as it was, in words; empty if all is."""
+    """The first difference between two plans in words; empty if there is none."""
     for name, words in WORDS.items():
         before, now = getattr(old, name), getattr(new, name)
         if before != now:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
@@ -19,18 +19,18 @@ from serve_cli.sources.walk import Wanted, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import Any
 
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.location import Location
 
 
-def named_row(folder: Any, name: str, labeled: bool) -> ImageRow:
+def named_row(folder: Location, name: str, labeled: bool) -> ImageRow:
     """The row of a name relative to a folder; ``labeled`` with the first sub-folder."""
     text = as_text(name)
     return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
 
 
-def named_source(root: Path | str, folder: Any, names: Sequence[str], passed_over: PassedOver) -> Source:
+def named_source(root: Path | str, folder: Location, names: Sequence[str], passed_over: PassedOver) -> Source:
     """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
     labeled = all("/" in name for name in names)
 
@@ -72,7 +72,7 @@ def folder_source(path: Path) -> Source:
     return Source(path, listing, naming=lambda: with_stamps(listing()), passed_over=passed_over)
 
 
-def store_source(location: Any) -> Source:
+def store_source(location: Location) -> Source:
     """The images below a URL, in the order and with the labels of `folder_source`.
 
     All names are asked for once and kept: a store gives a thousand at a time.
@@ -89,8 +89,8 @@ def store_source(location: Any) -> Source:
     return named_source(str(location), location, images, others)
 
 
-def no_images(folder: Any, passed_over: PassedOver, table: str | None) -> DataError:
-    """The error of a folder without images; ``table`` is the name of a manifest below it, if there are any."""
+def no_images(folder: Location, passed_over: PassedOver, table: str | None) -> DataError:
+    """The error of a folder without images; ``table`` is the name of a table below it, if it has any."""
     message = f"{folder}: no images found. Looked in all its sub-folders for {' '.join(sorted(IMAGE_SUFFIXES))}."
     if others := passed_over_text(passed_over.by_suffix()):
         message += f" Passed over {others}."

@@ -7,7 +7,7 @@ import os
 import stat
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError, ImageError, UnreachableError
 from serve_cli.sources.image_row import MAX_IMAGE_BYTES, ImageRow
@@ -16,6 +16,9 @@ from serve_cli.sources.network.object_store import ask_store
 from serve_cli.sources.network.retry import has_no_answer
 from serve_cli.sources.network.url import is_url
 from serve_cli.sources.network.web import download, is_web
+
+if TYPE_CHECKING:
+    from serve_cli.sources.location import Location
 
 
 def image_at(
@@ -32,7 +35,7 @@ def image_location(name: str) -> Path | str:
     return name if is_url(name) else Path(name)
 
 
-def unreadable(name: str, location: Any, reason: str) -> ImageRow:
+def unreadable(name: str, location: Location, reason: str) -> ImageRow:
     """A row that fails when it is read, for this reason."""
 
     def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
@@ -41,7 +44,9 @@ def unreadable(name: str, location: Any, reason: str) -> ImageRow:
     return ImageRow(name, shown(location), content=fail)
 
 
-def read_image_bytes(location: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
+def read_image_bytes(
+    location: Location, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES
+) -> bytes:
     """A file, or ``size`` bytes of it from ``offset`` on.
 
     Parameters
@@ -88,14 +93,14 @@ def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
         os.close(file)
 
 
-def _read_web(location: Any, offset: int, size: int | None, limit: int) -> bytes:
+def _read_web(location: Location, offset: int, size: int | None, limit: int) -> bytes:
     content = io.BytesIO()
     if size != 0:
         download(location, content, limit, None if size is None else range(offset, offset + size))
     return content.getvalue()
 
 
-def _read_store(location: Any, offset: int, size: int | None, limit: int) -> bytes:
+def _read_store(location: Location, offset: int, size: int | None, limit: int) -> bytes:
     """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
     if size is None:
         info = ask_store(location, "info")

@@ -1,6 +1,6 @@
-"""Files on this machine, in object stores and on web servers, by one interface: pathlib's.
+"""Locations of files on this host, in object stores and on web servers, with one interface: pathlib's.
 
-universal-pathlib has it for whatever fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
+universal-pathlib has it for all that fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
 that those libraries find by themselves. Rows keep a URL as text: making such an object takes as long as 30 rows.
 """
 
@@ -28,11 +28,14 @@ from serve_cli.sources.network.web import is_web, open_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
+
+    Location: TypeAlias = Any  # a `Path`, or universal-pathlib's `UPath`, which need not be installed
 
 MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a location and of a library's words in an error
 
 
-def to_location(name: str | os.PathLike[str]) -> Any:
+def to_location(name: str | os.PathLike[str]) -> Location:
     """A `Path`, absolute, or universal-pathlib's for a URL.
 
     Raises
@@ -81,39 +84,39 @@ def _missing_for(protocol: str) -> str:
         return f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most"
     except ValueError:
         return (
-            f"{protocol[:40]!r} is no known scheme; expected s3, gs, https, http or another of fsspec's, which "
+            f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another of fsspec's, which "
             "pip install 'gluon-lifted[remote]' has"
         )
     return ""
 
 
-def shown(location: Any) -> str:
+def shown(location: Location) -> str:
     """A path or URL as errors name it: without credentials, and without what a terminal would obey."""
     text = url_without_credentials(str(location))[:MAX_SHOWN]
     return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def is_remote(location: Any) -> bool:
+def is_remote(location: Location) -> bool:
     return not isinstance(location, Path)
 
 
-def root_of(location: Any) -> Path | str:
+def root_of(location: Location) -> Path | str:
     """What a `Source` calls the location that it comes from."""
     return str(location) if is_remote(location) else location
 
 
-def name_of(location: Any) -> str:
+def name_of(location: Location) -> str:
     """The last part of a path, of a URL without its query."""
     path = urlsplit(location.path).path if is_web(location) else location.name
     return PurePosixPath(path).name
 
 
-def kind_of(location: Any) -> str:
+def kind_of(location: Location) -> str:
     """The suffix of a file, in small letters."""
     return PurePosixPath(name_of(location)).suffix.lower()
 
 
-def beside(location: Any, name: str) -> Path | str:
+def beside(location: Location, name: str) -> Path | str:
     """What a list or manifest at ``location`` calls ``name``: a URL, an absolute path, or relative to its folder.
 
     On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
@@ -132,19 +135,19 @@ def beside(location: Any, name: str) -> Path | str:
     return str(urljoin(location.path, link if link.startswith("/") else "./" + link))
 
 
-def _beside_file(location: Any, name: str) -> Path | str:
+def _beside_file(location: Location, name: str) -> Path | str:
     path = below(location.parent, name)
     if "\\" in name and isinstance(path, Path) and not os.path.lexists(path):
         return Path(location.parent, name.replace("\\", "/"))
     return path
 
 
-def id_beside(location: Any, name: str) -> str:
+def id_beside(location: Location, name: str) -> str:
     """The id of what a list or manifest at ``location`` calls ``name``: the same, without credentials."""
     return reference_without_credentials(name) if is_web(location) else url_without_credentials(name)
 
 
-def below(folder: Any, name: str) -> Path | str:
+def below(folder: Location, name: str) -> Path | str:
     """A path relative to a folder."""
     if not is_remote(folder):
         return Path(folder, name)
@@ -152,7 +155,7 @@ def below(folder: Any, name: str) -> Path | str:
     return (text if text.endswith("/") else text + "/") + name
 
 
-def file_stamp(location: Any) -> tuple[int, ...]:
+def file_stamp(location: Location) -> tuple[int, ...]:
     """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
     if is_remote(location):
         return ()
@@ -164,8 +167,8 @@ def file_stamp(location: Any) -> tuple[int, ...]:
 
 
 @contextmanager
-def reading(location: Any) -> Iterator[None]:
-    """Tell what a file's or store's own errors mean. Raises `DataError`."""
+def reading(location: Location) -> Iterator[None]:
+    """Translate the errors of files and stores to `DataError`."""
     try:
         yield
     except LiftedError:
@@ -176,7 +179,7 @@ def reading(location: Any) -> Iterator[None]:
         raise DataError(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None
 
 
-def open_file(location: Any, seekable: bool = False) -> io.BufferedReader:
+def open_file(location: Location, seekable: bool = False) -> io.BufferedReader:
     """Open a file to be read from its beginning on or, if ``seekable``, anywhere."""
     if is_web(location):
         return open_web(location, seekable)
@@ -184,7 +187,7 @@ def open_file(location: Any, seekable: bool = False) -> io.BufferedReader:
     return io.BufferedReader(file) if is_remote(location) else file  # a store's readline knows no limit
 
 
-def reason(error: BaseException, location: Any) -> str:
+def reason(error: BaseException, location: Location) -> str:
     """An error in few words; those of timeouts lie in their cause."""
     said = getattr(error, "strerror", None)
     if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.errors import DataError
 from serve_cli.sources.file_kinds import FILE_KINDS
@@ -20,6 +20,7 @@ from serve_cli.sources.walk import Wanted, walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serve_cli.sources.location import Location
     from serve_cli.sources.source import Source
     from serve_cli.sources.tables.columns import Columns
 
@@ -29,9 +30,9 @@ ANY_FOLDERS = "**"
 
 
 class Pattern(NamedTuple):
-    """A folder, and what is looked for below it: a part for each name of a path, the first one with a wildcard."""
+    """A folder, and the parts that the names of a path below it must fit; the first part has a wildcard."""
 
-    folder: Any
+    folder: Location
     parts: tuple[str, ...]
 
     @property
@@ -40,11 +41,11 @@ class Pattern(NamedTuple):
         return None if ANY_FOLDERS in self.parts else len(self.parts)
 
     def fits(self, path: str) -> bool:
-        """Whether a path relative to the folder is looked for."""
+        """Whether a path relative to the folder fits."""
         return len(self._steps) in self._reached(path)
 
     def may_hold(self, path: str) -> bool:
-        """Whether something that is looked for may lie in a folder, relative to the pattern's."""
+        """Whether a folder, relative to the pattern's, may contain paths that fit."""
         return any(number < len(self._steps) for number in self._reached(path))
 
     @property
@@ -68,7 +69,7 @@ class Pattern(NamedTuple):
         return reached
 
 
-def to_pattern(location: Any) -> Pattern | None:
+def to_pattern(location: Location) -> Pattern | None:
     """What a path or URL looks for if it is no file; None if it has no wildcards.
 
     A folder that exists is that folder, whatever characters its name has.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES, MISSING_PACKAGES
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gluon_lifted.datasets import ImageTable
+    from serve_cli.sources.location import Location
 
 
 DEFAULTS = Columns()
 
 
 def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> Source:
-    """A folder of images or of tar shards, one tar shard, a list, a manifest, a single image file, or a pattern.
+    """Open a folder of images or of tar shards, a file of a known kind, an image, or what fits a pattern.
 
     Parameters
     ----------
     name : str or path
-        A path, or a URL that fsspec knows, such as ``s3://bucket/folder``. ``.tar``: a shard; ``.txt``: a list of
-        paths; ``.csv``, ``.jsonl``, ``.parquet``: a manifest; another file: an image; a folder: its images, or its
-        tar shards if it holds any. If there is no such thing, a pattern with ``*``, ``?``, ``[ab]`` and ``**`` for
-        any folders: shards, manifests of one kind, or images.
+        A path, or a URL that fsspec knows, such as ``s3://bucket/folder``. The suffix of a file decides, see
+        `serve_cli.sources.file_kinds`; a file of any other kind is an image. A folder means its images, or its tar
+        shards if it holds any. If nothing has this name, it is a pattern with ``*``, ``?``, ``[ab]`` and ``**`` for
+        any folders: of tar shards, tables of one kind, or images.
     columns : Columns
-        Of a manifest.
+        The names of a table's columns.
 
     Raises
     ------
@@ -60,20 +61,20 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
     raise DataError(f"{location}: no such file or folder.")
 
 
-def _of_web(location: Any, columns: Columns) -> Source:
+def _of_web(location: Location, columns: Columns) -> Source:
     if kind_of(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
         raise DataError(f"{location}: web servers list no folders; name an image, {', '.join(FILE_KINDS)} there.")
     require_there(location)
     return _of_file(location, columns)
 
 
-def _of_file(location: Any, columns: Columns) -> Source:
+def _of_file(location: Location, columns: Columns) -> Source:
     suffix = kind_of(location)
     if kind := FILE_KINDS.get(suffix):
         return kind.open(root_of(location), one_file(location), columns)
     if suffix and suffix not in IMAGE_SUFFIXES:
         raise DataError(
-            f"{location}: is no image by its name{_cure(suffix)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, "
+            f"{location}: is not an image by its name{_cure(suffix)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, "
             f"{known_kinds()}."
         )
     row = image_at(as_text(name_of(location)), str(location) if is_remote(location) else location)
@@ -84,7 +85,7 @@ def _cure(suffix: str) -> str:
     return f" (pip install '{MISSING_PACKAGES[suffix]}')" if suffix in MISSING_PACKAGES else ""
 
 
-def _of_folder(location: Any, columns: Columns) -> Source:
+def _of_folder(location: Location, columns: Columns) -> Source:
     for kind in FILE_KINDS.values():
         others = PassedOver()
         if kind.in_folders and (names := matches(Pattern(location, (f"*{kind.suffix}",)), others.add)):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from serve_cli.sources.location import Location
     from serve_cli.sources.source import Files
 
 MAX_LABEL_BYTES = 1 << 12
@@ -69,7 +70,7 @@ class _BoundedHeader(tarfile.TarInfo):
         return header
 
 
-def _rows(shard: Any, name: str) -> Iterator[ImageRow]:
+def _rows(shard: Location, name: str) -> Iterator[ImageRow]:
     """One sample at a time: the members whose names are the same up to the first dot of their last part."""
     sample: list[tarfile.TarInfo] = []
     for member in _members(shard):
@@ -80,7 +81,7 @@ def _rows(shard: Any, name: str) -> Iterator[ImageRow]:
     yield from _sample(shard, name, sample)
 
 
-def _members(shard: Any) -> Iterator[tarfile.TarInfo]:
+def _members(shard: Location) -> Iterator[tarfile.TarInfo]:
     """Files that are not hidden."""
     with reading(shard), open_file(shard, seekable=True) as file:
         archive = _damage_named(
@@ -98,7 +99,7 @@ def _members(shard: Any) -> Iterator[tarfile.TarInfo]:
         _damage_named(shard, partial(_require_end, file, archive.offset))
 
 
-def _damage_named(shard: Any, read: Callable[[], Result]) -> Result:
+def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
     """What ``read`` gives. Raises `DataError` for whatever `tarfile` raises at damaged headers."""
     try:
         return read()
@@ -108,7 +109,7 @@ def _damage_named(shard: Any, read: Callable[[], Result]) -> Result:
         raise _damaged(shard, str(error) or type(error).__name__) from None
 
 
-def _damaged(shard: Any, why: str) -> DataError:
+def _damaged(shard: Location, why: str) -> DataError:
     return DataError(f"{shard}: not a plain tar file that can be read ({why:.200}).")
 
 
@@ -125,7 +126,7 @@ def _require_end(file: Any, offset: int) -> None:
         raise ValueError(f"cut off after {file.tell():,} bytes")
 
 
-def _sample(shard: Any, shard_name: str, members: list[tarfile.TarInfo]) -> Iterator[ImageRow]:
+def _sample(shard: Location, shard_name: str, members: list[tarfile.TarInfo]) -> Iterator[ImageRow]:
     labels = [member for member in members if member.name.endswith(LABEL) and member.size <= MAX_LABEL_BYTES]
     label = None
     if labels:

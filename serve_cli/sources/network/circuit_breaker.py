@@ -1,4 +1,4 @@
-"""Hosts that are down: after a few failures in a row they are left alone for a while."""
+"""Call a host that is down no more for a while: after a few failures in a row."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class CircuitBreaker:
 
     Only a host that does not answer counts: connections that fail, and timeouts. An answer of any kind, ``404`` and
     ``503`` too, shows that the host is up and sets its count back: a missing file or one that its server stumbles
-    over says nothing of the files beside it.
+    over means nothing for the files beside it.
 
     Parameters
     ----------
     failures : int
-        In a row, after which a host counts as down.
+        Failures in a row after which a host counts as down.
     rest_s : float
-        Seconds for which it is left alone then, and after each attempt that is let through and fails.
+        Seconds without an attempt then, and after each single attempt that is let through and fails.
     clock : callable
         Seconds that only grow; tests give their own.
     """
@@ -62,8 +62,8 @@ class CircuitBreaker:
                 failing.next_try = self._clock() + self._rest_s
                 return
         raise HostDownError(
-            f"{host} is down, its last {self._failures} attempts or more failed, so this one was not made; "
-            "--retry-failed mends it later"
+            f"{host} is down, its last {self._failures} attempts or more failed, so no further attempt was made; "
+            "resume with --retry-failed later"
         )
 
     def is_down(self, host: str) -> bool:

@@ -48,7 +48,7 @@ class Failure(Protocol):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Tries something again while it may still succeed, within a total time.
+    """Retry while an attempt may still succeed, within a total time.
 
     Pauses have full jitter: their length is drawn from 0 to a bound that doubles ("Exponential Backoff And Jitter",
     AWS Architecture Blog, 2015), so that threads which failed together do not come back together. A server that says
@@ -106,7 +106,7 @@ class RetryPolicy:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Within it, whatever is read over a network in this thread is read within this time, all together."""
+    """Limit the total time of all that this thread reads over a network within the context."""
     token = _limit.set((seconds, time.monotonic() + seconds))
     try:
         yield
@@ -115,7 +115,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Of the innermost `time_limit`, 0 if it is over; None without one."""
+    """Seconds left of the innermost `time_limit`, 0 if it is over; None outside of one."""
     limit = _limit.get()
     return None if limit is None else max(limit[1] - time.monotonic(), 0.0)
 

@@ -24,7 +24,7 @@ def is_url(text: str) -> bool:
 
 
 def protocol_of(url: str) -> str:
-    """All before ``://``: of a chain of fsspec's, such as ``simplecache::https``, too."""
+    """All before ``://``, also in a chain of fsspec's, such as ``simplecache::https``."""
     return url.split("://", 1)[0]
 
 
@@ -61,7 +61,7 @@ def _require_host(url: str) -> None:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        raise UrlError("its host is not one; an IPv6 address stands in [ ]") from None
+        raise UrlError("its host is not valid; write an IPv6 address in [ ]") from None
     if not host:
         raise UrlError("it has no host")
     try:
@@ -70,7 +70,7 @@ def _require_host(url: str) -> None:
         port = 0
     if port == 0:
         raise UrlError(
-            "its port is no number from 1 to 65535; '/', '?' and '#' in a password are written %2F, %3F, %23"
+            "its port is not a number from 1 to 65535; '/', '?' and '#' in a password are written %2F, %3F, %23"
         )
 
 
@@ -80,8 +80,8 @@ def _require_bucket(url: str) -> None:
         raise UrlError("it has no bucket")
     if "@" in bucket or ":" in bucket:
         raise UrlError(
-            "a bucket has no '@' or ':', and keys do not stand in its URL; give them as the environment or the "
-            "configuration files of the store's own tools do"
+            "the name of a bucket has no '@' or ':', and its URL holds no keys; give them in the environment or the "
+            "configuration files of the store's own tools"
         )
 
 

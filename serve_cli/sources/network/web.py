@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from serve_cli.sources.location import Location
+
 RETRY_POLICY = RetryPolicy(SOURCE_TIMEOUT_S)
 WHOLE_TIMEOUT_S = 3600.0  # for a manifest or list that its server sends as a whole only
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be over soon
@@ -37,12 +39,12 @@ class StatusError(OSError):
         self.status, self.wait_s = status, wait_s
 
 
-def is_web(location: Any) -> bool:
+def is_web(location: Location) -> bool:
     return getattr(location, "protocol", "") in ("http", "https")
 
 
 def download(
-    location: Any,
+    location: Location,
     into: IO[bytes],
     limit: int | None = None,
     part: range | None = None,
@@ -64,7 +66,7 @@ def download(
     _with_retries(location, receive, policy)
 
 
-def open_web(location: Any, seekable: bool) -> io.BufferedReader:
+def open_web(location: Location, seekable: bool) -> io.BufferedReader:
     """Open a file; one that is to be ``seekable`` needs a server that sends parts, any other is fetched whole then."""
     size = size_in_parts(location)
     if size is not None:
@@ -81,12 +83,12 @@ def open_web(location: Any, seekable: bool) -> io.BufferedReader:
     return io.BufferedReader(whole)
 
 
-def require_there(location: Any) -> None:
+def require_there(location: Location) -> None:
     """Raise as `download` does if there is no such file."""
     size_in_parts(location)
 
 
-def size_in_parts(location: Any) -> int | None:
+def size_in_parts(location: Location) -> int | None:
     """Bytes of a file whose server sends parts of files; None if it does not. Raises as `download` does."""
 
     async def probe() -> int | None:
@@ -103,7 +105,7 @@ def size_in_parts(location: Any) -> int | None:
 class _WebFile(io.RawIOBase):
     """A file whose server sends parts of it."""
 
-    def __init__(self, location: Any, size: int) -> None:
+    def __init__(self, location: Location, size: int) -> None:
         self._location, self._size, self._at = location, size, 0
 
     def readable(self) -> bool:
@@ -131,7 +133,7 @@ class _WebFile(io.RawIOBase):
 
 
 def _with_retries(
-    location: Any, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
+    location: Location, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
 ) -> Any:
     """Run on fsspec's thread; again after a pause if the error may pass."""
     return call(location.fs.loop, host_of(location.path), attempt, _wait_for, policy or RETRY_POLICY)
@@ -147,7 +149,7 @@ def _wait_for(error: Exception) -> float | None:
     return 0.0 if isinstance(error, passing) and not isinstance(error, aiohttp.ClientSSLError) else None
 
 
-async def _ask(location: Any, part: range | None) -> Any:
+async def _ask(location: Location, part: range | None) -> Any:
     import aiohttp
 
     session = await location.fs.set_session()
@@ -161,7 +163,7 @@ async def _ask(location: Any, part: range | None) -> Any:
     return await session.get(location.fs.encode_url(location.path), headers=headers, **settings)
 
 
-async def _receive(location: Any, into: IO[bytes], limit: int | None, part: range | None) -> None:
+async def _receive(location: Location, into: IO[bytes], limit: int | None, part: range | None) -> None:
     size = 0
     async with await _ask(location, part) as response:
         _require_success(response)

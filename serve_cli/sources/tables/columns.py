@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.sources.image_row import Cell
+
+if TYPE_CHECKING:
+    from serve_cli.sources.location import Location
+
 
 IMAGES = "binary, or a struct with a field 'bytes' that is binary"
 PATHS = "text, or binary as file systems have it"
@@ -19,17 +23,18 @@ DEFAULT_BYTES = "bytes"
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of a manifest's columns; those that are not there count for nothing.
+    """Names of a table's columns. A column that the table lacks is ignored.
 
     Parameters
     ----------
     id : str
-        What names the row; else its path does, else its number from 0.
+        Names the row. Without it the path does, or else the row's number from 0.
     path : str
-        Relative to the manifest's folder, absolute, or a URL.
+        The image's path: relative to the table's folder, absolute, or a URL.
     bytes : str
-        Of parquet: the image itself, binary or a struct with fields ``bytes`` and ``path``; goes before a path.
+        The image itself, in parquet: binary, or a struct with fields ``bytes`` and ``path``. Preferred to a path.
     label : str
+        The image's class.
     """
 
     id: str = "id"
@@ -40,12 +45,12 @@ class Columns:
     def __post_init__(self) -> None:
         names = [getattr(self, field.name) for field in fields(self)]
         if len(set(names)) < len(names):
-            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label are four different ones.")
+            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label must be four different names.")
 
 
 @dataclass(frozen=True)
 class ImageColumns:
-    """Names of the columns that are there; None of those that are not."""
+    """Names of the columns that a table has; None for those that it lacks."""
 
     id: str | None
     path: str | None
@@ -56,10 +61,10 @@ class ImageColumns:
         return {name for name in (self.id, self.path, self.bytes, self.label) if name is not None}
 
 
-def image_columns(location: Any, columns: Columns, schema: pa.Schema) -> ImageColumns:
+def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> ImageColumns:
     """The columns of a table that say where its images are and what they are called.
 
-    A column ``bytes`` that cannot hold images is a column like others, as long as there are paths: it may count bytes.
+    Where there are paths, a column ``bytes`` that cannot hold images is carried along as any other: it may count bytes.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def image_columns(location: Any, columns: Columns, schema: pa.Schema) -> ImageCo
         present = replace(present, bytes=None)
     if present.path is None and present.bytes is None:
         images = [field.name for field in schema if is_image_type(field.type) and not pa.types.is_null(field.type)]
-        hint = f" If {images[0]!r} holds the images, say --bytes-column {images[0]}." if images else ""
+        hint = f" If {images[0]!r} holds the images, give --bytes-column {images[0]}." if images else ""
         raise DataError(
             f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
         )
@@ -112,7 +117,7 @@ def _is_name_type(kind: pa.DataType) -> bool:
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
-    """Of the values, where they are encoded by a dictionary or by runs."""
+    """The type of the values in a dictionary or run-end encoded column."""
     while pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         kind = kind.value_type
     return kind
@@ -138,7 +143,7 @@ class TableImage(NamedTuple):
 
 
 def image_of(value: Cell | str | None) -> TableImage:
-    """Of a column that holds images; text is none."""
+    """The image in a value of an image column; text holds none."""
     if not isinstance(value, Cell):
         return TableImage()
     scalar = value.column[value.index]
@@ -165,7 +170,7 @@ def _text(scalar: pa.Scalar | None) -> str | None:
 
 
 def _bytes(scalar: pa.Scalar | None) -> bytes | None:
-    """Of binary or text, which need not be UTF-8."""
+    """The bytes of a binary or text value, which need not be UTF-8."""
     while isinstance(scalar, (pa.DictionaryScalar, pa.RunEndEncodedScalar)):
         scalar = scalar.value
     if not isinstance(scalar, pa.BinaryScalar) or not scalar.is_valid:

@@ -31,23 +31,25 @@ from serve_cli.sources.tables.table import TableReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from serve_cli.sources.location import Location
+
 REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
 
 
 class ParquetTableReader(TableReader):
     """Reads as many rows of a column at a time as a bounded amount of memory can hold."""
 
-    def schema(self, path: Any) -> pa.Schema:
+    def schema(self, path: Location) -> pa.Schema:
         with _opened(path) as opened:
             if len(set(opened.schema.names)) < len(opened.schema.names):
                 raise DataError(f"{path}: has a column more than once: {opened.schema.names}.")
             return opened.schema
 
-    def count(self, path: Any) -> int:
+    def count(self, path: Location) -> int:
         with _opened(path) as opened:
             return int(opened.table.metadata.num_rows)
 
-    def memory(self, path: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+    def memory(self, path: Location, names: list[str], carried: list[str]) -> ReadingMemory:
         """What reading some columns takes; rows keep those that are ``carried``."""
         with _opened(path) as opened:
             most, kept = ReadingMemory(0, str(path)), 0.0
@@ -58,7 +60,7 @@ class ParquetTableReader(TableReader):
                 kept = max(kept, sum(columns[name].row for name in carried))
             return most._replace(row_bytes=int(kept))
 
-    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         """Rows as `Cell`; row groups before ``start`` are not read."""
         with _opened(path) as opened:
             group, metadata = 0, opened.table.metadata
@@ -78,7 +80,7 @@ class ParquetTableReader(TableReader):
 class _Opened(NamedTuple):
     """A file, with the types that its columns are read as and those that they have."""
 
-    path: Any
+    path: Location
     file: Any
     table: pq.ParquetFile
     schema: pa.Schema
@@ -86,7 +88,7 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(path: Any) -> Iterator[_Opened]:
+def _opened(path: Location) -> Iterator[_Opened]:
     with reading(path):
         try:
             with _open(path) as file:
@@ -102,7 +104,7 @@ def _opened(path: Any) -> Iterator[_Opened]:
             raise DataError(f"{path}: not readable as parquet ({error!s:.200}).") from None
 
 
-def _open(path: Any) -> Any:
+def _open(path: Location) -> Any:
     """pyarrow's own file is read without a copy, but takes only names that are UTF-8."""
     if is_remote(path):
         return open_file(path, seekable=True)

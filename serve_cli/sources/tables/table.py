@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from serve_cli.sources.location import Location
     from serve_cli.sources.source import Files
     from serve_cli.sources.tables.columns import ImageColumns
 
@@ -29,18 +30,18 @@ class TableReader(ABC):
     """Reads the rows of tables in files of one kind."""
 
     @abstractmethod
-    def schema(self, location: Any) -> pa.Schema:
+    def schema(self, location: Location) -> pa.Schema:
         """The columns, and their types as far as the file has them. Raises `DataError`."""
 
     @abstractmethod
-    def rows(self, location: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, location: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         """The rows from number ``start`` on, with the named columns at least: text, None or a `Cell` of each."""
 
-    def count(self, location: Any) -> int | None:
+    def count(self, location: Location) -> int | None:
         """Number of rows; None if all of them would have to be read for it."""
         return None
 
-    def memory(self, location: Any, names: list[str], carried: list[str]) -> ReadingMemory:
+    def memory(self, location: Location, names: list[str], carried: list[str]) -> ReadingMemory:
         """What reading the named columns takes at most, where that is much; rows keep the ``carried`` ones."""
         return ReadingMemory()
 
@@ -48,8 +49,8 @@ class TableReader(ABC):
 def table_source(root: Path | str, files: Files, columns: Columns, reader: TableReader) -> Source:
     """The rows of tables of one kind, in order; all their other columns are carried along.
 
-    A row without a name is called by its number over all files, and one that is named by a relative path is called by
-    its path from the folder that all files lie below.
+    A row without a name is named by its number over all files. A relative path that names a row starts at the folder
+    that all files have in common.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def table_source(root: Path | str, files: Files, columns: Columns, reader: Table
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables with columns as the first one has them: ``known``, of which ``extra`` are carried along."""
+    """Tables that have the columns of the first one: ``known``, of which ``extra`` are carried along."""
 
     files: Files
     columns: Columns
@@ -91,14 +92,14 @@ class _Tables:
     extra: pa.Schema
 
     def light_names(self) -> list[str]:
-        """What names a row. In a struct with an image, its path may."""
+        """Columns that suffice to name a row; the path inside an image's struct is one of them."""
         light = [name for name in self.known.names if name != self.present.bytes]
         if self.present.bytes is not None and pa.types.is_struct(kind := self.known.field(self.present.bytes).type):
             light += [f"{self.present.bytes}.path"] if kind.get_field_index("path") >= 0 else []
         return light
 
     def memory(self) -> ReadingMemory:
-        """What reading takes at most, and where."""
+        """Memory that reading takes at most, and where."""
         locations = map(self.files.at, self.files.names)
         memory = [self.reader.memory(location, self.known.names, self.extra.names) for location in locations]
         return max(memory)._replace(row_bytes=max(table.row_bytes for table in memory))
@@ -112,7 +113,7 @@ class _Tables:
         for number, row in enumerate(self.reader.rows(location, names, start), start):
             yield replace(self._image_row(location, posixpath.dirname(file), number, first, row), stamp=stamp)
 
-    def _require_known_columns(self, location: Any) -> None:
+    def _require_known_columns(self, location: Location) -> None:
         schema = self.reader.schema(location)
         where = f"{self.files.at(self.files.names[0])} and {location}"
         if not schema.names:
@@ -125,7 +126,7 @@ class _Tables:
             if (other := schema.field(field.name).type) != field.type:
                 raise DataError(f"{where}: column {field.name!r} is {field.type} in one and {other} in the other.")
 
-    def _image_row(self, location: Any, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
+    def _image_row(self, location: Location, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
         image = image_of(row.get(self.present.bytes or ""))
         path = text_of(row.get(self.present.path or "")) or image.path
         label, given = text_of(row.get(self.present.label or "")), text_of(row.get(self.present.id or ""))

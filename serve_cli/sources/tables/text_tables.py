@@ -17,13 +17,15 @@ from serve_cli.sources.text import bounded_lines, open_binary, open_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from serve_cli.sources.location import Location
+
 MAX_LINE = 1 << 24  # characters of a line, or of a CSV's row of several lines
 
 
 class CsvReader(TableReader):
     """Comma-separated values with a header; every value is text."""
 
-    def schema(self, path: Any) -> pa.Schema:
+    def schema(self, path: Location) -> pa.Schema:
         with _csv(path, errors="backslashreplace") as rows:
             _, names = next(rows, (0, []))
         if any("\0" in name for name in names):
@@ -32,18 +34,18 @@ class CsvReader(TableReader):
             raise DataError(f"{path}: has a column more than once: {names}.")
         return pa.schema([(name, pa.string()) for name in names])
 
-    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         with _csv(path) as rows:
             _, header = next(rows, (0, []))
             filled = ((line, cells) for line, cells in rows if len(cells) > 1 or "".join(cells).strip())
             for line, cells in islice(filled, start, None):
                 if len(cells) != len(header):
-                    raise DataError(f"{path}, line {line}: has other cells than the header.")
+                    raise DataError(f"{path}, line {line}: has another number of cells than the header.")
                 yield dict(zip(header, cells, strict=True))
 
 
 @contextmanager
-def _csv(path: Any, errors: str = "strict") -> Iterator[Iterator[tuple[int, list[str]]]]:
+def _csv(path: Location, errors: str = "strict") -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Rows of cells, each with the number of its last line."""
     try:
         with open_text(path, errors, newline="") as file:
@@ -52,7 +54,7 @@ def _csv(path: Any, errors: str = "strict") -> Iterator[Iterator[tuple[int, list
         raise DataError(f"{path}: not readable as CSV ({error}); save it as UTF-8 text with commas.") from None
 
 
-def _cells(path: Any, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _cells(path: Location, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     size = 0
 
     def counted() -> Iterator[str]:
@@ -72,11 +74,11 @@ def _cells(path: Any, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 class JsonLinesReader(TableReader):
     """A JSON object in each line; the first one names the columns."""
 
-    def schema(self, path: Any) -> pa.Schema:
+    def schema(self, path: Location) -> pa.Schema:
         """Of the first row; what is no text is carried as JSON."""
         return pa.schema([(name, pa.string()) for name in next(self.rows(path, []), {})])
 
-    def rows(self, path: Any, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+    def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         known: set[str] = set()
         for count, (number, line) in enumerate(_filled_lines(path)):
             if 0 < count < start:
@@ -88,14 +90,14 @@ class JsonLinesReader(TableReader):
             known = known or set(row)
             if unknown := sorted(row.keys() - known):
                 raise DataError(
-                    f"{path}, line {number}: has {unknown[0]!r}, which the first line has not; name all columns there, "
+                    f"{path}, line {number}: has {unknown[0]!r}, which the first line lacks; name all columns there, "
                     "with null for what is missing."
                 )
             if count >= start:
                 yield row
 
 
-def _filled_lines(path: Any) -> Iterator[tuple[int, str]]:
+def _filled_lines(path: Location) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers from 1."""
     with open_binary(path) as file:
         for number, line in enumerate(bounded_lines(path, file, MAX_LINE), 1):

@@ -1,4 +1,4 @@
-"""What is no image by its name is counted and named."""
+"""What is not an image by its name is counted and named."""
 
 from __future__ import annotations
 

@@ -113,8 +113,8 @@ def test_naming_the_rows_reads_no_images(place: Path) -> None:
         ("m.csv", "path\n", "has no rows"),
         ("m.csv", "x" * 200_000, "not readable as CSV"),
         ("m.csv", "", "neither a column"),
-        ("m.csv", "path,b\na\n", "line 2: has other cells than the header"),
-        ("m.csv", "path,b\na,b,c\n", "line 2: has other cells"),
+        ("m.csv", "path,b\na\n", "line 2: has another number of cells than the header"),
+        ("m.csv", "path,b\na,b,c\n", "line 2: has another number of cells"),
         ("m.csv", 'path,b\n"a,b\n', "not readable as CSV"),
         ("m.jsonl", "", "neither a column"),
         ("m.jsonl", '{"path": "a"}\n[]\n', "line 2: not readable as JSON"),
@@ -150,7 +150,7 @@ def test_lines_of_json_may_be_empty_and_lack_columns_but_not_add_any(place: Path
     with path.open("a") as file:
         file.write('{"path": "c.jpg", "color": "red"}\n')
     for start in (0, 1, 2):
-        with pytest.raises(DataError, match=r"m\.jsonl, line 6: has 'color', which the first line has not"):
+        with pytest.raises(DataError, match=r"m\.jsonl, line 6: has 'color', which the first line lacks"):
             list(open_source(path).rows(start))
 
 
@@ -167,7 +167,7 @@ def test_columns_that_are_not_there_or_no_paths(tmp_path: Path, columns: Columns
     with pytest.raises(DataError, match=message):
         open_source(tmp_path / "m.parquet", columns)
     pq.write_table(pa.table({"image": [b""]}), tmp_path / "m.parquet")
-    with pytest.raises(DataError, match="If 'image' holds the images, say --bytes-column image"):
+    with pytest.raises(DataError, match="If 'image' holds the images, give --bytes-column image"):
         open_source(tmp_path / "m.parquet")
 
 
@@ -182,7 +182,7 @@ def test_text_that_no_file_can_hold_stays_written_out(tmp_path: Path) -> None:
 
 
 def test_columns_are_four_different_ones() -> None:
-    with pytest.raises(ConfigError, match="four different ones"):
+    with pytest.raises(ConfigError, match="four different names"):
         Columns(id="path")
 
 
