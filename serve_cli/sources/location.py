@@ -111,7 +111,7 @@ def name_of(location: Location) -> str:
     return PurePosixPath(path).name
 
 
-def kind_of(location: Location) -> str:
+def location_suffix(location: Location) -> str:
     """The suffix of a file, in small letters."""
     return PurePosixPath(name_of(location)).suffix.lower()
 

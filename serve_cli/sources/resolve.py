@@ -13,7 +13,7 @@ from serve_cli.sources.file_kinds import FILE_KINDS, known_kinds
 from serve_cli.sources.folder import folder_source, store_source
 from serve_cli.sources.image_bytes import image_at
 from serve_cli.sources.image_row import ImageRow
-from serve_cli.sources.location import is_remote, kind_of, name_of, reading, root_of, to_location
+from serve_cli.sources.location import is_remote, location_suffix, name_of, reading, root_of, to_location
 from serve_cli.sources.network.web import is_web, require_there
 from serve_cli.sources.passed_over import PassedOver
 from serve_cli.sources.pattern import Pattern, matches, pattern_source, to_pattern
@@ -62,14 +62,14 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
 
 
 def _of_web(location: Location, columns: Columns) -> Source:
-    if kind_of(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
+    if location_suffix(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
         raise DataError(f"{location}: web servers list no folders; name an image, {', '.join(FILE_KINDS)} there.")
     require_there(location)
     return _of_file(location, columns)
 
 
 def _of_file(location: Location, columns: Columns) -> Source:
-    suffix = kind_of(location)
+    suffix = location_suffix(location)
     if kind := FILE_KINDS.get(suffix):
         return kind.open(root_of(location), one_file(location), columns)
     if suffix and suffix not in IMAGE_SUFFIXES:

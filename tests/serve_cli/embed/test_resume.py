@@ -324,7 +324,9 @@ def test_a_source_that_vanishes_ends_the_run(
 
     monkeypatch.setattr(decoding, "read_image_bytes", reading)
     options = EmbedOptions(model, many, tmp_path / "emb", Serving(batch_size=2), output=Output(20))
-    with pytest.raises(DataError, match=r"many: has vanished, or changes while it is read: class\d.*Run the same command once"):
+    with pytest.raises(
+        DataError, match=r"many: has vanished, or changes while it is read: class\d.*Run the same command once"
+    ):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
     (tmp_path / "unmounted").rename(many)
