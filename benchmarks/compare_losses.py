@@ -111,14 +111,14 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
     from serve_cli.embed.embed_rows import collect, embed_rows
     from serve_cli.model.embedder import Embedder
     from serve_cli.model.model_options import ModelOptions
-    from serve_cli.sources import table_source
+    from serve_cli.sources.resolve import dataset_source
 
     model = run / "model.onnx"
     if not model.exists():
         export_run(run, model)
     embedder = Embedder(model, ModelOptions(threads=1))
     table = load_dataset(options.dataset, options.data).test
-    found = collect(embed_rows(embedder, table_source(table, options.data), 32, Decoding(1)), embedder.card.dim)
+    found = collect(embed_rows(embedder, dataset_source(table, options.data), 32, Decoding(1)), embedder.card.dim)
     failed = [error for error in found.errors if error]
     if failed:
         raise SystemExit(f"{len(failed)} test images could not be read; the first: {failed[0]}")

@@ -32,7 +32,7 @@ from serve_cli.model.providers import (
     PROVIDERS,
     open_session,
 )
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 
 SIDE = 8192  # of the matrices of the product, on a GPU
 HEADS = ["", "bare images/s", "TFLOP/s", "of product", "Embedder images/s", "GB/s", "of copying", "pipeline images/s"]

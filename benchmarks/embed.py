@@ -32,8 +32,8 @@ from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import collect, embed_rows
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources import open_source
 from serve_cli.sources.image_row import ImageRow
+from serve_cli.sources.resolve import open_source
 
 ROUNDS, LARGE = 3, (1600, 1200)
 LOOP_BATCH = 32

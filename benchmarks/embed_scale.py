@@ -18,7 +18,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 
 IMAGES = 100  # different ones in a list
 STARTS = 5

@@ -10,18 +10,23 @@ from __future__ import annotations
 import io
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from gluon_lifted.parquet.page_memory import check_depth
+from gluon_lifted.parquet.footer import (
+    COMPRESSED,
+    DATA_OFFSET,
+    DICTIONARY_OFFSET,
+    MAGIC,
+    VALUES,
+    footer_damage,
+    read_footer,
+)
 from gluon_lifted.parquet.thrift import read_struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAGIC = b"PAR1"
 MAX_FOOTER = 1 << 24  # bytes; a hundred thousand column chunks
 MAX_PAGE_HEADER = 1 << 16
-# Numbers of fields: of the file, its schema, a row group, a column chunk, its metadata, a page
-SCHEMA, ROW_GROUPS, COLUMNS, CHUNK_METADATA, GROUP_ROWS = 2, 4, 1, 3, 3
-VALUES, COMPRESSED, DATA_OFFSET, DICTIONARY_OFFSET = 5, 7, 9, 11
+# Numbers of fields: of a page's header, and of the encoding in a data page's
 PAGE_SIZE, PAGE_COMPRESSED, DATA_PAGE, DATA_PAGE_2 = 2, 3, 5, 8
 ENCODING = {DATA_PAGE: 2, DATA_PAGE_2: 4}
 DELTA_BYTE_ARRAY = 7  # an encoding in which a byte can stand for a text as long as the one before
@@ -51,29 +56,17 @@ def read_groups(file: IO[bytes], columns: int) -> list[Group]:
     ValueError
         If it is no such file, a claim is outside of it, or a page is in an encoding that `lifted embed` does not write.
     """
-    try:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 8))
-        length, magic = int.from_bytes(file.read(4), "little"), file.read(4)
-        if magic != MAGIC or length > min(size - 8, MAX_FOOTER):
-            raise ValueError("not a parquet file")
-        file.seek(size - 8 - length)
-        footer = read_struct(io.BytesIO(file.read(length)))
-        check_depth(footer[SCHEMA])
+    groups, size = read_footer(file, MAX_FOOTER)
+    with footer_damage():
         return [
-            Group(
-                group[GROUP_ROWS],
-                tuple(_chunk(file, size, column[CHUNK_METADATA]) for column in group[COLUMNS][:columns]),
-            )
-            for group in footer[ROW_GROUPS]
+            Group(group.rows, tuple(_chunk(file, size, metadata) for metadata in group.metadata(columns)))
+            for group in groups
         ]
-    except (EOFError, LookupError, TypeError, AttributeError) as error:  # a value of another kind than expected
-        raise ValueError(f"its footer is damaged ({error!r:.80})") from None
 
 
-def _chunk(file: IO[bytes], size: int, about: dict[int, Any]) -> Chunk:
+def _chunk(file: IO[bytes], size: int, metadata: dict[int, Any]) -> Chunk:
     values = num_bytes = 0
-    for header_bytes, page in _pages(file, size, about):
+    for header_bytes, page in _pages(file, size, metadata):
         num_bytes += header_bytes + page[PAGE_SIZE]
         for kind, encoding in ENCODING.items():
             if kind in page:
@@ -82,15 +75,15 @@ def _chunk(file: IO[bytes], size: int, about: dict[int, Any]) -> Chunk:
                     raise ValueError("a page has the encoding DELTA_BYTE_ARRAY")
                 if page[kind][1] < 0:
                     raise ValueError(f"a page claims {page[kind][1]} values")
-    return Chunk(max(values, about[VALUES]), num_bytes)
+    return Chunk(max(values, metadata[VALUES]), num_bytes)
 
 
-def _pages(file: IO[bytes], size: int, about: dict[int, Any]) -> Iterator[tuple[int, dict[int, Any]]]:
+def _pages(file: IO[bytes], size: int, metadata: dict[int, Any]) -> Iterator[tuple[int, dict[int, Any]]]:
     """The headers of a column chunk's pages, with their lengths."""
-    start, dictionary = about[DATA_OFFSET], about.get(DICTIONARY_OFFSET, 0)
+    start, dictionary = metadata[DATA_OFFSET], metadata.get(DICTIONARY_OFFSET, 0)
     at = dictionary if 0 < dictionary < start else start
-    end = at + about[COMPRESSED]
-    if about[VALUES] == 0:  # nor is a page read then; what offsets say is undefined
+    end = at + metadata[COMPRESSED]
+    if metadata[VALUES] == 0:  # nor is a page read then; what offsets say is undefined
         return
     if not len(MAGIC) <= at <= end <= size:
         raise ValueError(f"a column is said to be at {at} to {end} of {size} bytes")

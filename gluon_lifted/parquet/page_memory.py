@@ -1,18 +1,30 @@
 """How much memory the pages of a parquet file take, read from their headers.
 
 A page is the unit that is decompressed at once, however few rows are asked for. The footer does not give the sizes of
-pages, and pyarrow does not give their headers. It does give the footer, but some damage there ends the process. The
-numbers of fields are those of parquet.thrift.
+pages, and pyarrow does not give their headers. The numbers of fields are those of ``parquet.thrift``.
 """
 
 from __future__ import annotations
 
 import io
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
+from gluon_lifted.parquet.footer import (
+    CODEC,
+    COMPRESSED,
+    DATA_OFFSET,
+    DICTIONARY_OFFSET,
+    ENCODINGS,
+    PATH,
+    TYPE,
+    UNCOMPRESSED,
+    VALUES,
+    footer_damage,
+    read_footer,
+)
 from gluon_lifted.parquet.thrift import read_struct
 
 if TYPE_CHECKING:
@@ -24,9 +36,6 @@ READ_ROWS = 1024  # at a time, if they are small
 READ_BYTES = 8 << 20  # at a time, if they are more than one row
 BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
 HEADER_SIZES = (1 << 12, 1 << 24)  # bytes read for a header, which may have large statistics
-END_BYTES = 8  # the size of the footer, and "PAR1"
-CHILDREN = 5  # of a schema's column
-MAX_NESTING = 100  # of columns; pyarrow overflows its stack at some thousands
 BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7  # Type, Encoding
 CODECS = {
     1: "snappy",
@@ -101,54 +110,36 @@ class ColumnMemory(NamedTuple):
 
 
 def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """Memory of columns that are read together."""
-    return ColumnMemory(*(sum(amounts) for amounts in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+    """What columns take that are read together."""
+    return ColumnMemory(*(sum(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """Most memory of columns that are read one after the other."""
-    return ColumnMemory(*(max(amounts) for amounts in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
+    """What columns take at most that are read one after the other."""
+    return ColumnMemory(*(max(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
-def read_chunks(file: Any) -> list[list[Chunk]]:
+def read_chunks(file: IO[bytes]) -> list[list[Chunk]]:
     """The columns of all row groups. Raises `ValueError` if the footer is damaged."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - END_BYTES))
-    end = file.read(END_BYTES)
-    footer = int.from_bytes(end[:4], "little")
-    if not end.endswith(b"PAR1") or footer > size - END_BYTES:
-        raise ValueError("it has no footer")
-    file.seek(size - END_BYTES - footer)
-    try:
-        footer_fields = read_struct(io.BytesIO(file.read(footer)))
-        check_depth(footer_fields[2])
-        return [[_chunk(column[3], group[3]) for column in group[1]] for group in footer_fields[4]]
-    except (EOFError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the footer is damaged ({error!r:.100})") from None
+    groups, _ = read_footer(file)
+    with footer_damage():
+        return [[_chunk(metadata, group.rows) for metadata in group.metadata()] for group in groups]
 
 
-def check_depth(schema: list[dict[int, Any]]) -> None:
-    """Raise `ValueError` for columns that are nested too deeply; a schema lists each before those inside it."""
-    expected: list[int] = []  # of the columns that are open: how many more are inside
-    for element in schema:
-        while expected and expected[-1] == 0:
-            expected.pop()
-        if expected:
-            expected[-1] -= 1
-        expected.append(element.get(CHILDREN, 0))
-        if len(expected) > MAX_NESTING:
-            raise ValueError("its columns are nested too deeply")
-
-
-def _chunk(about: dict[int, Any], rows: int) -> Chunk:
-    values, size, stored, first = (_size(about[number]) for number in (5, 6, 7, 9))
-    dictionary = about.get(11) or 0
-    path = b".".join(about[3]).decode(errors="surrogateescape")
-    first = min(first, _size(dictionary)) if dictionary else first
-    repeating = DELTA_BYTE_ARRAY in about[2]
+def _chunk(metadata: dict[int, Any], rows: Any) -> Chunk:
+    dictionary = _size(metadata.get(DICTIONARY_OFFSET) or 0)
+    first = _size(metadata[DATA_OFFSET])
     return Chunk(
-        *(path, _size(rows), values, size, stored, first),
-        *(bool(dictionary), repeating, about[1] == BYTE_ARRAY, _size(about[4])),
+        path=b".".join(metadata[PATH]).decode(errors="surrogateescape"),
+        rows=_size(rows),
+        values=_size(metadata[VALUES]),
+        size=_size(metadata[UNCOMPRESSED]),
+        stored_size=_size(metadata[COMPRESSED]),
+        first=min(first, dictionary) if dictionary else first,
+        has_dictionary=dictionary > 0,
+        is_repeating=DELTA_BYTE_ARRAY in metadata[ENCODINGS],
+        is_bytes=metadata[TYPE] == BYTE_ARRAY,
+        codec=_size(metadata[CODEC]),
     )
 
 
@@ -190,7 +181,7 @@ def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
         about: dict[int, Any] = next(
             (fields[number] for number in DATA_HEADERS if isinstance(fields.get(number), dict)), {}
         )
-        size, stored, values = (_size(count) for count in (fields.get(2), fields.get(3), about.get(1)))
+        size, stored, values = (_size(field) for field in (fields.get(2), fields.get(3), about.get(1)))
         yield Page(fields.get(1) == DICTIONARY_PAGE, size, stored, values, content)
         offset = content + stored
 

@@ -17,23 +17,22 @@ from serve_cli.embeddings.vectors import fitting
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_hash import model_sha256
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources import as_text
-from serve_cli.sources.column_types import found_columns
+from serve_cli.sources.image_bytes import image_at, image_location
 from serve_cli.sources.image_row import (
     Cell,
     HeldImage,
     ImageRow,
     regroup,
 )
-from serve_cli.sources.location import image_at, location
-from serve_cli.sources.manifest import Columns
-from serve_cli.sources.table_rows import image_of, text_of
+from serve_cli.sources.source import as_text
+from serve_cli.sources.tables.columns import Columns, image_columns, image_of, text_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from serve_cli.sources.column_types import FoundColumns
+    from serve_cli.model.embedder import Embedder
+    from serve_cli.sources.tables.columns import ImageColumns
 
 GROUP_ROWS = 256  # of a batch that is given out
 
@@ -89,10 +88,10 @@ class ArrowEmbedder:
         self._model_options = model_options
         self._model_sha256 = model_sha256(self._model)
         card = _opened(self._model, self._model_sha256, model_options).card
-        found = schema(own_columns(card.dim, dtype), carried, card)
-        number = found.get_field_index("embedding")
-        plain = pa.field("embedding", pa.list_(found.field(number).type.value_field))
-        self.schema: pa.Schema = found.set(number, plain)
+        full = schema(own_columns(card.dim, dtype), carried, card)
+        number = full.get_field_index("embedding")
+        plain = pa.field("embedding", pa.list_(full.field(number).type.value_field))
+        self.schema: pa.Schema = full.set(number, plain)
         self._carried = carried if carried is not None else pa.schema([])
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -101,37 +100,37 @@ class ArrowEmbedder:
             raise RunError(f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it.")
         embedder = _opened(self._model, self._model_sha256, self._model_options)
         size, decoding = embedder.batch_size, Decoding(embedder.threads)
-        found = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
-        for group in regroup(found, GROUP_ROWS):
+        embedded = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
+        for group in regroup(embedded, GROUP_ROWS):
             yield from to_table(group, self.schema, self._dtype).to_batches()
 
     def _rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ImageRow]:
         number = 0
         for batch in batches:
-            found = self._found(batch.schema)
-            columns = {name: batch.column(name) for name in batch.schema.names if name in found.names()}
+            present = self._present(batch.schema)
+            columns = {name: batch.column(name) for name in batch.schema.names if name in present.names()}
             carried = {field.name: _carried(batch, field) for field in self._carried}
             for index in range(len(batch)):
                 cells = {name: Cell(column, index) for name, column in columns.items()}
                 extra = {name: Cell(column, index) for name, column in carried.items()}
-                yield self._row(found, cells, extra, number)
+                yield self._row(present, cells, extra, number)
                 number += 1
 
-    def _found(self, schema: pa.Schema) -> FoundColumns:
+    def _present(self, schema: pa.Schema) -> ImageColumns:
         try:
-            return found_columns("a batch of rows", self._columns, schema)
+            return image_columns("a batch of rows", self._columns, schema)
         except DataError as error:
             raise ConfigError(str(error)) from None
 
     @staticmethod
-    def _row(found: FoundColumns, cells: dict[str, Cell], extra: dict[str, Any], number: int) -> ImageRow:
-        image = image_of(cells.get(found.bytes or ""))
-        path, label, given = (text_of(cells.get(name or "")) for name in (found.path, found.label, found.id))
+    def _row(present: ImageColumns, cells: dict[str, Cell], extra: dict[str, Any], number: int) -> ImageRow:
+        image = image_of(cells.get(present.bytes or ""))
+        path, label, given = (text_of(cells.get(name or "")) for name in (present.path, present.label, present.id))
         path = image.path if path is None else path
         name = as_text(given if given is not None else str(number) if path is None else path)
         label = None if label is None else as_text(label)
         if path is not None and image.content is None:
-            return image_at(name, location(path), label, extra)
+            return image_at(name, image_location(path), label, extra)
         return ImageRow(name, path or "", label, content=HeldImage(image.content, f"row {name}"), extra=extra)
 
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import DecodeLimits, center_crop, read_image
 from serve_cli.embed.stage_times import Stopwatch
-from serve_cli.sources import as_text
+from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.image_row import MAX_IMAGE_BYTES, HeldImage
-from serve_cli.sources.location import read_image_bytes
-from serve_cli.sources.patience import IMAGE_TIMEOUT_S, time_limit
+from serve_cli.sources.network.retry import IMAGE_TIMEOUT_S, time_limit
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

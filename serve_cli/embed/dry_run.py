@@ -1,4 +1,4 @@
-"""What a run of `lifted embed` would do: nothing is written."""
+"""Estimate a run of `lifted embed` without writing anything."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.embed.embed_rows import collect, embed_rows
-from serve_cli.embed.memory import bounded_decoding
+from serve_cli.embed.embed_run import open_run
+from serve_cli.embed.memory_budget import bounded_decoding
 from serve_cli.embed.part_worker import FAILURES_SHOWN
-from serve_cli.embed.run import open_run
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.vectors import DTYPES
 from serve_cli.progress import clock
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from serve_cli.embed.embed_options import EmbedOptions
 
-LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that tell the rate
+LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that the rate is measured on
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class RunEstimate:
     rows, parts : int
         Of this run.
     rows_left, parts_left : int
-        Those of them that are not there yet.
+        Of these, the ones that are still to be computed.
     columns : tuple of str
         That are carried along.
     tried, failed : int
-        Images that were embedded for this forecast, the first ones of the source, and those of them that failed.
+        Images that were embedded for this estimate, the first ones of the source, and those of them that failed.
     failures : tuple of str
         The first few errors.
     passed_over : dict of str to int
@@ -76,7 +76,7 @@ class RunEstimate:
     bytes_free: int
 
     def facts(self) -> dict[str, str]:
-        """The forecast in words."""
+        """The estimate in words."""
         passed_over = {"passed over": passed_over_text(self.passed_over)} if self.passed_over else {}
         if not self.rows_left:
             source = {"source": f"{self.source}, {self.rows:,} images"}
@@ -96,7 +96,7 @@ class RunEstimate:
 
 
 def estimate_run(options: EmbedOptions) -> RunEstimate:
-    """Open all that a run needs, embed the first few images, and reckon; raises as `embed_images` does."""
+    """Open all that a run needs and embed the first few images; raises as `embed_images` does."""
     run = open_run(options)
     decoding, times = bounded_decoding(options, run.source, run.embedder, run.plan.batch_size), StageTimes()
     rows_left = run.rows_of(run.missing)

@@ -1,4 +1,4 @@
-"""What `lifted embed` is asked for."""
+"""Options of `lifted embed`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.choices import Dtype, Engine, Format
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources.manifest import Columns
-from serve_cli.sources.patience import IMAGE_TIMEOUT_S
+from serve_cli.sources.network.retry import IMAGE_TIMEOUT_S
+from serve_cli.sources.tables.columns import Columns
 
 PART_ROWS = 100_000
 MAX_IMAGE_TIMEOUT_S = 86_400
@@ -28,7 +28,7 @@ class Output:
     part_rows : int
         Rows of a part file.
     format : str
-        ``"parquet"``, or ``"npy"``: as clip-retrieval lays it out.
+        A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
         Of the numbers: ``"float32"``, ``"float16"``, or ``"int8"`` with a scale for each row.
     checksums : bool
@@ -55,8 +55,8 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Share:
-    """Which parts a run computes: of ``count`` runs that share the folder, parts ``index``, ``index + count``, ...
+class ArrayTask:
+    """A run of a job array of ``count`` runs that share the folder. It computes parts ``index``, ``index + count``, ...
 
     Raises
     ------
@@ -69,23 +69,25 @@ class Share:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
-            raise ConfigError(f"shard {self.index} of {self.count} is none; count from 0.")
+            raise ConfigError(
+                f"task {self.index} of {self.count} does not exist; --shard-index counts from 0 to {self.count - 1}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions:
-    """What `lifted embed` is asked for.
+    """Options of `lifted embed`.
 
     Parameters
     ----------
     model, source, out : Path; source also str
         The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
-        is gone on with.
+        is resumed.
     model_options : ModelOptions
     columns : Columns
         Of a manifest.
     output : Output
-    share : Share
+    task : ArrayTask
     max_memory : int, optional
         Bytes that the process may take; by default half of what the machine or the container has.
     pixel_limit : int
@@ -93,12 +95,12 @@ class EmbedOptions:
     overwrite : bool
         Replace what another run has left there.
     retry_failed : bool
-        Compute parts anew that have rows without an embedding.
+        Recompute parts that contain rows without an embedding.
     ignore_changed_files : bool
         Resume although files have other sizes or modification times than when the run began; ``retry_failed``
-        implies it, for the images that were mended.
+        implies it, for the images that were repaired.
     engine : str
-        ``"local"``, or ``"ray"``: parts are computed by the workers of a Ray cluster.
+        A key of `serve_cli.embed.engines.ENGINES`.
     image_timeout : float
         Seconds for an image that comes from a server or an object store, with redirects, retries and pauses.
 
@@ -114,7 +116,7 @@ class EmbedOptions:
     model_options: ModelOptions = ModelOptions()
     columns: Columns = Columns()
     output: Output = Output()
-    share: Share = Share()
+    task: ArrayTask = ArrayTask()
     max_memory: int | None = None
     pixel_limit: int = MAX_PIXELS
     overwrite: bool = False
@@ -124,7 +126,7 @@ class EmbedOptions:
     image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        if self.overwrite and self.share.count > 1:
+        if self.overwrite and self.task.count > 1:
             raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:
             raise ConfigError("--overwrite and --retry-failed: one replaces all that the other would keep.")

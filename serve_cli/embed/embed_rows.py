@@ -46,7 +46,7 @@ def embed_rows(
         Images that go through the network together.
     decoding : Decoding
     times : StageTimes, optional
-        Added to while the run goes on.
+        Updated during the run.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
 
 @dataclass
 class Tally:
-    """Rows that have come by, and those of them that failed."""
+    """Rows done so far, and how many of them failed."""
 
     rows: int = 0
     failed: int = 0
@@ -96,7 +96,7 @@ class Tally:
 def reported(
     batches: Iterable[EmbeddedRows], progress: Progress, times: StageTimes, tally: Tally | None = None
 ) -> Iterator[EmbeddedRows]:
-    """Pass the batches on and count them in; show how many have come by, how many failed and where the time goes."""
+    """Pass the batches on; report how many rows are done, how many failed and where the time goes."""
     tally = tally or Tally()
     for batch in batches:
         yield batch

@@ -1,27 +1,44 @@
-"""What computes the parts of a run: this process, or the workers of a Ray cluster."""
+"""What computes the parts of a run, each engine declared once.
+
+What an engine needs is imported when it starts, so that a help text costs nothing.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from gluon_lifted.hardware.memory import peak_memory
-from serve_cli.embed.embed_rows import Tally, reported
-from serve_cli.embed.part_worker import PartWorker, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embed.embed_run import EmbedRun
+    from serve_cli.embed.part_worker import Work
     from serve_cli.progress import Progress
 
+DEFAULT_ENGINE = "local"
 
-def compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    """Compute parts one after the other in this process."""
-    worker = PartWorker(run)
-    tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
-    for number in missing:
-        worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
-    return Work(worker.times, worker.failures, 1, run.options.model_options.num_threads, peak_memory())
+
+@dataclass(frozen=True)
+class Engine:
+    """What computes parts.
+
+    Parameters
+    ----------
+    name, help : str
+        For ``--engine``, and who computes the parts.
+    compute : callable
+        Takes the run, the numbers of the parts to compute, and the progress to report to.
+    """
+
+    name: str
+    help: str
+    compute: Callable[[EmbedRun, list[int], Progress], Work]
+
+
+def _compute_here(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    from serve_cli.embed.part_worker import compute_parts
+
+    return compute_parts(run, missing, progress)
 
 
 def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
@@ -30,4 +47,8 @@ def _compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Wo
     return compute_on_ray(run, missing, progress)
 
 
-ENGINES: dict[str, Callable[[EmbedRun, list[int], Progress], Work]] = {"local": compute_here, "ray": _compute_on_ray}
+_ALL = (
+    Engine("local", "this process", _compute_here),
+    Engine("ray", "the workers of a Ray cluster, which share the parts", _compute_on_ray),
+)
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in _ALL}

@@ -1,4 +1,4 @@
-"""What computes parts: an Embedder, a source, and the folder that takes the parts."""
+"""Compute the parts of a run in this process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from gluon_lifted.errors import (
     RunError,
     UnreachableError,
 )
+from gluon_lifted.hardware.memory import peak_memory
 from serve_cli.embed.decoding import read_content
-from serve_cli.embed.embed_rows import embed_rows
-from serve_cli.embed.memory import bounded_decoding
+from serve_cli.embed.embed_rows import Tally, embed_rows, reported
+from serve_cli.embed.memory_budget import bounded_decoding
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.vectors import fitting
 from serve_cli.sources.image_row import HeldImage
@@ -23,8 +24,9 @@ from serve_cli.sources.image_row import HeldImage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.parts import Part
+    from serve_cli.progress import Progress
     from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 
 FAILURES_SHOWN = 5
@@ -93,7 +95,7 @@ class PartWorker:
     def _rows(self, number: int) -> Iterator[ImageRow]:
         wanted = self._plan.rows_of(number)
         ahead = wanted.start - self._position
-        if ahead > 0 and self._run.source.starting is None:  # going on is cheaper than beginning again
+        if ahead > 0 and self._run.source.starting is None:  # skipping rows is cheaper than listing again
             deque(islice(self._listing, ahead), maxlen=0)
         elif ahead != 0:
             self._listing = self._run.source.rows(wanted.start)
@@ -123,7 +125,7 @@ class PartWorker:
     def _require_readable(self, row: ImageRow) -> None:
         """Raise `DataError` if an image that was read before cannot be read any more.
 
-        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` mends.
+        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` retries.
         """
         try:
             read_content(row, self._decoding)
@@ -132,5 +134,14 @@ class PartWorker:
         except ImageError as error:
             raise DataError(
                 f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
-                f"({error}). The same command goes on once it is back."
+                f"({error}). Run the same command once it is back; it resumes."
             ) from None
+
+
+def compute_parts(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
+    """Compute parts one after the other in this process."""
+    worker = PartWorker(run)
+    tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
+    for number in missing:
+        worker.write(number, lambda batches: reported(batches, progress, worker.times, tally))
+    return Work(worker.times, worker.failures, 1, run.options.model_options.num_threads, peak_memory())

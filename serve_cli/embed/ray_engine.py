@@ -1,7 +1,7 @@
 """Parts computed by the workers of a Ray cluster, through Ray Data.
 
-An item of the data set is the number of a part; a worker is a `PartWorker`, as on one machine. Ray hands out the
-parts, and starts the worker of a machine or process that has died, and its part, again.
+An item of the data set is the number of a part. A worker is a `PartWorker`, as on a single host. Ray hands out parts
+and restarts the worker, and its part, if a host or process dies.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.hardware.memory import peak_memory, usable_memory
 from serve_cli.embed.embed_rows import standing
+from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
-from serve_cli.embed.run import open_run
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.plan import read_plan
 from serve_cli.provenance import version
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serve_cli.embed.embed_options import EmbedOptions
-    from serve_cli.embed.run import EmbedRun
+    from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.plan import Survey
     from serve_cli.model.model_options import ModelOptions
     from serve_cli.progress import Progress
@@ -37,14 +37,14 @@ PACKAGE = "gluon-lifted"
 
 
 def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this machine, or on a new local one.
+    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this host, or on a new local one.
 
     Raises
     ------
     RunError
         If Ray is not installed or gives up, or a worker does not see the folder.
     LiftedError
-        Whatever a worker raises.
+        If a worker raises it.
     """
     with _cluster() as ray:
         crew = Crew.of(ray.nodes(), run.options.model_options)
@@ -78,7 +78,7 @@ class Crew:
 
     @classmethod
     def of(cls, nodes: list[dict[str, Any]], model_options: ModelOptions) -> Crew:
-        """One on each GPU; else one on each machine with all its cores, or as many as ``model_options.threads`` allow.
+        """One on each GPU; else one on each host with all its cores, or as many as ``threads`` allow.
 
         Parameters
         ----------
@@ -89,17 +89,17 @@ class Crew:
         Raises
         ------
         RunError
-            If no machine suffices.
+            If no host suffices.
         """
         resources = [node["Resources"] for node in nodes if node["Alive"]]
-        places = [(int(found.get("CPU", 0)), int(found.get("GPU", 0))) for found in resources]
+        hosts = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in resources]
         on_gpu = model_options.device in ("gpu", "tensorrt")
         if on_gpu:
-            places = [(cpus // gpus, gpus) for cpus, gpus in places if gpus]
-            if not places:
+            hosts = [(cpus // gpus, gpus) for cpus, gpus in hosts if gpus]
+            if not hosts:
                 raise RunError("no machine of the Ray cluster has a GPU; choose another --device.")
-        threads = model_options.threads or min((cpus for cpus, _ in places if cpus), default=1)
-        workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in places if cpus >= threads)
+        threads = model_options.threads or min((cpus for cpus, _ in hosts if cpus), default=1)
+        workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in hosts if cpus >= threads)
         if not workers:
             raise RunError(f"the Ray cluster has no machine with {threads} cores; give fewer --threads.")
         return cls(workers, threads, int(on_gpu))
@@ -134,8 +134,8 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
 class _Actor:
     """A `PartWorker` in a process of Ray's."""
 
-    def __init__(self, options: EmbedOptions, found: Survey, release: str) -> None:
-        self._arguments = options, found, release
+    def __init__(self, options: EmbedOptions, surveyed: Survey, release: str) -> None:
+        self._arguments = options, surveyed, release
         self._worker: PartWorker | None = None  # opened with the first part: Ray keeps an error of that as it is
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class _Actor:
         }
 
     @staticmethod
-    def _open(options: EmbedOptions, found: Survey, release: str) -> PartWorker:
+    def _open(options: EmbedOptions, surveyed: Survey, release: str) -> PartWorker:
         host = socket.gethostname()
         if version(PACKAGE) != release:
             raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
@@ -159,7 +159,7 @@ class _Actor:
             raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
         share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
-        return PartWorker(open_run(replace(options, max_memory=memory), found))
+        return PartWorker(open_run(replace(options, max_memory=memory), surveyed))
 
 
 @contextmanager

@@ -50,8 +50,8 @@ def _texts(array: pa.Array) -> Iterator[pa.Array]:
     elif pa.types.is_dictionary(kind):
         yield from _texts(array.dictionary)
     elif pa.types.is_struct(kind):
-        for one in array.flatten():
-            yield from _texts(one)
+        for child in array.flatten():
+            yield from _texts(child)
     elif pa.types.is_map(kind):
         yield from _texts(array.keys)
         yield from _texts(array.items)
@@ -65,5 +65,4 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _has_credentials(texts: pa.Array) -> bool:
     urls = texts.filter(pc.match_substring(texts, URL))
-    found = (text is not None and without_credentials(text) != text for text in _text_values(urls))
-    return any(found)
+    return any(text is not None and without_credentials(text) != text for text in _text_values(urls))

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from serve_cli.embeddings.arrow_redaction import column_without_credentials
 from serve_cli.embeddings.vectors import to_stored
-from serve_cli.sources import as_text
 from serve_cli.sources.image_row import Cell
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
     }
     if scale is not None:
         own["scale"] = pa.array(scale, mask=failed)
-    carried = {one.name: carried_column(group.rows, one) for one in columns if one.name not in own}
+    carried = {field.name: carried_column(group.rows, field) for field in columns if field.name not in own}
     values = own | carried
     return pa.table({name: values[name] for name in columns.names}, schema=columns)
 

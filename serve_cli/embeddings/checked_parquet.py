@@ -47,9 +47,9 @@ class CheckedParquet:
     own : sequence of Field
         Its first columns, in order. Others are never read.
     card : ModelCard, optional
-        That its metadata must hold.
+        The model card that its metadata must hold.
     rows : int, optional
-        That it must have.
+        The number of rows that it must have.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class CheckedParquet:
 
     def tables(self) -> Iterator[pa.Table]:
         """The known columns, one row group after another; fixed-size lists as lists. Raises `RunError`."""
-        texts = [one.name for one in self._own if pa.types.is_string(one.type)]
-        names = [one.name for one in self._own]
+        texts = [field.name for field in self._own if pa.types.is_string(field.type)]
+        names = [field.name for field in self._own]
         with self._errors():
             metadata = self._metadata()
             with (
@@ -104,12 +104,12 @@ class CheckedParquet:
         if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows or len(sizes) != metadata.num_row_groups:
             raise self._error(f"its row groups do not add up to its {metadata.num_rows} rows")
         for group in groups:
-            for one, chunk in zip(self._own, group.chunks, strict=True):
-                width = one.type.list_size if pa.types.is_fixed_size_list(one.type) else 1
-                row_bytes = TEXT_BYTES if pa.types.is_string(one.type) else NUMBER_BYTES * width
+            for field, chunk in zip(self._own, group.chunks, strict=True):
+                width = field.type.list_size if pa.types.is_fixed_size_list(field.type) else 1
+                row_bytes = TEXT_BYTES if pa.types.is_string(field.type) else NUMBER_BYTES * width
                 if chunk.num_bytes > row_bytes * group.rows + SLACK or not 0 <= chunk.values <= width * group.rows:
                     raise self._error(
-                        f"column {one.name!r} has {chunk.values:,} values in {chunk.num_bytes:,} bytes, too much for "
+                        f"column {field.name!r} has {chunk.values:,} values in {chunk.num_bytes:,} bytes, too much for "
                         f"{group.rows:,} rows"
                     )
 
@@ -121,13 +121,13 @@ class CheckedParquet:
             if not pa.types.is_dictionary(table[name].type):
                 continue
             values = (chunk.dictionary for chunk in table[name].chunks)
-            longest = max(chain([0], (pc.max(pc.binary_length(one)).as_py() or 0 for one in values)))
+            longest = max(chain([0], (pc.max(pc.binary_length(value)).as_py() or 0 for value in values)))
             if longest > MAX_TEXT:
                 raise self._error(f"column {name!r} has a text of {longest:,} bytes; at most {MAX_TEXT:,} are read")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Tell what the errors of files and of pyarrow mean."""
+        """Translate the errors of files and of pyarrow to `RunError`."""
         try:
             yield
         except READ_ERRORS as error:
@@ -139,8 +139,8 @@ class CheckedParquet:
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:
     """A column of dictionaries as strings; equal ones of a chunk are the same object."""
-    found: list[str | None] = []
+    strings: list[str | None] = []
     for chunk in column.chunks:
         values = [*chunk.dictionary.to_pylist(), None]
-        found.extend(map(values.__getitem__, chunk.indices.fill_null(len(values) - 1).to_pylist()))
-    return found
+        strings.extend(map(values.__getitem__, chunk.indices.fill_null(len(values) - 1).to_pylist()))
+    return strings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,22 +16,17 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import create_file, remove_leftovers, replaced_file
 from serve_cli.embeddings.layout import MANIFEST, MANIFEST_VERSION, PLAN
-from serve_cli.embeddings.npy_parts import NpyParts
-from serve_cli.embeddings.parquet_parts import ParquetParts
-from serve_cli.embeddings.parts import Part, Parts
+from serve_cli.embeddings.part_formats import FORMATS, part_files
 from serve_cli.embeddings.plan import difference, read_plan
 from serve_cli.embeddings.run_lock import run_lock
 from serve_cli.sources.image_row import EmbeddedRows, regroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from serve_cli.embeddings.parts import Part
     from serve_cli.embeddings.plan import Plan
 
-FORMATS: dict[str, Callable[[Path, ModelCard, str, pa.Schema | None], Parts]] = {
-    "parquet": ParquetParts,
-    "npy": NpyParts,
-}
 GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
 GROUP_BYTES = 32 << 20  # of what they carry along
 
@@ -78,7 +72,8 @@ class EmbeddingFolder:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is a file; give a folder for the embeddings.")
         self._folder, self._plan = folder, plan
-        self._parts: Parts = FORMATS[plan.format](folder, card, plan.dtype, extra)
+        open_writer, _ = FORMATS[plan.format].load()
+        self._parts = open_writer(folder, card, plan.dtype, extra)
         self._model_card = card
         self._accept_changed_files = accept_changed_files
         self._claimed = self._changed = self._outdated = False
@@ -142,10 +137,10 @@ class EmbeddingFolder:
         return part
 
     def look_again(self) -> None:
-        """Count in what other processes have written."""
-        found = self._finished_parts()
-        self._changed = self._changed or found != self.finished
-        self.finished = found
+        """Add the parts that other processes have written."""
+        finished = self._finished_parts()
+        self._changed = self._changed or finished != self.finished
+        self.finished = finished
 
     def complete(self, about: Mapping[str, Any]) -> tuple[Part, ...] | None:
         """Write the manifest if all parts are there, whoever has written them, unless it is there and they are old.
@@ -190,7 +185,7 @@ class EmbeddingFolder:
         RunError or None
             Why a plan that no part was written for differs; a run that has the folder to itself may replace it.
         """
-        parts = self._files()  # listed before the plan is read: parts come after their plan
+        parts = part_files(self._folder)  # listed before the plan is read: parts come after their plan
         old = read_plan(self._folder)
         if old is None and (parts or (self._folder / MANIFEST).exists()):
             raise RunError(
@@ -212,10 +207,10 @@ class EmbeddingFolder:
         return None
 
     def _finished_parts(self) -> dict[int, Part]:
-        found = {number: self._parts.read(number) for number in range(self._plan.parts)}
+        parts = {number: self._parts.finished(number) for number in range(self._plan.parts)}
         return {
-            number: part  # one with other rows than the plan's is written anew
-            for number, part in found.items()
+            number: part  # one with another number of rows than the plan's is written again
+            for number, part in parts.items()
             if part is not None and part.rows == len(self._plan.rows_of(number))
         }
 
@@ -227,7 +222,7 @@ class EmbeddingFolder:
             raise self._conflict
         if self._replacing:
             # The manifest first, so that what is left after a crash does not pass for finished embeddings.
-            for path in (self._folder / MANIFEST, *self._files()):
+            for path in (self._folder / MANIFEST, *part_files(self._folder)):
                 path.unlink(missing_ok=True)
             self._put(PLAN, self._plan.to_json())
         elif not create_file(self._folder / PLAN, self._plan.to_json()) and (conflict := self._check_plan()):
@@ -240,7 +235,7 @@ class EmbeddingFolder:
 
     def _withdraw(self) -> None:
         """Leave nothing of a run that ended before its first part."""
-        if self._claimed and not self._files() and not (self._folder / MANIFEST).exists():
+        if self._claimed and not part_files(self._folder) and not (self._folder / MANIFEST).exists():
             (self._folder / PLAN).unlink(missing_ok=True)
             self._claimed = False
 
@@ -250,14 +245,6 @@ class EmbeddingFolder:
                 temporary.write_text(text, encoding="utf-8")
         except OSError as error:
             raise self._not_written(error) from None
-
-    def _files(self) -> list[Path]:
-        """Parts in whatever format."""
-        return [
-            path
-            for parts in FORMATS.values()
-            for path in parts(self._folder, self._model_card, self._plan.dtype, None).files()
-        ]
 
     def _make_ready(self) -> None:
         try:

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.embeddings.layout import (
-    MANIFEST,
-    MANIFEST_VERSION,
-    PART_FILES,
-    part_files,
-)
+from serve_cli.embeddings.layout import MANIFEST, MANIFEST_VERSION
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS, part_files
 from serve_cli.embeddings.vectors import DTYPES
 
 if TYPE_CHECKING:
@@ -34,7 +30,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         _check(manifest)
     except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); embed again with --overwrite.") from None
-    return {"format": "parquet", **manifest}
+    return {"format": DEFAULT_FORMAT, **manifest}
 
 
 def manifest_card(folder: Path, manifest: dict[str, Any]) -> ModelCard:
@@ -54,13 +50,13 @@ def _check(manifest: dict[str, Any]) -> None:
         raise ValueError(f"version {version} is not {MANIFEST_VERSION}")
     if manifest["dtype"] not in DTYPES:
         raise ValueError(f"embeddings of type {manifest['dtype']!r:.40}")
-    part_file = PART_FILES[manifest.get("format", "parquet")]
+    part_name = FORMATS[manifest.get("format", DEFAULT_FORMAT)].part_name
     if not isinstance(manifest["card"], dict):
         raise TypeError("its card is not an object")
     total = 0
     for number, part in enumerate(manifest["parts"]):
-        if part["file"] != part_file(number):
-            raise ValueError(f"part {number} is {part['file']!r:.80}, expected {part_file(number)!r}")
+        if part["file"] != part_name(number):
+            raise ValueError(f"part {number} is {part['file']!r:.80}, expected {part_name(number)!r}")
         total += _whole_number(part, "rows")
     rows, failed = _whole_number(manifest, "rows"), _whole_number(manifest, "failed")
     if rows != total:

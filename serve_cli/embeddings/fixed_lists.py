@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 
 
 def has_fixed_lists(schema: pa.Schema) -> bool:
-    return any(_plain(one.type) != one.type for one in schema)
+    return any(_plain(field.type) != field.type for field in schema)
 
 
 def without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData | None:
     """The same with lists of any size for those of a fixed one; None where another library named their parts."""
     schema = metadata.schema.to_arrow_schema()
-    plain = pa.schema([one.with_type(_plain(one.type)) for one in schema])
+    plain = pa.schema([_plain_field(field) for field in schema])
     for compliant in (True, False):  # the name of a list's elements in the file: always "element", or as in Arrow
         rewritten = io.BytesIO()
         try:
@@ -44,7 +44,9 @@ def restored(array: pa.Array, kind: pa.DataType) -> pa.Array:
         fields = [restored(array.field(number), kind.field(number).type) for number in range(kind.num_fields)]
         return pa.StructArray.from_arrays(fields, fields=list(kind), mask=array.is_null())
     child = _entries(array, kind) if pa.types.is_map(kind) else restored(array.values, kind.value_type)
-    return pa.Array.from_buffers(kind, len(array), array.buffers()[:2], array.null_count, array.offset, [child])
+    return pa.Array.from_buffers(
+        kind, len(array), array.buffers()[:2], null_count=array.null_count, offset=array.offset, children=[child]
+    )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -77,7 +79,7 @@ def _with_size(lists: pa.Array, kind: pa.DataType) -> pa.Array:
     elements = restored(lists.values, kind.value_type)
     taken = elements.take(pa.array(chosen.ravel(), mask=np.repeat(~valid, kind.list_size)))
     validity = None if valid.all() else pa.array(valid).buffers()[1]
-    return pa.Array.from_buffers(kind, len(lists), [validity], int((~valid).sum()), 0, [taken])
+    return pa.Array.from_buffers(kind, len(lists), [validity], null_count=int((~valid).sum()), children=[taken])
 
 
 def _entries(array: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -7,8 +7,6 @@ not finished.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,32 +16,11 @@ from gluon_lifted.errors import DataError
 from serve_cli.embeddings.vectors import DTYPES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gluon_lifted.card import ModelCard
 
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
 MANIFEST_VERSION = 1
-PART_NAME = re.compile(r"part-\d{5,}\.parquet")
-
-
-def part_name(number: int) -> str:
-    return f"part-{number:05d}.parquet"
-
-
-def npy_part_name(number: int) -> str:
-    """The file of a part's numbers in clip-retrieval's layout."""
-    return f"img_emb/img_emb_{number:05d}.npy"
-
-
-# Format -> the file that a manifest names for a part
-PART_FILES: dict[str, Callable[[int], str]] = {"parquet": part_name, "npy": npy_part_name}
-
-
-def part_files(folder: Path) -> list[Path]:
-    """Part files in order; none if there is no such folder."""
-    return sorted(path for path in folder.glob("part-*.parquet") if PART_NAME.fullmatch(path.name))
 
 
 def own_columns(dim: int, dtype: str) -> list[pa.Field]:
@@ -68,7 +45,7 @@ def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.
     DataError
         If two columns have one name.
     """
-    taken = {one.name for one in own}
+    taken = {field.name for field in own}
     for name in (extra or pa.schema([])).names:
         if name in taken:
             raise DataError(

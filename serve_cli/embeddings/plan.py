@@ -1,4 +1,4 @@
-"""What a run of `lifted embed` is to compute: kept in its folder from the first part on, so that another can go on."""
+"""What a run of `lifted embed` is to compute: kept in its folder, so that another run can resume."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
 from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.embeddings.layout import PLAN
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT
 from serve_cli.progress import open_progress
-from serve_cli.sources import as_text
 from serve_cli.sources.image_row import Cell
+from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from serve_cli.sources import Source
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.source import Source
 
 MAX_BYTES = 1 << 16
 GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of the columns that they carry along
@@ -30,7 +31,7 @@ GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of t
 
 @dataclass(frozen=True)
 class Survey:
-    """A source gone through once. A SHA-256 covers one property of all rows, in order.
+    """A source read once. A SHA-256 covers one property of all rows, in order.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class Plan:
     pixel_limit : int
         Images with more are not decoded.
     format : str
-        ``"parquet"`` or ``"npy"``.
+        A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
         Type of the stored numbers; one of `serve_cli.embeddings.vectors.DTYPES`.
     checksums : bool
@@ -91,7 +92,7 @@ class Plan:
     batch_size: int
     part_rows: int
     pixel_limit: int = MAX_PIXELS
-    format: str = "parquet"
+    format: str = DEFAULT_FORMAT
     dtype: str = "float32"
     checksums: bool = False
     columns: str = ""
@@ -133,7 +134,7 @@ WORDS = {
 
 
 def survey(source: Source) -> Survey:
-    """Go through a source without keeping its rows. Progress goes to stderr if it takes long."""
+    """Read a source once without keeping its rows. Long runs report progress."""
     ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
     count = 0
     with open_progress("list", total=None) as progress:
@@ -180,11 +181,11 @@ def read_plan(folder: Path) -> Plan | None:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"more than {MAX_BYTES} bytes")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
         kinds = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Plan)}
-        if found.keys() != kinds.keys() or any(type(found[name]) is not kind for name, kind in kinds.items()):
+        if values.keys() != kinds.keys() or any(type(values[name]) is not kind for name, kind in kinds.items()):
             raise ValueError("its fields are not those of a plan")
-        return Plan(**found)
+        return Plan(**values)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError, RecursionError) as error:
@@ -192,7 +193,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def difference(old: Plan, new: Plan) -> str:
-    """The first thing that is not as it was, in words; empty if all is."""
+    """The first difference between two plans in words; empty if there is none."""
     for name, words in WORDS.items():
         before, now = getattr(old, name), getattr(new, name)
         if before != now:

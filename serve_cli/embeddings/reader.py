@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -18,9 +18,8 @@ from gluon_lifted.hardware.memory import usable_memory
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
 from serve_cli.embeddings.layout import MANIFEST
-from serve_cli.embeddings.npy_reader import NpyReader
-from serve_cli.embeddings.parquet_reader import ParquetReader
-from serve_cli.embeddings.part_rows import PartReader, PartRows
+from serve_cli.embeddings.part_formats import FORMATS
+from serve_cli.embeddings.parts import PartRows
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_LABEL = -1  # class id of an image without a label
-READERS: dict[str, Callable[[Path, ModelCard, str], PartReader]] = {"parquet": ParquetReader, "npy": NpyReader}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +146,8 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     folder = Path(folder)
     manifest = read_manifest(folder)
     card = manifest_card(folder, manifest)
-    parts = READERS[manifest["format"]](folder, card, manifest["dtype"])
+    _, open_reader = FORMATS[manifest["format"]].load()
+    parts = open_reader(folder, card, manifest["dtype"])
     sizes = [part["rows"] for part in manifest["parts"]]
     parts.check_files(len(sizes))
     for number, size in enumerate(sizes):

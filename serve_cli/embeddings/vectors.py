@@ -1,4 +1,4 @@
-"""The numbers of embeddings as they are stored."""
+"""Store embeddings in other types."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import NO_LABEL, Embeddings, encode_labels, read_embeddings
 from serve_cli.model.embedder import Embedder
 from serve_cli.progress import open_progress
-from serve_cli.sources import table_source
+from serve_cli.sources.resolve import dataset_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def _embed_test_images(model: Path, images: Images) -> Embeddings:
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
-    source = table_source(splits.test, images.data)
+    source = dataset_source(splits.test, images.data)
     with open_progress("embed", total=source.count()) as progress:
         times = StageTimes()
         batches = embed_rows(embedder, source, embedder.batch_size, Decoding(embedder.threads), times)

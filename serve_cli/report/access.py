@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ConfigError
-from serve_cli.sources.location import read_image_bytes
+from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.pattern import to_pattern
 
 if TYPE_CHECKING:

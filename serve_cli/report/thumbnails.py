@@ -24,7 +24,7 @@ from serve_cli.report.access import (
     WithheldError,
     is_url,
 )
-from serve_cli.sources.files import one_file
+from serve_cli.sources.source import one_file
 from serve_cli.sources.tar import tar_source
 
 if TYPE_CHECKING:

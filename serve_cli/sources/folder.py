@@ -1,23 +1,48 @@
-"""A folder of images on this machine."""
+"""Images below a folder, on this host or in an object store."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES
-from serve_cli.sources.named import is_image, named_row, with_stamps
-from serve_cli.sources.passed_over import PassedOver, passed_over_text, suffix_of
-from serve_cli.sources.source import Source
-from serve_cli.sources.tables import READERS
+from serve_cli.sources.file_kinds import is_table
+from serve_cli.sources.image_bytes import image_at
+from serve_cli.sources.location import below, file_stamp
+from serve_cli.sources.network.object_store import names_in_store
+from serve_cli.sources.passed_over import PassedOver, images_of, is_image, passed_over_text, suffix_of
+from serve_cli.sources.source import Source, as_text
 from serve_cli.sources.walk import Wanted, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import Any
 
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.location import Location
+
+
+def named_row(folder: Location, name: str, labeled: bool) -> ImageRow:
+    """The row of a name relative to a folder; ``labeled`` with the first sub-folder."""
+    text = as_text(name)
+    return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
+
+
+def named_source(root: Path | str, folder: Location, names: Sequence[str], passed_over: PassedOver) -> Source:
+    """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
+    labeled = all("/" in name for name in names)
+
+    def listing(start: int = 0) -> Iterator[ImageRow]:
+        return (named_row(folder, name, labeled) for name in islice(names, start, None))
+
+    return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing, passed_over=passed_over)
+
+
+def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
+    """Rows with size and modification time of their files: they were listed a moment ago, so that it costs little."""
+    return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)
 
 
 def folder_source(path: Path) -> Source:
@@ -36,19 +61,36 @@ def folder_source(path: Path) -> Source:
     passed_over = PassedOver()
 
     def listing() -> Iterator[ImageRow]:
-        found = PassedOver()
-        for name in walk(path, Wanted(is_image, passed_over=found.add)):
+        others = PassedOver()
+        for name in walk(path, Wanted(is_image, passed_over=others.add)):
             yield named_row(path, name, labeled)
-        passed_over.counts = found.counts
+        passed_over.counts = others.counts
 
     if next(listing(), None) is None:
-        tables = Wanted(lambda name: suffix_of(name) in READERS)
+        tables = Wanted(lambda name: is_table(suffix_of(name)))
         raise no_images(path, passed_over, next(walk(path, tables), None))
     return Source(path, listing, naming=lambda: with_stamps(listing()), passed_over=passed_over)
 
 
-def no_images(folder: Any, passed_over: PassedOver, table: str | None) -> DataError:
-    """The error of a folder without images; ``table`` is the name of a manifest below it, if there are any."""
+def store_source(location: Location) -> Source:
+    """The images below a URL, in the order and with the labels of `folder_source`.
+
+    All names are asked for once and kept: a store gives a thousand at a time.
+
+    Raises
+    ------
+    DataError
+        If there are no images.
+    """
+    names = names_in_store(location)
+    images, others = images_of(names)
+    if not images:
+        raise no_images(location, others, next((name for name in names if is_table(suffix_of(name))), None))
+    return named_source(str(location), location, images, others)
+
+
+def no_images(folder: Location, passed_over: PassedOver, table: str | None) -> DataError:
+    """The error of a folder without images; ``table`` is the name of a table below it, if it has any."""
     message = f"{folder}: no images found. Looked in all its sub-folders for {' '.join(sorted(IMAGE_SUFFIXES))}."
     if others := passed_over_text(passed_over.by_suffix()):
         message += f" Passed over {others}."

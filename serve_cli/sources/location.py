@@ -1,6 +1,6 @@
-"""Files on this machine, in object stores and on web servers, by one interface: pathlib's.
+"""Locations of files on this host, in object stores and on web servers, with one interface: pathlib's.
 
-universal-pathlib has it for whatever fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
+universal-pathlib has it for all that fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
 that those libraries find by themselves. Rows keep a URL as text: making such an object takes as long as 30 rows.
 """
 
@@ -8,42 +8,34 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from gluon_lifted.errors import (
     DataError,
-    ImageError,
     LiftedError,
-    UnreachableError,
 )
 from gluon_lifted.redaction import (
     reason_without_credentials,
     reference_without_credentials,
     url_without_credentials,
 )
-from serve_cli.sources.image_row import MAX_IMAGE_BYTES, ImageRow
-from serve_cli.sources.network import call, has_no_answer
-from serve_cli.sources.url import (
-    CONTROL,
-    UrlError,
-    is_url,
-    protocol_of,
-    usable_url,
-)
-from serve_cli.sources.web import download, is_web, open_web
+from serve_cli.sources.network.url import CONTROL, UrlError, is_url, protocol_of, usable_url
+from serve_cli.sources.network.web import is_web, open_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
-MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a place and of a library's words in an error
+    Location: TypeAlias = Any  # a `Path`, or universal-pathlib's `UPath`, which need not be installed
+
+MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a location and of a library's words in an error
 
 
-def to_location(name: str | os.PathLike[str]) -> Any:
+def to_location(name: str | os.PathLike[str]) -> Location:
     """A `Path`, absolute, or universal-pathlib's for a URL.
 
     Raises
@@ -61,7 +53,7 @@ def to_location(name: str | os.PathLike[str]) -> Any:
 
         return UPath(url)
     except ValueError as error:  # universal-pathlib's and those of what it reads URLs by, too
-        raise DataError(f"{shown(text)}: cannot be reached ({_reason(error, text)}).") from None
+        raise DataError(f"{shown(text)}: cannot be reached ({reason(error, text)}).") from None
 
 
 def _without_nul(path: str) -> str:
@@ -86,46 +78,46 @@ def _missing_for(protocol: str) -> str:
     try:
         import upath  # noqa: F401  # whether it is there
 
-        for one in protocol.split("::"):
-            get_filesystem_class(one)  # imports what this kind of URL needs
+        for name in protocol.split("::"):
+            get_filesystem_class(name)  # imports what this kind of URL needs
     except ImportError as error:
         return f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most"
     except ValueError:
         return (
-            f"{protocol[:40]!r} is no known scheme; expected s3, gs, https, http or another of fsspec's, which "
+            f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another of fsspec's, which "
             "pip install 'gluon-lifted[remote]' has"
         )
     return ""
 
 
-def shown(place: Any) -> str:
+def shown(location: Location) -> str:
     """A path or URL as errors name it: without credentials, and without what a terminal would obey."""
-    text = url_without_credentials(str(place))[:MAX_SHOWN]
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = url_without_credentials(str(location))[:MAX_SHOWN]
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def is_remote(place: Any) -> bool:
-    return not isinstance(place, Path)
+def is_remote(location: Location) -> bool:
+    return not isinstance(location, Path)
 
 
-def root_of(place: Any) -> Path | str:
-    """What a `Source` calls the place that it comes from."""
-    return str(place) if is_remote(place) else place
+def root_of(location: Location) -> Path | str:
+    """What a `Source` calls the location that it comes from."""
+    return str(location) if is_remote(location) else location
 
 
-def name_of(place: Any) -> str:
+def name_of(location: Location) -> str:
     """The last part of a path, of a URL without its query."""
-    path = urlsplit(place.path).path if is_web(place) else place.name
+    path = urlsplit(location.path).path if is_web(location) else location.name
     return PurePosixPath(path).name
 
 
-def kind_of(place: Any) -> str:
+def location_suffix(location: Location) -> str:
     """The suffix of a file, in small letters."""
-    return PurePosixPath(name_of(place)).suffix.lower()
+    return PurePosixPath(name_of(location)).suffix.lower()
 
 
-def beside(place: Any, name: str) -> Path | str:
-    """What a list or manifest at ``place`` calls ``name``: a URL, an absolute path, or relative to its folder.
+def beside(location: Location, name: str) -> Path | str:
+    """What a list or manifest at ``location`` calls ``name``: a URL, an absolute path, or relative to its folder.
 
     On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
     that has them in its name. Nothing is raised: what is wrong with a name is found when its image is read, and fails
@@ -133,29 +125,29 @@ def beside(place: Any, name: str) -> Path | str:
     """
     if is_url(name):
         return name
-    if not is_web(place):
-        return _beside_file(place, name)
+    if not is_web(location):
+        return _beside_file(location, name)
     link = name.replace("#", "%23")
     if link.startswith("//"):
-        return f"{place.protocol}:{link}"
+        return f"{location.protocol}:{link}"
     if CONTROL.search(link):  # which urljoin would leave out
-        return f"{place.path.rpartition('/')[0]}/{link}"
-    return str(urljoin(place.path, link if link.startswith("/") else "./" + link))
+        return f"{location.path.rpartition('/')[0]}/{link}"
+    return str(urljoin(location.path, link if link.startswith("/") else "./" + link))
 
 
-def _beside_file(place: Any, name: str) -> Path | str:
-    path = below(place.parent, name)
+def _beside_file(location: Location, name: str) -> Path | str:
+    path = below(location.parent, name)
     if "\\" in name and isinstance(path, Path) and not os.path.lexists(path):
-        return Path(place.parent, name.replace("\\", "/"))
+        return Path(location.parent, name.replace("\\", "/"))
     return path
 
 
-def id_beside(place: Any, name: str) -> str:
-    """The id of what a list or manifest at ``place`` calls ``name``: the same, without credentials."""
-    return reference_without_credentials(name) if is_web(place) else url_without_credentials(name)
+def id_beside(location: Location, name: str) -> str:
+    """The id of what a list or manifest at ``location`` calls ``name``: the same, without credentials."""
+    return reference_without_credentials(name) if is_web(location) else url_without_credentials(name)
 
 
-def below(folder: Any, name: str) -> Path | str:
+def below(folder: Location, name: str) -> Path | str:
     """A path relative to a folder."""
     if not is_remote(folder):
         return Path(folder, name)
@@ -163,148 +155,42 @@ def below(folder: Any, name: str) -> Path | str:
     return (text if text.endswith("/") else text + "/") + name
 
 
-def file_stamp(place: Any) -> tuple[int, ...]:
+def file_stamp(location: Location) -> tuple[int, ...]:
     """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
-    if is_remote(place):
+    if is_remote(location):
         return ()
     try:
-        status = os.stat(place)
+        status = os.stat(location)
     except OSError:
         return ()
     return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
-def reading(place: Any) -> Iterator[None]:
-    """Tell what a file's or store's own errors mean. Raises `DataError`."""
+def reading(location: Location) -> Iterator[None]:
+    """Translate the errors of files and stores to `DataError`."""
     try:
         yield
     except LiftedError:
         raise
     except Exception as error:  # stores have errors of their own, which are not OSErrors
-        if not is_remote(place) and not isinstance(error, OSError):
+        if not is_remote(location) and not isinstance(error, OSError):
             raise
-        raise DataError(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None
+        raise DataError(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None
 
 
-def open_file(place: Any, seekable: bool = False) -> io.BufferedReader:
+def open_file(location: Location, seekable: bool = False) -> io.BufferedReader:
     """Open a file to be read from its beginning on or, if ``seekable``, anywhere."""
-    if is_web(place):
-        return open_web(place, seekable)
-    file: Any = place.open("rb")
-    return io.BufferedReader(file) if is_remote(place) else file  # a store's readline knows no limit
+    if is_web(location):
+        return open_web(location, seekable)
+    file: Any = location.open("rb")
+    return io.BufferedReader(file) if is_remote(location) else file  # a store's readline knows no limit
 
 
-def image_at(name: str, place: Path | str, label: str | None = None, extra: dict[str, Any] | None = None) -> ImageRow:
-    """A row for the image in a file, at a path or a URL; a URL that cannot be used fails when it is read."""
-    if isinstance(place, Path):
-        return ImageRow(name, place, label, extra=extra or {})
-    return ImageRow(name, place, label, content=partial(read_image_bytes, place), extra=extra or {})
-
-
-def location(name: str) -> Path | str:
-    """What `image_at` takes: a path as a `Path`, a URL as it stands."""
-    return name if is_url(name) else Path(name)
-
-
-def unreadable(name: str, place: Any, reason: str) -> ImageRow:
-    """A row that fails when it is read, for this reason."""
-
-    def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
-        raise ImageError(f"{shown(place)}: {reason}.")
-
-    return ImageRow(name, shown(place), content=fail)
-
-
-def read_image_bytes(place: Any, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
-    """A file, or ``size`` bytes of it from ``offset`` on.
-
-    Parameters
-    ----------
-    place : Path, UPath or str
-        A path or a URL.
-    offset, size : int
-        The whole file if ``size`` is None.
-    limit : int
-        Most bytes that are taken.
-
-    Raises
-    ------
-    UnreachableError
-        If its host does not answer, or not in time.
-    ImageError
-        If it is missing, no file, larger than the limit, cut off or cannot be read.
-    """
-    try:
-        if isinstance(place, str):
-            place = to_location(place)
-        read = _read_local if not is_remote(place) else _read_web if is_web(place) else _read_store
-        if size is not None:
-            _require_within(size, limit)
-        return read(place, offset, size, limit)
-    except DataError as error:  # of to_location
-        raise ImageError(str(error)) from None
-    except Exception as error:  # stores have errors of their own, which are not OSErrors
-        kind = UnreachableError if is_remote(place) and has_no_answer(error) else ImageError
-        raise kind(f"{shown(place)}: cannot be read ({_reason(error, place)}).") from None  # theirs quote URLs
-
-
-def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is a pipe or a device")
-        if size is None:
-            size = status.st_size
-            _require_within(size, limit)
-        return _whole(os.pread(file, size, offset), size)
-    finally:
-        os.close(file)
-
-
-def _read_web(place: Any, offset: int, size: int | None, limit: int) -> bytes:
-    content = io.BytesIO()
-    if size != 0:
-        download(place, content, limit, None if size is None else range(offset, offset + size))
-    return content.getvalue()
-
-
-def _read_store(place: Any, offset: int, size: int | None, limit: int) -> bytes:
-    """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
-    if size is None:
-        found = _ask_store(place, "info")
-        if found["type"] == "directory":
-            raise OSError("it is a folder")
-        size = found["size"]
-        _require_within(size, limit)
-    return _whole(_ask_store(place, "cat_file", start=offset, end=offset + size), size) if size else b""
-
-
-def _ask_store(place: Any, method: str, **arguments: int) -> Any:
-    """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
-    fs = place.fs
-    if not fs.async_impl:
-        return getattr(fs, method)(place.path, **arguments)
-    host = f"{place.protocol}://{place.path.split('/', 1)[0]}"
-    return call(fs.loop, host, lambda: getattr(fs, "_" + method)(place.path, **arguments))
-
-
-def _whole(content: bytes, size: int) -> bytes:
-    if len(content) != size:
-        raise OSError(f"cut off after {len(content):,} of {size:,} bytes")
-    return content
-
-
-def _require_within(size: int, limit: int) -> None:
-    if size > limit:
-        raise OSError(f"{size:,} bytes are more than the limit of {limit:,}")
-
-
-def _reason(error: BaseException, place: Any) -> str:
+def reason(error: BaseException, location: Location) -> str:
     """An error in few words; those of timeouts lie in their cause."""
     said = getattr(error, "strerror", None)
     if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name
         return "no such file"
     said = said or str(error) or str(error.__cause__ or "") or type(error).__name__
-    return reason_without_credentials(said, str(place))[:MAX_REASON]
+    return reason_without_credentials(said, str(location))[:MAX_REASON]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from gluon_lifted.images import MISSING_PACKAGES
+from gluon_lifted.images import IMAGE_SUFFIXES, MISSING_PACKAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HIDDEN_FOLDERS = frozenset({"__MACOSX"})  # of archives that macOS packed: a hidden file beside each real one
 MOST_SUFFIXES, MOST_CHARACTERS = 1000, 16  # a folder may have any number of suffixes, of any length
@@ -65,3 +69,18 @@ def _part(suffix: str, count: int) -> str:
         return f"{count:,} with other suffixes"
     package = MISSING_PACKAGES.get(suffix)
     return f"{count:,} {suffix}" + (f" (pip install '{package}')" if package else "")
+
+
+def is_image(name: str) -> bool:
+    return suffix_of(name) in IMAGE_SUFFIXES
+
+
+def images_of(names: Iterable[str]) -> tuple[list[str], PassedOver]:
+    """Those names that are images', and a count of the others."""
+    images, others = [], PassedOver()
+    for name in names:
+        if is_image(name):
+            images.append(name)
+        else:
+            others.add(name)
+    return images, others

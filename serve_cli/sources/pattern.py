@@ -1,18 +1,38 @@
-"""Names with wildcards: ``*``, ``?``, ``[ab]`` within a name, and ``**`` for any folders in between."""
+"""Names with wildcards, and the source of what fits: tar shards, tables of one kind, or images.
+
+``*``, ``?`` and ``[ab]`` stand for characters within a name, and ``**`` for any folders in between.
+"""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from gluon_lifted.errors import DataError
+from serve_cli.sources.file_kinds import FILE_KINDS
+from serve_cli.sources.folder import named_source
+from serve_cli.sources.location import is_remote
+from serve_cli.sources.network.object_store import names_in_store
+from serve_cli.sources.passed_over import images_of, suffix_of
+from serve_cli.sources.source import files_below
+from serve_cli.sources.walk import Wanted, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_cli.sources.location import Location
+    from serve_cli.sources.source import Source
+    from serve_cli.sources.tables.columns import Columns
+
 
 WILDCARDS = frozenset("*?[")
 ANY_FOLDERS = "**"
 
 
 class Pattern(NamedTuple):
-    """A folder, and what is looked for below it: a part for each name of a path, the first one with a wildcard."""
+    """A folder, and the parts that the names of a path below it must fit; the first part has a wildcard."""
 
-    folder: Any
+    folder: Location
     parts: tuple[str, ...]
 
     @property
@@ -21,11 +41,11 @@ class Pattern(NamedTuple):
         return None if ANY_FOLDERS in self.parts else len(self.parts)
 
     def fits(self, path: str) -> bool:
-        """Whether a path relative to the folder is looked for."""
+        """Whether a path relative to the folder fits."""
         return len(self._steps) in self._reached(path)
 
     def may_hold(self, path: str) -> bool:
-        """Whether something that is looked for may lie in a folder, relative to the pattern's."""
+        """Whether a folder, relative to the pattern's, may contain paths that fit."""
         return any(number < len(self._steps) for number in self._reached(path))
 
     @property
@@ -49,15 +69,15 @@ class Pattern(NamedTuple):
         return reached
 
 
-def to_pattern(place: Any) -> Pattern | None:
+def to_pattern(location: Location) -> Pattern | None:
     """What a path or URL looks for if it is no file; None if it has no wildcards.
 
     A folder that exists is that folder, whatever characters its name has.
     """
-    lineage = [place, *place.parents][::-1]
+    lineage = [location, *location.parents][::-1]
     for number, path in enumerate(lineage):
         if WILDCARDS.intersection(path.name) and not path.exists():
-            return Pattern(path.parent, tuple(one.name for one in lineage[number:]))
+            return Pattern(path.parent, tuple(part.name for part in lineage[number:]))
     return None
 
 
@@ -67,3 +87,46 @@ def _past_any_folders(reached: set[int], steps: tuple[str, ...]) -> set[int]:
         if number in reached and step == ANY_FOLDERS:
             reached.add(number + 1)
     return reached
+
+
+KINDS_SHOWN = 5
+
+
+def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
+    """The tar shards, manifests of one kind, or images that fit, in the order of their whole paths.
+
+    Raises
+    ------
+    DataError
+        If nothing fits, or none of these.
+    """
+    names = matches(pattern)
+    if not names:
+        raise DataError(
+            f"{root}: no such file or folder, and as a pattern it fits no file below {pattern.folder}. Hidden names "
+            "are passed over; for files in the folders that fit, add '/*', or '/**' for all below them."
+        )
+    suffixes = sorted({suffix_of(name) for name in names})
+    kind = FILE_KINDS.get(suffixes[0]) if len(suffixes) == 1 else None
+    if kind is not None and kind.several:
+        return kind.open(root, files_below(pattern.folder, names), columns)
+    images, others = images_of(names)
+    if images:
+        return named_source(root, pattern.folder, images, others)
+    raise DataError(
+        f"{root}: none of what fits ({len(names):,}) is an image; found {' '.join(suffixes[:KINDS_SHOWN])}. Give a "
+        f"pattern for images, or for one of {' '.join(kind.suffix for kind in FILE_KINDS.values() if kind.several)}."
+    )
+
+
+def matches(pattern: Pattern, others: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Names of files that fit, relative to the pattern's folder, in order; ``others`` is called with the others."""
+    if is_remote(pattern.folder):
+        names = names_in_store(pattern.folder, pattern.depth)
+        for name in names:
+            if not pattern.fits(name):
+                others(name)
+        return [name for name in names if pattern.fits(name)]
+    if not pattern.folder.is_dir():
+        return []
+    return list(walk(pattern.folder, Wanted(pattern.fits, pattern.may_hold, others)))

@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from gluon_lifted.redaction import url_without_credentials
+from serve_cli.sources.location import below, name_of, to_location
 from serve_cli.sources.passed_over import PassedOver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.location import Location
 
 
 class ReadingMemory(NamedTuple):
-    """What reading a source takes at most, beside the images that are being decoded.
+    """Memory that reading a source takes at most, besides the images that are being decoded.
 
     Parameters
     ----------
     bytes : int
     where : str
-        The file, and the place in it, that takes so much.
+        The file, and the part of it, that takes so much.
     row_bytes : int
-        What a row carries along.
+        Bytes of the further columns that a row keeps in memory.
     """
 
     bytes: int = 0
@@ -38,25 +40,24 @@ class ReadingMemory(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Image rows in a stable order, listed anew each time.
+    """Image rows in a stable order, listed again each time.
 
     Parameters
     ----------
     root : Path or str
-        What the rows come from: an absolute path, or the text of an absolute pattern or a URL without
-        its credentials.
+        Where the rows come from: an absolute path, an absolute pattern, or a URL without its credentials.
     listing : callable
         Starts going through the rows.
     extra : Schema
-        Columns that the rows carry beside those that all have.
+        Further columns that the rows carry.
     naming : callable, optional
-        The same rows without their images, where listing reads those along with them.
+        The same rows without their images, where ``listing`` reads these, too.
     starting : callable, optional
-        As listing, from the row of a number on; for sources that need not go through all rows before it.
+        As ``listing``, from a row number on; for sources that can skip the rows before it.
     memory : callable, optional
-        What going through the rows takes at most, where that is much.
+        Memory that reading the rows takes at most, where that is much.
     passed_over : PassedOver
-        Files that are no images by their suffixes. A folder knows them once its rows have all been listed.
+        Counts of files whose suffixes are not those of images. A folder has them once all its rows were listed.
     """
 
     root: Path | str
@@ -92,3 +93,68 @@ class Source:
 def as_text(name: str | os.PathLike[str]) -> str:
     """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
     return os.fsencode(name).decode(errors="backslashreplace")
+
+
+class Files(NamedTuple):
+    """Files of one source, by name.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Relative to a common folder.
+    at : callable
+        Takes a name and returns the file's location.
+    """
+
+    names: Sequence[str]
+    at: Callable[[str], Location]
+
+
+def one_file(location: Location) -> Files:
+    return Files((name_of(location),), lambda _: location)
+
+
+def files_below(folder: Location, names: Sequence[str]) -> Files:
+    return Files(names, lambda name: to_location(below(folder, name)))
+
+
+def one_after_another(
+    names: Sequence[str],
+    read: Callable[[str, int, int], Iterator[ImageRow]],
+    count: Callable[[str], int | None] = lambda _: None,
+) -> Callable[[int], Iterator[ImageRow]]:
+    """The rows of files in their order.
+
+    Parameters
+    ----------
+    names : sequence of str
+    read : callable
+        Takes a file's name, the number of its first row among the rows of all files, and how many of its rows to skip.
+    count : callable, optional
+        Number of rows of a file; None if all of them would have to be read for it.
+
+    Returns
+    -------
+    callable
+        Takes a row number and returns the rows from there on. Earlier files are skipped if their size is known: from
+        ``count``, or because they were read before.
+    """
+    known: dict[str, int] = {}
+
+    def rows(start: int = 0) -> Iterator[ImageRow]:
+        first = 0
+        for name in names:
+            skip = max(start - first, 0)
+            if skip and name not in known and (counted := count(name)) is not None:
+                known[name] = counted
+            size = known.get(name)
+            if size is None or skip < size:
+                number = 0 if size is None else skip
+                for row in read(name, first, number):
+                    if number >= skip:
+                        yield row
+                    number += 1
+                known[name] = number
+            first += known[name]
+
+    return rows

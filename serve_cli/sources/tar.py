@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.redaction import url_without_credentials
-from serve_cli.sources.files import one_after_another
+from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.image_row import ImageRow
-from serve_cli.sources.location import (
-    file_stamp,
-    open_file,
-    read_image_bytes,
-    reading,
-)
-from serve_cli.sources.named import is_image
-from serve_cli.sources.source import Source, as_text
+from serve_cli.sources.location import file_stamp, open_file, reading
+from serve_cli.sources.passed_over import is_image
+from serve_cli.sources.source import Source, as_text, one_after_another
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +22,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from serve_cli.sources.files import Files
+    from serve_cli.sources.location import Location
+    from serve_cli.sources.source import Files
 
 MAX_LABEL_BYTES = 1 << 12
 MAX_HEADER_BYTES = 1 << 20
@@ -38,7 +34,7 @@ HEADER_TYPES = (
 LABEL = ".cls"
 MAC_FOLDER = "__MACOSX"
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def tar_source(root: Path | str, shards: Files) -> Source:
@@ -68,13 +64,13 @@ class _BoundedHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        found = super().frombuf(buf, encoding, errors)
-        if found.size < 0 or (found.type in HEADER_TYPES and found.size > MAX_HEADER_BYTES):
-            raise ValueError(f"a header of {found.size:,} bytes, more than the limit of {MAX_HEADER_BYTES:,}")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.type in HEADER_TYPES and header.size > MAX_HEADER_BYTES):
+            raise ValueError(f"a header of {header.size:,} bytes, more than the limit of {MAX_HEADER_BYTES:,}")
+        return header
 
 
-def _rows(shard: Any, name: str) -> Iterator[ImageRow]:
+def _rows(shard: Location, name: str) -> Iterator[ImageRow]:
     """One sample at a time: the members whose names are the same up to the first dot of their last part."""
     sample: list[tarfile.TarInfo] = []
     for member in _members(shard):
@@ -85,7 +81,7 @@ def _rows(shard: Any, name: str) -> Iterator[ImageRow]:
     yield from _sample(shard, name, sample)
 
 
-def _members(shard: Any) -> Iterator[tarfile.TarInfo]:
+def _members(shard: Location) -> Iterator[tarfile.TarInfo]:
     """Files that are not hidden."""
     with reading(shard), open_file(shard, seekable=True) as file:
         archive = _damage_named(
@@ -103,7 +99,7 @@ def _members(shard: Any) -> Iterator[tarfile.TarInfo]:
         _damage_named(shard, partial(_require_end, file, archive.offset))
 
 
-def _damage_named(shard: Any, read: Callable[[], Found]) -> Found:
+def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
     """What ``read`` gives. Raises `DataError` for whatever `tarfile` raises at damaged headers."""
     try:
         return read()
@@ -113,7 +109,7 @@ def _damage_named(shard: Any, read: Callable[[], Found]) -> Found:
         raise _damaged(shard, str(error) or type(error).__name__) from None
 
 
-def _damaged(shard: Any, why: str) -> DataError:
+def _damaged(shard: Location, why: str) -> DataError:
     return DataError(f"{shard}: not a plain tar file that can be read ({why:.200}).")
 
 
@@ -130,8 +126,8 @@ def _require_end(file: Any, offset: int) -> None:
         raise ValueError(f"cut off after {file.tell():,} bytes")
 
 
-def _sample(shard: Any, shard_name: str, members: list[tarfile.TarInfo]) -> Iterator[ImageRow]:
-    labels = [one for one in members if one.name.endswith(LABEL) and one.size <= MAX_LABEL_BYTES]
+def _sample(shard: Location, shard_name: str, members: list[tarfile.TarInfo]) -> Iterator[ImageRow]:
+    labels = [member for member in members if member.name.endswith(LABEL) and member.size <= MAX_LABEL_BYTES]
     label = None
     if labels:
         content = read_image_bytes(shard, labels[0].offset_data, labels[0].size)

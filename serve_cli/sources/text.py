@@ -13,33 +13,35 @@ from serve_cli.sources.location import open_file, reading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from serve_cli.sources.location import Location
+
 OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 
 
 @contextmanager
-def open_binary(place: Any) -> Iterator[io.BufferedReader]:
+def open_binary(location: Location) -> Iterator[io.BufferedReader]:
     """Open a text file as bytes, after its byte-order mark. Raises `DataError` if that is not the one of UTF-8."""
-    with reading(place), open_file(place) as file:
+    with reading(location), open_file(location) as file:
         start = file.peek(4)
         if kind := next((kind for mark, kind in OTHER_MARKS.items() if start.startswith(mark)), None):
-            raise DataError(f"{place}: is text in {kind}; save it as UTF-8.")
+            raise DataError(f"{location}: is text in {kind}; save it as UTF-8.")
         if start.startswith(codecs.BOM_UTF8):
             file.read(len(codecs.BOM_UTF8))
         yield file
 
 
 @contextmanager
-def open_text(place: Any, errors: str, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
+def open_text(location: Location, errors: str, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
     """Open a text file without its byte-order mark; ``errors`` and ``newline`` as of `open`."""
-    with open_binary(place) as binary, io.TextIOWrapper(binary, "utf-8", errors, newline) as file:
+    with open_binary(location) as binary, io.TextIOWrapper(binary, "utf-8", errors, newline) as file:
         yield file
 
 
-def bounded_lines(place: Any, file: Any, most: int) -> Iterator[Any]:
+def bounded_lines(location: Location, file: Any, most: int) -> Iterator[Any]:
     """Lines of a file of text or bytes. Raises `DataError` at one that is longer than ``most``."""
     number = 0
     while line := file.readline(most + 1):
         number += 1
         if len(line) > most:
-            raise DataError(f"{place}, line {number}: is longer than {most:,}; expected a row in each line.")
+            raise DataError(f"{location}, line {number}: is longer than {most:,}; expected a row in each line.")
         yield line

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources.location import (
-    beside,
-    id_beside,
-    image_at,
-    root_of,
-    unreadable,
-)
+from serve_cli.sources.image_bytes import image_at, unreadable
+from serve_cli.sources.location import beside, id_beside, root_of
 from serve_cli.sources.source import Source, as_text
 from serve_cli.sources.text import open_text
 
@@ -20,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.location import Location
 
 MAX_LINE = 1 << 16  # characters
 
 
-def list_source(path: Any) -> Source:
+def list_source(path: Location) -> Source:
     """Paths relative to the list's folder, absolute ones, or URLs; blank lines are passed over. A path is its row's id.
 
     Raises
@@ -45,14 +41,14 @@ def list_source(path: Any) -> Source:
     return Source(root_of(path), listing, starting=listing)
 
 
-def _lines(path: Any) -> Iterator[tuple[int, str]]:
+def _lines(path: Location) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
     with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
         number = 0
         while line := file.readline(MAX_LINE):
             if not number and "\0" in line:
                 raise DataError(
-                    f"{path}: is no list of paths, or not in UTF-8; save it as UTF-8 text, a path in each line."
+                    f"{path}: is not a list of paths, or not in UTF-8; save it as UTF-8 text, a path in each line."
                 )
             number += 1
             rest = line

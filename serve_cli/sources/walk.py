@@ -1,4 +1,4 @@
-"""Going through a folder of this machine in the order of the whole paths."""
+"""Walk a local folder in the order of the whole paths."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serve_cli.cli.main import main
 from serve_cli.embed import decoding
-from serve_cli.embeddings.layout import part_files
+from serve_cli.embeddings.part_formats import part_files
 
 NEARLY_ALL = 12  # parts: then it begins again, so that not only the end is killed
 MOST_STEPS = 60  # a part takes about 8

@@ -26,8 +26,8 @@ from serve_cli.cli.shared_options import (
 
 if TYPE_CHECKING:
     from serve_cli.embed.dry_run import RunEstimate
+    from serve_cli.embed.embed_images import EmbedReport
     from serve_cli.embed.embed_options import EmbedOptions
-    from serve_cli.embed.embed_report import EmbedReport
 
 MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
 STORED = "What is stored"
@@ -200,9 +200,9 @@ def embed(
 
       lifted embed model.onnx photos --out /shared/emb --engine ray
     """
-    from serve_cli.embed.embed_options import EmbedOptions, Output, Share
+    from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
     from serve_cli.model.model_options import ModelOptions
-    from serve_cli.sources.manifest import Columns
+    from serve_cli.sources.tables.columns import Columns
 
     options = EmbedOptions(
         model=model,
@@ -219,7 +219,7 @@ def embed(
         ),
         columns=Columns(id=id_column, path=path_column, bytes=bytes_column, label=label_column),
         output=Output(part_rows=shard_size, format=file_format, dtype=dtype, checksums=checksums),
-        share=Share(shard_index, num_shards),
+        task=ArrayTask(shard_index, num_shards),
         max_memory=max_memory,
         pixel_limit=pixel_limit,
         overwrite=overwrite,

@@ -16,7 +16,7 @@ from serve_cli.evaluate.eval_options import EvalOptions
 from serve_cli.model.benchmark import BenchOptions
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.report.report_options import MB, ReportOptions
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.tables.columns import Columns
 
 
 def shown(command):

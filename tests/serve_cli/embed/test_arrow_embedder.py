@@ -18,7 +18,7 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.tables.columns import Columns
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD, write_model
 

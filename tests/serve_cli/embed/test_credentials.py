@@ -15,11 +15,13 @@ from gluon_lifted.errors import DataError, ImageError
 from serve_cli import ArrowEmbedder
 from serve_cli.embed.decoding import Decoding, read_content
 from serve_cli.embeddings.reader import read_table
-from serve_cli.sources import network, open_source, web
-from serve_cli.sources.hosts import Hosts
-from serve_cli.sources.location import read_image_bytes
-from serve_cli.sources.manifest import Columns
-from serve_cli.sources.patience import Patience
+from serve_cli.sources.image_bytes import read_image_bytes
+from serve_cli.sources.network import retry as network
+from serve_cli.sources.network import web
+from serve_cli.sources.network.circuit_breaker import CircuitBreaker
+from serve_cli.sources.network.retry import RetryPolicy
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.tables.columns import Columns
 from tests.serve_cli.sources.test_tar import write as write_tar
 from tests.serve_cli.web_server import WebServer, serving
 
@@ -31,8 +33,8 @@ SECRET = "S3CRET"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PATIENCE", Patience(600, pause_s=0.01))
-    monkeypatch.setattr(network, "HOSTS", Hosts())
+    monkeypatch.setattr(web, "RETRY_POLICY", RetryPolicy(600, pause_s=0.01))
+    monkeypatch.setattr(network, "BREAKER", CircuitBreaker())
 
 
 def signed(url: str, signature: str = SECRET) -> str:

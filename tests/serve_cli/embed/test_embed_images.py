@@ -12,7 +12,7 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.embed import part_worker
 from serve_cli.embed.dry_run import estimate_run
 from serve_cli.embed.embed_images import embed_images
-from serve_cli.embed.embed_options import EmbedOptions, Output, Share
+from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.provenance import sha256
@@ -136,7 +136,7 @@ def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, 
     assert found.bytes == 17 * CARD.dim * 2
     assert found.seconds == pytest.approx(17 / found.images_per_second)
     assert "of them failed" in found.facts()["tried"]
-    embed_images(replace(options, share=Share(0, 2)))
+    embed_images(replace(options, task=ArrayTask(0, 2)))
     rest = estimate_run(options)
     assert (rest.rows_left, rest.parts_left, rest.tried) == (7, 2, 7)
     assert "not enough" in replace(rest, bytes_free=0).facts()["disk"]

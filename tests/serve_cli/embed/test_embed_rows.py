@@ -18,8 +18,8 @@ from serve_cli.embed.embed_rows import (
 )
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources import open_source
 from serve_cli.sources.image_row import HeldImage, ImageRow
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.photos import broken_photos, odd_photos, photo
 from tests.serve_cli.tiny_model import CARD, weight
 

@@ -18,10 +18,10 @@ import pytest
 from gluon_lifted.errors import RunError
 from serve_cli.embed import ray_engine
 from serve_cli.embed.embed_images import embed_images
-from serve_cli.embed.embed_options import EmbedOptions, Output, Share
+from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
 from serve_cli.embed.ray_engine import Crew
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.layout import part_files
+from serve_cli.embeddings.part_formats import part_files
 from serve_cli.embeddings.plan import Survey
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import ModelOptions
@@ -111,7 +111,7 @@ def test_the_same_files_as_of_one_process_and_a_worker_that_dies_is_replaced(
 
 
 def test_parts_that_are_there_are_kept(ray: Any, options: EmbedOptions, tmp_path: Path) -> None:
-    embed_images(replace(options, engine="local", share=Share(1, 3)))
+    embed_images(replace(options, engine="local", task=ArrayTask(1, 3)))
     before = {path: path.stat().st_mtime_ns for path in part_files(options.out)}
     report = embed_images(options)
     assert report.resumed == len(before) * PART_ROWS

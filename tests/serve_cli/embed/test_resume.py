@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from serve_cli.embed import decoding, part_worker
-from serve_cli.embed import run as embed_run
+from serve_cli.embed import decoding, embed_run, part_worker
 from serve_cli.embed.embed_images import embed_images
-from serve_cli.embed.embed_options import EmbedOptions, Output, Share
-from serve_cli.embeddings.layout import part_files
+from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
+from serve_cli.embeddings.part_formats import part_files
 from serve_cli.embeddings.plan import Survey, survey
 from serve_cli.embeddings.reader import read_embeddings, read_manifest, read_table
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources import Source, open_source
 from serve_cli.sources.image_row import ImageRow
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.source import Source
+from serve_cli.sources.tables.columns import Columns
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import (
     CARD,
@@ -113,7 +113,7 @@ def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
         output=Output(part_rows=7),
     )
     embed_images(alone)
-    reports = [embed_images(replace(alone, out=tmp_path / "shared", share=Share(index, 3))) for index in (2, 0, 1)]
+    reports = [embed_images(replace(alone, out=tmp_path / "shared", task=ArrayTask(index, 3))) for index in (2, 0, 1)]
     assert [report.parts_missing for report in reports] == [6, 3, 0]
     assert sum(report.rows for report in reports) == IMAGES
     assert columns(tmp_path / "shared") == columns(tmp_path / "alone")
@@ -302,8 +302,8 @@ def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Pat
         (lambda: Output(part_rows=0), "parts of 0 rows"),
         (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
         (lambda: Output(dtype="float64"), "type 'float64' are unknown; use float32, float16, int8"),
-        (lambda: Share(2, 2), "shard 2 of 2 is none; count from 0"),
-        (lambda: replace(options, share=Share(0, 2), overwrite=True), "cannot overwrite it"),
+        (lambda: ArrayTask(2, 2), "task 2 of 2 does not exist; --shard-index counts from 0 to 1"),
+        (lambda: replace(options, task=ArrayTask(0, 2), overwrite=True), "cannot overwrite it"),
         (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
         (lambda: replace(options, out=Path("s3:/shop/emb")), "go to this machine's disks"),
         (lambda: replace(options, out=many / "." / "class0" / ".."), "a folder of their own"),
@@ -358,7 +358,9 @@ def test_a_source_that_vanishes_ends_the_run(
         model_options=ModelOptions(batch_size=2),
         output=Output(part_rows=20),
     )
-    with pytest.raises(DataError, match=r"many: has vanished, or changes while it is read: class\d.*goes on once"):
+    with pytest.raises(
+        DataError, match=r"many: has vanished, or changes while it is read: class\d.*Run the same command once"
+    ):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
     (tmp_path / "unmounted").rename(many)

@@ -18,13 +18,10 @@ from hypothesis import strategies as st
 
 from gluon_lifted.datasets import ImageTable
 from gluon_lifted.errors import DataError
-from serve_cli.sources import (
-    Source,
-    open_source,
-    parquet,
-    table_source,
-)
 from serve_cli.sources.image_row import ImageRow
+from serve_cli.sources.resolve import dataset_source, open_source
+from serve_cli.sources.source import Source
+from serve_cli.sources.tables import parquet_table as parquet
 from tests.serve_cli.sources.test_resolve import touch
 from tests.serve_cli.sources.test_tar import write as write_tar
 
@@ -83,7 +80,7 @@ def list_of_paths(root: Path) -> Source:
 
 def data_set(root: Path) -> Source:
     table = ImageTable(tuple(root / name for name in NAMES), np.array([0, 0, 1, 1, 1]), ("a", "b"))
-    return table_source(table, root)
+    return dataset_source(table, root)
 
 
 def shards(root: Path) -> Source:

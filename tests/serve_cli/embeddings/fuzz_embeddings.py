@@ -27,9 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gluon_lifted.errors import LiftedError
-from serve_cli.embeddings.embedding_folder import FORMATS, EmbeddingFolder
+from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
+from serve_cli.embeddings.part_formats import FORMATS
 from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import Embeddings, read_embeddings
 from serve_cli.evaluate.read import read_labeled_folder
@@ -193,8 +194,9 @@ def attempt(rng: random.Random) -> str:
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_bytes(content)
         layout, dtype = rng.choice(KINDS)
+        open_writer, _ = FORMATS[layout].load()
         for number in range(2):
-            FORMATS[layout](Path(place), CARD, dtype, None).read(number)  # as a run that is resumed does
+            open_writer(Path(place), CARD, dtype, None).finished(number)  # as a run that is resumed does
         try:
             check(read_embeddings(place))
             inspect_path(Path(place)).facts()

@@ -18,13 +18,13 @@ from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.fixed_lists import restored, without_sizes
 from serve_cli.embeddings.layout import own_columns, schema
 from serve_cli.embeddings.plan import Plan
-from serve_cli.sources import open_source
 from serve_cli.sources.image_row import (
     Cell,
     EmbeddedRows,
     ImageRow,
     regroup,
 )
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.embeddings.arrow_values import arrays, bits
 from tests.serve_cli.tiny_model import CARD
 

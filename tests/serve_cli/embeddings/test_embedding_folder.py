@@ -11,7 +11,7 @@ from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import DataError, RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.embeddings import embedding_folder as sinks
-from serve_cli.embeddings import parquet_parts
+from serve_cli.embeddings import parquet_format as parquet_parts
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.parts import Part
 from serve_cli.embeddings.plan import Plan, read_plan

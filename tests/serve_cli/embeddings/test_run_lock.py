@@ -15,7 +15,7 @@ import pytest
 
 from gluon_lifted.errors import LiftedError, RunError
 from serve_cli.embed.embed_images import embed_images
-from serve_cli.embed.embed_options import EmbedOptions, Output, Share
+from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
 from serve_cli.embeddings import run_lock as module
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.embeddings.run_lock import FOLDER_LOCK, run_lock
@@ -60,13 +60,13 @@ def options(model: Path, tmp_path: Path) -> EmbedOptions:
 @pytest.mark.parametrize("form", ["parquet", "npy"])
 def test_tasks_of_a_job_array_that_start_together_keep_all_parts(options: EmbedOptions, form: str) -> None:
     options = replace(options, output=Output(part_rows=2, format=form))
-    assert together([replace(options, share=Share(index, 4)) for index in range(4)]) == [""] * 4
+    assert together([replace(options, task=ArrayTask(index, 4)) for index in range(4)]) == [""] * 4
     assert read_embeddings(options.out).ids == tuple(f"{seed}.jpg" for seed in range(8))
     assert not list(options.out.glob(".*"))
 
 
 def test_tasks_with_other_settings_are_refused(options: EmbedOptions) -> None:
-    shares = [replace(options, share=Share(index, 4), pixel_limit=10**6 + index % 2) for index in range(4)]
+    shares = [replace(options, task=ArrayTask(index, 4), pixel_limit=10**6 + index % 2) for index in range(4)]
     errors = together(shares)
     assert sum(error == "" for error in errors) == 2
     assert sum("the pixel limit was another one" in error for error in errors) == 2

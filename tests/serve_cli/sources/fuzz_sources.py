@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.errors import ImageError, LiftedError
 from serve_cli.embeddings.arrow_table import carried_column
-from serve_cli.sources import open_source
-from serve_cli.sources.manifest import Columns
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.tables.columns import Columns
 from tests.fuzzing import damaged_bytes, fuzz
 
 IMAGE_LIMIT = 1 << 20  # bytes

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import ImageError
-from serve_cli.sources import location as place
-from serve_cli.sources.location import read_image_bytes
+from serve_cli.sources import image_bytes
+from serve_cli.sources.image_bytes import read_image_bytes
 
 
 def test_a_file_and_parts_of_it(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_forbidden_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_too_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jpg"
     path.touch()
-    os.truncate(path, place.MAX_IMAGE_BYTES + 1)
-    for size in (None, place.MAX_IMAGE_BYTES + 1):
+    os.truncate(path, image_bytes.MAX_IMAGE_BYTES + 1)
+    for size in (None, image_bytes.MAX_IMAGE_BYTES + 1):
         with pytest.raises(ImageError, match=r"536,870,913 bytes are more than the limit of 536,870,912"):
             read_image_bytes(path, 0, size)
 

@@ -1,4 +1,4 @@
-"""What is no image by its name is counted and named."""
+"""What is not an image by its name is counted and named."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gluon_lifted.errors import DataError
-from serve_cli.sources import open_source, passed_over
+from serve_cli.sources import passed_over
 from serve_cli.sources.passed_over import PassedOver, passed_over_text
+from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_resolve import ids, touch
 from tests.serve_cli.sources.test_tar import write as write_tar
 

@@ -5,7 +5,7 @@ import pytest
 
 from gluon_lifted.datasets import ImageTable
 from gluon_lifted.errors import DataError
-from serve_cli.sources import open_source, table_source
+from serve_cli.sources.resolve import dataset_source, open_source
 
 
 def touch(root, *names):
@@ -119,6 +119,6 @@ def test_folder_that_cannot_be_listed(tmp_path, monkeypatch):
 def test_table_of_a_data_set(tmp_path):
     paths = (tmp_path / "x" / "1.jpg", tmp_path / "2.jpg", tmp_path.parent / "3.jpg")
     table = ImageTable(paths, np.array([1, 0, 1]), ("cat", "dog"))
-    rows = list(table_source(table, tmp_path))
+    rows = list(dataset_source(table, tmp_path))
     assert [(row.id, row.label) for row in rows] == [("x/1.jpg", "dog"), ("2.jpg", "cat"), ("../3.jpg", "dog")]
     assert [row.path for row in rows] == list(paths)

@@ -11,7 +11,7 @@ from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import ModelOptions
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tar import HEADER_TYPES, MAX_HEADER_BYTES
 from tests.serve_cli.photos import photo
 

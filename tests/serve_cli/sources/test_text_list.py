@@ -8,7 +8,7 @@ import pytest
 
 from gluon_lifted.errors import DataError, ImageError
 from serve_cli.embed.decoding import Decoding, read_content
-from serve_cli.sources import open_source
+from serve_cli.sources.resolve import open_source
 from serve_cli.sources.text_list import MAX_LINE
 
 
@@ -28,13 +28,13 @@ def test_empty_list(tmp_path: Path, content: bytes) -> None:
 
 
 BAD_LINES = {
-    b"htp://host/a.jpg": "'htp' is no known scheme",
+    b"htp://host/a.jpg": "'htp' is not a known scheme",
     b"https:/host/a.jpg": "expected '://'",
     b"http:///a.jpg": "it has no host",
-    b"http://[::1/a.jpg": "its host is not one",
-    b"http://host:port/a.jpg": "its port is no number",
-    b"http://host:0/a.jpg": "its port is no number",
-    b"http://host:99999/a.jpg": "its port is no number",
+    b"http://[::1/a.jpg": "its host is not valid",
+    b"http://host:port/a.jpg": "its port is not a number",
+    b"http://host:0/a.jpg": "its port is not a number",
+    b"http://host:99999/a.jpg": "its port is not a number",
     b"http://a b/a.jpg": "must be percent-encoded",
     b"http://host/a\tb.jpg": "it holds a control character",
     b"http://host/a\0b.jpg": "it holds a control character",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from export.quantization.calibration import calibration_images
 from gluon_lifted.errors import DataError, ImageError
 from gluon_lifted.images import Preprocessing
-from serve_cli.sources import open_source
-from serve_cli.sources.location import read_image_bytes
+from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.pattern import Pattern
+from serve_cli.sources.resolve import open_source
 from serve_cli.sources.walk import Wanted, walk
 from tests.serve_cli.sources.test_resolve import ids, touch
 

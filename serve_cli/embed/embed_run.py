@@ -1,0 +1,95 @@
+"""A run of `lifted embed`: what it needs, once it is known what there is to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from serve_cli.embed.decoding import CHECKSUMS
+from serve_cli.embeddings.embedding_folder import EmbeddingFolder
+from serve_cli.embeddings.plan import Plan, survey
+from serve_cli.model.embedder import Embedder
+from serve_cli.sources.resolve import open_source
+from serve_cli.sources.source import as_text
+
+if TYPE_CHECKING:
+    from serve_cli.embed.embed_options import EmbedOptions
+    from serve_cli.embeddings.plan import Survey
+    from serve_cli.sources.source import Source
+
+
+@dataclass(frozen=True)
+class EmbedRun:
+    """All that a run needs.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    plan : Plan
+    source : Source
+    embedder : Embedder
+    folder : EmbeddingFolder
+    """
+
+    options: EmbedOptions
+    plan: Plan
+    source: Source
+    embedder: Embedder
+    folder: EmbeddingFolder
+
+    @property
+    def mine(self) -> range:
+        """The numbers of this run's parts."""
+        return range(self.options.task.index, self.plan.parts, self.options.task.count)
+
+    @property
+    def missing(self) -> list[int]:
+        """Those that are to be computed."""
+        kept = {
+            number for number, part in self.folder.finished.items() if not (self.options.retry_failed and part.failed)
+        }
+        return [number for number in self.mine if number not in kept]
+
+    def rows_of(self, parts: range | list[int]) -> int:
+        """Rows in some parts."""
+        return sum(len(self.plan.rows_of(number)) for number in parts)
+
+
+def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
+    """Open source, model and folder.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    surveyed : Survey, optional
+        Of the source, where it is known already.
+
+    Raises
+    ------
+    DataError, RunError, DeviceError
+        See `serve_cli.embed.embed_images.embed_images`.
+    """
+    source = open_source(options.source, options.columns)
+    embedder = Embedder(options.model, options.model_options)
+    surveyed = surveyed or survey(source)
+    plan = Plan(
+        source=as_text(source.root),
+        **asdict(surveyed),
+        model_sha256=embedder.model_sha256,
+        provider=embedder.provider,
+        batch_size=embedder.batch_size,
+        part_rows=options.output.part_rows,
+        pixel_limit=options.pixel_limit,
+        format=options.output.format,
+        dtype=options.output.dtype,
+        checksums=options.output.checksums,
+        columns=", ".join(asdict(options.columns).values()),
+    )
+    extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
+    mended = options.ignore_changed_files or options.retry_failed
+    folder = EmbeddingFolder(
+        options.out, plan, embedder.card, extra, overwrite=options.overwrite, accept_changed_files=mended
+    )
+    return EmbedRun(options, plan, source, embedder, folder)

@@ -1,0 +1,74 @@
+"""How the memory that a run may take is divided."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.hardware.memory import resident_memory, return_large_blocks, usable_memory
+from gluon_lifted.images import DecodeLimits
+from serve_cli.embed.decoding import Decoding
+from serve_cli.embeddings.embedding_folder import GROUP_BYTES, GROUP_ROWS
+from serve_cli.sources.image_row import MAX_IMAGE_BYTES
+from serve_cli.sources.source import ReadingMemory
+
+if TYPE_CHECKING:
+    from serve_cli.embed.embed_options import EmbedOptions
+    from serve_cli.model.embedder import Embedder
+    from serve_cli.sources.source import Source
+
+LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
+ROUND_MB = 50  # what is proposed: the network does not take the same to the megabyte each time
+FILES_SHARE, PIXELS_SHARE = 0.25, 0.65  # of what images may take; the rest is what allocators keep
+ROW_BYTES = 1 << 11  # of a row that waits to be written, beside its numbers
+COPIES_CARRIED = 3
+NUMBER_COPIES = 4 * 3  # float32: as they come, joined to groups, in Arrow
+
+
+def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, batch_size: int) -> Decoding:
+    """Decoding that keeps the whole process below ``options.max_memory``.
+
+    A batch is computed first in every lane, so that what the network takes is known.
+
+    Raises
+    ------
+    ConfigError
+        If that leaves too little for images.
+    """
+    return_large_blocks()
+    threads = options.model_options.num_threads
+    max_memory = usable_memory() // 2 if options.max_memory is None else options.max_memory
+    crop = embedder.card.preprocessing.crop
+    pixels = np.zeros((batch_size, crop, crop, 3), np.uint8)
+    with ThreadPoolExecutor(embedder.lanes) as pool:
+        list(pool.map(embedder.embed, [pixels] * embedder.lanes))
+    batches = Decoding(threads).batches_ahead(batch_size) + embedder.lanes + 2
+    waiting = GROUP_ROWS * (NUMBER_COPIES * embedder.card.dim + ROW_BYTES)
+    reading = source.memory() if source.memory is not None else ReadingMemory()
+    in_source = reading.bytes + _carried(reading.row_bytes, batches * batch_size)
+    taken = resident_memory() + batches * pixels.nbytes + waiting + in_source
+    room = max_memory - taken
+    if room < LEAST_FOR_IMAGES:
+        enough = ROUND_MB * -(-(taken + LEAST_FOR_IMAGES) // (ROUND_MB * 1_000_000))
+        if in_source > taken // 2:
+            raise ConfigError(
+                f"{reading.where}: takes up to {in_source / 1e6:,.0f} MB to be read, since a page is decompressed as a "
+                f"whole, and {max_memory / 1e6:,.0f} MB of memory are too little; write it with row groups of a few "
+                f"images each, or give --max-memory {enough}MB or more."
+            )
+        raise ConfigError(
+            f"{max_memory / 1e6:,.0f} MB of memory are too little: network, batches and rows take {taken / 1e6:,.0f} "
+            f"MB, and images need {LEAST_FOR_IMAGES / 1e6:,.0f} MB; give --max-memory "
+            f"{enough}MB or more, or a smaller --batch-size."
+        )
+    limits = DecodeLimits(options.pixel_limit, int(PIXELS_SHARE * room))
+    max_file_bytes = min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES)
+    return Decoding(threads, limits, max_file_bytes, options.output.checksums, options.image_timeout)
+
+
+def _carried(row_bytes: int, rows_in_flight: int) -> int:
+    """What rows carry along, on their way and while they wait to be written: as read, and as parquet's pages."""
+    return row_bytes * rows_in_flight + COPIES_CARRIED * min(row_bytes * GROUP_ROWS, GROUP_BYTES + row_bytes)

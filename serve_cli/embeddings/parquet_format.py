@@ -1,0 +1,121 @@
+"""Parts as parquet files, one each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gluon_lifted.errors import RunError
+from gluon_lifted.files import replaced_file
+from gluon_lifted.parquet.page_claims import read_groups
+from serve_cli.embeddings.arrow_table import to_table
+from serve_cli.embeddings.checked_parquet import READ_ERRORS, CheckedParquet, texts
+from serve_cli.embeddings.layout import MANIFEST, own_columns, schema
+from serve_cli.embeddings.part_formats import PARQUET
+from serve_cli.embeddings.parts import Part, PartRows, require_scales
+from serve_cli.embeddings.vectors import from_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from gluon_lifted.card import ModelCard
+    from serve_cli.sources.image_row import EmbeddedRows
+
+
+class ParquetPartWriter:
+    """See `serve_cli.embeddings.parts.PartWriter`."""
+
+    def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
+        self._folder, self._dtype = folder, dtype
+        self._schema = schema(own_columns(card.dim, dtype), extra, card)
+
+    def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
+        path = self._folder / PARQUET.part_name(number)
+        with replaced_file(path) as temporary:
+            part = self._fill(temporary, path.name, groups)
+            claim()
+        return part
+
+    def finished(self, number: int) -> Part | None:
+        path = self._folder / PARQUET.part_name(number)
+        try:
+            with path.open("rb") as file:
+                read_groups(file, columns=0)
+                with pq.ParquetFile(file) as part:
+                    rows, errors = part.metadata.num_rows, part.read(["error"])["error"]
+        except READ_ERRORS:
+            return None
+        return Part(path.name, rows, rows - errors.null_count)
+
+    def _fill(self, path: Path, name: str, groups: Iterable[EmbeddedRows]) -> Part:
+        rows = failed = 0
+        # A dictionary is of no use to embeddings: hardly a number comes twice.
+        with (
+            path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
+            pq.ParquetWriter(
+                file, self._schema, use_dictionary=["label"], compression="zstd", write_page_checksum=True
+            ) as writer,
+        ):
+            for group in groups:
+                writer.write_table(to_table(group, self._schema, self._dtype))
+                rows += len(group.rows)
+                failed += sum(error is not None for error in group.errors)
+        return Part(name, rows, failed)
+
+
+class ParquetPartReader:
+    """See `serve_cli.embeddings.parts.PartReader`."""
+
+    def __init__(self, folder: Path, card: ModelCard, dtype: str) -> None:
+        self._folder, self._card, self._own = folder, card, own_columns(card.dim, dtype)
+
+    def check_files(self, count: int) -> None:
+        expected = {PARQUET.part_name(number) for number in range(count)}
+        present = {path.name for path in PARQUET.files_in(self._folder)}
+        missing, extra = sorted(expected - present), sorted(present - expected)
+        if missing or extra:
+            what = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
+            raise RunError(f"{self._folder}: {what} ({count} parts expected, {len(present)} found); embed again.")
+
+    def check(self, number: int, rows: int) -> None:
+        self._file(number, rows).count()
+
+    def read(self, number: int, rows: int) -> Iterator[PartRows]:
+        for table in self._file(number, rows).tables():
+            embedding = _matrix(table, self._card.dim, self._folder / PARQUET.part_name(number))
+            ids, paths, labels, errors = (texts(table[name]) for name in ("id", "path", "label", "error"))
+            yield PartRows(ids, paths, labels, errors, embedding)
+
+    def _file(self, number: int, rows: int) -> CheckedParquet:
+        return CheckedParquet(self._folder / PARQUET.part_name(number), self._own, self._card, rows)
+
+
+def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
+    """The lists of column ``embedding`` as (n, D); NaN for null, which is where column ``error`` is not null."""
+    lists = table["embedding"].combine_chunks()
+    valid = np.asarray(lists.is_valid())
+    lengths = np.asarray(pc.list_value_length(lists.drop_null()))
+    if (lengths != dim).any() or (valid != np.asarray(table["error"].is_null())).any():
+        raise RunError(f"{path}: has embeddings that are not {dim} numbers, or null without an error; embed again.")
+    rows = np.full((len(lists), dim), np.nan, np.float32)
+    rows[valid] = from_stored(np.asarray(lists.flatten()).reshape(-1, dim), _scale(table, valid, path))
+    return rows
+
+
+def _scale(table: pa.Table, valid: NDArray[np.bool_], path: Path) -> NDArray[np.float32] | None:
+    """Of the rows that have an embedding of int8; None for other types."""
+    if "scale" not in table.column_names:
+        return None
+    if (np.asarray(table["scale"].is_valid()) != valid).any():
+        raise RunError(f"{path}: has embeddings without a scale, or scales without an embedding; embed again.")
+    scale: NDArray[np.float32] = np.asarray(table["scale"].drop_null())
+    require_scales(scale, path)
+    return scale

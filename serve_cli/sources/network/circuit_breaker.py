@@ -1,0 +1,88 @@
+"""Call a host that is down no more for a while: after a few failures in a row."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILURES = 5  # in a row, before a host counts as down
+REST_S = 30.0  # seconds until one attempt is let through
+MAX_HOSTS = 10_000  # that are remembered; those that failed last
+
+
+class HostDownError(OSError):
+    """A host that counts as down; nothing was sent to it."""
+
+
+@dataclass
+class _Failing:
+    """A host that failed: how often in a row, and from when on it may be tried if that was too often."""
+
+    count: int = 0
+    next_try: float = 0.0
+
+
+class CircuitBreaker:
+    """A circuit breaker for each host and port, shared by all threads.
+
+    Only a host that does not answer counts: connections that fail, and timeouts. An answer of any kind, ``404`` and
+    ``503`` too, shows that the host is up and sets its count back: a missing file or one that its server stumbles
+    over means nothing for the files beside it.
+
+    Parameters
+    ----------
+    failures : int
+        Failures in a row after which a host counts as down.
+    rest_s : float
+        Seconds without an attempt then, and after each single attempt that is let through and fails.
+    clock : callable
+        Seconds that only grow; tests give their own.
+    """
+
+    def __init__(
+        self, failures: int = FAILURES, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._failures, self._rest_s, self._clock = failures, rest_s, clock
+        self._failing: OrderedDict[str, _Failing] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def require_up(self, host: str) -> None:
+        """Raise `HostDownError` if a host counts as down. Every ``rest_s`` one caller passes, to try it."""
+        with self._lock:
+            failing = self._failing.get(host)
+            if failing is None or failing.count < self._failures:
+                return
+            if self._clock() >= failing.next_try:
+                failing.next_try = self._clock() + self._rest_s
+                return
+        raise HostDownError(
+            f"{host} is down, its last {self._failures} attempts or more failed, so no further attempt was made; "
+            "resume with --retry-failed later"
+        )
+
+    def is_down(self, host: str) -> bool:
+        """Whether a host counts as down, be it tried again just now or not."""
+        with self._lock:
+            failing = self._failing.get(host)
+            return failing is not None and failing.count >= self._failures
+
+    def answered(self, host: str) -> None:
+        """Count a host as up."""
+        with self._lock:
+            self._failing.pop(host, None)
+
+    def failed(self, host: str) -> None:
+        """Count one failure more."""
+        with self._lock:
+            failing = self._failing.setdefault(host, _Failing())
+            failing.count += 1
+            failing.next_try = self._clock() + self._rest_s
+            self._failing.move_to_end(host)
+            if len(self._failing) > MAX_HOSTS:
+                self._failing.popitem(last=False)

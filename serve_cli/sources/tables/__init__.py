@@ -1,0 +1,1 @@
+"""Tables of images: CSV, JSON lines and parquet."""

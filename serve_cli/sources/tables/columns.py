@@ -1,0 +1,178 @@
+"""The columns of a table that hold images, paths, ids and labels: their names, types and values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from gluon_lifted.errors import ConfigError, DataError
+from serve_cli.sources.image_row import Cell
+
+if TYPE_CHECKING:
+    from serve_cli.sources.location import Location
+
+
+IMAGES = "binary, or a struct with a field 'bytes' that is binary"
+PATHS = "text, or binary as file systems have it"
+NAMES = "text or whole numbers"
+DEFAULT_BYTES = "bytes"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of a table's columns. A column that the table lacks is ignored.
+
+    Parameters
+    ----------
+    id : str
+        Names the row. Without it the path does, or else the row's number from 0.
+    path : str
+        The image's path: relative to the table's folder, absolute, or a URL.
+    bytes : str
+        The image itself, in parquet: binary, or a struct with fields ``bytes`` and ``path``. Preferred to a path.
+    label : str
+        The image's class.
+    """
+
+    id: str = "id"
+    path: str = "path"
+    bytes: str = "bytes"
+    label: str = "label"
+
+    def __post_init__(self) -> None:
+        names = [getattr(self, field.name) for field in fields(self)]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label must be four different names.")
+
+
+@dataclass(frozen=True)
+class ImageColumns:
+    """Names of the columns that a table has; None for those that it lacks."""
+
+    id: str | None
+    path: str | None
+    bytes: str | None
+    label: str | None
+
+    def names(self) -> set[str]:
+        return {name for name in (self.id, self.path, self.bytes, self.label) if name is not None}
+
+
+def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> ImageColumns:
+    """The columns of a table that say where its images are and what they are called.
+
+    Where there are paths, a column ``bytes`` that cannot hold images is carried along as any other: it may count bytes.
+
+    Raises
+    ------
+    DataError
+        If one of them cannot hold what it should, or there are neither paths nor images.
+    """
+    present = ImageColumns(
+        *(name if name in schema.names else None for name in (columns.id, columns.path, columns.bytes, columns.label))
+    )
+    if present.bytes == DEFAULT_BYTES and present.path and not is_image_type(schema.field(present.bytes).type):
+        present = replace(present, bytes=None)
+    if present.path is None and present.bytes is None:
+        images = [field.name for field in schema if is_image_type(field.type) and not pa.types.is_null(field.type)]
+        hint = f" If {images[0]!r} holds the images, give --bytes-column {images[0]}." if images else ""
+        raise DataError(
+            f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
+        )
+    for name, fits, expected in (
+        (present.bytes, is_image_type, f"images, which are {IMAGES}"),
+        (present.path, _is_path_type, f"paths, which are {PATHS}"),
+        (present.id, _is_name_type, f"ids, which are {NAMES}"),
+        (present.label, _is_name_type, f"labels, which are {NAMES}"),
+    ):
+        if name is not None and not fits(schema.field(name).type):
+            raise DataError(
+                f"{location}: column {name!r} is {schema.field(name).type}; expected {expected}. Convert it, or name "
+                "another column."
+            )
+    return present
+
+
+def is_image_type(kind: pa.DataType) -> bool:
+    """Whether a column may hold images: bytes, or Hugging Face's struct of bytes and a path."""
+    if pa.types.is_struct(kind):
+        number = kind.get_field_index("bytes")
+        return (
+            number >= 0 and not pa.types.is_struct(kind.field(number).type) and is_image_type(kind.field(number).type)
+        )
+    return _is_binary(_value_type(kind)) or pa.types.is_null(kind)
+
+
+def _is_path_type(kind: pa.DataType) -> bool:
+    kind = _value_type(kind)
+    return _is_text(kind) or pa.types.is_null(kind) or (_is_binary(kind) and not pa.types.is_fixed_size_binary(kind))
+
+
+def _is_name_type(kind: pa.DataType) -> bool:
+    kind = _value_type(kind)
+    return _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values in a dictionary or run-end encoded column."""
+    while pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _is(kind, "string", "large_string", "string_view")
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return _is(kind, "binary", "large_binary", "binary_view") or pa.types.is_fixed_size_binary(kind)
+
+
+def _is(kind: pa.DataType, *names: str) -> bool:
+    return str(kind) in names  # pyarrow 15 has no views to ask for
+
+
+class TableImage(NamedTuple):
+    """An image as a table has it: its bytes, or a path to them, or both."""
+
+    content: bytes | None = None
+    path: str | None = None
+
+
+def image_of(value: Cell | str | None) -> TableImage:
+    """The image in a value of an image column; text holds none."""
+    if not isinstance(value, Cell):
+        return TableImage()
+    scalar = value.column[value.index]
+    if not isinstance(scalar, pa.StructScalar):
+        return TableImage(_bytes(scalar))
+    if not scalar.is_valid:
+        return TableImage()
+    path = scalar["path"] if scalar.type.get_field_index("path") >= 0 else None
+    content = scalar["bytes"] if scalar.type.get_field_index("bytes") >= 0 else None
+    return TableImage(_bytes(content), _text(path))
+
+
+def text_of(value: Cell | str | None) -> str | None:
+    """Text, or a number as text; bytes that are not UTF-8 as `os.fsdecode` gives them. None if there is none."""
+    return _text(value.column[value.index]) if isinstance(value, Cell) else value
+
+
+def _text(scalar: pa.Scalar | None) -> str | None:
+    content = _bytes(scalar)
+    if content is not None:
+        return os.fsdecode(content)
+    value = None if scalar is None else scalar.as_py()
+    return None if value is None else str(value)
+
+
+def _bytes(scalar: pa.Scalar | None) -> bytes | None:
+    """The bytes of a binary or text value, which need not be UTF-8."""
+    while isinstance(scalar, (pa.DictionaryScalar, pa.RunEndEncodedScalar)):
+        scalar = scalar.value
+    if not isinstance(scalar, pa.BinaryScalar) or not scalar.is_valid:
+        return None
+    return bytes(scalar.as_buffer())
