@@ -6,10 +6,8 @@ A definition is a method of `Scores` or an attribute of `Clustering`; its formul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING
-
-from gluon_lifted.metrics.retrieval import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.clustering import Clustering
+    from gluon_lifted.metrics.retrieval import Scores
 
 
 RECALL_MEANING = "share of queries with at least one image of their class among the k nearest"
@@ -74,18 +73,18 @@ def recall_at(k: int) -> RetrievalMetric:
     return RetrievalMetric(recall_name(k), RECALL_MEANING, lambda scores: scores.recall_at_k(k))
 
 
-MRR = RetrievalMetric("MRR", "1 / rank of the first right one", Scores.reciprocal_rank)
+MRR = RetrievalMetric("MRR", "1 / rank of the first right one", methodcaller("reciprocal_rank"))
 R_PRECISION = RetrievalMetric(
-    "R-precision", "share of right ones among the first R", Scores.r_precision, needs_all_positives=True
+    "R-precision", "share of right ones among the first R", methodcaller("r_precision"), needs_all_positives=True
 )
 MAP_AT_R = RetrievalMetric(
     "MAP@R",
     "precision at each right one of the first R, summed and divided by R",
-    Scores.map_at_r,
+    methodcaller("map_at_r"),
     needs_all_positives=True,
 )
 MAP = RetrievalMetric(
-    "mAP", "precision at every right one, averaged", Scores.average_precision, needs_all_positives=True
+    "mAP", "precision at every right one, averaged", methodcaller("average_precision"), needs_all_positives=True
 )
 
 NMI = ClusterMetric("NMI", "mutual information over the arithmetic mean of the entropies", attrgetter("nmi"))
