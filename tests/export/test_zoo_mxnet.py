@@ -17,6 +17,8 @@ from export.graph.graph import Graph
 from gluon_lifted.mx import gluoncv_network, mx, nd
 from tests.export.ops_runner import run_onnx, translate_files
 
+pytestmark = pytest.mark.slow
+
 SMALL = {  # a network, and the side in pixels of images that keep it quick
     "cifar_residualattentionnet56": 32,
     "cifar_resnet20_v2": 32,

@@ -7,6 +7,8 @@ from gluon_lifted.hardware.gpus import Gpu
 from serve_cli import diagnosis as doctor
 from serve_cli.diagnosis import examine
 
+pytestmark = pytest.mark.slow
+
 onnxruntime = pytest.importorskip("onnxruntime")
 A100, H200 = Gpu("A100", (8, 0), 80 << 30), Gpu("H200", (9, 0), 141 << 30)
 

@@ -14,6 +14,8 @@ from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.ops_runner import run_all, translate_any
 
+pytestmark = pytest.mark.slow
+
 SIZES = st.integers(1, 9)
 LARGER = st.tuples(st.integers(1, 20), st.integers(1, 20))
 CODES = st.sampled_from([0, -1, -2, -3, -4, 1, 2, 3, 4, 6, 12, 24])

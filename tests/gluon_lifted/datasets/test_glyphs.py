@@ -21,6 +21,8 @@ from gluon_lifted.datasets.glyphs import (
 )
 from gluon_lifted.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.slow
+
 SMALL = GlyphOptions(train_classes=3, test_classes=2, images_per_class=4, size=32)
 UNASSIGNED = "\U0010fffe"  # a code point that no font has: drawn as .notdef
 LOOK_ALIKES = ("AΑАᴀ", "BΒВ", "CcСсϹ", "HΗН", "Il|Ι∣", "KΚК", "OoΟОо○◯", "PpΡрР", "TΤТт", "XxΧХх", "/∕", "bd", "(⊂⊃")

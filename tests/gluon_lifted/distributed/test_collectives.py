@@ -18,6 +18,8 @@ from gluon_lifted.distributed import (
 )
 from gluon_lifted.errors import ConfigError, RunError
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("host_worker.py")
 needs_linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
 

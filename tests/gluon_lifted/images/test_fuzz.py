@@ -6,6 +6,8 @@ import pytest
 
 from tests.gluon_lifted.images.fuzz import attempt
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="memory is looked at by glibc and Linux")
 def test_damaged_files_end_in_pixels_or_in_our_error() -> None:

@@ -21,6 +21,8 @@ from gluon_lifted.images.limits import decoding_bytes
 from tests.gluon_lifted.images.peaks import KINDS, SIDE, WAYS
 from tests.gluon_lifted.images.tiff_writer import DEFLATE, PACKBITS, Tiff
 
+pytestmark = pytest.mark.slow
+
 HOW = WAYS["whole"]
 
 

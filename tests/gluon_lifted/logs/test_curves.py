@@ -14,6 +14,8 @@ from PIL import Image
 from gluon_lifted.errors import MissingPackageError, RunError
 from gluon_lifted.logs.curves import draw_curves, read_curves, running_median
 
+pytestmark = pytest.mark.slow
+
 figure_module = pytest.importorskip("matplotlib.figure", reason="Matplotlib is not installed")
 
 

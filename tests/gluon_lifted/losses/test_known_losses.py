@@ -21,6 +21,8 @@ from tests.gluon_lifted.losses.cases import (
     run,
 )
 
+pytestmark = pytest.mark.slow
+
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 

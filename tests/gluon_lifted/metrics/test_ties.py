@@ -11,6 +11,8 @@ from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, retrieval_scores
 from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of, squared_distance
 
+pytestmark = pytest.mark.slow
+
 
 def distinct(number):
     return lambda rng, shape: rng.normal(size=(number, shape[1]))[rng.integers(number, size=shape[0])]

@@ -15,6 +15,8 @@ from gluon_lifted.mx import (
 from gluon_lifted.networks.backbones import backbone_initializer, build_backbone, classifier_names
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 
+pytestmark = pytest.mark.slow
+
 
 def small_net(backbone, crop, dim=8):
     mx.random.seed(0)

@@ -10,6 +10,8 @@ import pytest
 
 from gluon_lifted.parquet.page_claims import Chunk, read_groups
 
+pytestmark = pytest.mark.slow
+
 
 def written(table: pa.Table, **options: object) -> bytes:
     file = io.BytesIO()

@@ -15,6 +15,8 @@ from gluon_lifted.distributed import ALONE
 from gluon_lifted.mx import autograd, gluon, nd
 from gluon_lifted.training.optimizer import FIRST_SCALE, Optimizer
 
+pytestmark = pytest.mark.slow
+
 # Casting holds for a process, so it is looked at in one of its own. The GPU is pretended: nothing is computed on it.
 TRACE = """
 import json

@@ -28,6 +28,8 @@ from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.run import Hardware, Hooks, train
 from gluon_lifted.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(photos):

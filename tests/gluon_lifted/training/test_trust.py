@@ -16,6 +16,8 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from gluon_lifted.mx import nd
 
+pytestmark = pytest.mark.slow
+
 RUNNER = Path(__file__).with_name("train_runner.py")
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.losses.known_losses import LOSSES
 
+pytestmark = pytest.mark.slow
+
 SMALL = shlex.split(
     "--resize 36 --crop 32 --dim 8 --batch-size 6 --images-per-class 2 --validation-classes 0 --iterations 2"
 )

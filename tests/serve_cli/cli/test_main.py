@@ -181,6 +181,7 @@ SLOW = (
     ("number", "status", "line"),
     [(signal.SIGINT, 130, "\nlifted: stopped.\n"), (signal.SIGTERM, 143, "\nlifted: stopped by SIGTERM.\n")],
 )
+@pytest.mark.slow
 def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, number, status, line):
     photo(tmp_path / "photos" / "a.png")
     with process(SLOW, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
@@ -192,6 +193,7 @@ def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, numbe
     assert not (tmp_path / "emb").exists()
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
     """As where the exception came just after a condition had taken its lock."""
     photo(tmp_path / "photos" / "a.png")
@@ -204,6 +206,7 @@ def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
     assert stderr.endswith("lifted: ended, since its threads did not stop within 0.5 s of SIGTERM.\n")
 
 
+@pytest.mark.slow
 def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
     """The kernel discards the signals of a process with that number unless it has a handler for them."""
     alone = ["unshare", "--pid", "--fork", "--kill-child"]
@@ -222,6 +225,7 @@ def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
     assert (outer.returncode, stderr) == (143, "\nlifted: stopped by SIGTERM.\n")
 
 
+@pytest.mark.slow
 def test_sigterm_that_was_ignored_stays_ignored():
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     slow = "import serve_cli.diagnosis as doctor; doctor.examine = lambda: print('in it', flush=True) or input()"
@@ -235,6 +239,7 @@ def test_sigterm_that_was_ignored_stays_ignored():
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("--version",), ("embed", "--help"), ("doctor",), ("doctor", "--json")])
+@pytest.mark.slow
 def test_stdout_that_is_full_is_one_sentence(arguments, unbuffered):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

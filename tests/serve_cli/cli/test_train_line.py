@@ -12,6 +12,8 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from gluon_lifted.datasets.glyphs import GlyphOptions, generate_glyphs
 
+pytestmark = pytest.mark.slow
+
 SMALL = "--resize 36 --crop 32 --dim 8 --batch-size 4 --images-per-class 2 --validation-classes 0".split()
 
 

@@ -27,6 +27,8 @@ from tests.export.networks import (
 )
 from tests.serve_cli.photos import photo, pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:

@@ -28,6 +28,8 @@ from tests.serve_cli.web_server import WebServer, serving
 pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("aiohttp", reason="needs aiohttp")
 
+pytestmark = pytest.mark.slow
+
 SECRET = "S3CRET"
 
 

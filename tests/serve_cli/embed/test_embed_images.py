@@ -19,6 +19,8 @@ from serve_cli.provenance import sha256
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_image_is_a_row_and_the_report_counts_them(tmp_path, model, album):
     broken_photos(album / "zebra")

@@ -34,6 +34,8 @@ from tests.serve_cli.tiny_model import (
     write_model,
 )
 
+pytestmark = pytest.mark.slow
+
 KILLS, IMAGES = 20, 60
 
 

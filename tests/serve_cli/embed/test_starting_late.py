@@ -25,6 +25,8 @@ from serve_cli.sources.tables import parquet_table as parquet
 from tests.serve_cli.sources.test_resolve import touch
 from tests.serve_cli.sources.test_tar import write as write_tar
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["a/0.jpg", "a/1.jpg", "b/0.jpg", "b/1.jpg", "b/2.jpg"]
 
 

@@ -28,6 +28,8 @@ from serve_cli.sources.resolve import open_source
 from tests.serve_cli.embeddings.arrow_values import arrays, bits
 from tests.serve_cli.tiny_model import CARD
 
+pytestmark = pytest.mark.slow
+
 
 def embedded(rows: list[ImageRow], bad: frozenset[int] = frozenset()) -> EmbeddedRows:
     embedding = np.ones((len(rows), CARD.dim), np.float32)

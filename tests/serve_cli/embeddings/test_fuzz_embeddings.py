@@ -14,6 +14,8 @@ from tests.serve_cli.embeddings.fuzz_embeddings import (
     good_files,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("layout", "dtype"), KINDS)
 def test_what_is_damaged_is_good_before(tmp_path, layout, dtype):

@@ -27,6 +27,8 @@ from tests.gluon_lifted.parquet.test_page_claims import nested
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.tiny_model import CARD
 
+pytestmark = pytest.mark.slow
+
 PART = {"file": "part-00000.parquet", "rows": 7, "failed": 2}
 
 

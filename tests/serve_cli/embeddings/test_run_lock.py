@@ -21,6 +21,8 @@ from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.embeddings.run_lock import FOLDER_LOCK, run_lock
 from tests.serve_cli.photos import photo
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = multiprocessing.get_context("spawn")
 
 

@@ -23,6 +23,8 @@ from tests.serve_cli.embedded import write_folder
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 
+pytestmark = pytest.mark.slow
+
 PLAIN = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
 LABELS = ["a", "b", "c"] * 8
 

@@ -19,6 +19,8 @@ from serve_cli.model.model_options import ModelOptions
 
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.slow
+
 TRIAL = Trial(8, 1, 2, 100.0, (1.0, 2.0, 3.0), 10**8)
 
 

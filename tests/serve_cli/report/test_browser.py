@@ -7,6 +7,8 @@ from tests.serve_cli.report.devices import DESKTOP, INK, PHONE
 from tests.serve_cli.report.made import hostile_folder
 from tests.serve_cli.report.test_write import options
 
+pytestmark = pytest.mark.slow
+
 LUMINANCE = """
 (selector) => [...document.querySelectorAll(selector)].map((element) => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);

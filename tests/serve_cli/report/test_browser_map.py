@@ -9,6 +9,8 @@ from tests.serve_cli.report.devices import (
     PHONE,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_map_with_a_mouse_and_keys(show, report):
     page = show(report, DESKTOP)

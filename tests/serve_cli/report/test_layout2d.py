@@ -9,6 +9,8 @@ from tests.serve_cli.report.made import blobs
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+pytestmark = pytest.mark.slow
+
 
 def test_sample_is_even_over_classes():
     embeddings = blobs([2, 50, 9, 1])

@@ -17,6 +17,8 @@ from tests.serve_cli.report.made import embedded_photos
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+pytestmark = pytest.mark.slow
+
 LABELS = ["ant", "bee", "cat"] * 8
 
 

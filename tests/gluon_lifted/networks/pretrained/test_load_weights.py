@@ -25,6 +25,8 @@ from gluon_lifted.networks.googlenet import caffe_name
 from gluon_lifted.networks.pretrained.load_weights import load_weights
 from gluon_lifted.networks.pretrained.names import torchvision_name
 
+pytestmark = pytest.mark.slow
+
 CROP = 64
 
 

@@ -30,7 +30,7 @@ pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("s3fs", reason="needs s3fs")
 server = pytest.importorskip("moto.server", reason="needs moto[server]")
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")]
 
 
 @pytest.fixture(scope="module")

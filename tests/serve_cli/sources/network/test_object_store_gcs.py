@@ -18,7 +18,7 @@ with pytest.MonkeyPatch.context() as patch:
     patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # its gRPC, which no emulator speaks
     gcsfs = pytest.importorskip("gcsfs", reason="needs gcsfs")
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ from tests.serve_cli.web_server import WebServer, serving
 pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("aiohttp", reason="needs aiohttp")
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["cat/0.jpg", "dog/1.jpg", "eel/2.jpg"]
 
 

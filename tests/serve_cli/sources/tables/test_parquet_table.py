@@ -25,6 +25,8 @@ from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tables.parquet_table import ParquetTableReader
 from tests.serve_cli.photos import photo
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 BOUND = 420 * MB
 
