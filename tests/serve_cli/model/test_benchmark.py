@@ -24,7 +24,10 @@ pytestmark = pytest.mark.slow
 TRIAL = Trial(8, 1, 2, 100.0, (1.0, 2.0, 3.0), 10**8)
 
 
-def test_all_settings_are_tried_and_the_best_is_saved(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_settings_are_tried_and_the_best_is_saved(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setitem(bench_module.LARGEST_BATCH, "cpu", 2)
     report = bench(BenchOptions(model=model, model_options=ModelOptions(threads=2), seconds=0.01, save=True))
     assert [(one.sessions, one.threads, one.batch_size) for one in report.trials] == [
