@@ -37,7 +37,7 @@ def test_unknown_fields_of_a_later_release_are_passed_over():
 
 def test_other_version_is_refused_as_such():
     text = json.dumps({**json.loads(CARD.to_json()), "card_version": CARD_VERSION + 1})
-    with pytest.raises(RunError, match=r"model\.onnx: card version 3 is not 2; use the release that wrote it"):
+    with pytest.raises(RunError, match=r"model\.onnx: card version \d is not \d; use the release that wrote it"):
         ModelCard.from_json(text, "model.onnx")
 
 
