@@ -40,7 +40,7 @@ format: $(VENV)/installed
 	$(VENV)/bin/ruff format .
 
 test-serve: $(SERVE)/installed
-	$(SERVE)/bin/python $(PYTEST) -m "not slow" tests/test_imports.py tests/serve_cli tests/gluon_lifted
+	$(SERVE)/bin/python $(PYTEST) -m "not slow" tests/test_imports.py tests/serve_cli tests/gluon_lifted/images tests/gluon_lifted/metrics
 
 test-export: $(EXPORT)/installed
 	$(EXPORT)/bin/python $(PYTEST) tests/export
