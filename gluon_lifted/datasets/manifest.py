@@ -117,13 +117,13 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     try:
         with path.open("rb") as file:
             read_groups(file, columns=0)  # pyarrow ends the process over some damaged footers
-        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as table:
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as table:
             columns = table.schema_arrow.names
             _require_columns(columns, path)
             groups = [table.metadata.row_group(index) for index in range(table.metadata.num_row_groups)]
             _require_size(sum(group.total_byte_size for group in groups), path)
             wanted = [name for name in (*NEEDED, SPLIT, *BOX) if name in columns]
-            for batch in table.iter_batches(columns=wanted):
+            for batch in table.iter_batches(columns=wanted, use_threads=False):
                 yield from batch.to_pylist()
     except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:  # C++'s own exceptions among them
         raise DataError(f"{path}: not readable as parquet ({error!s:.200}); write it again.") from None

@@ -75,10 +75,11 @@ class CheckedParquet:
                     metadata=without_sizes(metadata),
                     read_dictionary=texts,
                     page_checksum_verification=True,
+                    pre_buffer=False,  # threads that read ahead outlive an error, and crash on the closed file
                 ) as part,
             ):
                 for number in range(metadata.num_row_groups):
-                    table = part.read_row_group(number, names)
+                    table = part.read_row_group(number, names, use_threads=False)
                     self._check_table(table, metadata.row_group(number).num_rows)
                     yield table
 

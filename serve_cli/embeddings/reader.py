@@ -206,5 +206,8 @@ def _check_rows(rows: PartRows, part: Path) -> None:
 
 def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
     """Columns of a part file; its fixed-size lists are lists, which any version of pyarrow can read."""
-    with path.open("rb") as file, pq.ParquetFile(file, metadata=without_sizes(pq.read_metadata(file))) as part:
+    with (
+        path.open("rb") as file,
+        pq.ParquetFile(file, metadata=without_sizes(pq.read_metadata(file)), pre_buffer=False) as part,
+    ):
         return part.read(names)
