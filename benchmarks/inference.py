@@ -10,7 +10,7 @@ the processor has that.
 
 The run fails if the embeddings differ. The limit is the floating-point operations of convolutions and matrix products
 over the rate of a large product of matrices, NumPy's in single precision and onnxruntime's in int8, in the same run.
-Of our file the share of local response normalization is told, with the changes of layout that come with it.
+For our file, the share of local response normalization is printed, including the layout changes that it causes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Parse the attributes of a symbol's node.
 
-A symbol stores attributes as text, and only those that the network's author set. An attribute that is absent or stored
-as ``None`` has MXNet's default, which the translator passes. A node with an attribute that its translator does not
-read is refused.
+A symbol stores attributes as text, and only the ones that the network's author set. An attribute that is absent or
+stored as ``None`` has MXNet's default, which the translator passes. A node with an attribute that its translator
+does not read is refused.
 """
 
 from __future__ import annotations

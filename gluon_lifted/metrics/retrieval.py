@@ -208,7 +208,7 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     r"""Share of queries with at least one image of their class among the k nearest others.
 
     Every row is a query; its gallery is all other rows (the authors' ``evaluate_recall.m``). A query that is the
-    only one of its class can never hit and counts as a miss. Of items at the same distance the one with the
+    only one of its class can never hit and counts as a miss. Among items at the same distance the one with the
     lower row number comes first.
 
     Parameters

@@ -111,7 +111,7 @@ def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
 
 
 def _scale(table: pa.Table, valid: NDArray[np.bool_], path: Path) -> NDArray[np.float32] | None:
-    """Of the rows that have an embedding of int8; None for other types."""
+    """Scales of int8 rows that have an embedding; None for other types."""
     if "scale" not in table.column_names:
         return None
     if (np.asarray(table["scale"].is_valid()) != valid).any():

@@ -97,6 +97,6 @@ CLUSTER_METRICS = (NMI, NMI_GEOMETRIC, F1, AMI)
 
 
 def retrieval_metrics(ks: Sequence[int], recall_only: bool = False) -> tuple[RetrievalMetric, ...]:
-    """Recall at each k, then the other metrics; with ``recall_only``, those that need only the first positive."""
+    """Recall at each k, then the other metrics; with ``recall_only``, only metrics of the first positive."""
     metrics = (*map(recall_at, ks), MRR, R_PRECISION, MAP_AT_R, MAP)
     return tuple(metric for metric in metrics if not (recall_only and metric.needs_all_positives))

@@ -163,7 +163,7 @@ def _with_unique_names(embeddings: Sequence[Embeddings], sources: Sequence[Path]
 def _comparable(sources: Sequence[Embeddings]) -> tuple[list[Embeddings], bool]:
     """Leave out rows without an embedding; say whether all sources have the same images.
 
-    Sources of the same images keep those that every source has embedded, so that all face the same task.
+    If all sources hold the same images, only images that every source has embedded are kept, so that results compare.
     """
     first = sources[0]
     paired = all(source.ids == first.ids and source.label_names == first.label_names for source in sources)

@@ -82,7 +82,7 @@ def to_pattern(location: Location) -> Pattern | None:
 
 
 def _past_any_folders(reached: set[int], steps: tuple[str, ...]) -> set[int]:
-    """With those that come after ``**``, which may stand for no folder at all."""
+    """Add the states after each ``**``, since ``**`` also matches no folder."""
     for number, step in enumerate(steps):
         if number in reached and step == ANY_FOLDERS:
             reached.add(number + 1)

@@ -105,7 +105,7 @@ def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
         return read()
     except OSError:
         raise  # the disk's or the store's
-    except Exception as error:
+    except Exception as error:  # tarfile raises TarError, ValueError, EOFError and others at damaged headers
         raise _damaged(shard, str(error) or type(error).__name__) from None
 
 

@@ -93,7 +93,7 @@ class RetryPolicy:
                 raise TimeIsUpError(self.seconds)
             try:
                 return attempt(left)
-            except Exception as error:
+            except Exception as error:  # ``failure`` decides; what will not pass is raised again
                 asked = failure(error)
                 failures += not asked
                 if asked is None or failures >= self.attempts:
@@ -193,7 +193,7 @@ def call(
             BREAKER.require_up(host)
         try:
             result = _run(loop, make, seconds)
-        except Exception as error:
+        except Exception as error:  # counted, and raised again
             _count(host, error)
             raise
         BREAKER.answered(host)

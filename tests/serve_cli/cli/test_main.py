@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,10 +169,12 @@ def test_file_names_that_are_not_utf8(tmp_path, model):
 
 
 # A background job may have been started with SIGINT ignored, and its children inherit that.
+# Reading begins when the main thread waits: on its way there, a signal may leave one of Python's locks held
 SLOW = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "import time, serve_cli.embed.decoding as decoding; "
-    "decoding.read_image = lambda *_: print('reading', flush=True) or time.sleep(1)"
+    "import sys, threading, time, serve_cli.embed.decoding as decoding; main_thread = threading.main_thread().ident; "
+    "waits = lambda: sys._current_frames()[main_thread].f_code.co_name == 'wait' or time.sleep(0.01); "
+    "decoding.read_image = lambda *_: any(iter(waits, True)) or print('reading', flush=True) or time.sleep(1)"
 )
 
 
@@ -186,7 +187,6 @@ def test_ctrl_c_and_sigterm_are_a_short_line_and_a_status(tmp_path, model, numbe
     photo(tmp_path / "photos" / "a.png")
     with process(SLOW, "embed", model, tmp_path / "photos", "--out", tmp_path / "emb") as run:
         assert run.stdout.readline() == "reading\n"
-        time.sleep(0.2)  # until the main thread waits: on its way there, Python may leave a lock held
         run.send_signal(number)
         _, stderr = run.communicate(timeout=60)
     assert (run.returncode, stderr) == (status, line)
@@ -219,7 +219,6 @@ def test_process_number_1_of_a_container_obeys_sigterm(tmp_path, model):
         assert outer.stdout.readline() == "1\n"
         assert outer.stdout.readline() == "reading\n"
         (child,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
-        time.sleep(0.2)
         os.kill(int(child), signal.SIGTERM)
         _, stderr = outer.communicate(timeout=60)
     assert (outer.returncode, stderr) == (143, "\nlifted: stopped by SIGTERM.\n")
