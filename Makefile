@@ -15,13 +15,16 @@ ENGINES := .venv-engines
 PIP := -m pip --disable-pip-version-check install --quiet
 PYTEST := -m pytest -n 2 --dist worksteal
 
+# Bytecode is kept whatever the shell says: tests that start Python take half the time
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-main test-all lint format test-serve test-export test-engines constraints clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo
 
 test: $(VENV)/installed
-	$(VENV)/bin/python $(PYTEST) -m "not slow"
+	LIFTED_QUICK_TESTS=1 $(VENV)/bin/python $(PYTEST) -m "not slow"
 
 test-all: test-main test-serve test-export test-engines
 

@@ -25,6 +25,25 @@ def loaded(code):
     return set(json.loads(run.stdout))
 
 
+FORKS = """
+import importlib, json, os, sys
+import numpy, PIL.Image, pyarrow, pyarrow.parquet
+for module in sys.argv[1:]:
+    if (child := os.fork()) == 0:
+        importlib.import_module(module)
+        print(json.dumps([module, sorted({name.partition(".")[0] for name in sys.modules})]), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, module
+"""
+
+
+def loaded_by_each(modules):
+    """Top-level names in `sys.modules` after each import, of processes that share the start and NumPy alone."""
+    command = [sys.executable, "-c", FORKS, *modules]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return {module: set(names) for module, names in map(json.loads, run.stdout.splitlines())}
+
+
 @pytest.mark.parametrize(
     "package", ["gluon_lifted", "export", "serve_cli", "serve_cli.cli.main", "serve_cli.cli.console"]
 )
@@ -47,46 +66,58 @@ def test_help_loads_nothing_heavy():
     assert loaded(code) & HEAVY == set()
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "serve_cli.embed.embed_images",
-        "serve_cli.evaluate.eval_steps",
-        "serve_cli.evaluate.published",
-        "serve_cli.inspection",
-        "serve_cli.report.write",
-        "serve_cli.diagnosis",
-        "gluon_lifted.batches.samplers",
-        "gluon_lifted.card",
-        "gluon_lifted.distributed",
-        "gluon_lifted.datasets",
-        "gluon_lifted.images",
-        "gluon_lifted.devices",
-        "gluon_lifted.metrics.baselines",
-        "gluon_lifted.metrics.bootstrap",
-        "gluon_lifted.metrics.clustering",
-        "gluon_lifted.metrics.intervals",
-        "gluon_lifted.metrics.partitions",
-        "gluon_lifted.metrics.retrieval",
-        "gluon_lifted.networks.pretrained.read_weights",
-        "gluon_lifted.logs.run_log",
-        "gluon_lifted.config.resolve",
-        "gluon_lifted.training.run",
-        "export.pipeline",
-    ],
-)
-def test_serving_and_exporting_never_import_mxnet(module):
-    if module.startswith("export"):
-        pytest.importorskip("onnx", reason="export needs onnx")
-    assert loaded(f"import {module}") & FRAMEWORKS == set()
+WITHOUT_MXNET = [
+    "serve_cli.embed.embed_images",
+    "serve_cli.evaluate.eval_steps",
+    "serve_cli.evaluate.published",
+    "serve_cli.inspection",
+    "serve_cli.report.write",
+    "serve_cli.diagnosis",
+    "gluon_lifted.batches.samplers",
+    "gluon_lifted.card",
+    "gluon_lifted.distributed",
+    "gluon_lifted.datasets",
+    "gluon_lifted.images",
+    "gluon_lifted.devices",
+    "gluon_lifted.metrics.baselines",
+    "gluon_lifted.metrics.bootstrap",
+    "gluon_lifted.metrics.clustering",
+    "gluon_lifted.metrics.intervals",
+    "gluon_lifted.metrics.partitions",
+    "gluon_lifted.metrics.retrieval",
+    "gluon_lifted.networks.pretrained.read_weights",
+    "gluon_lifted.logs.run_log",
+    "gluon_lifted.config.resolve",
+    "gluon_lifted.training.run",
+]
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["card", "datasets", "files", "images", "hardware.gpus", "metrics.baselines", "metrics.retrieval", "training.run"],
-)
-def test_gluon_lifted_knows_nothing_of_onnx(module):
-    assert loaded(f"import gluon_lifted.{module}") & {"onnx", "onnxruntime", "export", "serve_cli"} == set()
+def test_serving_and_exporting_import_neither_mxnet_nor_scipy():
+    exporting = ["export.pipeline"] if find_spec("onnx") else []
+    loaded = loaded_by_each([*WITHOUT_MXNET, *exporting])
+    assert len(loaded) >= len(WITHOUT_MXNET)
+    assert {module for module, names in loaded.items() if names & FRAMEWORKS} == set()
+    assert {module for module, names in loaded.items() if "scipy" in names} == set()
+
+
+WITHOUT_ONNX = [
+    "card",
+    "datasets",
+    "files",
+    "images",
+    "hardware.gpus",
+    "metrics.baselines",
+    "metrics.retrieval",
+    "training.run",
+]
+
+
+def test_gluon_lifted_knows_nothing_of_onnx():
+    loaded = loaded_by_each([f"gluon_lifted.{module}" for module in WITHOUT_ONNX])
+    assert len(loaded) == len(WITHOUT_ONNX)
+    assert {
+        module for module, names in loaded.items() if names & {"onnx", "onnxruntime", "export", "serve_cli"}
+    } == set()
 
 
 @pytest.mark.parametrize(

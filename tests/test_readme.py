@@ -28,7 +28,9 @@ def commands():
 
 def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
     from serve_cli.cli.main import main
+    from serve_cli.compress import comparison
 
+    monkeypatch.setattr(comparison, "SECONDS", 0.01)
     rng = np.random.default_rng(0)
     for label in range(6):
         folder = tmp_path / "photos" / f"class {label}"

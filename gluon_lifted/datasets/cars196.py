@@ -33,7 +33,7 @@ from gluon_lifted.datasets.annotations import (
     whole_number,
 )
 from gluon_lifted.datasets.image_table import PublishedCounts, Splits
-from gluon_lifted.errors import DataError
+from gluon_lifted.errors import DataError, MissingPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -185,10 +185,14 @@ def _require_names(names: list[str], path: Path) -> None:
 
 
 def _load_mat(path: Path, variable: str) -> Any:
-    """One variable of a MATLAB file; struct arrays come as NumPy record arrays."""
-    from scipy.io import loadmat
-
+    """Read one variable of a MATLAB file; struct arrays come as NumPy record arrays."""
     require_file(path, REMEDY)
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise MissingPackageError(
+            f"SciPy is not installed; {path.name} needs it: pip install 'gluon-lifted[cars196]'."
+        ) from None
     try:
         return loadmat(path, squeeze_me=True, variable_names=[variable])[variable]
     except Exception as error:  # scipy raises a dozen types on damaged files, zlib.error and struct.error among them

@@ -3,11 +3,12 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.params_file import parse_params
+from tests.examples import examples
 
 ARRAYS = {"arg:w": np.arange(6, dtype="f4").reshape(2, 3), "aux:mean": np.array([1.5, -2.0])}
 V2 = 0xF993FAC9
@@ -78,7 +79,7 @@ def test_damaged_file_is_refused_by_name(content, message):
         parse_params(memoryview(content), "x.params")
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@examples(300, derandomize=True)
 @given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), end=st.floats(0, 1))
 def test_no_damage_gives_another_error(position, value, end):
     content = bytearray(file_of(ARRAYS))

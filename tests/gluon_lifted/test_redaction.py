@@ -18,6 +18,7 @@ from gluon_lifted.redaction import (
     value_without_credentials,
     without_credentials,
 )
+from tests.examples import examples
 
 AWS_V4 = (
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&"
@@ -118,6 +119,7 @@ def urls_with_secrets(draw: st.DrawFn) -> tuple[str, list[str]]:
     return url + "?" + "&".join([*written, signature]), secrets
 
 
+@examples(100)
 @given(urls_with_secrets(), st.sampled_from(["{}", "{}: gone.", "URL('{}')", '<a href="{}">', "({})"]))
 def test_no_secret_is_left(found: tuple[str, list[str]], sentence: str) -> None:
     url, secrets = found
@@ -138,6 +140,7 @@ def test_no_secret_is_left(found: tuple[str, list[str]], sentence: str) -> None:
     assert url_without_credentials(once) == once
 
 
+@examples(100)
 @given(st.text("ab:/?#&;=@[]%. '\"tokensig", max_size=60))
 def test_any_text_is_taken_and_loses_nothing_twice(text: str) -> None:
     once = without_credentials(text)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export.errors import UnsupportedAttributeError
+from tests.examples import examples
 from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.networks import CROP, small_network
@@ -54,7 +55,7 @@ def test_lrn_of_large_values_equals_mxnet(size: int) -> None:
     convention=st.sampled_from(["valid", "full"]),
     count_include_pad=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_pooling_equals_mxnet(
     size: tuple[int, int],
     kernel: tuple[int, int],
@@ -86,7 +87,7 @@ def test_pooling_equals_mxnet(
     groups=st.sampled_from([1, 2, 4]),
     bias=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_convolution_equals_mxnet(
     size: tuple[int, int],
     kernel: tuple[int, int],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 mx_module = pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export.errors import MalformedModelError, UnsupportedAttributeError
+from tests.examples import examples
 from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.ops_runner import run_all, translate_any
@@ -69,7 +70,7 @@ def mixes_images(net: Net, x: np.ndarray, expected: np.ndarray) -> bool:
 
 
 @given(spec=st.lists(CODES, min_size=1, max_size=6), backwards=st.booleans())
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(250, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 def test_reshape(spec: list[int], backwards: bool) -> None:
     """Only what our translator takes, with -2 at the end: MXNet crashes on some of the rest."""
     assume(-2 not in spec[:-1] and not {-1, -2} <= set(spec))
@@ -85,20 +86,20 @@ PLACES = st.one_of(st.none(), st.integers(-7, 7))
 
 
 @given(ranges=st.lists(st.tuples(PLACES, PLACES, st.sampled_from([None, 1, 2, 3, -1, -2])), min_size=1, max_size=3))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200, derandomize=True)
 def test_slice(ranges: list[tuple[int | None, int | None, int | None]]) -> None:
     begin, end, step = zip((None, None, None), *ranges, strict=True)
     agrees("slice", {"begin": begin, "end": end, "step": step}, images(4, 5, 6))
 
 
 @given(axis=st.integers(-4, 3), begin=st.integers(-6, 6), end=PLACES)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_slice_axis(axis: int, begin: int, end: int | None) -> None:
     agrees("slice_axis", {"axis": axis, "begin": begin, "end": end}, images(4, 5, 6))
 
 
 @given(row=st.tuples(st.integers(1, 3), SIZES, SIZES), size=st.tuples(SIZES, SIZES))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_adaptive_average(row: tuple[int, int, int], size: tuple[int, int]) -> None:
     agrees("_contrib_AdaptiveAvgPooling2D", {"output_size": size}, images(*row))
 
@@ -108,20 +109,20 @@ def test_adaptive_average(row: tuple[int, int, int], size: tuple[int, int]) -> N
     size=LARGER,
     corners=st.booleans(),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(150, derandomize=True)
 def test_bilinear_resize(row: tuple[int, int, int], size: tuple[int, int], corners: bool) -> None:
     attrs = {"height": size[0], "width": size[1], "align_corners": corners}
     agrees("_contrib_BilinearResize2D", attrs, images(*row), tolerance=1e-5)
 
 
 @given(row=st.tuples(st.integers(1, 3), SIZES, SIZES), scale=st.integers(1, 5))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50, derandomize=True)
 def test_up_sampling(row: tuple[int, int, int], scale: int) -> None:
     agrees("UpSampling", {"scale": scale, "sample_type": "nearest", "num_args": 1}, images(*row))
 
 
 @given(widths=st.tuples(*[st.integers(0, 3)] * 4), mode=st.sampled_from(["constant", "edge", "reflect"]))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_pad(widths: tuple[int, ...], mode: str) -> None:
     agrees("Pad", {"mode": mode, "pad_width": (0, 0, 0, 0, *widths), "constant_value": 0.5}, images(2, 5, 6))
 
@@ -132,7 +133,7 @@ def test_pad(widths: tuple[int, ...], mode: str) -> None:
     exclude=st.booleans(),
     keepdims=st.booleans(),
 )
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_reduce(op: str, axes: list[int], exclude: bool, keepdims: bool) -> None:
     attrs = {"axis": text(axes), "exclude": exclude, "keepdims": keepdims}
     agrees(op, attrs, images(2, 5, 4), tolerance=1e-5)
@@ -146,7 +147,7 @@ def test_reduce(op: str, axes: list[int], exclude: bool, keepdims: bool) -> None
     adjust=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     groups=st.sampled_from([1, 2]),
 )
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_deconvolution(
     size: tuple[int, int],
     kernel: tuple[int, int],
@@ -184,14 +185,14 @@ def of_two(op: str, attrs: dict[str, object], first: str, second: str) -> Net:
     names=st.tuples(*[st.sampled_from(["images", "rows", "cut", "flat"])] * 2),
     bounds=st.tuples(BOUNDS, BOUNDS, BOUNDS, BOUNDS),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(150, derandomize=True)
 def test_reshape_like(names: tuple[str, str], bounds: tuple[int | None, ...]) -> None:
     attrs = dict(zip(("lhs_begin", "lhs_end", "rhs_begin", "rhs_end"), bounds, strict=True))
     both_agree(of_two("reshape_like", attrs, *names), images(2, 6, 4))
 
 
 @given(axes=st.lists(st.integers(-4, 4), max_size=3, unique=True))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60, derandomize=True)
 def test_slice_like(axes: list[int]) -> None:
     net = Net()
     data = net.variable("data")
@@ -202,7 +203,7 @@ def test_slice_like(axes: list[int]) -> None:
 
 
 @given(transposed=st.tuples(st.booleans(), st.booleans()), row=st.tuples(SIZES, SIZES, SIZES))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40, derandomize=True)
 def test_batch_dot(transposed: tuple[bool, bool], row: tuple[int, int, int]) -> None:
     net = Net()
     data = net.variable("data")
@@ -214,7 +215,7 @@ def test_batch_dot(transposed: tuple[bool, bool], row: tuple[int, int, int]) -> 
 
 
 @given(row=st.tuples(SIZES, SIZES, SIZES), shape=st.lists(st.integers(0, 9), max_size=5), left=st.booleans())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_broadcast_with_a_parameter(row: tuple[int, int, int], shape: list[int], left: bool) -> None:
     """0 stands for the length of the images' axis, anything else for itself."""
     full = (1, *row)[max(0, 4 - len(shape)) :]

@@ -6,11 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from export.errors import MalformedModelError
 from export.reader.params import parse_params
+from tests.examples import examples
 from tests.export.mxnet_files import MAGICS, TYPE_FLAGS, params_bytes
 
 VERSIONS = ["V1", "V2", "V3", "legacy"]
@@ -117,7 +118,7 @@ PIECES += [struct.pack("<q", i) for i in (1, 2, 5, 2**62)] + [b"arg:w", b"\xff",
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_pieces_after_the_header_give_arrays_or_the_one_error(pieces: list[bytes]) -> None:
     with contextlib.suppress(MalformedModelError):
         parse_params(struct.pack("<QQQ", 0x112, 0, 1) + b"".join(pieces), "p")

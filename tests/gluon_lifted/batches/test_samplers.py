@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.batches.samplers import (
@@ -17,6 +17,7 @@ from gluon_lifted.batches.samplers import (
     TripletSampler,
 )
 from gluon_lifted.errors import ConfigError, DataError
+from tests.examples import examples
 
 LABELS = np.repeat(np.arange(10), [5, 6, 7, 8, 9, 10, 2, 3, 4, 5])[np.random.default_rng(0).permutation(59)]
 
@@ -93,7 +94,7 @@ def split_pairs(pairs, labels):
     return positives, Counter(pair for pair in pairs if labels[pair[0]] != labels[pair[1]])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60, derandomize=True)
 @given(st.lists(st.integers(2, 9), min_size=3, max_size=8), st.integers(1, 5), st.integers(0, 2**40))
 def test_the_list_of_pairs_is_that_of_plain_loops(sizes, half, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
@@ -217,7 +218,7 @@ def test_positive_pairs_are_dropped_where_negatives_do_not_suffice():
     assert (positives.total(), negatives.total()) == (30, 0)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60, derandomize=True)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=8), st.integers(1, 12), st.integers(0, 2**40))
 def test_a_triplet_is_an_anchor_another_image_of_its_class_and_one_of_another(sizes, num_triplets, seed):
     sizes[0] += 1

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict, fields
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.config.recipes import RECIPES
@@ -18,6 +18,7 @@ from gluon_lifted.config.resolve import (
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
+from tests.examples import examples
 
 
 def test_defaults_alone_are_the_dataclass():
@@ -87,7 +88,7 @@ def test_what_is_printed_can_be_read_again(tmp_path, recipe):
 
 
 @given(text=st.text(st.characters(codec="utf-8")))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 def test_any_text_survives_toml(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("toml") / "one.toml"
     file.write_text(as_toml(resolve({"data": text})), encoding="utf-8", newline="")

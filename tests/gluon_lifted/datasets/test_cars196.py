@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.io import loadmat, savemat
 from gluon_lifted.datasets import load_dataset
 from gluon_lifted.datasets.cars196 import PUBLISHED, load_cars196
 from gluon_lifted.datasets.image_table import PublishedCounts
-from gluon_lifted.errors import DataError, ImageError
+from gluon_lifted.errors import DataError, ImageError, MissingPackageError
 from gluon_lifted.images import Preprocessing, read_image
 
 TINY = {
@@ -176,6 +177,12 @@ def test_unlabeled_and_damaged_annotations(split_layout):
             load_cars196(split_layout, TINY)
     savemat(path, {"other": 1})
     with pytest.raises(DataError, match="not a MATLAB file holding 'annotations'"):
+        load_cars196(split_layout, TINY)
+
+
+def test_scipy_that_is_not_installed(split_layout, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(MissingPackageError, match=r"annos.mat needs it: pip install 'gluon-lifted\[cars196\]'"):
         load_cars196(split_layout, TINY)
 
 

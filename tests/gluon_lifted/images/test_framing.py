@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -10,8 +10,9 @@ from gluon_lifted.images.framing import (
     fit_square,
     trim_background,
 )
+from tests.examples import examples
 
-PLAIN = settings(derandomize=True, deadline=None, max_examples=60)
+PLAIN = examples(60, derandomize=True)
 
 
 def trimmed_by_loops(pixels):

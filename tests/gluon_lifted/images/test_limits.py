@@ -18,7 +18,7 @@ from PIL import Image
 from gluon_lifted.errors import ImageError
 from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
 from gluon_lifted.images.limits import decoding_bytes
-from tests.gluon_lifted.images.peaks import KINDS, SIDE, WAYS
+from tests.gluon_lifted.images.peaks import KINDS, SIDE, WAYS, content_of
 from tests.gluon_lifted.images.tiff_writer import DEFLATE, PACKBITS, Tiff
 
 pytestmark = pytest.mark.slow
@@ -37,15 +37,15 @@ def test_an_image_takes_no_more_memory_than_is_reckoned():
 
 
 def test_progressive_jpeg_is_reckoned_by_its_stored_size():
-    with Image.open(io.BytesIO(KINDS["progressive"])) as image:
+    with Image.open(io.BytesIO(content_of("progressive"))) as image:
         image.draft("RGB", (SIDE // 8, SIDE // 8))
         assert decoding_bytes(image, SIDE * SIDE, 64) > 6 * SIDE * SIDE
 
 
 def test_pixel_limit_is_named():
-    read_image(KINDS["jpeg"], HOW, limits=DecodeLimits(max_pixels=SIDE * SIDE))
+    read_image(content_of("jpeg"), HOW, limits=DecodeLimits(max_pixels=SIDE * SIDE))
     with pytest.raises(ImageError, match=r"^x\.jpg: 1024 x 1024 px is more than the limit of 1,048,575\.$"):
-        read_image(KINDS["jpeg"], HOW, name="x.jpg", limits=DecodeLimits(max_pixels=SIDE * SIDE - 1))
+        read_image(content_of("jpeg"), HOW, name="x.jpg", limits=DecodeLimits(max_pixels=SIDE * SIDE - 1))
 
 
 def test_a_line_of_pixels_is_no_way_around_the_limit():
@@ -58,8 +58,8 @@ def test_a_line_of_pixels_is_no_way_around_the_limit():
 def test_an_image_that_never_fits_is_refused():
     limits = DecodeLimits(max_bytes=10_600_000)
     with pytest.raises(ImageError, match=r"x\.png: needs 11 MB to be decoded, and images may take 11 MB"):
-        read_image(KINDS["png"], HOW, name="x.png", limits=limits)
-    assert read_image(KINDS["jpeg"], HOW, limits=limits).shape == (64, 64, 3)  # at a reduced size
+        read_image(content_of("png"), HOW, name="x.png", limits=limits)
+    assert read_image(content_of("jpeg"), HOW, limits=limits).shape == (64, 64, 3)  # at a reduced size
 
 
 def test_threads_wait_for_one_another():
@@ -86,7 +86,7 @@ def test_memory_is_given_back_after_a_failure():
     limits = DecodeLimits(max_bytes=20 << 20)
     for _ in range(3):
         with pytest.raises(ImageError, match="cannot be read"):
-            read_image(KINDS["png"][:5000], HOW, name="x.png", limits=limits)
+            read_image(content_of("png")[:5000], HOW, name="x.png", limits=limits)
     with limits.memory(20 << 20, "x"):
         pass
 

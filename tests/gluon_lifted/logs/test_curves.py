@@ -7,12 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from gluon_lifted.errors import MissingPackageError, RunError
 from gluon_lifted.logs.curves import draw_curves, read_curves, running_median
+from tests.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -151,7 +152,7 @@ def test_lines_that_cannot_be_used_are_passed_over(tmp_path, line):
     assert not len(recall.values)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@examples(15, derandomize=True)
 @given(
     st.lists(
         st.tuples(st.integers(-1, 10**9), st.floats(width=32), st.one_of(st.none(), st.floats(0, 1))),

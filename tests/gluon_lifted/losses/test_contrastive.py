@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.losses import AllPairsContrastiveLoss, ContrastiveLoss
+from tests.examples import examples
 from tests.gluon_lifted.losses.cases import (
     POINTS,
     assert_agree,
@@ -79,7 +80,7 @@ def test_margin(kind, oracle, margin):
     scale=st.sampled_from([0.01, 0.3, 30.0]),
     dtype=st.sampled_from(["float64", "float32"]),
 )
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80, derandomize=True)
 def test_points_of_a_grid(kind, oracle, points, others, scale, dtype):
     """Duplicates among positives and negatives, ties, one kind of pair alone."""
     points = points + others[: len(points)]

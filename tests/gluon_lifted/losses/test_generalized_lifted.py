@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.losses import GeneralizedLiftedStructureLoss
+from tests.examples import examples
 from tests.gluon_lifted.losses.cases import (
     POINTS,
     assert_agree,
@@ -74,7 +75,7 @@ def test_margin(margin):
     offset=st.sampled_from([0.0, 4096.0]),
     dtype=st.sampled_from(["float64", "float32"]),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(150, derandomize=True)
 def test_points_of_a_grid(points, scale, offset, dtype):
     """Duplicates among positives and negatives, ties, images without positives or negatives, a batch of one."""
     embedding = (scale * np.array([point[:2] for point in points]) + offset).astype(dtype)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
@@ -15,6 +15,7 @@ from gluon_lifted.config.train_config import BATCH_MULTIPLES
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.losses import LOSSES, LiftedStructureLoss, build_loss
 from gluon_lifted.mx import mx, nd
+from tests.examples import examples
 from tests.gluon_lifted.losses.cases import (
     batch_for,
     hybrid,
@@ -92,7 +93,7 @@ def test_head_gradient_scales_the_gradient(name):
 
 @every_loss
 @given(seed=st.integers(0, 10**6), rows=st.sampled_from([6, 12, 18]))
-@settings(max_examples=20, deadline=None, derandomize=True)
+@examples(20, derandomize=True)
 def test_order_of_the_batch_does_not_matter(name, seed, rows):
     """Of pairs and triplets the order of the pairs and triplets."""
     embedding, label = batch_for(name, rows, scale=0.5, seed=seed)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
@@ -14,6 +14,7 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.losses import SemiHardTripletLoss, TripletLoss
 from gluon_lifted.losses.triplet import semi_hard_negatives
 from gluon_lifted.mx import nd
+from tests.examples import examples
 from tests.gluon_lifted.losses.cases import (
     POINTS,
     assert_agree,
@@ -99,7 +100,7 @@ def test_margin(margin):
     scale=st.sampled_from([0.25, 1.0, 32.0]),
     dtype=st.sampled_from(["float64", "float32"]),
 )
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80, derandomize=True)
 def test_disjoint_triplets_of_a_grid(points, scale, dtype):
     """Duplicates, ties, hinges at exactly 0, triplets that their labels say are none."""
     points = points[: len(points) // 3 * 3]
@@ -114,7 +115,7 @@ def test_disjoint_triplets_of_a_grid(points, scale, dtype):
     offset=st.sampled_from([0.0, 4096.0]),
     dtype=st.sampled_from(["float64", "float32"]),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200, derandomize=True)
 def test_semi_hard_points_of_a_grid(points, rows, scale, offset, dtype):
     """Positives exactly as far as negatives, duplicates, hinges at exactly 0; powers of 2 leave nothing to round."""
     embedding = (scale * np.array([point[:2] for point in points[:rows]]) + offset).astype(dtype)

@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import bootstrap
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
+from tests.examples import examples
 
 NAN = math.nan
 
@@ -47,7 +48,7 @@ def measured(draw):
     return classes, *columns
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60, derandomize=True)
 @given(measured(), st.integers(0, 2**40), st.sampled_from([0.5, 0.95]))
 def test_it_equals_a_bootstrap_of_lists(case, seed, level):
     classes, values, others = case

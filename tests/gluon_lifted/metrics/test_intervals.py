@@ -5,13 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.metrics import intervals
 from gluon_lifted.metrics.intervals import wilson
+from tests.examples import examples
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
@@ -21,7 +22,7 @@ def test_of_an_endless_population_it_is_scipys(hits, sample, level):
     assert wilson(hits / sample, sample, 10**15, level) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200, derandomize=True)
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 1), st.floats(0.01, 0.999))
 @example(90, 10, 0.0, 0.95)
 @example(90, 10, 1.0, 0.95)

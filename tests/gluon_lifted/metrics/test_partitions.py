@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
@@ -22,6 +22,7 @@ from gluon_lifted.metrics.partitions import (
     nmi,
     pairwise_f1,
 )
+from tests.examples import examples
 from tests.gluon_lifted.metrics.peer_cases import CASES, case
 
 MEASURES = [nmi, pairwise_f1, ami]
@@ -76,7 +77,7 @@ def scikit_learn():
     return pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 @given(two_partitions(40))
 def test_nmi_equals_loops(both):
     H_class, H_cluster = map(entropy_by_loops, both)
@@ -90,7 +91,7 @@ def test_nmi_equals_loops(both):
     assert nmi(*both) == pytest.approx(nmi(*both[::-1]), abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50, derandomize=True)
 @given(two_partitions(40))
 @pytest.mark.parametrize("average", ["arithmetic", "geometric"])
 def test_nmi_equals_scikit_learn(average, both):
@@ -98,7 +99,7 @@ def test_nmi_equals_scikit_learn(average, both):
     assert nmi(*both, average) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 @given(two_partitions(25))
 def test_f1_equals_loops_over_pairs(both):
     expected = f1_by_loops(*both)
@@ -106,7 +107,7 @@ def test_f1_equals_loops_over_pairs(both):
     assert pairwise_f1(*both) == pairwise_f1(*both[::-1])
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50, derandomize=True)
 @given(two_partitions(40))
 def test_f1_equals_scikit_learns_pairs(both):
     (_, wrong), (missed, found) = scikit_learn().pair_confusion_matrix(*both).tolist()
@@ -114,13 +115,13 @@ def test_f1_equals_scikit_learns_pairs(both):
         assert pairwise_f1(*both) == pytest.approx(2 * found / (2 * found + wrong + missed), abs=1e-15)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100, derandomize=True)
 @given(two_partitions(40))
 def test_ami_equals_scikit_learn(both):
     assert ami(*both) == pytest.approx(scikit_learn().adjusted_mutual_info_score(*both), abs=1e-10)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(50, derandomize=True)
 @given(two_partitions(60))
 def test_expected_information_equals_fractions(both):
     sizes = [list(Counter(values).values()) for values in both]

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
@@ -13,6 +13,7 @@ from gluon_lifted.metrics import retrieval
 from gluon_lifted.metrics.ranking import all_pairs, counting, positives, tile_ranking
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import NEVER, recall_at_k, retrieval_scores
+from tests.examples import examples
 from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of
 
 
@@ -58,7 +59,7 @@ def draw(case):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(case=integers)
 def test_all_others_are_the_gallery(way, case):
     embedding, labels, _ = draw(case)
@@ -68,7 +69,7 @@ def test_all_others_are_the_gallery(way, case):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(case=integers)
 def test_some_rows_are_queries(way, case):
     embedding, labels, rng = draw(case)
@@ -86,7 +87,7 @@ def test_all_rows_are_queries_in_another_order(monkeypatch, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(case=integers, others=integers)
 def test_queries_and_gallery_are_different_sets(way, case, others):
     (embedding, labels, _), (gallery, names, _) = draw(case), draw(others)
@@ -303,7 +304,7 @@ def recall_by_loops(embedding, labels, k):
     return hits / len(embedding)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(2, 40), st.integers(1, 6), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_equals_loops_with_ties_and_duplicates(num_rows, num_classes, scale, seed):
     rng = np.random.default_rng(seed)

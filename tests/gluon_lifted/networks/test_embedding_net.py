@@ -33,6 +33,7 @@ def test_eager_and_hybrid_are_identical(backbone):
     np.testing.assert_array_equal(eager, net(images).asnumpy())
 
 
+@pytest.mark.slow
 def test_gradients_are_the_same_eager_and_hybrid():
     gradients = []
     for hybrid in (False, True):
@@ -47,6 +48,7 @@ def test_gradients_are_the_same_eager_and_hybrid():
         np.testing.assert_allclose(gradients[1][name], gradient, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_learning_rate_and_decay_multipliers_act():
     """One SGD step with equal gradients: weights of the embedding layer move 10x, its biases 20x, others 1x and 2x."""
     net = small_net()
@@ -73,6 +75,7 @@ def test_embedding_weights_are_caffes_xavier():
     assert abs(weight.std() - limit / np.sqrt(3)) < 1e-4
 
 
+@pytest.mark.slow
 def test_dropout_acts_in_training_alone():
     net, images = small_net(), nd.ones((1, 3, 48, 48))
     np.testing.assert_array_equal(net(images).asnumpy(), net(images).asnumpy())
@@ -81,6 +84,7 @@ def test_dropout_acts_in_training_alone():
 
 
 @pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.slow
 def test_smallest_crop_is_the_smallest(name):
     smallest = BACKBONES[name].smallest_crop
     for crop in (smallest, smallest - 1):

@@ -134,6 +134,7 @@ def _lrn_as_a_product(x):
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.slow
 def test_gradients_are_those_of_plain_operators(monkeypatch, hybrid):
     """MXNet's own LRN is wrong here, and so is everything below it, with nothing between it and a convolution."""
     network = GoogLeNet()

@@ -79,6 +79,7 @@ def test_every_pixel_loses_the_mean_of_its_own_place(config, image, photos):
     np.testing.assert_allclose(tested.images[0] - ours, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_frozen_network_subtracts_it(config, tmp_path):
     """Embeddings of the same images, with the center of the mean image subtracted by hand, and by the network."""
     pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")

@@ -129,6 +129,7 @@ def test_arrays_are_stored_as_they_are(run):
         assert all(one.compress_type == zipfile.ZIP_STORED for one in archive.infolist())
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_is_passed_over(run):
     newest = checkpoints(run)[-1]
     whole = newest.read_bytes()

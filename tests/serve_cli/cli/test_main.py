@@ -153,6 +153,7 @@ def test_usage_errors(lifted, arguments):
     assert "Usage:" in run.stderr
 
 
+@pytest.mark.slow
 def test_file_names_that_are_not_utf8(tmp_path, model):
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(folder)
@@ -259,7 +260,14 @@ def test_closed_streams_do_not_become_other_files(tmp_path, model, album):
     assert len(read_embeddings(tmp_path / "emb").ids) == 12
 
 
-@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "ascii:strict",
+        pytest.param("latin-1:strict", marks=pytest.mark.slow),
+        pytest.param("utf-16", marks=pytest.mark.slow),
+    ],
+)
 def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
     photo(tmp_path / "größe 写真" / "写.png")
     (tmp_path / "größe 写真" / "bad 写.png").touch()
@@ -292,6 +300,7 @@ def test_bug_keeps_its_traceback(model):
     assert "ZeroDivisionError" in stderr
 
 
+@pytest.mark.slow
 def test_doctor(lifted):
     run = lifted("doctor", "--json")
     assert run.returncode == 0

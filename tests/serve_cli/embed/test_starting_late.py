@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gluon_lifted.datasets import ImageTable
@@ -22,6 +22,7 @@ from serve_cli.sources.image_row import ImageRow
 from serve_cli.sources.resolve import dataset_source, open_source
 from serve_cli.sources.source import Source
 from serve_cli.sources.tables import parquet_table as parquet
+from tests.examples import examples
 from tests.serve_cli.sources.test_resolve import touch
 from tests.serve_cli.sources.test_tar import write as write_tar
 
@@ -139,7 +140,7 @@ def test_any_source_from_any_row_on(
         assert seen(next(again.rows())) == expected[0]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from([".csv", ".jsonl", ".parquet"]),
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4).filter(lambda sizes: sizes[0] > 0),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gluon_lifted.parquet import page_memory as parquet_pages
@@ -25,6 +25,7 @@ from serve_cli.sources.image_row import (
     regroup,
 )
 from serve_cli.sources.resolve import open_source
+from tests.examples import examples
 from tests.serve_cli.embeddings.arrow_values import arrays, bits
 from tests.serve_cli.tiny_model import CARD
 
@@ -70,7 +71,7 @@ def all_bits(column: pa.ChunkedArray | pa.Array) -> list[object]:
     return [bits(chunk, index) for chunk in chunks for index in range(len(chunk))]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(100, suppress_health_check=list(HealthCheck))
 @given(
     column=st.integers(1, 9).flatmap(arrays),
     layout=st.sampled_from(["parquet", "npy"]),

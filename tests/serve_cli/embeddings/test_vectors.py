@@ -6,11 +6,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from serve_cli.embeddings.vectors import fitting, from_stored, to_stored
 from serve_cli.sources.image_row import EmbeddedRows
+from tests.examples import examples
 from tests.serve_cli.embedded import batches
 
 EMBEDDINGS = arrays(np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.floats(-(2.0**99), 2.0**99, width=32))
 
 
+@examples(100)
 @given(EMBEDDINGS)
 def test_int8_is_as_near_as_127_steps_allow(embedding):
     stored, scale = to_stored(embedding, "int8")

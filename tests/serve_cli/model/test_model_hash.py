@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gluon_lifted.errors import RunError
 from serve_cli.model.model_hash import external_data, model_sha256
+from tests.examples import examples
 from tests.serve_cli.tiny_model import CARD as TINY
 from tests.serve_cli.tiny_model import (
     Oddity,
@@ -77,6 +78,7 @@ def test_missing_and_outside(tmp_path: Path) -> None:
         model_sha256(tmp_path)
 
 
+@examples(100)
 @given(st.binary(max_size=200))
 def test_any_bytes_have_a_hash(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     model = tmp_path_factory.mktemp("any") / "m.onnx"
@@ -85,6 +87,7 @@ def test_any_bytes_have_a_hash(tmp_path_factory: pytest.TempPathFactory, content
         assert model_sha256(model) == hashlib.sha256(content).hexdigest()
 
 
+@examples(100)
 @given(st.data())
 def test_a_cut_off_or_changed_model_is_read_without_an_exception(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

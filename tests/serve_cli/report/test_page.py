@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gluon_lifted.errors import MissingPackageError
 from serve_cli.report.page import require_jinja, safe_json
 from serve_cli.report.write import write_report
+from tests.examples import examples
 from tests.serve_cli.report.made import HOSTILE, HOSTILE_STYLE, hostile_folder
 from tests.serve_cli.report.test_write import options
 
@@ -93,6 +94,7 @@ def test_the_map_gets_the_names_as_they_are(page):
     assert [image[2:6] for image in data["images"] if image[-1] == "3.jpg"] == [[0, 0, 0, 0]]  # its photo is gone
 
 
+@examples(100)
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_json_inside_a_script(value):
     text = safe_json(value)

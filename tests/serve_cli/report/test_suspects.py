@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_cli.report import suspects
@@ -11,6 +11,7 @@ from serve_cli.report.suspects import (
     find_suspects,
     nearest_of_both_kinds,
 )
+from tests.examples import examples
 from tests.serve_cli.report.made import blobs, embeddings_of
 
 
@@ -27,7 +28,7 @@ def nearest_by_loops(embeddings, row, same):
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=25),
     st.integers(1, 400),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gluon_lifted.errors import DataError
 from serve_cli.sources.pattern import Pattern, matches
 from serve_cli.sources.resolve import open_source
+from tests.examples import examples
 from tests.serve_cli.sources.tables.test_table import write as write_table
 from tests.serve_cli.sources.test_resolve import ids, touch
 from tests.serve_cli.sources.test_tar import write as write_tar
@@ -32,6 +33,7 @@ parts = st.lists(
 )
 
 
+@examples(100)
 @given(parts=parts)
 def test_fits_what_the_standard_library_finds(tree: Path, parts: list[str]) -> None:
     found = set(glob.glob("/".join(parts), root_dir=tree, recursive=True))
@@ -39,6 +41,7 @@ def test_fits_what_the_standard_library_finds(tree: Path, parts: list[str]) -> N
     assert matches(Pattern(tree, tuple(parts))) == expected
 
 
+@examples(100)
 @given(parts=parts)
 def test_store_gives_what_a_folder_does(tree: Path, parts: list[str]) -> None:
     upath = pytest.importorskip("upath", reason="needs universal-pathlib")

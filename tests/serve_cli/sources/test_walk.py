@@ -19,6 +19,7 @@ from serve_cli.sources.image_bytes import read_image_bytes
 from serve_cli.sources.pattern import Pattern
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.walk import Wanted, walk
+from tests.examples import examples
 from tests.serve_cli.sources.test_resolve import ids, touch
 
 DEEP = 1200
@@ -43,6 +44,7 @@ def deep(tmp_path: Path) -> Iterator[Path]:
         os.rmdir(path)
 
 
+@pytest.mark.slow
 def test_deep_folders_are_walked_in_order(deep: Path) -> None:
     touch(deep, "d.jpg", "d-/1.jpg", "e/1.jpg")
     inside = [f"{'d/' * depth}x.jpg" for depth in range(300, DEEP + 1, 300)]
@@ -52,11 +54,13 @@ def test_deep_folders_are_walked_in_order(deep: Path) -> None:
     assert ids(deep / "d*" / "**" / "x.jpg") == sorted(inside)
 
 
+@pytest.mark.slow
 def test_calibration_finds_images_in_deep_folders(deep: Path) -> None:
     with pytest.raises(DataError, match="0 readable images"):
         calibration_images(deep, Preprocessing())
 
 
+@pytest.mark.slow
 def test_link_from_the_bottom_to_the_top_is_cut(deep: Path) -> None:
     bottom = str(deep) + "/d" * DEEP
     os.symlink(deep, f"{bottom}/up")
@@ -124,6 +128,7 @@ def fits_by_trying(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
 LETTERS = st.lists(st.sampled_from(["a", "b", "*", "**"]), min_size=1, max_size=5).map(tuple)
 
 
+@examples(100)
 @given(LETTERS, st.lists(st.sampled_from("ab"), min_size=1, max_size=6).map(tuple))
 def test_fits_and_may_hold_are_what_trying_finds(parts: tuple[str, ...], names: tuple[str, ...]) -> None:
     pattern, path = Pattern(None, parts), "/".join(names)

@@ -2,11 +2,12 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
+from tests.examples import examples
 
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -110,7 +111,7 @@ def test_two_layers_of_one_name_are_refused(tmp_path, write_caffemodel):
         parse_caffemodel(memoryview(content + content), "x")
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@examples(300, derandomize=True)
 @given(position=st.integers(0, 71), value=st.integers(0, 255), end=st.integers(0, 72))
 def test_no_damage_gives_another_error(tmp_path_factory, write_caffemodel, position, value, end):
     content = bytearray(small(tmp_path_factory.getbasetemp(), write_caffemodel))

@@ -96,6 +96,7 @@ def torchvision_googlenet(state, x):
     return x.mean((2, 3))
 
 
+@pytest.mark.slow
 def test_ours_with_torchvisions_weights_is_torchvisions(tmp_path, write_torch):
     state = state_dict()
     write_torch(tmp_path / "googlenet.pth", state)

@@ -85,6 +85,7 @@ def fetch(backbone=BACKBONE):
     return store.fetch_imagenet(backbone, lambda _: None)
 
 
+@pytest.mark.slow
 def test_imagenet_weights_come_from_gluoncvs_store_once(tmp_path, host, monkeypatch, capsys):
     classifier = gluoncv_network(NETWORK)
     classifier.initialize(mx.init.Xavier())

@@ -7,12 +7,13 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks.pretrained.torch_file import parse_torch
 from gluon_lifted.networks.pretrained.torch_pickle import MAX_PICKLE_BYTES, read_pickle
+from tests.examples import examples
 from tests.gluon_lifted.networks.pretrained.conftest import Storage, Tensor
 
 RNG = np.random.default_rng(0)
@@ -193,9 +194,7 @@ def small_files(tmp_path, write_torch):
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # of an opcode that is then refused
-@settings(
-    derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(300, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), end=st.floats(0, 1))
 def test_no_damage_gives_another_error(small_files, position, value, end):
     for whole in small_files:
