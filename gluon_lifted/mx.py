@@ -12,6 +12,7 @@ import os
 import sys
 import types
 import warnings
+from contextlib import contextmanager
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,19 @@ def _restore_scipy_names() -> None:
     except ModuleNotFoundError:
         return  # MXNet does without
     scipy.sparse.csr = scipy.sparse  # MXNet asks for scipy.sparse.csr.csr_matrix
+
+
+@contextmanager
+def _hidden(*modules: str) -> Iterator[None]:
+    """Let imports of ``modules`` fail, which MXNet then does without."""
+    before = {name: sys.modules[name] for name in modules if name in sys.modules}
+    sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]  # None stops an import
+    try:
+        yield
+    finally:
+        for name in modules:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 def _stand_in_for_distutils() -> None:
@@ -97,7 +111,8 @@ def _import_mxnet() -> Any:
     _stand_in_for_distutils()
     try:
         _load_cuda_libraries()
-        with warnings.catch_warnings():
+        # Two seconds of imports for MXNet's oldest Module interface and the statistics of its own tests
+        with warnings.catch_warnings(), _hidden("sklearn", "scipy.stats"):
             warnings.simplefilter("ignore")  # MXNet's own: invalid escapes, NumPy names
             import mxnet
     except ModuleNotFoundError as error:
