@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["pass", "import sklearn.base, scipy.stats"])
 def test_packages_that_mxnet_does_without_can_be_imported_afterwards(before: str) -> None:
     code = (

@@ -148,7 +148,8 @@ SOP = np.repeat(np.arange(11_318), [4] * 2074 + [5] * 6283 + [6] * 924 + [7] * 2
     [
         (CUB, Simulated(174_876, 0.034, 30, 5_481, 113, 81, 1.07, 62), 0.001),
         (CARS, Simulated(334_988, 0.024, 42, 10_519, 114, 82, 0.76, 62), 0.001),
-        (SOP, Simulated(187_500, 0.32, 4, 6_650, 29, 18, 9.1, 99), 0.04),  # mixed sizes: more positive pairs
+        # mixed sizes: more positive pairs
+        pytest.param(SOP, Simulated(187_500, 0.32, 4, 6_650, 29, 18, 9.1, 99), 0.04, marks=pytest.mark.slow),
     ],
     ids=["CUB-200-2011", "CARS196", "Stanford Online Products"],
 )

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import ConfigError, DataError
@@ -29,10 +29,15 @@ def check(search, distance, expected):
     np.testing.assert_array_equal(retrieval_scores(search, distance, only_first=True).first_rank, scores.first_rank)
 
 
-def check_among(embedding, labels, queries=None, distance="euclidean"):
+def scores_among(embedding, labels, queries=None, distance="euclidean"):
+    """What plain loops find for each query among all other rows."""
     chosen = range(len(labels)) if queries is None else queries
     rows = np.asarray(embedding, np.float64).tolist()
-    expected = [scores_of(ranked_hits(rows[q], labels[q], rows, labels, q, distance)) for q in chosen]
+    return [scores_of(ranked_hits(rows[q], labels[q], rows, labels, q, distance)) for q in chosen]
+
+
+def check_among(embedding, labels, queries=None, distance="euclidean"):
+    expected = scores_among(embedding, labels, queries, distance)
     check(Search.leave_one_out(embedding, labels, queries), distance, expected)
 
 
@@ -58,25 +63,27 @@ def draw(case):
     return embedding, rng.integers(num_classes, size=num_rows).tolist(), rng
 
 
-@pytest.mark.parametrize("way", WAYS)
+def check_all_ways(search, expected):
+    for way in WAYS:
+        note(way)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            choose(monkeypatch, way)
+            check(search, "euclidean", expected)
+
+
 @examples(60)
 @given(case=integers)
-def test_all_others_are_the_gallery(way, case):
+def test_all_others_are_the_gallery(case):
     embedding, labels, _ = draw(case)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        choose(monkeypatch, way)
-        check_among(embedding, labels)
+    check_all_ways(Search.leave_one_out(embedding, labels), scores_among(embedding, labels))
 
 
-@pytest.mark.parametrize("way", WAYS)
 @examples(30)
 @given(case=integers)
-def test_some_rows_are_queries(way, case):
+def test_some_rows_are_queries(case):
     embedding, labels, rng = draw(case)
     queries = rng.permutation(len(labels))[: rng.integers(1, len(labels) + 1)].tolist()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        choose(monkeypatch, way)
-        check_among(embedding, labels, queries)
+    check_all_ways(Search.leave_one_out(embedding, labels, queries), scores_among(embedding, labels, queries))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -86,16 +93,13 @@ def test_all_rows_are_queries_in_another_order(monkeypatch, way):
     check_among(embedding, labels, rng.permutation(30).tolist())
 
 
-@pytest.mark.parametrize("way", WAYS)
 @examples(40)
 @given(case=integers, others=integers)
-def test_queries_and_gallery_are_different_sets(way, case, others):
+def test_queries_and_gallery_are_different_sets(case, others):
     (embedding, labels, _), (gallery, names, _) = draw(case), draw(others)
     rows, items = embedding.tolist(), gallery.tolist()
     expected = [scores_of(ranked_hits(row, label, items, names)) for row, label in zip(rows, labels, strict=True)]
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        choose(monkeypatch, way)
-        check(Search.query_gallery(embedding, labels, gallery, names), "euclidean", expected)
+    check_all_ways(Search.query_gallery(embedding, labels, gallery, names), expected)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -283,7 +283,7 @@ def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
         assert "Traceback" not in run.stderr.decode(encoding.split(":")[0], "replace")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--json",)])
+@pytest.mark.parametrize("arguments", [(), pytest.param(("--json",), marks=pytest.mark.slow)])
 def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
     with process("import time; time.sleep(0.5)", "inspect", model, *arguments) as run:
         run.stdout.close()
