@@ -5,9 +5,9 @@ import os
 from hypothesis import settings
 
 QUICK = "LIFTED_QUICK_TESTS" in os.environ  # as `make test` sets it; `make test-all` tries all examples
-SHARE = 5
+SHARE = 10
 
 
 def examples(number, **options):
-    """Settings of a property test that tries ``number`` examples, or a fifth of them in `make test`."""
+    """Settings of a property test that tries ``number`` examples, or a tenth of them in `make test`."""
     return settings(max_examples=max(number // SHARE, 5) if QUICK else number, deadline=None, **options)
