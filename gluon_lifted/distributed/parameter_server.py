@@ -103,7 +103,7 @@ class ServedCluster(Cluster):
         expected = self.all_sum("hosts", nd.array(expected)).asnumpy()
         if not (expected[: self.size] == self.size).all() or expected[self.size :].any():
             raise HostsDifferError(
-                "the hosts differ in --machines, or two have the same --rank; "
+                "the hosts differ in --num-hosts, or two have the same --rank; "
                 f"start the same command on each, with --rank 0 to {self.size - 1}."
             )
 

@@ -34,7 +34,7 @@ class ClusterSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= self.hosts <= MAX_HOSTS:
-            raise ConfigError(f"machines is {self.hosts}; expected 1 to {MAX_HOSTS}.")
+            raise ConfigError(f"num_hosts is {self.hosts}; expected 1 to {MAX_HOSTS}.")
         if not 0 <= self.rank < self.hosts:
             raise ConfigError(f"rank is {self.rank}; expected 0 to {self.hosts - 1}, another on each host.")
         host, _, port = self.scheduler.rpartition(":")

@@ -120,18 +120,18 @@ class Trainer:
         """
         self._seed_dropout(iteration)
         before = [[copy.copy() for copy in parameter.list_data()] for parameter in self._statistics]
-        shards = np.array_split(np.arange(len(batch.images)), len(self.devices))
+        device_rows = np.array_split(np.arange(len(batch.images)), len(self.devices))
         with autograd.record():
             embeddings = [
                 self.net(nd.array(batch.images[rows[0] : rows[-1] + 1], ctx=device))
-                for rows, device in zip(shards, self.devices, strict=True)
+                for rows, device in zip(device_rows, self.devices, strict=True)
             ]
         loss, gradient = self._loss_and_gradient(embeddings, batch)
         largest = float(np.abs(gradient.asnumpy()).max())
         dead = self.cluster.any("dead batch", largest == 0)  # every pair is apart already, or the batch has none
         applied = False
         if not dead and not self.cluster.any("not finite", not np.isfinite(largest)):
-            self._backward(embeddings, gradient, shards, batch)
+            self._backward(embeddings, gradient, device_rows, batch)
             applied = self.optimizer.step(iteration)
         if not applied:
             self._restore_batch_norm(before)
@@ -160,13 +160,15 @@ class Trainer:
         stream = (iteration + 1) * self.cluster.size + self.cluster.index
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
-    def _backward(self, embeddings: list[Any], gradient: Any, shards: list[NDArray[np.intp]], batch: Batch) -> None:
+    def _backward(
+        self, embeddings: list[Any], gradient: Any, device_rows: list[NDArray[np.intp]], batch: Batch
+    ) -> None:
         scaled = gradient * self.optimizer.gradient_scale
         shares = [
             scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1]
             .astype(embedding.dtype)
             .as_in_context(device)
-            for rows, device, embedding in zip(shards, self.devices, embeddings, strict=True)
+            for rows, device, embedding in zip(device_rows, self.devices, embeddings, strict=True)
         ]
         autograd.backward(embeddings, shares)
 

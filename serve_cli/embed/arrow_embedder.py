@@ -45,7 +45,7 @@ class ArrowEmbedder:
     Parameters
     ----------
     model : path
-        An exported model, on every machine at the same place.
+        An exported model, at the same path on every host.
     columns : Columns
         Names of the incoming columns: ``bytes`` holds images, as binary or as Hugging Face's struct of bytes and path;
         or ``path`` where they lie.

@@ -25,7 +25,7 @@ class Output:
 
     Parameters
     ----------
-    part_rows : int
+    rows_per_file : int
         Rows of a part file.
     format : str
         A key of `serve_cli.embeddings.part_formats.FORMATS`.
@@ -40,14 +40,14 @@ class Output:
         If there is no such format or type.
     """
 
-    part_rows: int = PART_ROWS
+    rows_per_file: int = PART_ROWS
     format: Format = "parquet"
     dtype: Dtype = "float32"
     checksums: bool = False
 
     def __post_init__(self) -> None:
-        if self.part_rows < 1:
-            raise ConfigError(f"parts of {self.part_rows} rows; give 1 or more.")
+        if self.rows_per_file < 1:
+            raise ConfigError(f"parts of {self.rows_per_file} rows; give 1 or more.")
         if self.format not in get_args(Format):
             raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(get_args(Format))}.")
         if self.dtype not in get_args(Dtype):
@@ -70,7 +70,7 @@ class ArrayTask:
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
             raise ConfigError(
-                f"task {self.index} of {self.count} does not exist; --shard-index counts from 0 to {self.count - 1}."
+                f"task {self.index} of {self.count} does not exist; --task-index counts from 0 to {self.count - 1}."
             )
 
 

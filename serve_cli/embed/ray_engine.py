@@ -97,11 +97,11 @@ class Crew:
         if on_gpu:
             hosts = [(cpus // gpus, gpus) for cpus, gpus in hosts if gpus]
             if not hosts:
-                raise RunError("no machine of the Ray cluster has a GPU; choose another --device.")
+                raise RunError("no host of the Ray cluster has a GPU; choose another --device.")
         threads = model_options.threads or min((cpus for cpus, _ in hosts if cpus), default=1)
         workers = sum(gpus if on_gpu else cpus // threads for cpus, gpus in hosts if cpus >= threads)
         if not workers:
-            raise RunError(f"the Ray cluster has no machine with {threads} cores; give fewer --threads.")
+            raise RunError(f"the Ray cluster has no host with {threads} cores; give fewer --threads.")
         return cls(workers, threads, int(on_gpu))
 
 
@@ -156,7 +156,7 @@ class _Actor:
         if version(PACKAGE) != release:
             raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
         if read_plan(options.out) is None:
-            raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all machines share.")
+            raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all hosts share.")
         share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
         return PartWorker(open_run(replace(options, max_memory=memory), surveyed))

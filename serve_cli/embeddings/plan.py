@@ -68,7 +68,7 @@ class Plan:
         What the network runs on.
     batch_size : int
         Each part begins with a new batch, so that an image has the same neighbors in it whoever computes the part.
-    part_rows : int
+    rows_per_file : int
     pixel_limit : int
         Images with more are not decoded.
     format : str
@@ -90,7 +90,7 @@ class Plan:
     model_sha256: str
     provider: str
     batch_size: int
-    part_rows: int
+    rows_per_file: int
     pixel_limit: int = MAX_PIXELS
     format: str = DEFAULT_FORMAT
     dtype: str = "float32"
@@ -103,11 +103,11 @@ class Plan:
 
     @property
     def parts(self) -> int:
-        return -(-self.rows // self.part_rows)
+        return -(-self.rows // self.rows_per_file)
 
     def rows_of(self, part: int) -> range:
         """The numbers of a part's rows."""
-        return range(part * self.part_rows, min((part + 1) * self.part_rows, self.rows))
+        return range(part * self.rows_per_file, min((part + 1) * self.rows_per_file, self.rows))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -125,7 +125,7 @@ WORDS = {
     "model_sha256": "the model is another one",
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
-    "part_rows": "the part files had another size",
+    "rows_per_file": "the part files had another size",
     "pixel_limit": "the pixel limit was another one",
     "format": "the part files had another format",
     "dtype": "the numbers were stored in another type",

@@ -84,7 +84,7 @@ def _busy(folder: Path) -> RunError:
     who = f" ({owners[0]})" if owners else ""
     return RunError(
         f"{folder}: another run is writing to it{who}. Wait for it to end or stop it; several runs share a folder "
-        "with --num-shards and one --shard-index each."
+        "with --num-tasks and one --task-index each."
     )
 
 

@@ -23,7 +23,7 @@ def batches(*sizes, bad=(), dim=CARD.dim):
         start += size
 
 
-def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="float32", source="/photos"):
+def write_folder(folder, found, rows_per_file=100, card=CARD, about=None, dtype="float32", source="/photos"):
     """An embedding folder of the rows of some batches; returns what `EmbeddingFolder.complete` does."""
     rows = list(found)
     count = sum(len(one.rows) for one in rows)
@@ -37,10 +37,10 @@ def write_folder(folder, found, part_rows=100, card=CARD, about=None, dtype="flo
         "model",
         "CPUExecutionProvider",
         2,
-        part_rows,
+        rows_per_file,
         dtype=dtype,
     )
     written = EmbeddingFolder(folder, plan, card)
-    for number, part in enumerate(regroup(rows, part_rows)):
+    for number, part in enumerate(regroup(rows, rows_per_file)):
         written.write(number, [part], group_rows=2)
     return written.complete(about or {})

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
 STORED = "What is stored"
-SHARED = "Many machines"
+SHARED = "Several hosts"
 BOUNDS = "Bounds"
 
 Photos = Annotated[
@@ -81,10 +81,10 @@ Checksums = Annotated[
     bool,
     typer.Option("--checksums", help="Add the SHA-256 and the size of each image file.", rich_help_panel=STORED),
 ]
-ShardSize = Annotated[
+RowsPerFile = Annotated[
     int,
     typer.Option(
-        "--shard-size",
+        "--rows-per-file",
         min=1,
         help="Write this many images to each part file; an interrupted run loses no more.",
         rich_help_panel=STORED,
@@ -92,22 +92,20 @@ ShardSize = Annotated[
 ]
 OnEngine = Annotated[
     Engine,
-    typer.Option(
-        "--engine", help="Compute on this machine, or share the parts among a Ray cluster.", rich_help_panel=SHARED
-    ),
+    typer.Option("--engine", help="Compute on this host, or on a Ray cluster.", rich_help_panel=SHARED),
 ]
-NumShards = Annotated[
+NumTasks = Annotated[
     int,
     typer.Option(
-        "--num-shards",
+        "--num-tasks",
         min=1,
         help="Share the work and the folder among this many runs, e.g. of a job array.",
         rich_help_panel=SHARED,
     ),
 ]
-ShardIndex = Annotated[
+TaskIndex = Annotated[
     int,
-    typer.Option("--shard-index", min=0, help="Compute the share of this run, from 0.", rich_help_panel=SHARED),
+    typer.Option("--task-index", min=0, help="Compute the share of this run, from 0.", rich_help_panel=SHARED),
 ]
 MaxMemory = Annotated[
     int | None,
@@ -165,10 +163,10 @@ def embed(
     file_format: FileFormat = "parquet",
     dtype: StorageType = "float32",
     checksums: Checksums = False,
-    shard_size: ShardSize = 100_000,
+    rows_per_file: RowsPerFile = 100_000,
     engine: OnEngine = "local",
-    num_shards: NumShards = 1,
-    shard_index: ShardIndex = 0,
+    num_tasks: NumTasks = 1,
+    task_index: TaskIndex = 0,
     max_memory: MaxMemory = None,
     pixel_limit: PixelLimit = 178_956_970,
     image_timeout: ImageTimeout = 60.0,
@@ -196,7 +194,7 @@ def embed(
       lifted embed model.onnx catalog.parquet --out emb --bytes-column image
 
       lifted embed model.onnx s3://shop/shards --out emb \\
-        --num-shards 10 --shard-index 3
+        --num-tasks 10 --task-index 3
 
       lifted embed model.onnx photos --out /shared/emb --engine ray
     """
@@ -218,8 +216,8 @@ def embed(
             cache=not no_cache,
         ),
         columns=Columns(id=id_column, path=path_column, bytes=bytes_column, label=label_column),
-        output=Output(part_rows=shard_size, format=file_format, dtype=dtype, checksums=checksums),
-        task=ArrayTask(shard_index, num_shards),
+        output=Output(rows_per_file=rows_per_file, format=file_format, dtype=dtype, checksums=checksums),
+        task=ArrayTask(task_index, num_tasks),
         max_memory=max_memory,
         pixel_limit=pixel_limit,
         overwrite=overwrite,

@@ -56,8 +56,8 @@ PrintConfig = Annotated[
 Devices = Annotated[
     str, typer.Option("--device", help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
 ]
-NumMachines = Annotated[
-    int, typer.Option("--machines", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
+NumHosts = Annotated[
+    int, typer.Option("--num-hosts", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
 ]
 Rank = Annotated[int, typer.Option("--rank", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)]
 Scheduler = Annotated[
@@ -77,7 +77,7 @@ def train(
     config: Config = None,
     print_config: PrintConfig = False,
     device: Devices = "cpu",
-    machines: NumMachines = 1,
+    num_hosts: NumHosts = 1,
     rank: Rank = 0,
     scheduler: Scheduler = SCHEDULER,
     threads: Threads = None,
@@ -105,7 +105,7 @@ def train(
     that both can see:
 
       lifted train cars196 --data CARS196 --out runs/cars \\
-        --machines 2 --rank 0 --scheduler 10.0.0.1:9091
+        --num-hosts 2 --rank 0 --scheduler 10.0.0.1:9091
     """
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
     from gluon_lifted.distributed import ClusterSpec
@@ -125,10 +125,10 @@ def train(
     here = ("default", "command line")
     if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
-    if machines == 1 and (rank or scheduler != SCHEDULER):
-        raise typer.BadParameter("--rank and --scheduler are for several hosts; add --machines")
+    if num_hosts == 1 and (rank or scheduler != SCHEDULER):
+        raise typer.BadParameter("--rank and --scheduler are for several hosts; add --num-hosts")
     _announce(resolved)
-    cluster = ClusterSpec(machines, rank, scheduler) if machines > 1 else None
+    cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
     with TrainingBar() as bar:
         hardware = Hardware(device, threads or usable_cpus(), cluster)
         report = run_training(resolved, out, hardware, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))

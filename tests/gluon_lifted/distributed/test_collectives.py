@@ -225,14 +225,14 @@ def test_hosts_that_differ_in_rank_or_number_are_refused(mxnet, number, changes)
     with hosts(number, "nothing", **changes) as started:
         assert [one.end() for one in started] == [1] * number, [one.stderr for one in started]
         assert all("ConfigError" in one.facts["kinds"] for one in started), [one.facts for one in started]
-        assert all(one.facts["error"].startswith("the hosts differ in --machines, or two") for one in started)
+        assert all(one.facts["error"].startswith("the hosts differ in --num-hosts, or two") for one in started)
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ((0, 0, "a:1"), "machines is 0; expected 1 to 1024"),
-        ((1025, 0, "a:1"), "machines is 1025"),
+        ((0, 0, "a:1"), "num_hosts is 0; expected 1 to 1024"),
+        ((1025, 0, "a:1"), "num_hosts is 1025"),
         ((2, 2, "a:1"), "rank is 2; expected 0 to 1, another on each host"),
         ((2, -1, "a:1"), "rank is -1"),
         *(

@@ -121,7 +121,7 @@ def test_refusals_before_anything_is_written(lifted, photos, tmp_path):
         (["--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         (["--use-boxes"], "has no bounding boxes"),
         (["--backbone", "resnet51_v1"], "backbone 'resnet51_v1' is unknown"),
-        (["--machines", "2", "--rank", "2"], "rank is 2; expected 0 to 1"),
+        (["--num-hosts", "2", "--rank", "2"], "rank is 2; expected 0 to 1"),
     ):
         status, out, err = lifted("train", "folder", "--data", photos, "--out", run, *SMALL, *words)
         assert (status, out) == (1, ""), err

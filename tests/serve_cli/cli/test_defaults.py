@@ -35,8 +35,13 @@ def test_embed():
     defaults, options = shown(embed), EmbedOptions(model=Path("m.onnx"), source="photos", out=Path("out"))
     for name in ("pixel_limit", "image_timeout", "max_memory", "engine", "overwrite", "retry_failed"):
         assert defaults[name] == getattr(options, name), name
-    stored = (defaults["shard_size"], defaults["file_format"], defaults["dtype"], defaults["checksums"])
-    assert stored == (options.output.part_rows, options.output.format, options.output.dtype, options.output.checksums)
+    stored = (defaults["rows_per_file"], defaults["file_format"], defaults["dtype"], defaults["checksums"])
+    assert stored == (
+        options.output.rows_per_file,
+        options.output.format,
+        options.output.dtype,
+        options.output.checksums,
+    )
     names = (f"{name}_column" for name in ("id", "path", "bytes", "label"))
     assert Columns(**{name.removesuffix("_column"): defaults[name] for name in names}) == options.columns
 

@@ -129,7 +129,7 @@ def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, 
         source=album,
         out=tmp_path / "emb",
         model_options=ModelOptions(batch_size=2),
-        output=Output(part_rows=5, dtype="float16"),
+        output=Output(rows_per_file=5, dtype="float16"),
     )
     found = estimate_run(options)
     assert not (tmp_path / "emb").exists()

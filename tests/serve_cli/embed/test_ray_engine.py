@@ -56,7 +56,7 @@ def options(model: Path, tmp_path: Path) -> EmbedOptions:
         source=tmp_path / "list.txt",
         out=tmp_path / "emb",
         model_options=serving,
-        output=Output(part_rows=PART_ROWS),
+        output=Output(rows_per_file=PART_ROWS),
         engine="ray",
     )
 
@@ -125,7 +125,7 @@ def test_what_a_worker_finds_wrong_is_told_as_it_is(
 ) -> None:
     claim = EmbeddingFolder.claim
     monkeypatch.setattr(EmbeddingFolder, "claim", lambda folder: None)
-    with pytest.raises(RunError, match=r"emb: is not there on .*; give a folder on a disk that all machines share"):
+    with pytest.raises(RunError, match=r"emb: is not there on .*; give a folder on a disk that all hosts share"):
         embed_images(options)
 
     def claim_and_change(folder: EmbeddingFolder) -> None:
@@ -199,8 +199,8 @@ def test_the_crew(device: str, threads: int | None, nodes: list[dict[str, Any]],
 @pytest.mark.parametrize(
     ("device", "threads", "nodes", "message"),
     [
-        ("cpu", 8, [node(4), node(4)], "no machine with 8 cores; give fewer --threads"),
-        ("cpu", None, [node(0)], "no machine with 1 cores"),
+        ("cpu", 8, [node(4), node(4)], "no host with 8 cores; give fewer --threads"),
+        ("cpu", None, [node(0)], "no host with 1 cores"),
         ("gpu", None, [node(8)], "has a GPU; choose another --device"),
     ],
 )

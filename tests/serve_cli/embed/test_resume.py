@@ -57,7 +57,7 @@ def contents(folder: Path) -> list[bytes]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
 def test_killed_at_random_steps_it_ends_with_the_same_rows(model: Path, many: Path, tmp_path: Path) -> None:
-    arguments = ["embed", str(model), str(many), "--batch-size", "2", "--shard-size", "4", "--out"]
+    arguments = ["embed", str(model), str(many), "--batch-size", "2", "--rows-per-file", "4", "--out"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     killed = tmp_path / "killed"
     killer = Path(__file__).parents[1] / "kill_embed.py"
@@ -71,7 +71,7 @@ def test_killed_at_random_steps_it_ends_with_the_same_rows(model: Path, many: Pa
         source=many,
         out=tmp_path / "whole",
         model_options=ModelOptions(batch_size=2),
-        output=Output(part_rows=4),
+        output=Output(rows_per_file=4),
     )
     report = embed_images(whole)
     last = embed_images(replace(whole, out=killed))
@@ -89,7 +89,7 @@ def test_only_missing_parts_are_computed(
         source=many,
         out=tmp_path / "emb",
         model_options=ModelOptions(batch_size=2),
-        output=Output(part_rows=20),
+        output=Output(rows_per_file=20),
     )
     whole = embed_images(options)
     before = columns(tmp_path / "emb")
@@ -112,7 +112,7 @@ def test_shards_share_a_folder(model: Path, many: Path, tmp_path: Path) -> None:
         source=many,
         out=tmp_path / "alone",
         model_options=ModelOptions(batch_size=3),
-        output=Output(part_rows=7),
+        output=Output(rows_per_file=7),
     )
     embed_images(alone)
     reports = [embed_images(replace(alone, out=tmp_path / "shared", task=ArrayTask(index, 3))) for index in (2, 0, 1)]
@@ -133,7 +133,7 @@ def test_parts_in_any_order_are_the_same(model: Path, many: Path, tmp_path: Path
             source=source,
             out=tmp_path / "emb",
             model_options=ModelOptions(batch_size=2),
-            output=Output(part_rows=9),
+            output=Output(rows_per_file=9),
         )
         embed_images(replace(options, overwrite=True))
         before = columns(tmp_path / "emb")
@@ -145,7 +145,7 @@ def test_parts_in_any_order_are_the_same(model: Path, many: Path, tmp_path: Path
 
 
 def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: Path) -> None:
-    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(part_rows=20))
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(rows_per_file=20))
     embed_images(options)
     before = columns(tmp_path / "emb")
     (many / "class0" / "0.jpg").rename(many / "class0" / "zero.jpg")
@@ -282,7 +282,7 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
             tar.add(many / "class0", "class0")
         return tmp_path / "shard.tar"
 
-    options = EmbedOptions(model=model, source=source(), out=tmp_path / "emb", output=Output(part_rows=20))
+    options = EmbedOptions(model=model, source=source(), out=tmp_path / "emb", output=Output(rows_per_file=20))
     embed_images(options)
     before = columns(tmp_path / "emb")
     photo(many / "class0" / "0.jpg", seed=77, width=300, height=300)
@@ -301,10 +301,10 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
 def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model=model, source=many, out=tmp_path / "emb")
     for make, message in [
-        (lambda: Output(part_rows=0), "parts of 0 rows"),
+        (lambda: Output(rows_per_file=0), "parts of 0 rows"),
         (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
         (lambda: Output(dtype="float64"), "type 'float64' are unknown; use float32, float16, int8"),
-        (lambda: ArrayTask(2, 2), "task 2 of 2 does not exist; --shard-index counts from 0 to 1"),
+        (lambda: ArrayTask(2, 2), "task 2 of 2 does not exist; --task-index counts from 0 to 1"),
         (lambda: replace(options, task=ArrayTask(0, 2), overwrite=True), "cannot overwrite it"),
         (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
         (lambda: replace(options, out=Path("s3:/shop/emb")), "go to this machine's disks"),
@@ -330,7 +330,7 @@ def test_images_that_vanish_after_the_survey(
         return result
 
     monkeypatch.setattr(embed_run, "survey", surveyed)
-    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(part_rows=40))
+    options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(rows_per_file=40))
     with pytest.raises(RunError, match="has fewer images than when the run began; start it again"):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
@@ -358,7 +358,7 @@ def test_a_source_that_vanishes_ends_the_run(
         source=many,
         out=tmp_path / "emb",
         model_options=ModelOptions(batch_size=2),
-        output=Output(part_rows=20),
+        output=Output(rows_per_file=20),
     )
     with pytest.raises(
         DataError, match=r"many: has vanished, or changes while it is read: class\d.*Run the same command once"
@@ -376,7 +376,7 @@ def test_failed_images_are_tried_again_when_asked_for(model: Path, many: Path, t
         source=many,
         out=tmp_path / "emb",
         model_options=ModelOptions(batch_size=2),
-        output=Output(part_rows=20),
+        output=Output(rows_per_file=20),
     )
     whole = embed_images(options)
     photo(many / "class2" / "empty.jpg", seed=99)  # whole now

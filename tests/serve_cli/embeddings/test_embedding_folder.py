@@ -38,7 +38,7 @@ def open_folder(folder, plan=PLAN, **options):
 
 
 def test_parts_hold_every_row_in_order(tmp_path):
-    found = write_folder(tmp_path / "emb", batches(5, 5, 3, bad={2, 12}), part_rows=6)
+    found = write_folder(tmp_path / "emb", batches(5, 5, 3, bad={2, 12}), rows_per_file=6)
     assert files(tmp_path / "emb") == [
         "manifest.json",
         "part-00000.parquet",
@@ -64,7 +64,7 @@ def test_parts_hold_every_row_in_order(tmp_path):
 
 
 def test_card_is_in_every_part_and_in_the_manifest(tmp_path):
-    write_folder(tmp_path, batches(3), part_rows=2, about={"more": "x"})
+    write_folder(tmp_path, batches(3), rows_per_file=2, about={"more": "x"})
     for part in ("part-00000.parquet", "part-00001.parquet"):
         assert pq.read_schema(tmp_path / part).metadata[CARD_KEY.encode()].decode() == CARD.to_json()
     manifest = json.loads((tmp_path / "manifest.json").read_text())
@@ -136,7 +136,7 @@ def test_damaged_part_is_not_finished(tmp_path, damage):
         ({"model_sha256": "other"}, "the model is another one"),
         ({"provider": "CUDAExecutionProvider"}, "another device"),
         ({"batch_size": 3}, "the batch size was another one"),
-        ({"part_rows": 5}, "the part files had another size"),
+        ({"rows_per_file": 5}, "the part files had another size"),
     ],
 )
 def test_another_plan_is_refused_with_the_difference(tmp_path, change, message):
@@ -168,7 +168,7 @@ def test_file_in_place_of_the_folder(tmp_path):
 
 
 def test_overwriting_leaves_nothing_of_the_old_and_nothing_foreign_is_touched(tmp_path):
-    write_folder(tmp_path, batches(6), part_rows=2)
+    write_folder(tmp_path, batches(6), rows_per_file=2)
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "part-one.parquet").write_text("mine")
     plan = replace(PLAN, rows=2)
@@ -187,7 +187,7 @@ def stop_after(number, error):
 
 
 def test_old_embeddings_stay_until_there_is_a_new_part(tmp_path):
-    write_folder(tmp_path, batches(6), part_rows=2)
+    write_folder(tmp_path, batches(6), rows_per_file=2)
     folder = open_folder(tmp_path, overwrite=True)
     with pytest.raises(KeyboardInterrupt):
         folder.write(0, stop_after(1, KeyboardInterrupt()))

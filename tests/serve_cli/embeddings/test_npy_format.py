@@ -175,10 +175,10 @@ def test_the_same_numbers_as_in_parquet_and_autofaiss_takes_them(
         source=album,
         out=tmp_path / "npy",
         model_options=ModelOptions(batch_size=3),
-        output=Output(part_rows=5, format="npy", dtype=dtype),
+        output=Output(rows_per_file=5, format="npy", dtype=dtype),
     )
     report = embed_images(options)
-    embed_images(replace(options, out=tmp_path / "parquet", output=Output(part_rows=5, dtype=dtype)))
+    embed_images(replace(options, out=tmp_path / "parquet", output=Output(rows_per_file=5, dtype=dtype)))
     expected = read_embeddings(tmp_path / "parquet")
     good = [error is None for error in expected.errors]
     paths = sorted((tmp_path / "npy" / "img_emb").iterdir())

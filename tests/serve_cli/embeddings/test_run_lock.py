@@ -56,12 +56,12 @@ def together(options: list[EmbedOptions]) -> list[str]:
 def options(model: Path, tmp_path: Path) -> EmbedOptions:
     for seed in range(8):
         photo(tmp_path / "photos" / f"{seed}.jpg", seed)
-    return EmbedOptions(model=model, source=tmp_path / "photos", out=tmp_path / "emb", output=Output(part_rows=2))
+    return EmbedOptions(model=model, source=tmp_path / "photos", out=tmp_path / "emb", output=Output(rows_per_file=2))
 
 
 @pytest.mark.parametrize("form", ["parquet", "npy"])
 def test_tasks_of_a_job_array_that_start_together_keep_all_parts(options: EmbedOptions, form: str) -> None:
-    options = replace(options, output=Output(part_rows=2, format=form))
+    options = replace(options, output=Output(rows_per_file=2, format=form))
     assert together([replace(options, task=ArrayTask(index, 4)) for index in range(4)]) == [""] * 4
     assert read_embeddings(options.out).ids == tuple(f"{seed}.jpg" for seed in range(8))
     assert not list(options.out.glob(".*"))

@@ -70,7 +70,9 @@ def test_either_format_of_a_folder(tmp_path, model, album):
     photo(album / "dog" / "broken.jpg").write_bytes(b"")
     for layout in ("parquet", "npy"):
         embed_images(
-            EmbedOptions(model=model, source=album, out=tmp_path / layout, output=Output(part_rows=5, format=layout))
+            EmbedOptions(
+                model=model, source=album, out=tmp_path / layout, output=Output(rows_per_file=5, format=layout)
+            )
         )
     one, other = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
     assert one.results[0].metrics == other.results[0].metrics
