@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from inference import flop
@@ -33,6 +32,9 @@ from serve_cli.model.providers import (
     open_session,
 )
 from serve_cli.sources.resolve import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIDE = 8192  # of the matrices of the product, on a GPU
 HEADS = ["", "bare images/s", "TFLOP/s", "of product", "Embedder images/s", "GB/s", "of copying", "pipeline images/s"]

@@ -18,11 +18,11 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -34,6 +34,9 @@ from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.image_row import ImageRow
 from serve_cli.sources.resolve import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROUNDS, LARGE = 3, (1600, 1200)
 LOOP_BATCH = 32

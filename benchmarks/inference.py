@@ -20,15 +20,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from inference_ways import PRODUCT, PRODUCTS, WAYS
 from training_step import CROP, drawn
 from worker import Worker, answer, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BACKBONES = ("googlenet", "googlenet_bn")
 BATCHES, PROBE_S, ROUNDS = (1, 2, 4, 8, 16, 32), 0.7, 4

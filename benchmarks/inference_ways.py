@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from training_step import drawn, torch_network
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PRODUCT = 2048  # side of the matrices of the products
 Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embeddings (N, 64)

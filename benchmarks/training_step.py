@@ -22,13 +22,15 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
 from importlib import util
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from lifted_loss import torch_loss
 from worker import Worker, answer, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH, CROP, PIXEL_STD = 32, 224, 60.0
 ROUNDS, PRODUCT = 3, 2048  # rounds; side of the matrices of the product

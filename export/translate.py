@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 import export.ops  # noqa: F401  # fills the table of translators
@@ -22,8 +21,12 @@ from export.graph.graph import (
 )
 from export.graph.node import Node
 from export.ops.registry import TRANSLATORS
-from export.reader.symbol import Entry, Symbol, SymbolNode
 from gluon_lifted.contract import IMAGE_INPUT
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose output names end in a number

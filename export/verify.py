@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, ParityError
 from export.libraries import onnx
@@ -24,6 +23,8 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize, normalize
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from export.passes.preprocessing import GraphPreprocessing
     from export.reader.reference import Array, Reference
     from export.runner import Run

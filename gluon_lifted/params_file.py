@@ -16,12 +16,14 @@ Little endian throughout (``NDArray::Save`` and ``NDArray::Load`` in MXNet's ``s
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gluon_lifted.cursor import Cursor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LIST_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA

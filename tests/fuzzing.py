@@ -9,7 +9,10 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_MEMORY, MOST_SECONDS = 4 << 30, 10.0
 

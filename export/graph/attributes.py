@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError, UnsupportedAttributeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Gluon and MXNet's executors attach these for training, memory and placement. None of them changes the output.
 HARMLESS = frozenset(

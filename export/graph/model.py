@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError
-from export.graph.graph import Graph, GraphNode, Tensor
 from export.libraries import onnx
 from gluon_lifted import __version__
 from gluon_lifted.errors import ConfigError
+
+if TYPE_CHECKING:
+    from export.graph.graph import Graph, GraphNode, Tensor
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 BATCH = "N"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph.graph import (
@@ -19,6 +18,8 @@ from export.graph.graph import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from export.graph.attributes import Attrs
 
 

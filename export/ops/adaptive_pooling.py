@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.graph.graph import MAX_ROW_ELEMENTS
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from export.graph.graph import Tensor
     from export.graph.node import Node
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from export.graph.graph import Graph, GraphNode, Tensor
 
 # The matrix grows with the square of the channels. onnxruntime 1.31, 2 CPU cores, 32 x 192 x 56 x 56: LRN kernel

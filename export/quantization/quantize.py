@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from export.libraries import onnx
 from export.quantization.ranges import silence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from onnxruntime.quantization.calibrate import TensorsData
 
 MAX_SPREAD = 8

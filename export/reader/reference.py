@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,10 @@ from numpy.typing import NDArray
 from export.errors import MalformedModelError
 from export.reader.limits import read_limited
 from gluon_lifted.contract import IMAGE_INPUT
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
 
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
 NODE_PREFIX = "node/"

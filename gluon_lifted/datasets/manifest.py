@@ -18,7 +18,6 @@ from gluon_lifted.datasets.annotations import (
     four_numbers,
     tables,
 )
-from gluon_lifted.datasets.image_table import Splits
 from gluon_lifted.errors import DataError
 from gluon_lifted.parquet.page_claims import read_groups
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gluon_lifted.datasets.image_table import Splits
     from gluon_lifted.images.framing import Box
 
 NEEDED, SPLIT, BOX = ("path", "label"), "split", ("x1", "y1", "x2", "y2")

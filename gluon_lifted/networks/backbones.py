@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.mx import gluoncv_network, gluoncv_zoo, mx
 from gluon_lifted.networks.googlenet import GoogLeNet
 from gluon_lifted.networks.headless import SIDE, accepts, headless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What else GluonCV's zoo holds, by the parts of its names: detectors, segmentation, poses, video, tracking, depth,
 # networks for integers alone, and two whose group normalization MXNet 1.9 refuses.

@@ -9,8 +9,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gluon_lifted.contract import IMAGE_INPUT
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from gluon_lifted.contract import SavedNetwork

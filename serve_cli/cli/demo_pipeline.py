@@ -6,7 +6,6 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from export import export_run
@@ -25,6 +24,7 @@ from serve_cli.report.write import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class DemoFiles(NamedTuple):

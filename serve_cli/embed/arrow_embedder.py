@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from serve_cli.model.embedder import Embedder
     from serve_cli.sources.tables.columns import ImageColumns
 
 GROUP_ROWS = 256  # of a batch that is given out

@@ -7,12 +7,8 @@ import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import create_file, remove_leftovers, replaced_file
 from serve_cli.embeddings.layout import MANIFEST, MANIFEST_VERSION, PLAN
@@ -23,7 +19,11 @@ from serve_cli.sources.image_row import EmbeddedRows, regroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
+    import pyarrow as pa
+
+    from gluon_lifted.card import ModelCard
     from serve_cli.embeddings.parts import Part
     from serve_cli.embeddings.plan import Plan
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -12,20 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 
-from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.hardware.memory import usable_memory
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
 from serve_cli.embeddings.layout import MANIFEST
 from serve_cli.embeddings.part_formats import FORMATS
-from serve_cli.embeddings.parts import PartRows
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
     from typing import Any
 
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from gluon_lifted.card import ModelCard
+    from serve_cli.embeddings.parts import PartRows
 
 NO_LABEL = -1  # class id of an image without a label
 

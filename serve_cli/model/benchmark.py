@@ -7,17 +7,21 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.hardware.memory import peak_memory
-from serve_cli.choices import Device
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.tuning import Tuning, save_tuning
 from serve_cli.progress import open_progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serve_cli.choices import Device
 
 ROUNDS = 2  # all settings once, then all again: what else the machine does hits them alike
 LEAST_BATCHES = 5  # of a round, however long they take

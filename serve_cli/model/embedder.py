@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from serve_cli.model.providers import (
 from serve_cli.model.tuning import read_tuning
 
 if TYPE_CHECKING:
+    import os
     from concurrent.futures import Future
 
     from numpy.typing import NDArray

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MISSING = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
 

@@ -8,9 +8,8 @@ memory. Anything else is printed with its seed, and the exit status is 1.
 from __future__ import annotations
 
 import json
-import random
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.graph.model import build_model
 from export.ops.registry import TRANSLATORS
@@ -19,10 +18,14 @@ from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
-from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network
 from tests.export.op_cases import CASES, ROW
 from tests.fuzzing import damaged_bytes, fuzz
+
+if TYPE_CHECKING:
+    import random
+
+    from tests.export.mxnet_files import Net
 
 JUNK_TEXTS = [
     *("", "0", "-1", "1", "7", "999999999", "-999999999", "99999999999999999999", "1e38", "-0.0", "nan", "inf", "None"),

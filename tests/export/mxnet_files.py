@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import struct
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.images import Preprocessing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TYPE_FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6, "bool": 7}
 MAGICS = {"V1": 0xF993FAC8, "V2": 0xF993FAC9, "V3": 0xF993FACA}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gluon_lifted.mx import mx, nd
-from tests.export.mxnet_files import Net
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tests.export.mxnet_files import Net
 
 
 def run_mxnet(net: Net, images: np.ndarray) -> np.ndarray:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from export.translate import LOSSES
 from tests.export import oracles
 from tests.export.mxnet_files import Net
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROW = (4, 6, 7)  # C, H, W of the images
 RNG = np.random.default_rng(5)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
-from export.graph.graph import Graph
 from export.graph.model import build_model
 from export.passes.optimize import optimize
 from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
 from export.translate import translate
-from tests.export.mxnet_files import Net
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from export.graph.graph import Graph
+    from tests.export.mxnet_files import Net
 
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -16,6 +16,9 @@ from gluon_lifted.contract import SavedNetwork
 from tests.export.mxnet_files import Net, npz_bytes, write_run
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import run_onnx, run_reference, translate_net
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROW = (3, CROP, CROP)
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16

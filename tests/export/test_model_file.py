@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 import pytest
@@ -8,6 +8,9 @@ import pytest
 from export.errors import MalformedModelError
 from export.model_file import read_model, write_model
 from gluon_lifted.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_written_model_is_read_again(tmp_path: Path) -> None:

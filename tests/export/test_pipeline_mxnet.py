@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -22,6 +21,9 @@ from gluon_lifted.mx import (
 )
 from gluon_lifted.training.freeze import freeze
 from tests.export.mxnet_files import card, npz_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IMAGES = np.random.default_rng(1).normal(size=(3, 3, 23, 23)).astype(np.float32)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -8,6 +8,9 @@ from export import add_provenance
 from gluon_lifted.card import ModelCard
 from gluon_lifted.contract import CARD_KEY
 from tests.export.mxnet_files import card
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_facts_are_added_to_the_card(tmp_path: Path) -> None:

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from export.graph.graph import Graph
+from typing import TYPE_CHECKING
+
 from gluon_lifted.mx import gluoncv_network, mx, nd
 from tests.export.ops_runner import run_onnx, translate_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from export.graph.graph import Graph
 
 pytestmark = pytest.mark.slow
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from serve_cli.cli.main import main
 from tests.serve_cli.photos import photo
 from tests.serve_cli.tiny_model import write_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -6,13 +6,16 @@ Field numbers are those of onnx.proto (IR version 8).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.images import Preprocessing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLOAT = 1  # TensorProto.DataType
 CARD = ModelCard(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.server
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class WebServer(http.server.ThreadingHTTPServer):

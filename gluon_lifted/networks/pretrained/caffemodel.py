@@ -15,13 +15,16 @@ On the wire (protobuf's encoding) a field is a varint ``number << 3 | type``, th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gluon_lifted.cursor import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.contract import CARD_FILE
@@ -23,6 +21,11 @@ from gluon_lifted.networks.pretrained.names import (
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
 from gluon_lifted.networks.pretrained.store import fetch_imagenet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 IMAGENET = "imagenet"
 BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors": "googlenet_bn"}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -13,6 +12,9 @@ from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
 from gluon_lifted.networks.pretrained.safetensors_file import is_safetensors, read_safetensors
 from gluon_lifted.networks.pretrained.torch_file import LEGACY_START, ZIP_MAGIC, parse_torch
 from gluon_lifted.params_file import LIST_MAGIC, parse_params
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # protobuf has no magic number: tags of NetParameter's name (field 1), layers (2) and layer (100), all of type 2
 CAFFE_STARTS = (b"\x0a", b"\x12", b"\xa2\x06")

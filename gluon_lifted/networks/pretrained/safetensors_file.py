@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError, MissingPackageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 

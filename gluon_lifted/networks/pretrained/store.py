@@ -11,14 +11,16 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.mx import gluoncv_zoo
 from gluon_lifted.networks.backbones import gluoncv_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIMEOUT = 20.0  # seconds that the host may be silent
 MAX_FILE_BYTES = 2 << 30  # the largest in the store is below 1 GiB

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import pickletools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gluon_lifted.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's takes some 50 KiB
 MAX_AXES = 32  # NumPy's own limit

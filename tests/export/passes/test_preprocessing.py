@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -14,7 +14,6 @@ from export import (
     verify_file,
 )
 from export.errors import MalformedModelError, ParityError
-from export.graph.graph import Graph
 from export.passes import preprocessing as preprocessing_module
 from export.passes.preprocessing import take_pixels
 from gluon_lifted.card import ModelCard
@@ -28,6 +27,11 @@ from tests.export.networks import (
     small_network,
     small_reference,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from export.graph.graph import Graph
 
 
 @pytest.fixture

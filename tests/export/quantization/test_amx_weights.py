@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -12,6 +12,9 @@ from export.quantization.ranges import activation_ranges
 from gluon_lifted.hardware.cpus import instruction_sets, sums_int8
 from tests.export.networks import small_network, small_reference
 from tests.export.quantization.test_quantize import run, small_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IMAGES = small_reference(small_network(), rows=20)["data"]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +8,9 @@ from export.quantization import calibration as module
 from export.quantization.calibration import calibration_images
 from gluon_lifted.images import Preprocessing
 from tests.serve_cli.photos import photo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOW = Preprocessing(resize=20, crop=16)
 

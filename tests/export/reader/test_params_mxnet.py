@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
+from typing import TYPE_CHECKING
+
 from export.errors import MalformedModelError
 from export.reader.params import parse_params
 from gluon_lifted.mx import mx, nd
 from tests.export.mxnet_files import TYPE_FLAGS, params_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("dtype", sorted(set(TYPE_FLAGS) - {"bool"}))

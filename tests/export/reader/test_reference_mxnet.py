@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
+from typing import TYPE_CHECKING
 
 from export import ParityError, export_network, read_reference
 from gluon_lifted.contract import SavedNetwork
@@ -16,13 +16,17 @@ from gluon_lifted.errors import DataError
 from gluon_lifted.networks import reference as reference_module
 from gluon_lifted.networks.reference import write_reference
 from serve_cli.cli.main import app
-from tests.export.mxnet_files import Net
 from tests.export.networks import (
     CROP,
     DIM,
     small_network,
     small_reference,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.export.mxnet_files import Net
 
 ROW = (3, CROP, CROP)
 

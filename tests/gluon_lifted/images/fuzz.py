@@ -8,11 +8,11 @@ printed with its seed, and the exit status is 1. libtiff prints to stderr by its
 from __future__ import annotations
 
 import io
-import random
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -34,6 +34,9 @@ from tests.gluon_lifted.images.png_writer import (
     Png,
 )
 from tests.gluon_lifted.images.tiff_writer import DEFLATE, PACKBITS, Tiff
+
+if TYPE_CHECKING:
+    import random
 
 SIDE = 24
 WAYS = [Preprocessing(16, 16), Preprocessing(16, 16, fit="pad"), Preprocessing(16, 16, trim=True)]

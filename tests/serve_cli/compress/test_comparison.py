@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ from serve_cli.compress.comparison import PrecisionComparison, compare_models
 from serve_cli.model.embedder import Embedder
 from tests.serve_cli.photos import pixels
 from tests.serve_cli.tiny_model import CARD, write_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMPARISON = PrecisionComparison(1_000_000, 4_000_000, 0.98, 0.999, 300.0, 100.0)
 

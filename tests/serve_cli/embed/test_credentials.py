@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +23,9 @@ from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tables.columns import Columns
 from tests.serve_cli.sources.test_tar import write as write_tar
 from tests.serve_cli.web_server import WebServer, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("aiohttp", reason="needs aiohttp")

@@ -8,10 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,6 +26,9 @@ from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.model.model_options import ModelOptions
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 REASON = "needs Ray, in an environment of its own (make test-engines)"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +16,18 @@ from hypothesis import strategies as st
 
 from gluon_lifted.datasets import ImageTable
 from gluon_lifted.errors import DataError
-from serve_cli.sources.image_row import ImageRow
 from serve_cli.sources.resolve import dataset_source, open_source
-from serve_cli.sources.source import Source
 from serve_cli.sources.tables import parquet_table as parquet
 from tests.examples import examples
 from tests.serve_cli.sources.test_resolve import touch
 from tests.serve_cli.sources.test_tar import write as write_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from serve_cli.sources.image_row import ImageRow
+    from serve_cli.sources.source import Source
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,9 @@ from serve_cli.sources.resolve import open_source
 from tests.examples import examples
 from tests.serve_cli.embeddings.arrow_values import arrays, bits
 from tests.serve_cli.tiny_model import CARD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,6 +27,10 @@ from serve_cli.sources.image_row import regroup
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.photos import broken_photos
 from tests.serve_cli.tiny_model import CARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 PLAN = Plan("/photos", 10, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4, format="npy")
 BAD = {2, 9}

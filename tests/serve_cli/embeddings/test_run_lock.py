@@ -8,8 +8,7 @@ import os
 import signal
 import socket
 from dataclasses import replace
-from multiprocessing.synchronize import Barrier
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +19,10 @@ from serve_cli.embeddings import run_lock as module
 from serve_cli.embeddings.reader import read_embeddings
 from serve_cli.embeddings.run_lock import FOLDER_LOCK, run_lock
 from tests.serve_cli.photos import photo
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 

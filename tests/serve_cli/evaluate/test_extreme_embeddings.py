@@ -6,7 +6,7 @@ import json
 import os
 import tracemalloc
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +19,9 @@ from serve_cli.report.report_options import ReportOptions
 from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")

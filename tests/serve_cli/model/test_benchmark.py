@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from serve_cli.model.benchmark import (
     bench,
 )
 from serve_cli.model.model_options import ModelOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("onnxruntime")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,9 @@ from serve_cli.model.lanes import CpuLane, GpuLane
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import open_session
 from tests.serve_cli.tiny_model import CARD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("onnxruntime")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,9 @@ from tests.serve_cli.tiny_model import (
     weight,
     write_model,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MATRIX = weight(TINY)[:2]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gluon_lifted.errors import DeviceError
-from serve_cli.choices import Device
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import (
     CPU,
@@ -21,6 +19,11 @@ from serve_cli.model.providers import (
     provider_settings,
 )
 from tests.serve_cli.tiny_model import CARD, write_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serve_cli.choices import Device
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from serve_cli.model.tuning import (
     read_tuning,
     save_tuning,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HASH = "0123456789abcdef" * 4
 

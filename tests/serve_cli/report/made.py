@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
 from tests.serve_cli.photos import photo
 from tests.serve_cli.tiny_model import CARD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 HOSTILE_STYLE = "</style>\"'><svg onload=alert(2)>{{ 7*7 }}"

@@ -10,15 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import random
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +26,10 @@ from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tables.columns import Columns
 from tests.fuzzing import damaged_bytes, fuzz
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
 
 IMAGE_LIMIT = 1 << 20  # bytes
 MOST_ROWS = 2000  # a damaged file may say that it has any number of them

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gluon_lifted.errors import ImageError
 from serve_cli.sources import image_bytes
 from serve_cli.sources.image_bytes import read_image_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_file_and_parts_of_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from serve_cli.sources.passed_over import PassedOver, passed_over_text
 from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_resolve import ids, touch
 from tests.serve_cli.sources.test_tar import write as write_tar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OTHERS = ["notes.pdf", "a/x.PDF", "a/y.pdf", "a/README", "b/c/z.xyz"]
 IMAGES = ["a/1.jpg", "b/c/2.PNG"]

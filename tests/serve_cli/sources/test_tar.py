@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tar import HEADER_TYPES, MAX_HEADER_BYTES
 from tests.serve_cli.photos import photo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:

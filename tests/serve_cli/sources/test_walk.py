@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,9 @@ from serve_cli.sources.resolve import open_source
 from serve_cli.sources.walk import Wanted, walk
 from tests.examples import examples
 from tests.serve_cli.sources.test_resolve import ids, touch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEEP = 1200
 LONG = "n" * 250

@@ -6,9 +6,7 @@ import asyncio
 import io
 import re
 import tarfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +23,10 @@ from serve_cli.sources.network.circuit_breaker import FAILURES, CircuitBreaker
 from serve_cli.sources.network.retry import time_limit
 from serve_cli.sources.resolve import open_source
 from tests.serve_cli.photos import broken_photos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("s3fs", reason="needs s3fs")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gluon_lifted.errors import DataError, ImageError
 from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_tar import write as write_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 emulator = pytest.importorskip("gcp_storage_emulator.server", reason="needs gcp-storage-emulator")
 pytest.importorskip("upath", reason="needs universal-pathlib")

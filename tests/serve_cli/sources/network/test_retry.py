@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from serve_cli.sources.network.retry import RetryPolicy, TimeIsUpError, retry_after, seconds_left, time_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
@@ -26,6 +24,10 @@ from serve_cli.sources.network.retry import RetryPolicy, time_limit
 from serve_cli.sources.resolve import open_source
 from tests.serve_cli.sources.test_tar import write as write_tar
 from tests.serve_cli.web_server import WebServer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytest.importorskip("upath", reason="needs universal-pathlib")
 pytest.importorskip("aiohttp", reason="needs aiohttp")

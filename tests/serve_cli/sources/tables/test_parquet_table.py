@@ -6,9 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +22,10 @@ from serve_cli.sources.image_row import HeldImage, ImageRow
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.tables.parquet_table import ParquetTableReader
 from tests.serve_cli.photos import photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,11 +15,15 @@ from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.embeddings.reader import read_embeddings, read_table
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.resolve import open_source
-from serve_cli.sources.source import Source
 from serve_cli.sources.tables import text_tables as tables
 from serve_cli.sources.tables.columns import Columns
 from tests.gluon_lifted.parquet.test_page_claims import nested
 from tests.serve_cli.photos import photo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serve_cli.sources.source import Source
 
 ROWS = [
     {"path": "photos/a.jpg", "label": "cat", "sku": "A-1", "price": "3"},
