@@ -48,7 +48,8 @@ class Attrs:
 
     Notes
     -----
-    Every method that parses raises `MalformedModelError` if the text has another type, or is absent without a default.
+    Every method that parses raises `MalformedModelError` if the text has another type, or is absent and the method has
+    no default.
     """
 
     def __init__(self, where: str, texts: Mapping[str, str]) -> None:
@@ -135,7 +136,7 @@ class Attrs:
             raise self._malformed(name, text, "a finite number")
         return float(text)
 
-    def boolean(self, name: str, default: bool) -> bool:
+    def boolean(self, name: str, *, default: bool) -> bool:
         """Parse ``"True"``, ``"true"``, ``"1"`` or their opposites."""
         text = self._take(name)
         if text is None:

@@ -36,13 +36,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, or an array that a translator adds."""
+    """A parameter of the network, or an array that a translator or a pass makes."""
 
     name: str
     array: NDArray[Any]
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of the array's elements."""
         return self.array.dtype
 
 
@@ -107,6 +108,7 @@ class Graph:
         return name
 
     def constant(self, name: str, array: NDArray[Any]) -> Constant:
+        """Make a constant named ``name``, lengthened if that is taken. The first node that uses it adds it."""
         return Constant(self.claim(name), array)
 
     def add(
@@ -137,6 +139,7 @@ class Graph:
         return output
 
     def cast_to(self, output: Tensor, data: Tensor, name: str) -> None:
+        """Append a cast to the type of ``output``, whose name is already claimed."""
         self.produce(output, "Cast", name, (data,), {"to": ONNX_TYPES[output.dtype]})
 
     def produce(
@@ -181,4 +184,5 @@ class Graph:
         self.constants = {name: array for name, array in self.constants.items() if name in uses}
 
     def constant_bytes(self) -> int:
+        """Return the size of all constants."""
         return sum(array.nbytes for array in self.constants.values())

@@ -46,9 +46,11 @@ class Node:
     graph: Graph
 
     def malformed(self, what: str) -> MalformedModelError:
+        """Make the error for a node that MXNet could not run; ``what`` is the rest of a sentence."""
         return MalformedModelError(f"{self.op} {self.name!r}: {what}.")
 
     def expect_inputs(self, count: int) -> None:
+        """Raise `MalformedModelError` unless the node has ``count`` inputs."""
         if len(self.inputs) != count:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
@@ -63,6 +65,7 @@ class Node:
         return operand
 
     def require_one_type(self, *tensors: Tensor) -> None:
+        """Raise `MalformedModelError` unless all tensors have the same type."""
         if len({tensor.dtype for tensor in tensors}) > 1:
             raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
 
