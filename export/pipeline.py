@@ -224,8 +224,8 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
     optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images; a run's network takes float32. Export the two files with "
-            "--symbol and --params."
+            f"{network.where} takes {graph.input.dtype} images; a run's network takes float32. Export the two files "
+            "with --symbol and --params."
         )
     return graph
 

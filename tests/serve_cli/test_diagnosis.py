@@ -62,7 +62,7 @@ def test_mxnet_that_does_not_import(monkeypatch, name):
     monkeypatch.setattr(doctor, "version", lambda package: {"numpy": "1.26.4", name: "1.9.1"}.get(package, ""))
     monkeypatch.setattr(doctor, "_probe", lambda code: "crashed with signal 11")
     assert check("MXNet").found == f"{name} 1.9.1: crashed with signal 11"
-    assert "install it again" in check("MXNet").cure
+    assert "reinstall it" in check("MXNet").cure
 
 
 def test_gpu_that_mxnet_cannot_use(monkeypatch):
@@ -84,7 +84,7 @@ def test_onnxruntime_on_the_gpu(monkeypatch):
     monkeypatch.setattr(doctor, "list_gpus", lambda: [A100])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     name = "onnxruntime on the GPU"
-    assert check(name).found == "this onnxruntime is built for the CPU alone"
+    assert check(name).found == "this onnxruntime is built without CUDA"
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     assert check(name).status == "ok"
     monkeypatch.setattr(doctor, "_probe", lambda code: "OSError: libcudnn.so.9: cannot open")

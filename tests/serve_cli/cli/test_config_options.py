@@ -65,7 +65,7 @@ def test_what_is_printed_is_a_config_file(lifted, tmp_path):
         (["--config", "none.toml"], 1, "none.toml: cannot be read"),
         (["--loss", "hinge"], 1, "loss 'hinge' is unknown"),
         (["--loss", "triplet", "--sampler", "pairs"], 1, "loss triplet reads its batches as triplets"),
-        (["--out", "run"], 2, "name the data with --data"),
+        (["--out", "run"], 2, "give the data set with --data"),
         (["--data", "photos"], 2, "the run folder with --out"),
         (["--dim", "many"], 2, "string as an integer"),
     ],

@@ -104,7 +104,7 @@ def test_some_images_failed(lifted, tmp_path, model, album):
     assert (report["rows"], report["failed"]) == (17, 5)
     lines = run.stderr.splitlines()
     assert len(lines) == 6
-    assert lines[5].startswith("lifted: the column error holds all reasons. Fix the images, then")
+    assert lines[5].startswith("lifted: all errors are in the column error. Fix the images, then")
     assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
     assert lifted("eval", tmp_path / "emb").returncode == 3
 
@@ -204,7 +204,7 @@ def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
         run.send_signal(signal.SIGTERM)
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 143
-    assert stderr.endswith("lifted: ended, since its threads did not stop within 0.5 s of SIGTERM.\n")
+    assert stderr.endswith("lifted: ended; its threads did not stop within 0.5 s of SIGTERM.\n")
 
 
 @pytest.mark.slow

@@ -96,11 +96,11 @@ def test_other_images_have_no_paired_difference(tmp_path):
     one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
     report = evaluate(EvalOptions(sources=(one, other)))
     assert report.differences == ()
-    assert report.note.startswith("not of the same images")
+    assert report.note.startswith("the sources have different images")
     assert [result.metrics for result in report.results] == [
         evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (one, other)
     ]
-    assert report.facts()["queries of other"] == "15 of 3 classes, each looked up among 14 others"
+    assert report.facts()["queries of other"] == "15 of 3 classes, each searched among 14 others"
     relabeled = embedded(tmp_path / "relabeled", 12, labels="abd")
     assert evaluate(EvalOptions(sources=(one, relabeled))).differences == ()
     assert len(evaluate(EvalOptions(sources=(one, one))).differences) == 1
@@ -122,7 +122,7 @@ def test_gallery(tmp_path):
     others = embedded(tmp_path / "others", 20, seed=3, labels="ab")
     report = evaluate(EvalOptions(sources=(queries,), gallery=others))
     assert report.results[0].alone == 3
-    where = "each looked up among the 20 images of others; 3 have no image of their class there"
+    where = "each searched among the 20 images of others; 3 have no image of their class there"
     assert report.facts()["queries"] == f"9 of 3 classes, {where}"
     assert (
         evaluate(EvalOptions(sources=(queries,), gallery=queries))
@@ -135,11 +135,11 @@ def test_gallery_of_another_model(tmp_path):
     queries, gallery = embedded(tmp_path / "queries", 9), tmp_path / "gallery"
     card = replace(read_embeddings(queries).card, name="other")
     write_folder(gallery, batches(9), card=card)
-    with pytest.raises(RunError, match=r"gallery and queries were made by models whose cards differ \(name\)"):
+    with pytest.raises(RunError, match=r"gallery and queries come from models with different cards \(name\)"):
         evaluate(EvalOptions(sources=(queries,), gallery=gallery))
     with pytest.raises(RunError, match="no such embedding folder"):
         evaluate(EvalOptions(sources=(queries,), gallery=tmp_path / "none"))
-    with pytest.raises(ConfigError, match="--gallery goes with one folder"):
+    with pytest.raises(ConfigError, match="--gallery needs exactly one source"):
         evaluate(EvalOptions(sources=(queries, queries), gallery=queries))
 
 
@@ -179,7 +179,7 @@ def test_images_without_labels(tmp_path):
     (whole,) = batches(3)
     rows = [replace(row, label=None if number == 1 else "x") for number, row in enumerate(whole.rows)]
     write_folder(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)])
-    with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder named after its class"):
+    with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder with the name of its class"):
         evaluate(EvalOptions(sources=(tmp_path,)))
 
 
@@ -219,7 +219,7 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
     with pytest.raises(RunError, match="no such embedding folder or model"):
         evaluate(EvalOptions(sources=(tmp_path / "none",)))
-    with pytest.raises(ConfigError, match="is a model: name the images"):
+    with pytest.raises(ConfigError, match="is a model, which needs images"):
         evaluate(EvalOptions(sources=(model,)))
     with pytest.raises(ConfigError, match="leave out --dataset"):
         evaluate(EvalOptions(sources=(tmp_path,), images=Images(dataset="folder", data=tmp_path)))
@@ -228,9 +228,9 @@ def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
 def test_what_does_not_compare_is_said(tmp_path):
     folder = embedded(tmp_path / "emb", 12)
     report = evaluate(EvalOptions(sources=(folder,), published="cars196"))
-    assert report.note == "published values are of 8,131 queries; these are others and do not compare"
+    assert report.note == "published values are for 8,131 queries; these images differ and are not comparable"
     assert len(report.published) > 5
     alone = embedded(tmp_path / "alone", 3)
-    assert evaluate(EvalOptions(sources=(alone,))).note == "no query has an image of its class to find"
+    assert evaluate(EvalOptions(sources=(alone,))).note == "no query has another image of its class in the gallery"
     one_class = embedded(tmp_path / "one", 5, labels="a")
-    assert evaluate(EvalOptions(sources=(one_class,))).interval == "none, which takes two classes"
+    assert evaluate(EvalOptions(sources=(one_class,))).interval == "none; they need two classes"
