@@ -68,8 +68,8 @@ def report(
     counted; the exit status is then 3.
 
     Images are read only from the source that the embeddings name, or from --root;
-    links that lead elsewhere are not followed. URLs need --fetch. A source such as
-    / or a home folder exposes too much and needs --root. The page counts the
+    links that lead elsewhere are not followed. URLs need --fetch. A source such
+    as / or a home folder exposes too much and needs --root. The page counts the
     pictures that it does not show and gives the reasons. Embeddings from a
     stranger can name any folder of images as their source: look at the page
     before you share it.

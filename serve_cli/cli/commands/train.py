@@ -87,8 +87,8 @@ def train(
 ) -> None:
     r"""Train an embedding network with the lifted structured loss or another metric-learning loss.
 
-    Ctrl-C stops after the current batch and saves a checkpoint. Repeat the command
-    with --resume to continue.
+    Ctrl-C stops after the current batch and saves a checkpoint. Repeat the
+    command with --resume to continue.
 
     [bold]Examples[/bold]
 
@@ -103,8 +103,8 @@ def train(
       lifted train --config cub.toml --data CUB_200_2011 --out runs/cub \
         --device gpu:0,gpu:1
 
-    On two hosts, run the same command on each, with its own --rank, and with --out
-    on a shared disk:
+    To train on two hosts, run the command on each with its own --rank, and with
+    --out on a shared disk:
 
       lifted train cars196 --data CARS196 --out runs/cars \
         --num-hosts 2 --rank 0 --scheduler 10.0.0.1:9091

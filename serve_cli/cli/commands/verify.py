@@ -29,8 +29,8 @@ def verify(
 ) -> None:
     """Compare an ONNX model with MXNet's outputs at several batch sizes, without MXNet.
 
-    If the outputs differ, the error names the first node that differs, and the exit
-    status is 1.
+    If the outputs differ, the error names the first node that differs, and the
+    exit status is 1.
 
     [bold]Examples[/bold]
 

@@ -185,7 +185,7 @@ def test_images_without_labels(tmp_path):
 
 def test_nothing_could_be_read(tmp_path):
     write_folder(tmp_path, batches(3, bad={0, 1, 2}))
-    with pytest.raises(DataError, match="at least 2 images, found 0"):
+    with pytest.raises(DataError, match="0 images with an embedding; recall needs at least 2"):
         evaluate(EvalOptions(sources=(tmp_path,)))
 
 
