@@ -118,8 +118,8 @@ def _libraries() -> Check:
     missing, packages = missing_libraries(), missing_packages()
     if not packages:
         return Check("system libraries", "training", OK, f"{len(PACKAGE_OF_LIBRARY)} of {len(PACKAGE_OF_LIBRARY)}")
-    what = ", ".join(missing) or "Python's venv"
-    return Check("system libraries", "training", MISSING, f"without {what}", apt_line(packages))
+    names = ", ".join(missing) or "Python's venv"
+    return Check("system libraries", "training", MISSING, f"without {names}", apt_line(packages))
 
 
 def _mxnet() -> Check:

@@ -59,8 +59,8 @@ def inspect_path(path: Path) -> Inspection:
         return _embeddings(path)
     if (path / CARD_FILE).is_file():
         return _run(path)
-    what = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
-    raise RunError(f"{path}: {what}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
+    problem = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
+    raise RunError(f"{path}: {problem}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
 
 
 def _model(path: Path) -> Inspection:

@@ -138,7 +138,7 @@ def _entry(raw: object, limit: int, where: str) -> Entry:
 
 
 def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
-    """Require unique names of variables, which parameters are looked up by. Other nodes may share a name."""
+    """Require unique names of variables, as these are the keys of parameters. Other nodes may share a name."""
     seen: set[str] = set()
     for node in nodes:
         if node.is_variable and node.name in seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import Field, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +41,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _parameter(field: Any) -> inspect.Parameter:
+def _parameter(field: Field[Any]) -> inspect.Parameter:
     kind = type(field.default) | None
     shown = _shown(field.default)
     help = field.metadata["help"] + (f" [dim]\\[default: {shown}][/dim]" if shown else "")

@@ -24,7 +24,7 @@ NAMES: dict[MapMethod, str] = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap
 DIMS_BEFORE = 50  # PCA reduces to 50 dimensions before t-SNE, as van der Maaten advises
 PERPLEXITY = 30.0
 SLOW = 500  # points; a larger map is announced in the log
-LEAST = 5  # points for t-SNE and UMAP; PCA places fewer
+LEAST = 5  # points for t-SNE and UMAP; fewer are laid out by PCA
 
 
 def require_method(method: MapMethod) -> None:
@@ -74,12 +74,12 @@ def layout_2d(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> N
     if method != "pca" and len(np.unique(reduced, axis=0)) >= LEAST:
         if len(embedding) >= SLOW:
             log.info("report: laying out %s images with %s ...", f"{len(embedding):,}", NAMES[method])
-        placed = _by_tsne(reduced, seed) if method == "tsne" else _by_umap(reduced, seed)
+        layout = _by_tsne(reduced, seed) if method == "tsne" else _by_umap(reduced, seed)
         if len(embedding) >= SLOW:
             log.info("report: map finished, took %s.", clock(time.monotonic() - began))
     else:
-        placed = reduced[:, :2]
-    return _in_unit_square(placed)
+        layout = reduced[:, :2]
+    return _in_unit_square(layout)
 
 
 def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float64]:
@@ -105,14 +105,14 @@ def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 def _by_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     neighbors = min(15, len(rows) - 1)
     start = rows[:, :2] if rows[:, 1].any() else "random"  # UMAP divides by the range of each column
-    layout = _umap().UMAP(n_components=2, n_neighbors=neighbors, init=start, random_state=seed % 2**32, n_jobs=1)
-    return np.asarray(layout.fit_transform(rows), np.float64)
+    umap = _umap().UMAP(n_components=2, n_neighbors=neighbors, init=start, random_state=seed % 2**32, n_jobs=1)
+    return np.asarray(umap.fit_transform(rows), np.float64)
 
 
-def _in_unit_square(placed: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = placed.min(axis=0), placed.max(axis=0)
+def _in_unit_square(layout: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = layout.min(axis=0), layout.max(axis=0)
     size = float((high - low).max()) or 1.0
-    return np.asarray((placed - (low + high) / 2) / size + 0.5)
+    return np.asarray((layout - (low + high) / 2) / size + 0.5)
 
 
 def _random(seed: int) -> np.random.RandomState:

@@ -28,7 +28,7 @@ PACKAGE = "serve_cli.report"
 GENERATOR = "gluon-lifted report"
 FIRST_CLASSES = 30  # lines of the table that are shown at first
 UNKNOWN = "\N{EN DASH}"
-PLACES = 10_000  # steps of the map's coordinates
+STEPS = 10_000  # of the map's coordinates, which are integers
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
@@ -97,14 +97,14 @@ def map_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
         "classes": [embeddings.class_names[class_id] for class_id in class_ids],
         "images": [
             [
-                *(round(float(coordinate) * PLACES) for coordinate in shown.positions[number]),
+                *(round(float(coordinate) * STEPS) for coordinate in shown.positions[number]),
                 *cell,
                 index[int(embeddings.labels[row])],
                 embeddings.ids[row],
             ]
             for number, (row, cell) in enumerate(zip(shown.rows, sheet.cells, strict=True))
         ],
-        "places": PLACES,
+        "steps": STEPS,
     }
 
 

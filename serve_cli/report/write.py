@@ -174,5 +174,5 @@ def _heading(
     )
 
 
-def _in_words(value: Any) -> str:
+def _in_words(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value!s:.1000}"
