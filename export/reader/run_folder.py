@@ -97,4 +97,5 @@ def _check_files(folder: Path) -> None:
             "finished. Finish the training, then export."
         )
     if missing:
-        raise RunError(f"{folder}: {', '.join(missing)} missing; repeat `lifted train` with --resume.")
+        names = ", ".join(missing)
+        raise RunError(f"{folder}: {names} missing; the run folder is incomplete. Repeat `lifted train` with --resume.")

@@ -76,8 +76,8 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
 def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = ("bench", model, "--batch-size", "3", "--threads", "1", "--seconds", "0.1")
-    found = json.loads(lifted(*arguments, "--json").stdout)
-    assert [(one["batch_size"], one["sessions"]) for one in found["trials"]] == [(3, 1)]
+    report = json.loads(lifted(*arguments, "--json").stdout)
+    assert [(trial["batch_size"], trial["sessions"]) for trial in report["trials"]] == [(3, 1)]
     run = lifted(*arguments, "--save")
     assert run.returncode == 0
     assert "--batch-size 3 --sessions 1" in run.stdout

@@ -20,12 +20,12 @@ from tests.serve_cli.photos import photo
 
 def hits(embedding, labels, k):
     """Whether each query hits, with a loop and a sort for each."""
-    found = []
+    hit = []
     for query in range(len(labels)):
         distance = ((embedding - embedding[query]) ** 2).sum(axis=1)
         others = sorted((distance[other], other) for other in range(len(labels)) if other != query)
-        found.append(any(labels[other] == labels[query] for _, other in others[:k]))
-    return np.array(found, float)
+        hit.append(any(labels[other] == labels[query] for _, other in others[:k]))
+    return np.array(hit, float)
 
 
 def embedded(folder, count, seed=0, bad=(), labels="abc"):
@@ -43,14 +43,14 @@ def embedded(folder, count, seed=0, bad=(), labels="abc"):
 
 def test_metrics_of_a_folder_with_intervals_over_classes(tmp_path, model, album):
     embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
-    found = read_embeddings(tmp_path / "emb")
+    embeddings = read_embeddings(tmp_path / "emb")
     report = evaluate(EvalOptions(sources=(tmp_path / "emb",), ks=(1, 2, 5)))
     (result,) = report.results
     assert (result.name, result.dim, result.queries, result.gallery, result.classes) == ("emb", 8, 12, 11, 3)
     assert list(result.metrics) == ["R@1", "R@2", "R@5", "MRR", "R-precision", "MAP@R", "mAP"]
     for k in (1, 2, 5):
-        values = hits(found.embedding.astype(np.float64), found.labels, k)
-        assert result.metrics[f"R@{k}"] == ClassBootstrap(found.labels).interval(values)
+        values = hits(embeddings.embedding.astype(np.float64), embeddings.labels, k)
+        assert result.metrics[f"R@{k}"] == ClassBootstrap(embeddings.labels).interval(values)
     assert 0 < result.metrics["R@1"].value < result.metrics["R@5"].value
     assert (report.failed, result.alone, report.differences, report.published) == (0, 0, (), ())
 
@@ -74,36 +74,36 @@ def test_either_format_of_a_folder(tmp_path, model, album):
                 model=model, source=album, out=tmp_path / layout, output=Output(rows_per_file=5, format=layout)
             )
         )
-    one, other = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
-    assert one.results[0].metrics == other.results[0].metrics
-    assert one.failed == other.failed == 1
+    parquet, npy = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
+    assert parquet.results[0].metrics == npy.results[0].metrics
+    assert parquet.failed == npy.failed == 1
 
 
 def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
-    one, other = embedded(tmp_path / "one", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
-    report = evaluate(EvalOptions(sources=(one, other), ks=(1,)))
+    first, other = embedded(tmp_path / "first", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
+    report = evaluate(EvalOptions(sources=(first, other), ks=(1,)))
     assert ([result.queries for result in report.results], report.failed) == ([28, 28], 3)
     kept = [number for number in range(30) if number not in (3, 7)]
     labels = ["abc"[number % 3] for number in kept]
-    ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, one))
+    ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, first))
     (difference,) = report.differences
-    assert (difference.name, difference.than) == ("other", "one")
+    assert (difference.name, difference.than) == ("other", "first")
     assert difference.metrics["R@1"] == ClassBootstrap(labels).difference(ours, theirs)
     assert difference.metrics["R@1"].value == pytest.approx(ours.mean() - theirs.mean())
 
 
 def test_other_images_have_no_paired_difference(tmp_path):
-    one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
-    report = evaluate(EvalOptions(sources=(one, other)))
+    first, other = embedded(tmp_path / "first", 12), embedded(tmp_path / "other", 15)
+    report = evaluate(EvalOptions(sources=(first, other)))
     assert report.differences == ()
     assert report.note.startswith("the sources have different images")
     assert [result.metrics for result in report.results] == [
-        evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (one, other)
+        evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (first, other)
     ]
     assert report.facts()["queries of other"] == "15 of 3 classes, each searched among 14 others"
     relabeled = embedded(tmp_path / "relabeled", 12, labels="abd")
-    assert evaluate(EvalOptions(sources=(one, relabeled))).differences == ()
-    assert len(evaluate(EvalOptions(sources=(one, one))).differences) == 1
+    assert evaluate(EvalOptions(sources=(first, relabeled))).differences == ()
+    assert len(evaluate(EvalOptions(sources=(first, first))).differences) == 1
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
@@ -201,7 +201,7 @@ def test_model_on_the_test_half_of_a_folder(tmp_path, model, album):
     assert report.results[0].name == model.name
     assert (report.results[0].queries, report.results[0].classes, report.failed) == (8, 2, 1)
     both = evaluate(EvalOptions(sources=(model, tmp_path / "emb"), images=Images(dataset="folder", data=album)))
-    assert [one.metrics["R@1"].value for one in both.differences] == [0.0]
+    assert [difference.metrics["R@1"].value for difference in both.differences] == [0.0]
 
 
 def test_baseline_of_raw_pixels(tmp_path, model, album):

@@ -93,10 +93,10 @@ def test_csv_has_a_line_a_number():
 
 
 def test_json_has_null_for_what_is_undefined():
-    found = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
-    assert found["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
-    assert found["published"][0]["unverified"] == ["R@10"]
-    assert found["published"][0]["metrics"] == {"R@1": 0.621, "R@10": 0.798}
+    report = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
+    assert report["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
+    assert report["published"][0]["unverified"] == ["R@10"]
+    assert report["published"][0]["metrics"] == {"R@1": 0.621, "R@10": 0.798}
 
 
 def test_no_minus_zero():
