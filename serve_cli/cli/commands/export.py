@@ -28,7 +28,7 @@ Symbol = Annotated[
 ]
 Params = Annotated[
     Path | None,
-    typer.Option("--params", help="Read its parameters from this .params file.", rich_help_panel=ANY_NETWORK),
+    typer.Option("--params", help="Read the network's parameters from this .params file.", rich_help_panel=ANY_NETWORK),
 ]
 Shape = Annotated[
     str,
@@ -124,10 +124,11 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    r"""Translate a trained network to ONNX and verify it against MXNet's outputs, without MXNet.
+    r"""Translate a trained network to ONNX and verify it against MXNet's recorded outputs.
 
-    The file is written only if it passes ONNX's checker, strict shape inference,
-    and a comparison with MXNet's outputs at several batch sizes.
+    The command does not need MXNet. It writes the file only if the model passes
+    ONNX's checker, strict shape inference, and a comparison with MXNet's outputs
+    at several batch sizes.
 
     [bold]Examples[/bold]
 

@@ -27,10 +27,10 @@ def verify(
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
-    """Compare an ONNX model with MXNet's outputs at several batch sizes, without MXNet.
+    """Compare an ONNX model with MXNet's recorded outputs at several batch sizes.
 
-    If the outputs differ, the error names the first node that differs, and the
-    exit status is 1.
+    The command does not need MXNet. If the outputs differ, the error names the
+    first node that differs, and the exit status is 1.
 
     [bold]Examples[/bold]
 
