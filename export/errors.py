@@ -4,7 +4,7 @@ from gluon_lifted.errors import LiftedError
 
 
 class MalformedModelError(LiftedError):
-    """A model file is damaged, inconsistent or of another kind than its name says."""
+    """A model file is damaged, inconsistent or of the wrong kind."""
 
 
 class UnsupportedOpError(LiftedError):
@@ -12,7 +12,7 @@ class UnsupportedOpError(LiftedError):
 
 
 class UnsupportedAttributeError(LiftedError):
-    """An operator has an attribute, or a value of one, that its translator does not support."""
+    """An operator has an attribute or a value that its translator does not support."""
 
 
 class ParityError(LiftedError):

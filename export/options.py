@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How to write and verify a model.
+    """Options of an export.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class ExportOptions:
     calibration : path-like, optional
         Folder of images like the ones that the model will see (`export.quantization.calibration`).
     calibration_method : CalibrationMethod
-        How activation ranges are found; see `export.quantization.ranges.activation_ranges`.
+        How to measure the ranges of activations; see `export.quantization.ranges.activation_ranges`.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written.
+    """Facts about the file that was written.
 
     Parameters
     ----------

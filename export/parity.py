@@ -50,7 +50,7 @@ def scale(expected: NDArray[Any]) -> float:
 
 
 def problem(actual: NDArray[Any], expected: NDArray[Any], tolerance: float, other: str = "MXNet") -> str:
-    """Describe what is wrong with an output, as the middle of a sentence; empty if nothing is."""
+    """Return what is wrong with an output, as the middle of a sentence; empty if nothing is."""
     errors, allowed = abs_errors(actual, expected), tolerance * scale(expected)
     worst = float(errors.max())
     row = int(errors.reshape(len(errors), -1).max(axis=1).argmax())

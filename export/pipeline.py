@@ -48,7 +48,7 @@ CALIBRATION_BATCH = 10  # keeps the memory of all activations bounded
 
 @dataclass(frozen=True)
 class _Network:
-    """What to export: a parsed network, and the metadata to write with it."""
+    """A parsed network, and the metadata to write with it."""
 
     symbol: Symbol
     params: Mapping[str, NDArray[Any]]
@@ -78,6 +78,7 @@ def export_run(
     onnx_path : path-like
         Replaced if it exists, untouched on any failure. Missing parent folders are created.
     options : ExportOptions
+        Opset, precision and tolerance.
     pixels : bool
         Put the card's normalization into the file: input ``images``, uint8 (N, H, W, 3) RGB.
     normalize : bool
@@ -131,14 +132,15 @@ def export_network(
     Parameters
     ----------
     files : SavedNetwork
-        Labels that a loss at the end takes are left out; ``SoftmaxOutput`` becomes a softmax.
+        Its two files. Labels of a final loss are left out; ``SoftmaxOutput`` becomes a softmax.
     row : tuple of int
         Shape of one image: (C, H, W).
     onnx_path : path-like
         As for `export_run`.
     options : ExportOptions
+        Opset and tolerance; int8 needs a run.
     reference : path-like, optional
-        File with images and what MXNet computed from them (`export.reader.reference`).
+        File of images and MXNet's outputs for them (`export.reader.reference`).
 
     Raises
     ------
@@ -222,7 +224,7 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
     optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images, and a run's network float32; export the two files "
+            f"{network.where} takes {graph.input.dtype} images; a run's network takes float32. Export the two files "
             "with --symbol and --params."
         )
     return graph
@@ -231,7 +233,7 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
 def _verified(
     graph: Graph, graph_preprocessing: GraphPreprocessing | None, reference: Reference | None, options: ExportOptions
 ) -> tuple[onnx.ModelProto, Parity | None]:
-    """The model, verified first without and then with the preprocessing, which is added to the graph."""
+    """Build and verify the model, then add the preprocessing to the graph, and build and verify again."""
     model, parity = build_model(graph, options.opset), None
     if reference is None:
         verify_alone(model, options.tolerance)

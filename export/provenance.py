@@ -24,7 +24,7 @@ def add_provenance(source: str | os.PathLike[str], target: str | os.PathLike[str
     source, target : path-like
         ONNX files; they may be the same.
     facts : mapping of str to str
-        Name -> value. They replace facts of the same name.
+        Name -> value; replaces a fact of the same name.
 
     Raises
     ------

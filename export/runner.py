@@ -25,7 +25,7 @@ class Runner:
     Parameters
     ----------
     run : callable
-        From names of outputs and a batch of images to the outputs.
+        Takes names of outputs and a batch of images; returns those outputs.
     engine : str
         What runs the model: ``"onnxruntime"`` or ``"onnx"``.
     """

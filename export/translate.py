@@ -64,16 +64,15 @@ def translate(
     where : str
         The symbol's file, for messages.
     input_name : str
-        The variable that stands for the images.
+        Name of the variable for the images.
     outputs : sequence of str, optional
         Names of the network's outputs. The default is MXNet's own names, ``<node>_output``.
 
     Returns
     -------
     Graph
-        Takes images (N, *row), has outputs (N, ...), and computes in MXNet's precision; `export.passes.optimize` makes
-        it fast. A node's output has the name of the MXNet node, except for the network's outputs and where several
-        MXNet nodes share a name.
+        Takes images (N, *row), has outputs (N, ...), and computes in MXNet's precision, not yet optimized. Each output
+        of a node has the name of the MXNet node, except for the network's outputs and nodes that share a name.
 
     Raises
     ------
@@ -109,7 +108,7 @@ def _needed(symbol: Symbol, where: str) -> list[int]:
 
 
 def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: str) -> np.dtype[Any]:
-    """Infer the type of the images, which symbols do not store: that of the first weight they meet without a cast."""
+    """Return the type of the images, which symbols do not store: that of the first weight they meet without a cast."""
     reached: set[int] = set()  # nodes whose output has the images' type
     for index in needed:
         node = symbol.nodes[index]
@@ -200,7 +199,7 @@ def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list
         if not isinstance(tensor, Tensor) or tensor == graph.input:
             raise MalformedModelError(f"{where}: the output is {tensor.name!r} itself; there is no network.")
         if tensor in heads:
-            raise UnsupportedOpError(f"{where}: {symbol.nodes[head.node].name!r} is the same output as one before it.")
+            raise UnsupportedOpError(f"{where}: output {symbol.nodes[head.node].name!r} is listed twice.")
         heads.append(tensor)
     if len(heads) != len(graph.outputs):
         raise MalformedModelError(

@@ -42,8 +42,9 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     Parameters
     ----------
     model : ModelProto
-        Has one input, and the outputs of the reference. A model that takes pixels gets the pixels that the reference's
-        images were computed from. If its card says so, embeddings are compared at unit length.
+        Has one input, and the outputs of the reference. A model that takes pixels gets the pixels from which the
+        reference's images were computed. If its card says that embeddings are normalized, they are compared at unit
+        length.
     reference : Reference
         Images, and MXNet's outputs for them.
     tolerance : float, optional
@@ -85,7 +86,7 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
 
 
 def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
-    """Run a model on random images, one at a time and together, which is all that can be verified without MXNet.
+    """Verify without MXNet that a model runs on random images, and computes each image independently of the others.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def verify_preprocessing(
     core : ModelProto
         The network without it: input float32 (N, 3, H, W), one output (N, D).
     added : GraphPreprocessing
-        What ``model`` has in addition.
+        The preprocessing in ``model``.
     tolerance : float
         As for `verify`.
 
@@ -192,7 +193,7 @@ def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
     pixels = denormalize(data, preprocessing)
     if np.abs(normalize(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
         raise MalformedModelError(
-            "the model takes pixels, and the reference's images are not pixels normalized as the model's card says."
+            "the model takes pixels, but the reference's images are not pixels normalized as the model's card says."
         )
     return pixels
 
@@ -222,7 +223,7 @@ def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Ref
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
     if not names:
-        return "The reference has no values of nodes to locate the error."
+        return "The reference has no outputs of nodes that would locate the error."
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)

@@ -1,7 +1,4 @@
-"""The names that options choose from, each declared once: the library checks them, and the commands offer them.
-
-Nothing heavy is imported here, so that `lifted --help` stays instant.
-"""
+"""The names that options choose from. Imports nothing heavy, so that `lifted --help` stays instant."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What this machine can train and serve with, and how to install what is missing: the work of `lifted doctor`."""
+"""Check what this host can train and serve with, and how to install what is missing, for `lifted doctor`."""
 
 from __future__ import annotations
 
@@ -41,16 +41,18 @@ ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters
     ----------
     name : str
+        Software or hardware, e.g. ``"onnxruntime"``.
     needed_for : str
         ``"training"``, ``"serving"`` or ``"both"``.
     status : str
-        ``"ok"``, ``"limited"`` (works, with less than the machine has) or ``"missing"``.
+        ``"ok"``, ``"limited"`` (works, but not with everything that the host has) or ``"missing"``.
     found : str
+        Version, model or problem, in words.
     cure : str
         What to do; empty if the status is ok.
     """
@@ -64,28 +66,30 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All checks, in the order in which to read them."""
+    """All checks, in reading order."""
 
     checks: tuple[Check, ...]
 
     @property
     def missing(self) -> int:
+        """Number of checks with the status ``"missing"``."""
         return sum(check.status == MISSING for check in self.checks)
 
     def columns(self) -> list[str]:
-        """Heads of the table that `rows` fills."""
+        """Return the column heads for `rows`."""
         return ["", "status", "needed for", "found"]
 
     def rows(self) -> list[list[str]]:
+        """Return one table row per check."""
         return [[check.name, check.status, check.needed_for, check.found] for check in self.checks]
 
     def cures(self) -> dict[str, str]:
-        """What to do about each thing that is not ok."""
+        """Return what to do about each check that is not ok."""
         return {check.name: check.cure for check in self.checks if check.cure}
 
 
 def examine() -> Diagnosis:
-    """Look at Python, system libraries, MXNet, onnxruntime, GPUs and cores. Changes nothing, and never fails."""
+    """Check Python, system libraries, MXNet, onnxruntime, GPUs and CPU cores. Changes nothing, and never raises."""
     gpus = list_gpus()
     checks = [_python(), _numpy(), _libraries(), _mxnet(), _onnxruntime()]
     checks += (
@@ -114,12 +118,12 @@ def _libraries() -> Check:
     missing, packages = missing_libraries(), missing_packages()
     if not packages:
         return Check("system libraries", "training", OK, f"{len(PACKAGE_OF_LIBRARY)} of {len(PACKAGE_OF_LIBRARY)}")
-    what = ", ".join(missing) or "Python's venv"
-    return Check("system libraries", "training", MISSING, f"without {what}", apt_line(packages))
+    names = ", ".join(missing) or "Python's venv"
+    return Check("system libraries", "training", MISSING, f"without {names}", apt_line(packages))
 
 
 def _mxnet() -> Check:
-    """Imported by another Python: a library that is not there, or a crash, must not end this one."""
+    """Import MXNet in another process, since a missing library can crash it."""
     installed = [name for name in ("mxnet", "mxnet-cu112") if version(name)]
     if not installed:
         return Check("MXNet", "training", MISSING, "not installed", "pip install 'gluon-lifted[train]'")
@@ -127,14 +131,14 @@ def _mxnet() -> Check:
     package = f"{installed[0]} {version(installed[0])}"
     if not problem:
         return Check("MXNet", "training", OK, package)
-    cure = apt_line(missing_packages()) if missing_packages() else "install it again: pip install 'gluon-lifted[train]'"
+    cure = apt_line(missing_packages()) if missing_packages() else "reinstall it: pip install 'gluon-lifted[train]'"
     return Check("MXNet", "training", MISSING, f"{package}: {problem}", cure)
 
 
 def _onnxruntime() -> Check:
     try:
         onnxruntime = import_onnxruntime()
-    except (DeviceError, ImportError) as error:  # ImportError: installed, but one of its libraries is not there
+    except (DeviceError, ImportError) as error:  # ImportError: installed, but one of its libraries is missing
         cure = "pip install 'gluon-lifted[serve]', or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs"
         return Check(
             "onnxruntime", "serving", MISSING, "not installed" if isinstance(error, DeviceError) else str(error), cure
@@ -156,14 +160,14 @@ def _gpu(number: int, gpu: Gpu) -> Check:
 
 
 def _cuda_provider() -> Check:
-    """Whether onnxruntime can use the GPU: built for CUDA, and the CUDA libraries can be loaded."""
+    """Check whether onnxruntime can use the GPU: it is built for CUDA, and the CUDA libraries load."""
     name, cure = "onnxruntime on the GPU", "in a fresh environment: pip install 'gluon-lifted[serve-gpu]'"
     try:
         available = import_onnxruntime().get_available_providers()
     except (DeviceError, ImportError):
         return Check(name, "serving", MISSING, "not installed", cure)
     if CUDA not in available:
-        return Check(name, "serving", MISSING, "this onnxruntime is built for the CPU alone", cure)
+        return Check(name, "serving", MISSING, "this onnxruntime is built without CUDA", cure)
     problem = _probe(CUDA_PROBE)
     if not problem:
         return Check(name, "serving", OK, "CUDA libraries load")
@@ -177,7 +181,7 @@ def _cores() -> Check:
 
 
 def _probe(code: str) -> str:
-    """Run ``code`` in another Python. Returns what went wrong, in one line, or an empty string."""
+    """Run ``code`` in another Python. Return the problem in one line, or an empty string."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False

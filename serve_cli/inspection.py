@@ -1,4 +1,4 @@
-"""What a model, a run folder or an embedding folder is, from what it says about itself."""
+"""Describe a model, a run folder or an embedding folder by its card and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `path` is (``"model"``, ``"run"`` or ``"embeddings"``), its card, and facts about its files."""
+    """The kind of a path (``"model"``, ``"run"`` or ``"embeddings"``), its card, and facts about its files."""
 
     kind: str
     path: Path
@@ -28,7 +28,7 @@ class Inspection:
     about: dict[str, str | int]
 
     def facts(self) -> dict[str, str]:
-        """The card and the facts in words, a line each."""
+        """Return the card and the facts in words, one line each."""
         pixels = self.card.preprocessing
         return {
             "file" if self.kind == "model" else "folder": str(self.path),
@@ -47,20 +47,20 @@ class Inspection:
         }
 
     def as_dict(self) -> dict[str, object]:
-        """For machines: nothing rounded or put into words."""
+        """Return the same for JSON: not rounded, not in words."""
         return {"kind": self.kind, "path": str(self.path), "card": asdict(self.card), "about": self.about}
 
 
 def inspect_path(path: Path) -> Inspection:
-    """Find out what is at ``path``. Raises `RunError` if it is none of the three, or damaged."""
+    """Inspect ``path``. Raise `RunError` if it is none of the three, or damaged."""
     if path.is_file():
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
         return _embeddings(path)
     if (path / CARD_FILE).is_file():
         return _run(path)
-    what = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
-    raise RunError(f"{path}: {what}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
+    problem = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
+    raise RunError(f"{path}: {problem}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
 
 
 def _model(path: Path) -> Inspection:
@@ -99,7 +99,7 @@ def _embeddings(path: Path) -> Inspection:
 
 
 def _text(value: object) -> str:
-    """A field of a manifest that nothing has checked."""
+    """Return an unchecked field of a manifest as text, at most 1,000 characters."""
     return f"{value:.1000}" if isinstance(value, str) else "unknown"
 
 

@@ -1,6 +1,6 @@
-"""Progress of long work, handed to whoever asked for it. The library itself prints nothing.
+"""Progress of long work. The library reports it, and prints nothing itself.
 
-The command line calls it inside ``with progress_to(...)``, and shows bars.
+The command line runs the library inside ``with progress_to(...)``, and shows bars.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ class Progress(Protocol):
     """One piece of work in progress."""
 
     def update(self, done: int, text: str = "") -> None:
-        """``done`` units are complete; ``text`` says more, such as ``"3 failed"``."""
+        """Report that ``done`` units are complete, with details in ``text`` such as ``"3 failed"``."""
 
 
 class OpenProgress(Protocol):
-    """Called where work begins; the progress that it returns is closed where the work ends."""
+    """Function that opens the progress of a piece of work."""
 
     def __call__(
         self, label: str, total: int | None, unit: str = "images", start: int = 0
-    ) -> AbstractContextManager[Progress]: ...
+    ) -> AbstractContextManager[Progress]:
+        """Open progress when work begins; the context manager exits when the work ends."""
 
 
 class _Silent:
@@ -41,12 +42,12 @@ _open: ContextVar[OpenProgress] = ContextVar("progress", default=_silent)
 
 @contextmanager
 def progress_to(show: OpenProgress) -> Iterator[None]:
-    """Show the progress of all that is called inside the block.
+    """Show the progress of all work inside the block.
 
     Parameters
     ----------
     show : callable
-        Called with label, total, unit and start, as `open_progress` is.
+        Takes label, total, unit and start, as `open_progress` does.
     """
     token = _open.set(show)
     try:
@@ -58,14 +59,14 @@ def progress_to(show: OpenProgress) -> Iterator[None]:
 def open_progress(
     label: str, total: int | None, unit: str = "images", start: int = 0
 ) -> AbstractContextManager[Progress]:
-    """Begin work that takes a while.
+    """Open the progress of work that takes a while.
 
     Parameters
     ----------
     label : str
-        What is being done, e.g. ``"embed"``.
+        Name of the work, e.g. ``"embed"``.
     total : int, optional
-        Units of work in the whole run, where that is known.
+        Units of work in the whole run, if known.
     unit : str
         Plural, e.g. ``"images"``.
     start : int
@@ -75,7 +76,7 @@ def open_progress(
 
 
 def clock(seconds: float) -> str:
-    """Seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
+    """Format seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

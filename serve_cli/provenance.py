@@ -1,4 +1,4 @@
-"""What a file is: its hash, and the versions of the packages that work on it."""
+"""Hashes of files, and versions of the packages that process them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("gluon-lifted", "numpy", "pillow", "onnxruntime", "onnxruntime-gpu",
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Compute the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -24,13 +24,13 @@ def sha256(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that an embedding depends on."""
+    """Return the versions of Python and of the installed packages that affect embeddings."""
     installed = {name: number for name in PACKAGES if (number := version(name))}
     return {"python": platform.python_version(), **installed}
 
 
 def version(package: str) -> str:
-    """The installed version of a package, or an empty string."""
+    """Return the installed version of a package, or an empty string."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

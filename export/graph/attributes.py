@@ -1,8 +1,8 @@
 """Parse the attributes of a symbol's node.
 
-A symbol stores attributes as text, and only the ones that the network's author set. An attribute that is absent or
-stored as ``None`` has MXNet's default, which the translator passes. A node with an attribute that its translator
-does not read is refused.
+A symbol stores attributes as text, and only the attributes that the network's author set. An absent attribute, or one
+stored as ``None``, has MXNet's default, which the translator passes. A node is refused if its translator does not read
+all of its attributes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from export.errors import MalformedModelError, UnsupportedAttributeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Gluon and MXNet's executors attach these for training, memory and placement. None of them changes the output.
+# Gluon and MXNet's executors attach these for training, memory and devices. None of them changes the output.
 HARMLESS = frozenset(
     {
         *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
@@ -48,7 +48,8 @@ class Attrs:
 
     Notes
     -----
-    Every method that parses raises `MalformedModelError` if the text has another type, or is absent without a default.
+    Every method that parses raises `MalformedModelError` if the text has another type, or is absent and the method has
+    no default.
     """
 
     def __init__(self, where: str, texts: Mapping[str, str]) -> None:
@@ -135,7 +136,7 @@ class Attrs:
             raise self._malformed(name, text, "a finite number")
         return float(text)
 
-    def boolean(self, name: str, default: bool) -> bool:
+    def boolean(self, name: str, *, default: bool) -> bool:
         """Parse ``"True"``, ``"true"``, ``"1"`` or their opposites."""
         text = self._take(name)
         if text is None:
@@ -156,7 +157,7 @@ class Attrs:
         return text
 
     def ignore(self, *names: str) -> None:
-        """Accept attributes that do not change what the operator computes in inference."""
+        """Accept attributes that do not change the output in inference."""
         for name in names:
             self._unread.pop(name, None)
 

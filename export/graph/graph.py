@@ -27,7 +27,7 @@ Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value computed from the images, with shape (N, *row): one row per image, N free."""
+    """A value computed from the images, with shape (N, *row): one row per image, for any N."""
 
     name: str
     row: Shape
@@ -36,13 +36,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter, or an array that a translator adds."""
+    """A parameter of the network, or an array that a translator or a pass makes."""
 
     name: str
     array: NDArray[Any]
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of the array's elements."""
         return self.array.dtype
 
 
@@ -100,13 +101,14 @@ class Graph:
         self._names = {input_name, *outputs}
 
     def claim(self, name: str) -> str:
-        """Reserve a name for a new tensor or constant: ``name``, lengthened if it is taken."""
+        """Reserve ``name``, lengthened if it is taken, for a new tensor or constant."""
         while name in self._names:
             name += "_"
         self._names.add(name)
         return name
 
     def constant(self, name: str, array: NDArray[Any]) -> Constant:
+        """Make a constant named ``name``, lengthened if that is taken. The first node that uses it adds it."""
         return Constant(self.claim(name), array)
 
     def add(
@@ -121,7 +123,7 @@ class Graph:
     ) -> Tensor:
         """Append a node with one output.
 
-        The output has the node's name and, unless ``dtype`` is given, the type of the first tensor among the inputs.
+        The output has the node's name. Its type is that of the first tensor among the inputs unless ``dtype`` is given.
         """
         if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
             raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
@@ -137,6 +139,7 @@ class Graph:
         return output
 
     def cast_to(self, output: Tensor, data: Tensor, name: str) -> None:
+        """Append a cast to the type of ``output``, whose name is already claimed."""
         self.produce(output, "Cast", name, (data,), {"to": ONNX_TYPES[output.dtype]})
 
     def produce(
@@ -148,7 +151,7 @@ class Graph:
         self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
-        """Rename the tensors that are the network's outputs to the names in `outputs`."""
+        """Rename the network's output tensors to the names in `outputs`."""
         for head, name in zip(heads, self.outputs, strict=True):
             self.rename(head.name, name)
 
@@ -181,4 +184,5 @@ class Graph:
         self.constants = {name: array for name, array in self.constants.items() if name in uses}
 
     def constant_bytes(self) -> int:
+        """Return the size of all constants."""
         return sum(array.nbytes for array in self.constants.values())

@@ -1,4 +1,4 @@
-"""Graph -> ONNX model, checked by ONNX itself."""
+"""Turn a graph into an ONNX model that passes ONNX's own checker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = "N"
 AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
-MAX_CHECKED_ELEMENTS = 1024  # of a constant: the checker would copy weights, so it gets only smaller ones
+MAX_CHECKED_ELEMENTS = 1024  # of a constant; the checker copies constants, so it gets no weights
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's limit for a message
 
 

@@ -1,4 +1,4 @@
-"""What a translator works with: one MXNet node with translated inputs, and methods that append ONNX nodes."""
+"""The interface of translators: an MXNet node with translated inputs, and methods that append ONNX nodes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """One MXNet node, its inputs translated.
+    """An MXNet node with translated inputs.
 
     Parameters
     ----------
     op, name : str
-        MXNet's operator, and the name that the ONNX nodes get.
+        MXNet's operator, and the name for the ONNX nodes.
     attrs : Attrs
         MXNet's attributes.
     inputs : tuple of Tensor or Constant
@@ -45,10 +45,12 @@ class Node:
     inputs: tuple[Operand, ...]
     graph: Graph
 
-    def malformed(self, what: str) -> MalformedModelError:
-        return MalformedModelError(f"{self.op} {self.name!r}: {what}.")
+    def malformed(self, problem: str) -> MalformedModelError:
+        """Make the error for a node that MXNet could not run either; ``problem`` is a sentence without its period."""
+        return MalformedModelError(f"{self.op} {self.name!r}: {problem}.")
 
     def expect_inputs(self, count: int) -> None:
+        """Raise `MalformedModelError` unless the node has ``count`` inputs."""
         if len(self.inputs) != count:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
@@ -63,6 +65,7 @@ class Node:
         return operand
 
     def require_one_type(self, *tensors: Tensor) -> None:
+        """Raise `MalformedModelError` unless all tensors have the same type."""
         if len({tensor.dtype for tensor in tensors}) > 1:
             raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
 
@@ -75,7 +78,7 @@ class Node:
         return data, channels, height, width
 
     def axis(self, name: str, default: int | None = None) -> int:
-        """Parse an attribute that names an axis of input 0 other than the batch; negative values count from the end."""
+        """Parse an axis of input 0, which must not be the batch axis; negative values count from the end."""
         axes = len(self.tensor().row) + 1
         value = self.attrs.integer(name, default, minimum=-8)
         axis = value % axes if -axes <= value < axes else value
@@ -132,8 +135,8 @@ class Node:
         attrs : dict, optional
             ONNX's attributes.
         step : str
-            What the ONNX node does, if it is not the last of several: it is named ``<node>/<step>``. The last node
-            and its output get MXNet's name.
+            Suffix of the name, ``<node>/<step>``, unless the ONNX node is the last of the MXNet node: that one and its
+            output get MXNet's name.
         dtype : dtype, optional
             Type of the output. The default is that of the first tensor among the inputs.
         """

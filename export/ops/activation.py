@@ -15,12 +15,14 @@ ONNX_OPS = {"relu": "Relu", "sigmoid": "Sigmoid", "softrelu": "Softplus", "softs
 
 @translates("Activation")
 def activation(node: Node) -> Tensor:
+    """Apply the function that ``act_type`` names."""
     kind = node.attrs.choice("act_type", tuple(ONNX_OPS))
     return _elementwise(node, kind)
 
 
 @translates("relu", "sigmoid", "softsign", "tanh")
 def named_activation(node: Node) -> Tensor:
+    """Apply the function that the operator is named after."""
     return _elementwise(node, node.op)
 
 

@@ -28,7 +28,7 @@ def multicast(node: Node) -> tuple[Operand, ...]:
     count = node.attrs.integer("num_outputs", minimum=1)
     node.expect_inputs(count)
     dtypes = {operand.dtype for operand in node.inputs}
-    narrow = node.attrs.boolean("cast_narrow", False)
+    narrow = node.attrs.boolean("cast_narrow", default=False)
     wanted = (min if narrow else max)(dtypes, key=lambda dtype: dtype.itemsize)
     return tuple(_cast(node, index, wanted, step=str(index)) for index in range(count))
 

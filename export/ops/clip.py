@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @translates("clip")
 def clip(node: Node) -> Tensor:
+    """Limit values to ``a_min`` to ``a_max``."""
     node.expect_inputs(1)
     data = node.tensor()
     low, high = (node.number(name, node.attrs.real(name)) for name in ("a_min", "a_max"))

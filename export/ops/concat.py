@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @translates("Concat")
 def concat(node: Node) -> Tensor:
+    """Join tensors along ``dim``, by default the channels."""
     count = node.attrs.integer("num_args", minimum=1)
     node.expect_inputs(count)
     tensors = tuple(node.tensor(index) for index in range(count))

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 @translates("Convolution")
 def convolution(node: Node) -> Tensor:
+    """Convolve images (N, C, H, W) with ``num_filter`` filters in ``num_group`` groups."""
     node.attrs.ignore("workspace", "cudnn_tune", "cudnn_off")
     node.attrs.choice("layout", LAYOUTS, "NCHW")
     window = read_window(node)
     dilate = node.attrs.integers("dilate", 2, (1, 1), minimum=1)
     filters = node.attrs.integer("num_filter", minimum=1)
     groups = node.attrs.integer("num_group", 1, minimum=1)
-    no_bias = node.attrs.boolean("no_bias", False)
+    no_bias = node.attrs.boolean("no_bias", default=False)
     node.expect_inputs(2 if no_bias else 3)
     data, channels, *size = node.image()
     if channels % groups or filters % groups:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @translates("Deconvolution")
 def deconvolution(node: Node) -> Tensor:
-    """Unlike Convolution it has no bias by default (``deconvolution-inl.h``). ``adj`` rows and columns are added."""
+    """Apply a transposed convolution and add ``adj`` rows and columns to its output.
+
+    Unlike Convolution, it has no bias by default (``deconvolution-inl.h``).
+    """
     node.attrs.ignore("workspace", "cudnn_tune", "cudnn_off")
     node.attrs.choice("layout", LAYOUTS, "NCHW")
     node.attrs.choice("target_shape", ("()", "[]", "(0, 0)", "(0,0)"), "()")  # it would change pad and adj
@@ -22,7 +25,7 @@ def deconvolution(node: Node) -> Tensor:
     dilate = node.attrs.integers("dilate", 2, (1, 1), minimum=1)
     adjust = node.attrs.integers("adj", 2, (0, 0))
     filters, groups = node.attrs.integer("num_filter", minimum=1), node.attrs.integer("num_group", 1, minimum=1)
-    biased = not node.attrs.boolean("no_bias", True)
+    biased = not node.attrs.boolean("no_bias", default=True)
     node.expect_inputs(3 if biased else 2)
     data, channels, *size = node.image()
     if channels % groups or filters % groups:

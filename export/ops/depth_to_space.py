@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("depth_to_space")
 def depth_to_space(node: Node) -> Tensor:
-    """(N, b b C, H, W) -> (N, C, b H, b W); channels are ordered by position in the block first."""
+    """Turn (N, b b C, H, W) into (N, C, b H, b W). Channels are ordered by position in the block first."""
     node.expect_inputs(1)
     block = node.attrs.integer("block_size", minimum=1)
     data, channels, height, width = node.image()
@@ -25,6 +25,7 @@ def depth_to_space(node: Node) -> Tensor:
 
 @translates("space_to_depth")
 def space_to_depth(node: Node) -> Tensor:
+    """Turn (N, C, b H, b W) into (N, b b C, H, W)."""
     node.expect_inputs(1)
     block = node.attrs.integer("block_size", minimum=1)
     data, channels, height, width = node.image()

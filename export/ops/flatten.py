@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @translates("Flatten")
 def flatten(node: Node) -> Tensor:
+    """Turn each image into one row of numbers."""
     node.expect_inputs(1)
     data = node.tensor()
     if len(data.row) == 1:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @translates("FullyConnected")
 def fully_connected(node: Node) -> Tensor:
-    """``x @ weight.T + bias``, over all values of an image if ``flatten``, over the last axis otherwise."""
+    """Compute ``x @ weight.T + bias`` over all values of an image if ``flatten``, over the last axis otherwise."""
     hidden = node.attrs.integer("num_hidden", minimum=1)
-    no_bias = node.attrs.boolean("no_bias", False)
-    flatten = node.attrs.boolean("flatten", True)
+    no_bias = node.attrs.boolean("no_bias", default=False)
+    flatten = node.attrs.boolean("flatten", default=True)
     node.expect_inputs(2 if no_bias else 3)
     data = node.tensor()
     width = math.prod(data.row) if flatten else data.row[-1]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @translates("_copy", "BlockGrad")
 def identity(node: Node) -> Tensor:
+    """Return the input."""
     node.expect_inputs(1)
     return node.tensor()
 

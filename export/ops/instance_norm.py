@@ -25,10 +25,10 @@ def instance_norm(node: Node) -> Tensor:
 
 @translates("LayerNorm")
 def layer_norm(node: Node) -> Tensor:
-    """``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has an operator for it only from opset 17."""
+    """Compute ``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has LayerNormalization only from opset 17."""
     node.expect_inputs(3)
-    if node.attrs.boolean("output_mean_var", False):
-        raise node.attrs.unsupported("output_mean_var", True, "False")
+    if node.attrs.boolean("output_mean_var", default=False):
+        raise node.attrs.unsupported("output_mean_var", "True", "False")
     axis = node.axis("axis", -1)
     epsilon = node.number("eps", node.attrs.real("eps", 1e-5))
     data = node.tensor()

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @translates("L2Normalization")
 def l2_normalization(node: Node) -> Tensor:
-    """``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions; zeros stay zero.
+    """Compute ``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions; zeros stay zero.
 
-    Computed in float32: float16 cannot represent 1e-10, and squares soon exceed its range.
+    The nodes compute in float32: float16 cannot represent 1e-10, and squares soon exceed its range.
     """
     node.expect_inputs(1)
     mode = node.attrs.choice("mode", ("instance", "channel", "spatial"), "instance")

@@ -16,7 +16,7 @@ SQRT_HALF = 0.5**0.5
 
 @translates("LeakyReLU")
 def leaky_relu(node: Node) -> Tensor:
-    """``slope``, 0.25 by default, belongs to ``leaky`` and ``elu``; ``prelu`` learns a slope per channel."""
+    """Apply ``act_type``. Only ``leaky`` and ``elu`` take ``slope``, by default 0.25; ``prelu`` learns its own."""
     kind = node.attrs.choice("act_type", KINDS, "leaky")
     node.attrs.ignore("lower_bound", "upper_bound")  # they belong to rrelu
     slope = node.attrs.real("slope", 0.25)

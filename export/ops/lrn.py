@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("LRN")
 def lrn(node: Node) -> Tensor:
-    """``x * (knorm + alpha / nsize * sum of x^2 over nsize neighboring channels) ** -beta``."""
+    """Compute ``x * (knorm + alpha / nsize * sum of x^2 over nsize neighboring channels) ** -beta``."""
     node.expect_inputs(1)
     size = node.attrs.integer("nsize", minimum=1)
     if size % 2 == 0:

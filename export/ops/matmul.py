@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @translates("batch_dot")
 def batch_dot(node: Node) -> Tensor:
-    """(N, ..., M, K) times (N, ..., K, P); ``transpose_a`` and ``transpose_b`` swap the last two axes first."""
+    """Multiply (N, ..., M, K) by (N, ..., K, P). ``transpose_a`` and ``transpose_b`` swap the last two axes first."""
     node.expect_inputs(2)
     node.attrs.choice("forward_stype", ("default",), "default")
     left, right = node.tensor(0), node.tensor(1)
     node.require_one_type(left, right)
     if len(left.row) < 2 or len(left.row) != len(right.row) or left.row[:-2] != right.row[:-2]:
         raise node.malformed(f"its inputs {left.row} and {right.row} are not matrices for each image")
-    if node.attrs.boolean("transpose_a", False):
+    if node.attrs.boolean("transpose_a", default=False):
         left = _transposed(node, left, "left")
-    if node.attrs.boolean("transpose_b", False):
+    if node.attrs.boolean("transpose_b", default=False):
         right = _transposed(node, right, "right")
     if left.row[-1] != right.row[-2]:
         raise node.malformed(f"its inputs {left.row} and {right.row} cannot be multiplied")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @translates("Pad")
 def pad(node: Node) -> Tensor:
-    """``pad_width`` is (before, after) for each axis in turn; ONNX takes all befores first, then all afters."""
+    """Pad by ``pad_width``: (before, after) for each axis in turn. ONNX takes all befores first, then all afters."""
     node.expect_inputs(1)
     data = node.tensor()
     axes = len(data.row) + 1

@@ -29,13 +29,14 @@ class PoolWindows:
 
     @property
     def attrs(self) -> Attributes:
+        """Attributes of ONNX's pooling operators."""
         ends = (self.pad[0] + self.extra[0], self.pad[1] + self.extra[1])
         return {"kernel_shape": self.kernel, "strides": self.stride, "pads": (*self.pad, *ends)}
 
 
 @translates("Pooling")
 def pooling(node: Node) -> Tensor:
-    """Max or average pooling.
+    """Pool by maximum or average.
 
     Notes
     -----
@@ -48,24 +49,23 @@ def pooling(node: Node) -> Tensor:
     node.attrs.choice("layout", LAYOUTS, "NCHW")
     kind = node.attrs.choice("pool_type", ("max", "avg"), "max")
     convention = node.attrs.choice("pooling_convention", ("valid", "full"), "valid")
-    count_padding = node.attrs.boolean("count_include_pad", True)
-    if node.attrs.boolean("global_pool", False):
+    count_padding = node.attrs.boolean("count_include_pad", default=True)
+    if node.attrs.boolean("global_pool", default=False):
         return _global_pooling(node, kind)
     windows = _windows(node, rounds_up=convention == "full")
     data, channels, _, _ = node.image()
     if kind == "avg":
-        return _average(node, windows, count_padding)
+        return _average(node, windows, count_padding=count_padding)
     return node.emit("MaxPool", (data,), (channels, *windows.outputs), windows.attrs)
 
 
 def _global_pooling(node: Node, kind: str) -> Tensor:
-    """MXNet ignores kernel, stride and pad of a global pooling."""
-    node.attrs.ignore("kernel", "stride", "pad")
+    node.attrs.ignore("kernel", "stride", "pad")  # MXNet ignores them, too
     data, channels, _, _ = node.image()
     return node.emit("GlobalMaxPool" if kind == "max" else "GlobalAveragePool", (data,), (channels, 1, 1))
 
 
-def _windows(node: Node, rounds_up: bool) -> PoolWindows:
+def _windows(node: Node, *, rounds_up: bool) -> PoolWindows:
     window = read_window(node)
     _, _, *size = node.image()
     steps, extra = [0, 0], [0, 0]
@@ -90,8 +90,8 @@ def _windows(node: Node, rounds_up: bool) -> PoolWindows:
     )
 
 
-def _average(node: Node, windows: PoolWindows, count_padding: bool) -> Tensor:
-    """Average pooling.
+def _average(node: Node, windows: PoolWindows, *, count_padding: bool) -> Tensor:
+    """Pool by average.
 
     Notes
     -----

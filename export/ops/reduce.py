@@ -22,11 +22,11 @@ def reduce(node: Node) -> Tensor:
     count = len(data.row) + 1
     named = node.attrs.integers("axis", minimum=-8, default=())
     axes = {axis + count if axis < 0 else axis for axis in named}
-    if node.attrs.boolean("exclude", False):
+    if node.attrs.boolean("exclude", default=False):
         axes = set(range(count)) - axes
     if not axes or not axes <= set(range(1, count)):
         raise node.attrs.unsupported("axis", named or None, f"some of 1 to {count - 1}; axis 0 is the batch")
-    keep = node.attrs.boolean("keepdims", False)
+    keep = node.attrs.boolean("keepdims", default=False)
     row: Shape = tuple(
         1 if axis in axes else size for axis, size in enumerate(data.row, start=1) if keep or axis not in axes
     )

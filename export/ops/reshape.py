@@ -22,9 +22,9 @@ def reshape(node: Node) -> Tensor:
     node.attrs.choice("target_shape", ("()", "[]", "(0,)"), "()")  # deprecated, as is keep_highest
     node.attrs.choice("keep_highest", ("False", "0"), "False")
     spec = node.attrs.integers("shape", minimum=SPLIT)
-    backwards = node.attrs.boolean("reverse", False)
+    backwards = node.attrs.boolean("reverse", default=False)
     data = node.tensor()
-    resolved = [_resolve(node, (n, *data.row), spec, backwards) for n in BATCHES]
+    resolved = [_resolve(node, (n, *data.row), spec, backwards=backwards) for n in BATCHES]
     row = resolved[0][1:]
     if row != resolved[1][1:] or tuple(shape[0] for shape in resolved) != BATCHES:
         raise node.attrs.unsupported("shape", spec, "one that keeps axis 0, the batch")
@@ -36,7 +36,7 @@ def _reshaped(node: Node, row: Shape) -> Tensor:
     return data if row == data.row else node.emit("Reshape", (data, node.integers("shape", 0, *row)), row)
 
 
-def _resolve(node: Node, source: Shape, spec: Shape, backwards: bool) -> Shape:
+def _resolve(node: Node, source: Shape, spec: Shape, *, backwards: bool) -> Shape:
     """Return the shape that MXNet computes from ``source`` (``matrix_op-inl.h``: InferReshapeShape)."""
     sizes, codes = list(source), list(spec)
     if backwards:
@@ -122,6 +122,7 @@ def squeeze(node: Node) -> Tensor:
 
 @translates("SwapAxis")
 def swap_axis(node: Node) -> Tensor:
+    """Swap the axes ``dim1`` and ``dim2``, neither of which may be the batch axis."""
     node.expect_inputs(1)
     first, second = node.axis("dim1", 0), node.axis("dim2", 0)
     order = list(range(len(node.tensor().row) + 1))
@@ -131,6 +132,7 @@ def swap_axis(node: Node) -> Tensor:
 
 @translates("transpose")
 def transpose(node: Node) -> Tensor:
+    """Reorder the axes as ``axes`` says; the batch axis must stay first."""
     node.expect_inputs(1)
     count = len(node.tensor().row) + 1
     order = list(node.attrs.integers("axes", count, tuple(range(count))[::-1]))

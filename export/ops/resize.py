@@ -31,11 +31,13 @@ def up_sampling(node: Node) -> Tensor:
 
 @translates("_contrib_BilinearResize2D")
 def bilinear_resize(node: Node) -> Tensor:
-    """Resize to ``height`` x ``width``, by the factors ``scale_height`` and ``scale_width``, rounded down, or, in
-    mode ``like``, to the size of the second input.
+    """Resize images with bilinear interpolation.
 
     Notes
     -----
+    The size is ``height`` x ``width``, or the input's size times ``scale_height`` and ``scale_width``, rounded down. In
+    mode ``like``, it is the size of the second input.
+
     With ``align_corners``, the default, the corner pixels of both images coincide; without it the images' edges do
     (``bilinear_resize-inl.h``).
     """
@@ -43,7 +45,7 @@ def bilinear_resize(node: Node) -> Tensor:
     node.expect_inputs(2 if like else 1)
     data, channels, _, _ = node.image()
     rows, columns = _like(node) if like else _size(node)
-    corners = node.attrs.boolean("align_corners", True)
+    corners = node.attrs.boolean("align_corners", default=True)
     if (rows, columns) == data.row[1:]:
         return data
     transformation = "align_corners" if corners else "pytorch_half_pixel"  # an output of one pixel is the first pixel

@@ -26,10 +26,10 @@ SCALARS = {
 
 @translates(*SCALARS)
 def scalar(node: Node) -> Tensor:
-    """The number defaults to 1 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
+    """Combine a tensor with a number, by default 1 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
     node.expect_inputs(1)
     data = node.tensor()
-    node.attrs.ignore("is_int")  # says how the number was written; tensors hold real numbers in any case
+    node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
     number = node.number("scalar", node.attrs.real("scalar", 1.0))
     op, number_first = SCALARS[node.op]
     return node.emit(op, (number, data) if number_first else (data, number), data.row)

@@ -16,7 +16,7 @@ Range = tuple[int, int, int]  # start, stop, step along one axis
 
 @translates("slice_axis")
 def slice_axis(node: Node) -> Tensor:
-    """Slice from ``begin`` to ``end``; negative indices count from the end, and without ``end`` it is the last."""
+    """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from there."""
     node.expect_inputs(1)
     shape = (1, *node.tensor().row)
     begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
@@ -56,7 +56,7 @@ def slice_like(node: Node) -> Tensor:
     named = node.attrs.integers("axes", minimum=-8, default=tuple(range(count)))
     axes = {axis + count if axis < 0 else axis for axis in named} - {0}
     if not axes <= set(range(1, min(count, len(other.row) + 1))):
-        raise node.malformed(f"axes {named} are not those of its inputs {data.row} and {other.row}")
+        raise node.malformed(f"axes {named} are not axes of its inputs {data.row} and {other.row}")
     ranges = {axis: (0, other.row[axis - 1], 1) for axis in sorted(axes) if other.row[axis - 1] != data.row[axis - 1]}
     if any(stop > data.row[axis - 1] for axis, (_, stop, _) in ranges.items()):
         raise node.malformed(f"its input {data.row} is smaller than {other.row}")
@@ -69,7 +69,7 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
     node.expect_inputs(1)
     count = node.attrs.integer("num_outputs", minimum=1)
     axis = node.axis("axis", 1)
-    squeeze = node.attrs.boolean("squeeze_axis", False)
+    squeeze = node.attrs.boolean("squeeze_axis", default=False)
     data = node.tensor()
     length, rest = data.row[axis - 1] // count, data.row[axis - 1] % count
     if rest or length < 1 or (squeeze and length != 1):

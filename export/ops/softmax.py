@@ -16,11 +16,11 @@ def softmax_output(node: Node) -> Tensor:
     """Translate Module's last layer without its label, which `export.translate` leaves out."""
     node.expect_inputs(1)
     node.attrs.ignore("grad_scale", "ignore_label", "use_ignore", "normalization", "out_grad", "smooth_alpha")
-    several = node.attrs.boolean("multi_output", False)
-    each = node.attrs.boolean("preserve_shape", False)
+    several = node.attrs.boolean("multi_output", default=False)
+    each = node.attrs.boolean("preserve_shape", default=False)
     data = node.tensor()
     if len(data.row) > 1 and not (several or each):
-        raise node.attrs.unsupported("multi_output", False, "True or preserve_shape, as each image has several rows")
+        raise node.attrs.unsupported("multi_output", "False", "True or preserve_shape, as each image has several rows")
     axis = 1 if several or not each else len(data.row)
     return node.emit("Softmax", (data,), data.row, {"axis": axis})
 
@@ -31,8 +31,8 @@ ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
 @translates(*ONNX_OPS)
 def softmax(node: Node) -> Tensor:
     """Compute softmax of ``data / temperature``."""
-    if node.attrs.boolean("use_length", False):
-        raise node.attrs.unsupported("use_length", True, "False")
+    if node.attrs.boolean("use_length", default=False):
+        raise node.attrs.unsupported("use_length", "True", "False")
     node.expect_inputs(1)
     node.attrs.choice("dtype", ("float32",), "float32")
     axis = node.axis("axis", -1)

@@ -18,6 +18,7 @@ ONNX_OPS = {
 
 @translates(*ONNX_OPS)
 def unary(node: Node) -> Tensor:
+    """Apply the function that the operator is named after."""
     node.expect_inputs(1)
     data = node.tensor()
     return node.emit(ONNX_OPS[node.op], (data,), data.row)
@@ -25,6 +26,7 @@ def unary(node: Node) -> Tensor:
 
 @translates("square")
 def square(node: Node) -> Tensor:
+    """Compute ``x * x``; ONNX has no operator for squares."""
     node.expect_inputs(1)
     data = node.tensor()
     return node.emit("Mul", (data, data), data.row)

@@ -1,4 +1,4 @@
-"""Replace ONNX's LRN by operators that have fast kernels in runtimes."""
+"""Replace ONNX's LRN by operators for which runtimes have fast kernels."""
 
 from __future__ import annotations
 

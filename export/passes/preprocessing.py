@@ -1,4 +1,4 @@
-"""Preprocessing inside the ONNX file: pixels become the network's input, its output rows get unit length."""
+"""Add preprocessing to the ONNX graph: pixels as its input, embeddings of unit length as its output."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class GraphPreprocessing:
     normalize: bool
 
     def add_to(self, graph: Graph) -> None:
+        """Add the nodes to a finished graph, in place."""
         if self.normalize:
             normalize_rows(graph)
         if self.pixels:
@@ -45,7 +46,7 @@ LEAST_NORM = 1e-12  # a row of zeros stays zero
 
 
 def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
-    """Make the input uint8 (N, H, W, 3) RGB, as images are decoded, and normalize it in the graph.
+    """Make the input uint8 (N, H, W, 3) RGB, the form of decoded images, and normalize it in the graph.
 
     Notes
     -----

@@ -16,7 +16,7 @@ ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"}  # they broadcas
 def remove_expand(graph: Graph) -> None:
     """Replace ``ConstantOfShape`` by a scalar and ``Expand`` by its input.
 
-    Done where they feed an elementwise node whose other input has the same shape.
+    Applies where they feed an elementwise node whose other input has the same shape.
     """
     expanded = {node.outputs[0]: node for node in graph.nodes if node.op in ("ConstantOfShape", "Expand")}
     graph.nodes = [_without_expand(graph, node, expanded) if node.op in ELEMENTWISE else node for node in graph.nodes]

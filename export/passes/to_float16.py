@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode
 
 HEAVY = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-# Computed in the precision of their inputs, so that a computation that starts in float32, such as a sum of squares,
-# stays there. All others (powers, quotients, exponentials, long sums) may leave float16's range, 6e-8 to 65,504.
+# Computed in the precision of their inputs, so that what starts in float32, such as a sum of squares, stays there.
+# Others (powers, quotients, exponentials, long sums) may leave float16's range, 6e-8 to 65,504.
 FOLLOWING = {
     *("Relu", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip"),
     *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),

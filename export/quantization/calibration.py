@@ -55,7 +55,7 @@ def calibration_images(
             break
         try:
             images.append(center_crop(read_image(path, preprocessing), preprocessing.crop))
-        except ImageError:  # calibration does not need this one
+        except ImageError:  # other images will do
             continue
     if len(images) < MIN_IMAGES:
         raise DataError(f"{folder}: {len(images)} readable images; calibration needs {MIN_IMAGES} or more.")
@@ -63,7 +63,7 @@ def calibration_images(
 
 
 def _in_turn(root: Path) -> Iterator[Path]:
-    """Yield one image of each sub-folder in turn, until all are used. Within a sub-folder they are spread evenly."""
+    """Yield one image of each sub-folder in turn until all are used, spread evenly over each sub-folder."""
     classes: dict[str, list[Path]] = {}
     for folder, paths in _folders(root):
         if paths:
@@ -83,7 +83,7 @@ def _folders(root: Path) -> Iterator[tuple[str, list[Path]]]:
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError:  # calibration does not need this one
+        except OSError:  # other folders will do
             continue
         yield folder, [Path(entry.path) for entry in entries if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES]
         ahead += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]

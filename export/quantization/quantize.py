@@ -63,10 +63,10 @@ def quantize(model: onnx.ModelProto, ranges: TensorsData, keep: Iterable[str] = 
 
 
 def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of nodes that int8 is too coarse for: the embedding layer, and squares outside LRN.
+    """Return the names of nodes to keep in float32: the embedding layer, and squares outside LRN.
 
-    The embedding layer is the last convolution or matrix product before the output. Squares have the range of ``x``
-    squared; `coarse_sums` decides on LRN's.
+    The embedding layer is the last convolution or matrix product before the output. Squares have a wide range.
+    `coarse_sums` decides on LRN's squares.
     """
     lrn_squares = {square.name for square, _ in _sums_of_squares(model)}
     squares = {node.name for node in model.graph.node if _is_square(node)}
@@ -74,10 +74,10 @@ def sensitive_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def coarse_sums(model: onnx.ModelProto, quantized: onnx.ModelProto) -> list[str]:
-    """Return the nodes of LRN that int8 proved too coarse for.
+    """Return the nodes of LRN for which int8 proved too coarse.
 
-    LRN divides by a power of ``energy = bias + sum of squares``. One step of int8 is 1/255 of the largest energy; If
-    the largest energy exceeds `MAX_SPREAD` biases, the error at low energy exceeds 1 %, int8's error elsewhere.
+    LRN divides by a power of ``energy = bias + sum of squares``. A step of int8 is 1/255 of the largest energy. If that
+    exceeds `MAX_SPREAD` times the bias, the error at low energy exceeds 1 %, int8's error elsewhere.
 
     Parameters
     ----------

@@ -42,10 +42,10 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     params: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         if not name.startswith(PREFIXES):
-            raise MalformedModelError(f"{where}: {name!r:.100} is without 'arg:' or 'aux:'; export the network again.")
-        if name[4:] in params:
             raise MalformedModelError(
-                f"{where}: two arrays have one name, {name[4:]!r:.100}; export the network again."
+                f"{where}: {name!r:.100} does not start with 'arg:' or 'aux:'; export the network again."
             )
+        if name[4:] in params:
+            raise MalformedModelError(f"{where}: two arrays are named {name[4:]!r:.100}; export the network again.")
         params[name[4:]] = array
     return params

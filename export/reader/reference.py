@@ -1,8 +1,7 @@
 """Read reference.npz: images, and what MXNet computed from them.
 
-Its arrays are ``data``, the images; one array per output of the network, under the output's name in the ONNX model
-(``embedding`` in a run folder); and ``node/<name>``, outputs of nodes for the first image, which locate errors of a
-translation.
+The file holds these arrays: ``data``, the images; one array for each output, named as in the ONNX model (``embedding``
+in a run folder); and ``node/<name>``, outputs of nodes for the first image, which locate errors of a translation.
 """
 
 from __future__ import annotations
@@ -78,8 +77,7 @@ def parse_reference(content: bytes, where: str) -> Reference:
     ------
     MalformedModelError
         If the file is not an npz archive, an array is missing, not float32 or float16, not finite or of the wrong
-        shape, or the arrays are larger than `MAX_REFERENCE_BYTES`. Nothing is unpickled, and declared sizes are not
-        trusted.
+        shape, or the arrays exceed `MAX_REFERENCE_BYTES`. Nothing is unpickled, and declared sizes are verified.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

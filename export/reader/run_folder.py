@@ -87,9 +87,9 @@ def read_run(folder: Path) -> RunFolder:
 
 def _check_files(folder: Path) -> None:
     if not folder.exists():
-        raise RunError(f"{folder} does not exist; expected a run folder, as training writes it.")
+        raise RunError(f"{folder} does not exist; expected a run folder of `lifted train`.")
     if not folder.is_dir():
-        raise RunError(f"{folder} is not a folder; expected a run folder, as training writes it.")
+        raise RunError(f"{folder} is not a folder; expected a run folder of `lifted train`.")
     missing = [name for name in RUN_FILES if not (folder / name).is_file()]
     if SYMBOL_FILE in missing and PARAMS_FILE in missing:
         raise RunError(
@@ -97,4 +97,5 @@ def _check_files(folder: Path) -> None:
             "finished. Finish the training, then export."
         )
     if missing:
-        raise RunError(f"{folder}: {', '.join(missing)} missing; the run folder is incomplete, freeze the run again.")
+        names = ", ".join(missing)
+        raise RunError(f"{folder}: {names} missing; the run folder is incomplete. Repeat `lifted train` with --resume.")

@@ -39,6 +39,7 @@ class SymbolNode:
 
     @property
     def is_variable(self) -> bool:
+        """Whether the node is an input or a parameter."""
         return self.op == VARIABLE
 
 
@@ -63,8 +64,8 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
     Raises
     ------
     MalformedModelError
-        If it is too large, not JSON, not a symbol, has an input that is not an earlier node (hence a cycle), or two
-        variables of the same name.
+        If the content is too large, not JSON or not a symbol; if a node's input is not an earlier node, as in a cycle;
+        or if two variables have the same name.
     """
     if len(content) > MAX_SYMBOL_BYTES:
         raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
@@ -137,7 +138,7 @@ def _entry(raw: object, limit: int, where: str) -> Entry:
 
 
 def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
-    """Require unique names of variables, which parameters are looked up by. Other nodes may share a name."""
+    """Require unique names of variables, as these are the keys of parameters. Other nodes may share a name."""
     seen: set[str] = set()
     for node in nodes:
         if node.is_variable and node.name in seen:

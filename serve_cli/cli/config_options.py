@@ -1,9 +1,9 @@
-"""The options of `lifted train`, made from the fields of `TrainConfig`: each is declared once, there."""
+"""Make the options of `lifted train` from the fields of `TrainConfig`, where each is declared."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import Field, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,8 +20,8 @@ ARGUMENT = "dataset"  # the field that is a positional argument
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each field of `TrainConfig`.
 
-    The command has a parameter ``given`` in their place: field -> value of the options that were given,
-    so that a recipe or a file can decide the others.
+    The command takes ``given`` in their place: a dict from field to value, without the options left at their defaults,
+    so that a recipe or a file can set those.
     """
     names = [field.name for field in fields(TrainConfig)]
 
@@ -41,7 +41,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _parameter(field: Any) -> inspect.Parameter:
+def _parameter(field: Field[Any]) -> inspect.Parameter:
     kind = type(field.default) | None
     shown = _shown(field.default)
     help = field.metadata["help"] + (f" [dim]\\[default: {shown}][/dim]" if shown else "")
@@ -60,5 +60,5 @@ def _parameter(field: Any) -> inspect.Parameter:
 
 
 def _shown(default: object) -> str:
-    """The default as --help shows it; nothing if it is off or empty."""
+    """Return the default as --help shows it, or an empty string if it is off or empty."""
     return f"{default:g}" if isinstance(default, float) else str(default or "")

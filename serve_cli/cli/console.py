@@ -1,6 +1,6 @@
-"""What a person sees: progress on stderr, results on stdout as tables or as JSON.
+"""Console output: progress on stderr, results on stdout as tables or as JSON.
 
-Rich is imported where it is used, so that `lifted --help` stays instant.
+Functions import Rich themselves, so that `lifted --help` stays instant.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
 
 
 class ResultStream(io.TextIOWrapper):
-    """Standard output. Characters that its encoding lacks are escaped; a failed write raises `RunError`.
+    """Standard output that escapes characters its encoding lacks, and raises `RunError` if a write fails.
 
     Parameters
     ----------
     stream : TextIOWrapper
-        Python's own; it cannot be used any more.
+        Python's own stdout, which is detached and unusable afterwards.
     """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
@@ -52,12 +52,14 @@ class ResultStream(io.TextIOWrapper):
         self._failure: RunError | None = None
 
     def write(self, text: str) -> int:
+        """Write text. Raise `RunError` if this or an earlier write failed, and `BrokenPipeError` without a reader."""
         with self._explained():
-            if self._failure is not None:  # whoever met it first may have passed over it
+            if self._failure is not None:  # the caller of the failed write may have ignored the error
                 raise self._failure
             return super().write(text)
 
     def flush(self) -> None:
+        """Flush the stream; raise as `write` does."""
         with self._explained():
             super().flush()
 
@@ -66,28 +68,29 @@ class ResultStream(io.TextIOWrapper):
         try:
             yield
         except BrokenPipeError:
-            raise  # the reader has gone, which is not an error
+            raise  # not an error: the reader has closed the pipe
         except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # else Python tries again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # else Python writes again at exit
             self._failure = RunError(f"the results cannot be written to standard output ({error.strerror}).")
             raise self._failure from None
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     typer.echo(message, err=True)
 
 
 class ConsoleHandler(logging.Handler):
-    """Shows what the library logs as lines on stderr."""
+    """Prints the library's log messages on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print the message, without level or time."""
         say(record.getMessage())
 
 
 @contextmanager
 def library_on_console() -> Iterator[None]:
-    """Show the library's notes and the progress of its work."""
+    """Show the library's log messages and progress on stderr."""
     logger, handler = logging.getLogger("serve_cli"), ConsoleHandler()
     level = logger.level
     logger.addHandler(handler)
@@ -101,12 +104,12 @@ def library_on_console() -> Iterator[None]:
 
 
 def print_json(value: object) -> None:
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Name and value, one pair a line, on stdout."""
+    """Print names and values on stdout, one pair per line."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -120,9 +123,9 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
-    """A table on stdout; the first ``left`` columns hold text, the others numbers.
+    """Print a table on stdout; the first ``left`` columns hold text, the others numbers.
 
-    Columns that do not fit beside one another follow in further tables, each with the text again: none is cut.
+    Columns that do not fit into the console's width follow in further tables, which repeat the text columns.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -131,7 +134,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
     console, lines = Console(highlight=False), [list(row) for row in rows]
     widths = [max(len(cell) for cell in column) + GAP for column in zip(columns, *lines, strict=True)]
-    for shown in _beside_one_another(widths, left, console.width):
+    for shown in _columns_of_tables(widths, left, console.width):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for number in shown:
             justify: Any = "left" if number < left else "right"
@@ -141,8 +144,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int
         console.print(table)
 
 
-def _beside_one_another(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
-    """Columns of each table: all of the text, and as many others as fit, at least one."""
+def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
+    """Return the columns of each table: all text columns, and as many others as fit, at least one."""
     tables: list[list[int]] = []
     text = list(range(left))
     for number in range(left, len(widths)):
@@ -153,20 +156,20 @@ def _beside_one_another(widths: Sequence[int], left: int, available: int) -> lis
 
 
 class Progress:
-    """How far a run is, how fast it goes and when it will end: a bar on a terminal, else a line now and then.
+    """Progress, rate and time left of a run: a bar on a terminal, otherwise a line every 10 s.
 
     Parameters
     ----------
     label : str
-        What is being done, e.g. ``"embed"``.
+        Name of the work, e.g. ``"embed"``.
     total : int, optional
-        Units of work in the whole run, where that is known.
+        Units of work in the whole run, if known.
     unit : str
         Plural, e.g. ``"images"``.
     start : int
-        Units done by an earlier run that this one resumes; they do not count for the rate.
+        Units done by an earlier run that this one resumes; the rate leaves them out.
     now : callable
-        The clock, in seconds; tests give their own.
+        The clock, in seconds; tests pass their own.
 
     Examples
     --------
@@ -202,17 +205,17 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, text: str = "") -> None:
-        """Show that ``done`` units are complete, with a word of the caller's such as ``"loss 3.21"``."""
+        """Show that ``done`` units are complete, followed by ``text``, e.g. ``"loss 3.21"``."""
         status = self.status(done) + (f"  {text}" if text else "")
         if self._bar is not None:
             self._bar.update(self._task, completed=done, status=status)
         elif self._now() - self._last_line >= LINE_EVERY_S:
             self._last_line = self._now()
-            of = "" if self._total is None else f" of {self._total:,}"
-            say(f"{self._label}: {done:,}{of} {self._unit}, {status}")
+            total = "" if self._total is None else f" of {self._total:,}"
+            say(f"{self._label}: {done:,}{total} {self._unit}, {status}")
 
     def status(self, done: int) -> str:
-        """Rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
+        """Return rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
         seconds = self._now() - self._began
         rate = (done - self._start) / seconds if seconds > 0 else 0.0
         if rate == 0:
@@ -239,7 +242,7 @@ def _bar() -> rich.progress.Progress:
 
 
 class TrainingBar(ExitStack):
-    """A bar that starts with the first batch, which is not batch 1 when a run is resumed."""
+    """Progress of training, which starts with the first batch: a resumed run does not start with batch 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -247,6 +250,7 @@ class TrainingBar(ExitStack):
         self._recall = ""
 
     def show(self, progress: TrainProgress) -> None:
+        """Show the progress after a batch, and the newest recall@1."""
         if self._bar is None:
             start = progress.iteration - 1
             self._bar = self.enter_context(Progress("train", progress.iterations, "batches", start))

@@ -1,4 +1,4 @@
-"""The whole line on a generated data set: draw, train, export, embed, evaluate. The work of `lifted demo`."""
+"""The whole pipeline on a generated data set, for `lifted demo`: draw, train, export, embed, evaluate, report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class DemoFiles(NamedTuple):
-    """What the demo makes, and where."""
+    """Paths of everything that the demo makes."""
 
     glyphs: Path
     untrained: Path
@@ -40,13 +40,14 @@ class DemoFiles(NamedTuple):
 
 
 def files_under(root: Path) -> DemoFiles:
+    """Return the paths of the demo's files in the folder ``root``."""
     names = ("glyphs", "untrained", "trained", "untrained.onnx", "model.onnx", "embeddings", "report.html")
     return DemoFiles(*(root / name for name in names))
 
 
 @dataclass
 class DemoReport:
-    """Recall@1 of three embeddings of the same unseen characters, seconds of each step, and the files."""
+    """Recall@1 in [0, 1] of three embeddings of the same unseen characters, seconds per step, and the files."""
 
     files: DemoFiles
     recall: dict[str, float] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class DemoReport:
 
 
 def demo_config(data: Path, iterations: int, seed: int) -> TrainConfig:
-    """The recipe: sizes that a laptop trains in about a minute."""
+    """Return settings that a laptop trains in about a minute."""
     return TrainConfig(
         dataset="glyphs",
         data=str(data),
@@ -72,12 +73,12 @@ def demo_config(data: Path, iterations: int, seed: int) -> TrainConfig:
 
 
 def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
-    """Go through all steps, with progress on stderr.
+    """Run all steps, with progress on stderr.
 
     Raises
     ------
     DataError
-        If ``root`` holds something that is not an earlier demo.
+        If ``root`` contains files but no earlier demo.
     """
     files = files_under(root)
     _make_room(root, files)
@@ -105,14 +106,14 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
             report.recall[name] = result.metrics[recall_name(1)].value
     with _step(report, "report"):
         write_report(ReportOptions(source=files.embeddings, out=files.page, command="lifted demo"))
-    say(f"demo: {len(test):,} test images of {len(test.class_names)} characters never trained on")
+    say(f"demo: evaluated on {len(test):,} images of {len(test.class_names)} unseen characters")
     return report
 
 
 def _make_room(root: Path, files: DemoFiles) -> None:
-    """Remove what an earlier demo made, but for the glyphs, which stay the same."""
+    """Remove the output of an earlier demo, except for the glyphs, which are always the same."""
     if root.is_dir() and any(root.iterdir()) and not files.glyphs.is_dir():
-        raise DataError(f"{root}: holds something that is not a demo; give another folder with --out.")
+        raise DataError(f"{root}: contains files that are not from a demo; choose another folder with --out.")
     for folder in (files.untrained, files.trained, files.embeddings):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (files.untrained_model, files.model, files.page):

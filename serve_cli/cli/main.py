@@ -1,4 +1,4 @@
-"""The `lifted` command: registers the commands, and turns errors into one line and an exit status."""
+"""The `lifted` command: register the commands, and turn errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ from serve_cli.cli.console import ResultStream, library_on_console, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as shells report them
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # the exit statuses that shells report
 GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
 STREAMS = ("stdin", "stdout", "stderr")
-USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, or that of the copy that newer versions of typer have
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's; newer versions of typer have a copy of click
 
 
 class Commands(TyperGroup):
-    """The group of commands; Ctrl-C or SIGTERM in any of them ends it with one line."""
+    """The group of commands; Ctrl-C or SIGTERM ends any of them with one line."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command that the context names. Raise `SystemExit` after Ctrl-C or SIGTERM."""
         try:
             return super().invoke(ctx)
         except Terminated:
             say("\nlifted: stopped by SIGTERM.")
             raise SystemExit(TERMINATED) from None
         except USAGE_ERROR as error:
-            error.message = without_credentials(error.message)  # which quotes words of the command line
+            error.message = without_credentials(error.message)  # it quotes the command line
             raise
         except KeyboardInterrupt:
             say("\nlifted: stopped.")
@@ -67,8 +68,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from gluon_lifted import __version__
 
         typer.echo(f"lifted {__version__}")
@@ -81,7 +82,7 @@ def lifted(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train image embeddings with the lifted structured loss, export them to ONNX, and embed folders of images."""
+    """Train image embeddings with the lifted structured loss, export them to ONNX, and embed images."""
 
 
 app.command("demo")(demo)
@@ -98,35 +99,35 @@ app.command("doctor")(doctor)
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 1 an error the user can fix, 2 usage, 3 some rows failed."""
+    """Run the command line. Exit with 0 for success, 1 for an error, 2 for wrong usage, 3 if some rows failed."""
     _open_standard_streams()
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files; unreadable ones are reported
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # PIL warns of odd but readable files
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = ResultStream(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     try:
         with _terminable(), library_on_console():
-            app()  # deals with a reader of stdout that has gone, too
+            app()  # also handles a closed stdout
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
         sys.exit(1)
 
 
 def _open_standard_streams() -> None:
-    """Open closed streams on the null device: else the next file that is opened would take their place."""
+    """Open closed streams on the null device, so that no other file gets their numbers."""
     for number, name in enumerate(STREAMS):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does; a process of number 1 would ignore it, as in a container."""
+    """Make SIGTERM end the command as Ctrl-C does; as process 1 of a container, Python would ignore it."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
@@ -138,19 +139,19 @@ def _terminable() -> Iterator[None]:
 
 
 def _terminate(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends the process at once
-    start_new_thread(_end_late, (GRACE_S,))  # without the locks of `threading`, which the main thread may hold
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second SIGTERM ends the process at once
+    start_new_thread(_end_late, (GRACE_S,))  # `threading` has locks, which the main thread may hold
     raise Terminated
 
 
 def _end_late(grace: float) -> None:
-    """End the process if the exception could not: it may leave a lock held that another thread waits for.
+    """End the process if the exception does not.
 
-    An exception that a signal raises between a condition's taking of its lock and the ``with`` block that would
-    release it leaves that lock held. Nothing is lost at the end: all files are renamed into place when they are whole.
+    If a signal raises it between a condition's acquiring of its lock and the ``with`` block that releases it, other
+    threads wait for that lock forever. No file is damaged: files are renamed into place once they are complete.
     """
     time.sleep(grace)
-    os.write(2, f"lifted: ended, since its threads did not stop within {grace:g} s of SIGTERM.\n".encode())
+    os.write(2, f"lifted: ended; its threads did not stop within {grace:g} s of SIGTERM.\n".encode())
     os._exit(TERMINATED)
 
 

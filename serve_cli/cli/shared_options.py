@@ -17,43 +17,43 @@ SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an 
 
 
 def parse_ks(text: str) -> tuple[int, ...]:
-    """``"1,2,4"`` -> ``(1, 2, 4)``, ascending. Raises `typer.BadParameter` unless all are at least 1."""
+    """Parse ``"1,2,4"`` to ``(1, 2, 4)``, ascending. Raise `typer.BadParameter` unless all are at least 1."""
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 1,2,4,8", param_hint="--k") from None
     if ks[0] < 1 or ks[-1] > MOST_RANKS:
-        raise typer.BadParameter(f"ranks are 1 to {MOST_RANKS:,}, found {ks[0]} to {ks[-1]}", param_hint="--k")
+        raise typer.BadParameter(f"ranks are {ks[0]} to {ks[-1]}; expected 1 to {MOST_RANKS:,}", param_hint="--k")
     return tuple(ks)
 
 
 def parse_size(text: str) -> int:
-    """``"4GB"`` -> 4,000,000,000 bytes; also kB, MB, TB, their binary kin such as GiB, or a number of bytes alone."""
+    """Parse ``"4GB"`` to 4,000,000,000 bytes. Also parse kB, MB, TB, binary units such as GiB, and plain bytes."""
     match = SIZE.fullmatch(text.strip())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not an amount of memory such as 4GB or 512MiB")
+        raise typer.BadParameter(f"{text!r} is not a size such as 4GB or 512MiB")
     base = 1024 if match["binary"] else 1000
     return int(float(match["number"]) * base ** " kmgt".index((match["prefix"] or " ").lower()))
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """``"data:1,3,224,224"`` -> the input's name and its shape. Raises `typer.BadParameter`."""
+    """Parse ``"data:1,3,224,224"`` to the input's name and its shape. Raise `typer.BadParameter` for other text."""
     match = SHAPE.fullmatch(text)
     sizes = tuple(int(size) for size in match["sizes"].split(",")) if match else (0,)
     if match is None or min(sizes) < 1:
-        raise typer.BadParameter(f"shape {text!r} is not understood; write data:1,3,224,224")
+        raise typer.BadParameter(f"{text!r} is not a shape such as data:1,3,224,224")
     return match["name"] or "data", sizes
 
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Run this model, which `lifted export` wrote.")]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Run this model of `lifted export`.")]
 BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size",
         min=1,
         max=4096,
-        help="Put this many images through the network together.",
-        show_default="what `lifted bench --save` found, or 8; 128 on a GPU",
+        help="Run the network on this many images at a time.",
+        show_default="from `lifted bench --save`, else 8, or 128 on a GPU",
     ),
 ]
 Threads = Annotated[
@@ -63,7 +63,7 @@ Threads = Annotated[
         min=1,
         max=1024,
         help="Use this many threads to read images, and as many for the network.",
-        show_default="one for each usable core",
+        show_default="number of usable cores",
     ),
 ]
 Sessions = Annotated[
@@ -72,8 +72,8 @@ Sessions = Annotated[
         "--sessions",
         min=1,
         max=1024,
-        help="Run this many batches side by side on the CPU; they share the threads.",
-        show_default="what `lifted bench --save` found, or one for each thread",
+        help="Run this many batches in parallel on the CPU; they share the threads.",
+        show_default="from `lifted bench --save`, else one per thread",
     ),
 ]
 OnDevice = Annotated[
@@ -81,24 +81,24 @@ OnDevice = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="Run the network on a CPU (cpu, openvino) or on an NVIDIA GPU (gpu by CUDA, tensorrt).",
+        help="Run the network on the CPU (cpu, openvino) or on an NVIDIA GPU (gpu for CUDA, tensorrt).",
     ),
 ]
 AllowFallback = Annotated[
-    bool, typer.Option("--allow-fallback", help="Use the CPU if the device is not available, instead of failing.")
+    bool, typer.Option("--allow-fallback", help="Use the CPU instead of failing if the device is not available.")
 ]
 Relaxed = Annotated[
     bool,
     typer.Option(
         "--relaxed",
-        help="Round products of fp32 to TF32 (gpu) or bfloat16 (openvino): faster, with errors of up to 1e-2.",
+        help="Multiply float32 in TF32 (gpu) or bfloat16 (openvino): faster, with errors of up to 1e-2.",
     ),
 ]
 NoCache = Annotated[
     bool,
     typer.Option(
         "--no-cache",
-        help="Do not keep the optimized model in the user's cache folder; the next run then starts more slowly.",
+        help="Do not cache the optimized model in the user's cache folder; the next run then starts more slowly.",
     ),
 ]
 Ks = Annotated[str, typer.Option("--k", help="Report recall at these ranks, separated by commas.")]
@@ -106,9 +106,9 @@ Tolerance = Annotated[
     float | None,
     typer.Option(
         "--tolerance",
-        help="Accept differences from MXNet's outputs up to this value, relative to the largest output if that is > 1.",
-        show_default="1e-4; 1e-2 for networks in float16",
+        help="Accept differences from MXNet's outputs up to this value, times the largest output if that exceeds 1.",
+        show_default="1e-4, or 1e-2 for float16 networks",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing --out.")]

@@ -1,1 +1,1 @@
-"""Models of lower precision: exported, compared with single precision, refused where they are worse."""
+"""Export models of lower precision, compare them with float32, and refuse them if they are worse."""

@@ -1,4 +1,4 @@
-"""What a model of lower precision costs and brings, beside the same one in single precision."""
+"""Compare a model of lower precision with the same model in float32: size, cosine, speed and recall."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
     from serve_cli.choices import Device
 
-ROUNDS, SECONDS = 5, 0.5  # turns of each model, least time of a turn
-BATCH = 32  # of the embeddings that are compared
+ROUNDS, SECONDS = 5, 0.5  # turns of each model, shortest time of a turn
+BATCH = 32  # images per batch when embeddings are compared
 
 
 @dataclass(frozen=True)
 class PrecisionComparison:
-    """A model of lower precision beside the single-precision one that it was made from.
+    """A model of lower precision beside the float32 model (``single``).
 
     Parameters
     ----------
     size_bytes, single_bytes : int
         Sizes of the files.
     min_cosine, mean_cosine : float
-        Between an image's two embeddings.
+        Between the two embeddings of an image.
     images_per_s, single_images_per_s : float
-        The network alone, in turns on this machine; medians.
+        Median rates of the networks without preprocessing, measured in turns on this host.
     recall, single_recall : float or None
-        Recall@1 on the data set that was asked for.
+        Recall@1 in [0, 1] on a data set, if requested.
     """
 
     size_bytes: int
@@ -50,7 +50,7 @@ class PrecisionComparison:
     single_recall: float | None = None
 
     def facts(self) -> dict[str, str]:
-        """In words, for people and for the card."""
+        """Return the comparison in words, for the console and the card."""
         ratio = self.images_per_s / self.single_images_per_s
         facts = {
             "size": f"{self.size_bytes / 1e6:.1f} MB (fp32 {self.single_bytes / 1e6:.1f})",
@@ -62,12 +62,12 @@ class PrecisionComparison:
         return facts
 
     def objection(self, max_recall_drop: float) -> str:
-        """Why the model is not worth having, as the middle of a sentence; empty if it is.
+        """Return why the model is worse, as the middle of a sentence; empty if it is acceptable.
 
         Parameters
         ----------
         max_recall_drop : float
-            Points of recall@1 that it may lose.
+            Largest acceptable loss of recall@1, in percentage points.
         """
         if self.recall is not None and self.single_recall is not None:
             drop = 100 * (self.single_recall - self.recall)
@@ -81,7 +81,7 @@ class PrecisionComparison:
 def compare_models(
     single: Path, reduced: Path, pixels: NDArray[np.uint8], device: Device = "cpu"
 ) -> PrecisionComparison:
-    """Compare two models on cropped images, uint8 (n, crop, crop, 3) RGB."""
+    """Compare two models on cropped images ``pixels``, uint8 (n, crop, crop, 3) RGB."""
     models = _open([single, reduced], device)
     embeddings = [
         np.concatenate([model.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
@@ -100,18 +100,18 @@ def compare_models(
 
 
 def fastest(models: list[Path], pixels: NDArray[np.uint8], device: Device = "cpu") -> Path:
-    """The model that embeds cropped images, uint8 (n, crop, crop, 3) RGB, in the least time."""
+    """Return the fastest model on cropped images ``pixels``, uint8 (n, crop, crop, 3) RGB."""
     rates = _rates(_open(models, device), pixels)
     return models[rates.index(max(rates))]
 
 
 def _open(models: list[Path], device: Device) -> list[Embedder]:
-    """Embedders that leave nothing in the cache folder."""
+    """Open embedders that leave nothing in the cache folder."""
     return [Embedder(model, ModelOptions(device=device, cache=False)) for model in models]
 
 
 def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
-    """Images per second of the networks alone, in turns, each as `Embedder` runs it; medians."""
+    """Measure the median images per second of each network, in turns, with the parallelism of `Embedder`."""
     batch = np.resize(pixels, (models[0].batch_size, *pixels.shape[1:]))
     rates: list[list[float]] = [[] for _ in models]
     for _ in range(ROUNDS):
@@ -123,7 +123,7 @@ def _rates(models: list[Embedder], pixels: NDArray[np.uint8]) -> list[float]:
 def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:
     feeds = [model.feed(batch)] * model.lanes
     with ThreadPoolExecutor(model.lanes) as pool:
-        list(pool.map(model.run, feeds))  # memory, caches
+        list(pool.map(model.run, feeds))  # warm up memory and caches
         count, started = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - started) < SECONDS:
             list(pool.map(model.run, feeds))
@@ -132,7 +132,7 @@ def _rate(model: Embedder, batch: NDArray[np.uint8]) -> float:
 
 
 def _cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Between rows; 0 where one of the two is zero."""
+    """Compute the cosine between rows, (n,); 0 if one of the two rows is zero."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosines: NDArray[np.float64] = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1)

@@ -1,4 +1,4 @@
-"""Export a run in lower precision, compare it with single precision, and refuse it if it is slower or worse."""
+"""Export a run in lower precision, compare it with float32, and refuse it if it is slower or worse."""
 
 from __future__ import annotations
 
@@ -33,23 +33,25 @@ if TYPE_CHECKING:
     from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
-MAX_WEIGHED = 200  # images
+MAX_COMPARED = 200  # images
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptanceCriteria:
-    """What a model of lower precision must fulfill.
+    """Criteria that a model of lower precision must meet.
 
     Parameters
     ----------
-    dataset, data : str, Path; optional
-        What recall@1 is measured on: a name that `load_dataset` knows, and its root.
+    dataset : str, optional
+        Data set to measure recall@1 on, by a name that `load_dataset` knows.
+    data : Path, optional
+        Root of the data set.
     max_recall_drop : float
-        Points of recall@1 that the model may lose.
+        Largest acceptable loss of recall@1, in percentage points.
     force : bool
         Write the model even if it is slower or worse.
     device : Device
-        Device that the model is for, and on which it is compared; see `ModelOptions`.
+        Device on which the models are compared; see `ModelOptions`.
     """
 
     dataset: str | None = None
@@ -60,34 +62,34 @@ class AcceptanceCriteria:
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
-            raise ConfigError("--eval and --data belong together: give a data set's name and its folder.")
+            raise ConfigError("--eval and --data belong together; give a data set's name and its folder.")
 
 
 def export_reduced(
     run: Path, onnx_path: Path, options: ExportOptions, criteria: AcceptanceCriteria, *, pixels: bool, normalize: bool
 ) -> tuple[ExportReport, PrecisionComparison]:
-    """Export a run as ``options.precision`` says, and the comparison of that, which goes into the model's card.
+    """Export a run in ``options.precision``, compare it with float32, and add the comparison to the model's card.
 
     Raises
     ------
     ConfigError
-        If the model is slower than in single precision, or loses too much recall, unless forced. Nothing is written.
+        If the model is slower than in float32, or loses too much recall, unless forced. Nothing is written.
     LiftedError
         As `export.export_run`, `evaluate` and `export.calibration_images` do.
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:
-        single, reduced, tiles = (Path(name, file) for file in ("fp32.onnx", "reduced.onnx", "tiles.onnx"))
+        single, reduced, amx = (Path(name, file) for file in ("fp32.onnx", "reduced.onnx", "amx.onnx"))
         whole = replace(options, precision="fp32", calibration=None)
         export_run(run, single, whole, pixels=pixels, normalize=normalize)
         report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
-        log.info("export: %s is compared with fp32", options.precision)
+        log.info("export: comparing %s with fp32", options.precision)
         images = _images(run, options)
         facts: dict[str, str] = {"weighed on": criteria.device}
         if options.precision == "int8":
-            offset_weights(reduced, tiles)
-            reduced = fastest([reduced, tiles], images, criteria.device)
-            facts["int8 weights"] = "for matrix tiles (AMX)" if reduced == tiles else "for dot products (VNNI)"
+            offset_weights(reduced, amx)
+            reduced = fastest([reduced, amx], images, criteria.device)
+            facts["int8 weights"] = "for matrix tiles (AMX)" if reduced == amx else "for dot products (VNNI)"
         comparison = compare_models(single, reduced, images, criteria.device)
         if criteria.dataset is not None:
             comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
@@ -99,12 +101,12 @@ def export_reduced(
 
 
 def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
-    """Cropped images to compare on: others of the calibration folder, if it has more, or the reference's."""
+    """Return cropped images to compare on: the reference's, or calibration images, unused ones if there are any."""
     card = read_card(run / CARD_FILE)
     if options.calibration is None:
         return denormalize(read_reference(run / REFERENCE_FILE).data, card.preprocessing)
-    images: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_WEIGHED)
-    return images[MAX_WEIGHED:] if len(images) > MAX_WEIGHED else images
+    images: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_COMPARED)
+    return images[MAX_COMPARED:] if len(images) > MAX_COMPARED else images
 
 
 def _recall(model: Path, criteria: AcceptanceCriteria) -> float:

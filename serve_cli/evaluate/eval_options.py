@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Images to evaluate models on; folders of embeddings have theirs already.
+    """Images to evaluate models on. Folders of embeddings need none.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Images:
     use_boxes : bool
         Crop images to the data set's boxes, as in training.
     model_options : ModelOptions
-        How the model runs.
+        Device, threads and batch size of the model.
     """
 
     dataset: str | None = None
@@ -38,7 +38,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What to evaluate, and how.
+    """Options of `lifted eval`.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ class EvalOptions:
     images : Images
         Images for the models among the sources.
     gallery : Path, optional
-        A folder of embeddings to look up the images of the only source in; by default each image is looked up among
-        all others of its source.
+        Folder of embeddings in which the images of the only source are searched; by default, each image is searched
+        among all others of its source.
     distance : {"euclidean", "cosine"}
-        How images are compared.
+        Distance that ranks the gallery.
     recall_only : bool
         Leave out the metrics that need all positives of each query.
     queries : int, optional
-        Images to sample as queries; by default all. The gallery stays whole.
+        Number of images to sample as queries; by default all. The gallery is not sampled.
     clustering : str, optional
-        Name of a k-means protocol, ``"authors"`` or ``"modern"``; by default clusters are not scored.
+        Name of a k-means protocol, ``"authors"`` or ``"modern"``; by default, nothing is clustered.
     baseline : bool
         Add retrieval by raw pixels.
     published : str, optional

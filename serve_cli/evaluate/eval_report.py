@@ -24,12 +24,12 @@ class Result:
     metrics : dict
         Metric -> estimate in [0, 1].
     queries, classes : int
-        Images that were looked up, and their number of classes.
+        Numbers of queries and of their classes.
     gallery : int
-        Images that each query was looked up among, without itself.
+        Number of images in each query's gallery, without itself.
     alone : int
-        Queries without an image of their class there. They count as misses, and are left out of R-precision, MAP@R
-        and mAP.
+        Number of queries without an image of their class in the gallery. They count as misses, and are left out of
+        R-precision, MAP@R and mAP.
     """
 
     name: str
@@ -41,15 +41,15 @@ class Result:
     alone: int
 
     def facts(self, gallery: str | None) -> str:
-        """What was looked up where, in words."""
+        """Return the numbers of queries and gallery images in words; ``gallery`` is its name."""
         where = f"{self.gallery:,} others" if gallery is None else f"the {self.gallery:,} images of {gallery}"
         alone = f"; {self.alone:,} have no image of their class there" if self.alone else ""
-        return f"{self.queries:,} of {self.classes:,} classes, each looked up among {where}{alone}"
+        return f"{self.queries:,} of {self.classes:,} classes, each searched among {where}{alone}"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher one source scores than another on the same images: metric -> estimate in [-1, 1]."""
+    """Scores of one source minus those of another on the same images: metric -> estimate in [-1, 1]."""
 
     name: str
     than: str
@@ -63,18 +63,19 @@ class EvalReport:
     Parameters
     ----------
     results : tuple of Result
+        One per source.
     differences : tuple of Difference
-        Of each later result and the first; empty if their images are not the same.
+        Each later result minus the first; empty unless all have the same images.
     published : tuple of PublishedRow
         Published metrics on the data set, if requested.
     gallery : str or None
-        Name of the gallery; None if each image is looked up among all others of its source.
+        Name of the gallery; None if each image is searched among all others of its source.
     failed : int
         Images left out because they have no embedding.
     distance : {"euclidean", "cosine"}
-        How images were compared.
+        Distance that ranked the gallery.
     interval, clustering, note : str
-        What the intervals cover, how clusters were made, and what does not compare, in words.
+        Meaning of the intervals, settings of k-means, and results that are not comparable, in words.
     """
 
     results: tuple[Result, ...]
@@ -88,14 +89,14 @@ class EvalReport:
     note: str
 
     def to_json(self) -> dict[str, Any]:
-        """The report in JSON types. All values are shares of 1, published ones included; undefined ones are null."""
+        """Return the report in JSON types. All values, also published ones, are in [0, 1]; undefined ones are null."""
         report: dict[str, Any] = _without_nan(asdict(self))
         for row in report["published"]:
             row["metrics"] = {metric: round(value / 100, 6) for metric, value in row["metrics"].items()}
         return report
 
     def facts(self) -> dict[str, str]:
-        """What the figures cover, in words."""
+        """Return facts about the results in words."""
         queries = {f"queries of {result.name}": result.facts(self.gallery) for result in self.results}
         first = next(iter(queries.values()))
         facts = ({"queries": first} if set(queries.values()) == {first} else queries) | {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(options: EvalOptions) -> EvalReport:
-    """Compute the requested metrics of every source. Progress goes to stderr.
+    """Compute the requested metrics of every source.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The report of `lifted eval` as tables: for a terminal, as Markdown, as CSV."""
+"""Format the report of `lifted eval` as tables for a terminal, as Markdown or as CSV."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 def result_tables(report: EvalReport) -> list[Table]:
-    """Metrics in percent with intervals; then, for several embeddings, their differences from the first."""
+    """Make a table of metrics in percent with intervals, and for several sources one of differences from the first."""
     names = [f"{result.name} ({result.dim})" for result in report.results]
     tables = [_side_by_side("metric, %", names, [result.metrics for result in report.results], sign="")]
     if report.differences:
@@ -59,7 +59,7 @@ def _percent(share: float, sign: str, digits: int) -> str:
 
 
 def published_table(report: EvalReport) -> Table:
-    """Published metrics below the measured ones, in percent; `*` marks values not looked up in their source."""
+    """Make a table of measured and published metrics in percent; `*` marks values not verified in their source."""
     metrics = list(dict.fromkeys(metric for row in report.published for metric in row.metrics))
     rows = []
     for result in report.results:
@@ -81,18 +81,18 @@ def _point(estimate: Estimate | None) -> Estimate | None:
 
 
 def footnotes(report: EvalReport) -> dict[str, str]:
-    """Explanations of the numbers and marks in `published_table`."""
+    """Return the explanations of the numbers and marks in `published_table`."""
     if not report.published:
         return {}
     sources = dict.fromkeys(row.source for row in report.published)
     notes = {f"[{number}]": source for number, source in enumerate(sources, start=1)}
     if any(row.unverified for row in report.published):
-        notes[UNVERIFIED] = "quoted by others; not looked up in its source"
+        notes[UNVERIFIED] = "quoted by others; not verified in its source"
     return notes
 
 
 def to_markdown(report: EvalReport) -> str:
-    """All tables, then the facts about their figures."""
+    """Format all tables, then the facts about the results."""
     tables = [*result_tables(report), *([published_table(report)] if report.published else [])]
     notes = report.facts() | footnotes(report)
     return "\n".join([*(_markdown(table) for table in tables), *(f"- {name}: {text}" for name, text in notes.items())])
@@ -113,7 +113,7 @@ CSV_HEADS = (
 
 
 def to_csv(report: EvalReport) -> str:
-    """A line for each number. All values and interval ends are shares of 1, published ones included."""
+    """Format one line per number. All values and ends of intervals, also published ones, are in [0, 1]."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_HEADS, restval="", lineterminator="\n")
     writer.writeheader()

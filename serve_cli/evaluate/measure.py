@@ -1,4 +1,4 @@
-"""Step 3 of `lifted eval`: rankings -> metrics with intervals, and paired differences."""
+"""Step 3 of `lifted eval`: compute metrics with intervals, and paired differences, from rankings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Measured(NamedTuple):
-    """Metrics of every source, and how the later ones differ from the first where all have the same images."""
+    """Metrics of every source, and differences from the first source if all have the same images."""
 
     results: tuple[Result, ...]
     differences: tuple[Difference, ...]
@@ -44,16 +44,8 @@ class _QueryValues(NamedTuple):
 
 
 def measure(inputs: EvalInputs, rankings: Sequence[Ranking], options: EvalOptions) -> Measured:
-    """Average what the queries score, and cluster if requested.
-
-    Parameters
-    ----------
-    inputs : EvalInputs
-    rankings : sequence of Ranking
-        One of each source.
-    options : EvalOptions
-    """
-    metrics = retrieval_metrics(options.ks, options.recall_only)
+    """Average the metrics over queries, and cluster if requested. ``rankings`` has one entry per source."""
+    metrics = retrieval_metrics(options.ks, recall_only=options.recall_only)
     queries = [
         _QueryValues(
             {metric.name: metric.definition(ranking.scores) for metric in metrics}, source.labels[ranking.queries]
@@ -98,14 +90,14 @@ def _result(source: Embeddings, ranking: Ranking, queries: _QueryValues, options
 
 
 def _estimate_of_sample(estimate: Estimate, sample: int, population: int) -> Estimate:
-    """How far the value of all queries may be from that of a sample."""
+    """Return the interval of the mean over all queries, given that of a sample."""
     if math.isnan(estimate.value):
         return estimate
     return Estimate(estimate.value, *wilson(estimate.value, sample, population))
 
 
 def _cluster(source: Embeddings, options: EvalOptions) -> dict[str, Estimate]:
-    """Metrics of k-means clusters of all rows, without intervals; none if clustering was not requested."""
+    """Compute the metrics of k-means clusters of all rows, without intervals; none unless requested."""
     if options.clustering is None:
         return {}
     log.info("eval: k-means of %s images of %s ...", f"{len(source):,}", source.name)

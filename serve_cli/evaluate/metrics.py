@@ -1,6 +1,7 @@
-"""The metrics of `lifted eval` and `lifted report`: each one's name, meaning and definition, declared once.
+"""The metrics of `lifted eval` and `lifted report`: name, meaning and definition of each.
 
-A definition is a method of `Scores` or an attribute of `Clustering`; its formula is in the docstring there.
+A definition is a method of `Scores` or an attribute of `Clustering`, whose docstring has the formula. Help texts are
+made from the meanings, so this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class RetrievalMetric:
     name : str
         As tables and JSON show it.
     meaning : str
-        What it is for a query, in words.
+        Value of a query, in words; R is the number of other images of its class.
     definition : callable
-        Scores of Q queries -> their values, float64 in [0, 1], (Q,); NaN where it is undefined for a query.
+        Scores of Q queries -> their values, float64 in [0, 1], (Q,); NaN where the metric is undefined for a query.
     needs_all_positives : bool
-        Whether the ranks of all positives must be known; otherwise that of the first is enough.
+        Whether the ranks of all positives must be known, not only the first.
     """
 
     name: str
@@ -53,7 +54,7 @@ class ClusterMetric:
     name : str
         As tables and JSON show it.
     meaning : str
-        What it is, in words.
+        Explanation in words.
     definition : callable
         Clustering -> value, at most 1.
     """
@@ -64,28 +65,35 @@ class ClusterMetric:
 
 
 def recall_name(k: int) -> str:
-    """The name of recall at k."""
+    """Return the name of recall at k."""
     return f"R@{k}"
 
 
 def recall_at(k: int) -> RetrievalMetric:
-    """The metric recall at k."""
+    """Make the metric recall at k."""
     return RetrievalMetric(recall_name(k), RECALL_MEANING, lambda scores: scores.recall_at_k(k))
 
 
-MRR = RetrievalMetric("MRR", "1 / rank of the first right one", methodcaller("reciprocal_rank"))
+MRR = RetrievalMetric("MRR", "1 / rank of the first image of the query's class", methodcaller("reciprocal_rank"))
 R_PRECISION = RetrievalMetric(
-    "R-precision", "share of right ones among the first R", methodcaller("r_precision"), needs_all_positives=True
+    "R-precision",
+    "share of images of the query's class among the R nearest",
+    methodcaller("r_precision"),
+    needs_all_positives=True,
 )
 MAP_AT_R = RetrievalMetric(
     "MAP@R",
-    "precision at each right one of the first R, summed and divided by R",
+    "precision at each image of the query's class among the R nearest, summed and divided by R",
     methodcaller("map_at_r"),
     needs_all_positives=True,
 )
 MAP = RetrievalMetric(
-    "mAP", "precision at every right one, averaged", methodcaller("average_precision"), needs_all_positives=True
+    "mAP",
+    "precision at every image of the query's class, averaged",
+    methodcaller("average_precision"),
+    needs_all_positives=True,
 )
+RANK_METRICS = (MRR, R_PRECISION, MAP_AT_R, MAP)
 
 NMI = ClusterMetric("NMI", "mutual information over the arithmetic mean of the entropies", attrgetter("nmi"))
 NMI_GEOMETRIC = ClusterMetric(
@@ -96,7 +104,7 @@ AMI = ClusterMetric("AMI", "mutual information, adjusted for chance", attrgetter
 CLUSTER_METRICS = (NMI, NMI_GEOMETRIC, F1, AMI)
 
 
-def retrieval_metrics(ks: Sequence[int], recall_only: bool = False) -> tuple[RetrievalMetric, ...]:
-    """Recall at each k, then the other metrics; with ``recall_only``, only metrics of the first positive."""
-    metrics = (*map(recall_at, ks), MRR, R_PRECISION, MAP_AT_R, MAP)
+def retrieval_metrics(ks: Sequence[int], *, recall_only: bool = False) -> tuple[RetrievalMetric, ...]:
+    """Return recall at each k, then the other metrics; with ``recall_only``, only metrics of the first positive."""
+    metrics = (*map(recall_at, ks), *RANK_METRICS)
     return tuple(metric for metric in metrics if not (recall_only and metric.needs_all_positives))

@@ -1,4 +1,4 @@
-"""Step 4 of `lifted eval`: metrics -> a report that explains in words what its figures are."""
+"""Step 4 of `lifted eval`: make a report of the metrics, with explanations in words."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def present(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> Eva
 
 
 def _interval_text(inputs: EvalInputs, measured: Measured) -> str:
-    """What the intervals cover."""
+    """Explain the intervals."""
     first = measured.results[0]
     if first.queries < len(inputs.sources[0]):
         return (
-            "95 %: where the value of all queries lies (Wilson, sample without replacement); "
-            "of differences: over classes (bootstrap of 2,000)"
+            "95 %, for the mean over all queries (Wilson, sample without replacement); "
+            "differences: over classes (bootstrap of 2,000)"
         )
     if first.classes < 2:
-        return "none, which takes two classes"
+        return "none; they need two classes"
     return "95 %, over classes (bootstrap of 2,000)"
 
 
 def _clustering_text(options: EvalOptions) -> str:
-    """How k-means was run; empty if it was not."""
+    """Describe the settings of k-means; empty if it was not run."""
     if options.clustering is None:
         return ""
     protocol = PROTOCOLS[options.clustering]
@@ -52,13 +52,13 @@ def _clustering_text(options: EvalOptions) -> str:
 
 
 def _note(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> str:
-    """Which figures side by side do not compare; empty if all do."""
+    """Describe results that are not comparable; empty if all are."""
     notes = []
     if not inputs.paired:
-        notes.append("not of the same images, so that no differences are given")
+        notes.append("the sources have different images, so no differences are computed")
     if all(result.alone == result.queries for result in measured.results):
-        notes.append("no query has an image of its class to find")
+        notes.append("no query has another image of its class in the gallery")
     expected = TEST_IMAGES.get(options.published or "")
     if expected and any(len(source) != expected for source in inputs.sources):
-        notes.append(f"published values are of {expected:,} queries; these are others and do not compare")
+        notes.append(f"published values are for {expected:,} queries; these images differ and are not comparable")
     return "; ".join(notes)

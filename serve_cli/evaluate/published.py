@@ -1,8 +1,8 @@
-"""Published retrieval and clustering results on classes left out of training, to show beside measured ones.
+"""Published retrieval and clustering results on classes unseen in training, to show beside measured ones.
 
-A value is unverified where it was not read in its source: known from memory, read off a figure, or at odds with
-another row of the same source. NMI is divided by the geometric mean of the entropies: Song et al. 2017 define it so
-(Eq. 9), and DMLPlayground computes it so.
+A value is unverified unless it was read in its source: known from memory, read off a figure, or inconsistent with
+another row of the same source. NMI is divided by the geometric mean of the entropies, as Song et al. 2017 define it
+(Eq. 9) and DMLPlayground computes it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class PublishedRow:
     Parameters
     ----------
     dataset : str
-        ``"cub200"``, ``"cars196"`` or ``"sop"``, split by classes as here.
+        ``"cub200"``, ``"cars196"`` or ``"sop"``, with this project's split of classes.
     method : str
-        The loss, by its ``--loss`` name where it has one.
+        The loss, under its ``--loss`` name if it has one.
     network : str
         Network that computed the embedding.
     dim : int or None
-        Width of the embedding; None if the source does not say.
+        Dimension of the embedding; None if the source does not give it.
     metrics : mapping of str to float
         ``"R@k"`` and ``"NMI (geometric)"`` -> percent.
     source : str
@@ -51,7 +51,7 @@ class PublishedRow:
 
 
 def published_rows(dataset: str) -> tuple[PublishedRow, ...]:
-    """Rows of one data set, in order of publication; none if nothing is known.
+    """Return the rows of one data set, in order of publication.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def published_rows(dataset: str) -> tuple[PublishedRow, ...]:
 
 
 def _percent(dataset: str, recall: str, NMI: float | None = None) -> dict[str, float]:
-    """Metrics from a line of recall at the data set's usual k, as tables print it."""
+    """Parse a line of recall in percent at the data set's usual k, as papers print it."""
     ks = (1, 10, 100, 1000) if dataset == "sop" else (1, 2, 4, 8, 16, 32)
     metrics = {recall_name(k): float(value) for k, value in zip(ks, recall.split(), strict=False)}
     return metrics if NMI is None else metrics | {NMI_GEOMETRIC.name: NMI}

@@ -1,4 +1,4 @@
-"""Step 1 of `lifted eval`: folders and models -> embeddings with labels."""
+"""Step 1 of `lifted eval`: read embeddings with labels from folders, or compute them with models."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class EvalInputs:
     Parameters
     ----------
     sources : tuple of Embeddings
-        The first is the one that the others are compared with.
+        The others are compared with the first.
     gallery : Embeddings or None
-        Where queries are looked up; None if each row is looked up among all others of its source.
+        None if each row is searched among all others of its source.
     paired : bool
         Whether all sources have the same images.
     failed : int
-        Rows left out because they have no embedding.
+        Number of rows left out because they have no embedding.
     """
 
     sources: tuple[Embeddings, ...]
@@ -54,7 +54,7 @@ class EvalInputs:
 
 
 def read_inputs(options: EvalOptions) -> EvalInputs:
-    """Read every source and the gallery. Progress goes to stderr. Raises as `evaluate` does."""
+    """Read every source and the gallery. Raise as `evaluate` does."""
     _check(options)
     sources = [_read_source(source, options.images) for source in options.sources]
     gallery = None if options.gallery is None else _read_gallery(options.gallery, sources[0])
@@ -75,12 +75,12 @@ def _check(options: EvalOptions) -> None:
     images = options.images
     if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
         raise ConfigError(
-            f"{folders[0]} is a folder of embeddings, with labels inside; leave out --dataset and --data."
+            f"{folders[0]} is a folder of embeddings, which has its own labels; leave out --dataset and --data."
         )
     if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
-        raise ConfigError("--gallery goes with one folder of embeddings, not with several or with --baseline.")
+        raise ConfigError("--gallery needs exactly one source and no --baseline.")
     if options.clustering is not None:
-        require_scikit_learn()  # before anything is embedded or ranked in vain
+        require_scikit_learn()  # fails before the long work of embedding and ranking
 
 
 def _read_source(source: Path, images: Images) -> Embeddings:
@@ -90,13 +90,13 @@ def _read_source(source: Path, images: Images) -> Embeddings:
 
 
 def read_labeled_folder(folder: Path) -> Embeddings:
-    """Read what `lifted embed` wrote. Raises `RunError`, or `DataError` if embedded images have no label."""
+    """Read a folder of `lifted embed`. Raise `RunError`, or `DataError` if embedded images have no label."""
     embeddings = read_embeddings(folder)
     unlabeled = np.count_nonzero(embeddings.embedded & (embeddings.labels == NO_LABEL))
     if unlabeled:
         raise DataError(
             f"{folder}: {unlabeled} of {len(embeddings)} images have no label. Put every image into "
-            "a sub-folder named after its class, and embed again."
+            "a sub-folder with the name of its class, and embed again."
         )
     _warn_of_failures(embeddings)
     return embeddings
@@ -105,8 +105,8 @@ def read_labeled_folder(folder: Path) -> Embeddings:
 def _embed_test_images(model: Path, images: Images) -> Embeddings:
     if images.dataset is None or images.data is None:
         raise ConfigError(
-            f"{model} is a model: name the images to evaluate it on with --dataset and --data, "
-            "or give a folder that `lifted embed` wrote."
+            f"{model} is a model, which needs images; give --dataset and --data, or a folder of `lifted embed` instead "
+            "of the model."
         )
     embedder = Embedder(model, images.model_options)
     splits = load_dataset(images.dataset, images.data, images.use_boxes)
@@ -140,7 +140,7 @@ def _warn_of_failures(embeddings: Embeddings) -> None:
 
 
 def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
-    """The gallery's embeddings, computed by the same model as the queries'."""
+    """Read the gallery, which must come from the same model as the queries."""
     if not folder.is_dir():
         raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
     gallery = read_labeled_folder(folder)
@@ -148,22 +148,22 @@ def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
         ours, theirs = asdict(gallery.card), asdict(queries.card)
         differ = ", ".join(name for name in ours if ours[name] != theirs[name])
         raise RunError(
-            f"{folder} and {queries.name} were made by models whose cards differ ({differ}); embed both with one file."
+            f"{folder} and {queries.name} come from models with different cards ({differ}); embed both with one model."
         )
     return gallery
 
 
 def _with_unique_names(embeddings: Sequence[Embeddings], sources: Sequence[Path]) -> list[Embeddings]:
-    """Named by their paths where names are not unique."""
+    """Name all sources by their paths if their names are not unique."""
     if len({source.name for source in embeddings}) == len(embeddings):
         return list(embeddings)
     return [replace(source, name=str(path)) for source, path in zip(embeddings, sources, strict=True)]
 
 
 def _comparable(sources: Sequence[Embeddings]) -> tuple[list[Embeddings], bool]:
-    """Leave out rows without an embedding; say whether all sources have the same images.
+    """Leave out rows without an embedding, and return whether all sources have the same images.
 
-    If all sources hold the same images, only images that every source has embedded are kept, so that results compare.
+    If they do, only images that every source has embedded are kept, so that results are comparable.
     """
     first = sources[0]
     paired = all(source.ids == first.ids and source.label_names == first.label_names for source in sources)
@@ -174,9 +174,9 @@ def _comparable(sources: Sequence[Embeddings]) -> tuple[list[Embeddings], bool]:
 
 
 def _pixel_baseline(embeddings: Embeddings, threads: int | None) -> Embeddings:
-    """The same images by their pixels: only local files, since an embedding folder can name any path."""
+    """Embed the same images by their pixels. Only local files are read, since a folder can name any path."""
     for path in embeddings.paths:
-        if not os.path.isfile(path):  # a pipe would be waited for
+        if not os.path.isfile(path):  # reading a pipe would block
             raise DataError(f"{path:.200}: no such image file; --baseline reads the images that were embedded.")
     pixels = pixel_thumbnails([Path(path) for path in embeddings.paths], threads)
     return replace(embeddings, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)

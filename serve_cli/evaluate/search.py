@@ -1,4 +1,4 @@
-"""Step 2 of `lifted eval`: each query is looked up in its gallery."""
+"""Step 2 of `lifted eval`: search each query in its gallery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Where the queries find images of their class.
+    """Ranks at which the queries find images of their class.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Ranking:
     scores : Scores
         Ranks of each query's positives.
     gallery_size : int
-        Images that a query is looked up among, without itself.
+        Number of images in a query's gallery, without itself.
     """
 
     queries: NDArray[np.int64]
@@ -40,25 +40,26 @@ class Ranking:
 
 
 def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: EvalOptions) -> Ranking:
-    """Rank the positives of every query. Progress goes to stderr.
+    """Rank the positives of every query.
 
     Parameters
     ----------
     embeddings : Embeddings
-        The queries, or what they are sampled from.
+        The queries, or the rows from which they are sampled.
     gallery : Embeddings or None
-        None to look each query up among all other rows of ``embeddings``.
+        None to search each query among all other rows of ``embeddings``.
     options : EvalOptions
+        Distance, and number of queries.
 
     Raises
     ------
     DataError
-        If there are too few images, and as `retrieval_scores`.
+        If there are too few images, and as `retrieval_scores` does.
     """
     if len(embeddings) < (2 if gallery is None else 1):
         raise DataError(
-            f"{embeddings.name}: recall needs at least 2 images, found {len(embeddings)} with an embedding; embed "
-            "more, or look queries up in a --gallery."
+            f"{embeddings.name}: {len(embeddings)} images with an embedding; recall needs at least 2. Embed more, or "
+            "search in a --gallery."
         )
     queries = _sample_queries(len(embeddings), options)
     if gallery is None:
@@ -82,7 +83,7 @@ def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: 
 
 
 def _sample_queries(count: int, options: EvalOptions) -> NDArray[np.int64]:
-    """Rows of the queries, ascending, (Q,): all of them, or a random sample without replacement."""
+    """Return the rows of the queries, ascending, (Q,): all, or a random sample without replacement."""
     if options.queries is None or options.queries >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(options.seed).choice(count, options.queries, replace=False))

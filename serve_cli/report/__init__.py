@@ -1,1 +1,1 @@
-"""`lifted report`: embeddings -> one page that shows how good they are."""
+"""`lifted report`: make one HTML page that shows how good embeddings are."""

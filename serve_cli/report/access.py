@@ -1,10 +1,10 @@
-"""Which pictures a report may read.
+"""Decide which pictures a report may read.
 
-An embedding folder names them, and a stranger may have written it. Nothing is fetched unless requested. On this
-computer, only files below a root are read: the folders of ``--root``, else the source that the manifest names. Both the
-root and the file are resolved first, so neither ``..`` nor a symbolic link leads out. The source is an unchecked claim.
-It is ignored where it would open up much of the computer: the root folder, a home folder or its parents, and system
-folders. Everything read is decoded, so it must be an image.
+An embedding folder names its images, and a stranger may have written it. URLs are fetched only if requested. Local
+files are read only below a root: a folder of ``--root``, or by default the source that the manifest names. Root and
+file are resolved first, so neither ``..`` nor a symbolic link leads out of the root. The manifest's source is not
+trusted: it is ignored if it would expose much of the computer, such as ``/``, a home folder or its parents, and system
+folders. Everything that is read is decoded, so only images get into the page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_IMAGE_BYTES = 64 << 20  # for each picture
 
 
 class Reason(str, Enum):
-    """Why a picture is not shown."""
+    """Reason why a picture is not shown."""
 
     outside = "outside"
     remote = "remote"
@@ -43,7 +43,7 @@ class Reason(str, Enum):
 
 
 class WithheldError(Exception):
-    """A picture that may not be read."""
+    """A picture may not be read."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -56,10 +56,11 @@ class Fetcher:
     Parameters
     ----------
     pictures, num_bytes : int
+        Largest number and total size.
     seconds : float
-        From the first one on.
+        Longest time after the first fetch.
     now : callable
-        The clock, in seconds; tests give their own.
+        The clock, in seconds; tests pass their own.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Fetcher:
         self._lock = Lock()
 
     def __call__(self, url: str) -> bytes:
-        """Raises `ImageError`, or `WithheldError` once a bound is reached."""
+        """Fetch a URL. Raise `ImageError`, or `WithheldError` once a limit is reached."""
         with self._lock:
             if self._end is None:
                 self._end = self._now() + self._seconds
@@ -94,7 +95,7 @@ class Access:
     Parameters
     ----------
     source : object
-        The source that the manifest names; of any type, since it has not been checked.
+        The manifest's source, of any type, as nothing has checked it.
     roots : iterable of Path
         Folders to read below, in place of the source.
     fetch : callable, optional
@@ -103,12 +104,12 @@ class Access:
     Attributes
     ----------
     roots : tuple of Path
-        Resolved.
+        Resolved paths.
 
     Raises
     ------
     ConfigError
-        If a root is no folder.
+        If a root is not a folder.
     """
 
     def __init__(self, source: object, roots: Iterable[Path] = (), fetch: Callable[[str], bytes] | None = None) -> None:
@@ -118,7 +119,7 @@ class Access:
             self.roots = (root,)
 
     def local(self, path: str) -> Path:
-        """The file that a path of this computer leads to. Raises `WithheldError` if it is not below a root."""
+        """Resolve a local path. Raise `WithheldError` if the file is not below a root."""
         try:
             file = Path(_without_scheme(path)).resolve()
         except (OSError, ValueError, RuntimeError):  # too long, a NUL inside, links in a circle
@@ -128,7 +129,7 @@ class Access:
         return file
 
     def read(self, path: str) -> bytes:
-        """The content of a file or a URL. Raises `WithheldError`, or `ImageError` if it cannot be read."""
+        """Read a file or a URL. Raise `WithheldError`, or `ImageError` if it cannot be read."""
         if not is_url(path):
             return read_image_bytes(self.local(path))
         if path.split("://", 1)[0] not in FETCHED or "::" in path or TAR in path:
@@ -138,7 +139,7 @@ class Access:
         return self._fetch(path)
 
     def why(self, reason: Reason) -> str:
-        """A reason in words, with the option that helps."""
+        """Explain a reason in words, with the option that helps."""
         return {
             Reason.outside: self._why_outside(),
             Reason.remote: "have URLs; --fetch fetches them",
@@ -155,6 +156,7 @@ class Access:
 
 
 def is_url(path: str) -> bool:
+    """Return whether a path is a URL other than ``file:///...``."""
     return "://" in _without_scheme(path)
 
 
@@ -169,10 +171,9 @@ def _folder(root: Path) -> Path:
 
 
 def source_root(source: object) -> Path | None:
-    """The folder, or the tar file, that a source consists of; None if there is none or it would open up too much.
+    """Return the folder or the tar file of a source; None if there is none or it would expose too much.
 
-    A list, a manifest or a single image gives the folder it is in. A pattern gives the folder before its first
-    wildcard.
+    A list, a table or a single image gives its folder. A pattern gives the folder before its first wildcard.
     """
     if not isinstance(source, str) or is_url(source) or not os.path.isabs(_without_scheme(source)):
         return None

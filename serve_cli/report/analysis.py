@@ -1,4 +1,4 @@
-"""What a report shows, computed from the embeddings: everything but the thumbnails."""
+"""Compute everything that a report shows, except for the thumbnails."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from serve_cli.embeddings.reader import Embeddings
     from serve_cli.report.report_options import ReportOptions
 
-MAX_CLASSES = 500  # listed, the worst ones
+MAX_CLASSES = 500  # in the list of the worst classes
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Images placed in two dimensions.
+    """Images in two dimensions.
 
     Parameters
     ----------
     method : str
-        Name of the method, for people.
+        Name of the layout method, as shown.
     rows : ndarray, intp, (M,)
         Rows on the map.
     positions : ndarray, float64, (M, 2)
@@ -47,14 +47,14 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Everything that a report shows of some embeddings.
+    """Everything that a report shows.
 
     Parameters
     ----------
     embeddings : Embeddings
         Each row has an embedding and a label.
     seed : int
-        Decides everything that is drawn at random.
+        Seed of all samples.
     summary : Summary
         Metrics of all queries.
     classes : tuple of ClassLine
@@ -79,7 +79,7 @@ class Analysis:
     suspects: Suspects
 
     def rows_outside_map(self) -> set[int]:
-        """Rows whose thumbnails are shown outside the map."""
+        """Return the rows whose thumbnails are shown outside the map."""
         shown = {line.sample for line in self.classes}
         for grid in self.grids:
             for line in grid.lines:
@@ -89,17 +89,17 @@ class Analysis:
         return shown
 
     def with_suspects(self, suspects: Suspects) -> Analysis:
-        """The same with other suspects."""
+        """Copy the analysis with other suspects."""
         return replace(self, suspects=suspects)
 
     def with_map_share(self, share: float) -> Analysis:
-        """The same with fewer images on the map, picked at even steps."""
+        """Copy the analysis with a share of the images on the map, picked at even steps."""
         kept = np.linspace(0, len(self.map.rows) - 1, max(1, round(share * len(self.map.rows)))).astype(int)
         return replace(self, map=Map(self.map.method, self.map.rows[kept], self.map.positions[kept]))
 
 
 def analyze(embeddings: Embeddings, options: ReportOptions) -> Analysis:
-    """Compute what a report shows. Progress goes to stderr."""
+    """Compute what a report shows."""
     seed = options.seed
     sample = sample_rows(embeddings, options.map_images, seed)
     positions = layout_2d(embeddings.embedding[sample], options.method, seed)

@@ -1,4 +1,4 @@
-"""Charts as SVG. Colors and fonts come from the page's style sheet, by class. No text comes from the embeddings."""
+"""Draw charts as SVG. The page's style sheet sets colors and fonts. No text comes from the embeddings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serve_cli.report.pairs import PairDistances
     from serve_cli.report.summary import CurvePoint
 
-WIDTH, HEIGHT = 440, 280  # of the view box: letters of 13 stay legible on a phone of 360 px
+WIDTH, HEIGHT = 440, 280  # of the view box; text of size 13 is legible on a phone of 360 px
 LEFT, RIGHT, TOP, BOTTOM = 46, 20, 12, 44  # margins
 MOST_LABELS = 9  # below the x axis
 
@@ -29,7 +29,7 @@ class Tick(NamedTuple):
 
 
 def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> str:
-    """Recall over k on a logarithmic axis, with dots where the table has numbers, and chance."""
+    """Draw recall over k on a logarithmic axis, with dots at the table's k, and chance."""
     doublings = math.log2(curve[-1].k) or 1.0
 
     def x(k: float) -> float:
@@ -54,7 +54,7 @@ def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> st
 
 
 def distance_chart(pairs: PairDistances) -> str:
-    """Both histograms in one chart."""
+    """Draw both histograms in one chart."""
     top_distance = float(pairs.edges[-1])
     top_share = float(max(pairs.positive.max(), pairs.negative.max())) or 1.0
 
@@ -74,7 +74,7 @@ def distance_chart(pairs: PairDistances) -> str:
 
 
 def nice_steps(top: float, most: int) -> list[float]:
-    """0 and multiples of 1, 2 or 5 times a power of ten up to ``top``, about ``most`` of them.
+    """Return 0 and multiples of 1, 2 or 5 times a power of ten up to ``top``, about ``most`` numbers.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def _steps(
     x: Callable[[float], float],
     y: Callable[[float], float],
 ) -> str:
-    """A filled histogram."""
+    """Draw a filled histogram."""
     path = [f"M{x(edges[0]):.1f},{y(0):.1f}"]
     for left, right, share in zip(edges[:-1], edges[1:], shares, strict=True):
         path.append(f"L{x(left):.1f},{y(share):.1f}L{x(right):.1f},{y(share):.1f}")

@@ -1,4 +1,4 @@
-"""Embeddings in two dimensions: a map in which near images are near."""
+"""Lay out embeddings in two dimensions: a map on which similar images are close."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 NAMES: dict[MapMethod, str] = {"tsne": "t-SNE (Barnes-Hut)", "pca": "PCA", "umap": "UMAP"}
-DIMS_BEFORE = 50  # PCA reduces to these before t-SNE, as van der Maaten advises
+DIMS_BEFORE = 50  # PCA reduces to 50 dimensions before t-SNE, as van der Maaten advises
 PERPLEXITY = 30.0
 SLOW = 500  # points; a larger map is announced in the log
-LEAST = 5  # points for t-SNE and UMAP; PCA places fewer
+LEAST = 5  # points for t-SNE and UMAP; fewer are laid out by PCA
 
 
 def require_method(method: MapMethod) -> None:
@@ -35,10 +35,10 @@ def require_method(method: MapMethod) -> None:
 
 
 def sample_rows(embeddings: Embeddings, count: int, seed: int) -> NDArray[np.intp]:
-    """At most ``count`` rows, ascending, spread over the classes as evenly as their sizes allow.
+    """Sample at most ``count`` rows, ascending, spread over the classes as evenly as their sizes allow.
 
-    Rows are drawn in rounds: a random row of every class, then a second one of every class that has more, and so on.
-    The classes that fit into the last round are drawn at random.
+    Rows are drawn in rounds: one random row of every class, then a second row of every class that has more, and so on.
+    The classes in the last round are drawn at random.
     """
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(members) for members in members_of(embeddings)]
@@ -48,15 +48,16 @@ def sample_rows(embeddings: Embeddings, count: int, seed: int) -> NDArray[np.int
 
 
 def layout_2d(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> NDArray[np.float64]:
-    """Place rows in the unit square, keeping the proportions of the layout.
+    """Lay out rows in the unit square, with one scale for both axes.
 
     Parameters
     ----------
     embedding : ndarray, float32, (M, D)
         At least one row.
     method : MapMethod
-        One of `NAMES`. Fewer than 5 different rows are placed by PCA.
+        One of `NAMES`. PCA lays out fewer than 5 different rows.
     seed : int
+        Seed of the method.
 
     Returns
     -------
@@ -72,17 +73,17 @@ def layout_2d(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> N
     reduced = _principal(embedding, DIMS_BEFORE, seed)
     if method != "pca" and len(np.unique(reduced, axis=0)) >= LEAST:
         if len(embedding) >= SLOW:
-            log.info("report: placing %s images on the map by %s ...", f"{len(embedding):,}", NAMES[method])
-        placed = _by_tsne(reduced, seed) if method == "tsne" else _by_umap(reduced, seed)
+            log.info("report: laying out %s images with %s ...", f"{len(embedding):,}", NAMES[method])
+        layout = _by_tsne(reduced, seed) if method == "tsne" else _by_umap(reduced, seed)
         if len(embedding) >= SLOW:
-            log.info("report: placed, took %s.", clock(time.monotonic() - began))
+            log.info("report: map finished, took %s.", clock(time.monotonic() - began))
     else:
-        placed = reduced[:, :2]
-    return _in_unit_square(placed)
+        layout = reduced[:, :2]
+    return _in_unit_square(layout)
 
 
 def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[np.float64]:
-    """Centered rows in the directions of largest variance: 2 to ``dims`` columns, zeros where there are no more."""
+    """Project centered rows on 2 to ``dims`` principal components, padded with zeros."""
     decomposition, _ = _scikit_learn()
     rows = in_unit_range(embedding.astype(np.float64))  # scikit-learn squares distances in float32
     if not (rows != rows[0]).any():  # scikit-learn would divide by a variance of 0
@@ -93,7 +94,7 @@ def _principal(embedding: NDArray[np.float32], dims: int, seed: int) -> NDArray[
 
 
 def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """t-SNE, initialized with PCA to keep the global structure (Kobak and Berens 2019)."""
+    """Apply t-SNE, initialized with PCA to keep the global structure (Kobak and Berens 2019)."""
     _, manifold = _scikit_learn()
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     start = rows[:, :2] / rows[:, 0].std() * 1e-4
@@ -103,19 +104,19 @@ def _by_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 def _by_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     neighbors = min(15, len(rows) - 1)
-    start = rows[:, :2] if rows[:, 1].any() else "random"  # it divides by the range of each column
-    layout = _umap().UMAP(n_components=2, n_neighbors=neighbors, init=start, random_state=seed % 2**32, n_jobs=1)
-    return np.asarray(layout.fit_transform(rows), np.float64)
+    start = rows[:, :2] if rows[:, 1].any() else "random"  # UMAP divides by the range of each column
+    umap = _umap().UMAP(n_components=2, n_neighbors=neighbors, init=start, random_state=seed % 2**32, n_jobs=1)
+    return np.asarray(umap.fit_transform(rows), np.float64)
 
 
-def _in_unit_square(placed: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = placed.min(axis=0), placed.max(axis=0)
+def _in_unit_square(layout: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = layout.min(axis=0), layout.max(axis=0)
     size = float((high - low).max()) or 1.0
-    return np.asarray((placed - (low + high) / 2) / size + 0.5)
+    return np.asarray((layout - (low + high) / 2) / size + 0.5)
 
 
 def _random(seed: int) -> np.random.RandomState:
-    return np.random.RandomState(np.random.MT19937(seed))  # takes seeds of any size
+    return np.random.RandomState(np.random.MT19937(seed))  # MT19937 takes seeds of any size
 
 
 def _scikit_learn() -> tuple[Any, Any]:

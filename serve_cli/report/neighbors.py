@@ -1,4 +1,4 @@
-"""Queries worth looking at, with their nearest neighbors."""
+"""Select the best, worst and random queries, with their nearest neighbors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.embeddings.reader import Embeddings
 
-QUERIES, NEIGHBORS = 6, 8  # lines of a grid, and neighbors in each line
-BLOCK = 1 << 14  # rows whose differences are held at a time
+QUERIES, NEIGHBORS = 6, 8  # lines of a grid, and neighbors per line
+BLOCK = 1 << 14  # rows whose differences are in memory at a time
 
 
 class Neighbor(NamedTuple):
-    """A row of the gallery, its Euclidean distance to the query, and whether it is of the query's class."""
+    """A row of the gallery, its Euclidean distance to the query, and whether their classes are the same."""
 
     row: int
     distance: float
@@ -25,7 +25,7 @@ class Neighbor(NamedTuple):
 
 
 class QueryLine(NamedTuple):
-    """A query's row, its nearest neighbors, nearest first, and the rank of the first right one; None without any."""
+    """A query's row, its neighbors, nearest first, and the rank of its first positive; None without positives."""
 
     query: int
     neighbors: tuple[Neighbor, ...]
@@ -33,7 +33,7 @@ class QueryLine(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Queries of one kind, and how they were chosen."""
+    """Queries of one kind, and how they were selected."""
 
     name: str
     chosen: str
@@ -41,11 +41,11 @@ class Grid(NamedTuple):
 
 
 def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[Grid, ...]:
-    """The best, the worst and some random queries; a kind without queries is left out."""
+    """Select the worst, the best and some random queries; a kind without queries is left out."""
     kinds = (
         (
             "Worst queries",
-            "Queries whose first right image comes last; at most one per class.",
+            "Queries whose first image of the same class has the largest rank; at most one per class.",
             worst_queries(embeddings, scores),
         ),
         (
@@ -63,17 +63,17 @@ def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[G
 
 
 def worst_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
-    """Rows whose first right image comes last, one per class; queries without a right image are left out."""
+    """Select rows whose first positive has the largest rank, one per class; rows without positives are left out."""
     return _one_per_class(embeddings, np.lexsort((-scores.first_rank,)), scores)
 
 
 def best_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
-    """Rows with the highest MAP@R, then with the largest class, one per class."""
+    """Select rows with the highest MAP@R, one per class; ties go to the larger class."""
     return _one_per_class(embeddings, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
 
 
 def random_queries(num_rows: int, seed: int) -> list[int]:
-    """Different rows, drawn uniformly."""
+    """Draw different rows uniformly."""
     rng = np.random.default_rng(seed)
     return [int(row) for row in rng.choice(num_rows, min(QUERIES, num_rows), replace=False)]
 
@@ -89,7 +89,6 @@ def _one_per_class(embeddings: Embeddings, order: NDArray[np.intp], scores: Scor
 
 
 def _query_line(embeddings: Embeddings, scores: Scores, query: int) -> QueryLine:
-    """Exact: float64 differences; at equal distances the lower row comes first."""
     nearest, distances = nearest_rows(embeddings.embedding, query, NEIGHBORS)
     neighbors = tuple(
         Neighbor(int(row), float(distance), bool(embeddings.labels[row] == embeddings.labels[query]))
@@ -101,19 +100,23 @@ def _query_line(embeddings: Embeddings, scores: Scores, query: int) -> QueryLine
 def nearest_rows(
     embedding: NDArray[np.float32], query: int, count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The rows nearest to row ``query``, itself left out, and their Euclidean distances.
+    """Return the rows nearest to the row ``query``, without itself, and their Euclidean distances.
 
     Parameters
     ----------
     embedding : ndarray, float32, (N, D)
-    query, count : int
-        A row; how many to find, at most N - 1.
+        All rows.
+    query : int
+        A row.
+    count : int
+        Number of neighbors, at most N - 1.
 
     Returns
     -------
     ndarray, intp, (count,)
-        Nearest first; at equal distances the lower row.
+        Rows, nearest first; at equal distances, the lower row is first.
     ndarray, float64, (count,)
+        Distances, from float64 differences.
     """
     squared = np.empty(len(embedding))
     for start in range(0, len(embedding), BLOCK):

@@ -1,7 +1,7 @@
-"""Analysis and pictures -> one self-contained HTML page.
+"""Render analysis and pictures as one self-contained HTML page.
 
-Labels, paths and cards are not trusted: the templates escape them all, data for the script has no ``<``, and the page's
-policy allows only our script, identified by its hash.
+Labels, paths and cards are not trusted: the templates escape them, data for the script contains no ``<``, and the
+page's policy allows only our script, identified by its hash.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 PACKAGE = "serve_cli.report"
 GENERATOR = "gluon-lifted report"
-FIRST_CLASSES = 30  # lines of the table that are not folded
+FIRST_CLASSES = 30  # lines of the table that are shown at first
 UNKNOWN = "\N{EN DASH}"
-PLACES = 10_000  # steps of the map's coordinates
+STEPS = 10_000  # of the map's coordinates, which are integers
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Text around the analysis: the title, when and how the report was made, from what, and what is missing."""
+    """Text around the analysis: title, time, command, versions, source, and what is not shown."""
 
     title: str
     generated: str
@@ -46,15 +46,16 @@ class Heading:
 
 
 def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbnail], sheet: Sheet) -> bytes:
-    """The page as UTF-8.
+    """Render the page as UTF-8.
 
     Parameters
     ----------
     heading : Heading
         Text around the analysis.
     analysis : Analysis
+        Everything else that the page shows.
     thumbnails : mapping of int to Thumbnail
-        Row -> picture; a row without one is shown as an empty frame.
+        Row -> picture; other rows get an empty frame.
     sheet : Sheet
         A cell for each row of the map.
 
@@ -88,7 +89,7 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
 
 
 def map_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
-    """What the map's script draws: for each image its position, its cell, its class and its id."""
+    """Return the data for the map's script: position, cell, class and id of each image."""
     embeddings, shown = analysis.embeddings, analysis.map
     class_ids = sorted({int(embeddings.labels[row]) for row in shown.rows})
     index = {class_id: index for index, class_id in enumerate(class_ids)}
@@ -96,24 +97,24 @@ def map_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
         "classes": [embeddings.class_names[class_id] for class_id in class_ids],
         "images": [
             [
-                *(round(float(coordinate) * PLACES) for coordinate in shown.positions[number]),
+                *(round(float(coordinate) * STEPS) for coordinate in shown.positions[number]),
                 *cell,
                 index[int(embeddings.labels[row])],
                 embeddings.ids[row],
             ]
             for number, (row, cell) in enumerate(zip(shown.rows, sheet.cells, strict=True))
         ],
-        "places": PLACES,
+        "steps": STEPS,
     }
 
 
 def safe_json(value: object) -> str:
-    r"""JSON for use inside ``<script>``: characters that could end the script or a line are escaped (``\u003c``)."""
+    r"""Write JSON for use inside ``<script>``; characters that could end the script or a line become ``\u003c``."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).translate(UNSAFE)
 
 
 def _card_tables(analysis: Analysis) -> dict[str, dict[str, str]]:
-    """The model card as text: a table of its own lines, ``Model card``, and one of each of its parts."""
+    """Return the model card as tables of text: ``Model card`` for its own fields, and one for each nested part."""
     tables: dict[str, dict[str, str]] = {"Model card": {}}
     for name, value in asdict(analysis.embeddings.card).items():
         if isinstance(value, dict):
@@ -148,12 +149,12 @@ def _content_security_policy(css: str, script: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """The source expression of an inline block in a content security policy."""
+    """Return the source expression of an inline block for a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def require_jinja() -> Any:
-    """Jinja2. Raises `MissingPackageError` if it is not installed."""
+    """Import Jinja2. Raise `MissingPackageError` if it is not installed."""
     try:
         import jinja2
     except ModuleNotFoundError as error:
@@ -179,7 +180,7 @@ def _environment() -> Any:
 
 
 def _tail(name: str, length: int = 32) -> str:
-    """The end of a path, its most informative part: as many of its last parts as fit."""
+    """Shorten a path to its end, the most informative part: as many of its last parts as fit."""
     if len(name) <= length:
         return name
     start = name.find("/", -length)

@@ -1,4 +1,4 @@
-"""Distances between images of the same class and of different classes."""
+"""Measure distances between images of the same class and of different classes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
     from serve_cli.embeddings.reader import Embeddings
 
-PAIRS = 100_000  # of each kind, at most
+PAIRS = 100_000  # largest number of each kind
 BINS = 60
-BLOCK = 1 << 14  # pairs whose differences are held at a time
+BLOCK = 1 << 14  # pairs whose differences are in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
 class PairDistances:
-    """Histograms of the distances of pairs of one class (positive) and of two classes (negative).
+    """Histograms of the distances of positive pairs (same class) and negative pairs (different classes).
 
     Parameters
     ----------
     edges : ndarray, float64, (BINS + 1,)
-        Of the bins, from 0 to the largest distance.
+        Edges of the bins, from 0 to the largest distance.
     positive, negative : ndarray, float64, (BINS,)
-        Share of the pairs in each bin; zeros where there are no such pairs.
+        Share of the pairs in each bin; all zero without pairs.
     num_positive, num_negative : int
         Pairs that were measured.
     all_positive, all_negative : int
         Pairs that exist.
     median_positive, median_negative : float
-        NaN where there are no such pairs.
+        Median distance; NaN without pairs.
     """
 
     edges: NDArray[np.float64]
@@ -54,14 +54,14 @@ class PairDistances:
 
 
 def pair_distances(embeddings: Embeddings, seed: int) -> PairDistances:
-    """Euclidean distances of all pairs of each kind, or of 100,000 drawn with ``seed`` where there are more."""
+    """Compute Euclidean distances of all pairs of each kind, or of 100,000 drawn with ``seed`` if there are more."""
     rng = np.random.default_rng(seed)
     sizes = embeddings.images_per_class()
     all_positive = int((sizes * (sizes - 1) // 2).sum())
     all_negative = len(embeddings) * (len(embeddings) - 1) // 2 - all_positive
     near = distances_of(embeddings.embedding, positive_pairs(embeddings, rng))
     far = distances_of(embeddings.embedding, negative_pairs(embeddings, rng))
-    top = max(near.max(initial=0.0), far.max(initial=0.0)) or 1.0  # all images are the same
+    top = max(near.max(initial=0.0), far.max(initial=0.0)) or 1.0  # 0 if all images are the same
     edges = np.linspace(0, top, BINS + 1)
     return PairDistances(
         edges=edges,
@@ -86,7 +86,7 @@ def _median(distances: NDArray[np.float64]) -> float:
 
 
 def positive_pairs(embeddings: Embeddings, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Pairs of different rows of one class, (P, 2): all of them, or `PAIRS` drawn with replacement."""
+    """Return pairs of different rows of one class, (P, 2): all, or `PAIRS` drawn with replacement."""
     members = [rows for rows in members_of(embeddings) if len(rows) > 1]
     counts = np.array([len(rows) * (len(rows) - 1) // 2 for rows in members], np.int64)
     if counts.sum() <= PAIRS:
@@ -103,13 +103,13 @@ def _two_different(members: NDArray[np.intp], number: int, rng: np.random.Genera
 
 
 def negative_pairs(embeddings: Embeddings, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Pairs of rows of two classes, (P, 2): all of them, or `PAIRS` drawn with replacement."""
+    """Return pairs of rows of two classes, (P, 2): all, or `PAIRS` drawn with replacement."""
     num_rows, classes = len(embeddings), embeddings.labels
     if num_rows * (num_rows - 1) // 2 <= PAIRS:
         first, second = np.triu_indices(num_rows, 1)
         different = classes[first] != classes[second]
         return np.stack([first[different], second[different]], axis=1)
-    # Draw a first row in proportion to its number of partners, then a partner: sorted by class, those are one run
+    # Draw a first row in proportion to its number of partners, then a partner: sorted by class, partners are one range
     order = np.argsort(classes, kind="stable")
     sizes = embeddings.images_per_class()
     partners = (num_rows - sizes).astype(np.float64)
@@ -124,17 +124,7 @@ def negative_pairs(embeddings: Embeddings, rng: np.random.Generator) -> NDArray[
 
 
 def distances_of(embedding: NDArray[np.float32], pairs: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Euclidean distance of each pair of rows, by float64 differences.
-
-    Parameters
-    ----------
-    embedding : ndarray, float32, (N, D)
-    pairs : ndarray, intp, (P, 2)
-
-    Returns
-    -------
-    ndarray, float64, (P,)
-    """
+    """Compute the Euclidean distance of each of the ``pairs`` of rows, (P, 2), from float64 differences: (P,)."""
     distances = np.empty(len(pairs))
     for start in range(0, len(pairs), BLOCK):
         first, second = pairs[start : start + BLOCK].T

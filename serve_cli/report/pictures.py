@@ -1,4 +1,4 @@
-"""Pictures as text inside the page: single thumbnails, and one sheet of everything the map shows."""
+"""Encode pictures for the page: single thumbnails, and one sheet of all images on the map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY = (128, 128, 128)  # fills the sheet between pictures
 
 
 class Detail(NamedTuple):
-    """How large and how good pictures are: pixels of a side, WebP's quality, and the share of the map's images."""
+    """Size of the pictures in pixels per side, WebP's quality, and the share of the map's images that are shown."""
 
     thumbnail_side: int
     thumbnail_quality: int
@@ -25,7 +25,7 @@ class Detail(NamedTuple):
     map_share: float
 
 
-# Tried from the first on, until the page is small enough
+# Tried in this order until the page is small enough
 DETAILS = (
     Detail(128, 80, 96, 75, 1),
     Detail(112, 75, 80, 70, 1),
@@ -46,7 +46,7 @@ class Thumbnail(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A picture's position and size in a sheet, in pixels; all 0 without a picture."""
+    """Position and size of a picture in a sheet, in pixels; all 0 without a picture."""
 
     left: int
     top: int
@@ -55,14 +55,14 @@ class Cell(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Many pictures in one, as a data URI, and the cell of each."""
+    """Many pictures in one image, as a data URI, and the cell of each."""
 
     uri: str
     cells: tuple[Cell, ...]
 
 
 def make_thumbnails(pictures: Mapping[int, Image.Image], side: int, quality: int) -> dict[int, Thumbnail]:
-    """A thumbnail of each picture, at most ``side`` px wide and high."""
+    """Encode a thumbnail of each picture, at most ``side`` px wide and high."""
     thumbnails = {}
     for row, picture in pictures.items():
         small = _within(picture, side)
@@ -71,7 +71,7 @@ def make_thumbnails(pictures: Mapping[int, Image.Image], side: int, quality: int
 
 
 def make_sheet(pictures: Sequence[Image.Image | None], side: int, quality: int) -> Sheet:
-    """All pictures in one, each in a cell of ``side`` px; the sheet is about square."""
+    """Encode all pictures in one roughly square image, each in a cell of ``side`` px."""
     present = [number for number, picture in enumerate(pictures) if picture is not None]
     columns = max(1, math.ceil(math.sqrt(len(present))))
     sheet = Image.new("RGB", (columns * side, max(1, math.ceil(len(present) / columns)) * side), EMPTY)

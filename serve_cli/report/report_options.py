@@ -1,4 +1,4 @@
-"""Options of `lifted report`, and the facts about the page it wrote."""
+"""Options of `lifted report`, and facts about the page."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class ReportOptions:
     Parameters
     ----------
     source : Path
-        A folder that `lifted embed` wrote.
+        A folder of `lifted embed`.
     out : Path
-        The page to write.
+        The HTML file to write.
     ks : tuple of int
         Ranks to report recall at.
     method : str
-        Method that places images on the map: ``"tsne"``, ``"pca"`` or ``"umap"``.
+        Layout method of the map: ``"tsne"``, ``"pca"`` or ``"umap"``.
     map_images : int
-        Images on the map, at most.
+        Largest number of images on the map.
     max_bytes : int
         Largest size of the page.
     seed : int
-        Decides everything that is drawn at random.
+        Seed of samples and of the map.
     title : str, optional
         Title of the page; by default the model's name.
     command : str
@@ -43,7 +43,7 @@ class ReportOptions:
     overwrite : bool
         Replace a file even if it is not a report.
     roots : tuple of Path
-        Folders below which images are read, in place of the source that the embeddings name.
+        Read images below these folders instead of the source that the embeddings name.
     fetch : bool
         Fetch images that have URLs.
     """
@@ -71,8 +71,9 @@ class NotShown:
     reason : str
         One of `serve_cli.report.access.Reason`.
     pictures : int
+        Number of pictures.
     why : str
-        In words, with the option that helps.
+        The reason in words, with the option that helps.
     """
 
     reason: str
@@ -85,28 +86,30 @@ class NotShown:
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """The page that was written.
+    """Facts about the page that was written.
 
     Parameters
     ----------
     out : Path
+        The HTML file.
     bytes : int
         Size of the page.
     images, classes : int
-        Images that were compared, and their classes.
+        Number of images with an embedding, and of their classes.
     failed : int
-        Images left out because they have no embedding.
+        Number of images left out because they have no embedding.
     recall : dict
         k -> recall in [0, 1].
     map_images : int
-        Images on the map.
+        Number of images on the map.
     pictures, pictures_missing : int
-        Pictures that were wanted, and how many of these are not shown.
+        Number of pictures needed, and how many of them are not shown.
     not_shown : tuple of NotShown
-        Reasons for these.
+        Reasons for the missing pictures.
     duplicates, label_errors : int
-        Pairs at near-zero distance in one class, and across two.
+        Number of pairs at near-zero distance within one class, and across two.
     seconds : float
+        Wall time.
     """
 
     out: Path
@@ -124,7 +127,7 @@ class ReportFacts:
     seconds: float
 
     def facts(self) -> dict[str, str]:
-        """Text for each fact."""
+        """Return the facts in words."""
         failed = f"; {self.failed:,} without an embedding left out" if self.failed else ""
         missing = f", {self.pictures_missing:,} of them not shown" if self.pictures_missing else ""
         return {

@@ -1,4 +1,4 @@
-"""The numbers of a report: recall at k, other retrieval metrics, and recall of each class."""
+"""Compute the numbers of a report: recall at k, other retrieval metrics, and recall of each class."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CURVE_END = 1024  # the curve's largest k
 
 
 class MetricMean(NamedTuple):
-    """A metric's mean over the queries for which it is defined, in [0, 1]; NaN if there are none."""
+    """Mean of a metric over the queries for which it is defined, in [0, 1]; NaN if there are none."""
 
     metric: RetrievalMetric
     mean: float
 
 
 class CurvePoint(NamedTuple):
-    """Recall at k, and what a random order of the images would give."""
+    """Recall at k, and the expected recall in a random order of the images."""
 
     k: int
     recall: float
@@ -37,10 +37,10 @@ class CurvePoint(NamedTuple):
 
 
 class ClassLine(NamedTuple):
-    """A class: its name, its number of images, their recall@1 and mean MAP@R (NaN for a lone image).
+    """Name, number of images, recall@1 and mean MAP@R of a class (NaN for a single image).
 
-    ``sample`` is the row nearest to the class's mean. ``confused`` names the class that most of its misses have at
-    rank 1, if known.
+    ``sample`` is the row nearest to the mean of the class. ``confused`` is the most frequent class at rank 1 among its
+    misses, if known.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Summary:
     recall : dict
         k -> recall in [0, 1].
     curve : tuple of CurvePoint
-        For k = 1 ... 1024, as far as there are images.
+        For k from 1 to 1024 or the gallery's size.
     metrics : tuple of MetricMean
         The other metrics of retrieval.
     lone : int
-        Queries without another image of their class.
+        Number of queries without another image of their class.
     """
 
     recall: dict[int, float]
@@ -74,14 +74,14 @@ class Summary:
 
 
 def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
-    """Recall at k and the other retrieval metrics.
+    """Compute recall at k and the other retrieval metrics.
 
     Parameters
     ----------
     scores : Scores
         Ranks of N queries, each with all others as its gallery.
     ks : sequence of int
-        Ranks to report; those of N and more are left out, 1 is always included.
+        Ranks to report. Ranks from N on are left out; 1 is always included.
 
     Notes
     -----
@@ -100,39 +100,40 @@ def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
 
 
 def curve_ks(gallery: int) -> list[int]:
-    """Ranks to draw the curve at: all up to 16, then 8 per doubling, up to 1024 or the gallery's size."""
+    """Return the ranks of the curve: all up to 16, then 8 per doubling, up to 1024 or the gallery's size."""
     last = min(gallery, CURVE_END)
     beyond = (round(16 * 2 ** (step / 8)) for step in range(1, 49))
     return sorted({k for k in (*range(1, 17), *beyond, last) if k <= last})
 
 
 def chance_recall(positives: NDArray[np.int64], gallery: int, k: int) -> float:
-    r"""Expected recall at k if each query's gallery came in a random order.
+    r"""Compute the expected recall at k if each gallery is in random order.
 
     Parameters
     ----------
     positives : ndarray, int64, (N,)
-        Images of each query's class in its gallery.
+        Number of images of each query's class in its gallery.
     gallery : int
-        Images in each gallery, at least k.
+        Number of images in each gallery.
     k : int
+        At most ``gallery``.
 
     Notes
     -----
-    The hypergeometric chance that none of R positives is among k drawn of G, averaged over the queries:
+    One minus the hypergeometric chance that k images drawn of G include none of R positives, averaged over the queries:
 
     .. math:: 1 - \frac1N \sum_q \binom{G - R_q}{k} \Big/ \binom{G}{k}
 
     Examples
     --------
-    One of four is right, and two are drawn:
+    Two of four images are drawn, and one of the four is positive:
 
     >>> round(chance_recall(np.array([1]), gallery=4, k=2), 12)
     0.5
     """
     kinds, counts = np.unique(positives, return_counts=True)
     drawn = np.arange(k)
-    # C(G - R, k) / C(G, k) = prod_i (G - R - i) / (G - i); 0 from the first factor that is not above 0 on
+    # C(G - R, k) / C(G, k) = prod_i (G - R - i) / (G - i), where a factor below 0 counts as 0
     factors = np.maximum(gallery - kinds[:, None] - drawn, 0) / (gallery - drawn)
     return float(1 - (factors.prod(axis=1) * counts).sum() / counts.sum())
 
@@ -144,15 +145,16 @@ def _metric_mean(metric: RetrievalMetric, scores: Scores) -> MetricMean:
 
 
 def class_lines(embeddings: Embeddings, scores: Scores, nearest_other: NDArray[np.int64] | None) -> list[ClassLine]:
-    """All classes, the worst first; ties are broken by size, then by name.
+    """Return all classes, the worst first; ties are broken by size, then by name.
 
     Parameters
     ----------
     embeddings : Embeddings
         N rows.
     scores : Scores
+        Ranks of all N rows as queries.
     nearest_other : ndarray, int64, (N,), optional
-        The nearest row of another class.
+        Nearest row of another class.
     """
     lines, map_at_r = [], scores.map_at_r()
     for class_id, members in enumerate(members_of(embeddings)):
@@ -176,12 +178,12 @@ def class_lines(embeddings: Embeddings, scores: Scores, nearest_other: NDArray[n
 
 
 def members_of(embeddings: Embeddings) -> list[NDArray[np.intp]]:
-    """The rows of each class, ascending."""
+    """Return the rows of each class, ascending."""
     order = np.argsort(embeddings.labels, kind="stable")
     return np.split(order, np.cumsum(embeddings.images_per_class())[:-1])
 
 
 def _most_typical(embeddings: Embeddings, members: NDArray[np.intp]) -> int:
-    """The row nearest to the mean of its class."""
+    """Return the row nearest to the mean of its class."""
     own = embeddings.embedding[members].astype(np.float64)
     return int(members[np.square(own - own.mean(axis=0)).sum(axis=1).argmin()])

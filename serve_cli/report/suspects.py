@@ -1,4 +1,4 @@
-"""Pairs of nearly identical images: duplicates within a class, suspected label errors across two."""
+"""Find pairs of nearly identical images: duplicates within a class, suspected label errors across two."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from serve_cli.embeddings.reader import Embeddings
 
 NEAR = 0.1  # share of the median distance to the nearest other image that counts as near zero
-CANDIDATES = 200  # pairs of each kind whose pictures are compared, at most
-MOST_ROWS = 60_000  # compared with one another; this many are drawn where there are more
-BLOCK_BYTES = 64 << 20  # of distances held at a time
+CANDIDATES = 200  # largest number of pairs of each kind whose pictures are compared
+MOST_ROWS = 60_000  # largest number of rows to compare; a sample if there are more
+BLOCK_BYTES = 64 << 20  # distances in memory at a time
 
 
 class Pair(NamedTuple):
@@ -38,13 +38,13 @@ class Suspects:
     Parameters
     ----------
     duplicates, label_errors : tuple of Pair
-        Of one class, and of two; at most `CANDIDATES`.
+        Pairs of one class, and of two; at most `CANDIDATES` each.
     num_duplicates, num_label_errors : int
-        How many there are.
+        Numbers of all such pairs.
     threshold : float
-        `NEAR` times the median distance of an image to its nearest other one.
+        `NEAR` times the median distance of an image to its nearest neighbor.
     compared : int
-        Rows that were compared.
+        Number of rows that were compared.
     """
 
     duplicates: tuple[Pair, ...]
@@ -57,9 +57,9 @@ class Suspects:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest row of the same class and of another one, and its distance; -1 and infinity where there is none.
+    """Nearest rows of the same class and of other classes, with distances, (M,); -1 and infinity if there is none.
 
-    ``rows`` (M,) are those that were compared; the others are (M,) each.
+    ``rows``, (M,), are the rows that were compared.
     """
 
     rows: NDArray[np.intp]
@@ -70,16 +70,14 @@ class Nearest:
 
 
 def nearest_of_both_kinds(embeddings: Embeddings, seed: int) -> Nearest:
-    """For each row, or each of 60,000 drawn with ``seed``, its nearest one of its own class and of the others.
+    """Find the nearest row of the same class and of other classes, for each row or for 60,000 drawn with ``seed``.
 
-    Candidates come from matrix products in float32, so a near-tie may go to the wrong row; distances are exact float64.
-
-    Progress goes to stderr.
+    Matrix products in float32 select the rows, so a near-tie may go to the wrong row. Distances are exact in float64.
     """
     chosen = np.arange(len(embeddings))
     if len(embeddings) > MOST_ROWS:
         chosen = np.random.default_rng(seed).choice(len(embeddings), MOST_ROWS, replace=False)
-    chosen = chosen[np.lexsort((chosen, embeddings.labels[chosen]))]  # a class is one run of columns
+    chosen = chosen[np.lexsort((chosen, embeddings.labels[chosen]))]  # a class is one range of columns
     same, other = _candidates(embeddings.embedding[chosen], embeddings.labels[chosen])
     back = np.argsort(chosen)
     same_rows, same_distance = _with_distance(embeddings.embedding, chosen, same)
@@ -90,7 +88,7 @@ def nearest_of_both_kinds(embeddings: Embeddings, seed: int) -> Nearest:
 def _candidates(
     embedding: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows sorted by class -> the nearest row of the same and of another class, -1 for none; (M,) each."""
+    """Return the nearest row of the same and of another class, (M,), -1 for none. Takes rows sorted by class."""
     metric = DistanceMetric.fit(embedding, distance="euclidean")
     items = metric.prepare(embedding, np.float32)
     starts = np.searchsorted(classes, classes, "left")
@@ -116,7 +114,7 @@ def _candidates(
 def _with_distance(
     embedding: NDArray[np.float32], chosen: NDArray[np.intp], nearest: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Numbers within ``chosen`` -> rows and their distance."""
+    """Turn indices into ``chosen`` into rows, and compute their distances."""
     there = nearest >= 0
     rows = np.where(there, chosen[nearest], -1)
     distance = np.full(len(rows), np.inf)
@@ -125,7 +123,7 @@ def _with_distance(
 
 
 def find_suspects(nearest: Nearest) -> Suspects:
-    """Pairs of an image and its nearest neighbor, of its class or of another, within the threshold."""
+    """Find pairs of an image and its nearest neighbor, of its class or of another, within the threshold."""
     median = np.median(np.minimum(nearest.same_distance, nearest.other_distance))
     threshold = NEAR * float(median)
     duplicates = _pairs_within(nearest.rows, nearest.same, nearest.same_distance, threshold)
@@ -143,7 +141,7 @@ def find_suspects(nearest: Nearest) -> Suspects:
 def _pairs_within(
     rows: NDArray[np.intp], nearest: NDArray[np.intp], distance: NDArray[np.float64], threshold: float
 ) -> tuple[Pair, ...]:
-    """Each pair once, the nearest first."""
+    """Return each pair once, the nearest first."""
     pairs = {
         Pair(int(min(row, partner)), int(max(row, partner)), float(apart))
         for row, partner, apart in zip(rows, nearest, distance, strict=True)

@@ -1,4 +1,4 @@
-"""Small pictures of images: on disk, in tar shards or behind a URL."""
+"""Read thumbnails of images: on disk, in tar shards or behind URLs."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-SIDE = 128  # pixels of the longer side, the largest that a page shows
+SIDE = 128  # pixels of the longer side, the largest size on a page
 MAX_ASPECT = 8  # longer side over the shorter; images that exceed it are padded
 WHOLE = Preprocessing(resize=SIDE, crop=SIDE, fit="pad")
 
 
 @dataclass(frozen=True, eq=False)
 class Thumbnails:
-    """Pictures of rows, and how many rows have none.
+    """Pictures of rows, and the number of rows without one.
 
     Parameters
     ----------
     pictures : dict
-        Row -> RGB picture whose longer side has 128 px.
+        Row -> RGB picture, 128 px on the longer side.
     not_shown : Counter
         Reason -> number of rows.
     """
@@ -53,15 +53,16 @@ class Thumbnails:
 
 
 def read_thumbnails(paths: Sequence[str], wanted: Iterable[int], access: Access) -> Thumbnails:
-    """Read pictures of some rows, in threads; progress goes to stderr.
+    """Read pictures of some rows in threads.
 
     Parameters
     ----------
     paths : sequence of str, (N,)
+        Paths or URLs of all images.
     wanted : iterable of int
         Rows, each at most once.
     access : Access
-        What may be read.
+        Reads the pictures that may be read.
     """
     numbers = sorted(wanted)
     in_shards = _readers_in_shards([paths[row] for row in numbers], access)
@@ -82,12 +83,12 @@ def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Ac
         return thumbnail(in_shards[path]() if path in in_shards else access.read(path))
     except WithheldError as error:
         return error.reason
-    except Exception:  # decoders and stores raise anything; the page does without the picture
+    except Exception:  # decoders and object stores raise anything; the page leaves the picture out
         return Reason.unreadable
 
 
 def thumbnail(content: bytes) -> Image.Image:
-    """The whole of an image, upright, its longer side 128 px. Raises `ImageError`."""
+    """Decode an entire image, upright, to 128 px on the longer side. Raise `ImageError`."""
     square = Image.fromarray(read_image(content, WHOLE))
     with open_image(content) as image:
         width, height = upright_size(image)
@@ -98,12 +99,12 @@ def thumbnail(content: bytes) -> Image.Image:
 
 
 def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[], bytes]]:
-    """Path -> how to read it, for the images inside tar files; each tar file is listed once."""
+    """Return functions that read the images inside tar files, by path. Each tar file is listed only once."""
     wanted = {path for path in paths if TAR in path and not is_url(path) and not os.path.exists(path)}
     shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}
     readers: dict[str, Callable[[], bytes]] = {}
     for shard in sorted(shards):
-        with suppress(LiftedError, WithheldError):  # missing or withheld, and so are its images
+        with suppress(LiftedError, WithheldError):  # its images are then missing or withheld, too
             if not access.local(shard).is_file():
                 continue
             tar = Path(shard)

@@ -1,4 +1,4 @@
-"""Whether two pictures look the same: it tells a duplicate from two images that the model confuses."""
+"""Compare the pictures of a pair, to distinguish a duplicate from two images that the model confuses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from serve_cli.report.suspects import Pair, Suspects
 
-SHOWN = 24  # most pairs of each kind
-SIDE = 16  # pixels that are compared
-MOST_APART = 8.0  # gray levels of 255; copies that were saved again or cut a little stay below
+SHOWN = 24  # largest number of pairs of each kind
+SIDE = 16  # pixels per side that are compared
+MOST_APART = 8.0  # gray levels of 255; copies that were saved again or slightly cropped stay below
 
 
 def compare_pictures(suspects: Suspects, pictures: Mapping[int, Image.Image]) -> Suspects:
-    """The pairs to show: those whose pictures look the same first, then by distance, at most 24 of each kind."""
+    """Select the pairs to show, at most 24 of each kind: pairs that look the same first, then by distance."""
     return replace(
         suspects,
         duplicates=_shown(suspects.duplicates, pictures),
@@ -38,7 +38,7 @@ def _shown(pairs: tuple[Pair, ...], pictures: Mapping[int, Image.Image]) -> tupl
 
 
 def gray_difference(first: Image.Image, second: Image.Image) -> float:
-    """Mean absolute difference of gray levels, 0-255, of both pictures at 16 x 16 px."""
+    """Compute the mean absolute difference of gray levels, 0-255, of both pictures at 16 x 16 px."""
     gray = [
         np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
         for picture in (first, second)

@@ -1,4 +1,4 @@
-"""`lifted report`: a folder of embeddings -> an HTML file within the requested size."""
+"""Write the page of `lifted report` within the requested size."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
     from serve_cli.embeddings.reader import Embeddings
 
-HEAD_BYTES = 1000  # of a file, searched for the mark of an earlier report
-MOST_FACTS = 20  # lines about the model
+HEAD_BYTES = 1000  # of a file, searched for the marker of a report
+MOST_FACTS = 20  # largest number of lines about the model
 ABOUT = ("source", "created", "provider", "rows", "failed")  # shown from the manifest
 
 
 def write_report(options: ReportOptions) -> ReportFacts:
-    """Write the page. Progress goes to stderr.
+    """Write the page.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     DataError
         If images have no label, or fewer than two have an embedding.
     ConfigError
-        If another file would be replaced, a root is not a folder, or the page cannot be made small enough.
+        If ``out`` exists and is not a report, a root is not a folder, or the page cannot be made small enough.
     MissingPackageError
         If Jinja2, scikit-learn or, where requested, UMAP is not installed.
     """
@@ -99,11 +99,11 @@ def write_report(options: ReportOptions) -> ReportFacts:
 
 def _read(folder: Path) -> Embeddings:
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder of embeddings; make it with `lifted embed`.")
+        raise RunError(f"{folder}: no such folder of embeddings; write it with `lifted embed`.")
     embeddings = read_labeled_folder(folder)
     embedded = len(embeddings) - embeddings.failed
     if embedded < 2:
-        raise DataError(f"{folder}: a report needs at least 2 images with an embedding, found {embedded}.")
+        raise DataError(f"{folder}: {embedded} images with an embedding; a report needs at least 2.")
     return embeddings
 
 
@@ -136,7 +136,7 @@ def _head(path: Path) -> bytes:
 def _small_enough(
     heading: Heading, analysis: Analysis, pictures: Mapping[int, Image], options: ReportOptions
 ) -> tuple[bytes, int]:
-    """The page with the best pictures that its size allows, and the number of images on its map."""
+    """Return the page with the best pictures that fit its size, and the number of images on its map."""
     page = b""
     for detail in DETAILS:
         fewer = analysis.with_map_share(detail.map_share)
@@ -174,5 +174,5 @@ def _heading(
     )
 
 
-def _in_words(value: Any) -> str:
+def _in_words(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value!s:.1000}"

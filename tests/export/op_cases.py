@@ -110,13 +110,13 @@ ACTIVATIONS = {
 ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
 BELOW_1 = ("logistic",)
 WITH_NUMBERS = {
-    "plus": lambda x, one: x + one,
-    "minus": lambda x, one: x - one,
-    "rminus": lambda x, one: one - x,
-    "mul": lambda x, one: x * one,
-    "div": lambda x, one: x / one,
-    "rdiv": lambda x, one: one / x,
-    "power": lambda x, one: x**one,
+    "plus": lambda x, ones: x + ones,
+    "minus": lambda x, ones: x - ones,
+    "rminus": lambda x, ones: ones - x,
+    "mul": lambda x, ones: x * ones,
+    "div": lambda x, ones: x / ones,
+    "rdiv": lambda x, ones: ones / x,
+    "power": lambda x, ones: x**ones,
     "maximum": np.maximum,
     "minimum": np.minimum,
 }

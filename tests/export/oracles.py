@@ -48,7 +48,7 @@ def pooling(x, kernel, stride=(1, 1), pad=(0, 0), kind="max", full=False, count_
     outputs = [rounding((size[a] + 2 * pad[a] - kernel[a]) / stride[a]) + 1 for a in (0, 1)]
     out = np.zeros((*x.shape[:2], *outputs))
     for i, j in itertools.product(*map(range, outputs)):
-        start = [place * stride[a] - pad[a] for a, place in enumerate((i, j))]
+        start = [index * stride[a] - pad[a] for a, index in enumerate((i, j))]
         stop = [min(start[a] + kernel[a], size[a] + pad[a]) for a in (0, 1)]
         area = (stop[0] - start[0]) * (stop[1] - start[1])
         window = x[:, :, max(start[0], 0) : min(stop[0], size[0]), max(start[1], 0) : min(stop[1], size[1])]
@@ -172,9 +172,9 @@ def bilinear_resize(x, height, width, corners):
     return out
 
 
-def _between(place, size, wanted, corners):
-    """The pixel before a place of the new image, and the share of the one behind it."""
+def _between(index, size, wanted, corners):
+    """Return the pixel before that of the new image, and the share of the next pixel."""
     if wanted == 1:
         return 0, 0
-    where = place * (size - 1) / (wanted - 1) if corners else max((place + 0.5) * size / wanted - 0.5, 0)
+    where = index * (size - 1) / (wanted - 1) if corners else max((index + 0.5) * size / wanted - 0.5, 0)
     return int(where), where - int(where)

@@ -188,7 +188,7 @@ def test_outputs_of_any_number_and_shape_keep_mxnets_names() -> None:
     assert [node.name for node in graph.nodes] == ["conv1", "relu1"]
     relu, conv = run_all(graph, small_reference(small_network())["data"])
     np.testing.assert_array_equal(relu, np.maximum(conv, 0))
-    with pytest.raises(UnsupportedOpError, match="'conv1' is the same output as one before it"):
+    with pytest.raises(UnsupportedOpError, match="output 'conv1' is listed twice"):
         translate(parse_symbol(json.dumps(document | {"heads": heads[1:] * 2}).encode(), "s"), params, ROW, "s")
 
 

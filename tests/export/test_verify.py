@@ -71,7 +71,7 @@ def test_row_that_differs_is_named() -> None:
 
 def test_reference_without_nodes_says_so() -> None:
     good = reference()
-    with pytest.raises(ParityError, match="no values of nodes"):
+    with pytest.raises(ParityError, match="no outputs of nodes"):
         verify(small_model(), replace(good, outputs={"embedding": good.outputs["embedding"] + 1}, nodes={}))
 
 

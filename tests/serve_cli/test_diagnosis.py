@@ -28,9 +28,9 @@ def check(name):
 
 
 def test_machine_on_which_all_is_well():
-    found = examine()
-    assert found.missing == 0
-    assert {check.status for check in found.checks} <= {"ok", "limited"}
+    diagnosis = examine()
+    assert diagnosis.missing == 0
+    assert {check.status for check in diagnosis.checks} <= {"ok", "limited"}
     assert check("NVIDIA GPU").found == "none; the CPU is used"
     assert check("onnxruntime").found.startswith(onnxruntime.__version__)
 
@@ -39,9 +39,9 @@ def test_missing_library_gives_the_apt_line(monkeypatch):
     monkeypatch.setattr(doctor, "missing_libraries", lambda: ["libquadmath.so.0"])
     monkeypatch.setattr(doctor, "missing_packages", lambda: ["libquadmath0"])
     monkeypatch.setattr(doctor, "_probe", lambda code: "OSError: libquadmath.so.0: cannot open")
-    found = check("system libraries")
-    assert (found.status, found.found) == ("missing", "without libquadmath.so.0")
-    assert found.cure == check("MXNet").cure == "apt-get install -y libquadmath0"
+    libraries = check("system libraries")
+    assert (libraries.status, libraries.found) == ("missing", "without libquadmath.so.0")
+    assert libraries.cure == check("MXNet").cure == "apt-get install -y libquadmath0"
     assert "libquadmath.so.0: cannot open" in check("MXNet").found
     assert examine().missing == 2
 
@@ -62,15 +62,15 @@ def test_mxnet_that_does_not_import(monkeypatch, name):
     monkeypatch.setattr(doctor, "version", lambda package: {"numpy": "1.26.4", name: "1.9.1"}.get(package, ""))
     monkeypatch.setattr(doctor, "_probe", lambda code: "crashed with signal 11")
     assert check("MXNet").found == f"{name} 1.9.1: crashed with signal 11"
-    assert "install it again" in check("MXNet").cure
+    assert "reinstall it" in check("MXNet").cure
 
 
 def test_gpu_that_mxnet_cannot_use(monkeypatch):
     monkeypatch.setattr(doctor, "list_gpus", lambda: [H200, A100])
-    found = check("gpu:0")
-    assert found.found == "H200, 141 GiB, compute capability 9.0"
-    assert found.status == "limited"
-    assert "train on the CPU" in found.cure
+    gpu = check("gpu:0")
+    assert gpu.found == "H200, 141 GiB, compute capability 9.0"
+    assert gpu.status == "limited"
+    assert "train on the CPU" in gpu.cure
 
 
 def test_gpu_wants_the_cuda_wheel(monkeypatch):
@@ -84,7 +84,7 @@ def test_onnxruntime_on_the_gpu(monkeypatch):
     monkeypatch.setattr(doctor, "list_gpus", lambda: [A100])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     name = "onnxruntime on the GPU"
-    assert check(name).found == "this onnxruntime is built for the CPU alone"
+    assert check(name).found == "this onnxruntime is built without CUDA"
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     assert check(name).status == "ok"
     monkeypatch.setattr(doctor, "_probe", lambda code: "OSError: libcudnn.so.9: cannot open")

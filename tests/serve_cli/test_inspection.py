@@ -10,9 +10,9 @@ from tests.serve_cli.tiny_model import CARD
 
 
 def test_model(model):
-    found = inspect_path(model)
-    assert (found.kind, found.card) == ("model", CARD)
-    assert found.about == {
+    inspection = inspect_path(model)
+    assert (inspection.kind, inspection.card) == ("model", CARD)
+    assert inspection.about == {
         "input 'data'": "tensor(float), N x 3 x 16 x 16",
         "output 'embedding'": "tensor(float), N x 8",
         "bytes": model.stat().st_size,
@@ -23,19 +23,19 @@ def test_model(model):
 def test_embeddings(tmp_path, model, album):
     (album / "cat" / "bad.jpg").write_bytes(b"")
     embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
-    found = inspect_path(tmp_path / "emb")
-    assert (found.kind, found.card) == ("embeddings", CARD)
-    assert (found.about["rows"], found.about["failed"], found.about["parts"]) == (13, 1, 1)
-    assert found.about["source"] == str(album)
+    inspection = inspect_path(tmp_path / "emb")
+    assert (inspection.kind, inspection.card) == ("embeddings", CARD)
+    assert (inspection.about["rows"], inspection.about["failed"], inspection.about["parts"]) == (13, 1, 1)
+    assert inspection.about["source"] == str(album)
 
 
 def test_run(tmp_path):
     (tmp_path / "card.json").write_text(CARD.to_json())
     (tmp_path / "model-symbol.json").write_text("{}")
-    found = inspect_path(tmp_path)
-    assert (found.kind, found.card) == ("run", CARD)
-    assert found.about["model-symbol.json"] == 2
-    assert found.about["reference.npz"] == "missing"
+    inspection = inspect_path(tmp_path)
+    assert (inspection.kind, inspection.card) == ("run", CARD)
+    assert inspection.about["model-symbol.json"] == 2
+    assert inspection.about["reference.npz"] == "missing"
 
 
 def test_facts_name_the_preprocessing_and_the_origin(model):

@@ -1,1 +1,1 @@
-"""The commands of `lifted`, one file each: parse, call one library function, print what it returns."""
+"""The commands of `lifted`, one file each: parse options, call one library function, print its result."""

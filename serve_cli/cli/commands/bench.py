@@ -17,22 +17,22 @@ from serve_cli.cli.shared_options import (
     Threads,
 )
 
-Save = Annotated[bool, typer.Option("--save", help="Make the best setting the default for this model on this machine.")]
+Save = Annotated[bool, typer.Option("--save", help="Make the best setting this model's default on this host.")]
 Seconds = Annotated[
     float,
-    typer.Option("--seconds", min=0.1, metavar="SECONDS", help="Run each setting for this long in each of two rounds."),
+    typer.Option("--seconds", min=0.1, metavar="SECONDS", help="Time each setting for this long, in two rounds."),
 ]
 OneBatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, max=4096, help="Try this batch size alone.", show_default="powers of two"),
+    typer.Option("--batch-size", min=1, max=4096, help="Try only this batch size.", show_default="powers of two"),
 ]
-OneSplit = Annotated[
+OneSessions = Annotated[
     int | None,
     typer.Option(
         "--sessions",
         min=1,
         max=1024,
-        help="Try this number of batches side by side alone.",
+        help="Try only this number of parallel batches.",
         show_default="powers of two",
     ),
 ]
@@ -43,7 +43,7 @@ def bench(
     save: Save = False,
     seconds: Seconds = 1.5,
     batch_size: OneBatchSize = None,
-    sessions: OneSplit = None,
+    sessions: OneSessions = None,
     threads: Threads = None,
     device: OnDevice = "cpu",
     allow_fallback: AllowFallback = False,
@@ -51,12 +51,11 @@ def bench(
     no_cache: NoCache = False,
     as_json: Json = False,
 ) -> None:
-    """Find the batch size and the split of threads that make a model fastest on this machine.
+    """Find the batch size and the number of sessions that make a model fastest on this host.
 
-    All combinations of batch sizes and numbers of sessions that are powers
-    of two are tried; --batch-size and --sessions fix one of them. Each setting
-    runs in a process of its own, so that its memory can be measured, and is
-    timed from pixels to embeddings.
+    The command tries all combinations that are powers of two; --batch-size and
+    --sessions fix one of the two. Each setting runs in its own process, so that
+    its memory can be measured, and is timed from pixels to embeddings.
 
     [bold]Examples[/bold]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, typer.Option("--out", help="Write everything to this folder.")]
 Iterations = Annotated[int, typer.Option("--iterations", min=1, help="Train on this many batches.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Draw weights and batches with this seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed the initial weights and the batches.")]
 
 
 def demo(
@@ -23,10 +23,11 @@ def demo(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Run the whole pipeline in three minutes: draw a data set, train, export, embed, evaluate. Needs no network.
+    """Run the whole pipeline in three minutes: draw a data set, train, export, embed, evaluate.
 
-    The images show characters of the fonts that Matplotlib ships, turned, tilted,
-    colored and cluttered. No character that is tested was trained on.
+    The images show characters of Matplotlib's fonts, rotated, tilted, colored and
+    cluttered. Training never sees the test characters. The command needs no
+    internet connection.
 
     [bold]Example[/bold]
 
@@ -48,7 +49,7 @@ def _print(report: DemoReport) -> None:
     files = report.files
     print_table(["step", "seconds"], [[name, f"{seconds:.1f}"] for name, seconds in report.seconds.items()])
     print_table(
-        ["embedding of characters never trained on", "recall@1"],
+        ["embedding of unseen characters", "recall@1"],
         [[name, f"{recall:.3f}"] for name, recall in sorted(report.recall.items(), key=lambda item: item[1])],
     )
     print_facts(
@@ -61,7 +62,7 @@ def _print(report: DemoReport) -> None:
         }
     )
     typer.echo(
-        "\nNow on your own photographs, one sub-folder a class:\n\n"
+        "\nNow try your own photographs, with one sub-folder per class:\n\n"
         "  lifted train folder --data PHOTOS --out runs/mine --resize 72 --crop 64 --iterations 1000\n"
         "  lifted export runs/mine --onnx mine.onnx\n"
         "  lifted eval mine.onnx --dataset folder --data PHOTOS --baseline\n"

@@ -9,14 +9,14 @@ import typer
 
 from serve_cli.cli.shared_options import Json
 
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is missing.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with status 1 if anything is missing.")]
 
 
 def doctor(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Show what this machine can train and serve with, and how to install what is missing.
+    """Show what this host can train and serve with, and how to install what is missing.
 
     [bold]Examples[/bold]
 

@@ -23,71 +23,70 @@ from serve_cli.cli.shared_options import (
     Threads,
     parse_size,
 )
+from serve_cli.sources.file_kinds import known_kinds
 
 if TYPE_CHECKING:
     from serve_cli.embed.dry_run import RunEstimate
     from serve_cli.embed.embed_images import EmbedReport
     from serve_cli.embed.embed_options import EmbedOptions
 
-MANIFEST = "Columns of a .csv, .jsonl or .parquet; all others are carried along"
-STORED = "What is stored"
+TABLE = "Columns of a table; all others are copied to the output"
+OUTPUT = "Output"
 SHARED = "Several hosts"
-BOUNDS = "Bounds"
+LIMITS = "Limits"
 
 Photos = Annotated[
     str,
     typer.Argument(
         metavar="PHOTOS",
-        help="Embed these images: a path, quoted pattern or URL (s3://, gs://, https://) of a folder of images or tar "
-        "shards, a .tar, a .txt of paths, a .csv, .jsonl or .parquet, or one image.",
+        help="Embed the images of this folder, file, quoted pattern or URL (s3://, gs://, https://). "
+        f"A file is an image or {known_kinds()}.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Write the embeddings to this folder.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Recompute part files that contain failed images.")]
 IgnoreChangedFiles = Annotated[
     bool,
-    typer.Option("--ignore-changed-files", help="Resume although image files have other sizes or modification times."),
+    typer.Option("--ignore-changed-files", help="Resume even if sizes or modification times of image files changed."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the work and the time without writing anything.")]
 IdColumn = Annotated[
     str,
-    typer.Option("--id-column", help="Name rows by this column, or by their paths.", rich_help_panel=MANIFEST),
+    typer.Option("--id-column", help="Read row ids from this column; without it, use paths.", rich_help_panel=TABLE),
 ]
 PathColumn = Annotated[
-    str, typer.Option("--path-column", help="Read the images' paths from this column.", rich_help_panel=MANIFEST)
+    str, typer.Option("--path-column", help="Read image paths from this column.", rich_help_panel=TABLE)
 ]
 BytesColumn = Annotated[
     str,
-    typer.Option(
-        "--bytes-column", help="Read the images themselves from this column of a .parquet.", rich_help_panel=MANIFEST
-    ),
+    typer.Option("--bytes-column", help="Read encoded images from this column of a .parquet.", rich_help_panel=TABLE),
 ]
 LabelColumn = Annotated[
-    str, typer.Option("--label-column", help="Read the images' classes from this column.", rich_help_panel=MANIFEST)
+    str, typer.Option("--label-column", help="Read class names from this column.", rich_help_panel=TABLE)
 ]
 FileFormat = Annotated[
     Format,
     typer.Option(
         "--format",
-        help="Write parquet, or npy in the layout of clip-retrieval and autofaiss, which lists failed images apart.",
-        rich_help_panel=STORED,
+        help="Write parquet, or npy in the layout of clip-retrieval and autofaiss, with failed images in a list.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 StorageType = Annotated[
     Dtype,
-    typer.Option("--dtype", help="Store numbers in this type; int8 adds a scale for each row.", rich_help_panel=STORED),
+    typer.Option("--dtype", help="Store embeddings in this type. int8 adds a scale per row.", rich_help_panel=OUTPUT),
 ]
 Checksums = Annotated[
     bool,
-    typer.Option("--checksums", help="Add the SHA-256 and the size of each image file.", rich_help_panel=STORED),
+    typer.Option("--checksums", help="Add the SHA-256 and the size of each image file.", rich_help_panel=OUTPUT),
 ]
 RowsPerFile = Annotated[
     int,
     typer.Option(
         "--rows-per-file",
         min=1,
-        help="Write this many images to each part file; an interrupted run loses no more.",
-        rich_help_panel=STORED,
+        help="Write this many rows per part file. An interrupted run loses at most this many.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 OnEngine = Annotated[
@@ -99,13 +98,13 @@ NumTasks = Annotated[
     typer.Option(
         "--num-tasks",
         min=1,
-        help="Share the work and the folder among this many runs, e.g. of a job array.",
+        help="Split the work among this many tasks, e.g. of a job array, which share the output folder.",
         rich_help_panel=SHARED,
     ),
 ]
 TaskIndex = Annotated[
     int,
-    typer.Option("--task-index", min=0, help="Compute the share of this run, from 0.", rich_help_panel=SHARED),
+    typer.Option("--task-index", min=0, help="Compute the share of this task, from 0.", rich_help_panel=SHARED),
 ]
 MaxMemory = Annotated[
     int | None,
@@ -115,8 +114,8 @@ MaxMemory = Annotated[
         metavar="SIZE",
         help="Limit the memory of the process, e.g. to 4GB. Large images are queued; one that can never fit is "
         "recorded as failed.",
-        show_default="half of the machine's or container's",
-        rich_help_panel=BOUNDS,
+        show_default="half of the host's or container's memory",
+        rich_help_panel=LIMITS,
     ),
 ]
 PixelLimit = Annotated[
@@ -126,7 +125,7 @@ PixelLimit = Annotated[
         min=1,
         max=178_956_970,
         help="Record images with more pixels as failed.",
-        rich_help_panel=BOUNDS,
+        rich_help_panel=LIMITS,
     ),
 ]
 ImageTimeout = Annotated[
@@ -134,8 +133,8 @@ ImageTimeout = Annotated[
     typer.Option(
         "--image-timeout",
         metavar="SECONDS",
-        help="Give up on an image of a server or object store after this time, redirects, retries and pauses included.",
-        rich_help_panel=BOUNDS,
+        help="Give up on a remote image after this time, including redirects, retries and pauses.",
+        rich_help_panel=LIMITS,
     ),
 ]
 
@@ -171,15 +170,15 @@ def embed(
     pixel_limit: PixelLimit = 178_956_970,
     image_timeout: ImageTimeout = 60.0,
 ) -> None:
-    """Turn images into embeddings, one row for each image, in parquet files.
+    r"""Embed images and write the embeddings to parquet files, one row per image.
 
     An image that cannot be read becomes a row with its error, and the run
     continues; the exit status is then 3. If every image is in a sub-folder, the
     first sub-folder is its label, and `lifted eval` can measure recall.
 
-    Interrupted runs resume where they stopped: repeat the same command. If the
-    model, the images or the settings have changed since, it says so and does
-    nothing.
+    Interrupted runs resume where they stopped when the same command is repeated.
+    If the model, the images or the settings have changed since, the command fails
+    and writes nothing.
 
     [bold]Examples[/bold]
 
@@ -193,7 +192,7 @@ def embed(
 
       lifted embed model.onnx catalog.parquet --out emb --bytes-column image
 
-      lifted embed model.onnx s3://shop/shards --out emb \\
+      lifted embed model.onnx s3://shop/shards --out emb \
         --num-tasks 10 --task-index 3
 
       lifted embed model.onnx photos --out /shared/emb --engine ray
@@ -241,7 +240,7 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
-        say(f"lifted: {others}the column error holds all reasons. Fix the images, then repeat with --retry-failed.")
+        say(f"lifted: {others}all errors are in the column error. Fix the images, then repeat with --retry-failed.")
         raise typer.Exit(SOME_FAILED)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +24,7 @@ from serve_cli.cli.shared_options import (
     Threads,
     parse_ks,
 )
+from serve_cli.evaluate.metrics import CLUSTER_METRICS, RANK_METRICS, RECALL_MEANING
 
 if TYPE_CHECKING:
     from serve_cli.evaluate.eval_report import EvalReport
@@ -32,51 +35,51 @@ Sources = Annotated[
     list[Path],
     typer.Argument(
         metavar="EMBEDDINGS|MODEL.onnx...",
-        help="Evaluate what `lifted embed` or `lifted export` wrote; compare the others with the first.",
+        help="Evaluate these folders of `lifted embed` or models of `lifted export`, and compare them with the first.",
     ),
 ]
 Dataset = Annotated[
     str | None,
     typer.Option("--dataset", help="Evaluate models on the test images of a data set that `lifted train` knows."),
 ]
-Data = Annotated[Path | None, typer.Option("--data", help="Read that data set from this folder.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.")]
 UseBoxes = Annotated[
     bool, typer.Option("--use-boxes", help="Crop images to the data set's bounding boxes, as in training.")
 ]
 Gallery = Annotated[
     Path | None,
-    typer.Option(
-        "--gallery", help="Look images up in these embeddings.", show_default="all other images of the same folder"
-    ),
+    typer.Option("--gallery", help="Search in these embeddings.", show_default="all other images of the same folder"),
 ]
-DistanceName = Annotated[Distance, typer.Option("--distance", help="Compare embeddings by this distance.")]
+DistanceName = Annotated[Distance, typer.Option("--distance", help="Rank images by this distance.")]
 RecallOnly = Annotated[
-    bool, typer.Option("--recall-only", help="Compute recall@k and MRR alone, up to 3 times as fast.")
+    bool, typer.Option("--recall-only", help="Compute only recall@k and MRR, up to 3 times as fast.")
 ]
 Queries = Annotated[
     int | None,
     typer.Option(
         "--queries",
         min=1,
-        help="Sample this many queries; the intervals include the error of sampling.",
+        help="Sample this many queries; the intervals include the sampling error.",
         show_default="all",
     ),
 ]
 Clustering = Annotated[
     ClusteringProtocol | None,
     typer.Option(
-        "--clustering", help="Add NMI, F1 and AMI of k-means, as the paper's authors ran it or as is usual now."
+        "--clustering",
+        help=f"Add {', '.join(metric.name for metric in CLUSTER_METRICS)} of k-means clusters, "
+        "with the paper authors' settings (authors) or today's usual ones (modern).",
     ),
 ]
-Baseline = Annotated[bool, typer.Option("--baseline", help="Add raw pixels of 16 x 16 px thumbnails.")]
+Baseline = Annotated[bool, typer.Option("--baseline", help="Add retrieval by raw pixels of 16 x 16 px thumbnails.")]
 Paper = Annotated[
     PublishedDataset | None,
-    typer.Option("--paper", help="Add the results published on this data set, with their sources."),
+    typer.Option("--paper", help="Add published results on this data set, with their sources."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Draw samples, bootstrap and k-means with this seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling, bootstrap and k-means.")]
 PrintStyle = Annotated[
     Style,
-    typer.Option("--format", help="Print the results in this format; json and csv have shares of 1, not percent."),
+    typer.Option("--format", help="Print the results in this format; json and csv contain fractions, not percent."),
 ]
 
 
@@ -106,17 +109,14 @@ def evaluate(
 ) -> None:
     """Print retrieval metrics of embeddings, side by side, with 95 % intervals.
 
-    Each image is looked up among all others, nearest first; ties keep the listed
-    order. R is the number of others of its class. With --gallery, an image that
-    is in the gallery, too, finds itself. Images without an embedding are left out
-    and counted; the exit status is then 3.
+    Every image is a query; all other images are ranked by their distance to it,
+    with ties in the listed order. With --gallery, an image that is also in the
+    gallery finds itself. Images without an embedding are left out and counted;
+    the exit status is then 3.
 
-      R@k          one of its class is among the k nearest, as in the paper
-                   (R@1 is precision@1)
-      MRR          1 / rank of the first of its class
-      R-precision  share of its class among the R nearest
-      MAP@R        precision at each hit among the R nearest, summed, over R
-      mAP          precision at each hit in the whole list, summed, over R
+    {metrics}
+
+    R is the number of other images of the query's class. R@1 is precision@1.
 
     [bold]Examples[/bold]
 
@@ -158,6 +158,25 @@ def evaluate(
     _print(report, "json" if as_json else style)
     if report.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _metric_lines() -> str:
+    """Return name and meaning of each metric, for the help text."""
+    meanings = {"R@k": RECALL_MEANING} | {metric.name: metric.meaning for metric in RANK_METRICS}
+    width = max(map(len, meanings))
+    return "\n".join(
+        textwrap.fill(
+            meaning,
+            78,
+            initial_indent=f"  {name:{width}}  ",
+            subsequent_indent=" " * (width + 4),
+            break_on_hyphens=False,
+        )
+        for name, meaning in meanings.items()
+    )
+
+
+evaluate.__doc__ = inspect.cleandoc(evaluate.__doc__ or "").format(metrics=_metric_lines())  # Typer's help text
 
 
 def _print(report: EvalReport, style: Style) -> None:

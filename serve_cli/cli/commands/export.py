@@ -1,4 +1,4 @@
-"""`lifted export`: a run folder, or a network of MXNet's, to an ONNX file."""
+"""`lifted export`: translate a run folder, or any MXNet network, to an ONNX file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from serve_cli.cli.shared_options import Json, Tolerance, parse_shape
 if TYPE_CHECKING:
     from export import ExportReport
 
-ANY_NETWORK = "Any network of MXNet's"
-LOWER = "Lower precision, of a RUN"
+ANY_NETWORK = "Any MXNet network"
+LOWER = "Lower precision, for a RUN"
 
-Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder, which `lifted train` wrote.")]
+Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
 Onnx = Annotated[Path, typer.Option("--onnx", help="Write the model to this file.")]
 Symbol = Annotated[
     Path | None,
@@ -28,13 +28,13 @@ Symbol = Annotated[
 ]
 Params = Annotated[
     Path | None,
-    typer.Option("--params", help="Read its parameters from this .params file.", rich_help_panel=ANY_NETWORK),
+    typer.Option("--params", help="Read the network's parameters from this .params file.", rich_help_panel=ANY_NETWORK),
 ]
 Shape = Annotated[
     str,
     typer.Option(
         "--shape",
-        help="Give its input this name and shape; any number of images fits.",
+        help="Set name and shape of the input, as NAME:N,C,H,W; the model takes any N.",
         rich_help_panel=ANY_NETWORK,
     ),
 ]
@@ -42,24 +42,24 @@ Reference = Annotated[
     Path | None,
     typer.Option(
         "--reference",
-        help="Verify it with this .npz of images and MXNet's outputs for them.",
+        help="Verify the model with this .npz of `lifted reference`.",
         rich_help_panel=ANY_NETWORK,
     ),
 ]
 Preprocess = Annotated[
     Literal["caller", "graph"],
     typer.Option(
-        "--preprocess", help="Leave the normalization of pixels to the caller, or put it in the graph, from uint8 RGB."
+        "--preprocess", help="Leave the normalization of images to the caller, or put it into the graph (uint8 input)."
     ),
 ]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
 Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
-ExactLrn = Annotated[bool, typer.Option("--exact-lrn", help="Keep ONNX's LRN operator instead of its fast form.")]
+ExactLrn = Annotated[bool, typer.Option("--exact-lrn", help="Keep ONNX's slow LRN operator.")]
 ToPrecision = Annotated[
     Precision,
     typer.Option(
         "--precision",
-        help="Store the model as trained (fp32), for GPUs (fp16), or for CPUs with VNNI or AMX (int8).",
+        help="Keep the trained precision (fp32), or reduce it for GPUs (fp16) or CPUs with VNNI or AMX (int8).",
         rich_help_panel=LOWER,
     ),
 ]
@@ -67,13 +67,13 @@ Calibration = Annotated[
     Path | None,
     typer.Option(
         "--calibration",
-        help="Calibrate int8 with 200 images of this folder, which should resemble those to embed.",
+        help="Calibrate int8 with up to 200 images of this folder, similar to the images to embed.",
         rich_help_panel=LOWER,
     ),
 ]
 RangeMethod = Annotated[
     CalibrationMethod,
-    typer.Option("--calibration-method", help="Find the ranges of activations by this method.", rich_help_panel=LOWER),
+    typer.Option("--calibration-method", help="Measure activation ranges by this method.", rich_help_panel=LOWER),
 ]
 ForDevice = Annotated[
     Device,
@@ -87,12 +87,10 @@ ForDevice = Annotated[
 EvalOn = Annotated[
     str | None,
     typer.Option(
-        "--eval", metavar="DATASET", help="Compare recall@1 with fp32's on this data set.", rich_help_panel=LOWER
+        "--eval", metavar="DATASET", help="Compare recall@1 with fp32 on this data set.", rich_help_panel=LOWER
     ),
 ]
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Read that data set from this folder.", rich_help_panel=LOWER)
-]
+Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.", rich_help_panel=LOWER)]
 MaxRecallDrop = Annotated[
     float,
     typer.Option(
@@ -126,19 +124,20 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Translate a trained network to ONNX and prove that it gives MXNet's embeddings. MXNet is not needed.
+    r"""Translate a trained network to ONNX and verify it against MXNet's recorded outputs.
 
-    The file is put in place after it has passed ONNX's checker, strict shape
-    inference, and a comparison with MXNet's outputs at several batch sizes.
+    The command does not need MXNet. It writes the file only if the model passes
+    ONNX's checker, strict shape inference, and a comparison with MXNet's outputs
+    at several batch sizes.
 
     [bold]Examples[/bold]
 
       lifted export runs/mine --onnx model.onnx
 
-      lifted export runs/mine --onnx small.onnx \\
+      lifted export runs/mine --onnx small.onnx \
         --precision int8 --calibration photos
 
-      lifted export --symbol net-symbol.json --params net-0000.params \\
+      lifted export --symbol net-symbol.json --params net-0000.params \
         --shape data:1,3,224,224 --onnx net.onnx
     """
     source = _source(run, symbol, params, shape)
@@ -174,7 +173,7 @@ def export(
 
 
 def _source(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> Path | SavedNetwork:
-    """The run, or the network that was named by its files."""
+    """Return the run folder, or the two files of a network."""
     if run is not None and symbol is None and params is None:
         return run
     if run is None and symbol is not None and params is not None:
@@ -186,7 +185,7 @@ def _check_fit(source: Path | SavedNetwork, reference: Path | None, *, for_runs:
     """Raise `typer.BadParameter` for options of the other kind of source."""
     if isinstance(source, Path):
         if reference is not None:
-            raise typer.BadParameter("RUN has a reference of its own; leave out --reference")
+            raise typer.BadParameter("RUN contains its own reference; leave out --reference")
     elif for_runs:
         raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
     elif precision != "fp32":
@@ -194,7 +193,7 @@ def _check_fit(source: Path | SavedNetwork, reference: Path | None, *, for_runs:
 
 
 def _next_step(source: Path | SavedNetwork, report: ExportReport) -> dict[str, str]:
-    """How to embed with the model; nothing where it has no card, or was not verified in onnxruntime."""
+    """Return the command that embeds with the model, unless it has no card or was not verified in onnxruntime."""
     ready = isinstance(source, Path) and report.parity is not None and report.parity.engine == "onnxruntime"
     return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
 
@@ -206,9 +205,9 @@ def _facts(report: ExportReport, precision: Precision) -> dict[str, str]:
         "graph": f"{report.num_nodes} nodes, {report.num_parameters:,} parameters",
         "parity, before int8"
         if precision == "int8"
-        else "parity": "not proved: no --reference of what MXNet computes (see `lifted reference`)"
+        else "parity": "not verified against MXNet: needs --reference (see `lifted reference`)"
         if parity is None
-        else f"max |d| {parity.max_abs_error:.1e}, least cosine {parity.min_cosine:.7f}, "
+        else f"max |d| {parity.max_abs_error:.1e}, min cosine {parity.min_cosine:.7f}, "
         f"at batch sizes {', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
         "time": f"{report.seconds:.1f} s",
     }

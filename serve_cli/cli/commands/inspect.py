@@ -16,7 +16,7 @@ Subject = Annotated[
 
 
 def inspect(path: Subject, as_json: Json = False) -> None:
-    """Show the preprocessing, width, origin and files of a model, a run or a folder of embeddings.
+    """Show the preprocessing, dimension, origin and files of a model, a run or a folder of embeddings.
 
     [bold]Examples[/bold]
 

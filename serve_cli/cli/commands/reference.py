@@ -1,4 +1,4 @@
-"""`lifted reference`: what MXNet computes with a network, to verify its translation with."""
+"""`lifted reference`: record MXNet's outputs of a network, to verify its translation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.shared_options import Json, parse_shape
 
 Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network of this -symbol.json.")]
-Params = Annotated[Path, typer.Option("--params", help="Read its parameters from this .params file.")]
+Params = Annotated[Path, typer.Option("--params", help="Read the network's parameters from this .params file.")]
 Out = Annotated[Path, typer.Option("--out", help="Write the reference to this .npz file.")]
 Shape = Annotated[
     str,
-    typer.Option("--shape", help="Give its input this name and shape, of random images."),
+    typer.Option("--shape", help="Feed random images of this name and shape, NAME:N,C,H,W, to the network."),
 ]
 InputType = Annotated[
     Literal["float32", "float16"],
-    typer.Option("--dtype", help="Give the network images of this type; MXNet runs float16 on GPUs alone."),
+    typer.Option("--dtype", help="Feed images of this type; MXNet runs float16 only on GPUs."),
 ]
 MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
 
@@ -33,17 +33,17 @@ def reference(
     device: MxnetDevice = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Run an MXNet network on random images and save its outputs, and every layer for one image.
+    r"""Run an MXNet network on random images and save its outputs, and the output of every node for one image.
 
-    With the file, `lifted verify` and `lifted export --reference` prove a
-    translation on any machine; this command needs one with MXNet.
+    With the file, `lifted verify` and `lifted export --reference` verify a
+    translation without MXNet. This command needs MXNet.
 
     [bold]Examples[/bold]
 
-      lifted reference --symbol net-symbol.json --params net-0000.params \\
+      lifted reference --symbol net-symbol.json --params net-0000.params \
         --out reference.npz
 
-      lifted reference --symbol net-symbol.json --params net-0000.params \\
+      lifted reference --symbol net-symbol.json --params net-0000.params \
         --shape data:2,3,299,299 --out reference.npz
     """
     import numpy as np
@@ -57,7 +57,7 @@ def reference(
     outputs = write_reference(SavedNetwork(symbol, params, name), images, out, device)
     facts = {
         "reference": str(out),
-        "images": f"{sizes[0]} random ones of {sizes[1]} x {sizes[2]} x {sizes[3]}",
+        "images": f"{sizes[0]} random images of {sizes[1]} x {sizes[2]} x {sizes[3]}",
         "outputs": ", ".join(outputs),
         "next": f"lifted export --symbol {symbol} --params {params} --shape {shape} "
         f"--reference {out} --onnx model.onnx",

@@ -14,20 +14,20 @@ from serve_cli.choices import MapMethod
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
 from serve_cli.report.report_options import MB, ReportOptions
 
-Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder, which `lifted embed` wrote.")]
+Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
 Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
-Method = Annotated[MapMethod, typer.Option("--map", help="Place images on the map; umap needs umap-learn.")]
-MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Place at most this many images on the map.")]
+Method = Annotated[MapMethod, typer.Option("--map", help="Lay out the map by this method; umap needs umap-learn.")]
+MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Show at most this many images on the map.")]
 MaxSize = Annotated[
     float,
     typer.Option(
         "--max-size",
         metavar="MB",
         min=0.1,
-        help="Keep the page below this size, with smaller pictures and then with fewer on the map.",
+        help="Keep the page below this size: shrink pictures first, then show fewer on the map.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Draw samples with this seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling and the map.")]
 Title = Annotated[
     str | None, typer.Option("--title", help="Give the page this title.", show_default="the model's name")
 ]
@@ -41,7 +41,7 @@ Roots = Annotated[
     ),
 ]
 Fetch = Annotated[
-    bool, typer.Option("--fetch", help="Fetch images that have URLs (http, https, s3, gs), within bounds.")
+    bool, typer.Option("--fetch", help="Download images that have URLs (http, https, s3, gs), within limits.")
 ]
 
 
@@ -59,20 +59,20 @@ def report(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write a page that shows how good embeddings are, readable offline and on a phone.
+    """Write an HTML page that shows how good embeddings are, readable offline and on a phone.
 
-    The page shows recall and its curve, the worst classes, what queries find, a
-    map of the images, distances, duplicates and suspected label errors, and the
-    model card. It replaces an earlier report, but another file only with
-    --overwrite. Images without an embedding are left out and counted; the exit
-    status is then 3.
+    The page shows recall and its curve, the worst classes, nearest neighbors of
+    some queries, a map of the images, distances, duplicates, suspected label
+    errors, and the model card. It replaces an earlier report; other files are
+    replaced only with --overwrite. Images without an embedding are left out and
+    counted; the exit status is then 3.
 
-    Images are read below the source that the embeddings name, or below --root;
-    links that lead out are not followed. URLs need --fetch. A source such as / or
-    a home folder opens up too much and needs --root. The page counts the pictures
-    that it does not show and gives the reasons. Embeddings from a stranger can
-    name any folder of images as their source: look at the page before you share
-    it.
+    Images are read only from the source that the embeddings name, or from --root;
+    links that lead elsewhere are not followed. URLs need --fetch. A source such
+    as / or a home folder exposes too much and needs --root. The page counts the
+    pictures that it does not show and gives the reasons. Embeddings from a
+    stranger can name any folder of images as their source: look at the page
+    before you share it.
 
     [bold]Examples[/bold]
 

@@ -1,4 +1,4 @@
-"""`lifted train`: a data set to a trained, frozen network."""
+"""`lifted train`: train a network on a data set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-SETTINGS, HARDWARE = "Settings from elsewhere", "Where it runs"
+SETTINGS, HARDWARE = "Recipes and files", "Hardware"
 
 Out = Annotated[Path | None, typer.Option("--out", help="Write this run folder.", rich_help_panel=RUN)]
 Resume = Annotated[
@@ -37,7 +37,7 @@ Recipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help=f"Take the paper's settings: {', '.join(RECIPES)}.",
+        help=f"Use the settings of the paper: {', '.join(RECIPES)}.",
         rich_help_panel=SETTINGS,
     ),
 ]
@@ -45,16 +45,18 @@ Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="Read this TOML or YAML file, which overrides a recipe; options override both.",
+        help="Read settings from this TOML or YAML file. They override a recipe; options override both.",
         rich_help_panel=SETTINGS,
     ),
 ]
 PrintConfig = Annotated[
     bool,
-    typer.Option("--print-config", help="Print the settings and their sources as TOML.", rich_help_panel=SETTINGS),
+    typer.Option(
+        "--print-config", help="Print the settings and their sources as TOML, and exit.", rich_help_panel=SETTINGS
+    ),
 ]
 Devices = Annotated[
-    str, typer.Option("--device", help="Train on cpu, gpu, or several: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
+    str, typer.Option("--device", help="Train on cpu, gpu, or several GPUs: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
 ]
 NumHosts = Annotated[
     int, typer.Option("--num-hosts", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
@@ -63,7 +65,7 @@ Rank = Annotated[int, typer.Option("--rank", help="Set the rank of this host, fr
 Scheduler = Annotated[
     str,
     typer.Option(
-        "--scheduler", help="Meet at this HOST:PORT of the host with rank 0; any free port.", rich_help_panel=HARDWARE
+        "--scheduler", help="Connect hosts through this HOST:PORT of rank 0; any free port.", rich_help_panel=HARDWARE
     ),
 ]
 
@@ -83,28 +85,28 @@ def train(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Train an embedding network with the lifted structured loss, or with one of the losses it was compared with.
+    r"""Train an embedding network with the lifted structured loss or another metric-learning loss.
 
-    Ctrl-C stops after the current batch and leaves a checkpoint. The same command
-    with --resume continues from it.
+    Ctrl-C stops after the current batch and saves a checkpoint. Repeat the
+    command with --resume to continue.
 
     [bold]Examples[/bold]
 
-      lifted train folder --data photos --out runs/mine \\
+      lifted train folder --data photos --out runs/mine \
         --crop 64 --resize 72 --iterations 1000
 
-      lifted train --recipe paper-cars --data CARS196 --out runs/cars \\
+      lifted train --recipe paper-cars --data CARS196 --out runs/cars \
         --weights bvlc_googlenet.caffemodel
 
       lifted train --recipe paper-cub --print-config > cub.toml
 
-      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub \\
+      lifted train --config cub.toml --data CUB_200_2011 --out runs/cub \
         --device gpu:0,gpu:1
 
-    Run the same on each of two hosts, except for --rank, with --out on a disk
-    that both can see:
+    To train on two hosts, run the command on each with its own --rank, and with
+    --out on a shared disk:
 
-      lifted train cars196 --data CARS196 --out runs/cars \\
+      lifted train cars196 --data CARS196 --out runs/cars \
         --num-hosts 2 --rank 0 --scheduler 10.0.0.1:9091
     """
     from gluon_lifted.config.resolve import as_toml, config_of, resolve
@@ -121,7 +123,7 @@ def train(
         typer.echo(as_toml(settings), nl=False)
         return
     if out is None or not resolved.data:
-        raise typer.BadParameter("name the data with --data and the run folder with --out")
+        raise typer.BadParameter("give the data set with --data and the run folder with --out")
     here = ("default", "command line")
     if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
@@ -146,9 +148,12 @@ def _announce(config: TrainConfig) -> None:
 
 def _print_report(report: TrainReport, as_json: bool) -> None:
     if report.dead:
-        say(f"train: {report.dead:,} batches taught nothing: no pair of a class, or all as far apart as the loss asks")
+        say(
+            f"train: {report.dead:,} batches had a gradient of zero: no two images of a class, or all distances are "
+            "already as the loss requires"
+        )
     if report.not_finite:
-        say(f"train: {report.not_finite:,} batches were left out: their gradient was not finite; lower --learning-rate")
+        say(f"train: {report.not_finite:,} batches were skipped: the gradient was not finite; lower --learning-rate")
     if as_json:
         print_json({**asdict(report), "finished": report.finished})
         return

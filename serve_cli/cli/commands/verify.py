@@ -1,4 +1,4 @@
-"""`lifted verify`: an ONNX file against what MXNet computed."""
+"""`lifted verify`: compare an ONNX file with MXNet's outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Reference = Annotated[
     Path,
     typer.Argument(
         metavar="RUN|REFERENCE.npz",
-        help="Compare with this run folder, or with this file of images and MXNet's outputs for them.",
+        help="Compare with this run folder, or with this file of `lifted reference`.",
     ),
 ]
 
@@ -27,10 +27,10 @@ def verify(
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
-    """Compare an ONNX model with MXNet's own outputs, at several batch sizes. MXNet is not needed.
+    """Compare an ONNX model with MXNet's recorded outputs at several batch sizes.
 
-    If they differ, the first node with another value is named, and the exit
-    status is 1.
+    The command does not need MXNet. If the outputs differ, the error names the
+    first node that differs, and the exit status is 1.
 
     [bold]Examples[/bold]
 
@@ -46,9 +46,9 @@ def verify(
         return
     print_facts(
         {
-            "model": f"{model} computes what MXNet did",
+            "model": f"{model} computes what MXNet computed",
             "error": f"max |d| {parity.max_abs_error:.1e}, mean |d| {parity.mean_abs_error:.1e}",
-            "cosine": f"least {parity.min_cosine:.7f}",
-            "batches": f"of {', '.join(map(str, parity.batch_sizes))} images, in {parity.engine}",
+            "cosine": f"min {parity.min_cosine:.7f}",
+            "batch sizes": f"{', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
         }
     )

@@ -1,19 +1,19 @@
 "use strict";
-// The map: pictures at their places on a canvas, which can be moved, zoomed and asked what a picture is.
+// The map: pictures on a canvas, with panning, zooming and a card for each picture.
 (() => {
-  const MOST_ZOOM = 60, STEP = 1.6, TAP = 6; // the last in pixels that a finger may wander
+  const MOST_ZOOM = 60, STEP = 1.6, TAP = 6; // TAP: pixels that a finger may move during a tap
   const LARGE = 192; // pixels of the picture in the card
   const data = JSON.parse(document.getElementById("map-data").textContent);
   const images = data.images.map(([x, y, left, top, width, height, number, id]) =>
-    ({ x: x / data.places, y: y / data.places, left, top, width, height, number, id }));
+    ({ x: x / data.steps, y: y / data.steps, left, top, width, height, number, id }));
   const box = document.querySelector(".map"), canvas = box.querySelector("canvas");
   const card = box.querySelector(".card"), picture = card.querySelector("canvas");
   const sheet = document.getElementById("sheet"), pen = canvas.getContext("2d");
-  const view = { zoom: 1, x: 0.5, y: 0.5 }; // how large, and the place in the middle
+  const view = { zoom: 1, x: 0.5, y: 0.5 }; // scale, and the position in the middle
   let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colors = {};
 
   const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
-  // Zoomed in, places move apart faster than pictures grow
+  // When zooming in, positions move apart faster than pictures grow
   const size = () => Math.min(140, Math.max(9, side() / view.zoom / Math.sqrt(images.length) * 1.05) * view.zoom ** 0.7);
 
   function at(image) {
@@ -32,7 +32,7 @@
     colors.dark = matchMedia("(prefers-color-scheme: dark)").matches;
   }
 
-  // Colors of neighboring numbers are far apart: steps of the golden angle
+  // Steps of the golden angle give neighboring numbers different colors
   const hue = (number) => `hsl(${(number * 137.508) % 360} 60% ${colors.dark ? 65 : 42}%)`;
 
   function drawOne(image, framed) {
@@ -84,7 +84,7 @@
   function moved() {
     view.x = Math.min(1, Math.max(0, view.x));
     view.y = Math.min(1, Math.max(0, view.y));
-    // A finger on the whole map scrolls the page past it
+    // Without zoom, a finger on the map scrolls the page
     canvas.style.touchAction = view.zoom > 1 ? "none" : "pan-y";
     canvas.dataset.zoom = view.zoom.toFixed(2);
     if (chosen) putCard();
@@ -95,7 +95,7 @@
     const before = side();
     view.zoom = Math.min(MOST_ZOOM, Math.max(1, view.zoom * factor));
     if (view.zoom === 1) return fit();
-    view.x += (x - width / 2) * (1 / before - 1 / side()); // what was under the pointer stays there
+    view.x += (x - width / 2) * (1 / before - 1 / side()); // keeps the point under the pointer
     view.y += (y - height / 2) * (1 / before - 1 / side());
     moved();
   }
@@ -111,18 +111,18 @@
     moved();
   }
 
-  // The picture under a point: the one drawn last, or with slack the nearest
+  // Return the picture under a point: the last drawn, or the nearest within the slack
   function under(x, y, slack) {
-    let found = null, least = Infinity;
+    let nearest = null, least = Infinity;
     for (const image of images) {
       const [px, py] = at(image), [w, h] = extent(image);
       const away = Math.max(Math.abs(px - x) - w / 2, Math.abs(py - y) - h / 2, 0);
-      if (away <= slack && (away < least || away === 0)) [found, least] = [image, away];
+      if (away <= slack && (away < least || away === 0)) [nearest, least] = [image, away];
     }
-    return found;
+    return nearest;
   }
 
-  // What is pointed at has a card; what is clicked keeps it, and all but its class grows faint
+  // Show the card of an image. With `hold`, it stays open and other classes fade
   function choose(image, hold) {
     if (image === chosen && hold === held) return;
     [chosen, held] = [image, hold && image !== null];
@@ -160,21 +160,21 @@
   const pointers = new Map();
   let wandered = 0, gap = 0;
 
-  const place = (event) => {
+  const pointOf = (event) => {
     const edge = canvas.getBoundingClientRect();
     return [event.clientX - edge.left - canvas.clientLeft, event.clientY - edge.top - canvas.clientTop];
   };
   const between = ([a, b]) => Math.hypot(a[0] - b[0], a[1] - b[1]);
 
   canvas.addEventListener("pointerdown", (event) => {
-    pointers.set(event.pointerId, place(event));
+    pointers.set(event.pointerId, pointOf(event));
     canvas.setPointerCapture(event.pointerId);
     if (pointers.size === 1) wandered = 0;
     if (pointers.size === 2) gap = between([...pointers.values()]);
   });
 
   canvas.addEventListener("pointermove", (event) => {
-    const now = place(event), before = pointers.get(event.pointerId);
+    const now = pointOf(event), before = pointers.get(event.pointerId);
     if (!before) {
       if (event.pointerType === "mouse" && !held) choose(under(...now, 0), false);
       return;
@@ -197,7 +197,7 @@
     pointers.delete(event.pointerId);
     gap = 0;
     if (!tapped) return;
-    const image = under(...place(event), event.pointerType === "mouse" ? 0 : 16);
+    const image = under(...pointOf(event), event.pointerType === "mouse" ? 0 : 16);
     if (held && image === chosen) choose(null, false);
     else choose(image, true);
   }
@@ -208,10 +208,10 @@
   });
 
   canvas.addEventListener("wheel", (event) => {
-    if (document.activeElement !== canvas && !event.ctrlKey && !event.metaKey) return; // it scrolls the page
+    if (document.activeElement !== canvas && !event.ctrlKey && !event.metaKey) return; // scrolls the page
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 30 : 1;
-    zoomAt(Math.exp(-event.deltaY * lines * 0.002), ...place(event));
+    zoomAt(Math.exp(-event.deltaY * lines * 0.002), ...pointOf(event));
   }, { passive: false });
 
   canvas.addEventListener("keydown", (event) => {
@@ -244,5 +244,5 @@
   readColors();
   new ResizeObserver(resize).observe(canvas);
   resize();
-  sheet.decode().catch(() => {}).then(redraw); // without the sheet there are dots
+  sheet.decode().catch(() => {}).then(redraw); // shows dots without the sheet
 })();

@@ -63,17 +63,17 @@ def test_no_real(text: str) -> None:
     ("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("0", False)]
 )
 def test_boolean(text: str, value: bool) -> None:
-    assert attrs(x=text).boolean("x", not value) is value
+    assert attrs(x=text).boolean("x", default=not value) is value
 
 
 def test_false_is_no_truth() -> None:
-    assert attrs(x="false").boolean("x", True) is False
+    assert attrs(x="false").boolean("x", default=True) is False
 
 
 @pytest.mark.parametrize("text", ["yes", "TRUE", "2", ""])
 def test_no_boolean(text: str) -> None:
     with pytest.raises(MalformedModelError, match="is not True or False"):
-        attrs(x=text).boolean("x", True)
+        attrs(x=text).boolean("x", default=True)
 
 
 def test_choice() -> None:
@@ -88,7 +88,7 @@ def test_absent_and_none_mean_the_default(texts: dict[str, str]) -> None:
     assert attributes.integer("x", 4) == 4
     assert attributes.integers("x", 2, (1, 1)) == (1, 1)
     assert attributes.real("x", 0.5) == 0.5
-    assert attributes.boolean("x", True) is True
+    assert attributes.boolean("x", default=True) is True
     assert attributes.choice("x", ("max", "avg"), "max") == "max"
 
 

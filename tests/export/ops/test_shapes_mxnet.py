@@ -161,7 +161,7 @@ def test_deconvolution(
     attrs = {"kernel": kernel, "stride": stride, "pad": pad, "adj": adjust, "num_filter": 4, "num_group": groups}
     net = Net()
     weight = net.variable("weight", np.random.default_rng(0).normal(size=(2, 4 // groups, *kernel)).astype(np.float32))
-    net.op("Deconvolution", "tested", [net.variable("data"), weight], {name: str(one) for name, one in attrs.items()})
+    net.op("Deconvolution", "tested", [net.variable("data"), weight], {key: str(value) for key, value in attrs.items()})
     x = images(2, *size)
     (actual,) = run_all(translate_any(net, x.shape[1:]), x)
     np.testing.assert_allclose(actual, run_mxnet(net, x), rtol=1e-5, atol=1e-5)

@@ -187,7 +187,7 @@ def test_batch_norm_that_others_take_is_kept() -> None:
     net = ConvNet()
     norm = net.norm("bn", net.variable("data"), channels=2)
     parts = [
-        net.op("Flatten", f"flat_{name}", [one]) for name, one in (("n", norm), ("c", net.conv("c", norm, "w", None)))
+        net.op("Flatten", f"flat_{name}", [node]) for name, node in (("n", norm), ("c", net.conv("c", norm, "w", None)))
     ]
     net.op("Concat", "all", parts, {"num_args": "2"})
     assert "BatchNormalization" in [node.op for node in translate_net(net, ROW).nodes]

@@ -54,7 +54,7 @@ def test_what_is_printed_is_a_config_file(lifted, tmp_path):
     status, again, _ = lifted("train", "--config", tmp_path / "sop.toml", "--print-config", "--seed", 8)
     assert status == 0
     values = [[line.split("  #")[0] for line in text.splitlines()] for text in (out.split("\n", 1)[1], again)]
-    differing = [(one, two) for one, two in zip(*values, strict=True) if one != two]
+    differing = [(first, second) for first, second in zip(*values, strict=True) if first != second]
     assert [tuple(map(str.split, pair)) for pair in differing] == [(["seed", "=", "7"], ["seed", "=", "8"])]
 
 
@@ -65,14 +65,14 @@ def test_what_is_printed_is_a_config_file(lifted, tmp_path):
         (["--config", "none.toml"], 1, "none.toml: cannot be read"),
         (["--loss", "hinge"], 1, "loss 'hinge' is unknown"),
         (["--loss", "triplet", "--sampler", "pairs"], 1, "loss triplet reads its batches as triplets"),
-        (["--out", "run"], 2, "name the data with --data"),
+        (["--out", "run"], 2, "give the data set with --data"),
         (["--data", "photos"], 2, "the run folder with --out"),
         (["--dim", "many"], 2, "string as an integer"),
     ],
 )
 def test_settings_that_cannot_work(lifted, words, status, message):
-    found, out, err = lifted("train", *words)
-    assert (found, out) == (status, "")
+    returncode, out, err = lifted("train", *words)
+    assert (returncode, out) == (status, "")
     assert message in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err
 
@@ -152,5 +152,6 @@ def test_weights_go_from_run_to_run(lifted, photos, tmp_path):
     assert "tensors used" in err
     report = json.loads((tmp_path / "second" / "weights.json").read_text())
     assert report["missing"] == []
-    with np.load(tmp_path / "first" / "reference.npz") as one, np.load(tmp_path / "second" / "reference.npz") as two:
-        np.testing.assert_allclose(two["embedding"], one["embedding"], rtol=1e-4, atol=1e-5)
+    references = [tmp_path / name / "reference.npz" for name in ("first", "second")]
+    with np.load(references[0]) as first, np.load(references[1]) as second:
+        np.testing.assert_allclose(second["embedding"], first["embedding"], rtol=1e-4, atol=1e-5)

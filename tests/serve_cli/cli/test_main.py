@@ -76,8 +76,8 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
 def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = ("bench", model, "--batch-size", "3", "--threads", "1", "--seconds", "0.1")
-    found = json.loads(lifted(*arguments, "--json").stdout)
-    assert [(one["batch_size"], one["sessions"]) for one in found["trials"]] == [(3, 1)]
+    report = json.loads(lifted(*arguments, "--json").stdout)
+    assert [(trial["batch_size"], trial["sessions"]) for trial in report["trials"]] == [(3, 1)]
     run = lifted(*arguments, "--save")
     assert run.returncode == 0
     assert "--batch-size 3 --sessions 1" in run.stdout
@@ -104,7 +104,7 @@ def test_some_images_failed(lifted, tmp_path, model, album):
     assert (report["rows"], report["failed"]) == (17, 5)
     lines = run.stderr.splitlines()
     assert len(lines) == 6
-    assert lines[5].startswith("lifted: the column error holds all reasons. Fix the images, then")
+    assert lines[5].startswith("lifted: all errors are in the column error. Fix the images, then")
     assert lines[0].startswith(f"lifted: failed: {album / 'zoo' / 'empty.jpg'}: ")
     assert lifted("eval", tmp_path / "emb").returncode == 3
 
@@ -204,7 +204,7 @@ def test_sigterm_ends_a_process_whose_threads_do_not_stop(tmp_path, model):
         run.send_signal(signal.SIGTERM)
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 143
-    assert stderr.endswith("lifted: ended, since its threads did not stop within 0.5 s of SIGTERM.\n")
+    assert stderr.endswith("lifted: ended; its threads did not stop within 0.5 s of SIGTERM.\n")
 
 
 @pytest.mark.slow

@@ -20,5 +20,5 @@ def test_ks_that_are_no_ranks(text):
 def test_amounts_of_memory(text, size):
     assert parse_size(text) == size
     for wrong in ("", "GB", "4XB", "-1", "4 4"):
-        with pytest.raises(typer.BadParameter, match="not an amount of memory"):
+        with pytest.raises(typer.BadParameter, match="is not a size"):
             parse_size(wrong)

@@ -110,5 +110,5 @@ def test_demo_makes_all_its_files(lifted, tmp_path):
 def test_demo_leaves_other_folders_alone(lifted, photos):
     before = sorted(photos.rglob("*"))
     status, _, err = lifted("demo", "--out", photos, "--iterations", 1)
-    assert (status, "holds something that is not a demo" in err) == (1, True)
+    assert (status, "contains files that are not from a demo" in err) == (1, True)
     assert sorted(photos.rglob("*")) == before

@@ -40,7 +40,7 @@ def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> Non
     other = write_model(
         tmp_path / "other.onnx", replace(CARD, preprocessing=replace(CARD.preprocessing, mean=(0, 0, 0)))
     )
-    a, b = (Embedder(one).embed(crops(5)).astype(np.float64) for one in (model, other))
+    a, b = (Embedder(path).embed(crops(5)).astype(np.float64) for path in (model, other))
     cosines = [x @ y / np.sqrt((x @ x) * (y @ y)) for x, y in zip(a, b, strict=True)]
     comparison = compare_models(model, other, crops(5))
     assert comparison.min_cosine == pytest.approx(min(cosines), abs=1e-6)
@@ -69,5 +69,5 @@ def test_facts() -> None:
         "cosine to fp32": "mean 0.99900, least 0.98000",
         "images/s": "300 (fp32 100): 3.00 times as fast",
     }
-    found = replace(COMPARISON, recall=0.5, single_recall=0.51).facts()
-    assert found["recall@1"] == "50.00% (fp32 51.00%)"
+    facts = replace(COMPARISON, recall=0.5, single_recall=0.51).facts()
+    assert facts["recall@1"] == "50.00% (fp32 51.00%)"

@@ -75,7 +75,7 @@ def test_the_faster_form_of_int8_is_kept(
     options = ExportOptions(precision="int8", calibration=photos)
     export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(force=True), pixels=False, normalize=False)
     assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)
-    constants = {one.name: one for one in onnx.load(tmp_path / "m.onnx").graph.initializer}
+    constants = {tensor.name: tensor for tensor in onnx.load(tmp_path / "m.onnx").graph.initializer}
     assert (onnx.numpy_helper.to_array(constants["conv1_weight_zero_point"]) == zero_point).all()
 
 

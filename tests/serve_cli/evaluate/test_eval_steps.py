@@ -20,12 +20,12 @@ from tests.serve_cli.photos import photo
 
 def hits(embedding, labels, k):
     """Whether each query hits, with a loop and a sort for each."""
-    found = []
+    hit = []
     for query in range(len(labels)):
         distance = ((embedding - embedding[query]) ** 2).sum(axis=1)
         others = sorted((distance[other], other) for other in range(len(labels)) if other != query)
-        found.append(any(labels[other] == labels[query] for _, other in others[:k]))
-    return np.array(found, float)
+        hit.append(any(labels[other] == labels[query] for _, other in others[:k]))
+    return np.array(hit, float)
 
 
 def embedded(folder, count, seed=0, bad=(), labels="abc"):
@@ -43,14 +43,14 @@ def embedded(folder, count, seed=0, bad=(), labels="abc"):
 
 def test_metrics_of_a_folder_with_intervals_over_classes(tmp_path, model, album):
     embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
-    found = read_embeddings(tmp_path / "emb")
+    embeddings = read_embeddings(tmp_path / "emb")
     report = evaluate(EvalOptions(sources=(tmp_path / "emb",), ks=(1, 2, 5)))
     (result,) = report.results
     assert (result.name, result.dim, result.queries, result.gallery, result.classes) == ("emb", 8, 12, 11, 3)
     assert list(result.metrics) == ["R@1", "R@2", "R@5", "MRR", "R-precision", "MAP@R", "mAP"]
     for k in (1, 2, 5):
-        values = hits(found.embedding.astype(np.float64), found.labels, k)
-        assert result.metrics[f"R@{k}"] == ClassBootstrap(found.labels).interval(values)
+        values = hits(embeddings.embedding.astype(np.float64), embeddings.labels, k)
+        assert result.metrics[f"R@{k}"] == ClassBootstrap(embeddings.labels).interval(values)
     assert 0 < result.metrics["R@1"].value < result.metrics["R@5"].value
     assert (report.failed, result.alone, report.differences, report.published) == (0, 0, (), ())
 
@@ -74,36 +74,36 @@ def test_either_format_of_a_folder(tmp_path, model, album):
                 model=model, source=album, out=tmp_path / layout, output=Output(rows_per_file=5, format=layout)
             )
         )
-    one, other = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
-    assert one.results[0].metrics == other.results[0].metrics
-    assert one.failed == other.failed == 1
+    parquet, npy = (evaluate(EvalOptions(sources=(tmp_path / layout,))) for layout in ("parquet", "npy"))
+    assert parquet.results[0].metrics == npy.results[0].metrics
+    assert parquet.failed == npy.failed == 1
 
 
 def test_side_by_side_only_images_count_that_all_have_embedded(tmp_path):
-    one, other = embedded(tmp_path / "one", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
-    report = evaluate(EvalOptions(sources=(one, other), ks=(1,)))
+    first, other = embedded(tmp_path / "first", 30, 1, bad={3}), embedded(tmp_path / "other", 30, 2, bad={3, 7})
+    report = evaluate(EvalOptions(sources=(first, other), ks=(1,)))
     assert ([result.queries for result in report.results], report.failed) == ([28, 28], 3)
     kept = [number for number in range(30) if number not in (3, 7)]
     labels = ["abc"[number % 3] for number in kept]
-    ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, one))
+    ours, theirs = (hits(read_embeddings(folder).embedding[kept].astype(float), labels, 1) for folder in (other, first))
     (difference,) = report.differences
-    assert (difference.name, difference.than) == ("other", "one")
+    assert (difference.name, difference.than) == ("other", "first")
     assert difference.metrics["R@1"] == ClassBootstrap(labels).difference(ours, theirs)
     assert difference.metrics["R@1"].value == pytest.approx(ours.mean() - theirs.mean())
 
 
 def test_other_images_have_no_paired_difference(tmp_path):
-    one, other = embedded(tmp_path / "one", 12), embedded(tmp_path / "other", 15)
-    report = evaluate(EvalOptions(sources=(one, other)))
+    first, other = embedded(tmp_path / "first", 12), embedded(tmp_path / "other", 15)
+    report = evaluate(EvalOptions(sources=(first, other)))
     assert report.differences == ()
-    assert report.note.startswith("not of the same images")
+    assert report.note.startswith("the sources have different images")
     assert [result.metrics for result in report.results] == [
-        evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (one, other)
+        evaluate(EvalOptions(sources=(folder,))).results[0].metrics for folder in (first, other)
     ]
-    assert report.facts()["queries of other"] == "15 of 3 classes, each looked up among 14 others"
+    assert report.facts()["queries of other"] == "15 of 3 classes, each searched among 14 others"
     relabeled = embedded(tmp_path / "relabeled", 12, labels="abd")
-    assert evaluate(EvalOptions(sources=(one, relabeled))).differences == ()
-    assert len(evaluate(EvalOptions(sources=(one, one))).differences) == 1
+    assert evaluate(EvalOptions(sources=(first, relabeled))).differences == ()
+    assert len(evaluate(EvalOptions(sources=(first, first))).differences) == 1
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
@@ -122,7 +122,7 @@ def test_gallery(tmp_path):
     others = embedded(tmp_path / "others", 20, seed=3, labels="ab")
     report = evaluate(EvalOptions(sources=(queries,), gallery=others))
     assert report.results[0].alone == 3
-    where = "each looked up among the 20 images of others; 3 have no image of their class there"
+    where = "each searched among the 20 images of others; 3 have no image of their class there"
     assert report.facts()["queries"] == f"9 of 3 classes, {where}"
     assert (
         evaluate(EvalOptions(sources=(queries,), gallery=queries))
@@ -135,11 +135,11 @@ def test_gallery_of_another_model(tmp_path):
     queries, gallery = embedded(tmp_path / "queries", 9), tmp_path / "gallery"
     card = replace(read_embeddings(queries).card, name="other")
     write_folder(gallery, batches(9), card=card)
-    with pytest.raises(RunError, match=r"gallery and queries were made by models whose cards differ \(name\)"):
+    with pytest.raises(RunError, match=r"gallery and queries come from models with different cards \(name\)"):
         evaluate(EvalOptions(sources=(queries,), gallery=gallery))
     with pytest.raises(RunError, match="no such embedding folder"):
         evaluate(EvalOptions(sources=(queries,), gallery=tmp_path / "none"))
-    with pytest.raises(ConfigError, match="--gallery goes with one folder"):
+    with pytest.raises(ConfigError, match="--gallery needs exactly one source"):
         evaluate(EvalOptions(sources=(queries, queries), gallery=queries))
 
 
@@ -179,13 +179,13 @@ def test_images_without_labels(tmp_path):
     (whole,) = batches(3)
     rows = [replace(row, label=None if number == 1 else "x") for number, row in enumerate(whole.rows)]
     write_folder(tmp_path, [EmbeddedRows(rows, whole.embedding, whole.errors)])
-    with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder named after its class"):
+    with pytest.raises(DataError, match=r"1 of 3 images have no label.*a sub-folder with the name of its class"):
         evaluate(EvalOptions(sources=(tmp_path,)))
 
 
 def test_nothing_could_be_read(tmp_path):
     write_folder(tmp_path, batches(3, bad={0, 1, 2}))
-    with pytest.raises(DataError, match="at least 2 images, found 0"):
+    with pytest.raises(DataError, match="0 images with an embedding; recall needs at least 2"):
         evaluate(EvalOptions(sources=(tmp_path,)))
 
 
@@ -201,7 +201,7 @@ def test_model_on_the_test_half_of_a_folder(tmp_path, model, album):
     assert report.results[0].name == model.name
     assert (report.results[0].queries, report.results[0].classes, report.failed) == (8, 2, 1)
     both = evaluate(EvalOptions(sources=(model, tmp_path / "emb"), images=Images(dataset="folder", data=album)))
-    assert [one.metrics["R@1"].value for one in both.differences] == [0.0]
+    assert [difference.metrics["R@1"].value for difference in both.differences] == [0.0]
 
 
 def test_baseline_of_raw_pixels(tmp_path, model, album):
@@ -219,7 +219,7 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
     with pytest.raises(RunError, match="no such embedding folder or model"):
         evaluate(EvalOptions(sources=(tmp_path / "none",)))
-    with pytest.raises(ConfigError, match="is a model: name the images"):
+    with pytest.raises(ConfigError, match="is a model, which needs images"):
         evaluate(EvalOptions(sources=(model,)))
     with pytest.raises(ConfigError, match="leave out --dataset"):
         evaluate(EvalOptions(sources=(tmp_path,), images=Images(dataset="folder", data=tmp_path)))
@@ -228,9 +228,9 @@ def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
 def test_what_does_not_compare_is_said(tmp_path):
     folder = embedded(tmp_path / "emb", 12)
     report = evaluate(EvalOptions(sources=(folder,), published="cars196"))
-    assert report.note == "published values are of 8,131 queries; these are others and do not compare"
+    assert report.note == "published values are for 8,131 queries; these images differ and are not comparable"
     assert len(report.published) > 5
     alone = embedded(tmp_path / "alone", 3)
-    assert evaluate(EvalOptions(sources=(alone,))).note == "no query has an image of its class to find"
+    assert evaluate(EvalOptions(sources=(alone,))).note == "no query has another image of its class in the gallery"
     one_class = embedded(tmp_path / "one", 5, labels="a")
-    assert evaluate(EvalOptions(sources=(one_class,))).interval == "none, which takes two classes"
+    assert evaluate(EvalOptions(sources=(one_class,))).interval == "none; they need two classes"

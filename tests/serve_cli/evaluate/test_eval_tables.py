@@ -50,20 +50,20 @@ def test_tables_for_people():
         ["lifted [1]", "GoogLeNet", "512", "62.10", "79.80*"],
         ["triplet [1]", "GoogLeNet", "", "42.10", "-"],
     ]
-    assert footnotes(REPORT) == {"[1]": "A paper", "*": "quoted by others; not looked up in its source"}
+    assert footnotes(REPORT) == {"[1]": "A paper", "*": "quoted by others; not verified in its source"}
     assert footnotes(replace(REPORT, published=())) == {}
 
 
 def test_facts_in_words():
     assert REPORT.facts() == {
-        "queries": "1,234 of 3 classes, each looked up among 1,233 others",
+        "queries": "1,234 of 3 classes, each searched among 1,233 others",
         "distance": "euclidean",
         "intervals": "95 %",
     }
     assert replace(REPORT, failed=2).facts()["left out"] == "2 images without an embedding"
     other = replace(REPORT.results[1], queries=9, alone=2)
     assert replace(REPORT, results=(REPORT.results[0], other)).facts()["queries of b|c"] == (
-        "9 of 3 classes, each looked up among 1,233 others; 2 have no image of their class there"
+        "9 of 3 classes, each searched among 1,233 others; 2 have no image of their class there"
     )
 
 
@@ -93,10 +93,10 @@ def test_csv_has_a_line_a_number():
 
 
 def test_json_has_null_for_what_is_undefined():
-    found = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
-    assert found["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
-    assert found["published"][0]["unverified"] == ["R@10"]
-    assert found["published"][0]["metrics"] == {"R@1": 0.621, "R@10": 0.798}
+    report = json.loads(json.dumps(REPORT.to_json(), allow_nan=False))
+    assert report["results"][0]["metrics"]["NMI"] == {"value": 0.5, "low": None, "high": None}
+    assert report["published"][0]["unverified"] == ["R@10"]
+    assert report["published"][0]["metrics"] == {"R@1": 0.621, "R@10": 0.798}
 
 
 def test_no_minus_zero():

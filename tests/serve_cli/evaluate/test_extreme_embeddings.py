@@ -121,7 +121,7 @@ def test_too_few_rows(tmp_path: Path, rows: int) -> None:
         (source / "part-00000.parquet").unlink()
         manifest = json.loads((source / "manifest.json").read_text())
         (source / "manifest.json").write_text(json.dumps({**manifest, "rows": 0, "parts": []}))
-    with pytest.raises(DataError, match=f"emb: recall needs at least 2 images, found {rows} with an embedding"):
+    with pytest.raises(DataError, match=f"emb: {rows} images with an embedding; recall needs at least 2"):
         evaluate(EvalOptions(sources=(source,), clustering="modern"))
     with pytest.raises(DataError, match=f"at least 2 images with an embedding, found {rows}"):
         write_report(ReportOptions(source=source, out=tmp_path / "report.html"))

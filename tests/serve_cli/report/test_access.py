@@ -31,15 +31,15 @@ from tests.serve_cli.web_server import serving
 
 def reasons(paths, access):
     """The outcome of each path, read alone: a reason, or None for a picture."""
-    found = []
+    outcomes = []
     for path in paths:
         thumbnails = read_thumbnails([str(path)], [0], access)
-        found.append(None if thumbnails.pictures else next(iter(thumbnails.not_shown)))
-    return found
+        outcomes.append(None if thumbnails.pictures else next(iter(thumbnails.not_shown)))
+    return outcomes
 
 
 @pytest.fixture
-def place(tmp_path):
+def tree(tmp_path):
     """``photos`` with pictures and links, and ``secret`` beside it."""
     photo(tmp_path / "photos/a/1.jpg")
     photo(tmp_path / "secret/2.jpg")
@@ -79,24 +79,24 @@ OUTCOMES = {
 
 @pytest.mark.parametrize("root", ["photos", "link"])
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_local_pictures_are_read_below_the_source_alone(place, root, scheme):
-    access = Access(str(place / root))
-    assert reasons([f"{scheme}{place}/{name}" for name in OUTCOMES], access) == list(OUTCOMES.values())
+def test_local_pictures_are_read_below_the_source_alone(tree, root, scheme):
+    access = Access(str(tree / root))
+    assert reasons([f"{scheme}{tree}/{name}" for name in OUTCOMES], access) == list(OUTCOMES.values())
 
 
-def test_roots_take_the_place_of_the_source(place):
-    access = Access(str(place / "photos"), [place / "secret", place / "photos-old"])
-    paths = [place / name for name in ("photos/a/1.jpg", "photos/out.jpg", "secret/2.jpg", "photos-old/3.jpg")]
+def test_roots_take_the_place_of_the_source(tree):
+    access = Access(str(tree / "photos"), [tree / "secret", tree / "photos-old"])
+    paths = [tree / name for name in ("photos/a/1.jpg", "photos/out.jpg", "secret/2.jpg", "photos-old/3.jpg")]
     assert reasons(paths, access) == [Reason.outside, None, None, None]
     with pytest.raises(ConfigError, match="no such folder; give --root a folder of images"):
-        Access("/", [place / "none"])
+        Access("/", [tree / "none"])
     with pytest.raises(ConfigError, match="no such folder"):
-        Access("/", [place / "secret/2.jpg"])
+        Access("/", [tree / "secret/2.jpg"])
 
 
-def test_relative_paths_are_those_of_this_process(place, monkeypatch):
-    monkeypatch.chdir(place)
-    access = Access(str(place / "photos"))
+def test_relative_paths_are_those_of_this_process(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    access = Access(str(tree / "photos"))
     assert reasons(["photos/a/1.jpg", "secret/2.jpg", "../../etc/hostname"], access) == [
         None,
         Reason.outside,
@@ -138,29 +138,29 @@ def test_home_folders_and_what_holds_them(tmp_path, monkeypatch):
     assert reasons([home / "Pictures/1.jpg"], Access(str(home), [home])) == [None]
 
 
-def test_the_folder_that_a_source_is_in(place):
-    (place / "photos/list.txt").write_text("a/1.jpg")
-    with tarfile.open(place / "photos/shard.tar", "w") as shard:
-        shard.add(place / "photos/a/1.jpg", "1.jpg")
-    photos = place / "photos"
+def test_the_folder_that_a_source_is_in(tree):
+    (tree / "photos/list.txt").write_text("a/1.jpg")
+    with tarfile.open(tree / "photos/shard.tar", "w") as shard:
+        shard.add(tree / "photos/a/1.jpg", "1.jpg")
+    photos = tree / "photos"
     for source in ("list.txt", "a/../list.txt", "*.jpg", "**/*.jpg", "?/1.jpg", "", "inside.jpg"):
         assert source_root(f"{photos}/{source}") == photos
     assert source_root(f"{photos}/shard.tar") == photos / "shard.tar"
     access = Access(f"{photos}/shard.tar")
     paths = [photos / "shard.tar/1.jpg", photos / "shard.tar/2.jpg", photos / "a/1.jpg"]
     assert reasons(paths, access) == [None, Reason.unreadable, Reason.outside]
-    assert reasons([photos / "shard.tar/1.jpg"], Access(str(place / "secret"))) == [Reason.outside]
+    assert reasons([photos / "shard.tar/1.jpg"], Access(str(tree / "secret"))) == [Reason.outside]
 
 
-def test_tar_files_that_are_none(place):
-    (place / "photos/folder.tar").mkdir()
-    photo(place / "photos/folder.tar/1.jpg")
-    os.mkfifo(place / "photos/pipe.tar")
-    (place / "photos/link.tar").symlink_to(place / "secret")
-    (place / "photos/text.tar").write_text("x" * 2000)
+def test_tar_files_that_are_none(tree):
+    (tree / "photos/folder.tar").mkdir()
+    photo(tree / "photos/folder.tar/1.jpg")
+    os.mkfifo(tree / "photos/pipe.tar")
+    (tree / "photos/link.tar").symlink_to(tree / "secret")
+    (tree / "photos/text.tar").write_text("x" * 2000)
     names = {"folder.tar/1.jpg": None, "folder.tar/2.jpg": Reason.unreadable, "pipe.tar/1.jpg": Reason.unreadable}
     names |= {"link.tar/2.jpg": Reason.outside, "link.tar/3.jpg": Reason.outside, "text.tar/1.jpg": Reason.unreadable}
-    assert reasons([place / "photos" / name for name in names], Access(str(place / "photos"))) == list(names.values())
+    assert reasons([tree / "photos" / name for name in names], Access(str(tree / "photos"))) == list(names.values())
 
 
 CHAINS = ("simplecache::{url}", "filecache::{url}", "blockcache::{url}", "zip://a.jpg::{url}", "tar://a.jpg::{url}")
@@ -169,24 +169,24 @@ OTHERS = ("memory://a.jpg", "ftp://127.0.0.1/a.jpg", "data://a", "github://o:r@/
 OTHERS += ("reference://a", "local://{file}", "file://localhost{file}", "nothing://a", "://a", "ssh://h/a.jpg")
 
 
-def test_nothing_is_fetched_unless_allowed_and_chains_never_are(place):
+def test_nothing_is_fetched_unless_allowed_and_chains_never_are(tree):
     pytest.importorskip("upath", reason="needs universal-pathlib")
-    with serving(place / "secret") as server:
-        url, file = f"{server.url}/2.jpg", str(place / "secret/2.jpg")
+    with serving(tree / "secret") as server:
+        url, file = f"{server.url}/2.jpg", str(tree / "secret/2.jpg")
         plain = [url, "https://127.0.0.1:1/2.jpg", "s3://bucket/2.jpg", "gs://bucket/2.jpg"]
-        odd = [one.format(url=url, file=file) for one in (*CHAINS, *OTHERS)] + [f"{server.url}/a.tar/2.jpg"]
-        assert set(reasons(plain, Access(str(place / "photos")))) == {Reason.remote}
-        found = dict(zip(odd, reasons(odd, Access(str(place / "photos"))), strict=True))
-        assert set(found.values()) <= {Reason.unsupported, Reason.outside}
+        odd = [address.format(url=url, file=file) for address in (*CHAINS, *OTHERS)] + [f"{server.url}/a.tar/2.jpg"]
+        assert set(reasons(plain, Access(str(tree / "photos")))) == {Reason.remote}
+        withheld = dict(zip(odd, reasons(odd, Access(str(tree / "photos"))), strict=True))
+        assert set(withheld.values()) <= {Reason.unsupported, Reason.outside}
         assert server.asked == []
-        allowed = Access(str(place / "photos"), fetch=Fetcher())
-        assert dict(zip(odd, reasons(odd, allowed), strict=True)) == found
+        allowed = Access(str(tree / "photos"), fetch=Fetcher())
+        assert dict(zip(odd, reasons(odd, allowed), strict=True)) == withheld
         assert server.asked == []
         assert reasons([url, f"{server.url}/gone.jpg"], allowed) == [None, Reason.unreadable]
         assert {path for path, _ in server.asked} == {"/2.jpg", "/gone.jpg"}
 
 
-def test_what_is_fetched_is_bounded(place, monkeypatch):
+def test_what_is_fetched_is_bounded(tree, monkeypatch):
     clock = [0.0]
     sizes = iter([60, 60, 60, 60])
     monkeypatch.setattr("serve_cli.report.access.read_image_bytes", lambda url, limit: bytes(min(limit, next(sizes))))
@@ -205,12 +205,12 @@ def test_what_is_fetched_is_bounded(place, monkeypatch):
         by_time("u")
 
 
-def test_a_picture_that_makes_its_decoder_fail_in_any_way(place, monkeypatch):
+def test_a_picture_that_makes_its_decoder_fail_in_any_way(tree, monkeypatch):
     def fail(content):
         raise ZeroDivisionError
 
     monkeypatch.setattr("serve_cli.report.thumbnails.thumbnail", fail)
-    assert reasons([place / "photos/a/1.jpg"], Access(str(place / "photos"))) == [Reason.unreadable]
+    assert reasons([tree / "photos/a/1.jpg"], Access(str(tree / "photos"))) == [Reason.unreadable]
 
 
 def sources_of(album: Path) -> dict[str, Path]:
@@ -218,12 +218,12 @@ def sources_of(album: Path) -> dict[str, Path]:
     names = sorted(path.relative_to(album.parent).as_posix() for path in album.rglob("*.jpg"))
     labels = [name.split("/")[1] for name in names]
     (album.parent / "list.csv").write_text(
-        "path,label\n" + "".join(f"{one},{label}\n" for one, label in zip(names, labels, strict=True))
+        "path,label\n" + "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True))
     )
     (album.parent / "rows.jsonl").write_text(
         "".join(
-            json.dumps({"path": f"{album.parent}/{one}", "label": label}) + "\n"
-            for one, label in zip(names, labels, strict=True)
+            json.dumps({"path": f"{album.parent}/{name}", "label": label}) + "\n"
+            for name, label in zip(names, labels, strict=True)
         )
     )
     for part in range(2):
@@ -233,9 +233,9 @@ def sources_of(album: Path) -> dict[str, Path]:
                 shard.add(album.parent / name, f"{label}{Path(name).stem}.jpg")
                 (album.parent / "label").write_text(label)
                 shard.add(album.parent / "label", f"{label}{Path(name).stem}.cls")
-    found = {"folder": album, "list": album.parent / "list.csv", "rows": album.parent / "rows.jsonl"}
-    found |= {"tars": album.parent / "tars", "tar": album.parent / "tars/0.tar", "pattern": album / "*" / "*.jpg"}
-    return found
+    sources = {"folder": album, "list": album.parent / "list.csv", "rows": album.parent / "rows.jsonl"}
+    sources |= {"tars": album.parent / "tars", "tar": album.parent / "tars/0.tar", "pattern": album / "*" / "*.jpg"}
+    return sources
 
 
 @pytest.mark.parametrize("kind", ["folder", "list", "rows", "tars", "tar", "pattern"])
@@ -249,28 +249,28 @@ def test_ones_own_embeddings_show_all_pictures(tmp_path, model, album, lifted, k
     assert "not shown" not in (tmp_path / "r.html").read_text("utf-8")
 
 
-def test_the_page_says_what_is_not_shown_and_why(place, lifted):
+def test_the_page_says_what_is_not_shown_and_why(tree, lifted):
     """A stranger's folder: URLs, links and files from anywhere."""
-    paths = [place / "photos/a/1.jpg", place / "secret/2.jpg", place / "photos/out.jpg", place / "photos/gone.jpg"]
+    paths = [tree / "photos/a/1.jpg", tree / "secret/2.jpg", tree / "photos/out.jpg", tree / "photos/gone.jpg"]
     paths += ["https://127.0.0.1:1/a.jpg"] * 3 + ["simplecache::https://127.0.0.1:1/a.jpg"]
     rows = [ImageRow(f"{number}", path, "ab"[number % 2]) for number, path in enumerate(paths)]
     embedding = np.random.default_rng(0).normal(size=(len(rows), 8)).astype(np.float32)
     batch = EmbeddedRows(rows, embedding, [None] * len(rows))
-    write_folder(place / "emb", [batch], source=place / "photos")
-    status, stdout, _ = lifted("report", place / "emb", "--out", place / "r.html", "--map", "pca", "--json")
+    write_folder(tree / "emb", [batch], source=tree / "photos")
+    status, stdout, _ = lifted("report", tree / "emb", "--out", tree / "r.html", "--map", "pca", "--json")
     facts = json.loads(stdout)
-    counts = {one["reason"]: one["pictures"] for one in facts["not_shown"]}
+    counts = {line["reason"]: line["pictures"] for line in facts["not_shown"]}
     assert (status, facts["pictures"], facts["pictures_missing"]) == (0, 8, 7)
     assert counts == {"remote": 3, "outside": 2, "unsupported": 1, "unreadable": 1}
-    page = (place / "r.html").read_text("utf-8")
+    page = (tree / "r.html").read_text("utf-8")
     assert "3 have URLs; --fetch fetches them" in page
-    assert f"2 are not in {place}/photos; --root DIR shows those below DIR" in page
+    assert f"2 are not in {tree}/photos; --root DIR shows those below DIR" in page
     _, stdout, _ = lifted(
-        "report", place / "emb", "--out", place / "r.html", "--map", "pca", "--root", place / "photos", "--root",
-        place / "secret",
+        "report", tree / "emb", "--out", tree / "r.html", "--map", "pca", "--root", tree / "photos", "--root",
+        tree / "secret",
     )  # fmt: skip
     assert "5 of them not shown" in stdout
-    write_folder(place / "all", [batch], source="/")
-    written = write_report(options(place / "all", place / "r.html"))
-    assert {one.reason: one.pictures for one in written.not_shown} == {"outside": 4, "remote": 3, "unsupported": 1}
-    assert "4 are local files, and the source / allows none; --root DIR shows" in (place / "r.html").read_text("utf-8")
+    write_folder(tree / "all", [batch], source="/")
+    written = write_report(options(tree / "all", tree / "r.html"))
+    assert {line.reason: line.pictures for line in written.not_shown} == {"outside": 4, "remote": 3, "unsupported": 1}
+    assert "4 are local files, and the source / allows none; --root DIR shows" in (tree / "r.html").read_text("utf-8")

@@ -75,7 +75,7 @@ def test_what_is_under_the_wheel_stays_there(show, report):
     def middle(names):
         """Of the first picture, or of that part of it which is seen."""
         name = next(filter(None, names.values()))
-        return name, sum(at for at, found in names.items() if found == name) / list(names.values()).count(name)
+        return name, sum(at for at, other in names.items() if other == name) / list(names.values()).count(name)
 
     y = 0.25 * box["height"]
     name, x = middle({x: name_at(x, y) for x in range(0, int(box["width"]), 4)})

@@ -53,7 +53,7 @@ def test_recall_chart_has_a_dot_for_each_rank_of_the_table(gallery):
 )
 def test_distance_chart(embeddings):
     root = numbers_inside(distance_chart(pair_distances(embeddings, seed=0)))
-    assert [one.get("class") for one in root.iter() if "area" in one.get("class", "")] == [
+    assert [element.get("class") for element in root.iter() if "area" in element.get("class", "")] == [
         "area negative",
         "area positive",
     ]
@@ -63,9 +63,9 @@ def test_area_of_a_histogram_is_its_share():
     """One bin of two holds a quarter, the other three: the higher one reaches the top, the lower a third of it."""
     pairs = PairDistances(np.array([0.0, 1.0, 2.0]), np.array([0.25, 0.75]), np.zeros(2), 4, 0, 4, 0, 1.0, 1.0)
     path = next(
-        one.get("d")
-        for one in ElementTree.fromstring(distance_chart(pairs)).iter()
-        if one.get("class") == "area positive"
+        element.get("d")
+        for element in ElementTree.fromstring(distance_chart(pairs)).iter()
+        if element.get("class") == "area positive"
     )
     heights = [HEIGHT - charts.BOTTOM - float(y) for _, y in re.findall(r"([-\d.]+),([-\d.]+)", path)]
     top = HEIGHT - charts.BOTTOM - charts.TOP

@@ -36,7 +36,8 @@ def test_pca_keeps_distances_of_a_plane():
     plane = rng.normal(size=(30, 2))
     turned = plane @ np.linalg.qr(rng.normal(size=(7, 7)))[0][:2]
     placed = layout_2d(turned.astype(np.float32), "pca", seed=0)
-    distances = [np.linalg.norm(found[:, None] - found, axis=-1)[np.triu_indices(30, 1)] for found in (plane, placed)]
+    upper = np.triu_indices(30, 1)
+    distances = [np.linalg.norm(layout[:, None] - layout, axis=-1)[upper] for layout in (plane, placed)]
     ratio = distances[1] / distances[0]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
 

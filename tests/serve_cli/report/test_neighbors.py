@@ -26,15 +26,15 @@ def test_nearest_against_loops(monkeypatch):
     monkeypatch.setattr(neighbors, "BLOCK", 7)
     embeddings = blobs([9, 11, 5])
     for query in range(len(embeddings)):
-        found, distances = nearest_rows(embeddings.embedding, query, 6)
+        nearest, distances = nearest_rows(embeddings.embedding, query, 6)
         expected = nearest_by_loops(embeddings, query, 6)
-        assert found.tolist() == [row for _, row in expected]
+        assert nearest.tolist() == [row for _, row in expected]
         np.testing.assert_allclose(distances, [distance for distance, _ in expected])
 
 
 def test_of_equally_near_rows_the_lower_comes_first_and_a_query_never_finds_itself():
-    found, distances = nearest_rows(np.zeros((4, 2), np.float32), 1, 9)
-    assert found.tolist() == [0, 2, 3]
+    nearest, distances = nearest_rows(np.zeros((4, 2), np.float32), 1, 9)
+    assert nearest.tolist() == [0, 2, 3]
     assert distances.tolist() == [0, 0, 0]
 
 
@@ -54,9 +54,11 @@ def test_grids_show_what_they_say():
     assert "seed 3" in random.chosen
     for line in (*worst.lines, *best.lines, *random.lines):
         expected = nearest_by_loops(embeddings, line.query, NEIGHBORS)
-        assert [one.row for one in line.neighbors] == [row for _, row in expected]
-        np.testing.assert_allclose([one.distance for one in line.neighbors], [distance for distance, _ in expected])
-        assert all(one.right == (embeddings.labels[one.row] == embeddings.labels[line.query]) for one in line.neighbors)
+        assert [neighbor.row for neighbor in line.neighbors] == [row for _, row in expected]
+        distances = [neighbor.distance for neighbor in line.neighbors]
+        np.testing.assert_allclose(distances, [distance for distance, _ in expected])
+        label = embeddings.labels[line.query]
+        assert all(neighbor.right == (embeddings.labels[neighbor.row] == label) for neighbor in line.neighbors)
 
 
 def test_random_queries_depend_on_the_seed_alone():

@@ -48,8 +48,8 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
-    found = hostile_folder(folder)
-    write_report(options(found, folder / "report.html", command=f"lifted report '{HOSTILE}'", title=HOSTILE_STYLE))
+    embeddings = hostile_folder(folder)
+    write_report(options(embeddings, folder / "report.html", command=f"lifted report '{HOSTILE}'", title=HOSTILE_STYLE))
     return Outline((folder / "report.html").read_text(encoding="utf-8")), (folder / "report.html").read_text("utf-8")
 
 

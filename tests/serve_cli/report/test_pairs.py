@@ -21,19 +21,21 @@ def distances_by_loops(embeddings, same):
 def test_all_pairs_where_there_are_few(monkeypatch):
     monkeypatch.setattr(pairs, "BLOCK", 10)
     embeddings = blobs([4, 7, 1, 3])
-    found = pair_distances(embeddings, seed=0)
+    measured = pair_distances(embeddings, seed=0)
     near, far = distances_by_loops(embeddings, True), distances_by_loops(embeddings, False)
-    assert (found.num_positive, found.num_negative) == (found.all_positive, found.all_negative) == (len(near), len(far))
-    assert found.edges[0] == 0
-    assert found.edges[-1] == pytest.approx(max(near + far))
-    for shares, distances in ((found.positive, near), (found.negative, far)):
+    assert measured.num_positive == measured.all_positive == len(near)
+    assert measured.num_negative == measured.all_negative == len(far)
+    assert measured.edges[0] == 0
+    assert measured.edges[-1] == pytest.approx(max(near + far))
+    for shares, distances in ((measured.positive, near), (measured.negative, far)):
         assert shares.sum() == pytest.approx(1)
-        for low, high, share in zip(found.edges, found.edges[1:], shares, strict=False):
-            assert share == pytest.approx(sum(low <= one < high for one in distances) / len(distances), abs=1.01 / 20)
-    assert found.median_positive == pytest.approx(np.median(near))
-    assert found.median_negative == pytest.approx(np.median(far))
-    both = sum(min(a, b) for a, b in zip(found.positive, found.negative, strict=True))
-    assert found.overlap == pytest.approx(both)
+        for low, high, share in zip(measured.edges, measured.edges[1:], shares, strict=False):
+            inside = sum(low <= distance < high for distance in distances)
+            assert share == pytest.approx(inside / len(distances), abs=1.01 / 20)
+    assert measured.median_positive == pytest.approx(np.median(near))
+    assert measured.median_negative == pytest.approx(np.median(far))
+    both = sum(min(a, b) for a, b in zip(measured.positive, measured.negative, strict=True))
+    assert measured.overlap == pytest.approx(both)
 
 
 def test_drawn_pairs_are_of_their_kind_and_each_as_likely(monkeypatch):
@@ -57,10 +59,10 @@ def test_drawn_pairs_are_of_their_kind_and_each_as_likely(monkeypatch):
 def test_a_sample_says_so_and_depends_on_its_seed(monkeypatch):
     monkeypatch.setattr(pairs, "PAIRS", 30)
     embeddings = blobs([12, 12, 12])
-    found, again, other = (pair_distances(embeddings, seed) for seed in (1, 1, 2))
-    assert (found.num_positive, found.all_positive) == (30, 3 * 66)
-    assert (found.num_negative, found.all_negative) == (30, 3 * 144)
-    assert found.median_positive == again.median_positive != other.median_positive
+    measured, again, other = (pair_distances(embeddings, seed) for seed in (1, 1, 2))
+    assert (measured.num_positive, measured.all_positive) == (30, 3 * 66)
+    assert (measured.num_negative, measured.all_negative) == (30, 3 * 144)
+    assert measured.median_positive == again.median_positive != other.median_positive
 
 
 def test_kinds_that_are_not_there(monkeypatch):

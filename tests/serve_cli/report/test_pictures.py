@@ -39,9 +39,9 @@ def test_each_picture_lies_in_its_cell_of_the_sheet():
             continue
         taken.add((cell.left // 48, cell.top // 48))
         assert max(cell.width, cell.height) == 48
-        found = whole.crop((cell.left, cell.top, cell.left + cell.width, cell.top + cell.height))
+        shown = whole.crop((cell.left, cell.top, cell.left + cell.width, cell.top + cell.height))
         expected = picture.resize((cell.width, cell.height), Image.Resampling.LANCZOS)
-        assert np.abs(np.asarray(found, int) - np.asarray(expected, int)).mean() < 8
+        assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 8
     assert len(taken) == 10
 
 

@@ -35,22 +35,22 @@ def ranks_by_sorting(embeddings):
 def test_recall_and_curve_against_sorting():
     embeddings = blobs([5, 8, 1, 12], spread=1.5)
     ranks = ranks_by_sorting(embeddings)
-    found = summarize(retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels)), (2, 4, 100))
+    summary = summarize(retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels)), (2, 4, 100))
     for k in (1, 2, 4):
-        assert found.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
-    assert list(found.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
-    assert found.lone == 1
-    for point in found.curve:
+        assert summary.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
+    assert list(summary.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
+    assert summary.lone == 1
+    for point in summary.curve:
         assert point.recall == sum(rank is not None and rank <= point.k for rank in ranks) / len(ranks)
-    mrr = next(mean for metric, mean in found.metrics if metric is MRR)
+    mrr = next(mean for metric, mean in summary.metrics if metric is MRR)
     assert mrr == pytest.approx(sum(1 / rank for rank in ranks if rank) / len(ranks))
 
 
 def test_metrics_of_lone_queries_alone_are_undefined():
-    found = summarize(retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
-    assert found.recall == {1: 0.0}
-    assert found.lone == 3
-    assert {metric.name: mean for metric, mean in found.metrics if not math.isnan(mean)} == {"MRR": 0}
+    summary = summarize(retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
+    assert summary.recall == {1: 0.0}
+    assert summary.lone == 3
+    assert {metric.name: mean for metric, mean in summary.metrics if not math.isnan(mean)} == {"MRR": 0}
 
 
 @pytest.mark.parametrize(("positives", "gallery", "k"), [(1, 5, 2), (3, 6, 2), (2, 4, 4), (0, 3, 1), (4, 6, 3)])

@@ -38,12 +38,12 @@ def test_nearest_of_both_kinds_against_loops(items, block_bytes):
     embeddings = embeddings_of([item[1:] for item in items], classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(suspects, "BLOCK_BYTES", block_bytes)
-        found = nearest_of_both_kinds(embeddings, seed=0)
-    assert found.rows.tolist() == list(range(len(embeddings)))
+        nearest = nearest_of_both_kinds(embeddings, seed=0)
+    assert nearest.rows.tolist() == list(range(len(embeddings)))
     for row in range(len(embeddings)):
-        assert found.same_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, True))
-        assert found.other_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, False))
-        for partner, same in ((found.same[row], True), (found.other[row], False)):
+        assert nearest.same_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, True))
+        assert nearest.other_distance[row] == pytest.approx(nearest_by_loops(embeddings, row, False))
+        for partner, same in ((nearest.same[row], True), (nearest.other[row], False)):
             assert partner == -1 or (embeddings.labels[partner] == embeddings.labels[row]) == same
             assert partner != row
 
@@ -52,19 +52,19 @@ def test_far_from_the_origin_pairs_are_still_found():
     """The matrix product of rows that are not centered would drown their differences."""
     embeddings = blobs([10, 10, 10])
     moved = embeddings_of(embeddings.embedding.astype(np.float64) + 1000, embeddings.labels.tolist())
-    found = nearest_of_both_kinds(moved, seed=0)
+    nearest = nearest_of_both_kinds(moved, seed=0)
     for row in range(len(moved)):
-        assert found.same_distance[row] == pytest.approx(nearest_by_loops(moved, row, True), abs=1e-3)
+        assert nearest.same_distance[row] == pytest.approx(nearest_by_loops(moved, row, True), abs=1e-3)
 
 
 def test_of_many_rows_some_are_compared(monkeypatch):
     monkeypatch.setattr(suspects, "MOST_ROWS", 12)
     embeddings = blobs([10, 10, 10])
-    found, again = (nearest_of_both_kinds(embeddings, seed=5) for _ in range(2))
-    assert len(set(found.rows.tolist())) == 12
-    assert found.rows.tolist() == sorted(found.rows) == again.rows.tolist()
-    assert set(found.same.tolist()) <= {-1, *found.rows.tolist()}
-    assert find_suspects(found).compared == 12
+    nearest, again = (nearest_of_both_kinds(embeddings, seed=5) for _ in range(2))
+    assert len(set(nearest.rows.tolist())) == 12
+    assert nearest.rows.tolist() == sorted(nearest.rows) == again.rows.tolist()
+    assert set(nearest.same.tolist()) <= {-1, *nearest.rows.tolist()}
+    assert find_suspects(nearest).compared == 12
 
 
 def test_planted_copies_are_found_and_nothing_else():
@@ -72,21 +72,21 @@ def test_planted_copies_are_found_and_nothing_else():
     embedding = embeddings.embedding.copy()
     embedding[3] = embedding[8]  # of class 0
     embedding[25] = embedding[1]  # of classes 2 and 0
-    found = find_suspects(nearest_of_both_kinds(embeddings_of(embedding, embeddings.labels.tolist()), seed=0))
-    assert found.duplicates == (Pair(3, 8, 0.0),)
-    assert found.label_errors == (Pair(1, 25, 0.0),)
-    assert (found.num_duplicates, found.num_label_errors, found.compared) == (1, 1, 31)
+    pairs = find_suspects(nearest_of_both_kinds(embeddings_of(embedding, embeddings.labels.tolist()), seed=0))
+    assert pairs.duplicates == (Pair(3, 8, 0.0),)
+    assert pairs.label_errors == (Pair(1, 25, 0.0),)
+    assert (pairs.num_duplicates, pairs.num_label_errors, pairs.compared) == (1, 1, 31)
     nearest = [
         min(nearest_by_loops(embeddings_of(embedding, embeddings.labels.tolist()), row, same) for same in (True, False))
         for row in range(31)
     ]
-    assert found.threshold == pytest.approx(0.1 * np.median(nearest))
+    assert pairs.threshold == pytest.approx(0.1 * np.median(nearest))
 
 
 def test_more_pairs_than_are_kept_are_counted(monkeypatch):
     monkeypatch.setattr(suspects, "CANDIDATES", 3)
     embeddings = embeddings_of([[number // 2] for number in range(20)], [0] * 20)
-    found = find_suspects(nearest_of_both_kinds(embeddings, seed=0))
-    assert (len(found.duplicates), found.num_duplicates) == (3, 10)
-    assert [pair.first for pair in found.duplicates] == [0, 2, 4]
-    assert found.label_errors == ()
+    pairs = find_suspects(nearest_of_both_kinds(embeddings, seed=0))
+    assert (len(pairs.duplicates), pairs.num_duplicates) == (3, 10)
+    assert [pair.first for pair in pairs.duplicates] == [0, 2, 4]
+    assert pairs.label_errors == ()

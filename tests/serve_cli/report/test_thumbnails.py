@@ -24,11 +24,11 @@ from tests.serve_cli.photos import (
 )
 def test_thumbnails_keep_their_proportions_and_have_no_margins(tmp_path, size, expected):
     path = photo(tmp_path / "a.png", 1, *size)
-    found = thumbnail(path.read_bytes())
-    assert found.size == expected
+    picture = thumbnail(path.read_bytes())
+    assert picture.size == expected
     if min(size) > 40:
         whole = np.asarray(Image.open(path).resize(expected, Image.Resampling.BILINEAR), int)
-        assert np.abs(np.asarray(found, int) - whole).mean() < 3
+        assert np.abs(np.asarray(picture, int) - whole).mean() < 3
 
 
 def test_images_that_are_turned_lie_right(tmp_path):
@@ -43,10 +43,10 @@ def test_odd_images_are_shown_and_broken_or_missing_ones_left_out(tmp_path):
     broken = broken_photos(tmp_path / "broken")
     paths = [*odd, *broken, tmp_path / "none.jpg", tmp_path, "nothing://host/a.jpg"]
     thumbnails = read_thumbnails([str(path) for path in paths], range(len(paths)), Access(str(tmp_path)))
-    found = thumbnails.pictures
-    assert set(found) == set(range(len(odd)))
+    pictures = thumbnails.pictures
+    assert set(pictures) == set(range(len(odd)))
     assert thumbnails.not_shown == {Reason.unreadable: len(broken) + 2, Reason.unsupported: 1}
-    assert all(max(picture.size) == SIDE and picture.mode == "RGB" for picture in found.values())
+    assert all(max(picture.size) == SIDE and picture.mode == "RGB" for picture in pictures.values())
 
 
 def test_images_in_tar_files(tmp_path, model, album):
@@ -58,8 +58,8 @@ def test_images_in_tar_files(tmp_path, model, album):
             shard.addfile(label, io.BytesIO(file.parent.name.encode()))
     embed_images(EmbedOptions(model=model, source=tmp_path / "shard.tar", out=tmp_path / "emb"))
     paths = read_embeddings(tmp_path / "emb").paths
-    found = read_thumbnails(paths, [0, 5], Access(str(tmp_path / "shard.tar"))).pictures
+    pictures = read_thumbnails(paths, [0, 5], Access(str(tmp_path / "shard.tar"))).pictures
     first = next(iter(sorted(album.rglob("*.jpg"))))
-    np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(thumbnail(first.read_bytes())))
+    np.testing.assert_array_equal(np.asarray(pictures[0]), np.asarray(thumbnail(first.read_bytes())))
     (tmp_path / "shard.tar").unlink()
     assert read_thumbnails(paths, [0, 5], Access(str(tmp_path))).not_shown == {Reason.unreadable: 2}

@@ -114,7 +114,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(DataError, match="1 of 2 images have no label"):
         write_report(options(tmp_path / "half", tmp_path / "report.html"))
     lone = embedded_photos(tmp_path / "lone", ["a", "a", "b"], failed={0, 2})
-    with pytest.raises(DataError, match="at least 2 images with an embedding, found 1"):
+    with pytest.raises(DataError, match="1 images with an embedding; a report needs at least 2"):
         write_report(options(lone, tmp_path / "report.html"))
 
 
