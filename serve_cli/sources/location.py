@@ -87,7 +87,10 @@ def _missing_for(protocol: str) -> str:
             "protocols"
         )
     except ValueError:
-        return f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another that fsspec supports"
+        return (
+            f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another that fsspec supports "
+            "(pip install 'gluon-lifted[remote]')"
+        )
     return ""
 
 
