@@ -1,4 +1,4 @@
-"""Arrow batches of images -> Arrow batches of embeddings, for engines that bring their own rows, such as Spark."""
+"""Arrow batches of images -> Arrow batches of embeddings, for engines that supply the rows, such as Spark."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ if TYPE_CHECKING:
 
     from serve_cli.sources.tables.columns import ImageColumns
 
-GROUP_ROWS = 256  # of a batch that is given out
+GROUP_ROWS = 256  # rows per output batch
 
 
 class ArrowEmbedder:
-    """Turns record batches with images into record batches with embeddings: a row for each row, in order.
+    """Turns record batches with images into record batches with embeddings, one row per row, in order.
 
-    It can be pickled; a process opens the model once. `__call__` is what Spark's ``DataFrame.mapInArrow`` takes.
+    It can be pickled; each process opens the model once. Pass it to Spark's ``DataFrame.mapInArrow``.
 
     Parameters
     ----------
     model : path
         An exported model, at the same path on every host.
     columns : Columns
-        Names of the incoming columns: ``bytes`` holds images, as binary or as Hugging Face's struct of bytes and path;
-        or ``path`` where they lie.
+        Names of the input columns: ``bytes`` has the images, as binary or as Hugging Face's struct of bytes and path;
+        or ``path`` has their locations.
     model_options : ModelOptions
-        By default one thread, which is what a task of Spark's has.
+        By default one thread, as a Spark task has.
     carried : Schema, optional
-        Incoming columns that are given out again.
+        Input columns to copy to the output.
     dtype : str
-        Of the numbers; see `serve_cli.embed.embed_options.Output`.
+        Storage type of the embeddings; see `serve_cli.embed.embed_options.Output`.
 
     Attributes
     ----------
     schema : Schema
-        Of the batches given out. Embeddings are lists of any size, as Spark has them.
+        Schema of the output batches. Embeddings are lists of variable size, since Spark has no fixed-size lists.
 
     Raises
     ------
     ConfigError
-        If a batch has neither of the columns, or one of a type that cannot hold images, paths, ids or labels; or not
-        the carried columns.
+        If a batch lacks both columns or a carried column, or if a column's type cannot hold images, paths, ids or
+        labels.
     RunError, DeviceError
-        As `Embedder`; `RunError` also if the model was replaced after the object was made.
+        As `Embedder` does; `RunError` also if the model differs from the one the object was created with.
 
     Examples
     --------
@@ -94,9 +94,12 @@ class ArrowEmbedder:
         self._carried = carried if carried is not None else pa.schema([])
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Embed batches as they come."""
+        """Embed batches one after another."""
         if model_sha256(self._model) != self._model_sha256:  # workers live long, and each host has its own file
-            raise RunError(f"{self._model}: is another model here than where this ArrowEmbedder was made; copy it.")
+            raise RunError(
+                f"{self._model}: differs from the model that this ArrowEmbedder was created with; copy the same file "
+                "to all hosts."
+            )
         embedder = _opened(self._model, self._model_sha256, self._model_options)
         size, decoding = embedder.batch_size, Decoding(embedder.threads)
         embedded = fitting(embed_rows(embedder, self._rows(batches), size, decoding), self._dtype)
@@ -124,9 +127,9 @@ class ArrowEmbedder:
     @staticmethod
     def _row(present: ImageColumns, cells: dict[str, Cell], extra: dict[str, Any], number: int) -> ImageRow:
         image = image_of(cells.get(present.bytes or ""))
-        path, label, given = (text_of(cells.get(name or "")) for name in (present.path, present.label, present.id))
+        path, label, row_id = (text_of(cells.get(name or "")) for name in (present.path, present.label, present.id))
         path = image.path if path is None else path
-        name = as_text(given if given is not None else str(number) if path is None else path)
+        name = as_text(row_id if row_id is not None else str(number) if path is None else path)
         label = None if label is None else as_text(label)
         if path is not None and image.content is None:
             return image_at(name, image_location(path), label, extra)
@@ -134,7 +137,7 @@ class ArrowEmbedder:
 
 
 def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
-    """A column that is given out again, of the type that was said."""
+    """Return a carried column, cast to the type in ``field``."""
     if field.name not in batch.schema.names:
         raise ConfigError(f"a batch of rows has no column {field.name!r} to carry along; found {batch.schema.names}.")
     column = batch.column(field.name)
@@ -142,8 +145,8 @@ def _carried(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
         return column if column.type == field.type else column.cast(field.type)
     except pa.ArrowException as error:
         raise ConfigError(
-            f"column {field.name!r} of the rows is {column.type}, and {field.type} is to be carried along "
-            f"({error!s:.200}); change `carried`."
+            f"column {field.name!r} of the rows is {column.type} and cannot be cast to {field.type} ({error!s:.200}); "
+            "change `carried`."
         ) from None
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from serve_cli.embed.stage_times import StageTimes
     from serve_cli.sources.image_row import ImageRow
 
-BATCHES_AHEAD = 2  # decoded or being decoded while the network works on another one
+BATCHES_AHEAD = 2  # decoded, or being decoded, while the network runs
 CHECKSUMS = (pa.field("sha256", pa.string()), pa.field("size", pa.int64()))
 
 
@@ -44,13 +44,14 @@ class Decoding:
     threads : int
         Threads that read and decode.
     limits : DecodeLimits
-        Which they keep together.
+        Limits for all threads together.
     max_file_bytes : int
-        Of an image's file; each thread holds one of them. Images that come with their rows share what all threads have.
-    image_timeout : float
-        Seconds for an image that comes over a network.
+        Maximum size of an image's file; each thread holds one file. Images that came with their rows share the limit of
+        all threads.
     checksums : bool
         Add the columns ``sha256``, in hexadecimal, and ``size``, in bytes, of an image's file.
+    image_timeout : float
+        Seconds for an image that is read over a network.
     """
 
     threads: int
@@ -61,17 +62,17 @@ class Decoding:
 
     @property
     def max_held_bytes(self) -> int:
-        """Of all images together that came with their rows."""
+        """Maximum size of all images that came with their rows and are not decoded yet."""
         return self.threads * self.max_file_bytes
 
     def batches_ahead(self, batch_size: int) -> int:
-        """Batches that are decoded or being decoded beside those in the network; small ones must not starve threads."""
+        """Return how many batches to decode ahead of the network; enough to keep all threads busy."""
         return max(BATCHES_AHEAD, math.ceil(2 * self.threads / batch_size))
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedBatch:
-    """Up to ``batch_size`` rows, and always ``batch_size`` images: black where there is no row or no image."""
+    """Up to ``batch_size`` rows and exactly ``batch_size`` images; black where a row or its image is missing."""
 
     rows: list[ImageRow]
     pixels: NDArray[np.uint8]  # (batch_size, crop, crop, 3)
@@ -81,7 +82,7 @@ class DecodedBatch:
 def decode_rows(
     rows: Iterable[ImageRow], preprocessing: Preprocessing, batch_size: int, decoding: Decoding, times: StageTimes
 ) -> Generator[DecodedBatch, None, None]:
-    """Read and decode rows batch by batch, in order; a bounded number of batches is in memory at any time."""
+    """Read and decode rows batch by batch, in order, with a bounded number of batches in memory."""
     rows = iter(rows)
     pending: deque[_Pending] = deque()
     pool = ThreadPoolExecutor(decoding.threads, thread_name_prefix="decode")
@@ -106,7 +107,7 @@ def decode_rows(
 
 
 def read_content(row: ImageRow, decoding: Decoding) -> bytes:
-    """The image's file, within the size and time that ``decoding`` allows. Raises `ImageError` if it cannot be read."""
+    """Read an image's file within the limits of ``decoding``. Raises `ImageError` if that fails."""
     limit = decoding.max_held_bytes if isinstance(row.content, HeldImage) else decoding.max_file_bytes
     with time_limit(decoding.image_timeout):
         return row.content(limit=limit) if row.content is not None else read_image_bytes(row.path, limit=limit)
@@ -114,7 +115,7 @@ def read_content(row: ImageRow, decoding: Decoding) -> bytes:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a row."""
+    """The result of one row: its error, if any, and the seconds spent."""
 
     row: ImageRow
     error: str | None
@@ -130,7 +131,7 @@ class _Pending:
     reads: list[Future[_Outcome]]
 
     def finish(self, times: StageTimes) -> DecodedBatch:
-        """Wait for all images."""
+        """Wait for all images of the batch."""
         outcomes = [read.result() for read in self.reads]
         times.read_s += sum(outcome.read_s for outcome in outcomes)
         times.decode_s += sum(outcome.decode_s for outcome in outcomes)
@@ -139,21 +140,21 @@ class _Pending:
 
 
 class _Held:
-    """Images that came with their rows and are not decoded yet: of ``most`` bytes together, or a single one."""
+    """Images that came with their rows and are not decoded yet: at most ``most`` bytes, or a single image."""
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
         self._decoding: deque[tuple[int, Future[_Outcome]]] = deque()
 
     def make_room(self, row: ImageRow) -> None:
-        """Wait for images that are being decoded until the one of ``row`` fits in beside them."""
+        """Wait for earlier images to be decoded until the image of ``row`` fits."""
         while self._decoding and self._bytes + _held_bytes(row) > self._most:
             size, future = self._decoding.popleft()
             wait([future])
             self._bytes -= size
 
     def add(self, row: ImageRow, decoding: Future[_Outcome]) -> None:
-        """Count in the image of ``row`` until it is decoded."""
+        """Count the image of ``row`` until it is decoded."""
         if size := _held_bytes(row):
             self._bytes += size
             self._decoding.append((size, decoding))
@@ -164,7 +165,7 @@ def _held_bytes(row: ImageRow) -> int:
 
 
 def _take_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preprocessing, decoding: Decoding) -> _Outcome:
-    """As `_read_into`, but an image that came with its row leaves it: rows wait in memory until they are written."""
+    """Call `_read_into`, then drop the bytes of an image that came with its row, since rows wait to be written."""
     outcome = _read_into(pixels, row, preprocessing, decoding)
     if not isinstance(row.content, HeldImage):
         return outcome
@@ -172,7 +173,7 @@ def _take_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preproce
 
 
 def _read_into(pixels: NDArray[np.uint8], row: ImageRow, preprocessing: Preprocessing, decoding: Decoding) -> _Outcome:
-    """Decode one image into its place, (crop, crop, 3)."""
+    """Read and decode one image into ``pixels``, (crop, crop, 3)."""
     watch, read_s = Stopwatch(), 0.0
     if decoding.checksums:
         row = replace(row, extra={**row.extra, "sha256": None, "size": None})

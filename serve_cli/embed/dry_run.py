@@ -24,37 +24,39 @@ if TYPE_CHECKING:
 
     from serve_cli.embed.embed_options import EmbedOptions
 
-LEAST_TRIED, BATCHES_TRIED = 64, 8  # images that the rate is measured on
+LEAST_TRIED, BATCHES_TRIED = 64, 8  # images and batches for measuring the rate
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What would be done.
+    """The estimated work, time and disk space of a run.
 
     Parameters
     ----------
     source : str
+        The folder, file, pattern or URL.
     out : Path
+        The embedding folder.
     model : str
-        The card's name of the model.
+        The model's name in its card, and the width of its embeddings.
     rows, parts : int
-        Of this run.
+        Rows and part files of this run.
     rows_left, parts_left : int
-        Of these, the ones that are still to be computed.
+        Rows and part files still to be computed.
     columns : tuple of str
-        That are carried along.
+        Columns that are carried along.
     tried, failed : int
-        Images that were embedded for this estimate, the first ones of the source, and those of them that failed.
+        The source's first images, embedded for this estimate, and how many of them failed.
     failures : tuple of str
         The first few errors.
     passed_over : dict of str to int
-        Files of the source that are no images by their suffixes, by suffix.
+        Skipped files without an image suffix, by suffix.
     images_per_second, seconds : float
-        At the rate of those images, and what is left then.
+        The measured rate, and the remaining time at that rate.
     spent_on : str
         Shares of the stages.
     bytes, bytes_free : int
-        That the numbers of what is left take, and that the disk has.
+        Size of the remaining embeddings, and free space on the disk.
     """
 
     source: str
@@ -76,11 +78,11 @@ class RunEstimate:
     bytes_free: int
 
     def facts(self) -> dict[str, str]:
-        """The estimate in words."""
-        passed_over = {"passed over": passed_over_text(self.passed_over)} if self.passed_over else {}
+        """Return the estimate as text."""
+        passed_over = {"skipped": passed_over_text(self.passed_over)} if self.passed_over else {}
         if not self.rows_left:
             source = {"source": f"{self.source}, {self.rows:,} images"}
-            return source | passed_over | {"to do": "nothing; all parts are there"}
+            return source | passed_over | {"to do": "nothing; all parts exist"}
         failed = f", {self.failed} of them failed" if self.failed else ""
         scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
         return {
@@ -96,7 +98,7 @@ class RunEstimate:
 
 
 def estimate_run(options: EmbedOptions) -> RunEstimate:
-    """Open all that a run needs and embed the first few images; raises as `embed_images` does."""
+    """Open source, model and folder, and embed the first few images. Raises as `embed_images` does."""
     run = open_run(options)
     decoding, times = bounded_decoding(options, run.source, run.embedder, run.plan.batch_size), StageTimes()
     rows_left = run.rows_of(run.missing)
@@ -122,10 +124,10 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
         seconds=rows_left / rate if rows_left else 0.0,
         spent_on=times.text(),
         bytes=rows_left * run.embedder.card.dim * np.dtype(DTYPES[run.plan.dtype]).itemsize,
-        bytes_free=shutil.disk_usage(_standing(options.out)).free,
+        bytes_free=shutil.disk_usage(_existing_ancestor(options.out)).free,
     )
 
 
-def _standing(folder: Path) -> Path:
-    """The folder, or the first above it that is there."""
+def _existing_ancestor(folder: Path) -> Path:
+    """Return the folder itself, or its nearest ancestor that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

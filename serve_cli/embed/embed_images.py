@@ -1,4 +1,4 @@
-"""Embed all images of a source into an embedding folder: the work of `lifted embed`."""
+"""Embed all images of a source into an embedding folder, as `lifted embed` does."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ class EmbedReport:
     out : Path
         The embedding folder.
     model : str
-        The card's name of the model.
+        The model's name in its card.
     dim : int
         Width of the embeddings.
     rows, failed : int
         Rows of this run's parts, and how many of them have no embedding.
     resumed : int
-        How many of them an earlier run had written.
+        Rows that an earlier run had written.
     parts, parts_missing : int
-        Part files of the whole folder, and those that other runs are to write.
+        Part files of the whole folder, and how many of them are left to other runs.
     failures : tuple of str
         The first few errors of this run.
     passed_over : dict of str to int
-        Files of the source that are no images by their suffixes, by suffix.
+        Skipped files without an image suffix, by suffix.
     seconds, images_per_second : float
         From the first image read to the last row written.
     shares : dict of str to float
         Shares of that time, see `StageTimes.shares`.
     decode_per_second : float
-        Images that one thread reads and decodes in a second of its work.
+        Images that one thread reads and decodes per second of its work.
     workers : int
         Processes that computed parts.
     threads : int
-        Threads of each that decode, and threads of the network.
+        Decoding threads per worker, and as many threads of the network.
     peak_memory : int
-        Bytes that this process, or one of the workers, took at most.
+        Largest peak memory of a worker, in bytes.
     """
 
     out: Path
@@ -75,17 +75,17 @@ class EmbedReport:
     peak_memory: int
 
     def facts(self) -> dict[str, str]:
-        """The report in words."""
+        """Return the report as text."""
         failed = f", {self.failed:,} of them failed" if self.failed else ""
         resumed = f", {self.resumed:,} of them by an earlier run" if self.resumed else ""
-        missing = f", {self.parts_missing} of them not there yet" if self.parts_missing else ""
+        missing = f", {self.parts_missing} of them not written yet" if self.parts_missing else ""
         facts = {
             "embeddings": f"{self.out} ({self.parts} part file{'s' if self.parts > 1 else ''}{missing})",
             "model": f"{self.model}, {self.dim} numbers an image",
             "images": f"{self.rows:,}{failed}{resumed}",
         }
         if self.passed_over:
-            facts["passed over"] = passed_over_text(self.passed_over)
+            facts["skipped"] = passed_over_text(self.passed_over)
         if self.resumed == self.rows:
             return facts
         return facts | {
@@ -99,7 +99,7 @@ class EmbedReport:
 
 
 def embed_images(options: EmbedOptions) -> EmbedReport:
-    """Embed every image of ``options.source``. Progress goes to stderr.
+    """Embed every image of ``options.source``. Progress is shown on stderr.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
     DeviceError
         If the device cannot be used.
     ConfigError
-        If the memory does not suffice.
+        If there is too little memory.
     """
     run = open_run(options)
     missing, total = run.missing, run.rows_of(run.mine)
@@ -143,7 +143,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
 
 
 def _about(run: EmbedRun) -> dict[str, Any]:
-    """What a manifest says of how its embeddings were made."""
+    """Collect the manifest's fields about the model file, package versions and time."""
     return {
         "model": {"file": as_text(run.options.model.name), "sha256": run.plan.model_sha256},
         "versions": versions(),

@@ -30,14 +30,14 @@ class Output:
     format : str
         A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
-        Of the numbers: ``"float32"``, ``"float16"``, or ``"int8"`` with a scale for each row.
+        Storage type: ``"float32"``, ``"float16"``, or ``"int8"`` with a scale per row.
     checksums : bool
         Add the SHA-256 and the size of each image's file.
 
     Raises
     ------
     ConfigError
-        If there is no such format or type.
+        If the format or type is unknown, or ``rows_per_file`` is less than 1.
     """
 
     rows_per_file: int = PART_ROWS
@@ -51,12 +51,12 @@ class Output:
         if self.format not in get_args(Format):
             raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(get_args(Format))}.")
         if self.dtype not in get_args(Dtype):
-            raise ConfigError(f"numbers of type {self.dtype!r} are unknown; use {', '.join(get_args(Dtype))}.")
+            raise ConfigError(f"storage type {self.dtype!r} is unknown; use {', '.join(get_args(Dtype))}.")
 
 
 @dataclass(frozen=True)
 class ArrayTask:
-    """A run of a job array of ``count`` runs that share the folder. It computes parts ``index``, ``index + count``, ...
+    """One task of a job array whose ``count`` tasks share a folder. It computes parts ``index``, ``index + count``, ...
 
     Raises
     ------
@@ -80,34 +80,40 @@ class EmbedOptions:
 
     Parameters
     ----------
-    model, source, out : Path; source also str
-        The ONNX file, what to embed (a path, a glob or a URL), the embedding folder. One with parts of the same run
-        is resumed.
+    model : Path
+        The ONNX file.
+    source : Path or str
+        The path, pattern or URL of the images.
+    out : Path
+        The embedding folder. If it has parts of the same run, the run resumes.
     model_options : ModelOptions
+        Device, threads, sessions and batch size.
     columns : Columns
-        Of a manifest.
+        Names of a table's columns.
     output : Output
+        How embeddings are stored.
     task : ArrayTask
+        The share of a job array; by default all parts.
     max_memory : int, optional
-        Bytes that the process may take; by default half of what the machine or the container has.
+        Memory limit of the process in bytes; by default half the memory of the host or container.
     pixel_limit : int
         Images with more pixels are not decoded.
     overwrite : bool
-        Replace what another run has left there.
+        Replace the embeddings of another run in ``out``.
     retry_failed : bool
-        Recompute parts that contain rows without an embedding.
-    ignore_changed_files : bool
-        Resume although files have other sizes or modification times than when the run began; ``retry_failed``
-        implies it, for the images that were repaired.
+        Recompute part files that contain failed images.
     engine : str
         A key of `serve_cli.embed.engines.ENGINES`.
+    ignore_changed_files : bool
+        Resume even if sizes or modification times of files have changed. ``retry_failed`` implies it, since repaired
+        images have changed.
     image_timeout : float
-        Seconds for an image that comes from a server or an object store, with redirects, retries and pauses.
+        Seconds for an image from a web server or object store, including redirects, retries and pauses.
 
     Raises
     ------
     ConfigError
-        If the settings do not fit together.
+        If an option is out of range or options contradict each other.
     """
 
     model: Path
@@ -127,16 +133,22 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         if self.overwrite and self.task.count > 1:
-            raise ConfigError("runs that share a folder cannot overwrite it; remove the folder first.")
+            raise ConfigError("tasks that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:
-            raise ConfigError("--overwrite and --retry-failed: one replaces all that the other would keep.")
+            raise ConfigError(
+                "--overwrite and --retry-failed exclude each other: one replaces the parts that the other keeps."
+            )
         if REMOTE.match(str(self.out)):
-            raise ConfigError(f"--out {self.out}: embeddings go to this machine's disks; copy them from there.")
+            raise ConfigError(
+                f"--out {self.out}: expected a local folder; write there, then copy the folder to the URL."
+            )
         if Path(self.source).resolve() == self.out.resolve():
-            raise ConfigError(f"--out {self.out}: holds the images; give the embeddings a folder of their own.")
+            raise ConfigError(
+                f"--out {self.out}: is the folder with the images; give a separate folder for embeddings."
+            )
         if not 0 < self.image_timeout <= MAX_IMAGE_TIMEOUT_S:
             raise ConfigError(
-                f"{self.image_timeout:g} s for an image; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
+                f"an image timeout of {self.image_timeout:g} s; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
             )
         if not 1 <= self.pixel_limit <= MAX_PIXELS:
             raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

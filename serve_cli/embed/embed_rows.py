@@ -1,8 +1,7 @@
-"""Image rows -> decoded in threads -> embedded by onnxruntime -> the same rows, in the same order.
+"""Decode image rows in threads and embed them with onnxruntime, in order.
 
-The stages overlap: while the network works on one batch, threads decode the next ones. Every batch that the
-network sees has the same shape, the last one filled up with black images, so that a row's embedding does not
-depend on how many rows there are.
+The stages overlap: while the network runs on one batch, threads decode the next ones. All batches have the same shape;
+the last one is padded with black images, so that a row's embedding does not depend on the number of rows.
 """
 
 from __future__ import annotations
@@ -35,16 +34,18 @@ def embed_rows(
     decoding: Decoding,
     times: StageTimes | None = None,
 ) -> Iterator[EmbeddedRows]:
-    """Embed rows batch by batch, in order, none left out.
+    """Embed rows batch by batch, in order; failed rows are kept.
 
     Parameters
     ----------
     embedder : Embedder
+        Stays open.
     rows : iterable of ImageRow
-        Taken as they are needed; a bounded number of batches is in memory at any time.
+        Consumed lazily; a bounded number of batches is in memory at any time.
     batch_size : int
-        Images that go through the network together.
+        Images per batch.
     decoding : Decoding
+        Threads and limits.
     times : StageTimes, optional
         Updated during the run.
 
@@ -67,14 +68,14 @@ def embed_rows(
         for batch in batches:
             times.wait_s += watch.lap()
             started.append(_Started(embedder, batch))
-            if len(started) > embedder.lanes:  # one waits, so that no lane does
+            if len(started) > embedder.lanes:  # an extra batch waits, so that no lane is idle
                 yield from finish()
         while started:
             yield from finish()
 
 
 def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
-    """All rows of a run in memory; ``dim`` is D of their embeddings."""
+    """Collect batches in memory; ``dim`` is the width D of their embeddings."""
     rows: list[ImageRow] = []
     errors: list[str | None] = []
     embeddings = [np.empty((0, dim), np.float32)]
@@ -87,7 +88,7 @@ def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
 
 @dataclass
 class Tally:
-    """Rows done so far, and how many of them failed."""
+    """Number of finished rows, and how many of them failed."""
 
     rows: int = 0
     failed: int = 0
@@ -96,30 +97,30 @@ class Tally:
 def reported(
     batches: Iterable[EmbeddedRows], progress: Progress, times: StageTimes, tally: Tally | None = None
 ) -> Iterator[EmbeddedRows]:
-    """Pass the batches on; report how many rows are done, how many failed and where the time goes."""
+    """Yield the batches and report finished rows, failures and the stages' shares of the time."""
     tally = tally or Tally()
     for batch in batches:
         yield batch
         tally.rows += len(batch.rows)
         tally.failed += sum(error is not None for error in batch.errors)
-        progress.update(tally.rows, standing(tally.failed, times))
+        progress.update(tally.rows, status_text(tally.failed, times))
 
 
-def standing(failed: int, times: StageTimes) -> str:
-    """Failures, and where the time goes, in words."""
+def status_text(failed: int, times: StageTimes) -> str:
+    """Format failures and the stages' shares of the time."""
     return "  ".join(text for text in (f"{failed:,} failed" if failed else "", times.text()) if text)
 
 
 class _Started:
-    """A batch that goes through the network."""
+    """A batch that was handed to the network, unless all its images failed."""
 
     def __init__(self, embedder: Embedder, batch: DecodedBatch) -> None:
         self._batch = batch
-        some_good = None in batch.errors
-        self._embedding = embedder.start(batch.pixels) if some_good else None
+        any_decoded = None in batch.errors
+        self._embedding = embedder.start(batch.pixels) if any_decoded else None
 
     def finish(self, dim: int) -> EmbeddedRows:
-        """Wait for its embeddings, (num_rows, dim)."""
+        """Wait for the embeddings, (num_rows, dim)."""
         num_rows, errors = len(self._batch.rows), list(self._batch.errors)
         embedding = np.full((num_rows, dim), np.nan, np.float32)
         if self._embedding is not None:

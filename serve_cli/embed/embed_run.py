@@ -1,4 +1,4 @@
-"""A run of `lifted embed`: what it needs, once it is known what there is to do."""
+"""A run of `lifted embed` with everything it needs, opened and checked."""
 
 from __future__ import annotations
 
@@ -22,16 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EmbedRun:
-    """All that a run needs.
-
-    Parameters
-    ----------
-    options : EmbedOptions
-    plan : Plan
-    source : Source
-    embedder : Embedder
-    folder : EmbeddingFolder
-    """
+    """A run with its plan, and its source, model and folder opened."""
 
     options: EmbedOptions
     plan: Plan
@@ -46,14 +37,14 @@ class EmbedRun:
 
     @property
     def missing(self) -> list[int]:
-        """Those that are to be computed."""
+        """The numbers of this run's parts that are still to be computed."""
         kept = {
             number for number, part in self.folder.finished.items() if not (self.options.retry_failed and part.failed)
         }
         return [number for number in self.mine if number not in kept]
 
     def rows_of(self, parts: range | list[int]) -> int:
-        """Rows in some parts."""
+        """Return the number of rows in some parts."""
         return sum(len(self.plan.rows_of(number)) for number in parts)
 
 
@@ -63,8 +54,9 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     Parameters
     ----------
     options : EmbedOptions
+        Checked when they were created.
     surveyed : Survey, optional
-        Of the source, where it is known already.
+        The source's survey, if known; else the source is read once.
 
     Raises
     ------
@@ -88,8 +80,12 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
         columns=", ".join(asdict(options.columns).values()),
     )
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
-    mended = options.ignore_changed_files or options.retry_failed
     folder = EmbeddingFolder(
-        options.out, plan, embedder.card, extra, overwrite=options.overwrite, accept_changed_files=mended
+        options.out,
+        plan,
+        embedder.card,
+        extra,
+        overwrite=options.overwrite,
+        accept_changed_files=options.ignore_changed_files or options.retry_failed,
     )
     return EmbedRun(options, plan, source, embedder, folder)

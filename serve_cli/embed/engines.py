@@ -1,6 +1,6 @@
-"""What computes the parts of a run, each engine declared once.
+"""The engines that compute the parts of a run, each declared once.
 
-What an engine needs is imported when it starts, so that a help text costs nothing.
+An engine's module is imported when it starts, so that help texts load fast.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ DEFAULT_ENGINE = "local"
 
 @dataclass(frozen=True)
 class Engine:
-    """What computes parts.
+    """A way to compute parts.
 
     Parameters
     ----------
     name, help : str
-        For ``--engine``, and who computes the parts.
+        The value of ``--engine``, and a few words for its help text.
     compute : callable
         Takes the run, the numbers of the parts to compute, and the progress to report to.
     """

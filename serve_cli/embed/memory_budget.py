@@ -1,4 +1,4 @@
-"""How the memory that a run may take is divided."""
+"""Divide the memory of a run between the network, waiting rows and images."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from serve_cli.model.embedder import Embedder
     from serve_cli.sources.source import Source
 
-LEAST_FOR_IMAGES = 32 << 20  # a photograph of 24 megapixels is decoded in a fraction of it
-ROUND_MB = 50  # what is proposed: the network does not take the same to the megabyte each time
-FILES_SHARE, PIXELS_SHARE = 0.25, 0.65  # of what images may take; the rest is what allocators keep
-ROW_BYTES = 1 << 11  # of a row that waits to be written, beside its numbers
+LEAST_FOR_IMAGES = 32 << 20  # decoding a photograph of 24 megapixels takes a fraction of it
+ROUND_MB = 50  # rounds the suggested limit up, as the network's memory varies between runs
+FILES_SHARE, PIXELS_SHARE = 0.25, 0.65  # of the memory for images; allocators keep the rest
+ROW_BYTES = 1 << 11  # per row that waits to be written, without its embedding
 COPIES_CARRIED = 3
-NUMBER_COPIES = 4 * 3  # float32: as they come, joined to groups, in Arrow
+NUMBER_COPIES = 4 * 3  # bytes of three float32 copies: as computed, regrouped, in Arrow
 
 
 def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, batch_size: int) -> Decoding:
-    """Decoding that keeps the whole process below ``options.max_memory``.
+    """Choose decoding limits that keep the whole process below ``options.max_memory``.
 
-    A batch is computed first in every lane, so that what the network takes is known.
+    First runs a batch in every lane to measure the network's memory.
 
     Raises
     ------
     ConfigError
-        If that leaves too little for images.
+        If too little memory is left for images.
     """
     return_large_blocks()
     threads = options.model_options.num_threads
@@ -55,7 +55,7 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
         enough = ROUND_MB * -(-(taken + LEAST_FOR_IMAGES) // (ROUND_MB * 1_000_000))
         if in_source > taken // 2:
             raise ConfigError(
-                f"{reading.where}: takes up to {in_source / 1e6:,.0f} MB to be read, since a page is decompressed as a "
+                f"{reading.where}: reading takes up to {in_source / 1e6:,.0f} MB, because a page is decompressed as a "
                 f"whole, and {max_memory / 1e6:,.0f} MB of memory are too little; write it with row groups of a few "
                 f"images each, or give --max-memory {enough}MB or more."
             )
@@ -70,5 +70,5 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
 
 
 def _carried(row_bytes: int, rows_in_flight: int) -> int:
-    """What rows carry along, on their way and while they wait to be written: as read, and as parquet's pages."""
+    """Estimate the bytes of carried columns: in flight, and waiting to be written as Arrow and parquet pages."""
     return row_bytes * rows_in_flight + COPIES_CARRIED * min(row_bytes * GROUP_ROWS, GROUP_BYTES + row_bytes)

@@ -34,7 +34,7 @@ FAILURES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Work:
-    """What was done.
+    """Statistics of the computed parts.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Work:
     failures : list of str
         The first few errors.
     workers, threads : int
-        Processes, and threads of each.
+        Processes, and threads per process.
     peak_memory : int
-        Bytes that one of them took at most.
+        Largest peak memory of a process, in bytes.
     """
 
     times: StageTimes
@@ -56,16 +56,12 @@ class Work:
 
 
 class PartWorker:
-    """Computes parts of a plan, in any order, best in an ascending one.
-
-    Parameters
-    ----------
-    run : EmbedRun
+    """Computes parts of a plan in any order; ascending order avoids listing the source again.
 
     Attributes
     ----------
     times : StageTimes
-        Of all parts so far.
+        Sums over all parts so far.
     failures : list of str
         The first few errors.
     """
@@ -77,14 +73,14 @@ class PartWorker:
         self.times, self.failures = StageTimes(), list[str]()
 
     def write(self, number: int, passing: Callable[[Iterable[EmbeddedRows]], Iterable[EmbeddedRows]] = iter) -> Part:
-        """Compute and write a part; ``passing`` sees the batches on their way.
+        """Compute and write a part; ``passing`` wraps the batches on their way to the file.
 
         Raises
         ------
         DataError
             If the source has vanished.
         RunError
-            If it has fewer rows than planned, or the part cannot be written.
+            If the source has fewer rows than planned, or the part cannot be written.
         DeviceError
             If the network fails.
         """
@@ -107,7 +103,7 @@ class PartWorker:
             raise RunError(f"{self._plan.source}: has fewer images than when the run began; start it again.")
 
     def _noting_failures(self, batches: Iterable[EmbeddedRows]) -> Iterator[EmbeddedRows]:
-        """Pass batches on. Where images fail, make sure that it is not the whole source that has gone."""
+        """Yield the batches and record failures; if images fail, check that the source still exists."""
         readable: ImageRow | None = None
         for batch in batches:
             errors = [error for error in batch.errors if error is not None]
@@ -123,9 +119,9 @@ class PartWorker:
             yield batch
 
     def _require_readable(self, row: ImageRow) -> None:
-        """Raise `DataError` if an image that was read before cannot be read any more.
+        """Raise `DataError` if an image that was read before can no longer be read.
 
-        A host that does not answer is no reason to stop: other rows have other hosts, and ``--retry-failed`` retries.
+        A host that does not answer does not stop the run: other rows have other hosts, and ``--retry-failed`` retries.
         """
         try:
             read_content(row, self._decoding)
@@ -133,13 +129,13 @@ class PartWorker:
             return
         except ImageError as error:
             raise DataError(
-                f"{self._plan.source}: has vanished, or changes while it is read: {row.id} was there a moment ago "
-                f"({error}). Run the same command once it is back; it resumes."
+                f"{self._plan.source}: has vanished or changes while it is read: {row.id} could be read a moment ago "
+                f"({error}). Run the same command once the source is back; the run resumes."
             ) from None
 
 
 def compute_parts(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    """Compute parts one after the other in this process."""
+    """Compute parts one after another in this process."""
     worker = PartWorker(run)
     tally = Tally(run.rows_of(run.mine) - run.rows_of(missing))
     for number in missing:

@@ -1,7 +1,7 @@
-"""Parts computed by the workers of a Ray cluster, through Ray Data.
+"""Compute parts with the workers of a Ray cluster, through Ray Data.
 
-An item of the data set is the number of a part. A worker is a `PartWorker`, as on a single host. Ray hands out parts
-and restarts the worker, and its part, if a host or process dies.
+Each item of the Ray dataset is the number of a part. A worker is a `PartWorker`, as on a single host. Ray assigns parts
+to workers. If a host or process dies, Ray restarts the worker and its part.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import LiftedError, RunError
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.hardware.memory import peak_memory, usable_memory
-from serve_cli.embed.embed_rows import standing
+from serve_cli.embed.embed_rows import status_text
 from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
 from serve_cli.embed.stage_times import StageTimes
@@ -37,14 +37,14 @@ PACKAGE = "gluon-lifted"
 
 
 def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Work:
-    """Compute parts on the cluster that ``RAY_ADDRESS`` names, or that runs on this host, or on a new local one.
+    """Compute parts on the cluster at ``RAY_ADDRESS``, else on the one on this host, else on a new local one.
 
     Raises
     ------
     RunError
-        If Ray is not installed or gives up, or a worker does not see the folder.
+        If Ray is not installed or fails, or a worker does not see the folder.
     LiftedError
-        If a worker raises it.
+        As raised by a worker.
     """
     with _cluster() as ray:
         crew = Crew.of(ray.nodes(), run.options.model_options)
@@ -56,20 +56,21 @@ def compute_on_ray(run: EmbedRun, missing: list[int], progress: Progress) -> Wor
             times.add(StageTimes(**done["times"]))
             failures += list(done["failures"])[: FAILURES_SHOWN - len(failures)]
             peak = max(peak, done["peak_memory"])
-            progress.update(rows_done, standing(failed, times))
+            progress.update(rows_done, status_text(failed, times))
     run.folder.look_again()
     return Work(times, failures, crew.workers, crew.threads, peak)
 
 
 @dataclass(frozen=True)
 class Crew:
-    """How many workers a cluster has, and what each of them takes.
+    """The number of workers on a cluster, and the resources of each.
 
     Parameters
     ----------
     workers : int
+        Over all hosts.
     threads, gpus : int
-        Of each.
+        Per worker.
     """
 
     workers: int
@@ -78,18 +79,19 @@ class Crew:
 
     @classmethod
     def of(cls, nodes: list[dict[str, Any]], model_options: ModelOptions) -> Crew:
-        """One on each GPU; else one on each host with all its cores, or as many as ``threads`` allow.
+        """Place one worker per GPU, or on CPUs one per host with all its cores, or one per ``threads`` cores.
 
         Parameters
         ----------
         nodes : list of dict
-            As ``ray.nodes()`` gives them.
+            From ``ray.nodes()``.
         model_options : ModelOptions
+            Its ``device`` and ``threads`` count.
 
         Raises
         ------
         RunError
-            If no host suffices.
+            If no host has a GPU, or enough cores.
         """
         resources = [node["Resources"] for node in nodes if node["Alive"]]
         hosts = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in resources]
@@ -127,16 +129,16 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
     )
     try:
         yield from done.iter_rows()
-    except Exception as error:  # Ray's own wrap what a worker raised, and have no common class
-        raise _told(error) from error
+    except Exception as error:  # Ray wraps a worker's error in classes without a common base
+        raise _unwrapped(error) from error
 
 
 class _Actor:
-    """A `PartWorker` in a process of Ray's."""
+    """A `PartWorker` in a Ray process."""
 
     def __init__(self, options: EmbedOptions, surveyed: Survey, release: str) -> None:
         self._arguments = options, surveyed, release
-        self._worker: PartWorker | None = None  # opened with the first part: Ray keeps an error of that as it is
+        self._worker: PartWorker | None = None  # opened with the first part, so that Ray passes its error on
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         self._worker = worker = self._worker or self._open(*self._arguments)
@@ -154,9 +156,12 @@ class _Actor:
     def _open(options: EmbedOptions, surveyed: Survey, release: str) -> PartWorker:
         host = socket.gethostname()
         if version(PACKAGE) != release:
-            raise RunError(f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}.")
+            raise RunError(
+                f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}; install that "
+                "version."
+            )
         if read_plan(options.out) is None:
-            raise RunError(f"{options.out}: is not there on {host}; give a folder on a disk that all hosts share.")
+            raise RunError(f"{options.out}: does not exist on {host}; give a folder on a disk that all hosts share.")
         share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
         return PartWorker(open_run(replace(options, max_memory=memory), surveyed))
@@ -164,10 +169,8 @@ class _Actor:
 
 @contextmanager
 def _cluster() -> Iterator[Any]:
-    """Ray, connected to a cluster, with nothing on stderr but errors."""
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # what Ray will do by itself from its next version on
+    """Connect Ray to a cluster, with nothing but errors on stderr."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the default of Ray's next version
     try:
         import ray
         import ray.data
@@ -178,9 +181,9 @@ def _cluster() -> Iterator[Any]:
         on_terminate = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # of the network, of values, of the time: whatever it meets
+        except Exception as error:  # network errors, bad values, timeouts and others
             raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
-        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler ends the process with another status
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's handler would exit with another status
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()
     settings.enable_progress_bars = settings.print_on_execution_start = False
@@ -192,11 +195,11 @@ def _cluster() -> Iterator[Any]:
             ray.shutdown()
 
 
-def _told(error: BaseException) -> LiftedError:
-    """What a worker raised, out of what Ray wraps it in."""
+def _unwrapped(error: BaseException) -> LiftedError:
+    """Extract the worker's error from Ray's."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LiftedError):
             return cause
         cause = getattr(cause, "cause", None) or cause.__cause__
-    return RunError(f"Ray gave up: {type(error).__name__}: {error!s:.500}")
+    return RunError(f"Ray failed: {type(error).__name__}: {error!s:.500}")

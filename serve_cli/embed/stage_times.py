@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""Measure the time that each stage of a run takes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, fields
 
 @dataclass
 class StageTimes:
-    """Seconds of a run. Waiting, network and writing follow each other; threads read and decode beside them.
+    """Seconds per stage. Waiting, network and writing alternate in one thread; others read and decode meanwhile.
 
     Parameters
     ----------
     read_s, decode_s : float
-        Sums over all threads.
+        Sums over all decoding threads.
     wait_s : float
-        The network stood still because images were not decoded yet.
+        Time in which the network was idle because no batch was decoded.
     network_s : float
-        The caller waited for preprocessing and onnxruntime.
+        Time in which the caller waited for preprocessing and onnxruntime.
     write_s : float
-        What the caller did with the rows.
+        Time in which the caller processed the rows.
     """
 
     read_s: float = 0.0
@@ -29,14 +29,14 @@ class StageTimes:
     write_s: float = 0.0
 
     def add(self, other: StageTimes) -> None:
-        """Count in the time of another worker."""
+        """Add the times of another worker."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     def shares(self) -> dict[str, float]:
-        """Shares of the time so far, in [0, 1], that add up to 1; zeros before the first batch.
+        """Compute each stage's share of the time so far; shares add up to 1, or are 0 before the first batch.
 
-        Waiting for images is divided as their threads divide their time between reading and decoding.
+        The time spent waiting for images is split between reading and decoding in proportion to the threads' times.
         """
         total = self.wait_s + self.network_s + self.write_s or 1.0
         reading = self.read_s / (self.read_s + self.decode_s or 1.0)
@@ -48,18 +48,18 @@ class StageTimes:
         }
 
     def text(self) -> str:
-        """The shares in words, the largest first, e.g. ``"network 71 %, decoding 25 %"``; those below 1 % left out."""
+        """Format the shares from 1 % on, the largest first: ``"network 71%, decoding 25%"``."""
         ordered = sorted(self.shares().items(), key=lambda share: -share[1])
         return ", ".join(f"{name} {share:.0%}" for name, share in ordered if share >= 0.01)
 
 
 class Stopwatch:
-    """The time between laps."""
+    """Measures the time between laps."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
 
     def lap(self) -> float:
-        """Seconds since the last lap."""
+        """Return the seconds since the last lap, and start the next."""
         began, self._began = self._began, time.perf_counter()
         return self._began - began

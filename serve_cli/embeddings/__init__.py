@@ -1,1 +1,1 @@
-"""Embedding folders: their plan and part files, written in several formats and read again."""
+"""Embedding folders: write and read their plan, part files and manifest."""

@@ -1,4 +1,4 @@
-"""Arrow columns without the credentials of URLs in their text."""
+"""Remove the credentials of URLs from the text of Arrow columns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gluon_lifted.redaction import value_without_credentials, without_credential
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-URL = ":/"  # what a URL has, misspelled ones too
+URL = ":/"  # occurs in every URL, even a misspelled one
 
 
 def column_without_credentials(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Cut credentials out of all text of a column, inside lists, structs, maps and dictionaries too.
+    """Remove credentials from all text of a column, including text in lists, structs, maps and dictionaries.
 
-    A column without them comes back as it is: values that Python has no objects for stay in Arrow.
+    Chunks without credentials are not converted, because Python has no objects for some of Arrow's values.
     """
     chunks = [_cleaned(chunk) if any(map(_has_credentials, _texts(chunk))) else chunk for chunk in column.chunks]
     return pa.chunked_array(chunks, column.type)
@@ -33,7 +33,7 @@ def _cleaned(array: pa.Array) -> pa.Array:
 
 
 def _text_values(array: pa.Array) -> Iterator[str | None]:
-    """Text that a file claims to be UTF-8, and that need not be."""
+    """Iterate over text that may be invalid UTF-8."""
     for value in array.view(_binary(array.type)).to_pylist():
         yield None if value is None else value.decode(errors="surrogateescape")
 
@@ -43,7 +43,7 @@ def _binary(kind: pa.DataType) -> pa.DataType:
 
 
 def _texts(array: pa.Array) -> Iterator[pa.Array]:
-    """All arrays of text inside an array."""
+    """Iterate over all text arrays inside an array."""
     kind = array.type
     if _is_text(kind):
         yield array

@@ -1,4 +1,4 @@
-"""Embedded rows as an Arrow table."""
+"""Convert embedded rows to an Arrow table."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 
 def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
-    """Rows with the columns of a schema: the own ones (`own_columns` in ``layout``), and ``extra`` of the rows.
+    """Convert rows to a table with a given schema: the columns of `layout.own_columns`, and carried columns.
 
     Parameters
     ----------
     group : EmbeddedRows
+        n rows; they become the n rows of the table.
     columns : Schema
-        Its ``embedding`` is a list, of a fixed size or not; null in rows with an error.
+        Its ``embedding`` is a list of fixed or variable size. It becomes null in rows with an error.
     dtype : str
-        Of the numbers.
+        Storage type, a key of `serve_cli.embeddings.vectors.DTYPES`.
     """
     failed = np.array([error is not None for error in group.errors], bool)
     stored, scale = to_stored(np.where(failed[:, None], 0, group.embedding), dtype)
@@ -48,9 +49,9 @@ def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
 
 
 def carried_column(rows: Sequence[ImageRow], field: pa.Field) -> pa.ChunkedArray:
-    """A further column of rows, without credentials in its URLs.
+    """Build a carried column of some rows, without credentials in its URLs.
 
-    Values that are in Arrow come as slices of their columns: nothing is converted.
+    Arrow values are sliced from their columns without a conversion.
     """
     values = [row.extra[field.name] for row in rows]
     if not all(isinstance(value, Cell) for value in values):
@@ -66,7 +67,7 @@ def carried_column(rows: Sequence[ImageRow], field: pa.Field) -> pa.ChunkedArray
 
 
 def _lists(numbers: NDArray[Any], failed: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
-    """(n, D) numbers as n lists, null where ``failed``."""
+    """Convert (n, D) numbers to n lists, null where ``failed``."""
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), type=kind, mask=pa.array(failed))
     offsets = np.concatenate([[0], np.cumsum(np.where(failed, 0, numbers.shape[1]))]).astype(np.int32)

@@ -1,7 +1,7 @@
-"""Columns of a parquet file that may be damaged or hostile: what they take is checked before it is taken.
+"""Read columns of a parquet file that may be damaged or hostile; check their memory before it is allocated.
 
-300 kB can hold gigabytes of zeros, so the sizes that pages claim are read before the pages are. Texts are read as
-dictionaries, so that a long one that stands in many rows is in memory once. Pages with checksums are verified.
+300 kB can decompress to gigabytes of zeros, so the sizes in page headers are checked before pages are read. Texts are
+read as dictionaries, so that a long text in many rows is in memory only once. Page checksums are verified.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from gluon_lifted.parquet.page_claims import Group
 
 MAX_TEXT = 1 << 16  # bytes of one id, path, label or error
-TEXT_BYTES = 1 << 12  # of a row in a column of texts, on average
-NUMBER_BYTES = 8  # of a number and its levels; parquet keeps int8 in 4 bytes
-SLACK = 1 << 24  # of a column, for its headers and dictionary
-# pyarrow's own, and what becomes of C++ exceptions that it lets through
+TEXT_BYTES = 1 << 12  # average limit per row in a text column
+NUMBER_BYTES = 8  # limit per number with its levels; parquet stores int8 in 4 bytes
+SLACK = 1 << 24  # bytes per column for headers and a dictionary
+# pyarrow's own errors, and Python's for C++ exceptions that pyarrow lets through
 READ_ERRORS = (
     *(OSError, ValueError, LookupError, ArithmeticError, TypeError, RuntimeError, MemoryError),
     pa.ArrowException,
@@ -45,9 +45,9 @@ class CheckedParquet:
     ----------
     path : Path
     own : sequence of Field
-        Its first columns, in order. Others are never read.
+        Its first columns, in order. Further columns are never read.
     card : ModelCard, optional
-        The model card that its metadata must hold.
+        The model card that its metadata must contain.
     rows : int, optional
         The number of rows that it must have.
     """
@@ -58,12 +58,12 @@ class CheckedParquet:
         self._path, self._own, self._card, self._rows = path, own, card, rows
 
     def count(self) -> int:
-        """Rows, by a footer that has been checked. Raises `RunError`."""
+        """Check the footer and return its number of rows. Raises `RunError`."""
         with self._errors():
             return int(self._metadata().num_rows)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The known columns, one row group after another; fixed-size lists as lists. Raises `RunError`."""
+        """Read the known columns by row group, with fixed-size lists as plain lists. Raises `RunError`."""
         texts = [field.name for field in self._own if pa.types.is_string(field.type)]
         names = [field.name for field in self._own]
         with self._errors():
@@ -84,19 +84,19 @@ class CheckedParquet:
                     yield table
 
     def _metadata(self) -> pq.FileMetaData:
-        if not self._path.is_file():  # a pipe would be waited for
+        if not self._path.is_file():  # opening a pipe would block
             raise FileNotFoundError("no such file")
         with self._path.open("rb") as file:
-            groups = read_groups(file, len(self._own))  # first: it finds what pyarrow would not survive
+            groups = read_groups(file, len(self._own))  # first: it refuses files that crash pyarrow
             file.seek(0)
             metadata = pq.read_metadata(file)
         if self._rows is not None and metadata.num_rows != self._rows:
             raise self._error(f"has {metadata.num_rows} rows and {MANIFEST} says {self._rows}")
         columns = metadata.schema.to_arrow_schema()
         if list(columns)[: len(self._own)] != list(self._own):
-            raise self._error("its columns are not those that `lifted embed` writes")
+            raise self._error("has other columns than `lifted embed` writes")
         if self._card is not None and (columns.metadata or {}).get(CARD_KEY.encode()) != self._card.to_json().encode():
-            raise self._error(f"is of another model than {MANIFEST} says")
+            raise self._error(f"is of another model than {MANIFEST}")
         self._check_sizes(metadata, groups)
         return metadata
 
@@ -128,7 +128,7 @@ class CheckedParquet:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Translate the errors of files and of pyarrow to `RunError`."""
+        """Convert errors of files and of pyarrow to `RunError`."""
         try:
             yield
         except READ_ERRORS as error:
@@ -139,7 +139,7 @@ class CheckedParquet:
 
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:
-    """A column of dictionaries as strings; equal ones of a chunk are the same object."""
+    """Convert a dictionary column to strings; equal strings of a chunk are the same object."""
     strings: list[str | None] = []
     for chunk in column.chunks:
         values = [*chunk.dictionary.to_pylist(), None]

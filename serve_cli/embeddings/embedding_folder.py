@@ -1,4 +1,4 @@
-"""Embedded rows -> an embedding folder: part files that appear when they are complete, the manifest last."""
+"""Write embedded rows to an embedding folder: complete part files only, and the manifest last."""
 
 from __future__ import annotations
 
@@ -27,31 +27,32 @@ if TYPE_CHECKING:
     from serve_cli.embeddings.parts import Part
     from serve_cli.embeddings.plan import Plan
 
-GROUP_ROWS = 5_000  # rows in memory before they go to the file: 10 MB at D = 512
-GROUP_BYTES = 32 << 20  # of what they carry along
+GROUP_ROWS = 5_000  # rows in memory before they are written: 10 MB at D = 512
+GROUP_BYTES = 32 << 20  # limit for the columns that they carry along
 
 
 class EmbeddingFolder:
-    """A folder that takes the parts of a plan, in any order, from one run or several.
+    """A folder that receives the parts of a plan, in any order, from one or several runs.
 
     Parameters
     ----------
     folder : Path
         Created by the first run. Parts that an earlier run of the same plan has finished are kept.
     plan : Plan
+        Must equal the plan in the folder, if there is one.
     card : ModelCard
-        Of the model that makes the embeddings.
+        Card of the model that computes the embeddings.
     extra : Schema, optional
         Columns that the rows carry along.
     overwrite : bool
-        Replace what is there, once the first new part is complete.
+        Replace the folder's embeddings once the first new part is complete.
     accept_changed_files : bool
-        Keep finished parts although files have other sizes or modification times now.
+        Keep finished parts even if sizes or modification times of files have changed.
 
     Attributes
     ----------
     finished : dict of int to Part
-        By number.
+        Finished parts by number.
 
     Raises
     ------
@@ -83,15 +84,15 @@ class EmbeddingFolder:
 
     @contextmanager
     def begin(self, index: int, count: int) -> Iterator[None]:
-        """Reserve the folder for a run, task ``index`` of ``count``, while parts are written.
+        """Reserve the folder for task ``index`` of ``count`` while parts are written.
 
-        The plan is written first, so that every run that starts later sees it. Only ``overwrite`` keeps an earlier
-        run's embeddings until the first new part is complete.
+        The plan is written first, so that later runs see it. With ``overwrite`` it is written together with the first
+        new part, so that the old embeddings are kept until then.
 
         Raises
         ------
         RunError
-            If another run is writing to the folder, it holds another plan, or cannot be written to.
+            If another run is writing to the folder, the folder holds another plan, or it cannot be written to.
         """
         created = not self._folder.exists()
         self._make_ready()
@@ -100,7 +101,7 @@ class EmbeddingFolder:
                 yield
         except BaseException:
             if created:
-                with suppress(OSError):  # unless there is something in it
+                with suppress(OSError):  # not empty
                     self._folder.rmdir()
             raise
 
@@ -110,7 +111,7 @@ class EmbeddingFolder:
             try:
                 stack.enter_context(run_lock(self._folder, index, count))
                 remove_leftovers(self._folder)
-                if count == 1 and self._conflict is not None:  # tasks of an array may be about to write parts of it
+                if count == 1 and self._conflict is not None:  # other tasks of an array may still write parts
                     self._conflict, self._replacing = None, True
                     self.claim()
                 self._claim_unless_overwriting()
@@ -126,7 +127,7 @@ class EmbeddingFolder:
                 raise
 
     def write(self, number: int, batches: Iterable[EmbeddedRows], group_rows: int = GROUP_ROWS) -> Part:
-        """Write a part; it appears when it is complete. Raises `RunError` if that cannot be."""
+        """Write a part; its files appear once they are complete. Raises `RunError` if writing fails."""
         self._make_ready()
         try:
             self._claim_unless_overwriting()
@@ -143,17 +144,17 @@ class EmbeddingFolder:
         self.finished = finished
 
     def complete(self, about: Mapping[str, Any]) -> tuple[Part, ...] | None:
-        """Write the manifest if all parts are there, whoever has written them, unless it is there and they are old.
+        """Write the manifest if all parts exist, no matter which run wrote them. An up-to-date manifest is kept.
 
         Parameters
         ----------
         about : mapping
-            What else the manifest says: model file, versions.
+            Further fields of the manifest, such as model file and versions.
 
         Returns
         -------
         tuple of Part or None
-            All parts in order; None if some are not there yet.
+            All parts in order; None if some are missing.
         """
         parts = self._finished_parts()
         if len(parts) < self._plan.parts:
@@ -178,14 +179,14 @@ class EmbeddingFolder:
         return ordered
 
     def _check_plan(self) -> RunError | None:
-        """Whether the folder is free or holds this very plan.
+        """Raise `RunError` if the folder holds parts of another plan.
 
         Returns
         -------
         RunError or None
-            Why a plan that no part was written for differs; a run that has the folder to itself may replace it.
+            The difference, if the other plan has no parts yet: a run that has the folder to itself may replace it.
         """
-        parts = part_files(self._folder)  # listed before the plan is read: parts come after their plan
+        parts = part_files(self._folder)  # listed before the plan is read, since parts are written after it
         old = read_plan(self._folder)
         if old is None and (parts or (self._folder / MANIFEST).exists()):
             raise RunError(
@@ -209,19 +210,19 @@ class EmbeddingFolder:
     def _finished_parts(self) -> dict[int, Part]:
         parts = {number: self._parts.finished(number) for number in range(self._plan.parts)}
         return {
-            number: part  # one with another number of rows than the plan's is written again
+            number: part  # a part with another number of rows than planned is recomputed
             for number, part in parts.items()
             if part is not None and part.rows == len(self._plan.rows_of(number))
         }
 
     def claim(self) -> None:
-        """Make the folder this plan's. Nothing that belongs to the same plan is removed, unless it is overwritten."""
+        """Write the plan, which claims the folder. Parts of the same plan are kept, except with ``overwrite``."""
         if self._claimed:
             return
         if self._conflict is not None:
             raise self._conflict
         if self._replacing:
-            # The manifest first, so that what is left after a crash does not pass for finished embeddings.
+            # The manifest first, so that the rest after a crash does not look like finished embeddings.
             for path in (self._folder / MANIFEST, *part_files(self._folder)):
                 path.unlink(missing_ok=True)
             self._put(PLAN, self._plan.to_json())
@@ -234,7 +235,7 @@ class EmbeddingFolder:
             self.claim()
 
     def _withdraw(self) -> None:
-        """Leave nothing of a run that ended before its first part."""
+        """Remove the plan of a run that ended before its first part."""
         if self._claimed and not part_files(self._folder) and not (self._folder / MANIFEST).exists():
             (self._folder / PLAN).unlink(missing_ok=True)
             self._claimed = False

@@ -1,4 +1,4 @@
-"""The manifest of an embedding folder, which may be damaged or hostile."""
+"""Read the manifest of an embedding folder, which may be damaged or hostile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_MANIFEST_BYTES = 64 << 20  # half a million parts
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished embedding folder, its own fields checked. Raises `RunError`."""
+    """Read the manifest of a finished embedding folder and check its fields. Raises `RunError`."""
     path = folder / MANIFEST
     if not path.is_file():
         state = "its run did not finish" if part_files(folder) else "no embeddings there"
@@ -34,7 +34,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def manifest_card(folder: Path, manifest: dict[str, Any]) -> ModelCard:
-    """The model card inside a manifest. Raises `RunError`."""
+    """Parse the model card inside a manifest. Raises `RunError`."""
     where = str(folder / MANIFEST)
     try:
         text = json.dumps(manifest["card"])
@@ -44,7 +44,7 @@ def manifest_card(folder: Path, manifest: dict[str, Any]) -> ModelCard:
 
 
 def _check(manifest: dict[str, Any]) -> None:
-    """Raise `KeyError`, `TypeError` or `ValueError` where a field is missing or is not what `lifted embed` writes."""
+    """Raise `KeyError`, `TypeError` or `ValueError` if a field is missing or not what `lifted embed` writes."""
     version = _whole_number(manifest, "manifest_version")
     if version != MANIFEST_VERSION:
         raise ValueError(f"version {version} is not {MANIFEST_VERSION}")

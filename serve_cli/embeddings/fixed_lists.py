@@ -1,7 +1,7 @@
-"""Lists of a fixed size in parquet files, for any version of pyarrow.
+"""Read fixed-size lists in parquet files with any version of pyarrow.
 
-pyarrow up to 25 cannot read a column of fixed-size lists if any is null (apache/arrow issue 35692). In a file they are
-stored as other lists are: they are read as such and converted.
+pyarrow up to 25 cannot read a column of fixed-size lists if any is null (apache/arrow issue 35692). Parquet stores them
+like other lists, so they are read as plain lists and converted.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import pyarrow.parquet as pq
 
 
 def has_fixed_lists(schema: pa.Schema) -> bool:
+    """Whether any column contains fixed-size lists."""
     return any(_plain(field.type) != field.type for field in schema)
 
 
 def without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData | None:
-    """The same with lists of any size for those of a fixed one; None where another library named their parts."""
+    """Replace fixed-size lists by plain lists in a file's metadata; None if another library named their elements."""
     schema = metadata.schema.to_arrow_schema()
     plain = pa.schema([_plain_field(field) for field in schema])
     for compliant in (True, False):  # the name of a list's elements in the file: always "element", or as in Arrow
         rewritten = io.BytesIO()
         try:
             pq.write_metadata(plain, rewritten, [metadata], use_compliant_nested_type=compliant)
-        except (RuntimeError, OSError, pa.ArrowException):  # the file has other columns than would be written
+        except (RuntimeError, OSError, pa.ArrowException):  # the columns in the file have other names
             continue
         rewritten.seek(0)
         return pq.read_metadata(rewritten)
@@ -33,7 +34,7 @@ def without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData | None:
 
 
 def restored(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """An array that was read by `without_sizes`, as its type was before. Raises `ValueError` if a size is wrong."""
+    """Convert an array read by `without_sizes` to its original type. Raises `ValueError` if a size is wrong."""
     if array.type == kind or _plain(kind) == kind:
         return array
     if isinstance(kind, pa.BaseExtensionType):
@@ -50,7 +51,7 @@ def restored(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type with lists of any size for those of a fixed one."""
+    """Replace fixed-size lists by plain lists in a type."""
     if isinstance(kind, pa.BaseExtensionType):
         storage = _plain(kind.storage_type)
         return kind if storage == kind.storage_type else storage
@@ -73,8 +74,8 @@ def _with_size(lists: pa.Array, kind: pa.DataType) -> pa.Array:
     valid = np.asarray(lists.is_valid())  # (n,)
     offsets = np.asarray(lists.offsets)  # (n + 1,)
     if (np.diff(offsets)[valid] != kind.list_size).any():
-        raise ValueError(f"a list has not the {kind.list_size} elements that its type says")
-    # (n, size): where the elements lie; of a null list there are none, but places for them.
+        raise ValueError(f"a list does not have the {kind.list_size} elements of its type")
+    # (n, size): positions of the elements; a null list has none and is masked.
     chosen = offsets[:-1, None] + np.arange(kind.list_size)
     elements = restored(lists.values, kind.value_type)
     taken = elements.take(pa.array(chosen.ravel(), mask=np.repeat(~valid, kind.list_size)))
@@ -83,6 +84,6 @@ def _with_size(lists: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _entries(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Keys and items of all maps, (m,)."""
+    """Return the keys and items of all maps, (m,)."""
     keys, items = restored(array.keys, kind.key_type), restored(array.items, kind.item_type)
     return pa.StructArray.from_arrays([keys, items], fields=[kind.key_field, kind.item_field])

@@ -1,8 +1,7 @@
-"""The layout of an embedding folder: part files with one row per image, and a manifest that completes them.
+"""The layout of an embedding folder: a plan, part files with one row per image, and a manifest.
 
-``part-00000.parquet``, ... hold the columns of `own_columns`, and those that were carried along. ``plan.json`` comes
-with the first part, and says what all of them will hold; ``manifest.json`` is written last: a folder without it is
-not finished.
+``part-00000.parquet``, ... hold the columns of `own_columns` and the carried columns. ``plan.json`` is written first
+and defines the rows of each part. ``manifest.json`` is written last; a folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MANIFEST_VERSION = 1
 
 
 def own_columns(dim: int, dtype: str) -> list[pa.Field]:
-    """The columns of every part file; ``dtype`` is one of `serve_cli.embeddings.vectors.DTYPES`."""
+    """List the columns that every part file has; ``dtype`` is a key of `serve_cli.embeddings.vectors.DTYPES`."""
     number = pa.from_numpy_dtype(DTYPES[dtype])
     scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
     return [
@@ -38,18 +37,18 @@ def own_columns(dim: int, dtype: str) -> list[pa.Field]:
 
 
 def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.Schema:
-    """Our own columns, then those that a manifest brought along; the model card in its metadata.
+    """Combine a part file's own columns and the carried columns, with the model card in the metadata.
 
     Raises
     ------
     DataError
-        If two columns have one name.
+        If two columns have the same name.
     """
     taken = {field.name for field in own}
     for name in (extra or pa.schema([])).names:
         if name in taken:
             raise DataError(
-                f"the source's column {name!r} has the name of one of the embeddings' own, or comes twice; rename it."
+                f"the source's column {name!r} occurs twice or has the name of a column that is added; rename it."
             )
         taken.add(name)
     return pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})

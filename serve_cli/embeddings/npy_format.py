@@ -1,7 +1,7 @@
-"""Parts as clip-retrieval lays them out: rows of numbers in ``img_emb``, what they are of in ``metadata``.
+"""Parts in the layout of clip-retrieval: embeddings in ``img_emb``, their ids, paths and labels in ``metadata``.
 
-autofaiss and embedding-reader take such a folder as it is. A row of numbers cannot be missing: images without an
-embedding are in neither, and listed with their errors in ``failed``.
+autofaiss and embedding-reader read such a folder directly. A matrix cannot have missing rows, so images without an
+embedding are only in ``failed``, with their errors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FAILED = pa.schema([pa.field("id", pa.string()), pa.field("image_path", pa.strin
 
 
 def npy_paths(folder: Path, number: int) -> tuple[Path, Path, Path]:
-    """A part's numbers, what they are of, and its failures."""
+    """Return the paths of a part's embeddings, metadata and failures."""
     return (
         folder / NPY.part_name(number),
         folder / "metadata" / f"metadata_{number:05d}.parquet",
@@ -47,7 +47,7 @@ def npy_paths(folder: Path, number: int) -> tuple[Path, Path, Path]:
 
 
 def metadata_columns(dtype: str) -> list[pa.Field]:
-    """The first columns of the files in ``metadata``."""
+    """List the first columns of the files in ``metadata``."""
     scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
     return [
         pa.field("id", pa.string()),
@@ -58,7 +58,7 @@ def metadata_columns(dtype: str) -> list[pa.Field]:
 
 
 class NpyPartWriter:
-    """See `serve_cli.embeddings.parts.PartWriter`."""
+    """Writes the parts of a folder; see `serve_cli.embeddings.parts.PartWriter`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
         self._folder, self._dim, self._dtype = folder, card.dim, dtype
@@ -67,6 +67,7 @@ class NpyPartWriter:
         self._extra = self._schema.names[len(own) :]
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
+        """Write a part's three files; the one with the embeddings is put in place last."""
         paths = npy_paths(self._folder, number)
         for path in paths:
             path.parent.mkdir(exist_ok=True)
@@ -74,10 +75,11 @@ class NpyPartWriter:
         with replaced_file(numbers) as first, replaced_file(metadata) as second, replaced_file(failures) as third:
             good, failed = self._fill(groups, first, second, third)
             claim()
-        # From the last to the first they are in place now: a part counts when its numbers are there.
+        # The files were put in place from the last to the first: a part counts once its embeddings exist.
         return Part(NPY.part_name(number), good + failed, failed)
 
     def finished(self, number: int) -> Part | None:
+        """Return a part that is complete and undamaged, else None."""
         numbers, metadata, failures = npy_paths(self._folder, number)
         try:
             stored = open_numbers(numbers)
@@ -89,14 +91,14 @@ class NpyPartWriter:
         return Part(NPY.part_name(number), good + failed, failed) if whole else None
 
     def _fill(self, groups: Iterable[EmbeddedRows], numbers: Path, metadata: Path, failures: Path) -> tuple[int, int]:
-        """Returns the rows with an embedding, and those without."""
+        """Write all groups; return the number of rows with and without an embedding."""
         good = failed = 0
         with (
             numbers.open("wb") as file,
             pq.ParquetWriter(metadata, self._schema, compression="zstd", write_page_checksum=True) as known,
             pq.ParquetWriter(failures, FAILED, compression="zstd", write_page_checksum=True) as missing,
         ):
-            file.write(self._header(0))  # of the same length whatever the number of rows is
+            file.write(self._header(0))  # its length does not depend on the number of rows
             for group in groups:
                 kept = np.array([error is None for error in group.errors], bool)
                 stored, scale = to_stored(group.embedding[kept], self._dtype)
@@ -119,9 +121,9 @@ class NpyPartWriter:
         return pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema)
 
     def _header(self, rows: int) -> bytes:
-        """Of NumPy's format. NumPy leaves room for the number of rows to grow, so that it can be written again."""
+        """Return a header in NumPy's format, which is padded so that it can be rewritten with more rows."""
         text = io.BytesIO()
-        write: Any = np.lib.format.write_array_header_1_0  # which has no types
+        write: Any = np.lib.format.write_array_header_1_0  # it has no type annotations
         kind = np.dtype(DTYPES[self._dtype]).newbyteorder("<").str
         write(text, {"descr": kind, "fortran_order": False, "shape": (rows, self._dim)})
         return text.getvalue()
@@ -133,25 +135,25 @@ def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) 
     return pa.Table.from_arrays([pa.array(column, pa.string()) for column in values], schema=FAILED)
 
 
-MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0; others are for headers that are longer or not ASCII
+MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0; later versions are for longer or non-ASCII headers
 HEADER = re.compile(
     rb"\{'descr': '(<f2|<f4|<f8|\|i1|\|u1)', 'fortran_order': (True|False), 'shape': \((\d{1,18}), (\d{1,18})\), \} *\n"
 )
 
 
 def open_numbers(path: Path) -> NDArray[Any]:
-    """A matrix as `numpy.save` writes it, mapped into memory.
+    """Map a matrix that `numpy.save` wrote into memory.
 
-    `numpy.load` would take an archive or an array of any type and shape, and evaluates the header.
+    `numpy.load` would accept archives and arrays of any type and shape, and evaluates the header.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, or its size is not what its header says.
+        If it is not such a file, or its size does not match its header.
     """
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # opening a pipe would block
         raise FileNotFoundError("no such file")
     with path.open("rb") as file:
         start = file.read(10)
@@ -167,19 +169,20 @@ def open_numbers(path: Path) -> NDArray[Any]:
 
 
 class NpyPartReader:
-    """See `serve_cli.embeddings.parts.PartReader`.
+    """Reads the parts of a folder; see `serve_cli.embeddings.parts.PartReader`.
 
-    Images without an embedding come last in their part, with NaN, their error and no label, which this layout does not
-    keep.
+    Images without an embedding come last in their part, with NaN and their error. This layout does not store their
+    labels.
     """
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str) -> None:
         self._folder, self._card, self._dtype = folder, card, dtype
 
     def check_files(self, count: int) -> None:
-        """`check` meets all files."""
+        """Do nothing: `check` opens all files."""
 
     def check(self, number: int, rows: int) -> None:
+        """Raise `RunError` unless a part's three files are undamaged and have ``rows`` rows together."""
         known, failed = self._tables(number)
         numbers = self._numbers(number, known.count())
         if (present := len(numbers) + failed.count()) != rows:
@@ -187,6 +190,7 @@ class NpyPartReader:
             raise RunError(f"{path}: has {present} rows with its failures and {MANIFEST} says {rows}; embed again.")
 
     def read(self, number: int, rows: int) -> Iterator[PartRows]:
+        """Read a part by row group, failed rows last; raises as `check` does."""
         self.check(number, rows)
         known, failed = self._tables(number)
         numbers, done = self._numbers(number, known.count()), 0

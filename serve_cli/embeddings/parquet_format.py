@@ -1,4 +1,4 @@
-"""Parts as parquet files, one each."""
+"""Parts as parquet files, one file per part."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
 
 class ParquetPartWriter:
-    """See `serve_cli.embeddings.parts.PartWriter`."""
+    """Writes the parts of a folder; see `serve_cli.embeddings.parts.PartWriter`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str, extra: pa.Schema | None) -> None:
         self._folder, self._dtype = folder, dtype
         self._schema = schema(own_columns(card.dim, dtype), extra, card)
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
+        """Write a part's file and put it in place."""
         path = self._folder / PARQUET.part_name(number)
         with replaced_file(path) as temporary:
             part = self._fill(temporary, path.name, groups)
@@ -45,6 +46,7 @@ class ParquetPartWriter:
         return part
 
     def finished(self, number: int) -> Part | None:
+        """Return a part whose footer and errors can be read, else None."""
         path = self._folder / PARQUET.part_name(number)
         try:
             with path.open("rb") as file:
@@ -57,9 +59,9 @@ class ParquetPartWriter:
 
     def _fill(self, path: Path, name: str, groups: Iterable[EmbeddedRows]) -> Part:
         rows = failed = 0
-        # A dictionary is of no use to embeddings: hardly a number comes twice.
+        # Only labels get a dictionary: numbers in embeddings rarely repeat.
         with (
-            path.open("wb") as file,  # by Python: pyarrow takes no path that is not UTF-8
+            path.open("wb") as file,  # by Python, since pyarrow accepts only UTF-8 paths
             pq.ParquetWriter(
                 file, self._schema, use_dictionary=["label"], compression="zstd", write_page_checksum=True
             ) as writer,
@@ -72,12 +74,13 @@ class ParquetPartWriter:
 
 
 class ParquetPartReader:
-    """See `serve_cli.embeddings.parts.PartReader`."""
+    """Reads the parts of a folder; see `serve_cli.embeddings.parts.PartReader`."""
 
     def __init__(self, folder: Path, card: ModelCard, dtype: str) -> None:
         self._folder, self._card, self._own = folder, card, own_columns(card.dim, dtype)
 
     def check_files(self, count: int) -> None:
+        """Raise `RunError` unless the folder has exactly the first ``count`` part files."""
         expected = {PARQUET.part_name(number) for number in range(count)}
         present = {path.name for path in PARQUET.files_in(self._folder)}
         missing, extra = sorted(expected - present), sorted(present - expected)
@@ -86,9 +89,11 @@ class ParquetPartReader:
             raise RunError(f"{self._folder}: {what} ({count} parts expected, {len(present)} found); embed again.")
 
     def check(self, number: int, rows: int) -> None:
+        """Raise `RunError` unless the footer has the expected columns, ``rows`` rows and plausible sizes."""
         self._file(number, rows).count()
 
     def read(self, number: int, rows: int) -> Iterator[PartRows]:
+        """Read a part by row group; raises as `check` does."""
         for table in self._file(number, rows).tables():
             embedding = _matrix(table, self._card.dim, self._folder / PARQUET.part_name(number))
             ids, paths, labels, errors = (texts(table[name]) for name in ("id", "path", "label", "error"))
@@ -99,7 +104,7 @@ class ParquetPartReader:
 
 
 def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
-    """The lists of column ``embedding`` as (n, D); NaN for null, which is where column ``error`` is not null."""
+    """Convert column ``embedding`` to (n, D) with NaN for null; it must be null exactly where there is an error."""
     lists = table["embedding"].combine_chunks()
     valid = np.asarray(lists.is_valid())
     lengths = np.asarray(pc.list_value_length(lists.drop_null()))
@@ -111,7 +116,7 @@ def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
 
 
 def _scale(table: pa.Table, valid: NDArray[np.bool_], path: Path) -> NDArray[np.float32] | None:
-    """Scales of int8 rows that have an embedding; None for other types."""
+    """Return the scales of the int8 rows that have an embedding; None for other types."""
     if "scale" not in table.column_names:
         return None
     if (np.asarray(table["scale"].is_valid()) != valid).any():

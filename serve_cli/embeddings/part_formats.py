@@ -1,7 +1,7 @@
 """The formats of part files, each declared once.
 
-Another format is a module with a `PartWriter` and a `PartReader`, and an entry of `FORMATS`. What a format needs is
-imported when a folder of it is opened, so that a help text costs nothing.
+To add a format, write a module with a `PartWriter` and a `PartReader`, and add an entry to `FORMATS`. The module is
+imported when a folder is opened, so that help texts load fast.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class PartFormat:
     Parameters
     ----------
     name, help : str
-        For ``--format`` and manifests, and what the format is for.
+        The value of ``--format`` and in manifests, and a few words for help texts.
     part_file : str
-        The file that a manifest names for a part, relative to the folder: a format string for the part's number.
+        The name of a part in the manifest, relative to the folder: a format string for the part's number.
     files : tuple of str
-        Regular expressions of all files of parts, relative to the folder. A folder that has such files has parts.
+        Regular expressions that match all files of parts, relative to the folder.
     load : callable
-        Imports the format's writer and reader. Both take the folder, the model card and the type of the stored
-        numbers; the writer also takes the schema of the carried columns.
+        Imports the format's writer and reader. Both take the folder, the model card and the storage type; the writer
+        also takes the schema of the carried columns.
     """
 
     name: str
@@ -49,15 +49,15 @@ class PartFormat:
     load: Callable[[], tuple[OpenWriter, OpenReader]]
 
     def part_name(self, number: int) -> str:
-        """The file that a manifest names for a part."""
+        """Return the name of a part in the manifest."""
         return self.part_file.format(number)
 
     def files_in(self, folder: Path) -> list[Path]:
-        """All files of parts in a folder, sorted; none if there is no such folder."""
-        return sorted(path for pattern in self.files for path in _fitting(folder, pattern))
+        """List all files of parts in a folder, sorted; empty if the folder does not exist."""
+        return sorted(path for pattern in self.files for path in _matching(folder, pattern))
 
 
-def _fitting(folder: Path, pattern: str) -> list[Path]:
+def _matching(folder: Path, pattern: str) -> list[Path]:
     parent, _, name = pattern.rpartition("/")
     below = folder / parent
     return [path for path in below.iterdir() if re.fullmatch(name, path.name)] if below.is_dir() else []
@@ -80,7 +80,7 @@ PARQUET = PartFormat(
 )
 NPY = PartFormat(
     "npy",
-    "the layout of clip-retrieval, for autofaiss, with failed images in files of their own",
+    "the layout of clip-retrieval, for autofaiss, with failed images in separate files",
     "img_emb/img_emb_{:05d}.npy",
     (r"img_emb/img_emb_\d{5,}\.npy", r"metadata/metadata_\d{5,}\.parquet", r"failed/failed_\d{5,}\.parquet"),
     _load_npy,
@@ -89,5 +89,5 @@ FORMATS: dict[str, PartFormat] = {form.name: form for form in (PARQUET, NPY)}
 
 
 def part_files(folder: Path) -> list[Path]:
-    """Files of parts in a folder, in any format."""
+    """List the files of parts in a folder, in any format."""
     return [path for form in FORMATS.values() for path in form.files_in(folder)]

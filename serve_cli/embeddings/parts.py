@@ -1,4 +1,4 @@
-"""Part files of an embedding folder: what writes them and what reads them, in any format."""
+"""Interfaces for writing and reading the parts of an embedding folder in any format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One part: the name of its file of embeddings, its rows, and how many of them have no embedding."""
+    """A written part: the name of its file of embeddings, its rows, and how many of them have no embedding."""
 
     file: str
     rows: int
@@ -31,16 +31,16 @@ class PartWriter(Protocol):
     """Writes the parts of a folder in one format, by number."""
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
-        """Write a part; ``claim`` is called when it is complete, just before it is put in place. Raises `OSError`."""
+        """Write a part; call ``claim`` once it is complete, just before it is put in place. Raises `OSError`."""
 
     def finished(self, number: int) -> Part | None:
-        """What is there of a part; None if nothing is, or it is damaged."""
+        """Return a part if it exists and is not damaged, else None."""
 
 
 class PartRows(NamedTuple):
     """Some rows of a part.
 
-    ``ids``, ``paths``, ``labels`` and ``errors`` (n,); ``embedding`` (n, D) is NaN in rows that have an error.
+    ``ids``, ``paths``, ``labels`` and ``errors`` are (n,). ``embedding``, (n, D), is NaN in rows that have an error.
     """
 
     ids: Sequence[str | None]
@@ -54,17 +54,17 @@ class PartReader(Protocol):
     """Reads the parts of a folder in one format, by number. All methods raise `RunError` for a damaged part."""
 
     def check_files(self, count: int) -> None:
-        """Raise if there are files of other parts than the first ``count``, or one of those is missing."""
+        """Raise if one of the first ``count`` parts is missing or there are files of other parts."""
 
     def check(self, number: int, rows: int) -> None:
-        """Raise if the headers of a part say other columns than expected, other rows, or sizes that cannot be."""
+        """Raise if a part's headers have unexpected columns, another number of rows, or impossible sizes."""
 
     def read(self, number: int, rows: int) -> Iterator[PartRows]:
-        """The rows of a part, some at a time; raises as `check` does, too."""
+        """Read the rows of a part in chunks; raises as `check` does."""
 
 
 def require_scales(scale: NDArray[np.float32], path: Path) -> None:
-    """Raise `RunError` if a row of int8 would be multiplied by NaN, infinity or a negative number."""
+    """Raise `RunError` unless the scales of int8 rows are finite and not negative."""
     bad = np.flatnonzero(~(np.isfinite(scale) & (scale >= 0)))
     if len(bad):
-        raise RunError(f"{path}: has a scale of {scale[bad[0]]}, expected a finite number from 0 on; embed again.")
+        raise RunError(f"{path}: has a scale of {scale[bad[0]]}, expected a finite number, 0 or more; embed again.")

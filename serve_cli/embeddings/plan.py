@@ -1,4 +1,4 @@
-"""What a run of `lifted embed` is to compute: kept in its folder, so that another run can resume."""
+"""The plan of a `lifted embed` run, stored in its folder so that another run can resume."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ if TYPE_CHECKING:
     from serve_cli.sources.source import Source
 
 MAX_BYTES = 1 << 16
-GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # of rows in memory at a time, and of the columns that they carry along
+GROUP_ROWS, GROUP_BYTES = 1000, 1 << 24  # limits for rows in memory, and for the columns that they carry along
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A source read once. A SHA-256 covers one property of all rows, in order.
+    """The number of a source's rows, and SHA-256 hashes over all rows, in order.
 
     Parameters
     ----------
     rows : int
+        Number of rows.
     ids_sha256 : str
-        Ids and labels.
+        Hash of the ids and labels.
     paths_sha256 : str
-        Where the images are read from.
+        Hash of the paths or URLs of the images.
     carried_sha256 : str
-        The columns that the rows carry along.
+        Hash of the columns that the rows carry along.
     files_sha256 : str
-        Sizes and modification times of the files, where the source has them without asking for them.
+        Hash of the files' sizes and modification times, where the source knows them; see `ImageRow`.
     """
 
     rows: int
@@ -55,30 +56,32 @@ class Survey:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides which rows are in which part, and what their embeddings are.
+    """Everything that determines the rows of each part and their embeddings.
 
     Parameters
     ----------
     source : str
+        Root of the source.
     rows, ids_sha256, paths_sha256, carried_sha256, files_sha256
         See `Survey`.
     model_sha256 : str
-        Of the model with its external data and its preprocessing.
+        Hash of the model with its external data and its preprocessing.
     provider : str
-        What the network runs on.
+        The onnxruntime execution provider that runs the network.
     batch_size : int
-        Each part begins with a new batch, so that an image has the same neighbors in it whoever computes the part.
+        Each part starts with a new batch, so that batches do not depend on which run computes a part.
     rows_per_file : int
+        Rows per part file; the last part may have fewer.
     pixel_limit : int
-        Images with more are not decoded.
+        Images with more pixels are not decoded.
     format : str
         A key of `serve_cli.embeddings.part_formats.FORMATS`.
     dtype : str
-        Type of the stored numbers; one of `serve_cli.embeddings.vectors.DTYPES`.
+        Storage type, a key of `serve_cli.embeddings.vectors.DTYPES`.
     checksums : bool
-        Whether there are columns for hash and size of the images' files.
+        Whether there are columns with the hash and size of the images' files.
     columns : str
-        Names of the columns that a manifest is read by: id, path, bytes, label.
+        Names of the table columns for id, path, bytes and label.
     """
 
     source: str
@@ -99,23 +102,26 @@ class Plan:
 
     @property
     def survey(self) -> Survey:
+        """The survey of the source."""
         return Survey(self.rows, self.ids_sha256, self.paths_sha256, self.carried_sha256, self.files_sha256)
 
     @property
     def parts(self) -> int:
+        """Number of parts."""
         return -(-self.rows // self.rows_per_file)
 
     def rows_of(self, part: int) -> range:
-        """The numbers of a part's rows."""
+        """Return the row numbers of a part."""
         return range(part * self.rows_per_file, min((part + 1) * self.rows_per_file, self.rows))
 
     def to_json(self) -> str:
+        """Return the contents of ``plan.json``."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-WORDS = {
+DIFFERENCES = {
     "source": "the source is another one",
-    "columns": "the manifest was read by other columns",
+    "columns": "the table was read with other column names",
     "rows": "the source has another number of images",
     "ids_sha256": "the source has other images or labels",
     "paths_sha256": "the images have other paths",
@@ -125,16 +131,16 @@ WORDS = {
     "model_sha256": "the model is another one",
     "provider": "the network ran on another device",
     "batch_size": "the batch size was another one",
-    "rows_per_file": "the part files had another size",
+    "rows_per_file": "the number of rows per file was another one",
     "pixel_limit": "the pixel limit was another one",
     "format": "the part files had another format",
-    "dtype": "the numbers were stored in another type",
-    "checksums": "checksums were or were not stored",
+    "dtype": "the storage type was another one",
+    "checksums": "the setting of --checksums was another one",
 }
 
 
 def survey(source: Source) -> Survey:
-    """Read a source once without keeping its rows. Long runs report progress."""
+    """Read a source once without keeping its rows, with progress on stderr."""
     ids, paths, carried, files = (hashlib.sha256() for _ in range(4))
     count = 0
     with open_progress("list", total=None) as progress:
@@ -152,7 +158,7 @@ def survey(source: Source) -> Survey:
 
 
 def _groups(rows: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
-    """Rows that are in memory at a time: fewer where they carry large columns."""
+    """Group rows for processing, in smaller groups if they carry large columns."""
     group: list[ImageRow] = []
     columns: dict[int, pa.Array] = {}
     size = 0
@@ -170,13 +176,13 @@ def _groups(rows: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
 
 
 def _digest(column: pa.ChunkedArray, field: pa.Field) -> bytes:
-    """SHA-256 of values as Arrow has them; Python has no objects for some of them."""
+    """Compute the SHA-256 of a column in Arrow, since Python has no objects for some values."""
     batch = pa.record_batch([column.combine_chunks()], schema=pa.schema([field]))
     return hashlib.sha256(batch.serialize()).digest()
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """The plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
+    """Read the plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
     path = folder / PLAN
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -184,7 +190,7 @@ def read_plan(folder: Path) -> Plan | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         kinds = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Plan)}
         if values.keys() != kinds.keys() or any(type(values[name]) is not kind for name, kind in kinds.items()):
-            raise ValueError("its fields are not those of a plan")
+            raise ValueError("unexpected fields")
         return Plan(**values)
     except FileNotFoundError:
         return None
@@ -193,9 +199,9 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def difference(old: Plan, new: Plan) -> str:
-    """The first difference between two plans in words; empty if there is none."""
-    for name, words in WORDS.items():
+    """Describe the first difference between two plans; empty if there is none."""
+    for name, description in DIFFERENCES.items():
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
-            return words if name.endswith("_sha256") else f"{words} ({before}, now {now})"
+            return description if name.endswith("_sha256") else f"{description} ({before}, now {now})"
     return ""

@@ -1,4 +1,4 @@
-"""An embedding folder -> its rows in memory, after checking that the folder is complete."""
+"""Check that an embedding folder is complete, and read its rows into memory."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Embeddings:
     card : ModelCard
         Card of the model that computed them.
     ids, paths : tuple of str, (N,)
-        Path relative to the source's root; the file that was read.
+        Ids of the images, and the files they were read from; see `ImageRow`.
     labels : ndarray, int64, (N,)
         Class ids, indices into ``class_names``; `NO_LABEL` for an image without a label.
     class_names : tuple of str, (C,)
-        Sorted; every class has an image.
+        Sorted; every class has at least one image.
     embedding : ndarray, float32, (N, D)
         NaN in rows that have an error, finite in all others.
     errors : tuple of str or None, (N,)
@@ -81,16 +81,16 @@ class Embeddings:
         return tuple(None if label == NO_LABEL else self.class_names[label] for label in self.labels.tolist())
 
     def class_name(self, row: int) -> str:
-        """The name of a labeled row's class."""
+        """Return the name of a labeled row's class."""
         return self.class_names[int(self.labels[row])]
 
     def images_per_class(self) -> NDArray[np.int64]:
-        """Labeled rows of each class, (C,)."""
+        """Count the labeled rows of each class, (C,)."""
         labeled = self.labels[self.labels != NO_LABEL]
         return np.bincount(labeled, minlength=len(self.class_names)).astype(np.int64)
 
     def labels_in(self, class_names: Sequence[str]) -> NDArray[np.int64]:
-        """Labels as indices into other class names, (N,); a class that is not among them gets an id of its own."""
+        """Convert labels to indices into other class names, (N,); each class not among them gets a new id."""
         class_ids = {name: class_id for class_id, name in enumerate(class_names)}
         for name in self.class_names:
             class_ids.setdefault(name, len(class_ids))
@@ -98,7 +98,7 @@ class Embeddings:
         return translation[self.labels]  # NO_LABEL is -1, the last entry
 
     def only(self, rows: NDArray[np.bool_]) -> Embeddings:
-        """The selected rows and their classes; no copy where all are selected."""
+        """Select rows and their classes; returns ``self`` if all are selected."""
         if rows.all():
             return self
         labels, class_names = encode_labels(tuple(compress(self.label_names, rows)))
@@ -114,7 +114,7 @@ class Embeddings:
 
 
 def encode_labels(names: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Label names (N,) -> class ids, int64, (N,), and class names, sorted, (C,); None becomes `NO_LABEL`.
+    """Convert label names, (N,), to class ids, int64, (N,), and sorted class names, (C,); None becomes `NO_LABEL`.
 
     Examples
     --------
@@ -128,21 +128,21 @@ def encode_labels(names: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple
 
 
 def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
-    """Read what `lifted embed` wrote, with any version of pyarrow.
+    """Read an embedding folder that `lifted embed` wrote, with any version of pyarrow.
 
-    Nothing in the folder is trusted: what the files claim is compared with one another and with the memory of this
-    computer before memory is taken.
+    Nothing in the folder is trusted: the sizes in the files are compared with each other and with the host's memory
+    before memory is allocated.
 
     Parameters
     ----------
     folder : path
-        With its manifest; of either format.
+        A finished embedding folder, in any format.
 
     Raises
     ------
     RunError
-        If the folder is missing or not finished, a part is missing, damaged or does not fit the manifest, an embedding
-        is not finite, or all of them do not fit into memory.
+        If the folder is missing or not finished, a part is missing, damaged or does not match the manifest, an
+        embedding is not finite, or the embeddings do not fit into memory.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -188,12 +188,12 @@ def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:
     except MemoryError:
         raise RunError(
             f"{folder}: {rows:,} embeddings of {dim:,} numbers need {needed / 1e9:,.1f} GB of memory, and "
-            f"{usable / 1e9:,.1f} GB may be used; read its part files one by one, or use a larger computer."
+            f"{usable / 1e9:,.1f} GB may be used; read its part files one by one, or use a host with more memory."
         ) from None
 
 
 def _check_rows(rows: PartRows, part: Path) -> None:
-    """Raise `RunError` unless all rows are named and have either a finite embedding or an error."""
+    """Raise `RunError` unless all rows have an id, a path, and either a finite embedding or an error."""
     if None in rows.ids or None in rows.paths:
         raise RunError(f"{part}: has a row without an id or a path; embed again.")
     good = np.array([error is None for error in rows.errors], bool)
@@ -206,7 +206,7 @@ def _check_rows(rows: PartRows, part: Path) -> None:
 
 
 def read_table(path: Path, names: list[str] | None = None) -> pa.Table:
-    """Columns of a part file; its fixed-size lists are lists, which any version of pyarrow can read."""
+    """Read columns of a part file with fixed-size lists as plain lists, which any version of pyarrow can read."""
     with (
         path.open("rb") as file,
         pq.ParquetFile(file, metadata=without_sizes(pq.read_metadata(file)), pre_buffer=False) as part,

@@ -1,4 +1,4 @@
-"""Which runs are writing to an embedding folder: locks that end with the process that holds them."""
+"""Lock an embedding folder while a run writes to it; a lock ends with its process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FOLDER_LOCK = ".run.lock"  # held by a run that has the folder to itself, shared by the tasks of a job array
-TASK_LOCK = ".task-{index}-of-{count}.lock"  # held by one task; its content says who that is
+FOLDER_LOCK = ".run.lock"  # exclusive to a single run, or shared by the tasks of a job array
+TASK_LOCK = ".task-{index}-of-{count}.lock"  # exclusive to one task; contains its owner
 MAX_OWNER_BYTES = 1 << 12
 
 
@@ -28,14 +28,14 @@ def run_lock(folder: Path, index: int, count: int) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        Exists. On a file system without locks nothing is locked.
+        An existing folder. On a file system without locks nothing is locked.
     index, count : int
-        Which task of how many this run is; 0 and 1 for a run of its own.
+        Task index and task count of this run; 0 and 1 for a single run.
 
     Raises
     ------
     RunError
-        If another run is writing to the folder, or the same task is.
+        If another run, or another process with the same task index, is writing to the folder.
     """
     with ExitStack() as stack:
         _hold(stack, folder / FOLDER_LOCK, shared=count > 1)
@@ -44,37 +44,37 @@ def run_lock(folder: Path, index: int, count: int) -> Iterator[None]:
         yield
 
 
-def _hold(stack: ExitStack, path: Path, shared: bool) -> int:
-    """Lock a file until the stack ends; the open handle."""
-    handle = _acquire(path, shared)
+def _hold(stack: ExitStack, path: Path, *, shared: bool) -> int:
+    """Lock a file until the stack is closed; return the open handle."""
+    handle = _acquire(path, shared=shared)
     if handle is None:
         raise _busy(path.parent)
     stack.callback(_release, path, handle)
     return handle
 
 
-def _acquire(path: Path, shared: bool) -> int | None:
+def _acquire(path: Path, *, shared: bool) -> int | None:
     """Open and lock a file; None if another process holds its lock."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if try_lock(handle, shared) is False:
+        if try_lock(handle, shared=shared) is False:
             os.close(handle)
             return None
         if is_at(handle, path):
-            os.truncate(handle, 0)  # a killed process left its name
+            os.truncate(handle, 0)  # a killed process may have left its owner text
             return handle
-        os.close(handle)  # its last owner has removed it in between
+        os.close(handle)  # the previous owner removed the file in the meantime
 
 
 def _release(path: Path, handle: int) -> None:
-    """Remove the file, unless other tasks still share its lock, and end the lock."""
+    """Release a lock and remove its file, unless other tasks still share it."""
     if try_lock(handle) is not False:
         path.unlink(missing_ok=True)
     os.close(handle)
 
 
 def _owner() -> str:
-    """Host, process and start time of this run, as JSON."""
+    """Return host, process and start time of this run as JSON."""
     started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     return json.dumps({"host": socket.gethostname(), "process": os.getpid(), "started": started})
 
@@ -89,7 +89,7 @@ def _busy(folder: Path) -> RunError:
 
 
 def _read(path: Path) -> str | None:
-    """The owner of a lock, in words; None if nobody holds it."""
+    """Describe the owner of a lock; None if nobody holds it."""
     try:
         with path.open("rb") as file:
             if try_lock(file.fileno(), shared=True) is not False:
@@ -97,4 +97,4 @@ def _read(path: Path) -> str | None:
             owner = json.loads(file.read(MAX_OWNER_BYTES))
         return f"process {int(owner['process'])} on {owner['host']!s:.100}, started {owner['started']!s:.40}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # it has just ended, or has not yet written its name
+        return None  # the owner has just ended, or has not been written yet

@@ -1,4 +1,4 @@
-"""Store embeddings in other types."""
+"""Convert embeddings to their storage type and back."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from serve_cli.sources.image_row import EmbeddedRows
 
 DTYPES: dict[str, Any] = {name: np.dtype(name).type for name in get_args(Dtype)}
-INT8_MOST = 127  # -128 is not used: a row and its negative are then stored alike
+INT8_MOST = 127  # -128 is not used, so that a row and its negative are stored symmetrically
 
 
 def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
-    """Embeddings in another type.
+    """Convert embeddings to a storage type.
 
     Parameters
     ----------
     embedding : ndarray, float32, (n, D)
-        Finite.
+        All values are finite.
     dtype : str
         ``"float32"``, ``"float16"`` or ``"int8"``.
 
@@ -34,7 +34,7 @@ def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any],
     -------
     ndarray of dtype, (n, D)
     ndarray, float32, (n,), or None
-        Of int8: what each row is to be multiplied by, its largest absolute value / 127. Cosines need no scale.
+        The scale of each int8 row: its largest absolute value / 127. Multiply stored rows by it; cosines need no scale.
     """
     if dtype != "int8":
         return embedding.astype(DTYPES[dtype], copy=False), None
@@ -44,25 +44,25 @@ def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any],
 
 
 def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """What `to_stored` was given, as nearly as the type allows, (n, D)."""
-    with np.errstate(all="ignore"):  # whoever reads files refuses what is not finite
+    """Invert `to_stored` up to the precision of the storage type; returns float32, (n, D)."""
+    with np.errstate(all="ignore"):  # readers check that the result is finite
         numbers = stored.astype(np.float32, copy=False)
         return numbers if scale is None else numbers * scale[:, None]
 
 
 def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRows]:
-    """The same rows; those with numbers that ``dtype`` cannot hold get an error and no embedding."""
+    """Yield the batches, with an error instead of an embedding where a number exceeds the range of ``dtype``."""
     if dtype != "float16":
         yield from batches
         return
     most = float(np.finfo(np.float16).max)
     for batch in batches:
-        beyond = np.flatnonzero(np.abs(batch.embedding).max(axis=1, initial=0) > most)  # NaN is not
+        beyond = np.flatnonzero(np.abs(batch.embedding).max(axis=1, initial=0) > most)  # never for NaN
         if not len(beyond):
             yield batch
             continue
         embedding, errors = batch.embedding.copy(), list(batch.errors)
         embedding[beyond] = np.nan
         for row in beyond:
-            errors[row] = f"{batch.rows[row].id}: its embedding goes beyond {most:.0f}; take --dtype float32."
+            errors[row] = f"{batch.rows[row].id}: its embedding exceeds {most:.0f}; use --dtype float32."
         yield replace(batch, embedding=embedding, errors=errors)

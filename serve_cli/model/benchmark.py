@@ -1,4 +1,4 @@
-"""Which batch size, and how many batches side by side, a model is fastest with on this machine: `lifted bench`."""
+"""Find the fastest batch size and number of sessions of a model on this host: `lifted bench`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from serve_cli.choices import Device
 
-ROUNDS = 2  # all settings once, then all again: what else the machine does hits them alike
-LEAST_BATCHES = 5  # of a round, however long they take
-WORTH = 1.02  # a larger batch, or more sessions, must be so many times as fast
+ROUNDS = 2  # all settings once, then all again, so that other load on the host affects them alike
+LEAST_BATCHES = 5  # per round, however long they take
+WORTH = 1.02  # speedup that justifies a larger batch or more sessions
 LARGEST_BATCH = {"cpu": 64, "openvino": 64, "gpu": 512, "tensorrt": 512}
 
 
@@ -36,12 +36,13 @@ class BenchOptions:
     Parameters
     ----------
     model : Path
+        The ONNX file.
     model_options : ModelOptions
-        ``batch_size`` and ``sessions`` fix what is otherwise tried out.
+        ``batch_size`` and ``sessions`` are tried out unless they are set.
     seconds : float
-        Least time of a setting in each round.
+        Minimum time per setting and round.
     save : bool
-        Make the best setting the model's default on this machine.
+        Make the best setting the model's default on this host.
     """
 
     model: Path
@@ -57,13 +58,13 @@ class Trial:
     Parameters
     ----------
     batch_size, sessions, threads : int
-        Images in a batch; batches side by side; threads of each of them.
+        Images per batch, batches side by side, and threads per session.
     images_per_second : float
         From pixels to embeddings.
     latency_ms : tuple of 3 float
-        Latency of a batch while others run beside it: the median, and the 95th and 99th percentile.
+        Latency of a batch while the other sessions are busy: median, 95th and 99th percentile.
     memory_bytes : int
-        Largest resident memory of a process that does nothing else.
+        Peak resident memory of a process that does nothing else.
     """
 
     batch_size: int
@@ -76,19 +77,22 @@ class Trial:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """All settings that were tried.
+    """The measurements of all settings, and the best setting.
 
     Parameters
     ----------
     model : Path
+        The ONNX file.
     device : Device
-        The device that was asked for.
+        The requested device.
     provider : str
-        onnxruntime's name of what the network ran on.
+        The onnxruntime execution provider that ran the network.
     trials : tuple of Trial
+        One per setting that ran in every round.
     best : Trial
-        The fastest. Among trials as fast within 2 %, the one with the smallest batch and the fewest sessions.
+        The fastest. Among trials within 2 % of it, the one with the fewest images in flight, then the fewest sessions.
     saved : Path or None
+        The file that `save_tuning` wrote.
     """
 
     model: Path
@@ -99,10 +103,11 @@ class BenchReport:
     saved: Path | None
 
     def columns(self) -> list[str]:
-        """Heads of the table that `rows` fills."""
+        """Return the column headers of the table."""
         return ["batch", "sessions x threads", "images/s", "ms p50", "p95", "p99", "MB", ""]
 
     def rows(self) -> list[list[str]]:
+        """Return the table's cells, one row per trial."""
         return [
             [
                 str(trial.batch_size),
@@ -116,19 +121,19 @@ class BenchReport:
         ]
 
     def facts(self) -> dict[str, str]:
-        """What to make of the table, in words."""
+        """Return the conclusion as text: model, device, and the options to use."""
         setting = f"--batch-size {self.best.batch_size} --sessions {self.best.sessions}"
         use = {"saved": f"{self.saved}; embed and eval take it from there"} if self.saved else {"to keep it": "--save"}
         return {"model": str(self.model), "device": f"{self.device}, {self.provider}", "best": setting, **use}
 
 
 def bench(options: BenchOptions) -> BenchReport:
-    """Try all settings, each in a process of its own. Progress goes to stderr.
+    """Measure all settings, each in a separate process. Progress is shown on stderr.
 
     Raises
     ------
     RunError, DeviceError, ConfigError
-        If the model or the device cannot be used, or no setting could be run.
+        If the model or the device cannot be used, or every setting failed.
     """
     device = options.model_options.device
     with Embedder(options.model, options.model_options) as embedder:
@@ -145,7 +150,9 @@ def bench(options: BenchOptions) -> BenchReport:
                 progress.update(done)
     trials = tuple(_trial(setting, measured) for setting, measured in rounds.items() if len(measured) == ROUNDS)
     if not trials:
-        raise ConfigError(f"{options.model}: no setting could be run; memory may be short for a batch.")
+        raise ConfigError(
+            f"{options.model}: every setting failed, perhaps for lack of memory; set a smaller --batch-size."
+        )
     best = _best(trials)
     saved = None
     if options.save:
@@ -162,7 +169,7 @@ class _Measured:
 
 
 def _settings(options: ModelOptions) -> list[ModelOptions]:
-    """Batches of powers of two up to the largest, and sessions of powers of two up to one a thread."""
+    """Combine batch sizes and numbers of sessions, each in powers of two; at most one session per thread."""
     largest = LARGEST_BATCH[options.device]
     batches = [options.batch_size] if options.batch_size else _powers(largest)
     most = options.num_threads if options.device in ("cpu", "openvino") else 1
@@ -195,7 +202,7 @@ def _trial(setting: ModelOptions, rounds: list[_Measured]) -> Trial:
 
 
 def _in_a_process(model: Path, setting: ModelOptions, seconds: float) -> _Measured | None:
-    """None if the process died or its device failed, for want of memory: the setting is not for this machine."""
+    """Return None if the process died or its device failed: the setting needs more memory than the host has."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(_measure, model, setting, seconds).result()

@@ -1,7 +1,7 @@
-"""The user's cache folder: what can be computed again from a model, under the model's hash.
+"""The user's cache folder for what can be recomputed from a model, keyed by the model's hash.
 
 ``$XDG_CACHE_HOME/gluon-lifted``, or ``~/.cache/gluon-lifted`` (XDG Base Directory Specification). Nothing is written
-beside a model.
+next to a model.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-MAX_BYTES = 2 << 30  # of each kind of entry; a network takes up to half a GiB
+MAX_BYTES = 2 << 30  # per kind of entry; a network takes up to half a GiB
 
 
 def cache_folder(kind: str) -> Path | None:
-    """The folder for a kind of entry, created for this user alone; None if it cannot be written to."""
+    """Create the folder for a kind of entry, private to this user; return None if it cannot be written to."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
     try:
         base = Path(configured) if os.path.isabs(configured) else Path.home() / ".cache"
         folder = base / "gluon-lifted" / kind
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # What is in it is run: nobody else may have put it there.
+        # Its contents are executed, so no other user may have created them.
         trusted = folder.stat().st_uid == os.getuid()
     except (OSError, RuntimeError):  # no home folder
         return None
@@ -29,13 +29,13 @@ def cache_folder(kind: str) -> Path | None:
 
 
 def mark_used(entry: Path) -> None:
-    """Make an entry the last one to be evicted."""
+    """Mark an entry as the most recently used."""
     with suppress(OSError):
         os.utime(entry)
 
 
 def evict(folder: Path, limit: int = MAX_BYTES) -> None:
-    """Remove the entries of a kind that were not used for longest, until the others take ``limit`` bytes at most."""
+    """Remove the least recently used entries until the others take at most ``limit`` bytes."""
     entries = []
     for path in folder.iterdir():
         with suppress(OSError):  # another process has removed it

@@ -1,4 +1,4 @@
-"""The calls of CUDA that staging needs, through NVIDIA's own bindings."""
+"""The CUDA calls that `serve_cli.model.lanes.GpuLane` needs, through NVIDIA's Python bindings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Cuda:
-    """Memory and streams of the first GPU. All memory is given back with the object.
+    """Memory and streams of the first GPU; see `serve_cli.model.lanes.Memory`. Freed together with the object.
 
     Raises
     ------
@@ -37,6 +37,7 @@ class Cuda:
         weakref.finalize(self, _release, self._held)
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Allocate an array in page-locked host memory, uninitialized."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self._call(self._runtime.cudaHostAlloc, size, self._runtime.cudaHostAllocDefault)
         self._held.append((self._runtime.cudaFreeHost, address))
@@ -45,22 +46,25 @@ class Cuda:
         return memory
 
     def allocate(self, size: int) -> int:
+        """Allocate ``size`` bytes on the GPU and return their address."""
         address = self._call(self._runtime.cudaMalloc, size)
         self._held.append((self._runtime.cudaFree, address))
         return int(address)
 
     def stream(self) -> Any:
+        """Create a stream that does not wait for the default stream."""
         stream = self._call(self._runtime.cudaStreamCreateWithFlags, self._runtime.cudaStreamNonBlocking)
         self._held.append((self._runtime.cudaStreamDestroy, stream))
         return stream
 
     def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
+        """Copy from host to GPU and wait until it is done."""
         kind = self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call(self._runtime.cudaMemcpyAsync, address, source.ctypes.data, source.nbytes, kind, stream)
         self._call(self._runtime.cudaStreamSynchronize, stream)
 
     def _call(self, function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
-        """Call CUDA; what it returns beside its status."""
+        """Call CUDA and return its result without the status."""
         status, *results = function(*arguments)
         if status != self._runtime.cudaError_t.cudaSuccess:
             _, text = self._runtime.cudaGetErrorString(status)
@@ -70,5 +74,5 @@ class Cuda:
 
 def _release(held: list[tuple[Callable[[Any], Any], Any]]) -> None:
     while held:
-        free, what = held.pop()
-        free(what)
+        free, resource = held.pop()
+        free(resource)

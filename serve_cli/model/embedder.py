@@ -45,46 +45,48 @@ if TYPE_CHECKING:
     from serve_cli.choices import Device
 
 log = logging.getLogger(__name__)
-GPU_LANES = 2  # one copies while the other computes
+GPU_LANES = 2  # while one copies, the other computes
 
 
 class Embedder:
-    """A model that turns pixels into embeddings. Any threads may use it at once; it can be pickled.
+    """A model that turns pixels into embeddings. It is thread-safe and can be pickled.
 
-    A context manager: its sessions, their memory and its threads are released at the end of the block.
+    As a context manager it releases its sessions, their memory and its threads at the end of the block.
 
     Parameters
     ----------
     model : path
         An ONNX file with a model card inside, as `lifted export` writes it.
     options : ModelOptions
-        Device, threads, sessions, batch size and so on; by default a CPU with all its cores.
+        Device, threads, sessions, batch size and so on; by default the CPU with all its cores.
     device : {"cpu", "openvino", "gpu", "tensorrt"}, optional
-        Short for ``ModelOptions(device=...)``; replaces that of the options.
+        Short for ``ModelOptions(device=...)``; overrides the options' device.
 
     Attributes
     ----------
     card : ModelCard
+        Width of the embeddings, preprocessing and provenance.
     model : Path
+        The ONNX file.
     options : ModelOptions
-        As they were given.
+        The given options, with ``device`` applied.
     model_sha256 : str
         Hash of the file and its external data; see `serve_cli.model.model_hash`.
     provider : str
-        onnxruntime's name of what the network runs on.
+        The onnxruntime execution provider that runs the network.
     threads : int
-        All its threads on the CPU.
+        Threads of the network on the CPU, all sessions together.
     lanes : int
-        Batches that go side by side; so many should be under way.
+        Batches that can run side by side. Keep this many started.
     batch_size : int
-        That of the options, or the best on this machine.
+        From the options, or the best size on this host.
 
     Raises
     ------
     ConfigError
         If there are more sessions than threads.
     RunError
-        If the file is missing, is not ONNX, holds no card, or its inputs and outputs are not those of the card.
+        If the file is missing, is not ONNX, has no card, or its inputs and outputs do not match the card.
     DeviceError
         If onnxruntime is not installed or the device cannot be used.
 
@@ -135,7 +137,7 @@ class Embedder:
         Parameters
         ----------
         pixels : ndarray, uint8, (N, crop, crop, 3)
-            RGB, 0 to 255, of the card's crop.
+            RGB, 0 to 255, cropped to the card's ``crop``.
 
         Returns
         -------
@@ -146,7 +148,7 @@ class Embedder:
         ConfigError
             If the pixels have another shape or type, or the embedder is closed.
         DeviceError
-            If the network fails on the device, most often for want of memory.
+            If the network fails on the device, most often for lack of memory.
         RunError
             If the network's output is not (N, D).
         """
@@ -162,16 +164,16 @@ class Embedder:
         return np.asarray(embedding, np.float32)
 
     def start(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
-        """As `embed`, in the background; batches that are started go side by side as far as there are lanes."""
+        """Embed in the background, as `embed` does; up to ``lanes`` batches run side by side."""
         self._check(pixels)
         return self._pool.submit(self.embed, pixels)
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the network takes, of cropped images: the pixels, or float32 (N, 3, crop, crop)."""
+        """Prepare the network's input from cropped images: the pixels, or float32 (N, 3, crop, crop)."""
         return np.ascontiguousarray(pixels) if self._takes_pixels else normalize(pixels, self.card.preprocessing)
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
-        """The network alone: what `feed` returned -> its output. Raises `DeviceError` if it fails."""
+        """Run the network alone on the output of `feed`. Raises `DeviceError` if it fails."""
         lane = self._free.get()
         try:
             return lane.run(feed)
@@ -180,13 +182,13 @@ class Embedder:
         except Exception as error:  # onnxruntime's errors have no base class of their own
             raise DeviceError(
                 f"{self.model}: the network failed on a batch of {len(feed)} images ({first_line(error)}). "
-                "If memory ran out, take a smaller --batch-size."
+                "If memory ran out, use a smaller --batch-size."
             ) from error
         finally:
             self._free.put(lane)
 
     def close(self) -> None:
-        """Finish the batches that were started, then release sessions and threads; no batch can be started after."""
+        """Finish the started batches, then release sessions and threads. The embedder cannot be used afterwards."""
         self._pool.shutdown()
         self._closed = True
         while not self._free.empty():
@@ -200,7 +202,7 @@ class Embedder:
         self.close()
 
     def _check(self, pixels: NDArray[np.uint8]) -> None:
-        """Raise `ConfigError` unless these pixels can be embedded."""
+        """Raise `ConfigError` if the embedder is closed or the pixels have another shape or type."""
         if self._closed:
             raise ConfigError(f"{self.model}: the embedder is closed; open another one.")
         check_pixels(pixels, self.card.preprocessing.crop)
@@ -209,14 +211,15 @@ class Embedder:
         int8_on_cpu = self.provider == CPU and self.card.provenance.get("precision") == "int8"
         if int8_on_cpu and not sums_int8(instruction_sets()):
             log.warning(
-                "lifted: %s: this processor has no VNNI; its sums of int8 saturate, and embeddings suffer.", self.model
+                "lifted: %s: this processor lacks VNNI, so int8 sums saturate and embeddings are less accurate.",
+                self.model,
             )
 
     def _open_lanes(self, options: ModelOptions, sessions: int) -> list[Lane]:
         if self.provider in (CUDA, TENSORRT):
             memory = Cuda()
             return [GpuLane(self.session, memory, self.card.dim) for _ in range(GPU_LANES)]
-        # With one thread each, callers bring their own threads; OpenVINO has its own.
+        # Sessions with one thread run in the caller's thread, so one can be shared; OpenVINO has its own threads.
         if options.session_threads == 1 or self.provider == OPENVINO:
             return [CpuLane(self.session)] * sessions
         others = [open_session(self.model, options, self._cache_key) for _ in range(sessions - 1)]

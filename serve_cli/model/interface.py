@@ -1,4 +1,4 @@
-"""What goes into a model and comes out of it: its card, its input, its output."""
+"""The interface of an exported model: its card, input and output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_card(session: Any, model: Path) -> ModelCard:
-    """The model card in a session's metadata. Raises `RunError` if there is none, or it is damaged."""
+    """Read the model card in a session's metadata. Raises `RunError` if it is missing or damaged."""
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         raise RunError(
@@ -24,7 +24,7 @@ def read_card(session: Any, model: Path) -> ModelCard:
 
 
 def check_interface(session: Any, card: ModelCard, model: Path) -> None:
-    """Raise `RunError` unless the session takes pixels or images, and gives embeddings, as its card says."""
+    """Raise `RunError` unless the session's inputs and outputs match its card: pixels or images in, embeddings out."""
     crop = card.preprocessing.crop
     actual = [_signature(value) for value in (*session.get_inputs(), *session.get_outputs())]
     data: tuple[str, str, tuple[int, ...]] = (IMAGE_INPUT, "tensor(float)", (3, crop, crop))
@@ -45,12 +45,12 @@ def _signature(value: Any) -> tuple[str, str, tuple[int | str | None, ...]]:
 
 
 def _fits(actual: tuple[str, str, tuple[Any, ...]], expected: tuple[str, str, tuple[int, ...]]) -> bool:
-    """Same name and type, any batch size, and every size that the file fixes is the card's."""
-    (name, kind, shape), (wanted_name, wanted_kind, wanted) = actual, expected
-    if (name, kind, len(shape)) != (wanted_name, wanted_kind, 1 + len(wanted)):
+    """Compare names, types and fixed sizes; the batch size must be free."""
+    (name, kind, shape), (expected_name, expected_kind, sizes) = actual, expected
+    if (name, kind, len(shape)) != (expected_name, expected_kind, 1 + len(sizes)):
         return False
     return not isinstance(shape[0], int) and all(
-        size == wanted_size for size, wanted_size in zip(shape[1:], wanted, strict=True) if isinstance(size, int)
+        size == expected_size for size, expected_size in zip(shape[1:], sizes, strict=True) if isinstance(size, int)
     )
 
 

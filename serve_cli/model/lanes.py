@@ -1,4 +1,4 @@
-"""Lanes: what one batch goes through onnxruntime in. A model has several where batches go side by side."""
+"""Lanes: each runs one batch at a time in onnxruntime; a model has several to run batches side by side."""
 
 from __future__ import annotations
 
@@ -13,52 +13,54 @@ if TYPE_CHECKING:
 
 
 class Lane(Protocol):
-    """One batch at a time."""
+    """Runs one batch at a time."""
 
     session: Any
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
-        """The network's input for N images -> its output, (N, D)."""
+        """Run the network on the input of N images and return its output, (N, D)."""
 
 
 class Memory(Protocol):
-    """The calls of a GPU that `GpuLane` needs (`serve_cli.model.cuda`); tests have a stand-in."""
+    """The GPU calls that `GpuLane` needs; `serve_cli.model.cuda` implements them, and tests use a stand-in."""
 
-    device: str  # what onnxruntime calls it
+    device: str  # onnxruntime's name of the device
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Host memory that the GPU copies from and to by itself."""
+        """Allocate an array in page-locked host memory, which the GPU reads and writes directly."""
 
     def allocate(self, size: int) -> int:
-        """The address of ``size`` bytes on the GPU."""
+        """Allocate ``size`` bytes on the GPU and return their address."""
 
     def stream(self) -> Any:
-        """A queue of work that runs beside others."""
+        """Create a queue of GPU work that runs concurrently with other streams."""
 
     def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
-        """Host to GPU; returns when it is done, and holds up no other stream nor thread."""
+        """Copy from host to GPU and wait until it is done; other streams and threads keep running."""
 
 
 class CpuLane:
-    """A session on the CPU, with its own threads."""
+    """A session on the CPU; see `Lane`."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
         self._input = session.get_inputs()[0].name
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
+        """Run the network on the input of N images and return its output, (N, D)."""
         (embedding,) = self.session.run([EMBEDDING_OUTPUT], {self._input: feed})
         return np.asarray(embedding)
 
 
 class GpuLane:
-    """Buffers and a stream of a GPU; two lanes share a session, and one copies while the other computes.
+    """Buffers and a stream on a GPU. Two lanes share a session, so that one copies while the other computes.
 
     Parameters
     ----------
     session : InferenceSession
+        On the GPU; lanes may share it.
     memory : Memory
-        Where the buffers are.
+        Allocates the buffers.
     dim : int
         Width D of the embeddings.
     """
@@ -70,6 +72,7 @@ class GpuLane:
         self._host: NDArray[Any] = np.empty(0)  # nothing is staged yet
 
     def run(self, feed: NDArray[Any]) -> NDArray[Any]:
+        """Run the network on the input of N images and return its output, (N, D)."""
         if (self._host.shape, self._host.dtype) != (feed.shape, feed.dtype):
             self._stage(feed)
         np.copyto(self._host, feed)
@@ -78,7 +81,7 @@ class GpuLane:
         return self._embedding.copy()
 
     def _stage(self, feed: NDArray[Any]) -> None:
-        """Buffers for batches of this shape. Batches are of one shape, so this happens once."""
+        """Allocate buffers for batches of this shape. All batches have one shape, so this happens once."""
         name = self.session.get_inputs()[0].name
         shape = (len(feed), self._dim)
         self._host = self._memory.pinned(feed.shape, feed.dtype)

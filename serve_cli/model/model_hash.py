@@ -1,4 +1,4 @@
-"""What a model is: the SHA-256 of its file and of the files that hold its weights."""
+"""Identify a model by the SHA-256 of its file and of the files with its external data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# The messages of onnx.proto3 that lead to external data, with the numbers of the fields on the way.
+# The messages of onnx.proto3 on the way to external data: field number -> message.
 SUBMESSAGES: dict[str, dict[int, str]] = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
     "Training": {1: "Graph", 2: "Graph"},
@@ -33,7 +33,7 @@ MOST_FIELDS = 5_000_000  # a network has thousands
 
 
 def model_sha256(model: Path) -> str:
-    """SHA-256 of a model in hexadecimal: of its file, or of the hashes of its file and of its external data.
+    """Compute the SHA-256 of a model in hexadecimal: of its file, or of the hashes of its file and external data.
 
     Raises
     ------
@@ -51,15 +51,16 @@ def model_sha256(model: Path) -> str:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise RunError(f"{model}: its weights are in {name!r:.200}, outside the model's folder; export it again.")
         if not path.is_file():
-            raise RunError(f"{model}: the file with its weights, {path}, is missing; copy both to the same folder.")
+            raise RunError(f"{model}: its weights file {path} is missing; copy both to the same folder.")
         digest.update(f"\n{name}\0{sha256(path)}".encode())
     return digest.hexdigest()
 
 
 def external_data(model: Path) -> list[str]:
-    """Names of the files that hold tensors of a model, sorted; none of a file that is not ONNX.
+    """List the names of the files that hold tensors of a model, sorted; empty for a file that is not ONNX.
 
-    The serving environment has no `onnx` package, so the messages are read here: all that is needed are lengths.
+    The serving environment has no `onnx` package, so the protobuf messages are parsed here. Only fields with a length
+    matter.
     """
     with model.open("rb") as file:
         if not file.read(1):
@@ -68,7 +69,7 @@ def external_data(model: Path) -> list[str]:
             try:
                 return sorted(set(_locations(content)))
             except (ValueError, IndexError, UnicodeDecodeError):
-                return []  # onnxruntime says what is wrong with it
+                return []  # onnxruntime reports what is wrong with it
 
 
 def _locations(content: mmap.mmap) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _locations(content: mmap.mmap) -> Iterator[str]:
 
 
 def _length_delimited(content: mmap.mmap, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of the fields of a message that have a length."""
+    """Yield number, start and end of each length-delimited field of a message."""
     while position < end:
         tag, position = _varint(content, position)
         number, kind = tag >> 3, tag & 7
@@ -119,4 +120,4 @@ def _varint(content: mmap.mmap, position: int) -> tuple[int, int]:
 
 
 def _refuse(kind: int) -> int:
-    raise ValueError(f"wire type {kind} is not one of ONNX's")
+    raise ValueError(f"ONNX does not use wire type {kind}")

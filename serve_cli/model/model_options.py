@@ -1,4 +1,4 @@
-"""How a model is run: on which device, with how many threads, sessions and images a batch."""
+"""How a model runs: device, threads, sessions and batch size."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from serve_cli.choices import Device
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """How a model is run.
+    """How a model runs.
 
     Parameters
     ----------
     device : {"cpu", "openvino", "gpu", "tensorrt"}
-        ``"openvino"`` is the CPU by Intel's OpenVINO; ``"gpu"`` is NVIDIA's by CUDA; ``"tensorrt"`` is the same by
-        TensorRT, with CUDA for what that lacks.
+        ``"openvino"``: the CPU with Intel's OpenVINO. ``"gpu"``: an NVIDIA GPU with CUDA. ``"tensorrt"``: an NVIDIA
+        GPU with TensorRT, and CUDA for operators that TensorRT lacks.
     threads : int, optional
-        Threads of the network on the CPU, and as many that decode images. By default one for each core that this
+        Threads of the network on the CPU, and number of threads that decode images. Default: one per core that this
         process may use.
     sessions : int, optional
-        Batches that go through the network side by side on the CPU, each on its share of the threads. By default
-        what `lifted bench --save` found best on this machine, or one for each thread.
+        Batches that run side by side on the CPU, each with its share of the threads. Default: the best number that
+        `lifted bench --save` measured on this host, or one per thread.
     batch_size : int, optional
-        Images that go through the network together. By default what `lifted bench --save` found best on this
-        machine, or 8; 128 on a GPU.
+        Images per batch. Default: the best size that `lifted bench --save` measured on this host, or 8; 128 on a GPU.
     allow_fallback : bool
-        Use the CPU where the device is not available or has no kernel for an operator, instead of failing.
+        Use the CPU if the device is not available or has no kernel for an operator, instead of failing.
     relaxed : bool
-        Let products of matrices be rounded, to TF32 on GPUs, to bfloat16 in OpenVINO: faster, and embeddings are off
-        by 1e-3 to 1e-2. onnxruntime's own kernels for the CPU have no such mode.
+        Round matrix products to TF32 on GPUs and to bfloat16 in OpenVINO. This is faster and changes embeddings by 1e-3
+        to 1e-2. onnxruntime's own CPU kernels have no such mode.
     cache : bool
-        Keep the optimized graph in the user's cache folder, so that the next session starts sooner.
+        Keep the optimized graph in the user's cache folder, so that the next session starts faster.
 
     Raises
     ------
     ConfigError
-        If the device is unknown, or there are no threads.
+        If the device is unknown, or ``threads`` is less than 1.
     """
 
     device: Device = "cpu"
@@ -58,7 +57,7 @@ class ModelOptions:
 
     @property
     def num_threads(self) -> int:
-        """``threads``, or one for each core that this process may use."""
+        """``threads``, or one per core that this process may use."""
         return self.threads or usable_cpus()
 
     @property

@@ -1,4 +1,4 @@
-"""onnxruntime's optimized graphs, kept in the cache folder: the next session of a model starts without that work."""
+"""Cache onnxruntime's optimized graphs, so that the next session of a model starts without optimizing."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ GRAPHS = "graphs"
 
 
 def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callable[[Path, Any], Any]) -> Any:
-    """Start a CPU session from the kept graph of this model, onnxruntime and processor; keep it if there is none.
+    """Start a CPU session from the cached graph of this model, onnxruntime and processor; cache it if there is none.
 
     Parameters
     ----------
     model : Path
-        The ONNX file that ``start`` loads where no graph is kept.
+        The ONNX file that ``start`` loads if no graph is cached.
     model_hash : str
-        `model_sha256`: a graph belongs to a model's content, under any file name and time.
+        `model_sha256`: a graph belongs to a model's content, whatever its file name or time.
     onnxruntime : module
+        The imported package.
     start : callable
-        Path, function that changes the session's options -> session.
+        Takes a path and a function that changes the session options; returns the session.
 
     Returns
     -------
     InferenceSession
-        Started from the model itself where nothing can be kept.
+        Started from the model itself if nothing can be cached.
     """
     folder = cache_folder(GRAPHS)
-    if folder is None or external_data(model):  # onnxruntime keeps the names of its files, relative to the model
+    if folder is None or external_data(model):  # the graph would refer to these files relative to the model
         return start(model, _unchanged)
     kept = folder / graph_name(model_hash, onnxruntime.__version__)
     if kept.is_file():
@@ -52,14 +53,14 @@ def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callab
             session = start(model, _saving_to(temporary))
             if _identity(model) != before:
                 raise OSError(f"{model} was replaced while it was read")
-    except Exception:  # the disk is full, or the graph has more than 2 GiB; or the model is at fault, which is said now
+    except Exception:  # disk full, graph over 2 GiB, or a bad model, which the next line reports
         return start(model, _unchanged)
     evict(folder)
     return session
 
 
 def graph_name(model_hash: str, version: str) -> str:
-    """The file name of a kept graph; another one for any other model, onnxruntime or processor."""
+    """Return the file name of a cached graph, unique per model, onnxruntime version and processor."""
     key = f"{model_hash} {version} {instruction_sets()}"
     return f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
 
@@ -83,6 +84,6 @@ def _saving_to(path: Path) -> Callable[[Any], None]:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    """Changes with every write to a file; unlike the modification time, nobody can set the time of the last change."""
+    """Return values that change with every write to a file. Unlike the modification time, ctime cannot be set."""
     status = os.stat(path)
     return status.st_ino, status.st_size, status.st_ctime_ns

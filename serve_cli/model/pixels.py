@@ -1,4 +1,4 @@
-"""What an Embedder takes: pixels of cropped images."""
+"""Check the pixels that an `Embedder` is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gluon_lifted.errors import ConfigError
 def check_pixels(pixels: object, crop: int) -> None:
     """Raise `ConfigError` unless these are cropped images, uint8, (N, crop, crop, 3).
 
-    Other types would not fail: a network makes an embedding of floats in 0-1 as well, and it is a wrong one.
+    Other types must be refused here: a network accepts floats in [0, 1] as well and returns a wrong embedding.
     """
     described = " ".join(
         f"{type(pixels).__name__} {getattr(pixels, 'dtype', '')} {getattr(pixels, 'shape', '')}".split()
@@ -25,10 +25,10 @@ def check_pixels(pixels: object, crop: int) -> None:
 
 
 def _shape_hint(pixels: object, crop: int) -> str:
-    """What to do about pixels of another shape."""
+    """Suggest how to fix pixels of another shape."""
     shape = getattr(pixels, "shape", ())
     if shape == (crop, crop, 3):
-        return "For one image give image[None]."
+        return "For a single image, pass image[None]."
     if shape[1:] == (3, crop, crop):
         return "Move the channels last: pixels.transpose(0, 2, 3, 1)."
     return "Resize and crop images as the model card says."

@@ -1,4 +1,4 @@
-"""onnxruntime's sessions: on the device that was asked for, and no other unless that is allowed."""
+"""Open onnxruntime sessions on the requested device, and on no other unless that is allowed."""
 
 from __future__ import annotations
 
@@ -39,14 +39,12 @@ EXTRAS: dict[Device, str] = {  # of gluon-lifted, to install
 }
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's log severities
 ENGINES = "tensorrt"  # kind of cache entry
-CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # onnxruntime's words
+CPU_WAS_NEEDED = "fallback to CPU EP has been explicitly disabled"  # quoted from onnxruntime
 
 
 def import_onnxruntime() -> Any:
-    """The onnxruntime module, with its telemetry off. Raises `DeviceError` if it is not installed."""
-    os.environ.setdefault(
-        "ORT_DISABLE_TELEMETRY", "1"
-    )  # onnxruntime 1.31 reports its use to Microsoft unless it is set
+    """Import onnxruntime with its telemetry off. Raises `DeviceError` if it is not installed."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.31 reports its use to Microsoft by default
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
@@ -67,16 +65,16 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
     model : Path
         An ONNX file.
     options : ModelOptions
-        Without ``sessions``, one session with all threads.
+        Without ``sessions``, one session gets all threads.
     model_hash : str, optional
-        `model_sha256` of the model. With it, optimized graphs and engines are kept in the user's cache folder.
+        `model_sha256` of the model. If given, optimized graphs and engines are kept in the user's cache folder.
 
     Raises
     ------
     RunError
         If the file is missing, or onnxruntime cannot load it.
     DeviceError
-        If onnxruntime is not installed, or the device cannot be used and the CPU may not take its place.
+        If onnxruntime is not installed, or the device cannot be used and falling back to the CPU is not allowed.
     """
     onnxruntime = import_onnxruntime()
     if not model.is_file():
@@ -86,7 +84,7 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
     except DeviceError as error:
         if not options.allow_fallback:
             raise
-        log.warning("lifted: the CPU is used: %s", error)
+        log.warning("lifted: falling back to the CPU: %s", error)
         return _open(model, replace(options, device="cpu"), onnxruntime, model_hash)
 
 
@@ -103,14 +101,14 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
     except Exception as error:  # onnxruntime's errors have no base class of their own
         if CPU_WAS_NEEDED in str(error):
             raise DeviceError(
-                f"{model}: {wanted} cannot run all of it: an operator has no kernel there, or a library is missing "
-                "(see `lifted doctor`). --allow-fallback gives the rest to the CPU."
+                f"{model}: {wanted} cannot run the whole model: an operator has no kernel there, or a library is "
+                "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
         raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(
-            f"{wanted} was asked for and onnxruntime started {session.get_providers()[0]}; "
-            "`lifted doctor` shows what is missing, or use --device cpu."
+            f"onnxruntime started {session.get_providers()[0]} instead of {wanted}; "
+            "run `lifted doctor` to see what is missing, or use --device cpu."
         )
     session.disable_fallback()
     return session
@@ -139,13 +137,13 @@ def _open_elsewhere(model: Path, options: ModelOptions, onnxruntime: Any, model_
     on_tensorrt = options.device == "tensorrt"
     half = on_tensorrt and _in_half(model, onnxruntime)
     engines = _engine_folder(model_hash) if on_tensorrt and model_hash is not None else None
-    return _starter(onnxruntime, provider_settings(options, half, engines))(model, session_options)
+    return _starter(onnxruntime, provider_settings(options, half=half, engines=engines))(model, session_options)
 
 
 def _engine_folder(model_hash: str) -> Path | None:
-    """Where TensorRT keeps its engines, which take minutes to build; None if it cannot.
+    """Create the folder for a model's TensorRT engines, which take minutes to build; None if nothing can be cached.
 
-    onnxruntime names them by the graph's structure, not by its weights, so that each model needs a folder of its own.
+    onnxruntime names engines by the graph's structure, not by its weights, so each model needs its own folder.
     """
     folder = cache_folder(ENGINES)
     if folder is None:
@@ -158,16 +156,16 @@ def _engine_folder(model_hash: str) -> Path | None:
 
 
 def provider_settings(
-    options: ModelOptions, half: bool, engines: Path | None = None
+    options: ModelOptions, *, half: bool, engines: Path | None = None
 ) -> list[tuple[str, dict[str, str]]]:
-    """The providers of a device other than the CPU and their settings, as onnxruntime takes them.
+    """Return the providers of a device other than the CPU with their settings, in onnxruntime's format.
 
     Parameters
     ----------
     options : ModelOptions
-        Of a device other than the CPU.
+        Its device is not ``"cpu"``.
     half : bool
-        Let TensorRT compute in half precision, which is for models that are stored so.
+        Let TensorRT compute in float16; for models that are stored in float16.
     engines : Path, optional
         Folder for TensorRT's engines; without it they are built for each session.
     """
@@ -207,14 +205,14 @@ def _starter(onnxruntime: Any, providers: list[Any]) -> Callable[[Path, Any], An
 
 
 def _load_cuda(onnxruntime: Any) -> None:
-    """Load the CUDA libraries of the nvidia-* wheels; what is missing shows when the session starts."""
-    onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it reports a missing library in five lines
+    """Load the CUDA libraries of the nvidia-* wheels; a missing one is reported when the session starts."""
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it logs five lines per missing library
     if hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
-        with redirect_stdout(io.StringIO()):  # it prints
+        with redirect_stdout(io.StringIO()):  # it prints to stdout
             onnxruntime.preload_dlls()
 
 
 def first_line(error: Exception) -> str:
-    """Its message without onnxruntime's ``[ONNXRuntimeError] : 7 : INVALID_PROTOBUF :`` and without a stack."""
+    """Return an error's message without ``[ONNXRuntimeError] : 7 : INVALID_PROTOBUF :`` and without the stack."""
     line = str(error).split("\n", 1)[0]
     return line.rsplit(" : ", 1)[-1][:200] if line.startswith("[ONNXRuntimeError]") else line[:200]

@@ -1,4 +1,4 @@
-"""What `lifted bench --save` found best for a model on this machine, kept in the user's cache folder."""
+"""The best settings of a model on this host, as `lifted bench --save` stores them in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from serve_cli.choices import Device
 
 TUNINGS = "tunings"
-MAX_BYTES = 1 << 16  # of a file
-MAX_TOTAL_BYTES = 1 << 24  # of all files
+MAX_BYTES = 1 << 16  # per file
+MAX_TOTAL_BYTES = 1 << 24  # all files together
 LARGEST = 4096
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Images that go through the network together, and batches that go side by side on the CPU."""
+    """Images per batch, and batches side by side on the CPU."""
 
     batch_size: int
     sessions: int
 
 
-# Cores that share a batch wait for each other; activations of a small one stay in a core's cache.
+# Cores that share a batch wait for each other; the activations of a small batch stay in a core's cache.
 DEFAULTS: dict[Device, int] = {"cpu": 8, "openvino": 8, "gpu": 128, "tensorrt": 128}
 
 
 def read_tuning(model_hash: str, device: Device) -> Tuning:
-    """What was found for this model, device and machine, or the defaults: small batches, one for each core.
+    """Read the tuning of this model, device and host, or return the defaults: small batches, one per core.
 
     Parameters
     ----------
     model_hash : str
-        `model_sha256`: a tuning belongs to a model's content, under any file name.
+        `model_sha256`: a tuning belongs to a model's content, whatever its file name.
     device : Device
-        Each device has a tuning of its own.
+        Each device has its own tuning.
     """
     folder = cache_folder(TUNINGS)
     entry = _read(folder / f"{model_hash}.json").get(_key(device)) if folder is not None else None
@@ -54,10 +54,10 @@ def read_tuning(model_hash: str, device: Device) -> Tuning:
 
 
 def save_tuning(model_hash: str, device: Device, tuning: Tuning) -> Path:
-    """Keep it beside what was found on other devices. Raises `RunError` if the file cannot be written."""
+    """Store a tuning with those of other devices. Raises `RunError` if the file cannot be written."""
     folder = cache_folder(TUNINGS)
     if folder is None:
-        raise RunError("the cache folder cannot be written to; set XDG_CACHE_HOME to a folder of your own.")
+        raise RunError("the cache folder cannot be written to; set XDG_CACHE_HOME to a folder that you own.")
     path = folder / f"{model_hash}.json"
     known = {**_read(path), _key(device): asdict(tuning)}
     try:
@@ -85,6 +85,6 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _key(device: Device) -> str:
-    """Another one for another device, number of cores or processor: a home folder may be shared by several hosts."""
+    """Return a key per device, core count and processor: hosts may share a home folder."""
     processor = hashlib.sha256(instruction_sets().encode()).hexdigest()[:8]
     return f"{device}, {usable_cpus()} cores of {processor}"

@@ -1,1 +1,1 @@
-"""Where images come from: folders, text lists, tables, tar shards and data sets give rows in a stable order."""
+"""Sources of images: folders, text lists, tables, tar shards and datasets yield rows in a stable order."""

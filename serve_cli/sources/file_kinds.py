@@ -1,7 +1,7 @@
 """The kinds of file that hold or list images, each declared once.
 
-Another kind is a module that makes its `Source`, and an entry of `FILE_KINDS`. What a kind needs is imported when its
-source is opened, so that a help text costs nothing.
+To add a kind, write a module that opens its `Source`, and add an entry to `FILE_KINDS`. The module is imported when a
+source is opened, so that help texts load fast.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class FileKind:
     suffix : str
         In lower case.
     help : str
-        What such a file is, for help texts and errors.
+        A few words for help texts and errors.
     open : callable
-        Makes the source of such files. Takes the root that the source is named by, the files, and the columns of
-        tables. Raises `DataError`.
+        Opens the source of such files. Takes the source's root, the files, and the columns of tables. Raises
+        `DataError`.
     several : bool
-        Whether the files that fit a pattern make one source.
+        Whether all files that match a pattern form one source.
     in_folders : bool
-        Whether a folder that holds such files means these, and not its images.
+        Whether a folder that contains such files stands for them, and not for its images.
     """
 
     suffix: str
@@ -87,13 +87,13 @@ FILE_KINDS: dict[str, FileKind] = {kind.suffix: kind for kind in _ALL}
 
 
 def is_table(suffix: str) -> bool:
-    """Whether files with a suffix are offered as a pattern where a folder holds no images."""
+    """Whether to suggest a pattern for files of this suffix when a folder has no images."""
     kind = FILE_KINDS.get(suffix)
     return kind is not None and kind.several and not kind.in_folders
 
 
 def known_kinds() -> str:
-    """All kinds in words: ``.tar (tar shard, not compressed), .txt (list of paths), .csv .jsonl .parquet (table)``."""
+    """List all kinds: ``.tar (tar shard, not compressed), .txt (list of paths), .csv .jsonl .parquet (table)``."""
     suffixes: dict[str, list[str]] = {}
     for kind in _ALL:
         suffixes.setdefault(kind.help, []).append(kind.suffix)

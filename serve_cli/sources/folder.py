@@ -24,38 +24,37 @@ if TYPE_CHECKING:
     from serve_cli.sources.location import Location
 
 
-def named_row(folder: Location, name: str, labeled: bool) -> ImageRow:
-    """The row of a name relative to a folder; ``labeled`` with the first sub-folder."""
+def named_row(folder: Location, name: str, *, labeled: bool) -> ImageRow:
+    """Make the row of a name relative to a folder; if ``labeled``, its first subfolder is the label."""
     text = as_text(name)
     return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
 
 
 def named_source(root: Path | str, folder: Location, names: Sequence[str], passed_over: PassedOver) -> Source:
-    """Images below a folder, in the order of their names. If all lie in sub-folders, the first one is their label."""
+    """Open the named images below a folder, in order. If all are in subfolders, the first subfolder is the label."""
     labeled = all("/" in name for name in names)
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
-        return (named_row(folder, name, labeled) for name in islice(names, start, None))
+        return (named_row(folder, name, labeled=labeled) for name in islice(names, start, None))
 
     return Source(root, listing, naming=lambda: with_stamps(listing()), starting=listing, passed_over=passed_over)
 
 
 def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
-    """Rows with size and modification time of their files: they were listed a moment ago, so that it costs little."""
+    """Add size and modification time of their files to rows; cheap for files that were just listed."""
     return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)
 
 
 def folder_source(path: Path) -> Source:
-    """A folder of images.
+    """Open a folder of images, subfolders included, in the order of their relative paths.
 
-    They come in the order of their relative paths, from sub-folders too. Hidden names are passed over, and so are files
-    with other suffixes, which are counted. If no image lies in the folder itself, each first sub-folder is taken for a
-    class and names its images' label.
+    Hidden names are skipped. Files with other suffixes are skipped and counted. If the folder itself contains no image,
+    its subfolders are classes, and their names are the labels.
 
     Raises
     ------
     DataError
-        If the folder holds no images, or cannot be listed.
+        If the folder contains no images or cannot be listed.
     """
     labeled = next(walk(path, Wanted(is_image, folder=lambda _: False)), None) is None
     passed_over = PassedOver()
@@ -63,7 +62,7 @@ def folder_source(path: Path) -> Source:
     def listing() -> Iterator[ImageRow]:
         others = PassedOver()
         for name in walk(path, Wanted(is_image, passed_over=others.add)):
-            yield named_row(path, name, labeled)
+            yield named_row(path, name, labeled=labeled)
         passed_over.counts = others.counts
 
     if next(listing(), None) is None:
@@ -73,9 +72,9 @@ def folder_source(path: Path) -> Source:
 
 
 def store_source(location: Location) -> Source:
-    """The images below a URL, in the order and with the labels of `folder_source`.
+    """Open the images below a URL, in the order and with the labels of `folder_source`.
 
-    All names are asked for once and kept: a store gives a thousand at a time.
+    All names are listed once and kept, since a store returns only a thousand per request.
 
     Raises
     ------
@@ -90,11 +89,11 @@ def store_source(location: Location) -> Source:
 
 
 def no_images(folder: Location, passed_over: PassedOver, table: str | None) -> DataError:
-    """The error of a folder without images; ``table`` is the name of a table below it, if it has any."""
-    message = f"{folder}: no images found. Looked in all its sub-folders for {' '.join(sorted(IMAGE_SUFFIXES))}."
+    """Make the error for a folder without images; ``table`` is the name of a table below it, if there is one."""
+    message = f"{folder}: no images found. Looked in all its subfolders for {' '.join(sorted(IMAGE_SUFFIXES))}."
     if others := passed_over_text(passed_over.by_suffix()):
-        message += f" Passed over {others}."
+        message += f" Skipped {others}."
     if table is not None:
-        between = "**/" if "/" in table else ""
-        message += f" It has {table}: to embed what such tables list, give '{folder}/{between}*{suffix_of(table)}'."
+        pattern = f"{folder}/{'**/' if '/' in table else ''}*{suffix_of(table)}"
+        message += f" It contains {table}; to embed the images of such tables, give '{pattern}'."
     return DataError(message)

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 def image_at(
     name: str, location: Path | str, label: str | None = None, extra: dict[str, Any] | None = None
 ) -> ImageRow:
-    """A row for the image in a file, at a path or a URL; a URL that cannot be used fails when it is read."""
+    """Make a row for an image file at a path or URL. A bad URL fails when the image is read."""
     if isinstance(location, Path):
         return ImageRow(name, location, label, extra=extra or {})
     return ImageRow(name, location, label, content=partial(read_image_bytes, location), extra=extra or {})
 
 
 def image_location(name: str) -> Path | str:
-    """What `image_at` takes: a path as a `Path`, a URL as it stands."""
+    """Convert a name to a location for `image_at`: a `Path`, or a URL as text."""
     return name if is_url(name) else Path(name)
 
 
 def unreadable(name: str, location: Location, reason: str) -> ImageRow:
-    """A row that fails when it is read, for this reason."""
+    """Make a row that fails with this reason when its image is read."""
 
     def fail(*, limit: int = MAX_IMAGE_BYTES) -> bytes:
         raise ImageError(f"{shown(location)}: {reason}.")
@@ -47,23 +47,23 @@ def unreadable(name: str, location: Location, reason: str) -> ImageRow:
 def read_image_bytes(
     location: Location, offset: int = 0, size: int | None = None, *, limit: int = MAX_IMAGE_BYTES
 ) -> bytes:
-    """A file, or ``size`` bytes of it from ``offset`` on.
+    """Read a file, or ``size`` bytes of it from ``offset`` on.
 
     Parameters
     ----------
     location : Path, UPath or str
         A path or a URL.
     offset, size : int
-        The whole file if ``size`` is None.
+        In bytes; the whole file if ``size`` is None.
     limit : int
-        Most bytes that are taken.
+        Maximum number of bytes to read.
 
     Raises
     ------
     UnreachableError
         If its host does not answer, or not in time.
     ImageError
-        If it is missing, no file, larger than the limit, cut off or cannot be read.
+        If it is missing, not a file, larger than the limit, truncated or unreadable.
     """
     try:
         if isinstance(location, str):
@@ -72,15 +72,16 @@ def read_image_bytes(
         if size is not None:
             _require_within(size, limit)
         return read(location, offset, size, limit)
-    except DataError as error:  # of to_location
+    except DataError as error:  # from to_location
         raise ImageError(str(error)) from None
-    except Exception as error:  # stores have errors of their own, which are not OSErrors
+    except Exception as error:  # stores raise their own errors, which are not OSErrors
         kind = UnreachableError if is_remote(location) and has_no_answer(error) else ImageError
-        raise kind(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None  # theirs quote URLs
+        # "from None": a store's error may quote a URL with credentials
+        raise kind(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None
 
 
 def _read_local(path: Path, offset: int, size: int | None, limit: int) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe would block
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
@@ -101,7 +102,7 @@ def _read_web(location: Location, offset: int, size: int | None, limit: int) -> 
 
 
 def _read_store(location: Location, offset: int, size: int | None, limit: int) -> bytes:
-    """The libraries of S3 and Google's storage try again by themselves if the network stumbles."""
+    """Read from an object store. The libraries for S3 and Google Cloud Storage retry by themselves."""
     if size is None:
         info = ask_store(location, "info")
         if info["type"] == "directory":

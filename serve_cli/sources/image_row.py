@@ -1,4 +1,4 @@
-"""What flows through the pipeline: rows of images, and the same rows with embeddings."""
+"""The data of the pipeline: rows of images, and rows with embeddings."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ MAX_IMAGE_BYTES = 1 << 29
 class Content(Protocol):
     """Reads an image's bytes."""
 
-    def __call__(self, *, limit: int = ...) -> bytes: ...
+    def __call__(self, *, limit: int = ...) -> bytes:
+        """Return the bytes. Raises `ImageError` if they cannot be read, or are more than ``limit``."""
+        ...
 
 
 class Cell:
-    """One value of an Arrow column. It stays in Arrow: Python's objects cannot hold all values that Arrow's types can.
+    """One value of an Arrow column, kept in Arrow because Python has no objects for some of Arrow's values.
 
     Parameters
     ----------
     column : Array
+        Stays in memory as long as the value.
     index : int
-        Of the value in the column.
+        Position of the value in the column.
     """
 
     __slots__ = ("column", "index")
@@ -50,7 +53,7 @@ class Cell:
         self.column, self.index = column, index
 
     def as_py(self) -> Any:
-        """The value as a Python object. Raises `OverflowError` or `ValueError` if Python has none for it."""
+        """Convert to a Python object. Raises `OverflowError` or `ValueError` if Python has none for the value."""
         return self.column[self.index].as_py()
 
     def __eq__(self, other: object) -> bool:
@@ -73,8 +76,9 @@ class HeldImage:
     Parameters
     ----------
     content : bytes or None
+        The image's file; None if the row has no image.
     name : str
-        What errors call it.
+        Name of the image in errors.
     """
 
     __slots__ = ("_content", "_name", "size")
@@ -83,7 +87,7 @@ class HeldImage:
         self._content, self._name, self.size = content, name, len(content or b"")
 
     def __call__(self, *, limit: int = MAX_IMAGE_BYTES) -> bytes:
-        """The bytes. Raises `ImageError` if there are none, or more than ``limit``."""
+        """Return the bytes. Raises `ImageError` if there are none, or more than ``limit``."""
         if self._content is None:
             raise ImageError(f"{self._name}: has neither a path nor an image.")
         if self.size > limit:
@@ -91,34 +95,35 @@ class HeldImage:
         return self._content
 
     def emptied(self) -> HeldImage:
-        """The same without its bytes, for a row whose image is not needed any more."""
+        """Return a copy without the bytes, for a row whose image is no longer needed."""
         return HeldImage(None, self._name)
 
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One image to embed.
+    r"""One image to embed.
 
-    No text of a row holds credentials or signatures of URLs: rows are stored and printed. ``content`` knows them.
+    Texts of a row hold no credentials or signatures of URLs, because rows are stored and printed. Only ``content`` has
+    them.
 
     Parameters
     ----------
     id : str
-        Path relative to the source's root, with ``/``, or the id that a manifest gives; bytes that are not UTF-8 are
-        written ``\\xff``.
+        Path relative to the source's root, with ``/``, or the id from a manifest. Bytes that are not UTF-8 are written
+        as ``\xff``.
     path : Path or str
-        The file to open; where ``content`` is given, the URL, or the file that it lies in and its name there.
+        The file to open. With ``content``: the URL, or the containing file and the image's name in it.
     label : str or None
-        Name of its class, where that is known.
+        Name of the image's class; None if unknown.
     box : tuple of 4 float, optional
-        Left, top, right, bottom in pixels of the upright image: all that is used of it.
+        Left, top, right, bottom in pixels of the upright image. Only this part of the image is used.
     content : callable, optional
-        Reads the image's bytes, of which ``limit`` is the most; raises `ImageError`.
+        Reads the image's bytes, at most ``limit``; raises `ImageError`.
     extra : dict
-        Further columns of its manifest, by name: a `Cell` of a column, or a Python object.
+        Further columns of the manifest, by name: a `Cell`, or a Python object.
     stamp : tuple of int
-        Size and modification time of the file with the image, and where in it the image is, as far as the source
-        has them without asking for them.
+        Size and modification time of the file with the image, and the image's position in it. Empty where the source
+        would need extra requests for them.
     """
 
     id: str
@@ -145,12 +150,12 @@ class EmbeddedRows:
 
     Parameters
     ----------
-    rows : sequence of ImageRow
-        n rows.
+    rows : sequence of ImageRow, (n,)
+        In the order of the source.
     embedding : ndarray, float32, (n, D)
         NaN in rows that have an error.
-    errors : sequence of str or None
-        n times: why the row has no embedding, or None.
+    errors : sequence of str or None, (n,)
+        Why a row has no embedding.
     """
 
     rows: Sequence[ImageRow]
@@ -159,7 +164,7 @@ class EmbeddedRows:
 
 
 def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: float = math.inf) -> Iterator[EmbeddedRows]:
-    """The same rows in the same order, ``size`` at a time; fewer where they carry too much, and in the last group."""
+    """Regroup rows in groups of ``size``, in order; smaller where they carry too much, and at the end."""
     held: list[EmbeddedRows] = []
     num_held, columns = 0, dict[int, int]()
     for batch in batches:
@@ -178,7 +183,7 @@ def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: floa
 
 
 def _carried_bytes(batch: EmbeddedRows) -> dict[int, int]:
-    """Bytes of the Arrow columns that rows keep in memory; a row's value keeps all of its column."""
+    """Compute the bytes of the Arrow columns that rows keep in memory; a single value keeps its whole column."""
     cells = (value for row in batch.rows for value in row.extra.values() if isinstance(value, Cell))
     columns = {id(cell.column): cell.column for cell in cells}
     return {key: column.nbytes for key, column in columns.items()}

@@ -1,7 +1,8 @@
-"""Locations of files on this host, in object stores and on web servers, with one interface: pathlib's.
+"""Locations of files on this host, in object stores and on web servers, with the interface of pathlib.
 
-universal-pathlib has it for all that fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the credentials
-that those libraries find by themselves. Rows keep a URL as text: making such an object takes as long as 30 rows.
+universal-pathlib provides it for all that fsspec reaches: ``s3://``, ``gs://``, ``https://`` and more, with the
+credentials that those libraries find by themselves. Rows keep URLs as text, because creating a ``UPath`` takes as long
+as processing 30 rows.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ if TYPE_CHECKING:
 
     Location: TypeAlias = Any  # a `Path`, or universal-pathlib's `UPath`, which need not be installed
 
-MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a location and of a library's words in an error
+MAX_SHOWN, MAX_REASON = 2000, 300  # characters of a location and of a library's message in an error
 
 
 def to_location(name: str | os.PathLike[str]) -> Location:
-    """A `Path`, absolute, or universal-pathlib's for a URL.
+    """Convert a name to an absolute `Path`, or a URL to a ``UPath``.
 
     Raises
     ------
     DataError
-        If it is neither, or what the URL needs is not installed.
+        If it is neither, or a package that the URL needs is not installed.
     """
     text = os.fspath(name)
     try:
@@ -52,7 +53,7 @@ def to_location(name: str | os.PathLike[str]) -> Location:
         from upath import UPath
 
         return UPath(url)
-    except ValueError as error:  # universal-pathlib's and those of what it reads URLs by, too
+    except ValueError as error:  # from universal-pathlib and its URL parsers, too
         raise DataError(f"{shown(text)}: cannot be reached ({reason(error, text)}).") from None
 
 
@@ -70,58 +71,61 @@ def _require_protocol(protocol: str) -> None:
 
 @lru_cache(maxsize=1000)
 def _missing_for(protocol: str) -> str:
-    """What is missing to read URLs of a kind; empty if nothing is. Asked for once: rows by the thousand need it."""
+    """Describe what is missing to read URLs of a protocol; empty if nothing. Cached, since every row checks it."""
     try:
         from fsspec import get_filesystem_class
     except ImportError:
         return "URLs need further packages; pip install 'gluon-lifted[remote]'"
     try:
-        import upath  # noqa: F401  # whether it is there
+        import upath  # noqa: F401  # checks that it is installed
 
         for name in protocol.split("::"):
-            get_filesystem_class(name)  # imports what this kind of URL needs
+            get_filesystem_class(name)  # imports the packages that this protocol needs
     except ImportError as error:
-        return f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most"
+        return (
+            f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most "
+            "protocols"
+        )
     except ValueError:
         return (
-            f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another of fsspec's, which "
-            "pip install 'gluon-lifted[remote]' has"
+            f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another that fsspec supports "
+            "(pip install 'gluon-lifted[remote]')"
         )
     return ""
 
 
 def shown(location: Location) -> str:
-    """A path or URL as errors name it: without credentials, and without what a terminal would obey."""
+    """Format a path or URL for errors, without credentials and with control characters escaped."""
     text = url_without_credentials(str(location))[:MAX_SHOWN]
     return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def is_remote(location: Location) -> bool:
+    """Whether a location is a URL."""
     return not isinstance(location, Path)
 
 
 def root_of(location: Location) -> Path | str:
-    """What a `Source` calls the location that it comes from."""
+    """Convert a location to the root of a `Source`: a `Path`, or a URL as text."""
     return str(location) if is_remote(location) else location
 
 
 def name_of(location: Location) -> str:
-    """The last part of a path, of a URL without its query."""
+    """Return the last part of a path, or of a URL without its query."""
     path = urlsplit(location.path).path if is_web(location) else location.name
     return PurePosixPath(path).name
 
 
 def location_suffix(location: Location) -> str:
-    """The suffix of a file, in small letters."""
+    """Return the suffix of a file in lower case."""
     return PurePosixPath(name_of(location)).suffix.lower()
 
 
 def beside(location: Location, name: str) -> Path | str:
-    """What a list or manifest at ``location`` calls ``name``: a URL, an absolute path, or relative to its folder.
+    """Resolve a name in a list or manifest at ``location``: a URL, an absolute path, or relative to its folder.
 
-    On a web server it is relative as a link in a page is. Windows' separators are read as such, unless there is a file
-    that has them in its name. Nothing is raised: what is wrong with a name is found when its image is read, and fails
-    alone.
+    On a web server, relative names are resolved like links in a page. Backslashes separate folders, as on Windows,
+    unless a file has them in its name. Never raises: a bad name fails alone when its image is read.
     """
     if is_url(name):
         return name
@@ -130,7 +134,7 @@ def beside(location: Location, name: str) -> Path | str:
     link = name.replace("#", "%23")
     if link.startswith("//"):
         return f"{location.protocol}:{link}"
-    if CONTROL.search(link):  # which urljoin would leave out
+    if CONTROL.search(link):  # urljoin would drop control characters
         return f"{location.path.rpartition('/')[0]}/{link}"
     return str(urljoin(location.path, link if link.startswith("/") else "./" + link))
 
@@ -143,12 +147,12 @@ def _beside_file(location: Location, name: str) -> Path | str:
 
 
 def id_beside(location: Location, name: str) -> str:
-    """The id of what a list or manifest at ``location`` calls ``name``: the same, without credentials."""
+    """Return the id of a name in a list or manifest at ``location``: the name without credentials."""
     return reference_without_credentials(name) if is_web(location) else url_without_credentials(name)
 
 
 def below(folder: Location, name: str) -> Path | str:
-    """A path relative to a folder."""
+    """Append a relative path to a folder's path or URL."""
     if not is_remote(folder):
         return Path(folder, name)
     text = str(folder)
@@ -156,7 +160,7 @@ def below(folder: Location, name: str) -> Path | str:
 
 
 def file_stamp(location: Location) -> tuple[int, ...]:
-    """Size in bytes and modification time in nanoseconds of a local file; nothing of a remote or missing one."""
+    """Return size in bytes and modification time in nanoseconds of a local file; empty if it is remote or missing."""
     if is_remote(location):
         return ()
     try:
@@ -173,24 +177,24 @@ def reading(location: Location) -> Iterator[None]:
         yield
     except LiftedError:
         raise
-    except Exception as error:  # stores have errors of their own, which are not OSErrors
+    except Exception as error:  # stores raise their own errors, which are not OSErrors
         if not is_remote(location) and not isinstance(error, OSError):
             raise
         raise DataError(f"{shown(location)}: cannot be read ({reason(error, location)}).") from None
 
 
-def open_file(location: Location, seekable: bool = False) -> io.BufferedReader:
-    """Open a file to be read from its beginning on or, if ``seekable``, anywhere."""
+def open_file(location: Location, *, seekable: bool = False) -> io.BufferedReader:
+    """Open a file for reading from start to end or, if ``seekable``, at any position."""
     if is_web(location):
-        return open_web(location, seekable)
+        return open_web(location, seekable=seekable)
     file: Any = location.open("rb")
-    return io.BufferedReader(file) if is_remote(location) else file  # a store's readline knows no limit
+    return io.BufferedReader(file) if is_remote(location) else file  # a store's readline ignores its limit
 
 
 def reason(error: BaseException, location: Location) -> str:
-    """An error in few words; those of timeouts lie in their cause."""
-    said = getattr(error, "strerror", None)
-    if said is None and isinstance(error, FileNotFoundError):  # a store says no more than the name
+    """Summarize an error without credentials. A timeout has its message in its cause."""
+    text = getattr(error, "strerror", None)
+    if text is None and isinstance(error, FileNotFoundError):  # a store's message is only the name
         return "no such file"
-    said = said or str(error) or str(error.__cause__ or "") or type(error).__name__
-    return reason_without_credentials(said, str(location))[:MAX_REASON]
+    text = text or str(error) or str(error.__cause__ or "") or type(error).__name__
+    return reason_without_credentials(text, str(location))[:MAX_REASON]

@@ -1,6 +1,6 @@
-"""Names with wildcards, and the source of what fits: tar shards, tables of one kind, or images.
+"""Patterns, and the source of the files that match: tar shards, tables of one kind, or images.
 
-``*``, ``?`` and ``[ab]`` stand for characters within a name, and ``**`` for any folders in between.
+``*``, ``?`` and ``[ab]`` match characters within a name, and ``**`` matches any folders in between.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ ANY_FOLDERS = "**"
 
 
 class Pattern(NamedTuple):
-    """A folder, and the parts that the names of a path below it must fit; the first part has a wildcard."""
+    """A folder, and the parts that the names of a path below it must match; the first part has a wildcard."""
 
     folder: Location
     parts: tuple[str, ...]
 
     @property
     def depth(self) -> int | None:
-        """Names of a path that fits; None if any number may be."""
+        """Number of names in a matching path; None if any number can match."""
         return None if ANY_FOLDERS in self.parts else len(self.parts)
 
     def fits(self, path: str) -> bool:
-        """Whether a path relative to the folder fits."""
+        """Whether a path relative to the folder matches."""
         return len(self._steps) in self._reached(path)
 
     def may_hold(self, path: str) -> bool:
-        """Whether a folder, relative to the pattern's, may contain paths that fit."""
+        """Whether a folder, relative to the pattern's, may contain matching paths."""
         return any(number < len(self._steps) for number in self._reached(path))
 
     @property
     def _steps(self) -> tuple[str, ...]:
-        """The parts; ``**`` at the end stands for any file below."""
+        """The parts; ``**`` at the end matches any file below."""
         return (*self.parts, "*") if self.parts[-1] == ANY_FOLDERS else self.parts
 
     def _reached(self, path: str) -> set[int]:
-        """How many steps the names of a path may have taken: all ways at once, as each name may be one of ``**``'s."""
+        """Compute the set of steps that the names of a path can reach; ``**`` makes several possible."""
         steps = self._steps
         reached = _past_any_folders({0}, steps)
         for name in path.split("/"):
@@ -70,9 +70,9 @@ class Pattern(NamedTuple):
 
 
 def to_pattern(location: Location) -> Pattern | None:
-    """What a path or URL looks for if it is no file; None if it has no wildcards.
+    """Convert a path or URL that is not a file to a pattern; None if it has no wildcards.
 
-    A folder that exists is that folder, whatever characters its name has.
+    A name with wildcard characters is taken literally if a folder of that name exists.
     """
     lineage = [location, *location.parents][::-1]
     for number, path in enumerate(lineage):
@@ -93,18 +93,18 @@ KINDS_SHOWN = 5
 
 
 def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
-    """The tar shards, manifests of one kind, or images that fit, in the order of their whole paths.
+    """Open the tar shards, tables of one kind, or images that match, in the order of their whole paths.
 
     Raises
     ------
     DataError
-        If nothing fits, or none of these.
+        If nothing matches, or the matching files are none of these.
     """
     names = matches(pattern)
     if not names:
         raise DataError(
-            f"{root}: no such file or folder, and as a pattern it fits no file below {pattern.folder}. Hidden names "
-            "are passed over; for files in the folders that fit, add '/*', or '/**' for all below them."
+            f"{root}: no such file or folder, and as a pattern it matches no file below {pattern.folder}. Hidden names "
+            "are skipped. For files in the matching folders add '/*', for all files below them add '/**'."
         )
     suffixes = sorted({suffix_of(name) for name in names})
     kind = FILE_KINDS.get(suffixes[0]) if len(suffixes) == 1 else None
@@ -114,13 +114,14 @@ def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
     if images:
         return named_source(root, pattern.folder, images, others)
     raise DataError(
-        f"{root}: none of what fits ({len(names):,}) is an image; found {' '.join(suffixes[:KINDS_SHOWN])}. Give a "
-        f"pattern for images, or for one of {' '.join(kind.suffix for kind in FILE_KINDS.values() if kind.several)}."
+        f"{root}: none of the {len(names):,} matching files is an image; found {' '.join(suffixes[:KINDS_SHOWN])}. "
+        "Give a pattern for images, or for one of "
+        f"{' '.join(kind.suffix for kind in FILE_KINDS.values() if kind.several)}."
     )
 
 
 def matches(pattern: Pattern, others: Callable[[str], object] = lambda _: None) -> list[str]:
-    """Names of files that fit, relative to the pattern's folder, in order; ``others`` is called with the others."""
+    """List the matching files relative to the pattern's folder, in order; call ``others`` with each other name."""
     if is_remote(pattern.folder):
         names = names_in_store(pattern.folder, pattern.depth)
         for name in names:

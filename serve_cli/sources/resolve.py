@@ -1,4 +1,4 @@
-"""Resolve what the user named to a source."""
+"""Resolve a path, URL or pattern to a source."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ DEFAULTS = Columns()
 
 
 def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> Source:
-    """Open a folder of images or of tar shards, a file of a known kind, an image, or what fits a pattern.
+    """Open a folder of images or tar shards, a file of a known kind, an image, or the files that match a pattern.
 
     Parameters
     ----------
     name : str or path
-        A path, or a URL that fsspec knows, such as ``s3://bucket/folder``. The suffix of a file decides, see
-        `serve_cli.sources.file_kinds`; a file of any other kind is an image. A folder means its images, or its tar
-        shards if it holds any. If nothing has this name, it is a pattern with ``*``, ``?``, ``[ab]`` and ``**`` for
-        any folders: of tar shards, tables of one kind, or images.
+        A path, or a URL that fsspec supports, such as ``s3://bucket/folder``. The suffix of a file decides its kind,
+        see `serve_cli.sources.file_kinds`; a file of any other kind is an image. A folder stands for its tar shards if
+        it contains any, else for its images. If the name does not exist, it is a pattern with ``*``, ``?``, ``[ab]``
+        and ``**`` for any folders. A pattern matches tar shards, tables of one kind, or images.
     columns : Columns
         The names of a table's columns.
 
     Raises
     ------
     DataError
-        If there is no such thing, it holds no images, or cannot be read.
+        If the name does not exist, contains no images, or cannot be read.
     """
     location = to_location(name)
     with reading(location):
@@ -63,7 +63,9 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
 
 def _of_web(location: Location, columns: Columns) -> Source:
     if location_suffix(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
-        raise DataError(f"{location}: web servers list no folders; name an image, {', '.join(FILE_KINDS)} there.")
+        raise DataError(
+            f"{location}: web servers list no folders; give the URL of an image or of a {', '.join(FILE_KINDS)} file."
+        )
     require_there(location)
     return _of_file(location, columns)
 
@@ -74,7 +76,7 @@ def _of_file(location: Location, columns: Columns) -> Source:
         return kind.open(root_of(location), one_file(location), columns)
     if suffix and suffix not in IMAGE_SUFFIXES:
         raise DataError(
-            f"{location}: is not an image by its name{_cure(suffix)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}, "
+            f"{location}: has no known suffix{_cure(suffix)}; expected {' '.join(sorted(IMAGE_SUFFIXES))}, "
             f"{known_kinds()}."
         )
     row = image_at(as_text(name_of(location)), str(location) if is_remote(location) else location)
@@ -95,7 +97,7 @@ def _of_folder(location: Location, columns: Columns) -> Source:
 
 
 def dataset_source(table: ImageTable, root: Path) -> Source:
-    """The images of a data set, with ids relative to ``root``, its folder or manifest, and class names for labels."""
+    """Open a dataset's images, with class names as labels and ids relative to ``root``, its folder or manifest."""
     root = Path(os.path.abspath(root if root.is_dir() else root.parent))
 
     def listing() -> Iterator[ImageRow]:

@@ -1,4 +1,4 @@
-"""Source: image rows that can be gone through more than once."""
+"""Source: image rows that can be iterated more than once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 class ReadingMemory(NamedTuple):
-    """Memory that reading a source takes at most, besides the images that are being decoded.
+    """Peak memory of reading a source, without the images that are being decoded.
 
     Parameters
     ----------
     bytes : int
+        Peak while a file is read.
     where : str
-        The file, and the part of it, that takes so much.
+        The file, and the part of it, with that peak.
     row_bytes : int
-        Bytes of the further columns that a row keeps in memory.
+        Size of the further columns that each row keeps in memory.
     """
 
     bytes: int = 0
@@ -45,19 +46,19 @@ class Source:
     Parameters
     ----------
     root : Path or str
-        Where the rows come from: an absolute path, an absolute pattern, or a URL without its credentials.
+        An absolute path, an absolute pattern, or a URL without its credentials.
     listing : callable
-        Starts going through the rows.
+        Returns a new iterator over the rows.
     extra : Schema
         Further columns that the rows carry.
     naming : callable, optional
-        The same rows without their images, where ``listing`` reads these, too.
+        As ``listing``, without the images; for sources whose ``listing`` reads images, too.
     starting : callable, optional
         As ``listing``, from a row number on; for sources that can skip the rows before it.
     memory : callable, optional
-        Memory that reading the rows takes at most, where that is much.
+        Returns the peak memory of reading the rows; for sources where that is large.
     passed_over : PassedOver
-        Counts of files whose suffixes are not those of images. A folder has them once all its rows were listed.
+        Counts of skipped files. A folder has them once all its rows have been listed.
     """
 
     root: Path | str
@@ -76,27 +77,27 @@ class Source:
         return self.listing()
 
     def rows(self, start: int = 0) -> Iterator[ImageRow]:
-        """The rows from number ``start`` on, counted from 0; those before it are not read where that can be avoided."""
+        """Iterate over the rows from number ``start`` on, counted from 0; earlier rows are not read if possible."""
         if self.starting is not None:
             return self.starting(start)
         return islice(self.listing(), start, None)
 
     def names(self) -> Iterator[ImageRow]:
-        """The rows, to be named and counted and not to be decoded."""
+        """Iterate over the rows to name or count them, not to decode them."""
         return (self.naming or self.listing)()
 
     def count(self) -> int:
-        """Number of rows; keeps nothing."""
+        """Count the rows without keeping them."""
         return sum(1 for _ in self.names())
 
 
 def as_text(name: str | os.PathLike[str]) -> str:
-    """A file name as text that any file format can hold; bytes that are not UTF-8 become ``\\xff``."""
+    r"""Convert a file name to text that any file format can hold; bytes that are not UTF-8 become ``\xff``."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
 class Files(NamedTuple):
-    """Files of one source, by name.
+    """The files of a source.
 
     Parameters
     ----------
@@ -111,10 +112,12 @@ class Files(NamedTuple):
 
 
 def one_file(location: Location) -> Files:
+    """Return the single file of a source."""
     return Files((name_of(location),), lambda _: location)
 
 
 def files_below(folder: Location, names: Sequence[str]) -> Files:
+    """Return files by their names relative to a folder."""
     return Files(names, lambda name: to_location(below(folder, name)))
 
 
@@ -123,21 +126,22 @@ def one_after_another(
     read: Callable[[str, int, int], Iterator[ImageRow]],
     count: Callable[[str], int | None] = lambda _: None,
 ) -> Callable[[int], Iterator[ImageRow]]:
-    """The rows of files in their order.
+    """Chain the rows of several files.
 
     Parameters
     ----------
     names : sequence of str
+        Names of the files, in order.
     read : callable
         Takes a file's name, the number of its first row among the rows of all files, and how many of its rows to skip.
     count : callable, optional
-        Number of rows of a file; None if all of them would have to be read for it.
+        Returns a file's number of rows; None if that would require reading all of them.
 
     Returns
     -------
     callable
-        Takes a row number and returns the rows from there on. Earlier files are skipped if their size is known: from
-        ``count``, or because they were read before.
+        Takes a row number and iterates over the rows from there on. Earlier files are skipped if their number of rows
+        is known, from ``count`` or from an earlier iteration.
     """
     known: dict[str, int] = {}
 

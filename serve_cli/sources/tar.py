@@ -1,4 +1,4 @@
-"""WebDataset's tar shards: images beside files of the same name that say more about them."""
+"""WebDataset's tar shards: images, and files of the same name with their labels."""
 
 from __future__ import annotations
 
@@ -38,16 +38,15 @@ Result = TypeVar("Result")
 
 
 def tar_source(root: Path | str, shards: Files) -> Source:
-    """The images of tar files, in their order; ``name.cls`` beside ``name.jpg`` holds its label.
+    """Open the images of tar shards, in order; ``name.cls`` next to ``name.jpg`` holds its label.
 
-    A row's id is ``shard.tar/name.jpg``. Images are read where they are stored, when they are decoded: nothing is
-    unpacked. Hidden names are passed over. A label counts if it comes before or right after its image, as in
-    WebDataset, where samples are together.
+    A row's id is ``shard.tar/name.jpg``. Nothing is unpacked: an image is read from the shard when it is decoded.
+    Hidden names are skipped. As in WebDataset, the files of a sample must follow each other.
 
     Raises
     ------
     DataError
-        If a shard cannot be read, is compressed, or none holds an image.
+        If a shard cannot be read or is compressed, or no shard contains an image.
     """
 
     def read(name: str, _: int, start: int) -> Iterator[ImageRow]:
@@ -55,12 +54,12 @@ def tar_source(root: Path | str, shards: Files) -> Source:
 
     listing = one_after_another(shards.names, read)
     if next(listing(0), None) is None:
-        raise DataError(f"{root}: no images in it ({len(shards.names)} tar files).")
+        raise DataError(f"{root}: no images in its tar files ({len(shards.names)} read).")
     return Source(root, partial(listing, 0), starting=listing)
 
 
 class _BoundedHeader(tarfile.TarInfo):
-    """A member's header. `tarfile` reads long names and pax headers into memory, of whatever size they claim to be."""
+    """A member's header of bounded size; `tarfile` itself reads long names and pax headers of any size into memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -71,7 +70,7 @@ class _BoundedHeader(tarfile.TarInfo):
 
 
 def _rows(shard: Location, name: str) -> Iterator[ImageRow]:
-    """One sample at a time: the members whose names are the same up to the first dot of their last part."""
+    """Read one sample at a time: members with the same name up to the first dot of the last part."""
     sample: list[tarfile.TarInfo] = []
     for member in _members(shard):
         if sample and _key(sample[0].name) != _key(member.name):
@@ -82,15 +81,15 @@ def _rows(shard: Location, name: str) -> Iterator[ImageRow]:
 
 
 def _members(shard: Location) -> Iterator[tarfile.TarInfo]:
-    """Files that are not hidden."""
+    """Iterate over the files that are not hidden."""
     with reading(shard), open_file(shard, seekable=True) as file:
         archive = _damage_named(
-            shard,  # plain tar alone: others cannot be read from the middle
-            lambda: tarfile.open(fileobj=file, mode="r:", tarinfo=_BoundedHeader),  # noqa: SIM115  # closes nothing
+            shard,  # uncompressed only: images are read at their offsets
+            lambda: tarfile.open(fileobj=file, mode="r:", tarinfo=_BoundedHeader),  # noqa: SIM115  # owns no file
         )
         offset = -1
         while member := _damage_named(shard, archive.next):
-            archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all members in memory
             if member.size < 0 or archive.offset <= offset:
                 raise _damaged(shard, "a member of a negative size")
             offset = archive.offset
@@ -100,12 +99,12 @@ def _members(shard: Location) -> Iterator[tarfile.TarInfo]:
 
 
 def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
-    """What ``read`` gives. Raises `DataError` for whatever `tarfile` raises at damaged headers."""
+    """Call ``read``; raise `DataError` for errors of `tarfile` on damaged headers."""
     try:
         return read()
     except OSError:
-        raise  # the disk's or the store's
-    except Exception as error:  # tarfile raises TarError, ValueError, EOFError and others at damaged headers
+        raise  # from the disk or the store
+    except Exception as error:  # tarfile raises TarError, ValueError, EOFError and others for damaged headers
         raise _damaged(shard, str(error) or type(error).__name__) from None
 
 
@@ -114,13 +113,13 @@ def _damaged(shard: Location, why: str) -> DataError:
 
 
 def _is_hidden(name: str) -> bool:
-    """As in folders, whatever begins with a dot; so do macOS's files that describe others, such as ``._a.jpg``."""
+    """Whether a part of the name starts with a dot, as macOS's metadata files ``._a.jpg`` do, or is ``__MACOSX``."""
     parts = name.replace("\\", "/").split("/")
     return any(part == MAC_FOLDER or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 
 def _require_end(file: Any, offset: int) -> None:
-    """Refuse a file that was cut off between two members, which `tarfile` takes for its end."""
+    """Raise `ValueError` if the file is cut off between two members, which `tarfile` takes for its end."""
     file.seek(offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise ValueError(f"cut off after {file.tell():,} bytes")

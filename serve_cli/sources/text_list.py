@@ -1,4 +1,4 @@
-"""A text file with the path of an image in each line."""
+"""A text file with one image path per line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ MAX_LINE = 1 << 16  # characters
 
 
 def list_source(path: Location) -> Source:
-    """Paths relative to the list's folder, absolute ones, or URLs; blank lines are passed over. A path is its row's id.
+    """Open a list of URLs and paths, absolute or relative to the list's folder; blank lines are skipped.
+
+    The path or URL is the row's id.
 
     Raises
     ------
     DataError
-        If no line names an image, or the list cannot be read.
+        If all lines are blank, or the list cannot be read.
     """
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
@@ -34,21 +36,23 @@ def list_source(path: Location) -> Source:
             if len(name) < MAX_LINE:
                 yield image_at(as_text(id_beside(path, name)), beside(path, name))
             else:
-                yield unreadable(f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} characters are no path")
+                yield unreadable(
+                    f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} or more characters; expected a path"
+                )
 
     if next(listing(), None) is None:
-        raise DataError(f"{path}: lists no images; expected a path in each line.")
+        raise DataError(f"{path}: lists no images; expected one path per line.")
     return Source(root_of(path), listing, starting=listing)
 
 
 def _lines(path: Location) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
+    """Iterate over lines that are not blank, with numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
     with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
         number = 0
         while line := file.readline(MAX_LINE):
             if not number and "\0" in line:
                 raise DataError(
-                    f"{path}: is not a list of paths, or not in UTF-8; save it as UTF-8 text, a path in each line."
+                    f"{path}: is not a list of paths, or not UTF-8; save it as UTF-8 text with one path per line."
                 )
             number += 1
             rest = line

@@ -1,4 +1,4 @@
-"""Walk a local folder in the order of the whole paths."""
+"""Walk a local folder in the order of whole paths."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SHOWN = 200  # characters of a path that is too long
 
 
 class Wanted(NamedTuple):
-    """What to look for; file and folder are asked for paths relative to where the walk began.
+    """What a walk yields. ``file`` and ``folder`` take paths relative to the start of the walk.
 
     Parameters
     ----------
     file : callable
-        Whether a name is that of a wanted file.
+        Whether to yield a file.
     folder : callable
-        Whether to go into a folder.
+        Whether to enter a folder.
     passed_over : callable
-        Called with the name of each file that is neither wanted nor hidden.
+        Called with the name of each file that is neither yielded nor hidden.
     """
 
     file: Callable[[str], bool]
@@ -35,10 +35,10 @@ class Wanted(NamedTuple):
 
 
 def walk(root: Path, wanted: Wanted) -> Iterator[str]:
-    """Paths of files relative to ``root``, in the order of the whole paths, holding one folder's names at a time.
+    """Iterate over files relative to ``root``, in the order of whole paths.
 
-    Hidden names are passed over; links are followed, but never in circles. Folders may be as deep as the system's
-    paths can be long.
+    Only the names in the current folder and the folders above it are in memory. Hidden names are skipped. Links are
+    followed, but never in circles. Depth is limited only by the system's maximum path length.
 
     Raises
     ------
@@ -60,17 +60,17 @@ def walk(root: Path, wanted: Wanted) -> Iterator[str]:
 
 
 class _Level(NamedTuple):
-    """A folder with what is left of its names.
+    """A folder and its remaining names.
 
     Parameters
     ----------
     identity : tuple of int
-        Device and inode, which tell folders apart; empty for a link to a folder above it, which has no names then.
+        Device and inode; empty for a link to a folder above it, which then has no names.
     folder, prefix : str
-        Its path, and that relative to where the walk began, which is empty or ends with ``/``.
+        The folder's path, and its path relative to the start of the walk, which is empty or ends with ``/``.
     names : list of str
-        Wanted files and folders, the next one last. A folder is ``name/``, which puts ``a-1/x`` and ``a.jpg`` before
-        ``a/x``, as sorting whole paths does.
+        Wanted files and folders, the next one last. A folder is ``name/``, which sorts ``a-1/x`` and ``a.jpg`` before
+        ``a/x``, as whole paths do.
     """
 
     identity: tuple[int, ...]
@@ -80,7 +80,7 @@ class _Level(NamedTuple):
 
 
 def _enter(folder: str, prefix: str, wanted: Wanted, entered: set[tuple[int, ...]]) -> _Level:
-    """List a folder and note that it was entered; one that was, from above, would never end."""
+    """List a folder and mark it as entered; a folder that contains itself, through a link, gets no names."""
     try:
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)
@@ -94,7 +94,7 @@ def _enter(folder: str, prefix: str, wanted: Wanted, entered: set[tuple[int, ...
 
 
 def _names(folder: str, prefix: str, wanted: Wanted) -> Iterator[str]:
-    """Names of the wanted files and folders in a folder, in no order."""
+    """Iterate over the wanted files and folders in a folder, in no order."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_hidden(entry.name):
@@ -112,12 +112,12 @@ def _names(folder: str, prefix: str, wanted: Wanted) -> Iterator[str]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself, or to where one may not look
+    except OSError:  # a link to itself, or to a folder without permission
         return False
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """A link that leads nowhere counts, and fails with its reason when read."""
+    """Whether an entry is a file. A broken link counts as one, so that its row fails with the reason."""
     try:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
     except OSError:
@@ -130,5 +130,5 @@ def _not_listed(folder: str, error: OSError) -> DataError:
     length = len(os.fsencode(folder))
     return DataError(
         f"{folder[:SHOWN]}...: a folder below it cannot be listed ({error.strerror}: {length:,} bytes); "
-        "move it up, or embed a folder further down by itself."
+        "move it up, or embed a deeper folder separately."
     )

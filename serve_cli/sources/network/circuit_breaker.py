@@ -1,4 +1,4 @@
-"""Call a host that is down no more for a while: after a few failures in a row."""
+"""Stop calling a host for a while after a few failures in a row."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 FAILURES = 5  # in a row, before a host counts as down
 REST_S = 30.0  # seconds until one attempt is let through
-MAX_HOSTS = 10_000  # that are remembered; those that failed last
+MAX_HOSTS = 10_000  # remembered hosts; the ones that failed last
 
 
 class HostDownError(OSError):
-    """A host that counts as down; nothing was sent to it."""
+    """The host counts as down; nothing was sent to it."""
 
 
 @dataclass
 class _Failing:
-    """A host that failed: how often in a row, and from when on it may be tried if that was too often."""
+    """The failures of a host in a row, and when it may be tried again."""
 
     count: int = 0
     next_try: float = 0.0
@@ -31,18 +31,17 @@ class _Failing:
 class CircuitBreaker:
     """A circuit breaker for each host and port, shared by all threads.
 
-    Only a host that does not answer counts: connections that fail, and timeouts. An answer of any kind, ``404`` and
-    ``503`` too, shows that the host is up and sets its count back: a missing file or one that its server stumbles
-    over means nothing for the files beside it.
+    Only missing answers count as failures: failed connections and timeouts. Any answer, ``404`` and ``503`` included,
+    shows that the host is up and resets its count, because one bad file says nothing about the others.
 
     Parameters
     ----------
     failures : int
         Failures in a row after which a host counts as down.
     rest_s : float
-        Seconds without an attempt then, and after each single attempt that is let through and fails.
+        Seconds before the next attempt once a host is down.
     clock : callable
-        Seconds that only grow; tests give their own.
+        Returns monotonic seconds; tests pass their own.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class CircuitBreaker:
         self._lock = threading.Lock()
 
     def require_up(self, host: str) -> None:
-        """Raise `HostDownError` if a host counts as down. Every ``rest_s`` one caller passes, to try it."""
+        """Raise `HostDownError` if a host counts as down. Every ``rest_s`` seconds one caller may try it."""
         with self._lock:
             failing = self._failing.get(host)
             if failing is None or failing.count < self._failures:
@@ -62,23 +61,23 @@ class CircuitBreaker:
                 failing.next_try = self._clock() + self._rest_s
                 return
         raise HostDownError(
-            f"{host} is down, its last {self._failures} attempts or more failed, so no further attempt was made; "
+            f"{host} is down: at least its last {self._failures} attempts failed, so no further attempt was made; "
             "resume with --retry-failed later"
         )
 
     def is_down(self, host: str) -> bool:
-        """Whether a host counts as down, be it tried again just now or not."""
+        """Whether a host counts as down, even while one caller tries it."""
         with self._lock:
             failing = self._failing.get(host)
             return failing is not None and failing.count >= self._failures
 
     def answered(self, host: str) -> None:
-        """Count a host as up."""
+        """Reset the failures of a host."""
         with self._lock:
             self._failing.pop(host, None)
 
     def failed(self, host: str) -> None:
-        """Count one failure more."""
+        """Count one more failure of a host."""
         with self._lock:
             failing = self._failing.setdefault(host, _Failing())
             failing.count += 1

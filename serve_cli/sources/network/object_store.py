@@ -1,4 +1,4 @@
-"""Object stores: the names below a folder, and calls that are bounded in time."""
+"""Object stores: list the names below a folder, and call a store with a time limit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def names_in_store(folder: Location, depth: int | None = None) -> list[str]:
-    """Names of files relative to a folder, sorted, of up to ``depth`` parts; hidden ones are passed over."""
+    """List files relative to a folder, sorted, at most ``depth`` levels deep; hidden ones are skipped."""
     root = folder.path.rstrip("/") + "/"
     names = (path[len(root) :] for path in folder.fs.find(folder.path, maxdepth=depth) if path.startswith(root))
     return sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
 
 
 def ask_store(location: Location, method: str, **arguments: int) -> Any:
-    """Call a method of a store: bounded in time where the store's library works on fsspec's thread, as most do."""
+    """Call a method of a store. The time is limited if its library runs on fsspec's thread, as most do."""
     fs = location.fs
     if not fs.async_impl:
         return getattr(fs, method)(location.path, **arguments)

@@ -1,4 +1,4 @@
-"""Call a network within a time limit, and try again while that may help."""
+"""Make network calls within a time limit, and retry while that may help."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 IMAGE_TIMEOUT_S = 60.0
 ATTEMPTS = 4
-PAUSE_S = 0.4  # the longest pause before the second attempt; twice that before the third, and so on
+PAUSE_S = 0.4  # longest pause before the second attempt; doubles with each attempt
 
-_limit: ContextVar[tuple[float, float] | None] = ContextVar("limit", default=None)  # seconds, and when they end
+_limit: ContextVar[tuple[float, float] | None] = ContextVar("limit", default=None)  # seconds, and the end time
 
 
 class TimeIsUpError(OSError):
-    """Something was not complete within ``seconds``, or within the `time_limit` around it."""
+    """A call was not complete within ``seconds``, or within the surrounding `time_limit`."""
 
     def __init__(self, seconds: float) -> None:
         limit = _limit.get()
@@ -40,29 +40,30 @@ class TimeIsUpError(OSError):
 
 
 class Failure(Protocol):
-    """What an error means for another attempt."""
+    """Decides whether an error is worth another attempt."""
 
     def __call__(self, error: Exception) -> float | None:
-        """Seconds that the server asks to be left alone, 0 if it does not say; None if the error will not pass."""
+        """Return the seconds to wait, as the server asks, or 0; None if the error is permanent."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """Retry while an attempt may still succeed, within a total time.
 
-    Pauses have full jitter: their length is drawn from 0 to a bound that doubles ("Exponential Backoff And Jitter",
-    AWS Architecture Blog, 2015), so that threads which failed together do not come back together. A server that says
-    when to come back (RFC 9110, 10.2.3) is obeyed, if there is time for it, and its attempts do not count.
+    Pauses have full jitter: their length is drawn between 0 and a bound that doubles ("Exponential Backoff And Jitter",
+    AWS Architecture Blog, 2015), so that threads that failed together do not retry together. If a server says when to
+    retry (RFC 9110, 10.2.3) and there is time, the pause is that long, and the attempt does not count.
 
     Parameters
     ----------
     seconds : float
-        For all attempts and pauses.
+        Total time of attempts and pauses.
     attempts : int
+        Maximum number of failed attempts.
     pause_s : float
-        Bound of the first pause.
+        Upper bound of the first pause.
     clock, sleep, jitter : callable
-        Of `time` and `random`; tests give their own.
+        As in `time` and `random`; tests pass their own.
     """
 
     seconds: float
@@ -73,16 +74,16 @@ class RetryPolicy:
     jitter: Callable[[float, float], float] = random.uniform
 
     def within(self, seconds: float) -> RetryPolicy:
-        """The same with another total time."""
+        """Return the same policy with another total time."""
         return replace(self, seconds=seconds)
 
     def run(self, attempt: Callable[[float], T], failure: Failure) -> T:
-        """Call ``attempt`` with the seconds that are left until it returns.
+        """Call ``attempt`` with the remaining seconds until it succeeds.
 
         Raises
         ------
         Exception
-            What the last attempt raised: it will not pass, was one too many, or leaves no time for the next.
+            The last attempt's error, if it is permanent, the attempts are used up, or no time is left for another.
         TimeIsUpError
             If no time is left.
         """
@@ -93,7 +94,7 @@ class RetryPolicy:
                 raise TimeIsUpError(self.seconds)
             try:
                 return attempt(left)
-            except Exception as error:  # ``failure`` decides; what will not pass is raised again
+            except Exception as error:  # ``failure`` decides; permanent errors are raised again
                 asked = failure(error)
                 failures += not asked
                 if asked is None or failures >= self.attempts:
@@ -106,7 +107,7 @@ class RetryPolicy:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Limit the total time of all that this thread reads over a network within the context."""
+    """Limit the total time that this thread spends reading over a network within the context."""
     token = _limit.set((seconds, time.monotonic() + seconds))
     try:
         yield
@@ -115,24 +116,24 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Seconds left of the innermost `time_limit`, 0 if it is over; None outside of one."""
+    """Return the remaining seconds of the innermost `time_limit`, at least 0; None outside of one."""
     limit = _limit.get()
     return None if limit is None else max(limit[1] - time.monotonic(), 0.0)
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a server's ``Retry-After`` asks for: a number, or a date by its own clock; 0 if it says nothing."""
-    said = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", said):
-        return float(said[:20])
-    asked, now = _date(said), _date(headers.get("Date", ""))
-    if asked is None:
+    """Return the seconds in a server's ``Retry-After``: a number, or a date by the server's clock; 0 if absent."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value[:20])
+    retry_time, now = _date(value), _date(headers.get("Date", ""))
+    if retry_time is None:
         return 0.0
-    return max(asked - (time.time() if now is None else now), 0.0)
+    return max(retry_time - (time.time() if now is None else now), 0.0)
 
 
 def _date(text: str) -> float | None:
-    """An HTTP date in seconds since 1970."""
+    """Parse an HTTP date to seconds since 1970; None if it is not a date."""
     try:
         date: datetime = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
@@ -140,17 +141,17 @@ def _date(text: str) -> float | None:
         return None
 
 
-SOURCE_TIMEOUT_S = 600.0  # of one call that is not for a single image: a part of a table, a list of names
-CLOSING_S = 5.0  # for a call that was stopped to end
+SOURCE_TIMEOUT_S = 600.0  # per call that is not for a single image, e.g. part of a table or a list of names
+CLOSING_S = 5.0  # time for a canceled call to end
 BREAKER = CircuitBreaker()
 
-# Classes of aiohttp, botocore and Python by name: only the library that raised them is there for certain.
+# Class names of aiohttp, botocore and Python; by name, because any of these libraries may be missing.
 NO_ANSWER = frozenset({"TimeoutError", "ConnectionError", "ClientConnectionError", "HTTPClientError"})
 ANSWER = frozenset({"StatusError", "FileNotFoundError", "PermissionError"})
 
 
 def has_no_answer(error: BaseException) -> bool:
-    """Whether an error means that a host does not answer, or not in time."""
+    """Whether an error means that a host did not answer in time."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, (HostDownError, TimeIsUpError)) or bool(
         names & NO_ANSWER and "ClientSSLError" not in names
@@ -164,20 +165,21 @@ def call(
     failure: Failure | None = None,
     policy: RetryPolicy | None = None,
 ) -> Any:
-    """Run a coroutine on the thread of fsspec's that has ``loop``.
+    """Run a coroutine on fsspec's thread.
 
     Parameters
     ----------
     loop : event loop
+        The event loop of that thread.
     host : str
-        That counts as down if it does not answer. Within a `time_limit` nothing is sent to one that is; without one
-        it is tried, as a whole run may depend on the answer.
+        Counts as down after several calls without an answer. Within a `time_limit`, nothing is sent to a host that is
+        down. Without one it is tried, because a whole run may depend on the answer.
     make : callable
-        Makes the coroutine, for each attempt.
+        Makes the coroutine of each attempt.
     failure : callable, optional
-        Whether an error may pass; without it there is one attempt.
+        Decides which errors to retry; without it there is one attempt.
     policy : RetryPolicy, optional
-        Outside of a `time_limit`.
+        Its total time applies outside of a `time_limit` only.
 
     Raises
     ------
@@ -209,7 +211,7 @@ def call(
 
 
 def _count(host: str, error: Exception) -> None:
-    """Count an answer or a failure of a host; what a file or a URL has wrong is neither."""
+    """Count an answer or a failure of a host; an error of a file or URL is neither."""
     if has_no_answer(error):
         BREAKER.failed(_blamed(host, error))
     elif any(kind.__name__ in ANSWER for kind in type(error).__mro__):
@@ -217,7 +219,7 @@ def _count(host: str, error: Exception) -> None:
 
 
 def _blamed(host: str, error: Exception) -> str:
-    """The host that could not be connected to: not the asked one where that one redirected to it."""
+    """Return the host that refused the connection: after a redirect, the target and not ``host``."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ClientConnectorError" not in names or "ClientProxyConnectionError" in names:
         return host
@@ -226,11 +228,12 @@ def _blamed(host: str, error: Exception) -> str:
 
 
 def _run(loop: Any, make: Callable[[], Coroutine[Any, Any, Any]], seconds: float) -> Any:
-    """The coroutine's result; it is stopped when its time, or this thread's, is over."""
+    """Run a coroutine and return its result; cancel it when its time is up or this thread is interrupted."""
 
     async def bounded() -> Any:
         task = asyncio.ensure_future(make())
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio logs it, URL and all
+        # Retrieve the exception, or asyncio logs it together with the URL.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             done, _ = await asyncio.wait({task}, timeout=seconds)
         finally:

@@ -1,4 +1,4 @@
-"""What is wrong with a URL, before a library makes something else of it."""
+"""Check URLs before a library misinterprets them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# One slash, or backslashes: taken for a local path, its password would be stored as part of a file's name.
+# One slash, or backslashes: read as a local path, its password would be stored as part of a file name.
 MISSPELT = re.compile(r"(https?|s3a?|gs|gcs|abfss?|s?ftp):[/\\]", re.IGNORECASE)
 NOT_IN_AUTHORITY = re.compile(r"[\s\"<>\\^`{|}]")  # RFC 3986, 3.2
 ENCODED_IN_QUERY = re.compile(r"[\s\"'<>]")  # so that the end of a URL can be found in a sentence
@@ -15,7 +15,7 @@ STORES = ("s3", "s3a", "gs", "gcs")
 
 
 class UrlError(ValueError):
-    """A URL that cannot be used, and why."""
+    """A URL cannot be used; the message says why."""
 
 
 def is_url(text: str) -> bool:
@@ -24,20 +24,20 @@ def is_url(text: str) -> bool:
 
 
 def protocol_of(url: str) -> str:
-    """All before ``://``, also in a chain of fsspec's, such as ``simplecache::https``."""
+    """Return the part before ``://``, which may be a chain of fsspec protocols, such as ``simplecache::https``."""
     return url.split("://", 1)[0]
 
 
 def usable_url(text: str) -> str:
-    """A URL as libraries take it: its scheme in small letters, without white space in its query.
+    """Normalize a URL for libraries: its scheme in lower case, white space in its query percent-encoded.
 
     Raises
     ------
     UrlError
-        If it cannot be used. Its message quotes nothing of the URL, which may hold credentials.
+        If it cannot be used. The message does not quote the URL, which may contain credentials.
     """
     if CONTROL.search(text):
-        raise UrlError("it holds a control character")
+        raise UrlError("it contains a control character")
     if "://" not in text:
         raise UrlError("expected '://' after its scheme")
     scheme = protocol_of(text)
@@ -56,7 +56,7 @@ def usable_url(text: str) -> str:
 def _require_host(url: str) -> None:
     authority = re.split("[/?#]", url.split("://", 1)[1], maxsplit=1)[0]
     if NOT_IN_AUTHORITY.search(authority):
-        raise UrlError("its host, user or password holds a character that must be percent-encoded")
+        raise UrlError("its host, user or password contains a character that must be percent-encoded")
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -80,13 +80,13 @@ def _require_bucket(url: str) -> None:
         raise UrlError("it has no bucket")
     if "@" in bucket or ":" in bucket:
         raise UrlError(
-            "the name of a bucket has no '@' or ':', and its URL holds no keys; give them in the environment or the "
-            "configuration files of the store's own tools"
+            "a bucket name cannot contain '@' or ':'; set keys in the environment or in the configuration files of the "
+            "store's own tools, not in the URL"
         )
 
 
 def host_of(url: str) -> str:
-    """Host and port of a usable URL of the web."""
+    """Return ``host:port`` of a usable http or https URL."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -1,6 +1,6 @@
-"""Files on web servers: whole or in parts, and again if the server or the network stumbles.
+"""Read files on web servers, whole or in parts, with retries.
 
-fsspec's own reading of them takes whatever a server sends for the part that was asked for, and tries once.
+fsspec itself accepts any response to a request for a part of a file, and does not retry.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from serve_cli.sources.location import Location
 
 RETRY_POLICY = RetryPolicy(SOURCE_TIMEOUT_S)
-WHOLE_TIMEOUT_S = 3600.0  # for a manifest or list that its server sends as a whole only
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # what may be over soon
-CONNECT_S, SILENCE_S = 15, 60  # longest waits for a connection, and for the next bytes
+WHOLE_TIMEOUT_S = 3600.0  # for a manifest or list that its server sends only as a whole
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # temporary
+CONNECT_S, SILENCE_S = 15, 60  # timeouts for a connection and for the next bytes
 CHUNK = 1 << 20  # bytes
 READ_AHEAD = 1 << 22  # bytes
 
 
 class StatusError(OSError):
-    """A server's answer that is not the file."""
+    """The server answered with an error status."""
 
     def __init__(self, status: int, reason: str | None, wait_s: float = 0.0) -> None:
         super().__init__(f"the server answers {status} {reason or ''}".rstrip())
@@ -40,6 +40,7 @@ class StatusError(OSError):
 
 
 def is_web(location: Location) -> bool:
+    """Whether a location is an http or https URL."""
     return getattr(location, "protocol", "") in ("http", "https")
 
 
@@ -50,12 +51,12 @@ def download(
     part: range | None = None,
     policy: RetryPolicy | None = None,
 ) -> None:
-    """Fetch a file, or exactly a part of it: the numbers of its bytes.
+    """Download a file, or the byte range ``part`` of it.
 
     Raises
     ------
     OSError, aiohttp.ClientError, TimeoutError
-        If the server cannot be reached, refuses, has more than ``limit`` bytes, or sends something else.
+        If the server cannot be reached, refuses, has more than ``limit`` bytes, or sends another part.
     """
 
     async def receive() -> None:
@@ -66,8 +67,8 @@ def download(
     _with_retries(location, receive, policy)
 
 
-def open_web(location: Location, seekable: bool) -> io.BufferedReader:
-    """Open a file; one that is to be ``seekable`` needs a server that sends parts, any other is fetched whole then."""
+def open_web(location: Location, *, seekable: bool) -> io.BufferedReader:
+    """Open a file. If the server does not send parts, download the whole file, or raise if ``seekable``."""
     size = size_in_parts(location)
     if size is not None:
         return io.BufferedReader(_WebFile(location, size), READ_AHEAD)
@@ -75,9 +76,8 @@ def open_web(location: Location, seekable: bool) -> io.BufferedReader:
         raise DataError(f"{location}: its server sends whole files only (no HTTP Range); download it first.")
     with ExitStack() as stack:
         whole: Any = stack.enter_context(tempfile.TemporaryFile())
-        download(
-            location, whole, policy=RETRY_POLICY.within(WHOLE_TIMEOUT_S)
-        )  # a connection kept open while its rows are being embedded would be cut
+        # Not streamed: the server would close a connection that stays open while rows are embedded.
+        download(location, whole, policy=RETRY_POLICY.within(WHOLE_TIMEOUT_S))
         whole.seek(0)
         stack.pop_all()
     return io.BufferedReader(whole)
@@ -89,7 +89,7 @@ def require_there(location: Location) -> None:
 
 
 def size_in_parts(location: Location) -> int | None:
-    """Bytes of a file whose server sends parts of files; None if it does not. Raises as `download` does."""
+    """Return the size of a file in bytes; None if its server does not send parts. Raises as `download` does."""
 
     async def probe() -> int | None:
         async with await _ask(location, range(1)) as response:
@@ -103,7 +103,7 @@ def size_in_parts(location: Location) -> int | None:
 
 
 class _WebFile(io.RawIOBase):
-    """A file whose server sends parts of it."""
+    """A file on a server that sends parts of files."""
 
     def __init__(self, location: Location, size: int) -> None:
         self._location, self._size, self._at = location, size, 0
@@ -135,7 +135,7 @@ class _WebFile(io.RawIOBase):
 def _with_retries(
     location: Location, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
 ) -> Any:
-    """Run on fsspec's thread; again after a pause if the error may pass."""
+    """Run on fsspec's thread; retry temporary errors after a pause."""
     return call(location.fs.loop, host_of(location.path), attempt, _wait_for, policy or RETRY_POLICY)
 
 
@@ -191,7 +191,7 @@ def _require_within(size: int, limit: int | None) -> None:
 
 
 def _content_range(response: Any) -> tuple[int | None, int | None]:
-    """The first byte that comes and the size of the whole file, where the server says so."""
+    """Return the offset of the first byte sent and the size of the whole file; None where unknown."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if match is None:
         return None, None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from serve_cli.sources.location import Location
 
 
-IMAGES = "binary, or a struct with a field 'bytes' that is binary"
+IMAGES = "binary, or a struct with a binary field 'bytes'"
 PATHS = "text, or binary as file systems have it"
 NAMES = "text or whole numbers"
 DEFAULT_BYTES = "bytes"
@@ -28,11 +28,11 @@ class Columns:
     Parameters
     ----------
     id : str
-        Names the row. Without it the path does, or else the row's number from 0.
+        The row's id. Default: the path, or else the row's number from 0.
     path : str
         The image's path: relative to the table's folder, absolute, or a URL.
     bytes : str
-        The image itself, in parquet: binary, or a struct with fields ``bytes`` and ``path``. Preferred to a path.
+        The image itself, in parquet: binary, or a struct with fields ``bytes`` and ``path``. Preferred to the path.
     label : str
         The image's class.
     """
@@ -50,7 +50,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class ImageColumns:
-    """Names of the columns that a table has; None for those that it lacks."""
+    """Names of the columns that a table has; None for a column that it lacks."""
 
     id: str | None
     path: str | None
@@ -58,18 +58,20 @@ class ImageColumns:
     label: str | None
 
     def names(self) -> set[str]:
+        """Return the names of the columns that the table has."""
         return {name for name in (self.id, self.path, self.bytes, self.label) if name is not None}
 
 
 def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> ImageColumns:
-    """The columns of a table that say where its images are and what they are called.
+    """Find the columns of a table that hold images, paths, ids and labels.
 
-    Where there are paths, a column ``bytes`` that cannot hold images is carried along as any other: it may count bytes.
+    If there are paths, a column ``bytes`` of another type than images is carried along like any other: it may be a
+    number of bytes.
 
     Raises
     ------
     DataError
-        If one of them cannot hold what it should, or there are neither paths nor images.
+        If one of them has an unsuitable type, or there are neither paths nor images.
     """
     present = ImageColumns(
         *(name if name in schema.names else None for name in (columns.id, columns.path, columns.bytes, columns.label))
@@ -83,10 +85,10 @@ def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> Im
             f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
         )
     for name, fits, expected in (
-        (present.bytes, is_image_type, f"images, which are {IMAGES}"),
-        (present.path, _is_path_type, f"paths, which are {PATHS}"),
-        (present.id, _is_name_type, f"ids, which are {NAMES}"),
-        (present.label, _is_name_type, f"labels, which are {NAMES}"),
+        (present.bytes, is_image_type, f"images ({IMAGES})"),
+        (present.path, _is_path_type, f"paths ({PATHS})"),
+        (present.id, _is_name_type, f"ids ({NAMES})"),
+        (present.label, _is_name_type, f"labels ({NAMES})"),
     ):
         if name is not None and not fits(schema.field(name).type):
             raise DataError(
@@ -97,7 +99,7 @@ def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> Im
 
 
 def is_image_type(kind: pa.DataType) -> bool:
-    """Whether a column may hold images: bytes, or Hugging Face's struct of bytes and a path."""
+    """Whether a column can hold images: binary, or Hugging Face's struct of bytes and path."""
     if pa.types.is_struct(kind):
         number = kind.get_field_index("bytes")
         return (
@@ -117,7 +119,7 @@ def _is_name_type(kind: pa.DataType) -> bool:
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values in a dictionary or run-end encoded column."""
+    """Return the type of the values in a dictionary or run-end encoded column."""
     while pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         kind = kind.value_type
     return kind
@@ -132,18 +134,18 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _is(kind: pa.DataType, *names: str) -> bool:
-    return str(kind) in names  # pyarrow 15 has no views to ask for
+    return str(kind) in names  # by name: pyarrow 15 has no view types
 
 
 class TableImage(NamedTuple):
-    """An image as a table has it: its bytes, or a path to them, or both."""
+    """An image in a table: its bytes, its path, or both."""
 
     content: bytes | None = None
     path: str | None = None
 
 
 def image_of(value: Cell | str | None) -> TableImage:
-    """The image in a value of an image column; text holds none."""
+    """Extract the image from a value of an image column; text contains none."""
     if not isinstance(value, Cell):
         return TableImage()
     scalar = value.column[value.index]
@@ -157,7 +159,7 @@ def image_of(value: Cell | str | None) -> TableImage:
 
 
 def text_of(value: Cell | str | None) -> str | None:
-    """Text, or a number as text; bytes that are not UTF-8 as `os.fsdecode` gives them. None if there is none."""
+    """Convert a value to text, with `os.fsdecode` if it is binary; None for a missing value."""
     return _text(value.column[value.index]) if isinstance(value, Cell) else value
 
 
@@ -170,7 +172,7 @@ def _text(scalar: pa.Scalar | None) -> str | None:
 
 
 def _bytes(scalar: pa.Scalar | None) -> bytes | None:
-    """The bytes of a binary or text value, which need not be UTF-8."""
+    """Return the bytes of a binary or text value, which may be invalid UTF-8."""
     while isinstance(scalar, (pa.DictionaryScalar, pa.RunEndEncodedScalar)):
         scalar = scalar.value
     if not isinstance(scalar, pa.BinaryScalar) or not scalar.is_valid:

@@ -1,4 +1,4 @@
-"""Parquet files, row by row, in a bounded amount of memory."""
+"""Read parquet files row by row in bounded memory."""
 
 from __future__ import annotations
 
@@ -33,24 +33,26 @@ if TYPE_CHECKING:
 
     from serve_cli.sources.location import Location
 
-REMOTE_PAGES = 2  # that are looked at in each chunk: a header costs a request
+REMOTE_PAGES = 2  # page headers read per column chunk, since each costs a request
 
 
 class ParquetTableReader(TableReader):
-    """Reads as many rows of a column at a time as a bounded amount of memory can hold."""
+    """Reads as many rows of a column at a time as fit in bounded memory; see `TableReader`."""
 
     def schema(self, path: Location) -> pa.Schema:
+        """Return the file's columns. Raises `DataError` if a name occurs twice or the file cannot be read."""
         with _opened(path) as opened:
             if len(set(opened.schema.names)) < len(opened.schema.names):
                 raise DataError(f"{path}: has a column more than once: {opened.schema.names}.")
             return opened.schema
 
     def count(self, path: Location) -> int:
+        """Return the number of rows in the footer."""
         with _opened(path) as opened:
             return int(opened.table.metadata.num_rows)
 
     def memory(self, path: Location, names: list[str], carried: list[str]) -> ReadingMemory:
-        """What reading some columns takes; rows keep those that are ``carried``."""
+        """Compute the peak memory of reading some columns; rows keep the ``carried`` ones."""
         with _opened(path) as opened:
             most, kept = ReadingMemory(0, str(path)), 0.0
             for group in range(opened.table.num_row_groups):
@@ -61,7 +63,7 @@ class ParquetTableReader(TableReader):
             return most._replace(row_bytes=int(kept))
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Rows as `Cell`; row groups before ``start`` are not read."""
+        """Iterate over rows of `Cell`; row groups before ``start`` are not read."""
         with _opened(path) as opened:
             group, metadata = 0, opened.table.metadata
             while group < metadata.num_row_groups and start >= (size := metadata.row_group(group).num_rows):
@@ -74,11 +76,11 @@ class ParquetTableReader(TableReader):
                 return
             columns = [_cells(opened, groups, together, rows) for together, rows in _reads(opened, groups, names)]
             for cells in islice(zip(*columns, strict=True), start, None):
-                yield {name: cell for some in cells for name, cell in some.items()}
+                yield {name: cell for part in cells for name, cell in part.items()}
 
 
 class _Opened(NamedTuple):
-    """A file, with the types that its columns are read as and those that they have."""
+    """An open parquet file; ``schema`` has the true types of its columns, ``table`` may read lists without sizes."""
 
     path: Location
     file: Any
@@ -92,11 +94,11 @@ def _opened(path: Location) -> Iterator[_Opened]:
     with reading(path):
         try:
             with _open(path) as file:
-                chunks = read_chunks(file)  # first: it refuses footers that would end the process in pyarrow
+                chunks = read_chunks(file)  # first: it refuses footers that would crash pyarrow
                 with pq.ParquetFile(file) as table:
                     schema = table.schema_arrow.remove_metadata()
                     plain = without_sizes(table.metadata) if has_fixed_lists(schema) else None
-                # Row groups are not read ahead: they may be larger than memory.
+                # No pre-buffering: a row group may be larger than memory.
                 settings = {"metadata": plain, "pre_buffer": False, "buffer_size": BUFFER_BYTES}
                 with pq.ParquetFile(file, **settings) as bounded:
                     yield _Opened(path, file, bounded, schema, chunks)
@@ -105,7 +107,7 @@ def _opened(path: Location) -> Iterator[_Opened]:
 
 
 def _open(path: Location) -> Any:
-    """pyarrow's own file is read without a copy, but takes only names that are UTF-8."""
+    """Open a file for pyarrow. `pyarrow.OSFile` reads without a copy, but accepts only UTF-8 names."""
     if is_remote(path):
         return open_file(path, seekable=True)
     try:
@@ -116,7 +118,7 @@ def _open(path: Location) -> Any:
 
 
 def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tuple[list[str], int]]:
-    """Names of columns that are read together, and their rows at a time: small ones, and each large one alone."""
+    """Yield names of columns to read together, and how many rows at a time: small ones together, large ones alone."""
     small = []
     for name in names:
         rows = largest(_group_memory(opened, group, name) for group in groups).rows_at_once
@@ -129,7 +131,7 @@ def _reads(opened: _Opened, groups: list[int], names: list[str]) -> Iterator[tup
 
 
 def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> Iterator[dict[str, Cell]]:
-    # Group by group: pyarrow cannot read dictionaries inside of lists across them.
+    # Group by group: pyarrow cannot read dictionaries inside lists across row groups.
     batches = (opened.table.iter_batches(rows, [group], names, use_threads=False) for group in groups)
     for batch in chain.from_iterable(batches):
         columns = [(name, restored(batch.column(name), _type(opened, name, batch))) for name in batch.schema.names]
@@ -141,18 +143,18 @@ def _cells(opened: _Opened, groups: list[int], names: list[str], rows: int) -> I
 
 
 def _require_sound(column: pa.Array) -> None:
-    """Raise `ValueError` if values are not in their dictionary, which pyarrow does not look at."""
+    """Raise `ValueError` if an index is beyond its dictionary, which pyarrow does not check."""
     if pa.types.is_dictionary(column.type):
         most = pc.max(column.indices).as_py()
         if most is not None and most >= len(column.dictionary):
-            raise ValueError(f"value {most} of a dictionary with {len(column.dictionary)}")
+            raise ValueError(f"index {most} into a dictionary of {len(column.dictionary)} values")
         return
     for child in _children(column):
         _require_sound(child)
 
 
 def _children(column: pa.Array) -> list[pa.Array]:
-    """The arrays inside a column of lists, structs, maps or extension types."""
+    """List the arrays inside a column of lists, structs, maps or extension types."""
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
         return [column.storage]
@@ -165,14 +167,14 @@ def _children(column: pa.Array) -> list[pa.Array]:
 
 
 def _type(opened: _Opened, name: str, batch: pa.RecordBatch) -> pa.DataType:
-    """As the file says; of a struct that is read in part, as it comes."""
+    """Return the type in the file, or the type as read for a struct of which only some fields are read."""
     read, known = batch.schema.field(name).type, opened.schema.field(name).type
     partly = pa.types.is_struct(known) and read.num_fields < known.num_fields
     return read if partly else known
 
 
 def _group_memory(opened: _Opened, group: int, name: str) -> ColumnMemory:
-    """What a column, or one field of it (``a.b``), takes in one row group."""
+    """Compute the memory of a column, or of one of its fields (``a.b``), in one row group."""
     most = REMOTE_PAGES if is_remote(opened.path) else None
     chunks = (chunk for chunk in opened.chunks[group] if chunk.path == name or chunk.path.startswith(name + "."))
     return together(column_memory(opened.file, chunk, most) for chunk in chunks)

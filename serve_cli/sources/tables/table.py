@@ -1,4 +1,4 @@
-"""Tables of images: CSV, JSON lines or parquet, with a path or the bytes of an image in each row."""
+"""Tables of images in CSV, JSON lines or parquet; each row has the path or the bytes of an image."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ if TYPE_CHECKING:
 
 
 class TableReader(ABC):
-    """Reads the rows of tables in files of one kind."""
+    """Reads tables in files of one kind."""
 
     @abstractmethod
     def schema(self, location: Location) -> pa.Schema:
-        """The columns, and their types as far as the file has them. Raises `DataError`."""
+        """Return the columns with their types; text where the file has no types. Raises `DataError`."""
 
     @abstractmethod
     def rows(self, location: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """The rows from number ``start`` on, with the named columns at least: text, None or a `Cell` of each."""
+        """Iterate over rows from number ``start`` on. Each has at least the named columns, as text, None or `Cell`."""
 
     def count(self, location: Location) -> int | None:
-        """Number of rows; None if all of them would have to be read for it."""
+        """Return the number of rows; None if that would require reading all of them."""
         return None
 
     def memory(self, location: Location, names: list[str], carried: list[str]) -> ReadingMemory:
-        """What reading the named columns takes at most, where that is much; rows keep the ``carried`` ones."""
+        """Compute the peak memory of reading the named columns; rows keep the ``carried`` ones."""
         return ReadingMemory()
 
 
 def table_source(root: Path | str, files: Files, columns: Columns, reader: TableReader) -> Source:
-    """The rows of tables of one kind, in order; all their other columns are carried along.
+    """Open tables of one kind, in order; all other columns are carried along.
 
-    A row without a name is named by its number over all files. A relative path that names a row starts at the folder
-    that all files have in common.
+    A row without an id or path gets its number over all files as its id. A relative path used as an id starts at the
+    common folder of all files.
 
     Raises
     ------
     DataError
-        If a table cannot be read, has neither paths nor images, a column of a type that cannot hold them, other columns
-        than the first one, or if there are no rows.
+        If a table cannot be read, has neither paths nor images, a column of an unsuitable type, or other columns than
+        the first table, or if there are no rows.
     """
     tables = _to_tables(files, columns, reader)
 
@@ -82,7 +82,7 @@ def table_source(root: Path | str, files: Files, columns: Columns, reader: Table
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables that have the columns of the first one: ``known``, of which ``extra`` are carried along."""
+    """Tables with the same columns: ``known``, of which ``extra`` are carried along."""
 
     files: Files
     columns: Columns
@@ -92,24 +92,24 @@ class _Tables:
     extra: pa.Schema
 
     def light_names(self) -> list[str]:
-        """Columns that suffice to name a row; the path inside an image's struct is one of them."""
+        """List the columns needed to name a row, including the path inside an image's struct."""
         light = [name for name in self.known.names if name != self.present.bytes]
         if self.present.bytes is not None and pa.types.is_struct(kind := self.known.field(self.present.bytes).type):
             light += [f"{self.present.bytes}.path"] if kind.get_field_index("path") >= 0 else []
         return light
 
     def memory(self) -> ReadingMemory:
-        """Memory that reading takes at most, and where."""
+        """Find the table with the largest peak memory."""
         locations = map(self.files.at, self.files.names)
         memory = [self.reader.memory(location, self.known.names, self.extra.names) for location in locations]
         return max(memory)._replace(row_bytes=max(table.row_bytes for table in memory))
 
     def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
-        """Rows of one file from ``start`` on; ``first`` is the number of its first row over all files."""
+        """Iterate over a file's rows from ``start`` on; ``first`` is the number of its first row over all files."""
         location = self.files.at(file)
         if file != self.files.names[0]:
             self._require_known_columns(location)
-        stamp = file_stamp(location) if self.present.bytes else ()  # of the images that are in it
+        stamp = file_stamp(location) if self.present.bytes else ()  # the images are in this file
         for number, row in enumerate(self.reader.rows(location, names, start), start):
             yield replace(self._image_row(location, posixpath.dirname(file), number, first, row), stamp=stamp)
 
@@ -117,9 +117,9 @@ class _Tables:
         schema = self.reader.schema(location)
         where = f"{self.files.at(self.files.names[0])} and {location}"
         if not schema.names:
-            return  # nor are there rows
+            return  # an empty file
         if different := sorted(set(self.known.names) ^ set(schema.names)):
-            raise DataError(f"{where}: only one of them has a column {different[0]!r}; give them one by one.")
+            raise DataError(f"{where}: only one of them has a column {different[0]!r}; embed them one by one.")
         if image_columns(location, self.columns, schema) != self.present:
             raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
         for field in self.extra:
@@ -154,5 +154,5 @@ def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
 
 
 def _from(folder: str, path: str) -> str:
-    """A path relative to a manifest in ``folder``, from where the folder lies; URLs and absolute paths as they are."""
+    """Prefix a relative path in a manifest with the manifest's folder; URLs and absolute paths stay the same."""
     return path if "://" in path else posixpath.join(folder, path)

@@ -1,4 +1,4 @@
-"""Tables in text files, row by row: CSV and JSON lines."""
+"""Read tables in text files row by row: CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from serve_cli.sources.location import Location
 
-MAX_LINE = 1 << 24  # characters of a line, or of a CSV's row of several lines
+MAX_LINE = 1 << 24  # characters per line, or per CSV row of several lines
 
 
 class CsvReader(TableReader):
-    """Comma-separated values with a header; every value is text."""
+    """Reads comma-separated values with a header; every value is text."""
 
     def schema(self, path: Location) -> pa.Schema:
+        """Return the columns of the header, all text. Raises `DataError` if a name occurs twice."""
         with _csv(path, errors="backslashreplace") as rows:
             _, names = next(rows, (0, []))
         if any("\0" in name for name in names):
@@ -35,18 +36,19 @@ class CsvReader(TableReader):
         return pa.schema([(name, pa.string()) for name in names])
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+        """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
         with _csv(path) as rows:
             _, header = next(rows, (0, []))
             filled = ((line, cells) for line, cells in rows if len(cells) > 1 or "".join(cells).strip())
             for line, cells in islice(filled, start, None):
                 if len(cells) != len(header):
-                    raise DataError(f"{path}, line {line}: has another number of cells than the header.")
+                    raise DataError(f"{path}, line {line}: has {len(cells)} cells; the header has {len(header)}.")
                 yield dict(zip(header, cells, strict=True))
 
 
 @contextmanager
 def _csv(path: Location, errors: str = "strict") -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """Rows of cells, each with the number of its last line."""
+    """Iterate over rows of cells, each with the number of its last line."""
     try:
         with open_text(path, errors, newline="") as file:
             yield _cells(path, bounded_lines(path, file, MAX_LINE))
@@ -62,7 +64,7 @@ def _cells(path: Location, lines: Iterator[str]) -> Iterator[tuple[int, list[str
         for line in lines:
             size += len(line)
             if size > MAX_LINE:
-                raise DataError(f"{path}: has a row of more than {MAX_LINE:,} characters; is a quote not closed?")
+                raise DataError(f"{path}: has a row of more than {MAX_LINE:,} characters; check for an unclosed quote.")
             yield line
 
     reader = csv.reader(counted(), strict=True)
@@ -72,13 +74,14 @@ def _cells(path: Location, lines: Iterator[str]) -> Iterator[tuple[int, list[str
 
 
 class JsonLinesReader(TableReader):
-    """A JSON object in each line; the first one names the columns."""
+    """Reads one JSON object per line; the first one defines the columns."""
 
     def schema(self, path: Location) -> pa.Schema:
-        """Of the first row; what is no text is carried as JSON."""
+        """Return the columns of the first row, all text; other values are carried as JSON."""
         return pa.schema([(name, pa.string()) for name in next(self.rows(path, []), {})])
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
+        """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
         known: set[str] = set()
         for count, (number, line) in enumerate(_filled_lines(path)):
             if 0 < count < start:
@@ -98,7 +101,7 @@ class JsonLinesReader(TableReader):
 
 
 def _filled_lines(path: Location) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1."""
+    """Iterate over the lines that are not blank, with their numbers from 1."""
     with open_binary(path) as file:
         for number, line in enumerate(bounded_lines(path, file, MAX_LINE), 1):
             if line := line.strip():
@@ -118,5 +121,5 @@ def _as_row(row: Any) -> dict[str, Any]:
 
 
 def _encodable(text: str) -> str:
-    """JSON may write halves of characters, which no file can hold: they stay written."""
+    """Escape lone surrogates, which JSON may contain and UTF-8 cannot encode."""
     return text.encode(errors="backslashreplace").decode()

@@ -85,7 +85,7 @@ def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album, monkeypatc
     assert json.loads((tmp_path / "emb" / "manifest.json").read_text())["batch_size"] == 3
     run = lifted("embed", model, album, "--out", tmp_path / "cpu", "--device", "gpu", "--allow-fallback")
     assert run.returncode == 0
-    assert "the CPU is used" in run.stderr
+    assert "falling back to the CPU" in run.stderr
     assert json.loads((tmp_path / "cpu" / "manifest.json").read_text())["provider"] == "CPUExecutionProvider"
 
 

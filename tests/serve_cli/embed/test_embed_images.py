@@ -162,13 +162,13 @@ def test_poison_images_are_rows_with_errors_and_what_is_passed_over_is_named(tmp
     options = EmbedOptions(model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=4))
     planned = estimate_run(options)
     assert planned.passed_over == others
-    assert planned.facts()["passed over"] == "2 .pdf, 1 without a suffix"
+    assert planned.facts()["skipped"] == "2 .pdf, 1 without a suffix"
     for _ in ("run", "resumed"):
         report = embed_images(options)
         assert (report.failed, report.passed_over) == (2, others)
-        assert report.facts()["passed over"] == "2 .pdf, 1 without a suffix"
+        assert report.facts()["skipped"] == "2 .pdf, 1 without a suffix"
     found = read_embeddings(tmp_path / "emb")
     failed = {row_id for row_id, error in zip(found.ids, found.errors, strict=True) if error is not None}
     assert failed == {"avif.jpg", "ps.jpg"}
     done = estimate_run(options)
-    assert done.facts()["passed over"] == "2 .pdf, 1 without a suffix"
+    assert done.facts()["skipped"] == "2 .pdf, 1 without a suffix"

@@ -127,7 +127,7 @@ def test_what_a_worker_finds_wrong_is_told_as_it_is(
 ) -> None:
     claim = EmbeddingFolder.claim
     monkeypatch.setattr(EmbeddingFolder, "claim", lambda folder: None)
-    with pytest.raises(RunError, match=r"emb: is not there on .*; give a folder on a disk that all hosts share"):
+    with pytest.raises(RunError, match=r"emb: does not exist on .*; give a folder on a disk that all hosts share"):
         embed_images(options)
 
     def claim_and_change(folder: EmbeddingFolder) -> None:

@@ -230,7 +230,7 @@ def test_a_manifest_read_by_other_columns_is_refused(
         model=model, source=catalog, out=tmp_path / "emb", columns=Columns(id="sku", path="front", label="color")
     )
     embed_images(options)
-    with pytest.raises(RunError, match="the manifest was read by other columns"):
+    with pytest.raises(RunError, match="the table was read with other column names"):
         embed_images(replace(options, columns=replace(options.columns, **which)))
 
 
@@ -241,7 +241,7 @@ def test_other_images_inside_a_manifest_are_refused(model: Path, many: Path, tmp
     pq.write_table(pa.table({"id": ids, "bytes": photos, "other": photos[::-1]}), manifest)
     options = EmbedOptions(model=model, source=manifest, out=tmp_path / "emb")
     embed_images(options)
-    with pytest.raises(RunError, match="other columns"):
+    with pytest.raises(RunError, match="other column names"):
         embed_images(replace(options, columns=Columns(bytes="other")))
     pq.write_table(pa.table({"id": ids, "bytes": photos[1:] + photos[:1], "other": photos[::-1]}), manifest)
     os.utime(manifest, ns=(1, 1))
@@ -303,14 +303,14 @@ def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Pat
     for make, message in [
         (lambda: Output(rows_per_file=0), "parts of 0 rows"),
         (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
-        (lambda: Output(dtype="float64"), "type 'float64' are unknown; use float32, float16, int8"),
+        (lambda: Output(dtype="float64"), "storage type 'float64' is unknown; use float32, float16, int8"),
         (lambda: ArrayTask(2, 2), "task 2 of 2 does not exist; --task-index counts from 0 to 1"),
         (lambda: replace(options, task=ArrayTask(0, 2), overwrite=True), "cannot overwrite it"),
-        (lambda: replace(options, retry_failed=True, overwrite=True), "one replaces all"),
-        (lambda: replace(options, out=Path("s3:/shop/emb")), "go to this machine's disks"),
-        (lambda: replace(options, out=many / "." / "class0" / ".."), "a folder of their own"),
-        (lambda: replace(options, image_timeout=0), "0 s for an image; give more than 0 and at most 86,400"),
-        (lambda: replace(options, image_timeout=float("nan")), "nan s for an image"),
+        (lambda: replace(options, retry_failed=True, overwrite=True), "exclude each other"),
+        (lambda: replace(options, out=Path("s3:/shop/emb")), "expected a local folder"),
+        (lambda: replace(options, out=many / "." / "class0" / ".."), "give a separate folder"),
+        (lambda: replace(options, image_timeout=0), "an image timeout of 0 s; give more than 0 and at most 86,400"),
+        (lambda: replace(options, image_timeout=float("nan")), "an image timeout of nan s"),
         (lambda: replace(options, pixel_limit=0), "a pixel limit of 0; give 1 to 178,956,970"),
     ]:
         with pytest.raises(ConfigError, match=message):
@@ -361,7 +361,7 @@ def test_a_source_that_vanishes_ends_the_run(
         output=Output(rows_per_file=20),
     )
     with pytest.raises(
-        DataError, match=r"many: has vanished, or changes while it is read: class\d.*Run the same command once"
+        DataError, match=r"many: has vanished or changes while it is read: class\d.*Run the same command once"
     ):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]

@@ -144,5 +144,5 @@ def test_what_rows_carry_ends_a_group_early() -> None:
 
 
 def test_lists_that_have_not_their_size() -> None:
-    with pytest.raises(ValueError, match="has not the 2 elements"):
+    with pytest.raises(ValueError, match="does not have the 2 elements"):
         restored(pa.array([[1, 2], None, [3]]), pa.list_(pa.int64(), 2))

@@ -132,11 +132,11 @@ def test_damaged_part_is_not_finished(tmp_path, damage):
         ({"paths_sha256": "other"}, "the images have other paths"),
         ({"carried_sha256": "other"}, "the carried columns have other values"),
         ({"files_sha256": "other"}, "other sizes or modification times.*--ignore-changed-files"),
-        ({"columns": "other"}, "read by other columns"),
+        ({"columns": "other"}, "read with other column names"),
         ({"model_sha256": "other"}, "the model is another one"),
         ({"provider": "CUDAExecutionProvider"}, "another device"),
         ({"batch_size": 3}, "the batch size was another one"),
-        ({"rows_per_file": 5}, "the part files had another size"),
+        ({"rows_per_file": 5}, "the number of rows per file was another one"),
     ],
 )
 def test_another_plan_is_refused_with_the_difference(tmp_path, change, message):
@@ -260,7 +260,7 @@ def test_a_column_may_not_have_the_name_of_an_own_one(tmp_path):
         plan = Plan(
             "/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4, dtype=dtype
         )
-        with pytest.raises(DataError, match=f"column '{name}' has the name of one of the embeddings' own"):
+        with pytest.raises(DataError, match=f"column '{name}' occurs twice or has the name of a column that is added"):
             EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([(name, pa.string())]))
     plan = Plan("/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4)
     EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([("scale", pa.string())]))

@@ -217,7 +217,7 @@ def test_scales_that_cannot_be(tmp_path: Path, value: float, layout: str) -> Non
         path = tmp_path / "metadata/metadata_00000.parquet"
         table = pq.read_table(path)
         pq.write_table(table.set_column(3, table.schema.field(3), pa.array([value] * 5, pa.float32())), path)
-    refused(tmp_path, "a finite number from 0 on|is not finite")
+    refused(tmp_path, "a finite number, 0 or more|is not finite")
 
 
 def test_a_scale_that_stands_in_another_row(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_columns_of_other_types(tmp_path: Path, kind: pa.DataType) -> None:
     schema = columns.set(0, pa.field("id", kind, nullable=False))
     rows = [{**row, "id": row["id"].encode() if kind == pa.binary() else row["id"]} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows, schema), part)
-    refused(tmp_path, "its columns are not those")
+    refused(tmp_path, "has other columns than")
 
 
 def test_a_flipped_byte_in_a_page_is_noticed(tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_metadata_of_npy_parts_that_does_not_fit(tmp_path: Path, change: str) ->
     else:
         table = table.drop_columns("label")
     pq.write_table(table, path)
-    refused(tmp_path, "its columns are not those|has a row without an id")
+    refused(tmp_path, "has other columns than|has a row without an id")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_lane_is_free_again_after_a_failure(model):
     ("pixels", "found", "hint"),
     [
         (np.zeros((2, 17, 17, 3), np.uint8), r"ndarray uint8 \(2, 17, 17, 3\)", "Resize and crop images"),
-        (np.zeros((16, 16, 3), np.uint8), r"\(16, 16, 3\)", r"For one image give image\[None\]"),
+        (np.zeros((16, 16, 3), np.uint8), r"\(16, 16, 3\)", r"For a single image, pass image\[None\]"),
         (np.zeros((2, 3, 16, 16), np.uint8), r"\(2, 3, 16, 16\)", r"pixels\.transpose\(0, 2, 3, 1\)"),
         (np.zeros((2, 16, 16, 4), np.uint8), r"\(2, 16, 16, 4\)", "Resize and crop"),
         (np.zeros((), np.uint8), r"uint8 \(\)", "Resize and crop"),
@@ -229,5 +229,5 @@ def test_int8_on_a_processor_whose_sums_saturate_is_warned_of(tmp_path, monkeypa
         model = write_model(tmp_path / "m.onnx", replace(CARD, provenance={"precision": precision}))
         monkeypatch.setattr(session, "instruction_sets", lambda found=instructions: found)
         Embedder(model)
-        assert ("no VNNI" in caplog.text) == warned
+        assert ("lacks VNNI" in caplog.text) == warned
         caplog.clear()

@@ -63,13 +63,13 @@ def test_no_fall_back_to_the_cpu(
         open_session(model, ModelOptions(device=device))
     session = open_session(model, ModelOptions(device=device, allow_fallback=True))
     assert session.get_providers() == [CPU]
-    assert f"the CPU is used: this onnxruntime {onnxruntime.__version__} has no {provider}" in caplog.text
+    assert f"falling back to the CPU: this onnxruntime {onnxruntime.__version__} has no {provider}" in caplog.text
 
 
 def test_provider_that_does_not_start_is_refused(
     model: Path, started: list[tuple[list[Any], Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(DeviceError, match="CUDAExecutionProvider was asked for and onnxruntime started CPU"):
+    with pytest.raises(DeviceError, match="onnxruntime started CPUExecutionProvider instead of CUDA"):
         open_session(model, ModelOptions(device="gpu"))
     assert capsys.readouterr().out == ""
     assert open_session(model, ModelOptions(device="gpu", allow_fallback=True)).get_providers() == [CPU]
@@ -93,7 +93,7 @@ def test_operators_that_the_gpu_lacks_are_told(model: Path, monkeypatch: pytest.
         )
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
-    with pytest.raises(DeviceError, match=r"cannot run all of it.*--allow-fallback"):
+    with pytest.raises(DeviceError, match=r"cannot run the whole model.*--allow-fallback"):
         open_session(model, ModelOptions(device="gpu"))
 
 

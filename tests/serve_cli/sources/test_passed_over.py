@@ -73,7 +73,7 @@ def test_folder_without_images_says_what_it_has(tmp_path: Path, monkeypatch: pyt
     for index in range(4):
         touch(tmp_path, f"{index}.pdf")
     (tmp_path / "2.HEIC").rename(tmp_path / "2.heic2")
-    with pytest.raises(DataError, match=r"Passed over 4 \.pdf, 1 without a suffix, 1 \.heic2, 1 \.xyz\.$"):
+    with pytest.raises(DataError, match=r"Skipped 4 \.pdf, 1 without a suffix, 1 \.heic2, 1 \.xyz\.$"):
         open_source(tmp_path)
 
 

@@ -166,12 +166,12 @@ def test_order_of_columns_and_files_without_rows_do_not_matter(tmp_path: Path) -
 def test_what_fits_nothing_usable(tmp_path: Path) -> None:
     touch(tmp_path, "a.csv", "b.jsonl", "cat/.1.jpg")
     for name, message in [
-        ("*.jpg", "no such file or folder, and as a pattern it fits no file below .*/test"),
-        ("none/*.jpg", "fits no file below .*/none"),
-        ("cat/*", "fits no file below .*/cat"),
-        ("cat*", r"fits no file below .*add '/\*'"),
-        ("a.csv/*", r"fits no file below .*/a\.csv"),
-        ("*.*", r"none of what fits \(2\) is an image; found \.csv \.jsonl\."),
+        ("*.jpg", "no such file or folder, and as a pattern it matches no file below .*/test"),
+        ("none/*.jpg", "matches no file below .*/none"),
+        ("cat/*", "matches no file below .*/cat"),
+        ("cat*", r"matches no file below .*add '/\*'"),
+        ("a.csv/*", r"matches no file below .*/a\.csv"),
+        ("*.*", r"none of the 2 matching files is an image; found \.csv \.jsonl\."),
     ]:
         with pytest.raises(DataError, match=message) as caught:
             open_source(tmp_path / name)
@@ -180,7 +180,7 @@ def test_what_fits_nothing_usable(tmp_path: Path) -> None:
 
 def test_folder_of_tables_tells_how_to_name_them(tmp_path: Path) -> None:
     touch(tmp_path, "t/a.parquet")
-    with pytest.raises(DataError, match=rf"no images found.* It has a\.parquet: .* give '{tmp_path}/t/\*\.parquet'"):
+    with pytest.raises(DataError, match=rf"It contains a\.parquet; .* give '{tmp_path}/t/\*\.parquet'"):
         open_source(tmp_path / "t")
-    with pytest.raises(DataError, match=rf"It has t/a\.parquet: .* give '{tmp_path}/\*\*/\*\.parquet'"):
+    with pytest.raises(DataError, match=rf"It contains t/a\.parquet; .* give '{tmp_path}/\*\*/\*\.parquet'"):
         open_source(tmp_path)

@@ -156,9 +156,9 @@ def test_what_is_not_there_is_named(bucket: str) -> None:
         ("none", "no such file or folder"),
         ("none.csv", "no such file or folder"),
         ("photos/notes.txt/x", "no such file or folder"),
-        ("photos/*/none*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/photos"),
-        ("nothing/*.jpg", "no such file or folder, and as a pattern it fits no file below s3://shop/nothing"),
-        ("tables", "no images found.*It has a/b.parquet: .* give 's3://shop/tables/.*parquet'"),
+        ("photos/*/none*.jpg", "no such file or folder, and as a pattern it matches no file below s3://shop/photos"),
+        ("nothing/*.jpg", "no such file or folder, and as a pattern it matches no file below s3://shop/nothing"),
+        ("tables", "no images found.*It contains a/b.parquet; .* give 's3://shop/tables/.*parquet'"),
         ("photos/notes.txt.gz", "no such file"),
     ]:
         with pytest.raises(DataError, match=f"{re.escape(f's3://shop/{source}')}: {message}"):

@@ -287,7 +287,7 @@ def test_rows_of_a_host_that_is_down_fail_at_once(album: Path, tried: list[str])
         errors.append(str(caught.value))
     assert len(tried) == FAILURES
     assert "onnect" in errors[0]
-    assert f"{url}/999.jpg: cannot be read ({url[7:]} is down, " in errors[999]
+    assert f"{url}/999.jpg: cannot be read ({url[7:]} is down: " in errors[999]
     assert "--retry-failed" in errors[999]
     with serving(album) as other:
         assert read(f"{other.url}/cat/0.jpg") == (album / "cat/0.jpg").read_bytes()

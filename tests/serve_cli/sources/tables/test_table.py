@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -140,8 +141,8 @@ def test_naming_the_rows_reads_no_images(place: Path) -> None:
         ("m.csv", "path\n", "has no rows"),
         ("m.csv", "x" * 200_000, "not readable as CSV"),
         ("m.csv", "", "neither a column"),
-        ("m.csv", "path,b\na\n", "line 2: has another number of cells than the header"),
-        ("m.csv", "path,b\na,b,c\n", "line 2: has another number of cells"),
+        ("m.csv", "path,b\na\n", "line 2: has 1 cells; the header has 2"),
+        ("m.csv", "path,b\na,b,c\n", "line 2: has 3 cells; the header has 2"),
         ("m.csv", 'path,b\n"a,b\n', "not readable as CSV"),
         ("m.jsonl", "", "neither a column"),
         ("m.jsonl", '{"path": "a"}\n[]\n', "line 2: not readable as JSON"),
@@ -186,7 +187,7 @@ def test_lines_of_json_may_be_empty_and_lack_columns_but_not_add_any(place: Path
     [
         (Columns(id="sku"), r"has no column 'sku'; found \['image', 'path'\]"),
         (Columns(path="file"), "has no column 'file'"),
-        (Columns(), "column 'path' is int64; expected paths, which are text"),
+        (Columns(), "column 'path' is int64; expected paths \\(text"),
     ],
 )
 def test_columns_that_are_not_there_or_no_paths(tmp_path: Path, columns: Columns, message: str) -> None:
@@ -247,16 +248,16 @@ def test_images_of_every_binary_type(tmp_path: Path, kind: pa.DataType) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "kind", "expected"),
     [
-        ("bytes", [[255, 216]], pa.list_(pa.uint8()), "images, which are binary, or a struct with a field 'bytes'"),
-        ("bytes", ["/9j/4AAQ"], pa.string(), "images, which are binary"),
-        ("bytes", [{"bytes": "x"}], pa.struct({"bytes": pa.string()}), "images, which are binary"),
-        ("path", [{"uri": "a"}], pa.struct({"uri": pa.string()}), "paths, which are text, or binary"),
-        ("label", [True], pa.bool_(), "labels, which are text or whole numbers"),
-        ("label", [3.0], pa.float64(), "labels, which are"),
-        ("label", [["cat"]], pa.list_(pa.string()), "labels, which are"),
-        ("label", [0], pa.timestamp("s"), "labels, which are"),
-        ("id", [b"x"], pa.binary(), "ids, which are text or whole numbers"),
-        ("id", [[1]], pa.list_(pa.int64()), "ids, which are"),
+        ("bytes", [[255, 216]], pa.list_(pa.uint8()), "images (binary, or a struct with a binary field 'bytes')"),
+        ("bytes", ["/9j/4AAQ"], pa.string(), "images (binary"),
+        ("bytes", [{"bytes": "x"}], pa.struct({"bytes": pa.string()}), "images (binary"),
+        ("path", [{"uri": "a"}], pa.struct({"uri": pa.string()}), "paths (text, or binary"),
+        ("label", [True], pa.bool_(), "labels (text or whole numbers"),
+        ("label", [3.0], pa.float64(), "labels ("),
+        ("label", [["cat"]], pa.list_(pa.string()), "labels ("),
+        ("label", [0], pa.timestamp("s"), "labels ("),
+        ("id", [b"x"], pa.binary(), "ids (text or whole numbers"),
+        ("id", [[1]], pa.list_(pa.int64()), "ids ("),
     ],
 )
 def test_column_of_a_type_that_cannot_be_used_is_said_once(
@@ -264,7 +265,7 @@ def test_column_of_a_type_that_cannot_be_used_is_said_once(
 ) -> None:
     table = pa.table({"bytes": pa.array([b"x"]), name: pa.array(values, kind)})
     pq.write_table(table, tmp_path / "m.parquet")
-    with pytest.raises(DataError, match=rf"m\.parquet: column '{name}' is .*; expected {expected}"):
+    with pytest.raises(DataError, match=rf"m\.parquet: column '{name}' is .*; expected {re.escape(expected)}"):
         open_source(tmp_path / "m.parquet")
 
 
@@ -315,7 +316,7 @@ def test_lines_and_rows_without_an_end(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "MAX_LINE", 1000)
     for name, content, message in [
         ("m.csv", "path\n" + "x" * 1001, r"line 2: is longer than 1,000"),
-        ("m.csv", "path\n" + '"a\n",' * 400, "has a row of more than 1,000 characters; is a quote not closed"),
+        ("m.csv", "path\n" + '"a\n",' * 400, "has a row of more than 1,000 characters; check for an unclosed quote"),
         ("m.jsonl", '{"path": "' + "x" * 1000, "line 1: is longer than 1,000"),
     ]:
         (tmp_path / name).write_text(content)
