@@ -1,7 +1,7 @@
-"""A retrieval set drawn on the spot: characters in several typefaces, turned, tilted, colored and cluttered.
+"""A generated retrieval data set: characters in several typefaces, rotated, tilted, colored and cluttered.
 
-A class is a character; its images show it in eight faces of DejaVu, which Matplotlib ships. Characters of train
-and test are disjoint, so a model has to learn what makes two images the same letter, not the letters.
+Each class is a character, shown in eight typefaces of DejaVu, which Matplotlib ships. Training and test characters are
+disjoint, so a model must learn what makes two images the same character.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from gluon_lifted.datasets.image_table import Splits
 
 MARKER = "glyphs.json"
-MARKER_CHARACTERS = 4096  # more than any marker of ours has
-GENERATOR_VERSION = 1  # raise it whenever the same options would draw other pixels
+MARKER_CHARACTERS = 4096  # read from a marker; markers are shorter
+GENERATOR_VERSION = 1  # increase it when the same options would draw other pixels
 FACES = (
     "DejaVuSans",
     "DejaVuSansMono",
@@ -41,19 +41,19 @@ FACES = (
     "DejaVuSerif-Italic",
 )
 CATEGORIES = ("Lu", "Ll", "Lo", "Nd", "Sm", "So", "Sc")  # letters, digits, symbols: unicodedata.category
-BOX_DRAWING = range(0x2500, 0x25A0)  # lines and blocks: clutter looks the same
-EM = 64  # px, size at which characters are drawn before they are turned and scaled
-THUMBNAIL = 32  # px, side of the drawings that tell characters apart
-ALIKE = 0.85  # correlation of two such drawings from which on people mix them up: n and ո 0.86, E and F 0.83
-SUPERSAMPLING = 2  # images are painted twice as large and averaged down
-# Difficulty: as measured with the recipe of `lifted demo`, a minute of training trebles the recall of raw pixels.
-PATCH = 12  # of 255, standard deviation of the paper's color over the image
-INK, PAPER = (0, 65), (190, 255)  # of 255, least and greatest brightness
-CENTER, EXTENT = (0.4, 0.6), (0.55, 0.8)  # of the image's side: the character's middle and its longer side
-TURN = math.radians(25)  # either way
-STRETCH = 0.15  # one side times exp(STRETCH), the other divided by it, at most
-TILT = 0.25  # change in scale across the image; below 0.5 no point of it lies behind the viewer
-CLUTTER = (1, 3)  # how many things lie behind a character, upper end excluded
+BOX_DRAWING = range(0x2500, 0x25A0)  # lines and blocks, which look like clutter
+EM = 64  # px, font size before characters are rotated and scaled
+THUMBNAIL = 32  # px, side of the drawings that are compared
+ALIKE = 0.85  # correlation of two drawings above which people confuse them: n and ո 0.86, E and F 0.83
+SUPERSAMPLING = 2  # images are painted twice as large and downsampled
+# Difficulty: with the recipe of `lifted demo`, a minute of training triples the recall of raw pixels.
+PATCH = 12  # of 255, standard deviation of the background color over the image
+INK, PAPER = (0, 65), (190, 255)  # of 255, lowest and highest brightness
+CENTER, EXTENT = (0.4, 0.6), (0.55, 0.8)  # of the image's side: center and longer side of the character
+TURN = math.radians(25)  # in either direction
+STRETCH = 0.15  # at most: one side times exp(STRETCH), the other divided by it
+TILT = 0.25  # change in scale across the image; below 0.5 all points are in front of the viewer
+CLUTTER = (1, 3)  # number of objects behind a character, upper end excluded
 BLUR, NOISE = (0.0, 0.8), (2.0, 8.0)  # px, and of 255: standard deviations
 
 Color = tuple[int, int, int]
@@ -61,18 +61,18 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class GlyphOptions:
-    """What to draw.
+    """Size, seed and image format of a generated set.
 
     Parameters
     ----------
     train_classes, test_classes : int
-        Characters in ``train/`` and ``test/``; no character is in both.
+        Number of characters in ``train/`` and ``test/``. No character is in both.
     images_per_class : int
-        At least 2, so that every query has something to find.
+        At least 2, so that every query has a positive.
     size : int
-        Side of the square images in pixels.
+        Side of the square images in pixels, 16 to 512.
     seed : int
-        Decides which characters are whose, and every image.
+        Determines the split of the characters and all images.
     """
 
     train_classes: int = 240
@@ -84,7 +84,7 @@ class GlyphOptions:
     def __post_init__(self) -> None:
         if self.train_classes < 1 or self.test_classes < 1 or self.images_per_class < 2:
             raise ConfigError(
-                f"{self.train_classes} train and {self.test_classes} test classes of {self.images_per_class} "
+                f"{self.train_classes} training and {self.test_classes} test classes of {self.images_per_class} "
                 "images are too few; at least 1, 1 and 2 are needed."
             )
         if not 16 <= self.size <= 512:
@@ -92,18 +92,18 @@ class GlyphOptions:
 
 
 def generate_glyphs(root: Path, options: GlyphOptions = GlyphOptions()) -> None:
-    """Write ``root/train/<class>/<nn>.png`` and ``root/test/<class>/<nn>.png``, or find them written.
+    """Write ``root/train/<class>/<nn>.png`` and ``root/test/<class>/<nn>.png`` unless they exist.
 
-    Equal options give equal files, byte for byte (with equal versions of Pillow and Matplotlib). The set is
-    drawn under a temporary name and renamed when complete; a ``glyphs.json`` at its root says what was drawn,
-    and a set with the same options is left as it is.
+    Equal options give identical files (with equal versions of Pillow and Matplotlib). The set is drawn under a
+    temporary name and renamed when complete. The file ``glyphs.json`` at its root records the options. An existing set
+    with the same options is kept.
 
     Raises
     ------
     DataError
-        If ``root`` holds anything else, cannot be written, or Matplotlib is not installed.
+        If ``root`` contains anything else or cannot be written, or Matplotlib is not installed.
     ConfigError
-        If more classes are asked for than there are characters that look different.
+        If more classes are requested than there are characters that look different.
     """
     root = root.resolve()
     try:
@@ -112,21 +112,21 @@ def generate_glyphs(root: Path, options: GlyphOptions = GlyphOptions()) -> None:
         with temporary_folder(root) as partial:
             _draw_set(partial, options)
             (partial / MARKER).write_text(_marker(options), encoding="utf-8")
-            _put_in_place(partial, root, options)
+            _move_into_place(partial, root, options)
     except OSError as error:
         raise DataError(f"{root}: the glyphs cannot be written ({error}).") from error
 
 
-def _put_in_place(partial: Path, root: Path, options: GlyphOptions) -> None:
+def _move_into_place(partial: Path, root: Path, options: GlyphOptions) -> None:
     try:
         partial.rename(root)
     except OSError:
-        if not _is_complete(root, options):  # another process may have been faster
+        if not _is_complete(root, options):  # another process may have written it
             raise
 
 
 def load_glyphs(root: Path) -> Splits:
-    """Read a set of glyphs of any options; where there is none yet, `generate_glyphs` draws the default one."""
+    """Read a set of glyphs with any options. If there is none, generate the default set first."""
     if not (root / MARKER).is_file():
         generate_glyphs(root)
     return load_folder(root)
@@ -137,7 +137,7 @@ def _marker(options: GlyphOptions) -> str:
 
 
 def _is_complete(root: Path, options: GlyphOptions) -> bool:
-    """Whether `root` holds this very set; False if it is absent or an empty folder."""
+    """Check whether ``root`` contains this set. False if it is missing or an empty folder; otherwise raises."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     marker = root / MARKER
@@ -147,19 +147,19 @@ def _is_complete(root: Path, options: GlyphOptions) -> bool:
             text = file.read(MARKER_CHARACTERS)
     if text == _marker(options):
         return True
-    what = "no set of glyphs" if text is None else f"glyphs of other options ({' '.join(text.split()):.200})"
-    raise DataError(f"{root} holds {what}, and is left as it is. Choose another folder, or remove this one.")
+    content = "other files" if text is None else f"glyphs with other options ({' '.join(text.split()):.200})"
+    raise DataError(f"{root} contains {content}; nothing was written. Choose another folder, or remove this one.")
 
 
 def _draw_set(folder: Path, options: GlyphOptions) -> None:
     faces = load_faces()
     characters = distinct_characters(faces)
     order = np.random.default_rng(options.seed).permutation(len(characters))
-    wanted = options.train_classes + options.test_classes
-    if wanted > len(characters):
-        raise ConfigError(f"{wanted} classes are more than the {len(characters)} characters that look different.")
-    masks = {i: [_mask(characters[i], face) for face in faces] for i in order[:wanted]}
-    splits = {"train": order[: options.train_classes], "test": order[options.train_classes : wanted]}
+    num_classes = options.train_classes + options.test_classes
+    if num_classes > len(characters):
+        raise ConfigError(f"{num_classes} classes are more than the {len(characters)} characters that look different.")
+    masks = {i: [_mask(characters[i], face) for face in faces] for i in order[:num_classes]}
+    splits = {"train": order[: options.train_classes], "test": order[options.train_classes : num_classes]}
     for split, members in splits.items():
         for i in members:
             target = folder / split / class_name(characters[i])
@@ -172,7 +172,7 @@ def _draw_set(folder: Path, options: GlyphOptions) -> None:
 
 
 def class_name(character: str) -> str:
-    """Folder name of a class.
+    """Return the folder name of a class.
 
     Examples
     --------
@@ -194,29 +194,28 @@ def _face_files() -> list[Path]:
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0]}: no such font; Matplotlib's wheels bring it. Install one: "
-            "pip install --force-reinstall matplotlib."
+            f"{missing[0]}: no such font; Matplotlib's wheels contain it: pip install --force-reinstall matplotlib."
         )
     return files
 
 
 def load_faces() -> list[ImageFont.FreeTypeFont]:
-    """The typefaces of the glyphs. Raises `DataError` if Matplotlib or its fonts are missing."""
-    # BASIC: the other layout engine, where it is installed, may place outlines differently
+    """Load the typefaces of the glyphs. Raises `DataError` if Matplotlib or its fonts are missing."""
+    # BASIC: the other layout engine is optional and may place outlines differently
     return [ImageFont.truetype(str(file), EM, layout_engine=ImageFont.Layout.BASIC) for file in _face_files()]
 
 
 def distinct_characters(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
-    """Characters that every face has and that look different from each other in each of them, mirrored or not.
+    """Find characters that exist in every face and look different from each other in all of them.
 
-    If characters look alike (A and its Greek and Cyrillic namesakes), the first in Unicode stays. Mirror
-    images count as alike, because training mirrors.
+    Only the first in Unicode order is kept of characters that look alike (such as A and its Greek and Cyrillic
+    namesakes). Mirror images count as alike, because training mirrors images.
     """
     candidates = _characters_of_all(faces)
     alike = np.zeros((len(candidates), len(candidates)), bool)
     for face in faces:
         drawings = np.stack([_thumbnail(_mask(character, face)) for character in candidates])  # (n, T, T)
-        plain, mirrored = (_standardize(each) for each in (drawings, drawings[:, :, ::-1]))
+        plain, mirrored = _standardize(drawings), _standardize(drawings[:, :, ::-1])
         alike |= np.maximum(plain @ plain.T, plain @ mirrored.T) >= ALIKE
     kept: list[int] = []
     for i in range(len(candidates)):
@@ -234,21 +233,21 @@ def _characters_of_all(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
         character
         for character in characters
         if unicodedata.category(character) in CATEGORIES
-        and not unicodedata.decomposition(character)  # no accents: A and À are one letter to a tilted eye
+        and not unicodedata.decomposition(character)  # no accents: tilted, A and À look alike
         and max(_mask(character, faces[0]).size) >= EM // 3  # no dots
     ]
 
 
 def _mask(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
-    """The character's ink, cut to its bounds: mode L, 255 = ink."""
+    """Draw a character, cut to its bounds: mode L, 255 = ink."""
     left, top, right, bottom = face.getbbox(character)
     mask = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
     ImageDraw.Draw(mask).text((-left, -top), character, fill=255, font=face)
-    return mask.crop(mask.getbbox())  # Pillow's bounds take in the space beside the character
+    return mask.crop(mask.getbbox())  # Pillow's bounds include the space beside the character
 
 
 def _thumbnail(mask: Image.Image) -> NDArray[np.float32]:
-    """Scale-normalized, centered and slightly blurred drawing: (THUMBNAIL, THUMBNAIL) float32."""
+    """Scale, center and slightly blur a mask: float32 (THUMBNAIL, THUMBNAIL)."""
     scale = (THUMBNAIL - 4) / max(mask.size)
     width, height = (max(1, round(side * scale)) for side in mask.size)
     square = Image.new("L", (THUMBNAIL, THUMBNAIL))
@@ -258,7 +257,7 @@ def _thumbnail(mask: Image.Image) -> NDArray[np.float32]:
 
 
 def _standardize(drawings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, T, T) -> (n, T * T) of mean 0 and norm 1, so that a product of two rows is their correlation."""
+    """Normalize (n, T, T) to rows (n, T * T) of mean 0 and norm 1: the product of two rows is their correlation."""
     rows = drawings.reshape(len(drawings), -1)
     rows = rows - rows.mean(1, keepdims=True)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
@@ -267,7 +266,7 @@ def _standardize(drawings: NDArray[np.float32]) -> NDArray[np.float32]:
 def _paint(
     faces: Sequence[Image.Image], others: Sequence[Sequence[Image.Image]], size: int, rng: np.random.Generator
 ) -> Image.Image:
-    """One image of a character: paper, clutter behind, the character, a stroke across it, blur, noise."""
+    """Paint an image of a character: background, clutter, the character, a stroke across it, blur, noise."""
     side = size * SUPERSAMPLING
     paper, ink = _color_of_brightness(PAPER, rng), _color_of_brightness(INK, rng)
     image = _paper(paper, side, rng)
@@ -300,13 +299,13 @@ def _luma(color: Color) -> float:
 
 
 def _paper(color: Color, side: int, rng: np.random.Generator) -> Image.Image:
-    """Soft patches around a color: nine of them, blended into each other."""
+    """Paint a background of nine soft patches around a color."""
     patches = np.clip(np.array(color) + rng.normal(0, PATCH, (3, 3, 3)), 0, 255).astype(np.uint8)
     return Image.fromarray(patches).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _add_clutter(image: Image.Image, others: Sequence[Sequence[Image.Image]], rng: np.random.Generator) -> None:
-    """A stroke, a blob, or another character that reaches in from outside."""
+    """Add a stroke, a blob, or another character that reaches in from outside."""
     side = image.width
     kind = rng.integers(3)
     if kind == 0:
@@ -337,10 +336,10 @@ def _stamp(
     longest: float,
     rng: np.random.Generator,
 ) -> None:
-    """Print a mask at `center`, its longer side about `longest` px, turned, stretched and tilted at random."""
+    """Paint a mask at ``center``, its longer side about ``longest`` px, rotated, stretched and tilted at random."""
     angle, stretch = rng.uniform(-TURN, TURN), math.exp(rng.uniform(-STRETCH, STRETCH))
-    turned = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    matrix = turned * [[stretch], [1 / stretch]] * (max(mask.size) / longest)
+    rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    matrix = rotation * [[stretch], [1 / stretch]] * (max(mask.size) / longest)
     tilt = rng.uniform(-TILT, TILT, 2) / image.width
     view = _coefficients(matrix, tilt, center, np.array(mask.size) / 2)
     layer = mask.transform(image.size, Image.Transform.PERSPECTIVE, view, Image.Resampling.BILINEAR)
@@ -353,7 +352,7 @@ def _coefficients(
     center: NDArray[np.float64],
     middle: NDArray[np.float64],
 ) -> tuple[float, ...]:
-    """Pillow's eight numbers (a ... h) of a perspective view, from image (x, y) back to mask (u, v).
+    """Compute Pillow's eight coefficients (a ... h) of a perspective view, from image (x, y) to mask (u, v).
 
     Notes
     -----
