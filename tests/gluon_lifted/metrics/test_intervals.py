@@ -69,11 +69,11 @@ def test_the_whole_population_leaves_nothing_open(share, sample):
 @pytest.mark.parametrize(
     ("share", "sample", "population", "message"),
     [
-        (1.5, 10, 20, "share within 0 and 1, found 1.5"),
-        (-0.1, 10, 20, "found -0.1"),
-        (math.nan, 10, 20, "found nan"),
-        (0.5, 0, 20, "0 of 20 rows are no sample"),
-        (0.5, 21, 20, "21 of 20 rows are no sample"),
+        (1.5, 10, 20, "share is 1.5; expected 0 to 1"),
+        (-0.1, 10, 20, "share is -0.1"),
+        (math.nan, 10, 20, "share is nan"),
+        (0.5, 0, 20, "sample is 0 of 20 rows"),
+        (0.5, 21, 20, "sample is 21 of 20 rows"),
     ],
 )
 def test_bad_samples(share, sample, population, message):
@@ -83,7 +83,7 @@ def test_bad_samples(share, sample, population, message):
 
 @pytest.mark.parametrize("level", [0, 1, 95, math.nan])
 def test_bad_levels(level):
-    with pytest.raises(ConfigError, match="the level of an interval"):
+    with pytest.raises(ConfigError, match="level is "):
         wilson(0.5, 10, 20, level)
 
 

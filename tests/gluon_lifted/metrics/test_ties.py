@@ -143,7 +143,7 @@ def test_ties_are_counted_by_row_number(way, n, m, levels, by_row, seed):
         if way == "sorting":
             found = counting.count_exactly_by_sorting(similarity, level, order)
         else:
-            found = counting.count_exactly_by_comparing(similarity, level, order, by_row)
+            found = counting.count_exactly_by_comparing(similarity, level, order, by_row=by_row)
     np.testing.assert_array_equal(found, expected)
 
 
