@@ -162,7 +162,7 @@ def small(**options) -> bytes:
         (small(bits=32, sample_format=2), "signed 32-bit gray has no fixed range"),
         (small(bits=32, sample_format=3), "32-bit floating-point gray has no fixed range"),
         (small(bits=32), "32-bit gray has no fixed range"),
-        (small(bits=16, planar=2), "its samples lie in separate planes, which Pillow mixes up"),
+        (small(bits=16, planar=2), "its samples are in separate planes, which Pillow mixes up"),
         (small(bits=32, sample_format=3, photometric=0), "32-bit floating-point gray has no fixed range"),
         (small(bits=16, photometric=0, order=">"), "stored in a way that Pillow does not know"),
         (small(bits=64), "stored in a way that Pillow does not know"),
