@@ -57,7 +57,7 @@ def _acquire(path: Path, shared: bool) -> int | None:
     """Open and lock a file; None if another process holds its lock."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if try_lock(handle, shared) is False:
+        if try_lock(handle, shared=shared) is False:
             os.close(handle)
             return None
         if is_at(handle, path):
