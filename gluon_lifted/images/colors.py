@@ -31,4 +31,4 @@ COLORS = {
 def preprocessing_of(config: TrainConfig) -> Preprocessing:
     """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet``."""
     colors = COLORS["imagenet" if config.colors == "auto" else config.colors]
-    return Preprocessing(config.resize, config.crop, *colors, config.fit, config.trim)
+    return Preprocessing(resize=config.resize, crop=config.crop, fit=config.fit, trim=config.trim, **colors._asdict())

@@ -78,22 +78,22 @@ FORMATS = (
     Format("BMP", (".bmp",), rb"BM"),
     Format("TIFF", (".tif", ".tiff"), rb"II|MM"),
     # mif1 and msf1 (ISO/IEC 23008-12) may be either of the next two
-    Format("AVIF", (".avif",), rb"....ftyp(?:avi[fs]|mif1|msf1)", "PIL._avif", "pillow>=11.3"),
+    Format("AVIF", (".avif",), rb"....ftyp(?:avi[fs]|mif1|msf1)", module="PIL._avif", package="pillow>=11.3"),
     Format(
         "HEIF",
         (".heic", ".heif", ".hif"),
         rb"....ftyp(?:he[iv][cxms]|mif1|msf1)",
-        "pillow_heif",
-        "pillow-heif",
-        "pillow_heif:register_heif_opener",
+        module="pillow_heif",
+        package="pillow-heif",
+        register="pillow_heif:register_heif_opener",
     ),
     Format(
         "JXL",
         (".jxl",),
         rb"\xff\x0a|\0\0\0\x0cJXL ",
-        "pillow_jxl",
-        "pillow-jxl-plugin",
-        "gluon_lifted.images.jpeg_xl:register",
+        module="pillow_jxl",
+        package="pillow-jxl-plugin",
+        register="gluon_lifted.images.jpeg_xl:register",
     ),
 )
 IMAGE_SUFFIXES = frozenset(suffix for format_ in FORMATS if format_.installed for suffix in format_.suffixes)

@@ -143,7 +143,7 @@ def _chunk(metadata: dict[int, Any], rows: Any) -> Chunk:
     )
 
 
-def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMemory:
+def column_memory(file: IO[bytes], chunk: Chunk, most: int | None = None) -> ColumnMemory:
     """Estimate the memory of one chunk of a column.
 
     Parameters
@@ -173,7 +173,7 @@ def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMem
     return memory._replace(pages=dictionary + memory.pages)
 
 
-def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
+def _pages(file: IO[bytes], chunk: Chunk) -> Iterator[Page]:
     """Yield the page headers of a chunk, in order."""
     offset, end = chunk.first, chunk.first + chunk.stored_size
     while offset < end:
@@ -186,7 +186,7 @@ def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
         offset = content + stored
 
 
-def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
+def _header(file: IO[bytes], offset: int, end: int) -> tuple[dict[int, Any], int]:
     """Read the fields of a page header and the offset of the page's content."""
     for size in HEADER_SIZES:
         file.seek(offset)
@@ -204,7 +204,7 @@ def _size(value: Any) -> int:
     return value
 
 
-def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
+def _largest_value(file: IO[bytes], chunk: Chunk, page: Page) -> int:
     """Measure the largest value of a dictionary, in bytes; the whole dictionary if it is too large or unreadable."""
     if not chunk.is_bytes:
         return page.size // max(page.values, 1) + 1
