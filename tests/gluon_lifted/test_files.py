@@ -29,7 +29,7 @@ def write_half(path: Path) -> None:
 
 
 def killed_while_writing(path: Path) -> None:
-    """Leave what a killed process leaves: a temporary file that nobody holds."""
+    """Leave a temporary file as a killed process does: without a lock."""
     code = (
         "import os, pathlib, sys; from gluon_lifted.files import replaced_file\n"
         "with replaced_file(pathlib.Path(sys.argv[1])) as temporary:\n"

@@ -44,8 +44,8 @@ class Positives:
     def of(self, queries: slice) -> Positives:
         """Select the positives of a slice of the working order."""
         stop = None if queries.stop is None else queries.stop - self.start
-        here = slice(queries.start - self.start, stop, queries.step)
-        return Positives(self.similarity[here], self.positions[here], self.error[here], queries.start)
+        rows = slice(queries.start - self.start, stop, queries.step)
+        return Positives(self.similarity[rows], self.positions[rows], self.error[rows], queries.start)
 
 
 def find_positives(
@@ -75,12 +75,12 @@ def find_positives(
         )
         order = order[:, : shape[1]]  # positives come first
         missing = np.arange(order.shape[1]) >= search.positives[block, None]
-        here, width = positives.of(block), order.shape[1]
-        here.similarity[:, :width] = np.where(missing, np.inf, np.take_along_axis(similarity, order, axis=1))
-        here.positions[:, :width] = order + members.start
-        here.error[:] = bound
+        part, width = positives.of(block), order.shape[1]
+        part.similarity[:, :width] = np.where(missing, np.inf, np.take_along_axis(similarity, order, axis=1))
+        part.positions[:, :width] = order + members.start
+        part.error[:] = bound
         if exact and bound:
-            _make_exact(metric, search, here)
+            _make_exact(metric, search, part)
 
     list(each(find, *zip(*_blocks(search, queries), strict=True)) if counts.any() else ())
     return positives
@@ -114,12 +114,12 @@ def with_exact_distances(metric: DistanceMetric, search: Search, positives: Posi
     similarity = positives.similarity.copy()
     for block, members in _blocks(search, slice(positives.start, positives.start + len(similarity))):
         square = metric.exact_tile(search.queries.take(block), search.gallery.take(members))
-        here = slice(block.start - positives.start, block.stop - positives.start)
+        rows = slice(block.start - positives.start, block.stop - positives.start)
         columns = np.clip(
-            positives.positions[here] - members.start, 0, square.shape[1] - 1
+            positives.positions[rows] - members.start, 0, square.shape[1] - 1
         )  # any column if there is no positive
         exact = -np.take_along_axis(square, columns, axis=1) / 2
-        similarity[here] = np.where(np.isfinite(similarity[here]), exact, np.inf)
+        similarity[rows] = np.where(np.isfinite(similarity[rows]), exact, np.inf)
     return Positives(similarity, positives.positions, np.zeros_like(positives.error), positives.start)
 
 

@@ -75,9 +75,9 @@ def test_paths_inside_the_data_set(tmp_path):
 def test_tables_have_boxes_if_any_image_has_one(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).touch()
-    one, two = Annotation(tmp_path / "a.jpg", "a", "train"), Annotation(tmp_path / "b.jpg", "b", "test")
-    assert tables([one, two], "get it").train.boxes is None
-    splits = tables([one, two._replace(box=(1, 2, 3, 4))], "get it")
+    first, second = Annotation(tmp_path / "a.jpg", "a", "train"), Annotation(tmp_path / "b.jpg", "b", "test")
+    assert tables([first, second], "get it").train.boxes is None
+    splits = tables([first, second._replace(box=(1, 2, 3, 4))], "get it")
     assert (splits.train.box(0), splits.test.box(0)) == (None, (1, 2, 3, 4))
     assert splits.train.boxes.shape == (1, 4)
 

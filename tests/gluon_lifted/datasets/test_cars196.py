@@ -1,4 +1,4 @@
-"""CARS196 in tiny copies of its official layouts, odd things included."""
+"""CARS196 in tiny copies of its official layouts, including their oddities."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ TINY = {
     "test": PublishedCounts(train_images=1, train_classes=1, test_images=1, test_classes=1),
 }
 TRAIN = [("00001.jpg", 14), ("00002.jpg", 99), ("00003.jpg", 98)]
-TEST = [("00001.jpg", 196), ("00002.jpg", 14)]  # file names begin anew
+TEST = [("00001.jpg", 196), ("00002.jpg", 14)]  # file names restart from 1
 NAMES = np.array([f"Make{i} Model/{i} 2012" for i in range(1, 197)], dtype=object)
 
 
@@ -68,11 +68,11 @@ def kaggle_layout(tmp_path):
 def as_sets(table):
     """Half, file and class name of every image."""
     halves = {"cars_train": "train", "cars_test": "test"}
-    found = set()
+    images = set()
     for path, label in zip(table.paths, table.labels, strict=True):
         half = halves.get(path.parent.name, path.parent.parent.name)
-        found.add((half, path.name, table.class_names[label]))
-    return found
+        images.add((half, path.name, table.class_names[label]))
+    return images
 
 
 @pytest.mark.parametrize("layout", ["split_layout", "kaggle_layout"])
@@ -217,7 +217,7 @@ HALF = Path(os.environ.get("LIFTED_DATA", "nowhere")) / "cars196_half"
 
 @pytest.mark.skipif(not HALF.is_dir(), reason="no cars196_half in the folder that LIFTED_DATA names")
 def test_the_real_training_half_with_cropped_images():
-    """Its photographs are cut to the boxes, which are those of the whole ones."""
+    """Its images are cut to the boxes, whose coordinates are those of the whole images."""
     splits = load_dataset("cars196", HALF)
     assert (len(splits.train), len(splits.test)) == (4052, 4092)
     boxed = load_dataset("cars196", HALF, use_boxes=True).test

@@ -1,4 +1,4 @@
-"""CUB-200-2011 in tiny copies of its official layout, odd things included."""
+"""CUB-200-2011 in tiny copies of its official layout, including its oddities."""
 
 import os
 from pathlib import Path

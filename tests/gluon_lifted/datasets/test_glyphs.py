@@ -33,7 +33,7 @@ def contents(root):
 
 
 def draw_plainly(character, font):
-    """A second way to draw, without the tested code: top left of a page of 200 x 200 px."""
+    """Draw at the top left of a page of 200 x 200 px, without the tested code."""
     page = Image.new("L", (200, 200))
     ImageDraw.Draw(page).text((60, 40), character, fill=255, font=font)
     return page
@@ -228,17 +228,17 @@ def test_every_face_has_every_character(characters, fonts):
     for font in fonts:
         missing = draw_plainly(UNASSIGNED, font).tobytes()
         drawings = [draw_plainly(character, font).tobytes() for character in characters]
-        assert [one for one, drawn in zip(characters, drawings, strict=True) if drawn == missing] == []
+        assert [character for character, drawn in zip(characters, drawings, strict=True) if drawn == missing] == []
         assert len(set(drawings)) == len(drawings)
 
 
 def test_of_look_alikes_one_stays(characters):
     for group in LOOK_ALIKES:
-        assert sum(one in characters for one in group) <= 1, group
+        assert sum(character in characters for character in group) <= 1, group
 
 
 def test_no_two_drawings_coincide(characters, fonts):
-    """By another measure than the tested one: ink that two characters share, of all ink, as 20 x 20 squares."""
+    """Another measure than the tested one: shared ink over all ink, in 20 x 20 squares."""
     for font in fonts:
         squares = []
         for character in characters:
@@ -248,10 +248,10 @@ def test_no_two_drawings_coincide(characters, fonts):
             square = Image.new("L", (side, side))
             square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
             squares.append(np.asarray(square.resize((20, 20), Image.Resampling.BOX), float) / 255)
-        for one, other in combinations(range(len(squares)), 2):
-            a, b = squares[one], squares[other]
+        for index, other in combinations(range(len(squares)), 2):
+            a, b = squares[index], squares[other]
             shared = np.minimum(a, b).sum() / np.maximum(a, b).sum()
-            assert shared < 0.9, characters[one] + characters[other]
+            assert shared < 0.9, characters[index] + characters[other]
 
 
 def test_perspective_view():

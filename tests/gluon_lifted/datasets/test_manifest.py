@@ -167,7 +167,7 @@ def test_csv_that_is_damaged(root, content, message):
 
 
 def test_parquet_that_is_nested_without_end(root):
-    """pyarrow would end the process."""
+    """pyarrow would crash."""
     (root / "list.parquet").write_bytes(nested(20_000))
     with pytest.raises(DataError, match=r"list\.parquet: not readable as parquet \(its columns are nested too deeply"):
         load_manifest(root / "list.parquet")

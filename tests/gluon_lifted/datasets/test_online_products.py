@@ -1,4 +1,4 @@
-"""Stanford Online Products in tiny copies of its official layout, odd things included."""
+"""Stanford Online Products in tiny copies of its official layout, including its oddities."""
 
 import pytest
 from PIL import Image

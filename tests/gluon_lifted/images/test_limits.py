@@ -1,4 +1,4 @@
-"""What decoding may take: pixels, and memory of all threads together."""
+"""Limits of decoding: pixels, and memory of all threads together."""
 
 import ctypes
 import io
@@ -28,7 +28,7 @@ HOW = WAYS["whole"]
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="memory is looked at by glibc and Linux")
 def test_an_image_takes_no_more_memory_than_is_reckoned():
-    """All kinds and ways at once: else each worker of the tests would measure all of them."""
+    """All kinds and ways in one test: otherwise each test worker would measure all of them."""
     script = Path(__file__).with_name("peaks.py")
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=240)
     measured = json.loads(run.stdout)  # kind and way of decoding -> bytes at most, bytes estimated
@@ -106,13 +106,13 @@ def test_a_tile_larger_than_its_image_is_reckoned_and_refused(compression):
 
 
 def _with_scans(content, scans):
-    """A JPEG whose last scan stands in it so many times."""
+    """A JPEG whose last scan is repeated so many times."""
     start = content.rindex(b"\xff\xda")
     return content[:start] + content[start:-2] * scans + content[-2:]
 
 
 def _one_component_a_scan():
-    """A sequential gray JPEG that is said to have two components more, without a scan."""
+    """A sequential gray JPEG whose header declares two more components, which have no scan."""
     content = bytearray(_jpeg("L"))
     frame = content.index(b"\xff\xc0")
     content[frame + 3], content[frame + 9] = content[frame + 3] + 6, 3
@@ -128,7 +128,7 @@ def _jpeg(mode, **options):
 
 @pytest.mark.parametrize("content", [_jpeg("RGB", progressive=True), _one_component_a_scan()])
 def test_a_jpeg_of_many_scans_is_refused(content):
-    """Each takes the time of the whole image: 66 kB took 1.7 s."""
+    """Each scan takes as long as the whole image: 66 kB took 1.7 s."""
     first = content.count(b"\xff\xda")
     allowed = _with_scans(content, 101 - first)
     assert read_image(allowed, HOW).shape == (64, 64, 3)

@@ -18,7 +18,7 @@ from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of
 
 
 def check(search, distance, expected):
-    """All scores of a search, with all positives and with the first alone."""
+    """All scores of a search, with all positives and with only the first."""
     scores = retrieval_scores(search, distance, threads=2)
     first, counts, *of_all = zip(*expected, strict=True)
     np.testing.assert_array_equal(scores.first_rank, [NEVER if rank is None else rank for rank in first])
@@ -45,7 +45,7 @@ WAYS = ("sorting", "comparing all", "comparing few")
 
 
 def choose(monkeypatch, way, edge=8, panel=2):
-    """Count in one way whatever the number of levels, in small tiles."""
+    """Count in a fixed way for any number of levels, in small tiles."""
     monkeypatch.setattr(all_pairs, "EDGE", edge)
     monkeypatch.setattr(all_pairs, "PANEL", panel)
     monkeypatch.setattr(all_pairs, "FEW", 0 if way == "sorting" else 1000)
@@ -176,7 +176,7 @@ def test_a_tile_with_too_many_doubts_is_computed_again_in_float64(monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_rows_the_same(monkeypatch, way):
-    """No row differs from the center: products are exact, and no pair is compared once more."""
+    """No row differs from the center: products are exact, and no pair is compared again."""
     choose(monkeypatch, way)
     doubts = spy(monkeypatch, "_closer", lambda self, doubts, *blocks: len(doubts.queries))
     ways = ways_taken(monkeypatch)
@@ -187,7 +187,7 @@ def test_all_rows_the_same(monkeypatch, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_doubts_are_resolved_a_few_at_a_time(monkeypatch, way):
-    """Each of 20 vectors on a circle stands twice: ties that no product shows."""
+    """Each of 20 vectors on a circle occurs twice: ties that no product shows."""
     choose(monkeypatch, way)
     monkeypatch.setattr(tile_ranking, "PAIRS_AT_A_TIME", 3)
     monkeypatch.setattr(tile_ranking, "DOUBTS", {tile_ranking.FLOAT32: 1, tile_ranking.FLOAT64: 1})
