@@ -38,7 +38,7 @@ def test_kmeans_finds_blobs_when_it_may_start_often(dtype):
     assert nmi(labels, clusters) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("protocol", "found"), [(AUTHORS, range(10)), (replace(MODERN, n_init=1), range(16, 21))])
+@pytest.mark.parametrize(("protocol", "successes"), [(AUTHORS, range(10)), (replace(MODERN, n_init=1), range(16, 21))])
 def test_kmeans_starts_as_its_protocol_says(protocol, successes):
     """All six blobs are met by 6! / 6^6 = 1.5 % of starts from random rows, and by nearly all of k-means++."""
     needs_scikit_learn()
