@@ -1,4 +1,4 @@
-"""ModelCard: preprocessing and provenance, carried by run folder, ONNX file and embedding files alike."""
+"""The model card: preprocessing and provenance, stored in run folders, ONNX files and embedding files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CARD_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a caller must know to use a model correctly, and where it came from.
+    """What a caller must know to use a model, and where the model came from.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class ModelCard:
     dim : int
         Width D of the embedding.
     normalized : bool
-        Whether embedding rows have unit Euclidean norm. The paper's have not.
+        Whether embedding rows have unit Euclidean norm. In the paper they do not.
     preprocessing : Preprocessing
         How images become network input.
     dataset, loss : str
-        What the model was trained on and with.
+        Names of the data set and the loss that the model was trained with.
     provenance : dict of str
-        Iterations, seed, date, versions, file hashes: for people, never parsed.
+        Iterations, seed, date, versions, file hashes. For people, never parsed.
     card_version : int
-        Layout of this card.
+        Version of the card's layout.
     """
 
     name: str
@@ -50,11 +50,12 @@ class ModelCard:
     card_version: int = CARD_VERSION
 
     def to_json(self) -> str:
+        """Write the card as indented JSON, which `from_json` reads."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str, where: str) -> ModelCard:
-        """Read a card. Raises `RunError` naming ``where`` if it is damaged or of another version."""
+        """Read a card. Raises `RunError` that names ``where`` if the card is damaged or of another version."""
         try:
             values: dict[str, Any] = json.loads(text)
             version = values["card_version"]
@@ -65,9 +66,9 @@ class ModelCard:
             card = {field.name: values[field.name] for field in fields(ModelCard)}
             card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
             _check_types(card)
-            whole = ModelCard(**card)
-            whole.to_json().encode()  # JSON may write halves of characters, which no file can hold
-            return whole
+            model_card = ModelCard(**card)
+            model_card.to_json().encode()  # fails for lone surrogates, which JSON can escape and no file can hold
+            return model_card
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
             raise RunError(
                 f"{where}: the model card is damaged ({type(error).__name__}: {error}); export the model again."
@@ -81,7 +82,9 @@ def read_card(path: str | Path) -> ModelCard:
         with path.open("rb") as file:
             content = file.read(MAX_CARD_BYTES + 1)
         if len(content) > MAX_CARD_BYTES:
-            raise RunError(f"{path}: has more than {MAX_CARD_BYTES:,} bytes, which no model card has.")
+            raise RunError(
+                f"{path}: larger than {MAX_CARD_BYTES:,} bytes, so it is no model card; freeze the run again."
+            )
         return ModelCard.from_json(content.decode(), str(path))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -1,4 +1,4 @@
-"""A position in a file of others: a size is believed only after it was compared with the bytes that are left."""
+"""A cursor for untrusted binary files: every size is compared with the bytes that are left before it is used."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from gluon_lifted.errors import DataError
 
 
 class Cursor:
-    """Reads ``content`` from front to back.
+    """A read position in ``content``, which moves from front to back.
 
     Parameters
     ----------
     content : memoryview
-        A view of bytes. Nothing is copied.
+        The bytes to read. They are not copied.
     where : str
-        The file, for messages.
+        Name of the file, for messages.
     """
 
     def __init__(self, content: memoryview, where: str) -> None:
@@ -24,13 +24,15 @@ class Cursor:
 
     @property
     def left(self) -> int:
+        """Number of bytes that are not read yet."""
         return len(self._content) - self._position
 
     def damaged(self, what: str) -> DataError:
+        """Return the error to raise; ``what`` says what is wrong with the file."""
         return DataError(f"{self.where}: {what}; the file is damaged, or not what its name says.")
 
     def take(self, size: int, what: str) -> memoryview:
-        """The next ``size`` bytes. Raises `DataError` if there are fewer."""
+        """Read ``size`` bytes. Raises `DataError` if fewer are left."""
         if size > self.left:
             raise self.damaged(f"{what} needs {size:,} bytes and {self.left:,} are left")
         start = self._position
@@ -38,10 +40,11 @@ class Cursor:
         return self._content[start : start + size]
 
     def numbers(self, layout: str, what: str) -> tuple[Any, ...]:
-        """Numbers by a layout of `struct`."""
+        """Read numbers in a format of `struct`. Raises `DataError` if too few bytes are left."""
         return struct.unpack(layout, self.take(struct.calcsize(layout), what))
 
     def text(self, size: int, what: str) -> str:
+        """Read ``size`` bytes of UTF-8. Raises `DataError` if fewer are left or they are not UTF-8."""
         try:
             return str(self.take(size, what), "utf-8")
         except UnicodeDecodeError:

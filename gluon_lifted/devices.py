@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parse_devices(spec: str) -> list[tuple[str, int]]:
-    """``"cpu"``, ``"gpu"`` or ``"gpu:0,gpu:1"`` -> kinds and numbers. Raises `ConfigError` for anything else."""
+    """Parse ``"cpu"``, ``"gpu"`` or ``"gpu:0,gpu:1"`` into kinds and numbers. Raises `ConfigError` otherwise."""
     matches = [re.fullmatch(r"(cpu|gpu)(?::(\d{1,3}))?", part.strip()) for part in spec.split(",")]
     devices = [(match[1], int(match[2] or 0)) for match in matches if match]
     if len(devices) < len(matches) or len(set(devices)) < len(devices) or len({kind for kind, _ in devices}) != 1:
@@ -22,13 +22,13 @@ def parse_devices(spec: str) -> list[tuple[str, int]]:
 
 
 def mxnet_contexts(spec: str) -> list[Any]:
-    """The MXNet contexts to train on.
+    """Return the MXNet contexts to train on.
 
     Raises
     ------
     DeviceError
-        If a GPU is asked for that is not there, or that MXNet's wheels hold no code for. Known before anything
-        is computed: on such a GPU MXNet would fail at its first kernel.
+        If a GPU does not exist, or MXNet's wheels hold no code for it. MXNet itself would fail only at its first
+        kernel.
     """
     devices = parse_devices(spec)
     _refuse_unusable_gpus([number for kind, number in devices if kind == "gpu"])
@@ -36,7 +36,7 @@ def mxnet_contexts(spec: str) -> list[Any]:
 
     make: dict[str, Callable[[int], Any]] = {"cpu": mx.cpu, "gpu": mx.gpu}
     if devices[0][0] == "gpu" and not mx.runtime.Features().is_enabled("CUDA"):
-        raise DeviceError("this MXNet is built for the CPU alone; for GPUs: pip install 'gluon-lifted[train-gpu]'.")
+        raise DeviceError("this MXNet is built for CPUs only; for GPUs: pip install 'gluon-lifted[train-gpu]'.")
     return [make[kind](number) for kind, number in devices]
 
 
@@ -44,6 +44,6 @@ def _refuse_unusable_gpus(numbers: list[int]) -> None:
     gpus = list_gpus() if numbers else []
     for number in numbers:
         if number >= len(gpus):
-            raise DeviceError(f"gpu:{number} is not there: {len(gpus)} NVIDIA GPUs found; use --device cpu.")
+            raise DeviceError(f"gpu:{number} does not exist: {len(gpus)} NVIDIA GPUs found; use --device cpu.")
         if not mxnet_can_run(gpus[number]):
             raise DeviceError(why_not(gpus[number]))

@@ -1,4 +1,4 @@
-"""Errors a user can meet: what was found, where, what was expected, what to do; at most three sentences."""
+"""Errors that a user can fix. A message says what is wrong, where, what was expected and what to do."""
 
 from gluon_lifted.redaction import without_credentials
 
@@ -6,7 +6,7 @@ from gluon_lifted.redaction import without_credentials
 class LiftedError(Exception):
     """Base of every error that is the input's fault. The command line prints its message and exits with 1.
 
-    Credentials of URLs are cut out of it: messages go to logs, reports and embedding files.
+    Messages go to logs, reports and embedding files, so credentials are removed from URLs in them.
     """
 
     def __init__(self, *args: object) -> None:
@@ -22,7 +22,7 @@ class ImageError(DataError):
 
 
 class UnreachableError(ImageError):
-    """The host that has an image does not answer; others may."""
+    """The host of an image does not answer. Images on other hosts may still be readable."""
 
 
 class RunError(LiftedError):
@@ -30,16 +30,16 @@ class RunError(LiftedError):
 
 
 class ConfigError(LiftedError):
-    """An option has a value that cannot work, alone or with the others."""
+    """An option has an invalid value, or its value conflicts with another option."""
 
 
 class DeviceError(LiftedError):
-    """A device or framework that was asked for cannot be used on this machine."""
+    """A requested device or framework cannot be used on this host."""
 
 
 class MissingPackageError(DeviceError, ImportError):
-    """A Python package of an extra that is not installed; an `ImportError` too, as importers expect."""
+    """A Python package of an extra is not installed. Also an `ImportError`, which importers expect."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as `docker stop` and schedulers send it: ends work in the way that Ctrl-C does."""
+    """SIGTERM, which `docker stop` and schedulers send. It ends work as Ctrl-C does."""

@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all: written under a temporary name, synced, renamed.
+"""Write files and folders atomically: under a temporary name that is synced and renamed.
 
-A temporary name is locked for as long as its process lives, so that whoever comes later can remove what a killed
-process left behind and nothing else. The lock is the kernel's (``flock``): unlike a process id it is unique across
-containers and hosts, and it ends with the process.
+A process locks its temporary files while it lives, so that later processes remove only what a killed process left
+behind. The lock is the kernel's (``flock``). Unlike a process id it works across containers and hosts, and it ends with
+the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; on success it takes the place of ``path``."""
+    """Yield a temporary path beside ``path`` to write to. On success it replaces ``path``."""
     with _temporary(path, folder=False) as temporary:
         yield temporary
         sync(temporary)
@@ -39,14 +39,14 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` to fill and to rename; it is removed if it was not renamed."""
+    """Yield a temporary folder beside ``path`` to fill and to rename. It is removed unless the caller renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path, folder=True) as temporary:
         yield temporary
 
 
 def create_file(path: Path, text: str) -> bool:
-    """Create a file with all of its content unless it exists; of several processes exactly one creates it.
+    """Create a file with all of its content unless it exists. If several processes try, exactly one creates it.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def create_file(path: Path, text: str) -> bool:
 def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as `numpy.savez` does: uncompressed, with a CRC-32 each.
 
-    `numpy.savez` leaves its archive open if the disk is full; this closes it.
+    `numpy.savez` leaves its archive open if the disk is full. This function closes it.
     """
     import numpy as np
 
@@ -82,14 +82,14 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files and folders of killed processes, in a folder and in its direct sub-folders."""
+    """Remove what killed processes left in a folder and in its direct sub-folders."""
     for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
         if TEMPORARY.fullmatch(path.name):
             _remove_abandoned(path)
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -97,13 +97,13 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def try_lock(handle: int, shared: bool = False) -> bool | None:
-    """Lock an open file without waiting; the lock ends when the file is closed or its process dies.
+def try_lock(handle: int, *, shared: bool = False) -> bool | None:
+    """Lock an open file without waiting. The lock ends when the file is closed or its process dies.
 
     Returns
     -------
     bool or None
-        False if somebody else holds the lock; None if the file system has no locks.
+        False if another process holds the lock; None if the file system has no locks.
     """
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -115,13 +115,13 @@ def try_lock(handle: int, shared: bool = False) -> bool | None:
 
 
 @contextmanager
-def _temporary(path: Path, folder: bool) -> Iterator[Path]:
-    """A new file or folder beside ``path``, locked, and removed at the end if it still has its temporary name."""
-    of_this_path = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]+\.tmp")
+def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
+    """Create and lock a file or folder beside ``path``. Remove it at the end unless it was renamed."""
+    leftover_name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]+\.tmp")
     for sibling in _names(path.parent):
-        if of_this_path.fullmatch(sibling):
+        if leftover_name.fullmatch(sibling):
             _remove_abandoned(path.with_name(sibling))
-    temporary, handle = _create_locked(path, folder)
+    temporary, handle = _create_locked(path, folder=folder)
     try:
         yield temporary
     finally:
@@ -129,8 +129,8 @@ def _temporary(path: Path, folder: bool) -> Iterator[Path]:
         os.close(handle)
 
 
-def _create_locked(path: Path, folder: bool) -> tuple[Path, int]:
-    """A temporary file or folder, and the open handle that locks it."""
+def _create_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
+    """Create a temporary file or folder. Return its path and the open handle that locks it."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         if folder:
@@ -138,14 +138,14 @@ def _create_locked(path: Path, folder: bool) -> tuple[Path, int]:
             handle = os.open(temporary, os.O_RDONLY)
         else:
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        # Between creating and locking it, another process may have taken it for abandoned.
+        # Another process may have removed it as abandoned before it was locked.
         if try_lock(handle) is not False and is_at(handle, temporary):
             return temporary, handle
         os.close(handle)
 
 
 def is_at(handle: int, path: Path) -> bool:
-    """Whether ``path`` still names the file that is open as ``handle``."""
+    """Check whether ``path`` still names the file that is open as ``handle``."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
@@ -153,7 +153,7 @@ def is_at(handle: int, path: Path) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove a temporary file or folder unless a living process holds it, or that cannot be known."""
+    """Remove a temporary file or folder if its lock shows that no living process uses it."""
     try:
         handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     except OSError:
@@ -176,7 +176,7 @@ def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:
-        return []  # creating a file there will say why
+        return []  # creating a file there raises the same error
 
 
 def _create_in_place(path: Path, text: str) -> bool:

@@ -1,8 +1,8 @@
-"""The one import of MXNet: NumPy and Python compatibility, CUDA libraries, devices.
+"""The only import of MXNet, with fixes for current NumPy, SciPy and Python, and with its CUDA libraries loaded.
 
 MXNet 1.9.1 is its last release. It still uses names that NumPy 1.24 removed (``np.bool`` and others),
-``distutils.version``, which Python 3.12 removed, and ``scipy.sparse.csr``, which SciPy 2 will remove; all are set
-back before the import. Every other module takes MXNet from here: ``from gluon_lifted.mx import mx, nd, gluon``.
+``distutils.version``, which Python 3.12 removed, and ``scipy.sparse.csr``, which SciPy 2 will remove. All are
+restored before the import. Every other module imports MXNet from here: ``from gluon_lifted.mx import mx, nd, gluon``.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def _restore_scipy_names() -> None:
     try:
         import scipy.sparse
     except ModuleNotFoundError:
-        return  # MXNet does without
-    scipy.sparse.csr = scipy.sparse  # MXNet asks for scipy.sparse.csr.csr_matrix
+        return  # MXNet works without SciPy
+    scipy.sparse.csr = scipy.sparse  # MXNet reads scipy.sparse.csr.csr_matrix
 
 
 @contextmanager
 def _hidden(*modules: str) -> Iterator[None]:
-    """Let imports of ``modules`` fail, which MXNet then does without."""
+    """Make imports of ``modules`` fail. MXNet works without them."""
     before = {name: sys.modules[name] for name in modules if name in sys.modules}
-    sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]  # None stops an import
+    sys.modules.update(dict.fromkeys(modules))  # type: ignore[arg-type]  # None makes an import fail
     try:
         yield
     finally:
@@ -56,7 +56,7 @@ def _hidden(*modules: str) -> Iterator[None]:
 
 
 def _stand_in_for_distutils() -> None:
-    """``distutils.version`` as MXNet uses it: version strings compared number by number."""
+    """Provide the part of ``distutils.version`` that MXNet uses: version strings compared number by number."""
     if "distutils" in sys.modules or util.find_spec("distutils") is not None:
         return
 
@@ -80,7 +80,7 @@ def _stand_in_for_distutils() -> None:
 
 
 def _cuda_wheel_libraries() -> Iterator[Path]:
-    """The shared libraries of the nvidia-*-cu11 wheels, those that others need first."""
+    """List the shared libraries of the nvidia-*-cu11 wheels, each after the libraries that it needs."""
     spec = util.find_spec("nvidia")
     roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
     for stem in ("cudart", "nvrtc", "nvToolsExt", "cublasLt", "cublas", "cufft", "curand", "cusolver", "cudnn", "nccl"):
@@ -89,7 +89,7 @@ def _cuda_wheel_libraries() -> Iterator[Path]:
 
 
 def _load_cuda_libraries() -> None:
-    """Make the wheels' CUDA libraries known to the loader: mxnet-cu112 looks for them by name alone."""
+    """Load the wheels' CUDA libraries, because mxnet-cu112 looks them up by file name only."""
     if not _installed("mxnet-cu112"):
         return
     for library in _cuda_wheel_libraries():
@@ -105,15 +105,15 @@ def _installed(distribution: str) -> bool:
 
 
 def _import_mxnet() -> Any:
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # not a line on stderr for every graph
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # otherwise each graph prints a line to stderr
     _restore_numpy_names()
     _restore_scipy_names()
     _stand_in_for_distutils()
     try:
         _load_cuda_libraries()
-        # Two seconds of imports for MXNet's oldest Module interface and the statistics of its own tests
+        # MXNet would spend two seconds on importing these for its old Module interface and for its own tests
         with warnings.catch_warnings(), _hidden("sklearn", "scipy.stats"):
-            warnings.simplefilter("ignore")  # MXNet's own: invalid escapes, NumPy names
+            warnings.simplefilter("ignore")  # from MXNet itself: invalid escapes, NumPy names
             import mxnet
     except ModuleNotFoundError as error:
         if error.name != "mxnet":
@@ -121,8 +121,8 @@ def _import_mxnet() -> Any:
         raise MissingPackageError(
             "MXNet is not installed; training needs it (Python 3.10-3.12): pip install 'gluon-lifted[train]'."
         ) from None
-    except OSError as error:  # a shared library that the wheel expects
-        raise DeviceError(f"MXNet cannot be loaded ({error}); run `lifted doctor` for the cure.") from None
+    except OSError as error:  # a shared library that the wheel needs is missing
+        raise DeviceError(f"MXNet cannot be loaded ({error}); run `lifted doctor` to see what is missing.") from None
     return mxnet
 
 
@@ -132,26 +132,26 @@ HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 
 def start_mixed_precision() -> None:
-    """Have networks made from now on cast to float16 where MXNet's lists say it is safe; for the whole process."""
+    """Make networks built from now on compute in float16 where MXNet lists it as safe. Affects the whole process."""
     from mxnet.contrib import amp  # MXNet does not import it by itself
 
     amp.init()
 
 
 def gluoncv_zoo() -> Any:
-    """GluonCV's ``model_zoo``, imported without its warnings and without what it does to Pillow."""
+    """Import GluonCV's ``model_zoo`` without its warnings and without its change to Pillow's settings."""
     truncated = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # GluonCV's own
+            warnings.simplefilter("ignore")  # from GluonCV itself
             from gluoncv import model_zoo
     finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = truncated  # GluonCV turns it on: broken photographs would pass as whole
+        ImageFile.LOAD_TRUNCATED_IMAGES = truncated  # GluonCV sets it, so that truncated images would be accepted
     return model_zoo
 
 
 def gluoncv_network(name: str) -> Any:
-    """A GluonCV classification network by name, with random weights and nothing downloaded."""
+    """Create one of GluonCV's classification networks with random parameters. Nothing is downloaded."""
     zoo = gluoncv_zoo()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Read MXNet's ``.params``: a list of named arrays in MXNet's own binary format. No MXNet needed.
+"""Read MXNet's ``.params`` files, lists of named arrays in a binary format, without MXNet.
 
 Little endian throughout (``NDArray::Save`` and ``NDArray::Load`` in MXNet's ``src/ndarray/ndarray.cc``)::
 
@@ -30,6 +30,7 @@ V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 DENSE = 0
 MAX_AXES = 32  # NumPy's own limit
 MAX_NAME_BYTES = 4000
+MIN_ITEM_BYTES = 8  # an array's magic and axes, or a name's length
 DTYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "u1", 4: "<i4", 5: "i1", 6: "<i8", 7: "?"}  # mshadow/base.h: TypeFlag
 
 
@@ -39,20 +40,20 @@ def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     content : memoryview
-        The file. The arrays are views of it.
+        Content of the file. Most arrays are views of it.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     dict
-        Name as it is in the file -> array.
+        Name in the file -> array.
 
     Raises
     ------
     DataError
-        If the file is truncated, longer than it says, of another format, or holds sparse or empty arrays, other
-        types, or a name twice.
+        If the file is truncated, has trailing bytes or another format, or holds sparse or empty arrays, unknown
+        types or a duplicate name.
     """
     cursor = Cursor(content, where)
     magic, _ = cursor.numbers("<QQ", "the header")
@@ -65,14 +66,13 @@ def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     if len(arrays) != len(names):
         raise cursor.damaged(f"{len(arrays)} arrays but {len(names)} names")
     if len(set(names)) != len(names):
-        raise cursor.damaged("two arrays have one name")
+        raise cursor.damaged("two arrays have the same name")
     return dict(zip(names, arrays, strict=True))
 
 
 def _count(cursor: Cursor, what: str) -> int:
-    """A number of items of at least 8 bytes each: an array's magic and axes, a name's length."""
     (count,) = cursor.numbers("<Q", f"the number of {what}")
-    if count * 8 > cursor.left:
+    if count * MIN_ITEM_BYTES > cursor.left:
         raise cursor.damaged(f"{count:,} {what} do not fit into the {cursor.left:,} bytes left")
     return int(count)
 
@@ -84,7 +84,7 @@ def _array(cursor: Cursor, what: str) -> NDArray[Any]:
         raise cursor.damaged(f"{what} has type flag {flag}, not one of 0 to {max(DTYPES)}")
     dtype = np.dtype(DTYPES[flag])
     elements = cursor.take(math.prod(shape) * dtype.itemsize, what)
-    if dtype == np.bool_:  # bytes other than 0 and 1 would make invalid booleans
+    if dtype == np.bool_:  # bytes other than 0 and 1 are no valid booleans in NumPy
         return np.frombuffer(elements, np.uint8).astype(np.bool_).reshape(shape)
     return np.frombuffer(elements, dtype).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""URLs without their credentials: what may be stored or printed of them."""
+"""Remove credentials from URLs, so that they can be stored and printed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
 
-# A scheme starts where a run of its characters does, so that long texts are searched in linear time. One slash is
-# enough: a misspelt ``https:/user:password@host`` holds the password, too.
+# A scheme starts where a run of its characters starts, so that long texts are searched in linear time. One slash is
+# enough: a mistyped ``https:/user:password@host`` also contains the password.
 SCHEME = r"(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]{2,}:/+"
-# In text, a URL ends at white space and quotes; a quote that stands in a user's name or password does not end it.
+# In text, a URL ends at white space or a quote. A quote inside a user name or password does not end it.
 URL_IN_TEXT = re.compile(SCHEME + r"""(?:[^\s/?#"<>\\^`{|}]*@)?[^\s"'<>]*""")
-SUSPECT = re.compile("[@?#;]")  # what a URL with credentials has
-PUNCTUATION = ".,:;!?)]}"  # after a URL in a sentence
+SUSPECT = re.compile("[@?#;]")  # a URL with credentials contains at least one of these
+PUNCTUATION = ".,:;!?)]}"  # may follow a URL in a sentence
 VALID_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")  # host and port
 CHAINED = re.compile(rf"::(?={SCHEME.split(')', 1)[1]})")  # fsspec's simplecache::https://
 INNER_PARAMETER = re.compile(r"[?#;]([^=?#;]*)=")
@@ -42,43 +42,43 @@ BESIDE_SIG = frozenset(
 WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 IMAGE_NAME = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif|heic|jxl)$", re.IGNORECASE)
 
-# Where the libraries of object stores look for secrets: botocore, azure-storage, google-auth and fsspec's own settings.
+# Environment variables that hold secrets for botocore, azure-storage, google-auth and fsspec
 SECRET_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE|GCS|FSSPEC)_.*(SECRET|TOKEN|PASSWORD|KEY|KEY_ID|SAS|STRING)")
 AWS_HEADER = re.compile(r"\b(Credential|Signature)=[^\s,&\"']+")
 MARK = "***"
-SHORTEST_SECRET = 4  # characters; shorter ones would cut words out of sentences
+SHORTEST_SECRET = 4  # characters; replacing shorter ones would damage words in sentences
 
 
 def without_credentials(text: str) -> str:
-    """Cut credentials and signatures out of all URLs in a text.
+    """Remove credentials and signatures from all URLs in a text.
 
-    What signs a URL goes as a whole, its dates among it, so that one object has one name however often its URL is
-    signed. Other parameters stay: ``?id=17`` tells rows apart.
+    All parameters of a signature are removed, including its dates, so that an object has the same URL each time it is
+    signed. Other parameters stay, such as ``?id=17``, which may distinguish rows.
 
     Parameters
     ----------
     text : str
-        A sentence, or a URL without white space; for one that may be malformed see `url_without_credentials`.
+        A sentence, or a URL without white space; see `url_without_credentials` for a URL that may be malformed.
 
     Returns
     -------
     str
-        The text itself if it holds none.
+        The text itself if it contains no credentials.
 
     Notes
     -----
-    These are cut, in the query and the fragment, in any case and with percent-encoded names:
+    These are removed from the query and the fragment, in upper and lower case, also with percent-encoded names:
 
-    - user and password before the host (RFC 3986, 3.2.1), in every URL of a chain and in URLs that are parameters.
+    - user and password before the host (RFC 3986, 3.2.1), also in chained URLs and in URLs inside parameters.
       The container of ``abfs://container@account`` stays.
     - ``X-Amz-*`` (AWS Signature Version 4, "Authenticating requests: using query parameters") and ``AWSAccessKeyId``,
       ``Signature``, ``Expires`` (Version 2);
     - ``X-Goog-*`` (Google Cloud Storage, V4 signed URLs) and ``GoogleAccessId``, ``Signature``, ``Expires`` (V2);
-    - ``sig`` and what a shared access signature has beside it: ``sv``, ``se``, ``sp``, ``skoid``, ... (Azure Storage,
-      "Create a service SAS", "Create a user delegation SAS", "Create an account SAS");
+    - ``sig`` and the other parameters of a shared access signature: ``sv``, ``se``, ``sp``, ``skoid``, ... (Azure
+      Storage, "Create a service SAS", "Create a user delegation SAS", "Create an account SAS");
     - ``Signature``, ``Key-Pair-Id``, ``Policy``, ``Expires``, ``Hash-Algorithm`` (Amazon CloudFront, signed URLs);
-    - by convention: a name with a word such as token, secret, password, auth or signature, ``key`` unless it names an
-      image, and ``api_key``, ``accessKey`` and the like; with them ``expires`` and ``exp``.
+    - by convention: a name with a word such as token, secret, password, auth or signature; ``key`` unless its value is
+      the file name of an image; ``api_key``, ``accessKey`` and similar names; next to these, ``expires`` and ``exp``.
 
     Examples
     --------
@@ -91,30 +91,30 @@ def without_credentials(text: str) -> str:
 
 
 def url_without_credentials(url: str) -> str:
-    """`without_credentials` of a text that is one URL as a whole, malformed or not; a path stays."""
+    """Remove credentials from a text that is a single URL, malformed or not. Paths are returned unchanged."""
     if ":/" not in url or SUSPECT.search(url) is None:
         return url
     return "::".join(_without_parameters(_without_userinfo(link)) for link in CHAINED.split(url))
 
 
 def reference_without_credentials(reference: str) -> str:
-    """`url_without_credentials` of a link as pages have them, too: ``a.jpg?token=`` beside the page."""
+    """Remove credentials from a URL or a relative reference, such as the ``a.jpg?token=...`` of a web page."""
     return _without_parameters(url_without_credentials(reference))
 
 
 def value_without_credentials(value: Any) -> Any:
-    """A value of a table with `without_credentials` in all its strings: those of lists and dictionaries, too."""
+    """Apply `without_credentials` to all strings in a table value, including those in lists and dictionaries."""
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, dict):
         return {name: value_without_credentials(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)) and isinstance(_first(value), (str, dict, list, tuple)):
+    if isinstance(value, (list, tuple)) and isinstance(_first_defined(value), (str, dict, list, tuple)):
         return type(value)(value_without_credentials(item) for item in value)
     return value  # lists of numbers are not searched
 
 
 def reason_without_credentials(reason: str, url: str) -> str:
-    """What a library says of a URL, without that URL's credentials, those of others, and those of the environment."""
+    """Remove credentials from a library's message about ``url``: those of all URLs and of the environment."""
     for secret in sorted({url, *_secrets_of(url), *_secrets_of_environment()}, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             reason = reason.replace(secret, url_without_credentials(url) if secret == url else MARK)
@@ -127,32 +127,32 @@ def _cleaned_match(match: re.Match[str]) -> str:
 
 
 def _without_userinfo(url: str) -> str:
-    """A URL without user and password, neither its own nor those of URLs in its query."""
+    """Remove user and password from a URL and from URLs in its query."""
     if "@" not in url:
         return url
-    done, at = [], 0
+    kept, end = [], 0
     for match in re.finditer(SCHEME, url):
-        if match.start() < at:
-            continue  # within what was cut
-        done.append(url[at : match.end()])
-        at = match.end() + _userinfo_length(match[0], url[match.end() :])
-    return "".join([*done, url[at:]])
+        if match.start() < end:
+            continue  # inside a part that was removed
+        kept.append(url[end : match.end()])
+        end = match.end() + _userinfo_length(match[0], url[match.end() :])
+    return "".join([*kept, url[end:]])
 
 
 def _userinfo_length(scheme: str, rest: str) -> int:
-    """Characters of user and password, with their ``@``, that a URL has behind its scheme."""
+    """Return the length of user, password and ``@`` at the start of ``rest``, the part of a URL after its scheme."""
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     userinfo, mark, _ = authority.rpartition("@")
     if mark:
         container = scheme.rstrip(":/").lower() in CONTAINER_SCHEMES and ":" not in userinfo
         return 0 if container else len(userinfo) + 1
     if ":" in authority and VALID_AUTHORITY.fullmatch(authority) is None:
-        return rest.rfind("@") + 1  # a password with a slash in it, as AWS's secret keys have them
+        return rest.rfind("@") + 1  # a password that contains a slash, as AWS's secret keys can
     return 0
 
 
 def _without_parameters(url: str) -> str:
-    """A URL, or a reference relative to one, without the parameters that sign it or hold a secret."""
+    """Remove the parameters that sign a URL or hold a secret. The URL may be relative."""
     base, mark, query = re.match(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
     base = PATH_PARAMETER.sub(lambda match: "" if _is_secret(match[1], "") else match[0], base)
     if not mark:
@@ -164,7 +164,7 @@ def _without_parameters(url: str) -> str:
 
 
 def _unwanted_names(pieces: list[str]) -> set[str]:
-    """Names of parameters that are to go, in small letters."""
+    """Return the names of the parameters to remove, in lower case."""
     parameters = {(_name_of(piece), piece.partition("=")[2]) for piece in pieces}
     parameters |= {(_plain(match[1]), "") for piece in pieces for match in INNER_PARAMETER.finditer(piece)}
     unwanted = {name for name, value in parameters if _is_secret(name, value)}
@@ -178,7 +178,7 @@ def _unwanted_names(pieces: list[str]) -> set[str]:
 
 
 def _without_inner(piece: str, unwanted: set[str]) -> str:
-    """A parameter that stays, cut where an unwanted one begins in its value, which may be an encoded URL."""
+    """Clean the value of a parameter that stays: it may be an encoded URL with unwanted parameters of its own."""
     for match in INNER_PARAMETER.finditer(piece):
         if _plain(match[1]) in unwanted:
             piece = piece[: match.start()]
@@ -199,7 +199,7 @@ def _name_of(piece: str) -> str:
 
 @lru_cache(maxsize=1000)
 def _plain(name: str) -> str:
-    """A parameter's name, decoded, with words set apart by hyphens, in small letters."""
+    """Normalize the name of a parameter: decoded, lower case, words separated by hyphens."""
     return WORD_BOUNDARY.sub("-", unquote(name)).lower() if name else ""
 
 
@@ -216,7 +216,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _secrets_of(url: str) -> set[str]:
-    """Passwords and values of secret parameters in a URL, as they stand there and decoded."""
+    """Return passwords and values of secret parameters in a URL, as written, decoded and encoded."""
     secrets: set[str] = set()
     for scheme in re.finditer(SCHEME, url):
         rest = url[scheme.end() :]
@@ -233,5 +233,5 @@ def _secrets_of_environment() -> set[str]:
     return {value for name, value in os.environ.items() if len(value) >= 8 and SECRET_VARIABLE.fullmatch(name)}
 
 
-def _first(values: list[Any] | tuple[Any, ...]) -> Any:
+def _first_defined(values: list[Any] | tuple[Any, ...]) -> Any:
     return next((value for value in values if value is not None), None)

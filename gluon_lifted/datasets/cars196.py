@@ -1,6 +1,6 @@
 """CARS196 (Krause et al., 3dRR-13): 196 car classes; classes 1-98 train and 99-196 test (Song et al. 2016).
 
-Three layouts are read:
+Three layouts are supported:
 
 - one folder: ``cars_annos.mat`` beside ``car_ims/``;
 - split: ``devkit/cars_train_annos.mat`` and ``cars_train/``, and ``cars_test_annos_withlabels.mat`` (in
@@ -8,10 +8,10 @@ Three layouts are read:
 - Kaggle's: ``anno_train.csv``, ``anno_test.csv`` and ``names.csv`` beside ``car_data/car_data/train/<class>/`` and
   ``.../test/<class>/``.
 
-The official halves are for classification: they are pooled, and then split by class. A copy with one half alone is
+The official halves are for classification. They are pooled and then split by class. A copy with only one half is
 accepted. File names start from 1 in each half.
 
-The files give a box as its first and last column and row of pixels, counted from 1 as MATLAB does.
+Boxes in the files are the first and last column and row of pixels, counted from 1 as in MATLAB.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 NUM_CLASSES, NUM_TRAIN_CLASSES = 196, 98
 HALVES = ("train", "test")
-# 16,185 images. The training half's share was counted in its annotation file; the test half's is what remains.
+# 16,185 images. Counts of the training half are from its annotation file; those of the test half are the rest.
 PUBLISHED: Mapping[str, PublishedCounts] = MappingProxyType(
     {
         "whole": PublishedCounts(train_images=8_054, train_classes=98, test_images=8_131, test_classes=98),
@@ -57,7 +57,7 @@ REMEDY = "get it from https://www.kaggle.com/datasets/jutrera/stanford-car-datas
 
 @dataclass(frozen=True)
 class _MatLayout:
-    """One annotation file, where its images are, and what its field of file names is called."""
+    """An annotation file, the folder of its images, its field of file names, and the file of class names."""
 
     annotations: Path
     images: Path
@@ -73,12 +73,12 @@ def load_cars196(root: Path, published: Mapping[str, PublishedCounts] = PUBLISHE
     root : Path
         The folder that holds the annotations and the images' folder.
     published : mapping of str to PublishedCounts
-        What a ``"whole"`` copy must hold, and one of the official ``"train"`` or ``"test"`` half alone.
+        Expected counts of a ``"whole"`` copy, and of only the official ``"train"`` or ``"test"`` half.
 
     Raises
     ------
     DataError
-        Naming what is missing or damaged, and where to get it.
+        If something is missing or damaged. The message says what, and where to get it.
     """
     halves = _read_halves(root)
     splits = tables([row for rows in halves.values() for row in rows], REMEDY)
@@ -87,12 +87,12 @@ def load_cars196(root: Path, published: Mapping[str, PublishedCounts] = PUBLISHE
     if part == "whole":
         return splits
     return replace(
-        splits, note=f"cars196: the official {part} half alone; its recall does not compare with published ones."
+        splits, note=f"cars196: only the official {part} half; its recall cannot be compared with published values."
     )
 
 
 def _read_halves(root: Path) -> dict[str, list[Annotation]]:
-    """Annotations by official half, or all of them as ``"whole"``."""
+    """Read annotations by official half, or all of them as ``"whole"``."""
     whole = root / "cars_annos.mat"
     if whole.is_file():
         return {"whole": _read_mat(_MatLayout(whole, root, "relative_im_path", whole))}
@@ -109,7 +109,7 @@ def _read_halves(root: Path) -> dict[str, list[Annotation]]:
     }
     if not halves:
         raise DataError(
-            f"{root}: not CARS196, which is cars_annos.mat with car_ims/, devkit/ with cars_train/ and cars_test/, "
+            f"{root}: not CARS196; expected cars_annos.mat with car_ims/, devkit/ with cars_train/ and cars_test/, "
             f"or names.csv with car_data/; {REMEDY}."
         )
     return halves
@@ -145,7 +145,7 @@ def _read_mat(layout: _MatLayout) -> list[Annotation]:
 
 
 def _read_csv(root: Path, half: str) -> list[Annotation]:
-    """Kaggle's layout; rows are file, x1, y1, x2, y2, class, without a header."""
+    """Read Kaggle's layout. Rows are file, x1, y1, x2, y2, class, without a header."""
     names = [line.text.strip('"') for line in read_lines(root / "names.csv", REMEDY)]
     _require_names(names, root / "names.csv")
     rows = []
@@ -161,7 +161,7 @@ def _read_csv(root: Path, half: str) -> list[Annotation]:
 
 
 def _annotation(path: Path, class_id: int, names: list[str], box: Box | None) -> Annotation:
-    # The number keeps the official class order where names are sorted.
+    # The number keeps the official order of classes when names are sorted.
     name = f"{class_id:03d} {names[class_id - 1]}"
     return Annotation(path, name, "train" if class_id <= NUM_TRAIN_CLASSES else "test", box)
 
@@ -174,7 +174,7 @@ def _class_id(text: str, where: str) -> int:
 
 
 def _box(cells: Sequence[Any], where: str) -> Box:
-    """First and last pixel, counted from 1, to edges."""
+    """Convert first and last pixel, counted from 1, to edges."""
     first_x, first_y, last_x, last_y = four_numbers(cells, where)
     return checked_box((first_x - 1, first_y - 1, last_x, last_y), where)
 
@@ -185,7 +185,7 @@ def _require_names(names: list[str], path: Path) -> None:
 
 
 def _load_mat(path: Path, variable: str) -> Any:
-    """Read one variable of a MATLAB file; struct arrays come as NumPy record arrays."""
+    """Read a variable of a MATLAB file. Struct arrays become NumPy record arrays."""
     require_file(path, REMEDY)
     try:
         from scipy.io import loadmat
@@ -195,5 +195,5 @@ def _load_mat(path: Path, variable: str) -> Any:
         ) from None
     try:
         return loadmat(path, squeeze_me=True, variable_names=[variable])[variable]
-    except Exception as error:  # scipy raises a dozen types on damaged files, zlib.error and struct.error among them
-        raise DataError(f"{path}: not a MATLAB file holding {variable!r} ({error}); {REMEDY}.") from None
+    except Exception as error:  # SciPy raises a dozen types for damaged files, including zlib.error and struct.error
+        raise DataError(f"{path}: not a MATLAB file with the variable {variable!r} ({error}); {REMEDY}.") from None

@@ -1,9 +1,8 @@
 """CUB-200-2011 (Wah et al. 2011): 200 bird species; classes 1-100 train and 101-200 test (Song et al. 2016).
 
-As unpacked from ``CUB_200_2011.tgz`` (md5 97eceeb196236b17998738112f37df78): ``images/``, and the lists
-``images.txt`` (image id, path), ``image_class_labels.txt`` (image id, class id), ``classes.txt`` (class id, name)
-and ``bounding_boxes.txt`` (image id, x, y, width, height). The official split into training and test images is for
-classification, and is not used.
+``CUB_200_2011.tgz`` (md5 97eceeb196236b17998738112f37df78) contains ``images/`` and the lists ``images.txt`` (image id,
+path), ``image_class_labels.txt`` (image id, class id), ``classes.txt`` (class id, name) and ``bounding_boxes.txt``
+(image id, x, y, width, height). The official split into training and test images is for classification and not used.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ def load_cub200(root: Path, published: PublishedCounts = PUBLISHED) -> Splits:
     Parameters
     ----------
     root : Path
-        The folder ``CUB_200_2011``, or the one it was unpacked in.
+        The folder ``CUB_200_2011`` or its parent.
     published : PublishedCounts
-        What the copy must hold.
+        Expected counts.
 
     Raises
     ------
     DataError
-        Naming what is missing or damaged, and where to get it.
+        If something is missing or damaged. The message says what, and where to get it.
     """
     inner = root / "CUB_200_2011"
     root = inner if inner.is_dir() else root
@@ -67,24 +66,24 @@ def load_cub200(root: Path, published: PublishedCounts = PUBLISHED) -> Splits:
 
 
 def _read_list(path: Path) -> dict[int, Line]:
-    """Lines of an id and a text, by id."""
+    """Read lines of an id and a text into a dictionary by id."""
     entries: dict[int, Line] = {}
     for where, line in read_lines(path, REMEDY):
         number, _, text = line.partition(" ")
         key = whole_number(number, where)
         if not text or key in entries:
-            raise DataError(f"{where}: {'id is there already' if text else 'nothing follows the id'}; {REMEDY}.")
+            raise DataError(f"{where}: {'duplicate id' if text else 'nothing follows the id'}; {REMEDY}.")
         entries[key] = Line(where, text.strip())
     return entries
 
 
 def _entry(entries: dict[int, Line], key: int, path: Path) -> Line:
     if key not in entries:
-        raise DataError(f"{path}: has no line for id {key}; {REMEDY}.")
+        raise DataError(f"{path}: no line for id {key}; {REMEDY}.")
     return entries[key]
 
 
 def _box(line: Line) -> Box:
-    """From x, y, width and height."""
+    """Convert x, y, width and height to edges."""
     left, top, width, height = four_numbers(line.text.split(), line.where)
     return checked_box((left, top, left + width, top + height), line.where)

@@ -1,7 +1,7 @@
-"""A folder with one sub-folder a class.
+"""A folder with one sub-folder per class.
 
-Either ``ROOT/<class>/*.jpg``, where the first half of the classes in sorted order trains and the other half
-tests, the rule of the paper's data sets; or ``ROOT/train/<class>`` and ``ROOT/test/<class>``.
+Either ``ROOT/<class>/*.jpg``, where the first half of the sorted classes is for training and the other half for
+testing, as in the paper's data sets; or ``ROOT/train/<class>`` and ``ROOT/test/<class>``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from gluon_lifted.images import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAYOUT = "one sub-folder a class, with the class's images in it"
+LAYOUT = "one sub-folder of images per class"
 
 
 def load_folder(root: Path) -> Splits:
-    """Read the class folders of ``root``. Raises `DataError` if it is missing, empty or has one class only."""
+    """Read the class folders of ``root``. Raises `DataError` if it is missing or empty or has only one class."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected {LAYOUT}.")
     if (root / "train").is_dir() and (root / "test").is_dir():
@@ -28,7 +28,7 @@ def load_folder(root: Path) -> Splits:
     if len(table.class_names) < 2:
         raise DataError(
             f"{root}: only one class ({table.class_names[0]!r}); at least 2 are needed, "
-            "half of the classes to train on and half to test with."
+            "half of them for training and half for testing."
         )
     return Splits(*table.split_classes(len(table.class_names) // 2))
 

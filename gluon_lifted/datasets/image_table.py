@@ -1,4 +1,4 @@
-"""ImageTable: image paths with class labels; Splits: the two tables of a zero-shot retrieval data set."""
+"""Image paths with class labels, and the training and test tables of a zero-shot retrieval data set."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ImageTable:
     labels : ndarray, int64, (N,)
         Class of each image, an index into ``class_names``.
     class_names : tuple of str
-        Names of the classes; every one has at least one image.
+        Names of the classes. Each class has at least one image.
     boxes : ndarray, float32, (N, 4), optional
-        What to use of each image: left, top, right, bottom in pixels of the upright image. NaN where there is no
-        box; None if the data set has none, or they are not wanted.
+        Used part of each image: left, top, right, bottom in pixels of the upright image. NaN for an image without a
+        box; None if whole images are used.
     """
 
     paths: tuple[Path, ...]
@@ -45,24 +45,25 @@ class ImageTable:
 
     @staticmethod
     def from_names(paths: Sequence[Path], names: Sequence[str], boxes: NDArray[np.float32] | None = None) -> ImageTable:
-        """Build a table from each image's class name; classes are numbered in sorted order of their names."""
+        """Build a table from class names. Labels number the sorted class names."""
         class_names = sorted(set(names))
         numbers = {name: label for label, name in enumerate(class_names)}
         labels = np.fromiter((numbers[name] for name in names), np.int64, len(names))
         return ImageTable(tuple(paths), labels, tuple(class_names), boxes)
 
     def box(self, row: int) -> Box | None:
-        """Left, top, right, bottom of what to use of one image, or None if that is the whole of it."""
+        """Return left, top, right, bottom of the used part of an image, or None if the whole image is used."""
         if self.boxes is None or np.isnan(self.boxes[row]).any():
             return None
         left, top, right, bottom = self.boxes[row].tolist()
         return left, top, right, bottom
 
     def images_per_class(self) -> NDArray[np.int64]:
+        """Count the images of each class: int64, in the order of ``class_names``."""
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
     def split_classes(self, first: int) -> tuple[ImageTable, ImageTable]:
-        """The images of the first ``first`` classes, and those of the others."""
+        """Split into a table of the first ``first`` classes and a table of the others."""
         return self._of_classes(0, first), self._of_classes(first, len(self.class_names))
 
     def _of_classes(self, start: int, stop: int) -> ImageTable:
@@ -74,9 +75,9 @@ class ImageTable:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images to train on and images to test with; no class is in both.
+    """Training and test images, which have no class in common.
 
-    ``note`` says what keeps a copy of a published data set from being compared with published results.
+    ``note`` says why results cannot be compared with published ones, if so.
     """
 
     train: ImageTable
@@ -87,17 +88,18 @@ class Splits:
         common = set(self.train.class_names) & set(self.test.class_names)
         if common:
             raise DataError(
-                f"class {min(common)!r} is in both the training and the test images; "
-                f"a zero-shot test needs classes never trained on: move it to one side ({len(common)} such classes)."
+                f"class {min(common)!r} is in both the training and the test images ({len(common)} such classes); "
+                "a zero-shot test needs classes never trained on: move each class to one side."
             )
 
     def without_boxes(self) -> Splits:
+        """Return the splits with whole images instead of boxes."""
         return replace(self, train=replace(self.train, boxes=None), test=replace(self.test, boxes=None))
 
 
 @dataclass(frozen=True)
 class PublishedCounts:
-    """How many images and classes a published data set has on either side of its split."""
+    """Numbers of images and classes in the training and test split of a published data set."""
 
     train_images: int
     train_classes: int
@@ -105,12 +107,12 @@ class PublishedCounts:
     test_classes: int
 
     def require(self, splits: Splits, where: Path, remedy: str) -> None:
-        """Refuse a copy that has more or less. Raises `DataError` ending in ``remedy``."""
+        """Raise `DataError` that ends in ``remedy`` if a copy has other counts."""
         counts = PublishedCounts(
             len(splits.train), len(splits.train.class_names), len(splits.test), len(splits.test.class_names)
         )
         if counts != self:
-            raise DataError(f"{where}: has {counts}, but {self} were published; {remedy}.")
+            raise DataError(f"{where}: has {counts}; expected the published {self}; {remedy}.")
 
     def __str__(self) -> str:
         return (
@@ -120,16 +122,16 @@ class PublishedCounts:
 
 
 def require_trainable(table: ImageTable, where: Path) -> None:
-    """Refuse a training table that has no negatives or a class without a positive pair. Raises `DataError`."""
+    """Raise `DataError` if a training table has no negatives, or a class without a positive pair."""
     if len(table.class_names) < 2:
         raise DataError(
-            f"{where}: {len(table.class_names)} class to train on, and the loss compares at least 2: "
-            "add classes (half of a folder's test), or lower --validation-classes."
+            f"{where}: only {len(table.class_names)} training class; the loss needs at least 2: "
+            "add classes (half of a folder's classes are for testing) or lower --validation-classes."
         )
     counts = table.images_per_class()
     if counts.min() < 2:
         alone = int(counts.argmin())
         raise DataError(
-            f"{where}: class {table.class_names[alone]!r} has 1 image, and a positive pair needs 2; "
+            f"{where}: class {table.class_names[alone]!r} has 1 image; a positive pair needs 2: "
             f"add images or remove the class ({int((counts < 2).sum())} such classes)."
         )

@@ -1,4 +1,4 @@
-"""The data sets that `load_dataset` knows, each declared once: command line and configuration read this table."""
+"""The table of data sets, which `load_dataset`, the command line and the configuration read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatasetDeclaration:
-    """A data set: where its loader is, and what can be said of it without importing that.
+    """A data set: its loader, and descriptions that need no import of the loader.
 
     Parameters
     ----------
     module, loader_name : str
-        A module of this package and its function, ``Path -> Splits``. Imported on use: it needs numpy or Pillow.
+        Module of this package and its function ``Path -> Splits``. Imported on first use: it needs numpy or Pillow.
     help : str
         A few words for help texts.
     root : str
-        What the data set's path is: ``"folder"`` or ``"file"``.
+        Kind of path: ``"folder"`` or ``"file"``.
     files : str
-        What the root holds, for help and messages.
+        Content of the root, for help texts and messages.
     needs_root : bool
-        Whether the root has to exist. False: the loader makes it.
+        Whether the root must exist. If False, the loader creates it.
     """
 
     module: str
@@ -42,6 +42,7 @@ class DatasetDeclaration:
 
     @property
     def loader(self) -> Callable[[Path], Splits]:
+        """The function that reads the data set. Access imports its module."""
         loader: Callable[[Path], Splits] = getattr(import_module(f"{__package__}.{self.module}"), self.loader_name)
         return loader
 
@@ -66,7 +67,7 @@ DATASETS: dict[str, DatasetDeclaration] = {
 }
 
 
-def load_dataset(name: str, root: str | Path, use_boxes: bool = False) -> Splits:
+def load_dataset(name: str, root: str | Path, *, use_boxes: bool = False) -> Splits:
     """Read a data set.
 
     Parameters
@@ -74,16 +75,16 @@ def load_dataset(name: str, root: str | Path, use_boxes: bool = False) -> Splits
     name : str
         A key of `DATASETS`.
     root : str or Path
-        Its folder, or the manifest file.
+        Folder of the data set, or the manifest file.
     use_boxes : bool
-        Cut each image to its bounding box. The paper uses whole images, which is the default.
+        Cut each image to its bounding box. The default is whole images, as in the paper.
 
     Raises
     ------
     ConfigError
-        If there is no data set of that name.
+        If the name is unknown.
     DataError
-        If the folder does not hold it, or it has no boxes to use; the message says what was expected.
+        If the root does not contain the data set, or boxes are requested and it has none.
     """
     if name not in DATASETS:
         raise ConfigError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}.")

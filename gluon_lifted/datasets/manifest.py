@@ -1,9 +1,9 @@
-"""A manifest: one table, CSV or parquet, that lists the images with their labels.
+"""A manifest: a CSV or parquet table that lists images with their labels.
 
 Columns: ``path`` (relative to the manifest's folder, or absolute) and ``label``; optionally ``split`` (``train`` or
-``test``) and the box ``x1``, ``y1``, ``x2``, ``y2`` (left, top, right, bottom in pixels of the upright image, as
-edges: 0, 0, width, height is all of it). A box may be left empty. Other columns are passed over. Without a column
-``split`` the first half of the labels, sorted as text, trains and the other half tests.
+``test``) and the box ``x1``, ``y1``, ``x2``, ``y2`` (left, top, right, bottom edges in pixels of the upright image: the
+whole image is 0, 0, width, height). A box may be empty. Other columns are ignored. Without a column ``split`` the
+first half of the labels, sorted as text, is for training and the other half for testing.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 NEEDED, SPLIT, BOX = ("path", "label"), "split", ("x1", "y1", "x2", "y2")
 MAX_ROWS = 10_000_000
-MAX_BYTES = 4 << 30  # of the text in it, unpacked
-REMEDY = "correct the manifest, or put the images there"
+MAX_BYTES = 4 << 30  # of its text, uncompressed
+REMEDY = "correct the manifest or add the images"
 
 Row = dict[str, Any]
 
 
 def load_manifest(path: Path) -> Splits:
-    """Read a manifest. Raises `DataError` naming the row that is wrong; the header is not counted."""
+    """Read a manifest. Raises `DataError` that names the invalid row, counted from 1 without the header."""
     readers = {".csv": _read_csv, ".parquet": _read_parquet}
     read = readers.get(path.suffix.lower())
     if read is None:
-        raise DataError(f"{path}: a manifest is a .csv or .parquet file.")
+        raise DataError(f"{path}: not a manifest; expected a .csv or .parquet file.")
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a table with the columns {', '.join(NEEDED)}.")
     rows: list[Annotation] = []
@@ -56,12 +56,12 @@ def load_manifest(path: Path) -> Splits:
             raise DataError(f"{where}: the same image as in row {first}; remove one of them.")
     splits = tables(_split_by_label(rows, path), REMEDY)
     if not len(splits.test):
-        raise DataError(f"{path}: has no images to test with; give some rows the split 'test'.")
+        raise DataError(f"{path}: has no test images; give some rows the split 'test'.")
     return splits
 
 
 def _split_by_label(rows: list[Annotation], path: Path) -> list[Annotation]:
-    """Where there is no column ``split``: the first half of the labels trains."""
+    """Assign the first half of the labels to training if there is no column ``split``."""
     if not rows or rows[0].split:
         return rows
     labels = sorted({row.name for row in rows})
@@ -88,7 +88,7 @@ def _annotation(row: Row, folder: Path, where: str) -> Annotation:
 
 
 def _cell(row: Row, column: str) -> Any:
-    """A cell's value, text without spaces around it; None if it is empty, or a number that is missing (NaN)."""
+    """Return the value of a cell, stripped if it is text; None if it is empty or NaN."""
     value = row.get(column)
     if isinstance(value, str):
         value = value.strip()
@@ -116,7 +116,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 
     try:
         with path.open("rb") as file:
-            read_groups(file, columns=0)  # pyarrow ends the process over some damaged footers
+            read_groups(file, columns=0)  # pyarrow crashes on some damaged footers
         with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as table:
             columns = table.schema_arrow.names
             _require_columns(columns, path)
@@ -125,7 +125,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             wanted = [name for name in (*NEEDED, SPLIT, *BOX) if name in columns]
             for batch in table.iter_batches(columns=wanted, use_threads=False):
                 yield from batch.to_pylist()
-    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:  # C++'s own exceptions among them
+    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:  # including C++ exceptions
         raise DataError(f"{path}: not readable as parquet ({error!s:.200}); write it again.") from None
 
 

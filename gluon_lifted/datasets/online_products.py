@@ -1,10 +1,10 @@
 """Stanford Online Products (Song et al. 2016): 22,634 products in 12 categories; the first 11,318 products train.
 
-As unpacked from ``Stanford_Online_Products.zip`` (2.9 GB, md5 7f73d41a2f44250d4779881525aea32e): a folder a category,
-``bicycle_final/`` and so on, and the lists ``Ebay_train.txt`` and ``Ebay_test.txt``, which begin with the line
-``image_id class_id super_class_id path``. A product is a class.
+``Stanford_Online_Products.zip`` (2.9 GB, md5 7f73d41a2f44250d4779881525aea32e) contains a folder per category, such as
+``bicycle_final/``, and the lists ``Ebay_train.txt`` and ``Ebay_test.txt``, which begin with the line
+``image_id class_id super_class_id path``. Each product is a class.
 
-The authors cut their images to the object and pad them with white: ``Preprocessing(fit="pad", trim=True)``.
+The authors cut images to the object and pad them with white: ``Preprocessing(fit="pad", trim=True)``.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def load_online_products(root: Path, published: PublishedCounts = PUBLISHED) -> 
     Parameters
     ----------
     root : Path
-        The folder ``Stanford_Online_Products``, or the one it was unpacked in.
+        The folder ``Stanford_Online_Products`` or its parent.
     published : PublishedCounts
-        What the copy must hold.
+        Expected counts.
 
     Raises
     ------
     DataError
-        Naming what is missing or damaged, and where to get it.
+        If something is missing or damaged. The message says what, and where to get it.
     """
     inner = root / "Stanford_Online_Products"
     root = inner if inner.is_dir() else root
@@ -62,11 +62,11 @@ def _read_list(root: Path, split: str) -> list[Annotation]:
         raise DataError(f"{path}: does not begin with the line {' '.join(HEADER)!r}; {REMEDY}.")
     rows = []
     for where, line in lines:
-        cells = line.split(maxsplit=3)  # a path may hold spaces
+        cells = line.split(maxsplit=3)  # a path may contain spaces
         if len(cells) < 4:
             raise DataError(f"{where}: expected {' '.join(HEADER)}, found {line!r:.100}; {REMEDY}.")
         _, class_id, _ = (whole_number(cell, where) for cell in cells[:3])
         category = cells[3].partition("/")[0].removesuffix("_final")
-        # The number, of as many digits everywhere, keeps the official class order where names are sorted.
+        # The number, padded with zeros, keeps the official order of classes when names are sorted.
         rows.append(Annotation(path_inside(root, cells[3], where), f"{class_id:05d} {category}", split))
     return rows

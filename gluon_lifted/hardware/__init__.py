@@ -1,1 +1,1 @@
-"""What this machine has: CPUs, GPUs, system libraries."""
+"""Hardware and system libraries of this host: CPUs, memory, GPUs."""

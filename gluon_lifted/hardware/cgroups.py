@@ -1,4 +1,4 @@
-"""The control groups that limit this process, as Linux and its containers have them."""
+"""The Linux control groups that limit this process."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ if TYPE_CHECKING:
 
 
 def cgroup_folders(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's group and its ancestors: cgroup v2, and one controller of v1.
+    """List the folders of this process's group and its ancestors: those of cgroup v2 and of one controller of v1.
 
-    In a container the path in ``/proc/self/cgroup`` may be the host's; its missing levels are passed over by those
-    who read files there.
+    In a container the path in ``/proc/self/cgroup`` may be the host's, so some of the folders may not exist.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` lie; tests put a made-up tree here.
+        Folder that contains ``proc`` and ``sys``; tests pass a fake tree.
     controller : str
         ``"cpu"`` or ``"memory"``.
     """

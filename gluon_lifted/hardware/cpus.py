@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use: its affinity and its container's quota, not the host's count."""
+"""CPU cores that this process may use, by affinity and container quota, and their instruction sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gluon_lifted.hardware.cgroups import cgroup_folders
 
 
 def usable_cpus() -> int:
-    """Cores that this process may be scheduled on, lowered to its cgroup's quota rounded up; at least 1."""
+    """Count the cores of this process's affinity, limited to its cgroup quota (rounded up, at least 1)."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -22,7 +22,7 @@ def usable_cpus() -> int:
 
 
 def instruction_sets(root: Path = Path("/")) -> str:
-    """What the processor can do, by which runtimes choose layouts and kernels; its name where that is not told."""
+    """Return the processor's feature flags, by which runtimes choose kernels; its name where flags are unknown."""
     with suppress(OSError):
         for line in (root / "proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):
@@ -31,27 +31,26 @@ def instruction_sets(root: Path = Path("/")) -> str:
 
 
 def sums_int8(instructions: str) -> bool:
-    """Whether a processor sums products of int8 in 32 bits; x86 before VNNI does it in 16 bits, which overflow."""
+    """Check whether a processor sums int8 products in 32 bits; x86 before VNNI uses 16 bits, which overflow."""
     return "sse2" not in instructions.split() or "vnni" in instructions
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:
-    """The CPU time per wall time that the cgroups of this process allow, in cores; None without a limit.
+    """Return the cores that the cgroups of this process allow (CPU time per wall time), or None without a limit.
 
-    A group is limited by its ancestors too, so every level is read and the smallest quota counts. In a
-    container the path in ``/proc/self/cgroup`` may be the host's; its missing levels are passed over.
+    A group is also limited by its ancestors, so the smallest quota of all levels counts.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` lie; tests put a made-up tree here.
+        Folder that contains ``proc`` and ``sys``; tests pass a fake tree.
     """
     quotas = [quota for folder in cgroup_folders(root, "cpu") if (quota := _quota_of(folder)) is not None]
     return min(quotas, default=None)
 
 
 def _quota_of(folder: Path) -> float | None:
-    """``cpu.max`` holds "quota period" or "max period" (v2); v1 keeps two files and -1 for no limit."""
+    """Read "quota period" or "max period" from ``cpu.max`` (v2), or the two files of v1, where -1 is no limit."""
     try:
         if (folder / "cpu.max").is_file():
             quota, period = (folder / "cpu.max").read_text().split()

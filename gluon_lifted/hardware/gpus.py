@@ -1,4 +1,4 @@
-"""NVIDIA GPUs as the driver lists them, and which of them MXNet's CUDA wheels can use."""
+"""The NVIDIA GPUs that the driver lists, and whether MXNet's CUDA wheels can use them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import ctypes
 from dataclasses import dataclass
 
 COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76  # CUdevice_attribute in cuda.h
-OLDEST_FOR_MXNET = (5, 0)  # mxnet-cu112 1.9.1 holds machine code for 5.0-8.6 ...
-FIRST_BEYOND_MXNET = (9, 0)  # ... which runs on all of major version 8, and no PTX for later ones
+OLDEST_FOR_MXNET = (5, 0)  # mxnet-cu112 1.9.1 contains machine code for 5.0-8.6 ...
+FIRST_BEYOND_MXNET = (9, 0)  # ... which runs on all of major version 8, and no PTX for later versions
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One NVIDIA GPU: the driver's name for it, its compute capability, its memory in bytes."""
+    """An NVIDIA GPU: the driver's name for it, its compute capability as (major, minor), its memory in bytes."""
 
     name: str
     compute_capability: tuple[int, int]
@@ -20,7 +20,7 @@ class Gpu:
 
 
 def list_gpus() -> list[Gpu]:
-    """All NVIDIA GPUs that the driver shows to this process; empty without a driver or without a GPU."""
+    """List the NVIDIA GPUs that this process can see; empty without a driver or GPU."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -49,14 +49,14 @@ def _attribute(driver: ctypes.CDLL, code: int, device: ctypes.c_int) -> int:
 
 
 def mxnet_can_run(gpu: Gpu) -> bool:
-    """Whether MXNet's CUDA wheels hold code that this GPU can run (compute capability 5.0-8.9)."""
+    """Check whether MXNet's CUDA wheels contain code for this GPU (compute capability 5.0-8.9)."""
     return OLDEST_FOR_MXNET <= gpu.compute_capability < FIRST_BEYOND_MXNET
 
 
 def why_not(gpu: Gpu) -> str:
-    """One sentence for a GPU that MXNet cannot use: what is wrong and what to do."""
+    """Explain why MXNet cannot use this GPU and what to do, in one sentence."""
     major, minor = gpu.compute_capability
     return (
-        f"{gpu.name} has compute capability {major}.{minor}, and MXNet's CUDA wheels hold code for 5.0 to 8.9: "
+        f"{gpu.name} has compute capability {major}.{minor}, but MXNet's CUDA wheels contain code for 5.0 to 8.9 only; "
         "train on the CPU or on an older GPU (serving with onnxruntime-gpu does not depend on this)."
     )

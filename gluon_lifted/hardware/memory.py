@@ -1,4 +1,4 @@
-"""Memory of this machine, of its container and of this process, in bytes."""
+"""Memory of this host, of its container and of this process, in bytes."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from pathlib import Path
 
 from gluon_lifted.hardware.cgroups import cgroup_folders
 
-UNKNOWN = 4 << 30  # taken for a machine that does not tell
+DEFAULT_MEMORY = 4 << 30  # assumed where the host's memory cannot be read
 KIB = 1024
 M_MMAP_THRESHOLD = -3  # malloc.h
 LARGE_BLOCK = 8 << 20
 
 
 def usable_memory(root: Path = Path("/")) -> int:
-    """What the machine has, or what the cgroups of this process allow, if that is less.
+    """Return the smaller of the host's memory and the limits of this process's cgroups.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` lie; tests put a made-up tree here.
+        Folder that contains ``proc`` and ``sys``; tests pass a fake tree.
     """
     limits = [_limit_of(folder) for folder in cgroup_folders(root, "memory")]
-    installed = _field(root / "proc/meminfo", "MemTotal:") or UNKNOWN
+    installed = _field(root / "proc/meminfo", "MemTotal:") or DEFAULT_MEMORY
     return min([installed, *(limit for limit in limits if limit is not None)])
 
 
 def resident_memory() -> int:
-    """What this process takes now; its peak where that is all that is told."""
+    """Return the current memory of this process; its peak where only that is known."""
     return _field(Path("/proc/self/status"), "VmRSS:") or _peak_by_resource()
 
 
 def peak_memory() -> int:
-    """The most that this process has taken so far. Linux's ``ru_maxrss`` would count the parent's, too."""
+    """Return the peak memory of this process. On Linux ``ru_maxrss`` would include the parent's peak."""
     return _field(Path("/proc/self/status"), "VmHWM:") or _peak_by_resource()
 
 
 def return_large_blocks() -> None:
-    """Have freed blocks of 8 MiB and more go back to the system.
+    """Make malloc return freed blocks of 8 MiB and more to the system.
 
-    glibc keeps those of up to 32 MiB for each thread once it has seen them freed, which is much if images are large.
-    Other C libraries have no such switch.
+    By default glibc keeps freed blocks of up to 32 MiB in each thread, which is a lot of memory if images are large.
+    Other C libraries have no such setting.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
@@ -53,7 +53,7 @@ def _peak_by_resource() -> int:
 
 
 def _field(path: Path, name: str) -> int:
-    """A number of KiB in one of Linux's tables, in bytes; 0 if it is not there."""
+    """Read a number of KiB from a file in /proc and return bytes; 0 if it is missing."""
     with suppress(OSError):
         for line in path.read_text().splitlines():
             if line.startswith(name):
@@ -62,7 +62,7 @@ def _field(path: Path, name: str) -> int:
 
 
 def _limit_of(folder: Path) -> int | None:
-    """``memory.max`` holds a number or "max" (cgroup v2); v1 has another name, and a very large number."""
+    """Read ``memory.max`` (cgroup v2, a number or "max") or ``memory.limit_in_bytes`` (v1, very large if unlimited)."""
     for name in ("memory.max", "memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
             return int((folder / name).read_text())

@@ -1,7 +1,7 @@
-"""System libraries that the packages of training expect, and the one command that installs what is missing.
+"""System libraries that training needs, and the command that installs missing ones.
 
-The Makefile runs this file with the system's ``python3`` before anything is installed: standard library only,
-and syntax of Python 3.8.
+The Makefile runs this file with the system's ``python3`` before anything is installed, so it uses only the standard
+library and the syntax of Python 3.8.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import ctypes
 import importlib.util
 import sys
 
-OLDEST_PYTHON, FIRST_UNSUPPORTED_PYTHON = (3, 10), (3, 13)  # for MXNet; serving alone runs on 3.13 too
+OLDEST_PYTHON, FIRST_UNSUPPORTED_PYTHON = (3, 10), (3, 13)  # for MXNet; serving also runs on 3.13
 
-# Library file that is loaded -> Debian and Ubuntu package that holds it.
+# Library file -> Debian and Ubuntu package that contains it
 PACKAGE_OF_LIBRARY = {
     "libquadmath.so.0": "libquadmath0",  # MXNet
     "libgomp.so.1": "libgomp1",  # MXNet
@@ -23,7 +23,7 @@ PACKAGE_OF_LIBRARY = {
 
 
 def missing_libraries() -> list[str]:
-    """Names of the library files that cannot be loaded; only Linux wheels expect them."""
+    """List the library files that cannot be loaded. Only the Linux wheels need them."""
     if not sys.platform.startswith("linux"):
         return []
     return [library for library in PACKAGE_OF_LIBRARY if not _loads(library)]
@@ -38,7 +38,7 @@ def _loads(library: str) -> bool:
 
 
 def missing_packages() -> list[str]:
-    """Debian packages to install, each once: for missing libraries, and python3-venv without ensurepip."""
+    """List the Debian packages to install, without duplicates. Without ensurepip, python3-venv is one of them."""
     packages = [PACKAGE_OF_LIBRARY[library] for library in missing_libraries()]
     if importlib.util.find_spec("ensurepip") is None:
         packages.append("python3-venv")
@@ -46,22 +46,22 @@ def missing_packages() -> list[str]:
 
 
 def apt_line(packages: list[str]) -> str:
-    """The command that installs ``packages``, for root."""
+    """Build the command that installs ``packages`` as root."""
     return "apt-get install -y " + " ".join(packages)
 
 
 def python_problem(version: tuple[int, int]) -> str:
-    """One sentence if a ``(major, minor)`` of Python cannot train, else an empty string."""
+    """Explain why a ``(major, minor)`` of Python cannot train, in one sentence; an empty string if it can."""
     if OLDEST_PYTHON <= version < FIRST_UNSUPPORTED_PYTHON:
         return ""
     return (
         "Python {}.{} cannot run MXNet: training needs Python 3.10, 3.11 or 3.12 "
-        "(serving alone needs no MXNet and runs on 3.10 to 3.13).".format(*version)
+        "(serving needs no MXNet and runs on 3.10 to 3.13).".format(*version)
     )
 
 
 def main() -> int:
-    """Print what to do, if anything. Returns the exit status: 0 if nothing is missing."""
+    """Print what to install, if anything, and return the exit status: 0 if nothing is missing."""
     problem, packages = python_problem(sys.version_info[:2]), missing_packages()
     if problem:
         sys.stdout.write(problem + "\n")

@@ -1,4 +1,4 @@
-"""Images on their way into a network; the same for training, freezing, serving and evaluation."""
+"""Decode and preprocess images, in the same way for training, freezing, serving and evaluation."""
 
 from gluon_lifted.images.formats import IMAGE_SUFFIXES, MISSING_PACKAGES, open_image
 from gluon_lifted.images.limits import MAX_PIXELS, DecodeLimits

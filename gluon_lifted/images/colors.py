@@ -1,4 +1,4 @@
-"""Named ways to turn the pixels of a crop into network input: channel order, mean, scale."""
+"""Named color normalizations: channel order, mean, scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Colors(NamedTuple):
-    """Pixels of 0-255, less ``mean``, over ``std``, both in the order of ``channels``."""
+    """A normalization ``(pixels - mean) / std`` of pixels of 0-255; mean and std are in the order of ``channels``."""
 
     channels: str
     mean: tuple[float, float, float]
@@ -19,16 +19,16 @@ class Colors(NamedTuple):
 
 
 COLORS = {
-    # ImageNet's statistics, times 255: what GluonCV's networks were trained with
+    # ImageNet's statistics times 255, as GluonCV's networks were trained
     "imagenet": Colors("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     # mean_value of bvlc_googlenet's train_val.prototxt
     "caffe": Colors("BGR", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
-    # -1 to 1: what torchvision's googlenet turns its input into (transform_input), its weights being TensorFlow's
+    # -1 to 1, as torchvision's googlenet, whose weights are from TensorFlow, transforms its input (transform_input)
     "inception": Colors("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
 }
 
 
 def preprocessing_of(config: TrainConfig) -> Preprocessing:
-    """How a run's images become network input; ``auto`` without weights to go by is ``imagenet``."""
+    """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet``."""
     colors = COLORS["imagenet" if config.colors == "auto" else config.colors]
-    return Preprocessing(config.resize, config.crop, *colors, config.fit, config.trim)
+    return Preprocessing(resize=config.resize, crop=config.crop, fit=config.fit, trim=config.trim, **colors._asdict())

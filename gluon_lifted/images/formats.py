@@ -1,7 +1,7 @@
-"""The image formats that are read, and the one function that opens images.
+"""The supported image formats, and the function that opens images.
 
-Pillow opens some forty formats, PostScript among them, for which it starts Ghostscript. Here a file is opened only as
-the format that its first bytes name, and only if that format is listed. Its suffix has no say.
+Pillow opens about forty formats, including PostScript, for which it starts Ghostscript. Here a file is opened only in
+the format that its first bytes declare, and only if that format is listed. Its suffix is ignored.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 HEAD_BYTES = 16  # enough for every signature
-RUST_PANIC = "PanicException"  # what a failed assertion of a decoder in Rust becomes; it is no Exception
+RUST_PANIC = "PanicException"  # raised for panics of decoders written in Rust; not a subclass of Exception
 MAX_REASON = 200  # characters of a decoder's own message
-# Odd files that can be read make Pillow warn and log; those that cannot be read are reported with their name.
+# Pillow warns and logs about odd files that it can read. Files that cannot be read are reported by name.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -42,15 +42,15 @@ class Format:
     Parameters
     ----------
     name : str
-        Pillow's name of it.
+        Pillow's name of the format.
     suffixes : tuple of str
-        Suffixes of its files, in lower case.
+        File suffixes, in lower case.
     signature : bytes
-        A pattern that the first bytes of its files match.
+        Pattern that the first bytes of a file match.
     module, package : str
-        The module that decodes it where Pillow alone does not, and what pip installs to get it.
+        The module that decodes the format if Pillow alone does not, and the package to install with pip.
     register : str
-        Module and function that make the format known to Pillow.
+        ``module:function`` that registers the format with Pillow.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Format:
 
     @property
     def installed(self) -> bool:
-        """Whether it can be decoded here. Imports nothing heavy."""
+        """Whether the format can be decoded. Imports nothing heavy."""
         return not self.module or find_spec(self.module) is not None
 
     def begins(self, head: bytes) -> bool:
-        """Whether a file that begins so claims to be of this format."""
+        """Check whether a file with these first bytes claims to have this format."""
         return re.match(self.signature, head, re.DOTALL) is not None
 
 
@@ -77,49 +77,51 @@ FORMATS = (
     Format("GIF", (".gif",), rb"GIF8[79]a"),
     Format("BMP", (".bmp",), rb"BM"),
     Format("TIFF", (".tif", ".tiff"), rb"II|MM"),
-    # mif1 and msf1 (ISO/IEC 23008-12) say that it is one of the two
-    Format("AVIF", (".avif",), rb"....ftyp(?:avi[fs]|mif1|msf1)", "PIL._avif", "pillow>=11.3"),
+    # mif1 and msf1 (ISO/IEC 23008-12) may be either of the next two
+    Format("AVIF", (".avif",), rb"....ftyp(?:avi[fs]|mif1|msf1)", module="PIL._avif", package="pillow>=11.3"),
     Format(
         "HEIF",
         (".heic", ".heif", ".hif"),
         rb"....ftyp(?:he[iv][cxms]|mif1|msf1)",
-        "pillow_heif",
-        "pillow-heif",
-        "pillow_heif:register_heif_opener",
+        module="pillow_heif",
+        package="pillow-heif",
+        register="pillow_heif:register_heif_opener",
     ),
     Format(
         "JXL",
         (".jxl",),
         rb"\xff\x0a|\0\0\0\x0cJXL ",
-        "pillow_jxl",
-        "pillow-jxl-plugin",
-        "gluon_lifted.images.jpeg_xl:register",
+        module="pillow_jxl",
+        package="pillow-jxl-plugin",
+        register="gluon_lifted.images.jpeg_xl:register",
     ),
 )
-IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS if known.installed for suffix in known.suffixes)
-# What pip installs to read the others: suffix -> package
-MISSING_PACKAGES = {suffix: known.package for known in FORMATS if not known.installed for suffix in known.suffixes}
+IMAGE_SUFFIXES = frozenset(suffix for format_ in FORMATS if format_.installed for suffix in format_.suffixes)
+# Suffixes that cannot be read yet -> package to install with pip
+MISSING_PACKAGES = {
+    suffix: format_.package for format_ in FORMATS if not format_.installed for suffix in format_.suffixes
+}
 _REGISTERING, _REGISTERED = threading.Lock(), set[str]()
 
 
 @contextmanager
 def open_image(source: str | os.PathLike[str] | bytes, name: str = "") -> Iterator[ImageFile]:
-    """Open an image file or its content; most formats are decoded later, inside the block.
+    """Open an image file or its content. Most formats are decoded later, inside the block.
 
     Parameters
     ----------
     source : path or bytes
         An image file or its content.
     name : str
-        What errors call an image that is given by its bytes.
+        Name for error messages if ``source`` is bytes.
 
     Raises
     ------
     ImageError
-        Also for whatever a decoder raises inside the block, `MemoryError` on a hostile header included: decoders raise
-        exceptions of all kinds on damaged files.
+        If the image cannot be opened, or any exception is raised inside the block, including `MemoryError` for a
+        hostile header: decoders raise exceptions of all kinds on damaged files.
     """
-    called = name_of(source, name)
+    label = name_of(source, name)
     try:
         with _opened(source) as file, Image.open(file, formats=_formats_of(file)) as image:
             yield image
@@ -128,11 +130,11 @@ def open_image(source: str | os.PathLike[str] | bytes, name: str = "") -> Iterat
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
             raise
-        raise ImageError(f"{called}: cannot be read ({_reason(error)}).") from error
+        raise ImageError(f"{label}: cannot be read ({_reason(error)}).") from error
 
 
 def name_of(source: str | os.PathLike[str] | bytes, name: str = "") -> str:
-    """What errors call an image: its path, or ``name`` where it is given by its bytes."""
+    """Return the name of an image for error messages: its path, or ``name`` if ``source`` is bytes."""
     return (name or f"{len(source)} bytes in memory") if isinstance(source, bytes) else os.fspath(source)
 
 
@@ -141,34 +143,34 @@ def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
 
 
 def _formats_of(file: BinaryIO) -> list[str]:
-    """Pillow's names of the formats that a file claims to be of; their decoders are loaded with the first such file."""
+    """Return Pillow's names of the formats that a file claims, and load their decoders."""
     head = file.read(HEAD_BYTES)
-    claimed = [known for known in FORMATS if known.begins(head)]
+    claimed = [format_ for format_ in FORMATS if format_.begins(head)]
     if not claimed:
-        raise ValueError(f"not an image of a known format: {', '.join(known.name for known in FORMATS)}")
-    decoded = [known for known in claimed if known.installed]
-    if not decoded:
+        raise ValueError(f"not an image of a known format: {', '.join(format_.name for format_ in FORMATS)}")
+    readable = [format_ for format_ in claimed if format_.installed]
+    if not readable:
         raise ImportError(f"{claimed[-1].name} needs a decoder: pip install '{claimed[-1].package}'")
-    for known in decoded:
-        _register(known)
-    return [known.name for known in decoded]
+    for format_ in readable:
+        _register(format_)
+    return [format_.name for format_ in readable]
 
 
-def _register(known: Format) -> None:
+def _register(format_: Format) -> None:
     with _REGISTERING:
-        if known.register and known.name not in _REGISTERED:
-            _REGISTERED.add(known.name)
-            module, function = known.register.split(":")
+        if format_.register and format_.name not in _REGISTERED:
+            _REGISTERED.add(format_.name)
+            module, function = format_.register.split(":")
             getattr(import_module(module), function)()
 
 
 def _reason(error: BaseException) -> str:
-    """A decoder's error in few words."""
+    """Summarize a decoder's error in a few words."""
     if isinstance(error, UnidentifiedImageError):
         return "it begins like an image, but is damaged or stored in a way that Pillow does not know"
     if isinstance(error, MemoryError):
         return "not enough memory"
     kind = type(error).__name__
     if isinstance(error, OSError | ValueError | SyntaxError | ImportError | Image.DecompressionBombError):
-        kind = ""  # messages of other kinds make no sense without it: KeyError says no more than the key
+        kind = ""  # other messages make no sense without their type: KeyError's is only the key
     return ": ".join(filter(None, (kind, str(error))))[:MAX_REASON] or type(error).__name__

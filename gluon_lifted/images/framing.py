@@ -1,6 +1,6 @@
-"""Which part of an image is used, and how that part becomes a square.
+"""Select the used part of an image and resize it to a square.
 
-A box is ``(left, top, right, bottom)`` in pixels of the upright original, edges and not pixel centers: a whole
+A box is ``(left, top, right, bottom)`` in pixels of the upright original. It gives edges, not pixel centers: a whole
 image of 640 x 480 px is ``(0, 0, 640, 480)``.
 """
 
@@ -15,22 +15,22 @@ Box = tuple[float, float, float, float]
 FITS = ("stretch", "pad")
 # The authors' object crop for Stanford Online Products (``load_cropped_images.m`` of their training code):
 BACKGROUND_GRAY = 250  # a pixel this light or lighter is background
-TRIM_MARGIN = 15  # pixels kept around the rest
-BOX_SLACK = 1  # pixels that a box may stick out: annotators count from 0 or 1, and round
+TRIM_MARGIN = 15  # pixels kept around the object
+BOX_SLACK = 1  # pixels that a box may exceed the image: annotators count from 0 or 1, and round
 
 EXIF_ORIENTATION = 0x0112
 QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap width and height (CIPA DC-008)
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height in pixels of an opened image as it will be shown; decodes nothing if it is a JPEG."""
-    # Pillow turns TIFF by itself, and gives the size after that.
+    """Return width and height in pixels after EXIF rotation. Decodes nothing if the image is a JPEG."""
+    # Pillow rotates TIFF itself and reports the size after rotation.
     turned = image.format != "TIFF" and image.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
     return (image.height, image.width) if turned else image.size
 
 
 def box_problem(box: Box, size: tuple[int, int]) -> str | None:
-    """What keeps a box from being cut out of an upright image of ``size`` (width, height), or None."""
+    """Explain why a box does not fit into an upright image of ``size`` (width, height); None if it fits."""
     left, top, right, bottom = box
     width, height = size
     inside = (
@@ -38,7 +38,7 @@ def box_problem(box: Box, size: tuple[int, int]) -> str | None:
         and -BOX_SLACK <= top < min(bottom, height)
         and 0 < right <= width + BOX_SLACK
         and 0 < bottom <= height + BOX_SLACK
-    )  # False where a number is NaN
+    )  # False if a number is NaN
     if inside:
         return None
     return (
@@ -48,7 +48,7 @@ def box_problem(box: Box, size: tuple[int, int]) -> str | None:
 
 
 def crop_to_box(image: Image.Image, box: Box) -> Image.Image:
-    """Cut out a box, grown to whole pixels."""
+    """Cut out a box, expanded to whole pixels."""
     left, top, right, bottom = box
     return image.crop(
         (
@@ -61,7 +61,7 @@ def crop_to_box(image: Image.Image, box: Box) -> Image.Image:
 
 
 def trim_background(image: Image.Image) -> Image.Image:
-    """Cut an RGB image to what is darker than its white background, and a margin; all white, it stays whole."""
+    """Cut an RGB image to the part darker than its white background, plus a margin. An all-white image stays whole."""
     darker = image.convert("L").point([255] * BACKGROUND_GRAY + [0] * (256 - BACKGROUND_GRAY))
     box = darker.getbbox()
     if box is None:
@@ -78,7 +78,7 @@ def trim_background(image: Image.Image) -> Image.Image:
 
 
 def fit_square(image: Image.Image, side: int, fit: str) -> Image.Image:
-    """Resize to ``side`` x ``side`` px: stretched, or with the aspect ratio kept and white on both shorter sides."""
+    """Resize to ``side`` x ``side`` px: stretched, or with the aspect ratio kept and white padding."""
     if fit == "stretch":
         return image.resize((side, side), Image.Resampling.BILINEAR)
     longer = max(image.size)

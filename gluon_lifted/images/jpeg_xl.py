@@ -1,7 +1,7 @@
-"""JPEG XL through pillow-jxl-plugin, decoded when it is loaded.
+"""Read JPEG XL through pillow-jxl-plugin, but decode only when pixels are loaded.
 
-The plugin decodes a file as soon as it is opened, before anyone could look at its size. Here the size is read from the
-header first (ISO/IEC 18181-1:2022, annexes D.2 and D.3; the container is part 2).
+The plugin decodes a file as soon as it is opened, before its size can be checked. Here the size is read from the header
+first (ISO/IEC 18181-1:2022, annexes D.2 and D.3; the container is part 2).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ CODESTREAM, CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL "
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}  # width : height
 SIZE_BITS = (9, 13, 18, 30)
 HEADER_BYTES = 64
-SIDEWAYS = 5  # orientations from here on swap width and height, as in EXIF
+SIDEWAYS = 5  # this orientation and higher ones swap width and height, as in EXIF
 
 
 def register() -> None:
-    """Make the format known to Pillow."""
+    """Register the format with Pillow."""
     from pillow_jxl.JpegXLImagePlugin import JXLImageFile
 
     class LazyJxlImageFile(JXLImageFile):
-        """Decoded by `load`."""
+        """A JPEG XL image that `load` decodes."""
 
         def _open(self) -> None:
             self._size = upright_size(self.fp.read())
-            self._mode = "RGBA"  # what takes most memory; known once it is decoded
+            self._mode = "RGBA"  # the mode of most memory; the true one is known after decoding
             self._decoded = False
 
         def load(self) -> Any:
@@ -38,17 +38,17 @@ def register() -> None:
                 expected = self._size
                 self.fp.seek(0)
                 super()._open()
-                if not self.jpeg:  # libjxl has turned it already
+                if not self.jpeg:  # libjxl has already rotated it
                     self.info.pop("exif", None)
                 if self._size not in (expected, expected[::-1]):
-                    raise ValueError(f"its header says {expected}, but it has {self._size} px")
+                    raise ValueError(f"its header says {expected} px, but it has {self._size} px")
             return super().load()
 
     Image.register_open("JXL", LazyJxlImageFile, lambda head: head.startswith((CODESTREAM, CONTAINER)))
 
 
 def upright_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG XL file as it will be shown. Raises `ValueError` if it has no header."""
+    """Return width and height of a JPEG XL file after rotation. Raises `ValueError` if it has no header."""
     bits = _bits(_codestream(content))
     short = bits(1)  # multiples of 8 up to 256
     height = 8 * (1 + bits(5)) if short else 1 + bits(SIZE_BITS[bits(2)])
@@ -64,7 +64,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
 
 
 def _bits(content: bytes) -> Callable[[int], int]:
-    """Reads numbers from the lowest bit on."""
+    """Return a function that reads the next ``count`` bits as a number, lowest bit first."""
     left = int.from_bytes(content[:HEADER_BYTES], "little")
 
     def take(count: int) -> int:
@@ -77,14 +77,14 @@ def _bits(content: bytes) -> Callable[[int], int]:
 
 
 def _codestream(content: bytes) -> bytes:
-    """What follows the signature of the codestream. In a container it lies in ``jxlc``, or the first ``jxlp``."""
+    """Return the codestream after its signature. In a container it is in box ``jxlc`` or the first ``jxlp``."""
     offset = 0
     while content.startswith(CONTAINER) and offset < len(content):
         size, kind, head = int.from_bytes(content[offset : offset + 4], "big"), content[offset + 4 : offset + 8], 8
         if size == 1:
             size, head = int.from_bytes(content[offset + 8 : offset + 16], "big"), 16
         if kind in (b"jxlc", b"jxlp"):
-            offset += head + (4 if kind == b"jxlp" else 0)  # the number of the part
+            offset += head + (4 if kind == b"jxlp" else 0)  # skip the part number
             break
         offset += max(size, head)
     if not content.startswith(CODESTREAM, offset):

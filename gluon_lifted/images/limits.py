@@ -1,4 +1,4 @@
-"""What decoding may take: pixels of an image, and memory of all images that are being decoded at once."""
+"""Limits of decoding: pixels of an image, and memory of all images that are decoded at the same time."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from PIL.TiffImagePlugin import TiffImageFile
 
 IMAGE_WIDTH, IMAGE_LENGTH, BITS, ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH = 256, 257, 258, 278, 322, 323  # TIFF 6.0
-MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each takes the time of the whole image
+MAX_SCANS = 100  # of a JPEG; encoders write about ten, and decoding each takes as long as a whole image
 START_OF_SCAN, BLOCK_BYTES = b"\xff\xda", 1 << 20
-MAX_PIXELS = 178_956_970  # half a GiB as RGB; where Pillow itself refuses a decompression bomb
+MAX_PIXELS = 178_956_970  # half a GiB as RGB; Pillow's own limit for decompression bombs
 
-# Pillow keeps 4 bytes a pixel, or 1 of gray and palettes. What is held at once, a pixel (the test measures it):
+# Pillow stores 4 bytes per pixel, or 1 for gray and palettes. Peak bytes per pixel, measured by the test:
 RGB_BYTES = 5  # decoded
-OTHER_BYTES = 9  # decoded, and as RGB
-ALPHA_BYTES = 18  # decoded; three more while transparency is laid over white; more than turning and cutting take
-TURNED_BYTES = 5  # one more, where the image is not upright
-CUT_BYTES = 6  # one more, and a gray one where the background is looked for
-CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30, "JXL": 36}  # their libraries' own copies beside that
-STRIP_BYTES = 4  # libtiff decodes a strip or tile whole; at least as much for a pixel of it
-PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, whatever scale is decoded
+OTHER_BYTES = 9  # decoded, and converted to RGB
+ALPHA_BYTES = 18  # decoded; three more images while compositing over white; rotating and cutting take less
+TURNED_BYTES = 5  # one more image if it is not upright
+CUT_BYTES = 6  # one more image, and a gray one to find the background
+CANVAS_BYTES = {"WEBP": 24, "AVIF": 30, "HEIF": 30, "JXL": 36}  # including copies inside their libraries
+STRIP_BYTES = 4  # at least, per pixel of a strip or tile, which libtiff decodes whole
+PROGRESSIVE_BYTES = 6  # libjpeg holds all coefficients, 2 bytes each, at any scale
 
 
 class DecodeLimits:
-    """Bounds that any number of threads keep together.
+    """Limits that any number of threads share.
 
     Parameters
     ----------
     max_pixels : int
-        Most pixels of an image as stored.
+        Most pixels of an image, as stored.
     max_bytes : int, optional
-        Memory for all images that are decoded at once. Threads wait until there is room. An image that needs more
-        alone is refused.
+        Memory for all images that are decoded at the same time. Threads wait until there is room. An image that needs
+        more by itself is refused.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> None:
@@ -52,9 +52,9 @@ class DecodeLimits:
         self._changed = threading.Condition()
 
     def check_pixels(self, image: Image.Image, resize: int, name: str) -> None:
-        """Raise `ImageError` if an opened image has too many pixels, now or once it has the width ``resize``.
+        """Raise `ImageError` if an opened image has too many pixels, now or when its width is ``resize``.
 
-        Pillow resizes rows before columns, so that a picture of 1 x 10,000,000 px becomes a very large one.
+        Pillow resizes rows before columns, so an image of 1 x 10,000,000 px becomes a very large one.
         """
         if max(image.width, resize) * image.height > self.max_pixels:
             widened = f" ({resize} px wide)" if image.width < resize else ""
@@ -67,12 +67,12 @@ class DecodeLimits:
 
     @contextmanager
     def memory(self, needed: int, name: str) -> Iterator[None]:
-        """Wait until ``needed`` bytes are free, and hold them. Raises `ImageError` if they never will be."""
+        """Wait for ``needed`` bytes and hold them in the block. Raises `ImageError` if they exceed the limit."""
         most = math.inf if self.max_bytes is None else self.max_bytes
         if needed > most:
             raise ImageError(
-                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, and images may take {most / 1e6:,.0f} MB; "
-                "allow them more (--max-memory)."
+                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, more than the {most / 1e6:,.0f} MB for images; "
+                "raise --max-memory."
             )
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= most)
@@ -86,41 +86,41 @@ class DecodeLimits:
 
 
 def check_scans(image: Image.Image, name: str) -> None:
-    """Raise `ImageError` if an opened JPEG has too many scans: ten bytes can be one of the whole image."""
+    """Raise `ImageError` if an opened JPEG has too many scans: ten bytes can be a scan of the whole image."""
     if isinstance(image, JpegImageFile) and not _has_one_scan(image):
         scans = _count_scans(image)
         if scans > MAX_SCANS:
             raise ImageError(f"{name}: a JPEG of {scans:,} scans is more than the limit of {MAX_SCANS:,}.")
 
 
-def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, cut: bool = False) -> int:
-    """The most memory that an opened image takes until it is a square of ``resize`` px; a little more than is so.
+def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, *, cut: bool = False) -> int:
+    """Estimate the peak memory of decoding an image and resizing it to a square; a little above the true value.
 
     Parameters
     ----------
     image : Image
-        Opened, not decoded; its size is that which it will be decoded at.
+        Opened, not decoded. Its size is the size that it will be decoded at.
     stored_pixels : int
-        As the file has them.
+        Pixels of the image in the file, before JPEG scaling.
     resize : int
-        Pixels.
+        Side of the square in pixels.
     cut : bool
-        Whether a part of it is cut out.
+        Whether a part of the image is cut out.
     """
     widened = 4 * resize * image.height
     if image.format in CANVAS_BYTES:
         return CANVAS_BYTES[image.format] * image.width * image.height + widened
     coefficients = PROGRESSIVE_BYTES * stored_pixels if image.info.get("progressive") else 0
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        each = ALPHA_BYTES
+        per_pixel = ALPHA_BYTES
     else:
-        each = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
-        each += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
-    return each * image.width * image.height + coefficients + _strip_bytes(image) + widened
+        per_pixel = RGB_BYTES if image.mode == "RGB" else OTHER_BYTES
+        per_pixel += TURNED_BYTES * _may_turn(image) + CUT_BYTES * cut
+    return per_pixel * image.width * image.height + coefficients + _strip_bytes(image) + widened
 
 
 def _has_one_scan(image: JpegImageFile) -> bool:
-    """Whether libjpeg stops after the first scan, behind whose header Pillow has stopped: all components are in it."""
+    """Check whether libjpeg stops after the first scan: its header, where Pillow has stopped, lists all components."""
     file = cast("BinaryIO", image.fp)
     length = 6 + 2 * image.layers
     end = file.tell()
@@ -130,7 +130,7 @@ def _has_one_scan(image: JpegImageFile) -> bool:
 
 
 def _count_scans(image: JpegImageFile) -> int:
-    """Markers of scans; in what they hold, 255 is followed by 0 or 208 to 215."""
+    """Count the scan markers. Within scan data a byte 255 is followed by 0 or 208 to 215."""
     file = cast("BinaryIO", image.fp)
     start = file.tell()
     file.seek(0)
@@ -143,8 +143,9 @@ def _count_scans(image: JpegImageFile) -> int:
 
 
 def _strip_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of what is decoded at once: of a compressed TIFF a strip or a tile, which its header may say is
-    far larger than the image; else nothing.
+    """Return width and height of a strip or tile of a compressed TIFF, (0, 0) for other images.
+
+    Strips and tiles are decoded whole. The header may declare them far larger than the image.
     """
     if image.format != "TIFF":
         return 0, 0
@@ -165,7 +166,7 @@ def _strip_bytes(image: Image.Image) -> int:
 
 
 def _may_turn(image: Image.Image) -> bool:
-    """Whether its EXIF data may say so; those of a PNG can come after its pixels."""
+    """Check whether EXIF data may rotate the image. In a PNG they can follow the pixels."""
     if image.format == "JPEG":
         return bool(image.getexif().get(EXIF_ORIENTATION, 1) != 1)
     return image.format not in ("GIF", "BMP")

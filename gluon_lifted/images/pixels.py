@@ -1,7 +1,7 @@
-"""Decoded pixels of any mode -> RGB of 8 bits.
+"""Convert decoded pixels of any mode to 8-bit RGB.
 
-More than 8 bits lose their low bits. Transparency is laid over white. ICC profiles, gamma and white points are not
-applied: values are taken as they are stored. L*a*b* becomes sRGB.
+Deeper samples lose their low bits. Transparent pixels are composited over white. ICC profiles, gamma and white points
+are not applied: values are used as stored. L*a*b* becomes sRGB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.images.samples import Samples
 
-STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # modes with premultiplied alpha, and those without
+STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # modes with premultiplied alpha -> modes with straight alpha
 
 
 def to_rgb(image: Image.Image, samples: Samples) -> Image.Image:
@@ -25,16 +25,16 @@ def to_rgb(image: Image.Image, samples: Samples) -> Image.Image:
     Parameters
     ----------
     image : Image
-        An image of any mode.
+        Image of any mode.
     samples : Samples
-        What its header said.
+        How the header describes its samples.
 
     Raises
     ------
     ValueError
         If its mode has no fixed range, or Pillow cannot convert it.
     """
-    if image.mode == "F" or (image.mode == "I" and samples.bits != 16):  # PNG of 16 bits is I before Pillow 11
+    if image.mode == "F" or (image.mode == "I" and samples.bits != 16):  # a 16-bit PNG has mode I before Pillow 11
         raise ValueError("32-bit pixels have no fixed range; save it with 8 or unsigned 16 bits")
     if image.mode.startswith("I") or samples.transparent is not None:
         image = Image.fromarray(_gray(image, samples))
@@ -49,12 +49,12 @@ def to_rgb(image: Image.Image, samples: Samples) -> Image.Image:
 
 
 def _gray(image: Image.Image, samples: Samples) -> NDArray[np.uint8]:
-    """Gray of any depth to 8 bits, (H, W); pixels of the transparent value become white."""
+    """Convert gray of any depth to 8 bits, (H, W). Pixels of the transparent value become white."""
     key = samples.transparent
     if image.mode.startswith("I"):
         stored = np.asarray(image)
         gray = (stored >> (samples.bits - 8)).astype(np.uint8)
-    else:  # Pillow has scaled it to 8 bits already
+    else:  # Pillow has already scaled it to 8 bits
         stored = gray = np.array(image.convert("L"))
         key = None if key is None else key * 255 // ((1 << samples.bits) - 1)
     if samples.inverted:

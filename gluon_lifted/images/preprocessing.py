@@ -1,4 +1,4 @@
-"""How an image becomes network input: the size of its square, crops, normalization."""
+"""Preprocessing of images into network input: resizing, cropping, normalization."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-Value = TypeVar("Value", bound=np.generic)  # of pixels, or of what is subtracted from them
+Value = TypeVar("Value", bound=np.generic)  # dtype of pixels, or of a mean image
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes network input.
+    """Settings that turn an image into network input.
 
     Parameters
     ----------
     resize : int
-        Pixels. Side of the square that an image becomes; "normalized to 256 by 256" in Song et al. 2016.
+        Side of the square that an image is resized to, in pixels; "normalized to 256 by 256" in Song et al. 2016.
     crop : int
-        Pixels. Side of the square cut out: at random in training, centered otherwise (227 of 256 in the
-        authors' ``train_val`` prototxt).
+        Side of the square crop in pixels: at random in training, centered otherwise (227 of 256 in the authors'
+        ``train_val`` prototxt).
     channels : str
         ``"RGB"`` or ``"BGR"`` (Caffe's order).
     mean, std : tuple of 3 float
-        Subtracted from, then divided into pixels of 0-255, in the order of ``channels``. Defaults: the
-        ImageNet statistics 0.485, 0.456, 0.406 / 0.229, 0.224, 0.225 times 255, as GluonCV's models expect.
+        Input is ``(pixels - mean) / std`` of pixels of 0-255, in the order of ``channels``. Defaults: the ImageNet
+        statistics 0.485, 0.456, 0.406 / 0.229, 0.224, 0.225 times 255, as GluonCV's models expect.
     fit : str
-        ``"stretch"``: the aspect ratio is given up, as the paper's re-implementations do. ``"pad"``: the longer
-        side becomes ``resize``, and white fills up the shorter one, as the authors do it for Stanford Online
-        Products (``load_cropped_images.m``).
+        ``"stretch"`` ignores the aspect ratio, as re-implementations of the paper do. ``"pad"`` resizes the longer
+        side to ``resize`` and pads the shorter one with white, as the authors do for Stanford Online Products
+        (``load_cropped_images.m``).
     trim : bool
-        Before that, cut off the white background around the object; the authors' other step for those images.
+        Before resizing, cut off the white background around the object, as the authors do for the same images.
     """
 
     resize: int = 256
@@ -65,7 +65,7 @@ class Preprocessing:
 
 
 def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:
-    """Cut the center: (H, W, 3) -> (crop, crop, 3), a view. Offset ``(H - crop) // 2``, as Caffe's."""
+    """Cut the center: (H, W, 3) -> (crop, crop, 3), a view. The offset is ``(H - crop) // 2``, as in Caffe."""
     top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
     return image[top : top + crop, left : left + crop]
 
@@ -88,7 +88,7 @@ def normalize(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
     Returns
     -------
     ndarray, float32, (N, 3, H, W)
-        ``(pixels - mean) / std`` in the card's channel order, contiguous.
+        ``(pixels - mean) / std`` in the order of ``preprocessing.channels``, contiguous.
     """
     planes = pixels.transpose(0, 3, 1, 2)  # (N, H, W, 3) -> (N, 3, H, W), a view
     if preprocessing.channels == "BGR":
@@ -102,7 +102,7 @@ def normalize(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
 
 
 def denormalize(batch: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """The pixels that `normalize` was given: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
+    """Invert `normalize`: float32 (N, 3, H, W) -> uint8 (N, H, W, 3) RGB, rounded."""
     scale, shift = (
         np.asarray(statistic, np.float32)[:, None, None] for statistic in (preprocessing.std, preprocessing.mean)
     )
@@ -122,13 +122,13 @@ def preprocessing_from_json(fields: dict[str, Any]) -> Preprocessing:
             mean=tuple(float(x) for x in fields["mean"]),  # type: ignore[arg-type]  # length checked on construction
             std=tuple(float(x) for x in fields["std"]),  # type: ignore[arg-type]
             fit=str(fields["fit"]),
-            trim=_true_or_false(fields["trim"]),
+            trim=_boolean(fields["trim"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"the card's preprocessing is damaged ({error!r}): {fields!r:.200}") from None
 
 
-def _true_or_false(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"trim is {value!r:.100}, expected true or false")
     return value

@@ -1,4 +1,4 @@
-"""Path or bytes -> upright RGB -> square."""
+"""Decode an image from a path or bytes into a square of upright RGB pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gluon_lifted.images.preprocessing import Preprocessing
     from gluon_lifted.images.samples import Samples
 
-JPEG_SCALES = (8, 4, 2)  # 1 / these are the reduced sizes that JPEG can be decoded at
+JPEG_SCALES = (8, 4, 2)  # a JPEG can be decoded at 1/8, 1/4 or 1/2 of its size
 DEFAULT_LIMITS = DecodeLimits()
 
 
@@ -41,23 +41,23 @@ def read_image(
     name: str = "",
     limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
-    """Decode one image, turn it upright, cut out what is used of it and make that a square.
+    """Decode an image, rotate it upright, cut out the used part and resize that to a square.
 
     A JPEG that is used whole is decoded at the smallest of its built-in scales that is no smaller than
-    ``preprocessing.resize`` (Pillow's ``draft``): about 5x faster on photographs of 1600x1200 px.
+    ``preprocessing.resize`` (Pillow's ``draft``), which is about 5x faster for photographs of 1600x1200 px.
 
     Parameters
     ----------
     source : path or bytes
         An image file or its content.
     preprocessing : Preprocessing
-        Its ``resize``, ``fit`` and ``trim`` are applied; cropping and normalizing come later.
+        Only ``resize``, ``fit`` and ``trim`` are applied, not cropping and normalization.
     box : tuple of 4 float, optional
-        Left, top, right, bottom in pixels of the upright image: all that is used of it.
+        Left, top, right, bottom of the used part, in pixels of the upright image.
     name : str
-        What errors call an image that is given by its bytes.
+        Name for error messages if ``source`` is bytes.
     limits : DecodeLimits
-        Bounds on pixels and memory, shared by all threads.
+        Limits of pixels and memory, shared by all threads.
 
     Returns
     -------
@@ -67,25 +67,25 @@ def read_image(
     Raises
     ------
     ImageError
-        If the file is missing, empty, truncated, damaged, of none of the formats that are read, has samples without a
-        fixed range (signed, floating-point, 32-bit) or is beyond the limits, or if the box does not fit into it.
+        If the file is missing, empty, truncated, damaged or of an unsupported format, its samples have no fixed range
+        (signed, floating-point, 32-bit), it exceeds the limits, or the box does not fit into it.
     """
-    called = name_of(source, name)
+    label = name_of(source, name)
     with open_image(source, name) as image:
-        limits.check_pixels(image, preprocessing.resize, called)
-        check_scans(image, called)
+        limits.check_pixels(image, preprocessing.resize, label)
+        check_scans(image, label)
         samples = stored_samples(image)
         stored_pixels = image.width * image.height
         cut = box is not None or preprocessing.trim
-        if not cut:  # a box and margins are in whole pixels of the original
+        if not cut:  # boxes and margins are in pixels of the original
             _reduce_jpeg(image, preprocessing)
-        with limits.memory(decoding_bytes(image, stored_pixels, preprocessing.resize, cut), called):
-            _check_box(image, box, called)  # Pillow decodes a PNG to see which way up it is
+        with limits.memory(decoding_bytes(image, stored_pixels, preprocessing.resize, cut=cut), label):
+            _check_box(image, box, label)  # may decode a PNG, whose EXIF data can follow the pixels
             return np.asarray(_to_square(image, samples, preprocessing, box))
 
 
 def check_image(path: str | os.PathLike[str], box: Box | None = None) -> str | None:
-    """Open an image file without decoding it; return what is wrong with it or its box, or None."""
+    """Open an image file without decoding it. Return what is wrong with it or its box, or None."""
     try:
         with open_image(path) as image:
             stored_samples(image)
@@ -95,9 +95,9 @@ def check_image(path: str | os.PathLike[str], box: Box | None = None) -> str | N
     return None
 
 
-def _check_box(image: Image.Image, box: Box | None, called: str) -> None:
+def _check_box(image: Image.Image, box: Box | None, name: str) -> None:
     if box is not None and (problem := box_problem(box, upright_size(image))):
-        raise ImageError(f"{called}: {problem}")
+        raise ImageError(f"{name}: {problem}")
 
 
 def _to_square(image: Image.Image, samples: Samples, preprocessing: Preprocessing, box: Box | None) -> Image.Image:
@@ -111,7 +111,7 @@ def _to_square(image: Image.Image, samples: Samples, preprocessing: Preprocessin
 
 
 def _reduce_jpeg(image: Image.Image, preprocessing: Preprocessing) -> None:
-    """Have a JPEG decoded at the smallest of its scales that is large enough; other formats stay as they are."""
+    """Select the smallest JPEG scale that is large enough. Does nothing for other formats."""
     used = min(image.size) if preprocessing.fit == "stretch" else max(image.size)
     for scale in JPEG_SCALES:
         if used >= scale * preprocessing.resize and min(image.size) >= scale:

@@ -1,7 +1,8 @@
-"""What the header of an opened image says of its samples, where Pillow's mode does not say it.
+"""Read from the header of an opened image how its samples are stored, which Pillow's mode does not say.
 
-Pillow gives 12-bit samples as 16-bit ones without scaling them, signed ones as unsigned ones, and leaves it to others
-that 0 may be white. Its raw decoder mixes up some layouts. What would be wrong without an error is refused here.
+Pillow returns 12-bit samples as unscaled 16-bit samples and signed samples as unsigned ones, and it does not invert
+images where 0 is white. Its raw decoder mixes up some layouts. Images that Pillow would silently decode wrongly are
+refused here.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class Samples(NamedTuple):
     bits : int
         Bits per sample.
     inverted : bool
-        0 is white, and Pillow leaves it so.
+        Whether 0 is white and Pillow does not invert it.
     transparent : int, optional
-        The gray value that stands for transparent pixels, as stored.
+        The gray value of transparent pixels, as stored.
     """
 
     bits: int = 8
@@ -44,12 +45,12 @@ class Samples(NamedTuple):
 def stored_samples(image: ImageFile) -> Samples:
     """Read the header of an opened image that is not decoded yet.
 
-    A TIFF palette of 8 bits, where 16 are due, is corrected; libtiff does so too.
+    A TIFF palette of 8 instead of 16 bits is corrected, as libtiff does.
 
     Raises
     ------
     ValueError
-        If its samples have no fixed range, or Pillow would decode them wrongly; the message says why.
+        If the samples have no fixed range, or Pillow would decode them wrongly.
     """
     if image.format == "TIFF":
         return _of_tiff(cast("TiffImageFile", image))
@@ -59,17 +60,17 @@ def stored_samples(image: ImageFile) -> Samples:
 
 
 def _of_png(image: ImageFile) -> Samples:
-    """Bits, and the transparent color, which Pillow compares with samples that it has scaled to 8 bits."""
+    """Read bits and transparent gray. Pillow would compare the unscaled value with samples scaled to 8 bits."""
     raw_mode = str(image.tile[0][3])  # such as "L;2" and "I;16B"
     bits = int(raw_mode.partition(";")[2].rstrip("B") or (1 if raw_mode == "1" else 8))
     value: Any = image.info.get("transparency")
-    if isinstance(value, str):  # a text of that name; Pillow keeps them in the same dictionary
+    if isinstance(value, str):  # a text chunk named so; Pillow stores both in the same dictionary
         del image.info["transparency"]
     elif isinstance(value, tuple) and bits == 16:
         raise ValueError("16-bit color with a transparent color is not decoded; save it with an alpha channel")
     elif isinstance(value, int) and image.mode != "P":
         del image.info["transparency"]
-        stored = value & 1 if bits == 1 else value & ((1 << bits) - 1)  # the low bits count (PNG, 11.3.1.1)
+        stored = value & 1 if bits == 1 else value & ((1 << bits) - 1)  # only the low bits are used (PNG, 11.3.1.1)
         return Samples(bits, transparent=stored)
     return Samples(bits)
 
@@ -79,7 +80,7 @@ def _of_tiff(image: TiffImageFile) -> Samples:
     bits, photometric = max(tags.get(BITS, (1,))), tags.get(PHOTOMETRIC, 0)
     _require_range(bits, tags.get(SAMPLE_FORMAT, (UNSIGNED,)), "gray" if photometric <= BLACK_IS_ZERO else "color")
     if tags.get(PLANAR, 1) == SEPARATE and not _planes_are_decoded(image):
-        raise ValueError("its samples lie in separate planes, which Pillow mixes up; save it with interleaved samples")
+        raise ValueError("its samples are in separate planes, which Pillow mixes up; save it with interleaved samples")
     if photometric == YCBCR and not _ycbcr_is_decoded(image):
         raise ValueError("its uncompressed YCbCr samples are not decoded by this Pillow; save it as RGB")
     if photometric == CMYK and tags.get(INK_SET, 1) != 1:
@@ -98,7 +99,7 @@ def _require_range(bits: int, kinds: tuple[int, ...], what: str) -> None:
 
 
 def _planes_are_decoded(image: TiffImageFile) -> bool:
-    """Whether Pillow decodes samples in separate planes as they are meant; found by trying all that it opens."""
+    """Check whether Pillow decodes samples in separate planes correctly, which was found by trying all modes."""
     tags = image.tag_v2
     extra = tags.get(EXTRA_SAMPLES, ())
     if image.mode in ("LA", "La", "PA", "LAB") or (image.mode == "P" and extra) or (image.mode == "RGBA" and not extra):
@@ -111,7 +112,7 @@ def _planes_are_decoded(image: TiffImageFile) -> bool:
 
 
 def _ycbcr_is_decoded(image: TiffImageFile) -> bool:
-    """Whether Pillow decodes YCbCr: uncompressed, where it is not subsampled, from Pillow 12 on."""
+    """Check whether Pillow decodes YCbCr: uncompressed only without subsampling, since Pillow 12."""
     tags = image.tag_v2
     if tags.get(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED:
         return True

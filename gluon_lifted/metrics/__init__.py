@@ -1,1 +1,1 @@
-"""Quality of embeddings: recall, clustering, and baselines."""
+"""Metrics of embeddings: retrieval, clustering, confidence intervals, and a baseline."""

@@ -1,4 +1,4 @@
-"""What an embedding must beat: retrieval by the raw pixels of a thumbnail."""
+"""The baseline that an embedding must beat: retrieval by the raw pixels of a thumbnail."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-THUMBNAIL = 16  # pixels a side
+THUMBNAIL = 16  # side in pixels
 STRETCHED = Preprocessing(resize=THUMBNAIL, crop=THUMBNAIL)
 
 
 def pixel_thumbnails(paths: Sequence[Path], threads: int | None = None) -> NDArray[np.float32]:
-    """Each image, shrunk to 16 x 16 px, as one row of its pixels.
+    """Shrink each image to 16 x 16 px and return its pixels as a row.
 
     Parameters
     ----------
     paths : sequence of Path
         N image files.
     threads : int, optional
-        Files read at a time; by default one for each core that may be used.
+        Files to read in parallel; by default one per usable core.
 
     Returns
     -------
     ndarray, float32, (N, 768)
-        RGB of 0-255, row by row of the thumbnail.
+        RGB of 0-255, thumbnails flattened row by row.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Confidence intervals of means over queries: a bootstrap that draws whole classes."""
+"""Confidence intervals of means over queries by a bootstrap over classes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gluon_lifted.metrics.intervals import LEVEL, check_level
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-DRAWS_AT_ONCE = 1 << 20  # classes; three arrays of 8 MB
+DRAWS_AT_ONCE = 1 << 20  # classes, in three arrays of 8 MB
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a difference of means, and its interval; NaN where it has none."""
+    """A mean, or a difference of means, with its interval. Undefined numbers are NaN."""
 
     value: float
     low: float
@@ -29,9 +29,9 @@ class Estimate:
 class ClassBootstrap:
     r"""Percentile intervals of means over queries, from classes that are drawn with replacement.
 
-    All queries of a drawn class come along, since images of a class are hit or missed together: drawing queries one
-    by one would make intervals too narrow. Which classes are drawn depends on the seed and on the number of classes
-    alone, so values of several models may come in any order and meet the same draws.
+    A drawn class contributes all of its queries, since images of a class are hit or missed together. Drawing single
+    queries would make intervals too narrow. The draws depend only on the seed and the number of classes, so all models
+    are evaluated on the same draws.
 
     Percentile intervals: Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, ch. 13. Drawing whole
     clusters: Field and Welsh 2007, *Bootstrapping clustered data*, JRSS B 69.
@@ -41,16 +41,16 @@ class ClassBootstrap:
     classes : array_like, (Q,)
         Class of each query: integers or strings.
     resamples : int
-        Times that as many classes as there are get drawn.
+        Number of resamples, each of as many classes as there are.
     seed : int
-        Decides the draws.
+        Seed of the draws.
 
     Raises
     ------
     DataError
-        If there are no queries, or classes are not (Q,).
+        If there are no queries, or ``classes`` is not (Q,).
     ConfigError
-        If there are no resamples.
+        If ``resamples`` is below 1.
 
     Notes
     -----
@@ -71,35 +71,35 @@ class ClassBootstrap:
     def __init__(self, classes: ArrayLike, resamples: int = 2000, seed: int = 0) -> None:
         names = np.asarray(classes)
         if names.ndim != 1 or not len(names):
-            raise DataError(f"classes {names.shape} cannot be drawn from; expected (Q,) with at least 1 query.")
+            raise DataError(f"classes has shape {names.shape}; expected (Q,) with at least 1 query.")
         if resamples < 1:
-            raise ConfigError(f"a bootstrap needs at least 1 resample, found {resamples}.")
+            raise ConfigError(f"resamples is {resamples}; expected at least 1.")
         distinct, self._class_of = np.unique(names, return_inverse=True)
         self._num_classes = len(distinct)
         self._resamples = resamples
         self._seed = seed
 
     def interval(self, values: ArrayLike, level: float = LEVEL) -> Estimate:
-        """Mean of the values that are defined, with its interval.
+        """Compute the mean of the defined values with its interval.
 
         Parameters
         ----------
         values : array_like, (Q,)
-            In float64; NaN where a query has no value, which leaves it out of the mean. A class without any value
-            is drawn as others are, and adds nothing; a resample without any is left out.
+            NaN if a query has no value, which excludes it from the mean. A class without values is drawn like others
+            and adds nothing. A resample without values is excluded.
         level : float
             Share of resamples within the interval, in (0, 1).
 
         Returns
         -------
         Estimate
-            The ends are NaN where fewer than two classes have a value: their variation is unknown then.
-            All is NaN where none has.
+            The bounds are NaN if fewer than two classes have a value: their variation is unknown then. The mean is
+            also NaN if none has.
 
         Raises
         ------
         DataError
-            If values are not (Q,), or one is infinite.
+            If ``values`` is not (Q,), or a value is infinite.
         ConfigError
             If the level is not within (0, 1).
         """
@@ -108,10 +108,10 @@ class ClassBootstrap:
         return _estimate(_mean(table), self._resampled_means(table), level)
 
     def difference(self, values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Estimate:
-        """Mean of ``values`` less the mean of ``others`` over the same queries, with its interval.
+        """Compute the mean of ``values`` minus the mean of ``others``, with its interval.
 
-        Each resample's two means are of the same classes: what makes a class hard for both does not count. Where
-        the two lack values of different queries, each mean is of its own.
+        Both means of a resample are over the same classes, so a class that is hard for both does not count. Each mean
+        excludes only its own missing values.
 
         Parameters
         ----------
@@ -123,12 +123,12 @@ class ClassBootstrap:
         Returns
         -------
         Estimate
-            The ends are NaN where either has values in fewer than two classes; all where either has none.
+            The bounds are NaN if either has values in fewer than two classes; all numbers if either has none.
 
         Raises
         ------
         DataError
-            If values or others are not (Q,), or one is infinite.
+            If ``values`` or ``others`` is not (Q,), or a value is infinite.
         ConfigError
             If the level is not within (0, 1).
         """
@@ -138,18 +138,20 @@ class ClassBootstrap:
         return _estimate(_mean(ours) - _mean(theirs), resampled, level)
 
     def _per_class(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Sum of each class's defined values, and their number: (2, C)."""
+        """Sum the defined values of each class and count them: (2, C)."""
         column = np.asarray(values, np.float64)
         if column.shape != self._class_of.shape:
-            raise DataError(f"values {column.shape} do not match classes {self._class_of.shape}; expected one a query.")
+            raise DataError(
+                f"values {column.shape} do not match classes {self._class_of.shape}; expected one per query."
+            )
         if np.isinf(column).any():
-            raise DataError(f"value {int(np.argmax(np.isinf(column)))} is infinite; expected numbers, or NaN for none.")
+            raise DataError(f"value {int(np.argmax(np.isinf(column)))} is infinite; expected finite numbers or NaN.")
         defined = ~np.isnan(column)
         sums = np.bincount(self._class_of, np.where(defined, column, 0.0), self._num_classes)
         return np.stack([sums, np.bincount(self._class_of, defined, self._num_classes)])
 
     def _resampled_means(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(resamples,); NaN where nothing is defined, and all of them where fewer than two classes have a value."""
+        """Compute (resamples,) means. NaN without any value; all NaN if fewer than two classes have a value."""
         means = np.full(self._resamples, np.nan)
         if np.count_nonzero(table[1]) < 2:
             return means

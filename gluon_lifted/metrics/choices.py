@@ -1,4 +1,4 @@
-"""The names that options of the metrics choose from, each declared once; nothing heavy is imported here."""
+"""The choices of metric options, declared without heavy imports."""
 
 from typing import Literal
 

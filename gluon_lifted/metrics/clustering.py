@@ -1,4 +1,4 @@
-"""k-means of embeddings, by the authors' protocol or today's, and how well its clusters meet the classes."""
+"""Cluster embeddings with k-means, by the authors' protocol or a modern one, and compare clusters with classes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KMeansProtocol:
-    """How k-means starts and when it ends.
+    """How k-means is initialized and when it stops.
 
     Parameters
     ----------
-    name : ClusteringProtocol
+    name : {"authors", "modern"}
         Key of the results.
     init : str
-        ``"random"`` (k rows) or ``"k-means++"`` (rows far from one another, Arthur and Vassilvitskii 2007).
+        ``"random"`` (k rows) or ``"k-means++"`` (rows far from each other, Arthur and Vassilvitskii 2007).
     n_init : int
-        Starts; the result with the least sum of squares counts.
+        Number of initializations. The result with the lowest sum of squares is used.
     max_iter : int
-        Iterations at most, of each start.
+        Largest number of iterations per initialization.
     tol : float
-        It ends when the centers move less than this share of the variance; 0: when no row changes its cluster.
+        k-means stops when the centers move less than this share of the variance; with 0, when no row changes cluster.
     """
 
     name: ClusteringProtocol
@@ -45,23 +45,23 @@ class KMeansProtocol:
 
 # Song et al. 2016: evaluate_clustering.m, vgg_kmeans.m
 AUTHORS = KMeansProtocol("authors", "random", 1, 1000, 0.0)
-# scikit-learn's defaults, with the 10 starts that it made before version 1.4
+# scikit-learn's defaults, with the 10 initializations of versions before 1.4
 MODERN = KMeansProtocol("modern", "k-means++", 10, 300, 1e-4)
 PROTOCOLS = {protocol.name: protocol for protocol in (AUTHORS, MODERN)}
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """How well k-means finds the classes.
+    """Agreement of k-means clusters with the classes.
 
     Parameters
     ----------
     protocol : str
         Name of the `KMeansProtocol`.
     k : int
-        Clusters asked for: the number of classes.
+        Requested clusters: the number of classes.
     n_init, seed : int
-        Starts, and what decides them.
+        Number of initializations, and their seed.
     nmi, nmi_geometric : float
         In [0, 1]: `nmi` with the authors' arithmetic mean of the entropies, and with the geometric one.
     f1 : float
@@ -83,7 +83,7 @@ class Clustering:
 def cluster_scores(
     embedding: NDArray[np.floating[Any]], labels: ArrayLike, seed: int, protocol: KMeansProtocol = AUTHORS
 ) -> Clustering:
-    """Cluster the rows into as many clusters as there are classes, and compare both.
+    """Cluster the rows into as many clusters as there are classes, and compare clusters with classes.
 
     Parameters
     ----------
@@ -92,19 +92,19 @@ def cluster_scores(
     labels : array_like, (N,)
         Class of each row: integers or strings.
     seed : int
-        Decides the rows that k-means starts from.
+        Seed of the initialization.
     protocol : KMeansProtocol
-        How it starts and when it ends.
+        `AUTHORS` or `MODERN`.
 
     Returns
     -------
     Clustering
-        With the protocol's name and numbers.
+        Scores, with the parameters of the protocol.
 
     Raises
     ------
     DataError
-        If there are no rows, the embedding is not (N, D) or not finite, or labels are not (N,).
+        If there are no rows, the embedding is not (N, D) or not finite, or ``labels`` is not (N,).
     MissingPackageError
         If scikit-learn is not installed.
     """
@@ -116,10 +116,10 @@ def cluster_scores(
     k = len(np.unique(classes))
     clusters = kmeans(embedding, k, seed, protocol)
     return Clustering(
-        protocol.name,
-        k,
-        protocol.n_init,
-        seed,
+        protocol=protocol.name,
+        k=k,
+        n_init=protocol.n_init,
+        seed=seed,
         nmi=nmi(classes, clusters),
         nmi_geometric=nmi(classes, clusters, average="geometric"),
         f1=pairwise_f1(classes, clusters),
@@ -130,10 +130,10 @@ def cluster_scores(
 def kmeans(
     embedding: NDArray[np.floating[Any]], k: int, seed: int, protocol: KMeansProtocol = AUTHORS
 ) -> NDArray[np.int64]:
-    """Cluster of each row, by scikit-learn's k-means.
+    """Assign a cluster to each row with scikit-learn's k-means.
 
-    With `AUTHORS` it starts from k rows at random, once, and runs until nothing changes. One thing differs from
-    their code: a cluster that loses all its rows starts again at the row farthest from its center; theirs becomes
+    With `AUTHORS` it starts once from k random rows and runs until nothing changes. It differs from the authors' code
+    in one respect: the center of an empty cluster moves to the row that is farthest from its own center. Theirs becomes
     the zero vector.
 
     Parameters
@@ -141,21 +141,22 @@ def kmeans(
     embedding : ndarray, float32 or float64, (N, D)
         Compared by Euclidean distance.
     k : int
-        Clusters, 1 ... N. The paper takes the number of test classes. Fewer are used where fewer than k rows differ.
+        Number of clusters, 1 to N. The paper uses the number of test classes. There are fewer clusters if fewer than k
+        rows are distinct.
     seed : int
-        Decides the rows it starts from.
+        Seed of the initialization.
     protocol : KMeansProtocol
-        How it starts and when it ends.
+        `AUTHORS` or `MODERN`.
 
     Returns
     -------
     ndarray, int64, (N,)
-        Numbers in 0 ... k - 1.
+        Clusters, numbered 0 to k - 1.
 
     Raises
     ------
     DataError
-        If the embedding is not (N, D) or not finite, or k is not in 1 ... N.
+        If the embedding is not (N, D) or not finite, or k is not in 1 to N.
     MissingPackageError
         If scikit-learn is not installed.
     """
@@ -163,7 +164,7 @@ def kmeans(
     if rows.ndim != 2 or not np.isfinite(rows).all():
         raise DataError(f"embedding {rows.shape} cannot be clustered; expected (N, D), all values finite.")
     if not 1 <= k <= len(rows):
-        raise DataError(f"{len(rows)} rows cannot make {k} clusters; k must be 1 to {len(rows)}.")
+        raise DataError(f"{len(rows)} rows cannot form {k} clusters; k must be 1 to {len(rows)}.")
     KMeans, ConvergenceWarning = require_scikit_learn()
     model = KMeans(
         k,
@@ -171,15 +172,17 @@ def kmeans(
         n_init=protocol.n_init,
         max_iter=protocol.max_iter,
         tol=protocol.tol,
-        random_state=np.random.RandomState(np.random.MT19937(seed)),  # takes seeds of any size
+        random_state=np.random.RandomState(np.random.MT19937(seed)),  # accepts seeds of any size
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer than k rows differ
-        return np.asarray(model.fit_predict(in_unit_range(rows)), np.int64)  # it squares in the type of the rows
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer than k rows are distinct
+        return np.asarray(
+            model.fit_predict(in_unit_range(rows)), np.int64
+        )  # scikit-learn squares in the dtype of the rows
 
 
 def require_scikit_learn() -> Any:
-    """k-means and the warning it gives. Raises `MissingPackageError` if scikit-learn is not installed."""
+    """Import `KMeans` and `ConvergenceWarning`. Raises `MissingPackageError` if scikit-learn is not installed."""
     try:
         from sklearn import cluster, exceptions
     except ModuleNotFoundError as error:

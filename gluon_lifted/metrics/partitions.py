@@ -1,4 +1,4 @@
-"""Agreement of clusters and classes: two partitions of the same rows, compared by information and by pairs."""
+"""Compare clusters with classes, two partitions of the same rows, by mutual information and by pairs."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ AVERAGES = ("arithmetic", "geometric")
 
 
 def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> float:
-    r"""Normalized mutual information of classes and clusters: 1 where they agree, near 0 where they have no relation.
+    r"""Compute the normalized mutual information of classes and clusters: 1 if they agree, near 0 if independent.
 
     Parameters
     ----------
     labels, clusters : array_like, (N,)
         Class and cluster of each row: integers or strings. Only which rows are equal counts.
     average : {"arithmetic", "geometric"}
-        Mean of both entropies that the mutual information is divided by. Arithmetic: the authors' code
-        (``compute_clutering_metric.m``), the figures of Song et al. 2016. Geometric: Song et al. 2017, *Deep Metric
-        Learning via Facility Location*, Eq. 9; its values are larger or equal.
+        Mean of the two entropies, by which the mutual information is divided. Arithmetic: the authors' code
+        (``compute_clutering_metric.m``) and the results of Song et al. 2016. Geometric: Song et al. 2017, *Deep Metric
+        Learning via Facility Location*, Eq. 9, with larger or equal values.
 
     Returns
     -------
     float
-        In [0, 1]. 1 where there is one class and one cluster, 0 where only one of both is constant.
+        In [0, 1]. 1 if there is a single class and a single cluster, 0 if only one of the two is constant.
 
     Raises
     ------
     DataError
         If there are no rows, or labels and clusters differ in number.
     ConfigError
-        If the average is neither of both.
+        If the average is unknown.
 
     Notes
     -----
-    With :math:`n_{ck}` of the N rows in class c and cluster k, natural logarithms and H the entropy
-    :math:`-\sum \frac{n}{N} \log \frac{n}{N}` over classes, clusters or both at a time:
+    With :math:`n_{ck}` of the N rows in class c and cluster k, natural logarithms, and the entropy
+    :math:`H = -\sum \frac{n}{N} \log \frac{n}{N}` over classes, clusters or pairs of both:
 
     .. math:: I = H_{class} + H_{cluster} - H_{class,cluster}
 
@@ -51,7 +51,7 @@ def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> 
 
     Examples
     --------
-    Two classes of two; one image of the second is taken for the first:
+    Two classes of two images; an image of the second class is in the cluster of the first:
 
     >>> round(nmi([0, 0, 1, 1], [5, 5, 5, 8]), 4)
     0.3437
@@ -59,7 +59,7 @@ def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> 
     0.3456
     """
     if average not in AVERAGES:
-        raise ConfigError(f"NMI has no {average!r} average; choose one of {', '.join(AVERAGES)}.")
+        raise ConfigError(f"average {average!r} is unknown; choose one of {', '.join(AVERAGES)}.")
     of_class, of_cluster, of_both = _sizes(labels, clusters)
     H_class, H_cluster = _entropy(of_class), _entropy(of_cluster)
     if min(H_class, H_cluster) == 0:
@@ -69,7 +69,7 @@ def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> 
 
 
 def pairwise_f1(labels: ArrayLike, clusters: ArrayLike) -> float:
-    r"""F1 of the claim that two rows of one cluster are of one class, over all pairs of rows.
+    r"""Compute the F1 score over all pairs of rows, where a pair in the same cluster predicts the same class.
 
     As in the authors' ``compute_clutering_metric.m``.
 
@@ -81,7 +81,7 @@ def pairwise_f1(labels: ArrayLike, clusters: ArrayLike) -> float:
     Returns
     -------
     float
-        In [0, 1]. Where no two rows share a class and none a cluster, F is 0/0; both then say the same: 1.
+        In [0, 1]. 1 if no two rows share a class or a cluster, where F is 0/0.
 
     Raises
     ------
@@ -100,24 +100,25 @@ def pairwise_f1(labels: ArrayLike, clusters: ArrayLike) -> float:
         P = \frac{TP}{TP + FP}, \quad R = \frac{TP}{TP + FN}, \quad
         F = \frac{2 P R}{P + R} = \frac{2\,TP}{(TP + FP) + (TP + FN)}
 
-    The last form has a value where P or R alone is 0/0, and it is 0.
+    The last form is also defined, and 0, if only P or only R is 0/0.
 
     Examples
     --------
-    One of three pairs within a cluster is right, and one of two pairs within a class is found:
+    One of three pairs within clusters is correct, and one of two pairs within classes is found:
 
     >>> pairwise_f1([0, 0, 1, 1], [5, 5, 5, 8])
     0.4
     """
     of_class, of_cluster, of_both = _sizes(labels, clusters)
-    claimed_and_true = _pairs(of_cluster) + _pairs(of_class)
-    return 2 * _pairs(of_both) / claimed_and_true if claimed_and_true else 1.0
+    predicted_and_true = _pairs(of_cluster) + _pairs(of_class)
+    return 2 * _pairs(of_both) / predicted_and_true if predicted_and_true else 1.0
 
 
 def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
-    r"""Mutual information of classes and clusters, adjusted for chance: 1 where they agree, 0 expected of chance.
+    r"""Compute the adjusted mutual information of classes and clusters: 1 if they agree, 0 on average by chance.
 
-    NMI grows with the number of clusters even where they are random; this does not. Arithmetic mean of the entropies.
+    NMI grows with the number of clusters even if they are random. AMI does not. The entropies are averaged
+    arithmetically.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
     Returns
     -------
     float
-        At most 1; below 0 where clusters tell less than chance. 1 where both put all rows together, or none.
+        At most 1, below 0 if worse than chance. 1 if both partitions have a single group, or only groups of one row.
 
     Raises
     ------
@@ -140,9 +141,9 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
 
     .. math:: AMI = \frac{I - E[I]}{\frac12 (H_{class} + H_{cluster}) - E[I]}
 
-    The expectation is over all ways to deal the rows to classes and clusters of the sizes found, where
-    :math:`n_{ck}` has the hypergeometric distribution. It depends on sizes alone, so each pair of a class size and
-    a cluster size is computed once: 60,502 rows in 11,316 classes and clusters take less than a second.
+    The expectation is over all assignments of rows to classes and clusters of the given sizes, where :math:`n_{ck}` has
+    the hypergeometric distribution. It depends only on sizes, so each pair of a class size and a cluster size is
+    computed once: 60,502 rows in 11,316 classes and clusters take less than a second.
 
     Examples
     --------
@@ -152,7 +153,7 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
     of_class, of_cluster, of_both = _sizes(labels, clusters)
     num_rows = int(of_class.sum())
     if len(of_class) == len(of_cluster) and len(of_class) in {1, num_rows}:
-        return 1.0  # the only 0/0: every deal gives the same
+        return 1.0  # the only 0/0: all assignments are equal
     H_class, H_cluster = _entropy(of_class), _entropy(of_cluster)
     expected = expected_information(of_class, of_cluster)
     information = H_class + H_cluster - _entropy(of_both)
@@ -160,7 +161,7 @@ def ami(labels: ArrayLike, clusters: ArrayLike) -> float:
 
 
 def expected_information(of_class: NDArray[np.int64], of_cluster: NDArray[np.int64]) -> float:
-    r"""Mutual information that chance gives, in nats, from the sizes of classes (C,) and of clusters (K,).
+    r"""Compute the mutual information expected by chance, in nats, from the sizes of classes (C,) and clusters (K,).
 
     .. math::
         E[I] = \sum_{c,k} \sum_n \frac{n}{N} \log \frac{N n}{n_c n_k} \,
@@ -177,27 +178,27 @@ def expected_information(of_class: NDArray[np.int64], of_cluster: NDArray[np.int
 
 
 def _expected_term(size: int, other: int, num_rows: int) -> float:
-    """Expected term of one class and one cluster of these sizes."""
+    """Compute the expected term of a class and a cluster with these sizes."""
     shared = np.arange(max(0, size + other - num_rows), min(size, other) + 1, dtype=np.float64)
-    # Ratios of neighboring probabilities: nothing large cancels, as it does between logarithms of factorials
+    # Ratios of neighboring probabilities avoid the cancellation between logarithms of factorials
     before = shared[:-1]
     ratio = (size - before) * (other - before) / ((before + 1) * (num_rows - size - other + before + 1))
     logs = np.concatenate([[0.0], np.cumsum(np.log(ratio))])
     chance = np.exp(logs - logs.max())
-    some = np.maximum(shared, 1.0)  # 0 log 0 is 0
-    return float((chance * shared / num_rows * np.log(num_rows * some / (size * other))).sum() / chance.sum())
+    positive = np.maximum(shared, 1.0)  # 0 log 0 is 0
+    return float((chance * shared / num_rows * np.log(num_rows * positive / (size * other))).sum() / chance.sum())
 
 
 def _sizes(labels: ArrayLike, clusters: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows in each class (C,), in each cluster (K,), and in each pair of both that has any."""
+    """Count the rows of each class (C,), each cluster (K,), and each non-empty pair of both."""
     classes, groups = np.asarray(labels), np.asarray(clusters)
     if classes.ndim != 1 or classes.shape != groups.shape:
         raise DataError(f"labels {classes.shape} and clusters {groups.shape} do not match; expected (N,) and (N,).")
     if not len(classes):
-        raise DataError("Comparing classes and clusters needs at least 1 row, found 0.")
+        raise DataError("labels and clusters are empty; expected at least 1 row.")
     _, classes, of_class = np.unique(classes, return_inverse=True, return_counts=True)
     _, groups, of_cluster = np.unique(groups, return_inverse=True, return_counts=True)
-    both = classes.astype(np.int64) * len(of_cluster) + groups  # a number for each pair of class and cluster
+    both = classes.astype(np.int64) * len(of_cluster) + groups  # number of each pair of class and cluster
     _, of_both = np.unique(both, return_counts=True)
     return of_class.astype(np.int64), of_cluster.astype(np.int64), of_both.astype(np.int64)
 

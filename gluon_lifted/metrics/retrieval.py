@@ -1,4 +1,4 @@
-"""Retrieval metrics: one definition each, all from the ranks of a query's positives."""
+"""Retrieval metrics, each defined once, from the ranks of a query's positives."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NEVER = np.iinfo(np.int64).max  # rank of the first hit of a query without posit
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    r"""What each query scores; the mean over queries is the metric.
+    r"""Scores of each query. The mean over queries is the metric.
 
-    A query's gallery is ranked by distance, rank 1 nearest; of items equally far the one with the lower row number
-    comes first. *Positives* are the items of the query's class; R is their number and
-    :math:`r_1 < r_2 < \dots < r_R` are their ranks. A query without positives never hits: recall, precision@1 and
-    the reciprocal rank are 0. The metrics that divide by R are undefined for it: NaN, and left out of means.
+    The gallery is ranked by distance, the nearest item first (rank 1). In a tie the lower row number comes first.
+    *Positives* are the items of the query's class. R is their number and :math:`r_1 < r_2 < \dots < r_R` are their
+    ranks. For a query without positives recall, precision@1 and the reciprocal rank are 0. The metrics that divide by
+    R are NaN for it, and excluded from means.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Scores:
     positives : ndarray, int64, (Q,)
         R.
     of_all : ndarray, float64, (3, Q), optional
-        R-precision, MAP@R and average precision, where they were asked for.
+        R-precision, MAP@R and average precision. None if only first ranks were computed.
 
     Examples
     --------
@@ -57,13 +57,13 @@ class Scores:
     of_all: NDArray[np.float64] | None = None
 
     def recall_at_k(self, k: int) -> NDArray[np.float64]:
-        r"""1 where at least one of the k nearest items is a positive: the paper's recall@K (`evaluate_recall.m`).
+        r"""Return 1 for queries with a positive among the k nearest items: the paper's recall@K (`evaluate_recall.m`).
 
         .. math:: R@k = [\, r_1 \le k \,]
 
         Examples
         --------
-        The third of five points has both of the other class nearest to it, and hits at rank 3:
+        The two nearest neighbors of the third point are of the other class; its first positive has rank 3:
 
         >>> from gluon_lifted.metrics.ranking.search import Search
         >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1]))
@@ -73,7 +73,7 @@ class Scores:
         return np.asarray(self.first_rank <= k, np.float64)
 
     def precision_at_1(self) -> NDArray[np.float64]:
-        r"""1 where the nearest item is a positive; the same as recall@1.
+        r"""Return 1 for queries whose nearest item is a positive; the same as recall@1.
 
         .. math:: P@1 = [\, r_1 = 1 \,]
 
@@ -86,7 +86,7 @@ class Scores:
         return np.asarray(self.first_rank == 1, np.float64)
 
     def reciprocal_rank(self) -> NDArray[np.float64]:
-        r"""One over the rank of the first positive; its mean is MRR.
+        r"""Return the reciprocal rank of the first positive. Its mean is MRR.
 
         .. math:: RR = 1 / r_1
 
@@ -102,7 +102,7 @@ class Scores:
         return reciprocal
 
     def r_precision(self) -> NDArray[np.float64]:
-        r"""Share of positives among the R nearest items.
+        r"""Return the share of positives among the R nearest items.
 
         .. math:: RP = \tfrac1R \, \bigl|\{ j : r_j \le R \}\bigr|
 
@@ -116,15 +116,16 @@ class Scores:
         return self._all(0)
 
     def map_at_r(self) -> NDArray[np.float64]:
-        r"""Average precision among the R nearest items (Musgrave et al., A Metric Learning Reality Check, ECCV 2020).
+        r"""Return the average precision among the R nearest items.
 
-        The precision at each positive's rank, summed over those of rank R at most, over R.
+        The precision at each positive's rank is summed over ranks up to R and divided by R (Musgrave et al., A Metric
+        Learning Reality Check, ECCV 2020).
 
         .. math:: MAP@R = \tfrac1R \sum_{j : r_j \le R} \frac{j}{r_j}
 
         Examples
         --------
-        The first point has its positives at ranks 2 and 3, of which 2 is within R = 2: (1/2) / 2.
+        The positives of the first point have ranks 2 and 3, of which only 2 is within R = 2: (1/2) / 2.
 
         >>> from gluon_lifted.metrics.ranking.search import Search
         >>> retrieval_scores(Search.leave_one_out([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1])).map_at_r()
@@ -133,13 +134,13 @@ class Scores:
         return self._all(1)
 
     def average_precision(self) -> NDArray[np.float64]:
-        r"""The precision at each positive's rank, averaged over all positives; its mean is mAP.
+        r"""Return the precision at each positive's rank, averaged over all positives. Its mean is mAP.
 
         .. math:: AP = \tfrac1R \sum_{j=1}^R \frac{j}{r_j}
 
         Examples
         --------
-        The first point has its positives at ranks 2 and 3: (1/2 + 2/3) / 2.
+        The positives of the first point have ranks 2 and 3: (1/2 + 2/3) / 2.
 
         >>> from gluon_lifted.metrics.ranking.search import Search
         >>> scores = retrieval_scores(Search.leave_one_out([[0.0], [2.0], [3.0], [1.0]], [0, 0, 0, 1]))
@@ -150,7 +151,7 @@ class Scores:
 
     def _all(self, metric: int) -> NDArray[np.float64]:
         if self.of_all is None:
-            raise ValueError("only the nearest positive of each query was looked for")
+            raise ValueError("only first ranks were computed; call retrieval_scores without only_first")
         values: NDArray[np.float64] = self.of_all[metric]
         return values
 
@@ -158,37 +159,39 @@ class Scores:
 def retrieval_scores(
     search: Search,
     distance: Distance = "euclidean",
+    *,
     only_first: bool = False,
     threads: int | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Scores:
-    """Rank the positives of every query, exactly: decisions are those of float64 differences.
+    """Rank the positives of every query exactly, as differences in float64 would.
 
-    Nothing is sorted where queries have few positives: the rank of a positive is one more than the number of items
-    nearer than it, which are counted.
+    If queries have few positives nothing is sorted: the rank of a positive is one more than the count of nearer items.
 
     Parameters
     ----------
     search : Search
         Queries and gallery.
     distance : {"euclidean", "cosine"}
-        How rows are compared.
+        Distance between rows.
     only_first : bool
-        Leave out what needs all positives: R-precision, MAP@R and average precision. Quicker.
+        Compute only first ranks, which is faster. R-precision, MAP@R and average precision need all positives.
     threads : int, optional
-        By default one for each core that may be used.
+        By default one per usable core.
     report : callable, optional
-        Called now and then with the share of the work done.
+        Called from time to time with the share of the work done, 0 to 1.
 
     Raises
     ------
     DataError
-        If a value is not finite, or a row has norm 0 and the distance is the cosine.
+        If a value is not finite, or the distance is cosine and a row has norm 0.
     ConfigError
-        If ``search`` is none, there is no such distance, or fewer than one thread.
+        If ``search`` is not a `Search`, the distance is unknown, or ``threads`` is below 1.
     """
     if not isinstance(search, Search):
-        raise ConfigError(f"search is {type(search).__name__}; make one with Search.leave_one_out(embedding, labels).")
+        raise ConfigError(
+            f"search is {type(search).__name__}; expected a Search, such as Search.leave_one_out(embedding, labels)."
+        )
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; expected at least 1.")
     metric = DistanceMetric.fit(search.queries.rows, search.gallery.rows, distance=distance)
@@ -196,7 +199,8 @@ def retrieval_scores(
     first_rank, positives = np.empty(num_queries, np.int64), np.empty(num_queries, np.int64)
     positives[search.given] = search.positives
     of_all = None if only_first else np.empty((3, num_queries))
-    for queries, before in AllPairsRanker(metric, search, only_first, threads, report).run():
+    ranker = AllPairsRanker(metric, search, only_first=only_first, threads=threads, report=report)
+    for queries, before in ranker.run():
         ranks = _ranks(before, search.positives[queries])
         first_rank[search.given[queries]] = ranks[:, 0]
         if of_all is not None:
@@ -205,11 +209,10 @@ def retrieval_scores(
 
 
 def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> dict[int, float]:
-    r"""Share of queries with at least one image of their class among the k nearest others.
+    r"""Compute the share of queries with at least one image of their class among the k nearest others.
 
-    Every row is a query; its gallery is all other rows (the authors' ``evaluate_recall.m``). A query that is the
-    only one of its class can never hit and counts as a miss. Among items at the same distance the one with the
-    lower row number comes first.
+    Every row is a query, and its gallery is all other rows (the authors' ``evaluate_recall.m``). The only row of a
+    class counts as a miss. In a tie the lower row number comes first.
 
     Parameters
     ----------
@@ -218,7 +221,7 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     labels : array_like, (N,)
         Class of each row: integers or strings.
     ks : sequence of int
-        Ranks to report, each at least 1.
+        Values of k, each at least 1.
 
     Returns
     -------
@@ -234,24 +237,24 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     -----
     .. math:: R@k = \frac1N \sum_q \bigl[\, \min_{i \ne q,\, y_i = y_q} \mathrm{rank}_q(i) \le k \,\bigr]
 
-    The rank of the nearest same-class item decides for every k at once, so nothing is sorted: it is one more
-    than the number of other-class items that come before it.
+    The rank of the nearest same-class item decides for every k. It is one more than the number of other-class items
+    that come before it, so nothing is sorted.
 
     Examples
     --------
-    Two classes on a line; the third point has both of the other class nearest to it, and hits at rank 3:
+    Two classes on a line. The two nearest neighbors of the third point are of the other class:
 
     >>> recall_at_k([[0.0], [1.0], [3.0], [3.6], [4.0]], [0, 0, 0, 1, 1], ks=(1, 2, 4))
     {1: 0.8, 2: 0.8, 4: 1.0}
     """
     if isinstance(ks, int) or not ks or min(ks) < 1:
-        raise DataError(f"ks is {ks}; expected ranks from 1 on, such as (1, 2, 4, 8).")
+        raise DataError(f"ks is {ks}; expected a sequence of integers, each at least 1, such as (1, 2, 4, 8).")
     scores = retrieval_scores(Search.leave_one_out(embedding, labels), only_first=True)
     return {k: float(scores.recall_at_k(k).mean()) for k in ks}
 
 
 def _ranks(before: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ranks of the positives, ascending, (n, J), from the negatives before each; `NEVER` beyond the last positive."""
+    """Compute ascending ranks of the positives, (n, J), from the negatives before each. `NEVER` after the last."""
     position = np.arange(before.shape[1])
     missing = position >= counts[:, None]
     ordered = np.sort(np.where(missing, NEVER, before), axis=1)
@@ -259,7 +262,7 @@ def _ranks(before: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _of_all(ranks: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """R-precision, MAP@R and average precision, (3, n)."""
+    """Compute R-precision, MAP@R and average precision, (3, n)."""
     precision = np.where(ranks == NEVER, 0, np.arange(1, ranks.shape[1] + 1) / ranks)
     within = ranks <= counts[:, None]
     sums = np.stack([within.sum(axis=1), (precision * within).sum(axis=1), precision.sum(axis=1)])

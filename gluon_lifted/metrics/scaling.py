@@ -1,4 +1,4 @@
-"""Numbers that are far too large or too small to be squared, brought into a range where they can be."""
+"""Scale numbers that are too large or too small to be squared."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Number = TypeVar("Number", bound=np.floating[Any])
 
 
 def in_unit_range(rows: NDArray[Number]) -> NDArray[Number]:
-    """The same times a power of two, so that the largest absolute value is within 0.5 and 1.
+    """Multiply by a power of two, so that the largest absolute value is between 0.5 and 1.
 
-    Only values 10^37 times smaller than the largest are rounded. Results that depend on ratios of distances alone,
-    such as clusters, stay the same.
+    Only values 10^37 times smaller than the largest are rounded. Results that depend only on ratios of distances, such
+    as clusters, do not change.
 
     Parameters
     ----------
     rows : ndarray of float, (N, D)
-        Finite.
+        Finite values.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Parquet's footer and page headers, read before pyarrow sees a file that may be damaged or hostile."""
+"""Read parquet footers and page headers before pyarrow opens a file that may be damaged or hostile."""

@@ -1,6 +1,6 @@
-"""A parquet file's footer, read before pyarrow sees it: some damage there would end the process.
+"""Read the footer of a parquet file. Some damaged footers would crash pyarrow.
 
-The numbers of fields are those of ``parquet.thrift``.
+Field numbers are those of ``parquet.thrift``.
 """
 
 from __future__ import annotations
@@ -16,58 +16,59 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 END_BYTES = 8  # the size of the footer, and "PAR1"
-MAX_NESTING = 100  # of columns; pyarrow overflows its stack at some thousands
-# Numbers of fields: of the file, an element of its schema, a row group, a column chunk
+MAX_NESTING = 100  # of columns; pyarrow overflows its stack at a few thousand
+# Field numbers of the file, a schema element, a row group and a column chunk
 SCHEMA, ROW_GROUPS = 2, 4
 CHILDREN = 5
 COLUMNS, GROUP_ROWS = 1, 3
 CHUNK_METADATA = 3
-# of a column chunk's metadata
+# Field numbers of a column chunk's metadata
 TYPE, ENCODINGS, PATH, CODEC, VALUES = 1, 2, 3, 4, 5
 UNCOMPRESSED, COMPRESSED, DATA_OFFSET, DICTIONARY_OFFSET = 6, 7, 9, 11
 
 
 class RowGroup(NamedTuple):
-    """A row group as the footer has it: nothing is checked yet.
+    """A row group in the footer, not validated.
 
     Parameters
     ----------
     rows : int
-        Any number, or a value of another type.
+        Any number, or a value of another type if the footer is damaged.
     columns : list
-        The column chunks' structs, field number -> value.
+        One struct per column chunk: field number -> value.
     """
 
     rows: Any
     columns: Any
 
     def metadata(self, number: int | None = None) -> Iterator[dict[int, Any]]:
-        """The metadata of the first ``number`` column chunks, or of all."""
+        """Yield the metadata of the first ``number`` column chunks, or of all."""
         return (chunk[CHUNK_METADATA] for chunk in self.columns[:number])
 
 
 def read_footer(file: IO[bytes], max_bytes: int | None = None) -> tuple[list[RowGroup], int]:
-    """Read the footer, and check the schema's depth.
+    """Read the footer and check the depth of the schema.
 
     Parameters
     ----------
     file : file
-        Opened to be read anywhere.
+        Binary and seekable.
     max_bytes : int, optional
-        A larger footer is refused.
+        Largest footer that is accepted.
 
     Returns
     -------
     list of RowGroup
+        In the order of the file.
     int
-        Bytes of the whole file.
+        Size of the file in bytes.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no parquet file, its footer is damaged, or its columns are nested too deeply.
+        If the file is not a parquet file, its footer is damaged, or its columns are nested too deeply.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END_BYTES))
@@ -84,7 +85,7 @@ def read_footer(file: IO[bytes], max_bytes: int | None = None) -> tuple[list[Row
 
 @contextmanager
 def footer_damage() -> Iterator[None]:
-    """Raise `ValueError` where a field of a footer is missing, or is a value of another type than expected."""
+    """Raise `ValueError` if the block finds a field of a footer missing or of an unexpected type."""
     try:
         yield
     except (EOFError, LookupError, TypeError, AttributeError) as error:
@@ -92,8 +93,8 @@ def footer_damage() -> Iterator[None]:
 
 
 def _check_depth(schema: list[dict[int, Any]]) -> None:
-    """Raise `ValueError` for columns that are nested too deeply; a schema lists each before those inside it."""
-    expected: list[int] = []  # of the columns that are open: how many more are inside
+    """Raise `ValueError` for columns that are nested too deeply. A schema lists each column before its children."""
+    expected: list[int] = []  # children still to come, for each open column
     for element in schema:
         while expected and expected[-1] == 0:
             expected.pop()

@@ -1,8 +1,8 @@
-"""What the pages of a parquet file claim to hold, by their headers, before anything is decompressed.
+"""Read what the page headers of a parquet file claim, before anything is decompressed.
 
-pyarrow gives a column's size as the footer claims it, and takes as much memory as a page's own header says. It ends the
-process over some damaged footers when asked for a size (`RowGroupMetaData.column`), and over a schema that is nested
-very deeply. So footer and page headers are read here; the numbers of fields are those of ``parquet.thrift``.
+pyarrow reports a column's size as the footer claims it, and allocates as much memory as a page header says. It crashes
+on some damaged footers when asked for a size (`RowGroupMetaData.column`), and on very deeply nested schemas. So the
+footer and the page headers are read here. Field numbers are those of ``parquet.thrift``.
 """
 
 from __future__ import annotations
@@ -26,35 +26,36 @@ if TYPE_CHECKING:
 
 MAX_FOOTER = 1 << 24  # bytes; a hundred thousand column chunks
 MAX_PAGE_HEADER = 1 << 16
-# Numbers of fields: of a page's header, and of the encoding in a data page's
+# Field numbers of a page header, and of the encoding in the header of a data page
 PAGE_SIZE, PAGE_COMPRESSED, DATA_PAGE, DATA_PAGE_2 = 2, 3, 5, 8
 ENCODING = {DATA_PAGE: 2, DATA_PAGE_2: 4}
-DELTA_BYTE_ARRAY = 7  # an encoding in which a byte can stand for a text as long as the one before
+DELTA_BYTE_ARRAY = 7  # an encoding in which one byte can repeat the whole previous text
 
 
 class Chunk(NamedTuple):
-    """A column of a row group: values that its footer or its pages claim, the more of both, and bytes of its pages."""
+    """A column of a row group: values claimed by footer or pages, whichever is more, and bytes of its pages."""
 
     values: int
     num_bytes: int
 
 
 class Group(NamedTuple):
-    """A row group."""
+    """A row group: its number of rows as the footer claims it, and its first columns."""
 
     rows: int
     chunks: tuple[Chunk, ...]
 
 
 def read_groups(file: IO[bytes], columns: int) -> list[Group]:
-    """The row groups of a file, with their first columns.
+    """Read the row groups of a file with their first ``columns`` columns.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such file, a claim is outside of it, or a page is in an encoding that `lifted embed` does not write.
+        If the file is not a parquet file, a claim exceeds the file, or a page has an encoding that `lifted embed` does
+        not write.
     """
     groups, size = read_footer(file, MAX_FOOTER)
     with footer_damage():
@@ -79,19 +80,19 @@ def _chunk(file: IO[bytes], size: int, metadata: dict[int, Any]) -> Chunk:
 
 
 def _pages(file: IO[bytes], size: int, metadata: dict[int, Any]) -> Iterator[tuple[int, dict[int, Any]]]:
-    """The headers of a column chunk's pages, with their lengths."""
+    """Yield the page headers of a column chunk and the length of each in bytes."""
     start, dictionary = metadata[DATA_OFFSET], metadata.get(DICTIONARY_OFFSET, 0)
     at = dictionary if 0 < dictionary < start else start
     end = at + metadata[COMPRESSED]
-    if metadata[VALUES] == 0:  # nor is a page read then; what offsets say is undefined
+    if metadata[VALUES] == 0:  # no page is read then, and the offsets are undefined
         return
     if not len(MAGIC) <= at <= end <= size:
-        raise ValueError(f"a column is said to be at {at} to {end} of {size} bytes")
+        raise ValueError(f"a column claims to span bytes {at} to {end} of {size}")
     while at < end:
         file.seek(at)
         header = io.BytesIO(file.read(MAX_PAGE_HEADER))
         page = read_struct(header)
         if page[PAGE_SIZE] < 0 or page[PAGE_COMPRESSED] < 0:
-            raise ValueError("a page claims less than no bytes")
+            raise ValueError("a page claims a negative size")
         yield header.tell(), page
         at += header.tell() + page[PAGE_COMPRESSED]

@@ -1,7 +1,7 @@
-"""How much memory the pages of a parquet file take, read from their headers.
+"""Estimate the memory that the pages of a parquet file take, from their headers.
 
-A page is the unit that is decompressed at once, however few rows are asked for. The footer does not give the sizes of
-pages, and pyarrow does not give their headers. The numbers of fields are those of ``parquet.thrift``.
+A page is decompressed as a whole, even if only a few rows are read. The footer does not contain the sizes of pages, and
+pyarrow does not expose their headers. Field numbers are those of ``parquet.thrift``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 DICTIONARY_PAGE = 2  # PageType
-DATA_HEADERS = (5, 7, 8)  # of a data page, of a dictionary, of a data page of version 2
-READ_ROWS = 1024  # at a time, if they are small
-READ_BYTES = 8 << 20  # at a time, if they are more than one row
-BUFFER_BYTES = 1 << 20  # of each column that is read; remote files have larger ones of their own
-HEADER_SIZES = (1 << 12, 1 << 24)  # bytes read for a header, which may have large statistics
+DATA_HEADERS = (5, 7, 8)  # fields: data page, dictionary page, data page of version 2
+READ_ROWS = 1024  # in a batch of small rows
+READ_BYTES = 8 << 20  # in a batch of more than one row
+BUFFER_BYTES = 1 << 20  # read buffer of a column; remote files have larger buffers of their own
+HEADER_SIZES = (1 << 12, 1 << 24)  # bytes to read for a header; statistics can make it large
 BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7  # Type, Encoding
 CODECS = {
     1: "snappy",
@@ -43,20 +43,20 @@ CODECS = {
     4: "brotli",
     6: "zstd",
     7: "lz4_raw",
-}  # CompressionCodec; those that pyarrow has alone
-SMALL_CHUNK = 1 << 16  # bytes: no need to know more, if that costs a request
-MAX_PARSED = 4 << 20  # bytes of a dictionary whose values are looked at one by one
+}  # CompressionCodec; pa.decompress lacks LZO and parquet's own LZ4
+SMALL_CHUNK = 1 << 16  # bytes; not worth a request for its headers
+MAX_PARSED = 4 << 20  # bytes; in larger dictionaries the values are not measured
 
 
 class Chunk(NamedTuple):
-    """What the footer says of a column in a row group."""
+    """A column of a row group, as the footer describes it."""
 
-    path: str  # ``a.b`` of field ``b`` in struct ``a``
+    path: str  # ``a.b`` for field ``b`` of struct ``a``
     rows: int
     values: int
     size: int  # bytes of all pages and their headers, uncompressed
     stored_size: int
-    first: int  # where its first page begins
+    first: int  # offset of its first page
     has_dictionary: bool
     is_repeating: bool  # a value may be larger than its bytes in a page
     is_bytes: bool
@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a header says; ``content`` is where the page's bytes begin."""
+    """A page header; ``content`` is the offset of the page's bytes."""
 
     dictionary: bool
     size: int  # bytes, uncompressed
@@ -74,16 +74,16 @@ class Page(NamedTuple):
 
 
 class ColumnMemory(NamedTuple):
-    """Bytes that reading a column takes, at most.
+    """Upper bounds of the memory that reading a column takes, in bytes.
 
     Parameters
     ----------
     pages : int
-        A dictionary and a page, decompressed.
+        The dictionary and the largest page, decompressed.
     stored : int
-        A page as it is stored.
+        The largest page as stored.
     row : float
-        A row, where many of them are read: in the page whose rows are the largest.
+        A row of many: the mean in the page with the largest rows.
     value : int
         The largest value.
     """
@@ -100,27 +100,27 @@ class ColumnMemory(NamedTuple):
 
     @property
     def peak(self) -> float:
-        """With a batch: as it grows by doubling and its last row is copied, or beside a page that is decompressed."""
+        """Peak in bytes: a batch doubles as it grows and copies its last row, or a page is decompressed beside it."""
         return self.pages + max(3 * self.batch, self.batch + 2 * self.stored) + BUFFER_BYTES
 
     @property
     def rows_at_once(self) -> int:
-        """Rows to read at a time."""
+        """Rows of a batch."""
         return max(1, min(READ_ROWS, int(READ_BYTES / max(self.row, 1))))
 
 
 def together(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """What columns take that are read together."""
+    """Add up the memory of columns that are read together."""
     return ColumnMemory(*(sum(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def largest(columns: Iterable[ColumnMemory]) -> ColumnMemory:
-    """What columns take at most that are read one after the other."""
+    """Take the maximum over columns that are read one after the other."""
     return ColumnMemory(*(max(values) for values in zip(ColumnMemory(0, 0, 0.0, 0), *columns, strict=True)))
 
 
 def read_chunks(file: IO[bytes]) -> list[list[Chunk]]:
-    """The columns of all row groups. Raises `ValueError` if the footer is damaged."""
+    """Read the column chunks of each row group. Raises `ValueError` if the footer is damaged."""
     groups, _ = read_footer(file)
     with footer_damage():
         return [[_chunk(metadata, group.rows) for metadata in group.metadata()] for group in groups]
@@ -143,17 +143,17 @@ def _chunk(metadata: dict[int, Any], rows: Any) -> Chunk:
     )
 
 
-def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMemory:
+def column_memory(file: IO[bytes], chunk: Chunk, most: int | None = None) -> ColumnMemory:
     """Estimate the memory of one chunk of a column.
 
     Parameters
     ----------
     file : file
-        Seekable file that has the chunk.
+        Binary and seekable; contains the chunk.
     chunk : Chunk
         Its entry in the footer.
     most : int, optional
-        Pages to look at, where each costs a request; the others are taken to be like them.
+        Pages to read headers of, where each costs a request. The others are assumed to be similar.
 
     Raises
     ------
@@ -173,8 +173,8 @@ def column_memory(file: Any, chunk: Chunk, most: int | None = None) -> ColumnMem
     return memory._replace(pages=dictionary + memory.pages)
 
 
-def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
-    """The headers of a chunk's pages, in order."""
+def _pages(file: IO[bytes], chunk: Chunk) -> Iterator[Page]:
+    """Yield the page headers of a chunk, in order."""
     offset, end = chunk.first, chunk.first + chunk.stored_size
     while offset < end:
         fields, content = _header(file, offset, end)
@@ -186,8 +186,8 @@ def _pages(file: Any, chunk: Chunk) -> Iterator[Page]:
         offset = content + stored
 
 
-def _header(file: Any, offset: int, end: int) -> tuple[dict[int, Any], int]:
-    """A header's fields, and where the page's content begins."""
+def _header(file: IO[bytes], offset: int, end: int) -> tuple[dict[int, Any], int]:
+    """Read the fields of a page header and the offset of the page's content."""
     for size in HEADER_SIZES:
         file.seek(offset)
         header = io.BytesIO(file.read(min(size, end - offset)))
@@ -204,8 +204,8 @@ def _size(value: Any) -> int:
     return value
 
 
-def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
-    """Bytes of the largest value in a dictionary; of the dictionary, where it is too large to be read."""
+def _largest_value(file: IO[bytes], chunk: Chunk, page: Page) -> int:
+    """Measure the largest value of a dictionary, in bytes; the whole dictionary if it is too large or unreadable."""
     if not chunk.is_bytes:
         return page.size // max(page.values, 1) + 1
     if max(page.size, page.stored_size) > MAX_PARSED:
@@ -215,7 +215,7 @@ def _largest_value(file: Any, chunk: Chunk, page: Page) -> int:
     try:
         if chunk.codec:
             content = pa.decompress(content, page.size, CODECS[chunk.codec], asbytes=True)
-    except (KeyError, ValueError, OSError, pa.ArrowException):  # a codec that parquet alone has, or damage
+    except (KeyError, ValueError, OSError, pa.ArrowException):  # a codec that only parquet has, or damage
         return page.size
     largest = offset = 0
     while offset < len(content):

@@ -1,4 +1,4 @@
-"""Thrift's compact protocol, as far as parquet has it: structs as dicts of their fields' numbers.
+"""Read the subset of Thrift's compact protocol that parquet uses. Structs become dicts: field number -> value.
 
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import io
 
 TRUE, FALSE, BYTE, INTEGERS, DOUBLE, BINARY, LISTS, STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
-MAX_DEPTH = 16  # of structs and lists within each other; parquet has 9
+MAX_DEPTH = 16  # of nested structs and lists; parquet needs 9
 MAX_BINARY = 1 << 24  # bytes
 
 
@@ -21,9 +21,9 @@ def read_struct(file: io.BytesIO, depth: int = MAX_DEPTH) -> dict[int, Any]:
     Raises
     ------
     EOFError
-        If the bytes end before it does.
+        If the file ends inside the struct.
     ValueError
-        If it is damaged.
+        If the struct is damaged.
     """
     fields: dict[int, Any] = {}
     number = 0
@@ -47,7 +47,7 @@ def _value(file: io.BytesIO, kind: int, depth: int) -> Any:
     if kind in LISTS:
         head = _byte(file)
         size = _varint(file) if head >> 4 == 15 else head >> 4
-        element = BYTE if head & 15 in (TRUE, FALSE) else head & 15  # a truth value has a byte in a list alone
+        element = BYTE if head & 15 in (TRUE, FALSE) else head & 15  # a boolean takes a byte only in lists
         return [_value(file, element, depth - 1) for _ in range(size)]
     if kind == STRUCT:
         return read_struct(file, depth - 1)

@@ -51,7 +51,7 @@ def load_data(config: TrainConfig) -> TrainingData:
     Recall of a single class would always be 1, so no class is kept out where the share is below two.
     """
     root = Path(config.data)
-    splits = load_dataset(config.dataset, root, config.use_boxes)
+    splits = load_dataset(config.dataset, root, use_boxes=config.use_boxes)
     num_classes = len(splits.train.class_names)
     kept_out = round(num_classes * config.validation_classes)
     kept_out = kept_out if kept_out > 1 else 0

@@ -109,7 +109,7 @@ def _embed_test_images(model: Path, images: Images) -> Embeddings:
             "of the model."
         )
     embedder = Embedder(model, images.model_options)
-    splits = load_dataset(images.dataset, images.data, images.use_boxes)
+    splits = load_dataset(images.dataset, images.data, use_boxes=images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
     source = dataset_source(splits.test, images.data)

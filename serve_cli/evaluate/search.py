@@ -75,9 +75,9 @@ def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: 
         scores = retrieval_scores(
             search,
             options.distance,
-            options.recall_only,
-            options.images.model_options.threads,
-            lambda share: progress.update(round(share * len(queries))),
+            only_first=options.recall_only,
+            threads=options.images.model_options.threads,
+            report=lambda share: progress.update(round(share * len(queries))),
         )
     return Ranking(queries, scores, len(search.gallery) - (gallery is None))
 

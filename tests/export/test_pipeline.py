@@ -146,7 +146,7 @@ DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
     "huge card": (
         lambda run: (run / FILES[2]).write_bytes(b" " * 2**21),
         RunError,
-        "has more than 1,048,576 bytes, which no model card has",
+        "larger than 1,048,576 bytes, so it is no model card",
     ),
 }
 

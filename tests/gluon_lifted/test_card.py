@@ -25,10 +25,10 @@ def test_card_survives_the_round_trip():
 
 
 def test_json_is_readable_by_anyone():
-    found = json.loads(CARD.to_json())
-    assert found["dim"] == 512
-    assert found["preprocessing"]["mean"] == [104.0, 117.0, 123.0]
-    assert found["card_version"] == CARD_VERSION
+    actual = json.loads(CARD.to_json())
+    assert actual["dim"] == 512
+    assert actual["preprocessing"]["mean"] == [104.0, 117.0, 123.0]
+    assert actual["card_version"] == CARD_VERSION
 
 
 def test_unknown_fields_of_a_later_release_are_passed_over():

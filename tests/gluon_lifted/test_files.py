@@ -29,7 +29,7 @@ def write_half(path: Path) -> None:
 
 
 def killed_while_writing(path: Path) -> None:
-    """Leave what a killed process leaves: a temporary file that nobody holds."""
+    """Leave a temporary file as a killed process does: without a lock."""
     code = (
         "import os, pathlib, sys; from gluon_lifted.files import replaced_file\n"
         "with replaced_file(pathlib.Path(sys.argv[1])) as temporary:\n"
@@ -106,12 +106,12 @@ def test_a_temporary_file_that_was_taken_for_abandoned_is_made_again(
     """Another process may lock and remove it after it is created and before it is locked."""
     calls: list[int] = []
 
-    def too_late(handle: int, shared: bool = False) -> bool | None:
+    def too_late(handle: int, *, shared: bool = False) -> bool | None:
         calls.append(handle)
         if len(calls) == 1:
             (left,) = tmp_path.iterdir()
             left.unlink()
-        return try_lock(handle, shared)
+        return try_lock(handle, shared=shared)
 
     monkeypatch.setattr(files, "try_lock", too_late)
     with replaced_file(tmp_path / "a") as temporary:

@@ -26,17 +26,17 @@ def file_of(arrays, magic=V2):
     names = [struct.pack("<Q", len(name)) + name.encode() for name in arrays]
     blobs = [array_of(array, magic) for array in arrays.values()]
     return struct.pack("<QQ", 0x112, 0) + b"".join(
-        struct.pack("<Q", len(one)) + b"".join(one) for one in (blobs, names)
+        struct.pack("<Q", len(items)) + b"".join(items) for items in (blobs, names)
     )
 
 
 @pytest.mark.parametrize("magic", [V2, 0])
 def test_arrays_come_back_exactly(magic):
-    found = parse_params(memoryview(file_of(ARRAYS, magic)), "x")
-    assert list(found) == list(ARRAYS)
+    actual = parse_params(memoryview(file_of(ARRAYS, magic)), "x")
+    assert list(actual) == list(ARRAYS)
     for name, array in ARRAYS.items():
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(found[name], array)
+        assert actual[name].dtype == array.dtype
+        np.testing.assert_array_equal(actual[name], array)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "uint8"])
@@ -44,10 +44,10 @@ def test_what_mxnet_writes_is_read(tmp_path, dtype):
     mx = pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
     array = np.arange(24).reshape(2, 3, 4).astype(dtype)
     mx.nd.save(str(tmp_path / "x.params"), {"features.0.weight": mx.nd.array(array, dtype=dtype)})
-    found = parse_params(memoryview((tmp_path / "x.params").read_bytes()), "x")
-    assert list(found) == ["features.0.weight"]
-    assert found["features.0.weight"].dtype == dtype
-    np.testing.assert_array_equal(found["features.0.weight"], array)
+    actual = parse_params(memoryview((tmp_path / "x.params").read_bytes()), "x")
+    assert list(actual) == ["features.0.weight"]
+    assert actual["features.0.weight"].dtype == dtype
+    np.testing.assert_array_equal(actual["features.0.weight"], array)
 
 
 def patched(offset, layout, value):

@@ -1,4 +1,4 @@
-"""Credentials are cut out of URLs; what tells one object from another stays."""
+"""Credentials are removed from URLs; what distinguishes objects stays."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ SCHEMES = st.sampled_from(["https", "http", "s3", "gs", "htp", "ftp", "simplecac
 
 @st.composite
 def urls_with_secrets(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """A URL and what of it must not be seen."""
+    """A URL, and the parts of it that must not be seen."""
     secrets, url = [], draw(SCHEMES) + "://"
     if draw(st.booleans()):
         secrets.append(draw(SECRET))
@@ -108,21 +108,21 @@ def urls_with_secrets(draw: st.DrawFn) -> tuple[str, list[str]]:
     )
     parameters = draw(st.lists(st.one_of(PLAIN, st.tuples(NAMES, SECRET)), max_size=5))
     written = []
-    for one in parameters:
-        if isinstance(one, str):
-            written.append(one)
+    for parameter in parameters:
+        if isinstance(parameter, str):
+            written.append(parameter)
         else:
-            secrets.append(one[1])
-            value = quote(one[1], safe="") if draw(st.booleans()) else one[1]
-            written.append(f"{one[0]}={value}")
+            secrets.append(parameter[1])
+            value = quote(parameter[1], safe="") if draw(st.booleans()) else parameter[1]
+            written.append(f"{parameter[0]}={value}")
     signature = "Signature=x" if any(piece.startswith("Policy=") for piece in written) else "end=1"
     return url + "?" + "&".join([*written, signature]), secrets
 
 
 @examples(100)
 @given(urls_with_secrets(), st.sampled_from(["{}", "{}: gone.", "URL('{}')", '<a href="{}">', "({})"]))
-def test_no_secret_is_left(found: tuple[str, list[str]], sentence: str) -> None:
-    url, secrets = found
+def test_no_secret_is_left(actual: tuple[str, list[str]], sentence: str) -> None:
+    url, secrets = actual
     written = [form for secret in secrets for form in (secret, quote(secret, safe=""))]
     nested = f"https://host/?url={quote(url, safe='')}&next={quote(quote(url, safe=''), safe='')}"
     carried = {"a": [url], "b": {"c": (url, None)}, "d": json.dumps({"url": url})}
@@ -172,6 +172,6 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_carried_values_of_other_types_are_the_same() -> None:
     numbers = [0.5] * 3
     row = {"a": numbers, "b": None, "c": b"https://me:x@host", "d": [None, "https://me:x@host"], "e": ()}
-    found = value_without_credentials(row)
-    assert found == {**row, "d": [None, "https://host"]}
-    assert found["a"] is numbers
+    actual = value_without_credentials(row)
+    assert actual == {**row, "d": [None, "https://host"]}
+    assert actual["a"] is numbers

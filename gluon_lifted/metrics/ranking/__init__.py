@@ -1,1 +1,1 @@
-"""Ranks of the right answers: exact, by tiles of matrix products, without sorting where it can be done without."""
+"""Exact ranks of positives, computed from tiles of matrix products and mostly without sorting."""

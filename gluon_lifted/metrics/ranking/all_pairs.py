@@ -1,7 +1,7 @@
-"""The pass over all pairs of query and item: how many negatives come before each positive.
+"""Count the negatives before each positive in one pass over all pairs of query and item.
 
-Tiles of a matrix product, several threads. Where all rows are queries, each pair of rows is multiplied once, for
-both. Decisions that rounding could change are made by exact differences in float64.
+The pass computes tiles of a matrix product in several threads. If all rows are queries, each pair of rows is multiplied
+only once. Decisions that rounding could change are made by exact differences in float64.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.distance import DistanceMetric
     from gluon_lifted.metrics.ranking.search import OrderedRows, Search
 
-FEW = 16  # levels a query for which comparing beats sorting, and float32 with exact checks beats float64
+FEW = 16  # levels per query up to which comparing beats sorting, and float32 with exact checks beats float64
 EDGE = 1024  # rows of a tile
-PANEL = 16  # tiles of queries that are made ready once for all of the gallery
-LEAST, LEVELS_AT_A_TIME = 64, 1 << 21  # smaller panels where queries have many positives
-OUTLIER, MOST_OUTLIERS = 256, 16  # times the usual size of a row; as many of them get tiles of their own
+PANEL = 16  # tiles of queries that are prepared together for the whole gallery
+LEAST, LEVELS_AT_A_TIME = 64, 1 << 21  # smaller panels if queries have many positives
+OUTLIER, MOST_OUTLIERS = 256, 16  # times the median size of a row; up to so many outliers get separate tiles
 
 
 class Counted(NamedTuple):
-    """Queries, as a slice of the working order, and the negatives before each of their positives, (n, J)."""
+    """A slice of the queries in working order, and the negatives before each of their positives, (n, J)."""
 
     queries: slice
     before: NDArray[np.int64]
 
 
 class _TileCounts(NamedTuple):
-    """Counts for a panel of queries against a tile of the gallery, and for the tile if its rows are queries too."""
+    """Counts of a panel of queries against a tile of the gallery, and of the tile if its rows are also queries."""
 
     queries: slice
     items: slice
@@ -54,7 +54,7 @@ class _TileCounts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AllPairsRanker:
-    """One pass over all pairs.
+    """A pass over all pairs of query and gallery item.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ class AllPairsRanker:
     search : Search
         Queries and gallery.
     only_first : bool
-        Whether the nearest positive of each query is enough.
+        Whether only the nearest positive of each query is ranked.
     threads : int, optional
-        By default one for each core that may be used.
+        By default one per usable core.
     report : callable, optional
-        Called now and then with the share of the work done.
+        Called from time to time with the share of the work done, 0 to 1.
     """
 
     metric: DistanceMetric
@@ -77,7 +77,7 @@ class AllPairsRanker:
     report: Callable[[float], None] = lambda share: None
 
     def run(self) -> Iterator[Counted]:
-        """Rank all pairs. Beside the rows, memory holds a few numbers for each and some tiles."""
+        """Rank all pairs. Memory holds the rows, a few numbers per row, and some tiles."""
         threads = self.threads or usable_cpus()
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             if self._both:
@@ -101,10 +101,10 @@ class AllPairsRanker:
         positives = find_positives(
             self.metric, self.search, queries, only_first=self.only_first, exact=self._few, each=pool.map
         )
-        return TileRanker(self.metric, self.search, positives, self._few)
+        return TileRanker(self.metric, self.search, positives, few=self._few)
 
     def _both_ways(self, pool: ThreadPoolExecutor, threads: int) -> Counted:
-        """Each pair of tiles is multiplied once, for the queries of both."""
+        """Multiply each pair of tiles once, for the queries of both."""
         whole = slice(0, len(self.search.queries))
         ranker = self._ranker(pool, whole)
         before = np.zeros(ranker.positives.similarity.shape, np.int64)
@@ -120,13 +120,13 @@ class AllPairsRanker:
             before[counts.queries] += counts.ours
             before[counts.items] += counts.theirs
             size = counts.items.stop - counts.items.start
-            here = min(counts.queries.stop, counts.items.start) - counts.queries.start
-            done += size * here + (counts.items.start < counts.queries.stop) * size * (size + 1) // 2
+            rows_before = min(counts.queries.stop, counts.items.start) - counts.queries.start
+            done += size * rows_before + (counts.items.start < counts.queries.stop) * size * (size + 1) // 2
             self.report(done / pairs)
         return Counted(whole, before)
 
     def _one_way(self, pool: ThreadPoolExecutor, threads: int) -> Iterator[Counted]:
-        """Queries, panel by panel, against the whole gallery."""
+        """Rank queries, panel by panel, against the whole gallery."""
         gallery = self.search.gallery
         tiles = _tiles(gallery, EDGE)
 
@@ -158,9 +158,9 @@ class AllPairsRanker:
         theirs = np.zeros((len(items), levels), np.int64)
         for number, block in enumerate(blocks):
             if self._both and block.positions.start > items.positions.start:
-                break  # these are ranked with the roles exchanged
+                break  # these pairs are ranked with roles exchanged
             both = self._both and block.positions.start < items.positions.start
-            ours[number], others = ranker.negatives_before(block, items, both)
+            ours[number], others = ranker.negatives_before(block, items, both=both)
             if others is not None:
                 theirs += others
         return _TileCounts(
@@ -169,7 +169,7 @@ class AllPairsRanker:
 
 
 def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _TileCounts]], ahead: int) -> Iterator[_TileCounts]:
-    """Results in the order of the jobs, of which a few are handed to the pool ahead of time."""
+    """Yield results in the order of the jobs. A few jobs are submitted ahead."""
     running: deque[Future[_TileCounts]] = deque()
     for job in jobs:
         running.append(pool.submit(job))
@@ -180,7 +180,7 @@ def _in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], _TileCounts]
 
 
 def _tiles(ordered: OrderedRows, edge: int) -> list[slice]:
-    """Cut the working order, ``edge`` rows at a time. An outlier is cut out alone: it would blur others' products."""
+    """Cut the working order into tiles of ``edge`` rows. Outliers, which make other products inexact, get own tiles."""
     peaks = np.concatenate([np.abs(ordered.take(part)).max(axis=1) for part in _slices(len(ordered), edge)])
     alone = np.flatnonzero(peaks > OUTLIER * np.median(peaks.astype(np.float64)))
     if len(alone) > MOST_OUTLIERS:

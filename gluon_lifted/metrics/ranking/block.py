@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.exact import Distinct
     from gluon_lifted.metrics.ranking.search import OrderedRows
 
-FAR = 1e6  # |x|^2 / 2 of padding: no row's is above 2
+FAR = 1e6  # |x|^2 / 2 of padding; at most 2 for rows
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows, converted when a tile first needs them, and padded to a multiple of 8 with rows that are far away.
+    """Rows that are converted on first use and padded to a multiple of 8 with far-away rows.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Block:
     ordered : OrderedRows
         Queries or gallery.
     positions : slice
-        Their part of the working order.
+        Positions of the rows in the working order.
     left : bool
-        Factor of a tile's product: queries are the left one, items the right one.
+        Whether the block is the left factor of products (queries) or the right one (items).
     """
 
     metric: DistanceMetric
@@ -51,7 +51,7 @@ class Block:
 
     @property
     def padding(self) -> int:
-        """Rows that are missing to a multiple of 8."""
+        """Number of padding rows, up to a multiple of 8."""
         return -len(self) % LANES
 
     @cached_property

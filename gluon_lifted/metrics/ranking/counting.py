@@ -1,7 +1,7 @@
-"""How many items of a tile of similarity are above each query's levels, by comparing or by sorting.
+"""Count the items of a similarity tile that are above each query's levels, by comparing or by sorting.
 
-Where similarity has a rounding error, items that are too close to call are listed, unless there are too many. Where it
-has none, an item at the level counts if its row number is lower than the level's.
+If similarity has a rounding error, items that are too close to call are listed, unless there are too many. If it is
+exact, an item at the level counts if its row number is lower than the level's.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LANES = 8  # bytes of a uint64, summed side by side
-MOST = 255  # that a byte can count
-SPARSE = 8  # where fewer than one item in so many is relevant, looking at those alone is quicker
+LANES = 8  # bytes of a uint64, summed in parallel
+MOST = 255  # largest count in a byte
+SPARSE = 8  # if fewer than one item in 8 is relevant, only those are compared
 
 
 class Count(NamedTuple):
-    """Items surely above, (n, J); and those too close to call: query, item and level of each, (m,)."""
+    """Number of items surely above, (n, J), and the items too close to call: query, item and level, (m,)."""
 
     above: NDArray[np.int64]
     queries: NDArray[np.int64]
@@ -28,36 +28,41 @@ class Count(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Row numbers of a tile's items, (m,), and of the positives at the levels, (n, J): what decides ties."""
+    """Row numbers that decide ties: of the items of a tile, (m,), and of the positives at the levels, (n, J)."""
 
     items: NDArray[np.int32]
     levels: NDArray[np.int32]
 
 
 def count_by_comparing(
-    similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], by_row: bool, most: int
+    similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], *, by_row: bool, most: int
 ) -> Count | None:
-    """Compare items with the levels of each query: for few levels.
+    """Compare items with each level of their query, which suits few levels.
 
     Parameters
     ----------
     similarity : ndarray, (n, m)
-        Both multiples of 8, m up to 2040.
-    low, high : ndarray, of the same type, (n, J), or (m, J) if queries are columns
-        An item above ``high`` is nearer than the level, one from ``low`` to ``high`` is too close to call.
+        n and m are multiples of 8, m up to 2040.
+    low, high : ndarray, of the same dtype, (n, J), or (m, J) if queries are columns
+        Items above ``high`` are nearer than the level. Items from ``low`` to ``high`` are too close to call.
     by_row : bool
         Whether queries are rows.
     most : int
-        Items too close to call that are listed; None is returned if there are more.
+        Largest number of items too close to call.
+
+    Returns
+    -------
+    Count or None
+        None if more than ``most`` items are too close to call.
     """
-    relevant = _at_least(similarity, low, by_row)
+    relevant = _at_least(similarity, low, by_row=by_row)
     if np.count_nonzero(relevant) < similarity.size // SPARSE:
         return _count_few(similarity, low, high, by_row=by_row, relevant=relevant, most=most)
     return _count_all(similarity, low, high, by_row=by_row, maybe=relevant, most=most)
 
 
-def _at_least(similarity: NDArray[Any], low: NDArray[Any], by_row: bool) -> NDArray[np.bool_]:
-    lowest = low.min(axis=1)  # levels that a query does not have are +inf
+def _at_least(similarity: NDArray[Any], low: NDArray[Any], *, by_row: bool) -> NDArray[np.bool_]:
+    lowest = low.min(axis=1)  # missing levels are +inf
     return np.greater_equal(similarity, lowest[:, None] if by_row else lowest)
 
 
@@ -65,11 +70,12 @@ def _count_few(
     similarity: NDArray[Any],
     low: NDArray[Any],
     high: NDArray[Any],
+    *,
     by_row: bool,
     relevant: NDArray[np.bool_],
     most: int,
 ) -> Count | None:
-    """Look at the relevant items alone."""
+    """Compare only the relevant items."""
     rows, columns = _where(relevant)
     queries, items = (rows, columns) if by_row else (columns, rows)
     values = similarity[rows, columns][:, None]
@@ -81,7 +87,7 @@ def _count_few(
 
 
 def _per_query(mask: NDArray[np.bool_], queries: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Number of True of each query and level, (n, J), from a mask (relevant, J)."""
+    """Count True per query and level, (n, J), in a mask (relevant, J)."""
     counts = [np.bincount(queries[mask[:, level]], minlength=count) for level in range(mask.shape[1])]
     return np.stack(counts, axis=1)
 
@@ -95,7 +101,7 @@ def _count_all(
     maybe: NDArray[np.bool_],
     most: int,
 ) -> Count | None:
-    """Compare the whole tile with one level of each query after the other; ``maybe`` is overwritten."""
+    """Compare the whole tile with one level of each query at a time. Overwrites ``maybe``."""
     above = np.zeros(low.shape, np.int64)
     undecided = []
     surely = np.empty(similarity.shape, bool)
@@ -115,10 +121,10 @@ def _count_all(
 
 
 def count_exactly_by_comparing(
-    similarity: NDArray[Any], levels: NDArray[Any], order: Order, by_row: bool
+    similarity: NDArray[Any], levels: NDArray[Any], order: Order, *, by_row: bool
 ) -> NDArray[np.int64]:
-    """Items before each level, (n, J), where similarity has no error. Other parameters as in `count_by_comparing`."""
-    relevant = _at_least(similarity, levels, by_row)
+    """Count items before each level, (n, J), in exact similarity. Other parameters as in `count_by_comparing`."""
+    relevant = _at_least(similarity, levels, by_row=by_row)
     if np.count_nonzero(relevant) < similarity.size // SPARSE:
         rows, columns = _where(relevant)
         queries, items = (rows, columns) if by_row else (columns, rows)
@@ -140,14 +146,14 @@ def count_exactly_by_comparing(
 
 
 def _count_rows(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of True in each row: eight bytes are added at a time, none of which gets above m / 8."""
+    """Count True in each row, eight bytes at a time. No byte exceeds m / 8."""
     lanes = mask.view(np.uint64).sum(axis=1)  # (n,)
     counts: NDArray[np.int64] = lanes.view(np.uint8).reshape(-1, LANES).sum(axis=1, dtype=np.int64)
     return counts
 
 
 def _count_columns(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of True in each column: bytes are added, as many rows at a time as a byte can count."""
+    """Count True in each column in bytes, for as many rows at a time as a byte can count."""
     rows = mask.view(np.uint8)
     parts = [rows[start : start + MOST].sum(axis=0, dtype=np.uint8) for start in range(0, len(rows), MOST)]
     counts: NDArray[np.int64] = np.sum(parts, axis=0, dtype=np.int64)
@@ -155,16 +161,16 @@ def _count_columns(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of each True, of which there are few: eight bytes are looked at at a time."""
+    """Find row and column of each True. Tests eight bytes at a time, which is fast if few are True."""
     flat = mask.reshape(-1)
-    words = np.flatnonzero(flat.view(np.uint64) != 0)  # quicker with bytes than with words
+    words = np.flatnonzero(flat.view(np.uint64) != 0)  # faster than without the comparison
     word, byte = np.nonzero(flat.reshape(-1, LANES)[words])
     rows, columns = np.divmod(words[word] * LANES + byte, mask.shape[1])
     return rows, columns
 
 
 def count_by_sorting(similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], most: int) -> Count | None:
-    """Sort each row and look all levels up: for many levels. Parameters as above, queries are rows."""
+    """Sort each row and look up all levels, which suits many levels. As `count_by_comparing`; queries are rows."""
     width = similarity.shape[1]
     ranked = np.sort(similarity, axis=1)
     above, within = np.empty(low.shape, np.int64), np.empty(low.shape, np.int64)
@@ -179,7 +185,7 @@ def count_by_sorting(similarity: NDArray[Any], low: NDArray[Any], high: NDArray[
 def _between(
     similarity: NDArray[Any], above: NDArray[np.int64], within: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], ...]:
-    """Query, item and level of each item that is within a level's margin but not above it."""
+    """Find query, item and level of the items that are too close to call."""
     queries, levels = np.nonzero(within > above)
     rows, row = np.unique(queries, return_inverse=True)
     ranking = np.argsort(similarity[rows], axis=1)  # ascending
@@ -191,10 +197,10 @@ def _between(
 
 
 def count_exactly_by_sorting(similarity: NDArray[Any], levels: NDArray[Any], order: Order) -> NDArray[np.int64]:
-    """Items before each level, (n, J), where similarity has no error.
+    """Count items before each level, (n, J), in exact similarity.
 
-    Each row is sorted by similarity, and by row number within each run of equal similarity: as whole numbers, which is
-    quicker than a stable sort.
+    Each row is sorted by similarity, then by row number. Both are combined into integer keys, whose sort is faster than
+    a stable sort.
     """
     width = similarity.shape[1]  # its square fits int32
     by_number = np.argsort(order.items)
@@ -211,7 +217,7 @@ def count_exactly_by_sorting(similarity: NDArray[Any], levels: NDArray[Any], ord
     before = np.empty(levels.shape, np.int64)
     for row, level in enumerate(-levels):
         nearer = np.searchsorted(ranked[row], level)
-        at = np.minimum(nearer, width - 1)
-        position = np.searchsorted(keys[row], runs[row, at] + lower[row])
-        before[row] = np.where(ranked[row, at] == level, position, nearer)
+        column = np.minimum(nearer, width - 1)
+        position = np.searchsorted(keys[row], runs[row, column] + lower[row])
+        before[row] = np.where(ranked[row, column] == level, position, nearer)
     return before

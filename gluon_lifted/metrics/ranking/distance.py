@@ -1,4 +1,4 @@
-"""Distances between rows: fast within a known error, or exactly as a loop in float64 computes them."""
+"""Distances between rows: fast with a known error bound, or exactly as a loop in float64 computes them."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
     from gluon_lifted.metrics.choices import Distance
 
-VALUES_AT_A_TIME = 1 << 16  # half a MB in float64: they stay in the cache
-SAMPLE = 500  # rows that the center is taken from
-FINEST = 2.0**50  # squared norm, in steps of a grid, up to which it is of use
-OUTLIER = 1e6  # times the usual squared norm
-WIDEST_CODE = 1 << 20  # columns, for which products in float32 are exact
-TINY = 1e-36  # above all that squares of float32 lose when they are too small for it, times any width
+VALUES_AT_A_TIME = 1 << 16  # half a MB in float64, which fits into the cache
+SAMPLE = 500  # rows from which the center is computed
+FINEST = 2.0**50  # largest squared norm, in steps of a grid, for which the grid is useful
+OUTLIER = 1e6  # times the median squared norm
+WIDEST_CODE = 1 << 20  # columns up to which float32 products of binary codes are exact
+TINY = 1e-36  # bounds what float32 squares lose to underflow, at any width
 
 
 class PreparedRows(NamedTuple):
-    """Some rows, centered and in the metric's unit of length, ready for matrix products."""
+    """Rows that are centered and scaled to the metric's unit of length, ready for matrix products."""
 
     rows: NDArray[np.floating[Any]]  # (n, D)
     half_square: NDArray[np.floating[Any]]  # (n,) |x|^2 / 2
     radius: float  # the largest |x|
-    grid: float = 0.0  # a power of two that all coordinates are multiples of; 0 if none is known
+    grid: float = 0.0  # all coordinates are multiples of this power of two; 0 if unknown
 
     @property
     def has_outlier(self) -> bool:
-        """Whether one row is so far out that products of all rows lose their precision."""
+        """Whether a row is so far away that products of all rows lose precision."""
         return bool(self.half_square.max() > OUTLIER * np.median(self.half_square))
 
     def part(self, rows: slice) -> PreparedRows:
-        """Some of the rows."""
+        """Select some of the rows."""
         return self._replace(rows=self.rows[rows], half_square=self.half_square[rows])
 
     def left(self) -> PreparedRows:
-        """With two more columns, (n, D + 2): times those of `right`, transposed, they are the similarity."""
+        """Return the left factor, (n, D + 2): its product with `right`, transposed, is the similarity."""
         return self._with(-self.half_square, -1)
 
     def right(self) -> PreparedRows:
-        """The other factor, (m, D + 2)."""
+        """Return the right factor, (m, D + 2)."""
         return self._with(1, self.half_square)
 
     def _with(self, second_last: NDArray[Any] | int, last: NDArray[Any] | int) -> PreparedRows:
@@ -64,31 +64,31 @@ class PreparedRows(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class DistanceMetric:
-    r"""Distances between rows: Euclidean, or Euclidean between rows scaled to unit norm (cosine).
+    r"""Euclidean distance between rows, or between rows scaled to unit norm (cosine).
 
-    For unit rows :math:`|x - y|^2 = 2 - 2 \cos(x, y)`, so both orders are the same. Compared is the
-    *similarity* :math:`-|x - y|^2 / 2`: larger is nearer.
+    For unit rows :math:`|x - y|^2 = 2 - 2 \cos(x, y)`, so both give the same order. The *similarity*
+    :math:`-|x - y|^2 / 2` is compared: larger is nearer.
 
-    The order of two pairs is that of their squared distances in float64: rows converted to float64 (for the cosine
-    divided by their norm), squared differences added from the first column to the last. Where products show
-    which pair is nearer despite their rounding error, they decide; otherwise `exact` or `exact_tile` does.
+    The order of two pairs is defined by their squared distances in float64: rows are converted to float64 (for cosine
+    also divided by their norm), and squared differences are added from the first column to the last. Matrix products
+    decide if their rounding error cannot change the order, otherwise `exact` or `exact_tile` decides.
 
     Parameters
     ----------
     center : ndarray, float64, (D,)
-        Subtracted from all rows before products are computed: distances stay, rounding errors shrink. The median of
+        Subtracted from all rows before products, which reduces rounding errors and keeps distances. The median of
         some rows: outliers do not move it, and it is on the grid of the rows.
     unit : float
-        A power of two by which rows are multiplied, so that no norm is above 1: squares do not overflow.
+        Power of two by which rows are multiplied, so that no norm exceeds 1 and squares do not overflow.
     cosine : bool
         Whether rows are scaled to unit norm.
     grid : float
-        A power of two that the coordinates less the center are multiples of, as for binary codes and quantized
-        embeddings, judged by some rows; `prepare` looks at all. 0 if there is no such grid.
+        Power of two of which centered coordinates are multiples, as for binary codes and quantized embeddings. Found
+        from some rows; `prepare` checks all. 0 if there is no such grid.
     gap : float
-        Set if each column has at most two values, and they are this far apart in all columns: binary codes of any
-        scale. The loop's sum then depends on the number of different columns alone, and grows with it; products of
-        the codes count these exactly. 0 otherwise.
+        Difference of the two values of each column, if it is the same in all columns: binary codes of any scale. The
+        sum of the loop then grows with the number of different columns, which products of the codes count exactly.
+        0 otherwise.
     """
 
     center: NDArray[np.float64]
@@ -106,12 +106,12 @@ class DistanceMetric:
         ConfigError
             If ``distance`` is neither ``"euclidean"`` nor ``"cosine"``.
         DataError
-            If a value is not finite, or a row has norm 0 and the cosine is asked for.
+            If a value is not finite, or the distance is cosine and a row has norm 0.
         """
         if distance not in ("euclidean", "cosine"):
             raise ConfigError(f"distance is {distance!r}; expected 'euclidean' or 'cosine'.")
         cosine = distance == "cosine"
-        bound = max(_bound_of_norms(rows, cosine) for rows in arrays)
+        bound = max(_bound_of_norms(rows, cosine=cosine) for rows in arrays)
         unit = 2.0 ** -np.ceil(np.log2(bound)) if bound else 1.0
         origin = DistanceMetric(np.zeros(arrays[0].shape[1]), float(unit), cosine)
         sample = np.concatenate([origin._scaled(rows[:: max(1, len(rows) // SAMPLE)]) for rows in arrays])
@@ -138,7 +138,7 @@ class DistanceMetric:
         return scaled
 
     def prepare(self, rows: NDArray[np.floating[Any]], dtype: type[np.floating[Any]]) -> PreparedRows:
-        """Rows (n, D), made ready for `similarity` in float32 or float64."""
+        """Prepare rows (n, D) for `similarity` in float32 or float64."""
         ready = np.empty(rows.shape, dtype)
         square = np.empty(len(rows))
         grid = self.grid
@@ -156,25 +156,25 @@ class DistanceMetric:
     def similarity(
         self, queries: PreparedRows, items: PreparedRows, out: NDArray[np.floating[Any]] | None = None
     ) -> NDArray[np.floating[Any]]:
-        """``-|x - y|^2 / 2`` of each query and item, (n, m), by a matrix product; off by `error` at most."""
+        """Compute ``-|x - y|^2 / 2`` of each query and item, (n, m), by a matrix product. Off by at most `error`."""
         out = np.matmul(queries.rows, items.rows.T, out=out)
         out -= items.half_square
         out -= queries.half_square[:, None]
         return out
 
     def error(self, queries: PreparedRows, items: PreparedRows) -> float:
-        r"""Bound of the rounding error of `similarity`, and of `PreparedRows.left` times `PreparedRows.right`.
+        r"""Bound the rounding error of `similarity`, and of `PreparedRows.left` times `PreparedRows.right`.
 
-        It holds for any order of summation.
+        The bound holds for any order of summation.
 
         With u the unit roundoff, a sum of n products is off by at most :math:`\gamma_n` times the sum of their
         absolute values, :math:`\gamma_n = n u / (1 - n u)` (Higham, Accuracy and Stability of Numerical Algorithms,
         2nd ed., §3.1). Here that sum is at most :math:`|x| |y| + |x|^2 / 2 + |y|^2 / 2 = (|x| + |y|)^2 / 2`. Rounding
-        of the rows and their squares adds less than :math:`8 u (|x| + |y|)^2`; what `exact` rounds in float64, and the
-        subtraction of the center, add less than ``loss`` times :math:`(|x| + |y|)^2`.
+        of the rows and their squares adds less than :math:`8 u (|x| + |y|)^2`. Rounding in `exact` and in the
+        subtraction of the center adds less than ``loss`` times :math:`(|x| + |y|)^2`.
 
-        On a grid g all terms are multiples of :math:`g^2 / 2`, and so are their sums, which are at most
-        :math:`(|x| + |y|)^2 / 2`: nothing is rounded if that is :math:`1 / 2u` times :math:`g^2 / 2` at most.
+        On a grid g all terms and sums are multiples of :math:`g^2 / 2`, and at most :math:`(|x| + |y|)^2 / 2`. Nothing
+        is rounded if that is at most :math:`1 / 2u` times :math:`g^2 / 2`.
         """
         u = float(np.finfo(queries.rows.dtype).eps) / 2
         reach = queries.radius + items.radius
@@ -185,7 +185,7 @@ class DistanceMetric:
         return (terms / (1 - terms) / 2 + 8 * u + loss) * reach**2 + TINY
 
     def exact(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """``|x - y|^2`` of pairs of rows, (n, D) and (n, D) -> (n,)."""
+        """Compute ``|x - y|^2`` of pairs of rows, (n, D) and (n, D) -> (n,)."""
         square = np.empty(len(queries))
         for part in _parts(queries):
             difference = self._scaled(queries[part])
@@ -194,16 +194,16 @@ class DistanceMetric:
         return square
 
     def exact_tile(self, queries: NDArray[np.floating[Any]], items: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """``|x - y|^2`` of each query and item, (n, D) and (m, D) -> (n, m); equal to `exact` in the last bit."""
+        """Compute ``|x - y|^2`` of each query and item, (n, D) and (m, D) -> (n, m), bit-identical to `exact`."""
         return squared_distances(self.distinct(queries), self.distinct(items))
 
     def distinct(self, rows: NDArray[np.floating[Any]]) -> Distinct:
-        """Rows (n, D) as `exact` compares them, equal ones once."""
+        """Deduplicate rows (n, D) after scaling, as `exact` compares them."""
         return distinct(self._scaled(rows))
 
 
 def _on_grid(difference: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64], grid: float) -> bool:
-    """Whether all x - y are multiples of ``grid``, and none was rounded (TwoSum; Higham, as above, §4.3)."""
+    """Check that all x - y are multiples of ``grid`` and not rounded (TwoSum; Higham, as above, §4.3)."""
     steps = difference / grid
     back = difference - x
     lost = (x - (difference - back)) - (y + back)
@@ -211,11 +211,11 @@ def _on_grid(difference: NDArray[np.float64], x: NDArray[np.float64], y: NDArray
 
 
 def _common_grid(rows: NDArray[np.float64]) -> float:
-    """A power of two that most rows are multiples of, if products in float64 are exact on it; otherwise 0."""
+    """Find a power of two of which most rows are multiples; 0 if float64 products are inexact on that grid."""
     fraction, exponent = np.frexp(rows)
     digits = np.ldexp(fraction, 53).astype(np.int64)
     lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)  # bit of each coordinate
-    grids = np.where(rows == 0, 1.0, lowest).min(axis=1)  # no coordinate is above 2
+    grids = np.where(rows == 0, 1.0, lowest).min(axis=1)  # no coordinate exceeds 2
     fine = np.square(rows).sum(axis=1) > FINEST * grids**2
     return 0.0 if 2 * np.count_nonzero(fine) > len(rows) else float(grids[~fine].min())
 
@@ -225,8 +225,8 @@ def _parts(rows: NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, len(rows), size))
 
 
-def _bound_of_norms(rows: NDArray[np.floating[Any]], cosine: bool) -> float:
-    """No row has a larger norm. Raises `DataError` for a row that cannot be compared."""
+def _bound_of_norms(rows: NDArray[np.floating[Any]], *, cosine: bool) -> float:
+    """Compute an upper bound of the norms of rows. Raises `DataError` for a row that cannot be compared."""
     largest = 0.0
     for part in _parts(rows):
         peak = np.abs(rows[part]).max(axis=1).astype(np.float64)
@@ -235,8 +235,8 @@ def _bound_of_norms(rows: NDArray[np.floating[Any]], cosine: bool) -> float:
             raise DataError(f"embedding row {part.start + bad[0]} is not finite; embed its image again.")
         if cosine and not peak.all():
             raise DataError(
-                f"embedding row {part.start + np.flatnonzero(peak == 0)[0]} is all zeros, which has no cosine; "
-                "take the Euclidean distance."
+                f"embedding row {part.start + np.flatnonzero(peak == 0)[0]} is all zeros, so its cosine is undefined; "
+                "use the Euclidean distance."
             )
         largest = max(largest, float(peak.max()))
     return largest * float(np.sqrt(rows.shape[1]))

@@ -1,4 +1,4 @@
-"""Squared distances as a plain loop in float64 computes them: what decides every rank."""
+"""Squared distances exactly as a plain loop in float64 computes them, which define every rank."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NUMBERS_AT_A_TIME = 1 << 17  # 1 MB of differences: they stay in the processor's second cache
+NUMBERS_AT_A_TIME = 1 << 17  # 1 MB of differences, which fits into the L2 cache
 
 
 def sum_in_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of each row (n, D), added from left to right; ``sum(axis=1)`` would add in pairs and round differently."""
-    if len(values) == 1:  # its transpose is one run in memory, which NumPy adds in pairs
+    """Sum each row (n, D) from left to right; ``sum(axis=1)`` adds in pairs and rounds differently."""
+    if len(values) == 1:  # its transpose is contiguous, which NumPy adds in pairs
         last: NDArray[np.float64] = values.cumsum(axis=1)[:, -1]
         return last
     total: NDArray[np.float64] = np.ascontiguousarray(values.T).sum(axis=0)
@@ -22,14 +22,14 @@ def sum_in_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Distinct(NamedTuple):
-    """Rows (k, D) that differ, in float64, and which of them each row is, (n,)."""
+    """Distinct rows in float64, (k, D), and the index of each original row among them, (n,)."""
 
     rows: NDArray[np.float64]
     again: NDArray[np.int64]
 
 
 def distinct(rows: NDArray[np.float64]) -> Distinct:
-    """Find equal rows, so that their distances are computed once. Minus zero equals zero."""
+    """Find equal rows, so that their distances are computed once. Zeros of both signs are equal."""
     rows = np.ascontiguousarray(rows + 0.0)
     as_bytes = rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel()
     _, first, again = np.unique(as_bytes, return_index=True, return_inverse=True)
@@ -37,7 +37,7 @@ def distinct(rows: NDArray[np.float64]) -> Distinct:
 
 
 def squared_distances(rows: Distinct, others: Distinct) -> NDArray[np.float64]:
-    r"""Compute ``|x - y|^2`` of each row with each other row, (n, m), equal to a loop's in the last bit.
+    r"""Compute ``|x - y|^2`` of each row with each other row, (n, m), bit-identical to a loop.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def squared_distances(rows: Distinct, others: Distinct) -> NDArray[np.float64]:
 def squared_distances_of_pairs(
     rows: Distinct, others: Distinct, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Compute ``|x - y|^2`` of the pairs that ``first`` and ``second`` number, (m,), as `squared_distances` does."""
+    """Compute ``|x - y|^2`` of pairs of row indices ``first`` and ``second``, (m,), as `squared_distances` does."""
     square = np.empty(len(first))
     step = max(NUMBERS_AT_A_TIME // rows.rows.shape[1], 64)
     for start in range(0, len(first), step):

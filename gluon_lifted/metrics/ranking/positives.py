@@ -1,4 +1,4 @@
-"""The positives of queries and their similarity, which all other items are compared with."""
+"""Find the positives of queries and their similarity, with which other items are compared."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.ranking.distance import DistanceMetric
     from gluon_lifted.metrics.ranking.search import Search
 
-PRODUCTS_AT_A_TIME = 1 << 20  # 8 MB in float64, for each thread
+PRODUCTS_AT_A_TIME = 1 << 20  # 8 MB in float64, per thread
 ROWS_AT_A_TIME = 256
-DENSE = 8  # where more than one item in so many is too close to call, all are computed exactly
+DENSE = 8  # if more than one item in 8 is too close to call, all are computed exactly
 
 
 @dataclass(frozen=True, eq=False)
 class Positives:
-    """Positives of consecutive queries in working order.
+    """The positives of consecutive queries in working order.
 
     Parameters
     ----------
     similarity : ndarray, float64, (n, J)
-        Similarity of the nearest positive (J = 1) or of all; +inf, which nothing exceeds, where a query has no j-th.
+        Similarity of the nearest positive (J = 1) or of all; +inf if a query has no j-th positive.
     positions : ndarray, int64, (n, J)
-        Their positions in the gallery.
+        Positions of the positives in the gallery.
     error : ndarray, float64, (n,)
-        Bound of the error of each query's ``similarity``; 0 where that is exact.
+        Error bound of each query's ``similarity``; 0 if that is exact.
     start : int
         Position of the first query.
     """
@@ -42,24 +42,25 @@ class Positives:
     start: int
 
     def of(self, queries: slice) -> Positives:
-        """Take the positives of a slice of the working order."""
+        """Select the positives of a slice of the working order."""
         stop = None if queries.stop is None else queries.stop - self.start
-        here = slice(queries.start - self.start, stop, queries.step)
-        return Positives(self.similarity[here], self.positions[here], self.error[here], queries.start)
+        rows = slice(queries.start - self.start, stop, queries.step)
+        return Positives(self.similarity[rows], self.positions[rows], self.error[rows], queries.start)
 
 
 def find_positives(
     metric: DistanceMetric,
     search: Search,
     queries: slice,
+    *,
     only_first: bool,
     exact: bool,
     each: Callable[..., Any] = map,
 ) -> Positives:
     """Find the positives of a slice of the working order. In a tie the lower row number comes first.
 
-    With ``exact`` their distances are, which costs little where they are few. ``each`` calls a function for each block
-    of queries, as ``map`` or a pool's ``map`` do.
+    ``exact`` asks for exact distances, which is cheap for few positives. ``each`` maps a function over blocks of
+    queries, as ``map`` or the ``map`` of a pool does.
     """
     counts = search.positives[queries]
     shape = (len(counts), 1 if only_first else max(1, int(counts.max(initial=0))))
@@ -72,14 +73,14 @@ def find_positives(
             if only_first
             else np.argsort(-similarity, axis=1)
         )
-        order = order[:, : shape[1]]  # all others come after the positives
+        order = order[:, : shape[1]]  # positives come first
         missing = np.arange(order.shape[1]) >= search.positives[block, None]
-        here, width = positives.of(block), order.shape[1]
-        here.similarity[:, :width] = np.where(missing, np.inf, np.take_along_axis(similarity, order, axis=1))
-        here.positions[:, :width] = order + members.start
-        here.error[:] = bound
+        part, width = positives.of(block), order.shape[1]
+        part.similarity[:, :width] = np.where(missing, np.inf, np.take_along_axis(similarity, order, axis=1))
+        part.positions[:, :width] = order + members.start
+        part.error[:] = bound
         if exact and bound:
-            _make_exact(metric, search, here)
+            _make_exact(metric, search, part)
 
     list(each(find, *zip(*_blocks(search, queries), strict=True)) if counts.any() else ())
     return positives
@@ -88,7 +89,7 @@ def find_positives(
 def _similarity(
     metric: DistanceMetric, search: Search, block: slice, members: slice, dtype: type[np.floating[Any]]
 ) -> tuple[NDArray[np.floating[Any]], float]:
-    """Similarity of queries and the items of their classes, and its error; -inf for all other items and the query."""
+    """Compute similarity of queries to items of their classes, -inf for other items and the query, and its error."""
     items = metric.prepare(search.gallery.take(members), dtype)
     if search.symmetric:
         rows = items.part(slice(block.start - members.start, block.stop - members.start))
@@ -109,21 +110,23 @@ def _make_exact(metric: DistanceMetric, search: Search, positives: Positives) ->
 
 
 def with_exact_distances(metric: DistanceMetric, search: Search, positives: Positives) -> Positives:
-    """The same positives with exact distances, by tiles: for many positives of each query."""
+    """Compute exact distances of the positives by tiles, which suits many positives per query."""
     similarity = positives.similarity.copy()
     for block, members in _blocks(search, slice(positives.start, positives.start + len(similarity))):
         square = metric.exact_tile(search.queries.take(block), search.gallery.take(members))
-        here = slice(block.start - positives.start, block.stop - positives.start)
-        columns = np.clip(positives.positions[here] - members.start, 0, square.shape[1] - 1)  # any where there is none
+        rows = slice(block.start - positives.start, block.stop - positives.start)
+        columns = np.clip(
+            positives.positions[rows] - members.start, 0, square.shape[1] - 1
+        )  # any column if there is no positive
         exact = -np.take_along_axis(square, columns, axis=1) / 2
-        similarity[here] = np.where(np.isfinite(similarity[here]), exact, np.inf)
+        similarity[rows] = np.where(np.isfinite(similarity[rows]), exact, np.inf)
     return Positives(similarity, positives.positions, np.zeros_like(positives.error), positives.start)
 
 
 def _blocks(search: Search, queries: slice) -> Iterator[tuple[slice, slice]]:
-    """Some queries, and the slice of the gallery that holds their classes: both are in one working order."""
+    """Yield slices of queries, and of the gallery items of their classes. Both are in the same working order."""
     start = queries.start
-    stop = queries.start + int(np.count_nonzero(search.positives[queries]))  # those without positives come last
+    stop = queries.start + int(np.count_nonzero(search.positives[queries]))  # queries without positives come last
     while start < stop:
         classes = search.queries.classes[start : min(start + ROWS_AT_A_TIME, stop)]
         first = int(np.searchsorted(search.gallery.classes, classes[0]))
@@ -137,7 +140,7 @@ def _blocks(search: Search, queries: slice) -> Iterator[tuple[slice, slice]]:
 def _of_one_class(
     similarity: NDArray[np.floating[Any]], search: Search, block: slice, members: slice
 ) -> NDArray[np.floating[Any]]:
-    """-inf for items of another class, and for the query itself."""
+    """Set items of other classes and the query itself to -inf, in place."""
     similarity[search.queries.classes[block, None] != search.gallery.classes[members]] = -np.inf
     if search.itself is not None:
         similarity[np.arange(len(similarity)), search.itself[block] - members.start] = -np.inf
@@ -153,8 +156,8 @@ def _nearest(
     members: slice,
     bound: float,
 ) -> NDArray[np.int64]:
-    """Column of the nearest item of each row, (n, 1); those too close to call are compared exactly."""
-    best: NDArray[np.int64] = similarity.argmax(axis=1)  # of equal ones the first, which has the lowest row number
+    """Find the column of the nearest item of each row, (n, 1). Items too close to call are compared exactly."""
+    best: NDArray[np.int64] = similarity.argmax(axis=1)  # the first of equal items has the lowest row number
     top = similarity[np.arange(len(similarity)), best]
     rows, columns = np.nonzero(similarity >= (top - 2 * bound)[:, None])
     if bound and len(rows) > len(similarity):
@@ -164,6 +167,6 @@ def _nearest(
             return best[:, None]
         square = metric.exact(search.queries.take(block.start + rows), search.gallery.take(members.start + columns))
         order = np.lexsort((search.gallery.order[members.start + columns], square, rows))
-        first = order[np.flatnonzero(np.diff(rows, prepend=-1))]  # rows ascend, so groups stay where they are
+        first = order[np.flatnonzero(np.diff(rows, prepend=-1))]  # rows ascend, so groups keep their places
         best = columns[first]
     return best[:, None]

@@ -27,7 +27,7 @@ def test_files_that_are_no_lists(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"list\.txt: not readable as UTF-8 text .*; get it\."):
         list(read_lines(path, "get it"))
     monkeypatch.setattr(annotations, "MAX_BYTES", 6)
-    with pytest.raises(DataError, match=r"list\.txt: 7 bytes are no annotation file; get it\."):
+    with pytest.raises(DataError, match=r"list\.txt: too large for an annotation file \(7 bytes\); get it\."):
         list(read_lines(path, "get it"))
 
 
@@ -41,7 +41,7 @@ def test_whole_numbers():
 def test_boxes():
     assert checked_box(four_numbers(["1", 2, 3.5, " 4e0 "], "here"), "here") == (1, 2, 3.5, 4)
     for cells in ([], ["1", "2", "3"], [1, 2, 3, 4, 5], [1, 2, 3, "x"], [1, None, 3, 4], [1, 2, 3, [4]], [10**400] * 4):
-        with pytest.raises(DataError, match="here: a box is four numbers"):
+        with pytest.raises(DataError, match="here: expected a box of four numbers"):
             four_numbers(cells, "here")
     nan, inf = float("nan"), float("inf")
     for box in (
@@ -63,7 +63,7 @@ def test_boxes():
     "relative", ["../a.jpg", "a/../../b.jpg", "a/..", "/etc/passwd", "a\\..\\b", "\\a", "C:/a", "a\0b"]
 )
 def test_paths_that_leave_the_data_set(tmp_path, relative):
-    with pytest.raises(DataError, match=r"here: .* is no path of an image inside the data set"):
+    with pytest.raises(DataError, match=r"here: .* is not a path inside the data set"):
         path_inside(tmp_path, relative, "here")
 
 
@@ -75,9 +75,9 @@ def test_paths_inside_the_data_set(tmp_path):
 def test_tables_have_boxes_if_any_image_has_one(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).touch()
-    one, two = Annotation(tmp_path / "a.jpg", "a", "train"), Annotation(tmp_path / "b.jpg", "b", "test")
-    assert tables([one, two], "get it").train.boxes is None
-    splits = tables([one, two._replace(box=(1, 2, 3, 4))], "get it")
+    first, second = Annotation(tmp_path / "a.jpg", "a", "train"), Annotation(tmp_path / "b.jpg", "b", "test")
+    assert tables([first, second], "get it").train.boxes is None
+    splits = tables([first, second._replace(box=(1, 2, 3, 4))], "get it")
     assert (splits.train.box(0), splits.test.box(0)) == (None, (1, 2, 3, 4))
     assert splits.train.boxes.shape == (1, 4)
 
@@ -87,5 +87,5 @@ def test_images_that_are_missing_are_counted(tmp_path):
     (tmp_path / "1.jpg").mkdir()
     names = ["0.jpg", "1.jpg", "2.jpg", "x" * 5000, "nul\0"]
     rows = [Annotation(tmp_path / name, "a", "train") for name in names]
-    with pytest.raises(DataError, match=r"1\.jpg: listed in the annotations but not there \(4 of 5 .*\); get it\."):
+    with pytest.raises(DataError, match=r"1\.jpg: listed in the annotations but missing \(4 of 5 .*\); get it\."):
         tables(rows, "get it")

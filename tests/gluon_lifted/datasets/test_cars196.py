@@ -1,4 +1,4 @@
-"""CARS196 in tiny copies of its official layouts, odd things included."""
+"""CARS196 in tiny copies of its official layouts, including their oddities."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ TINY = {
     "test": PublishedCounts(train_images=1, train_classes=1, test_images=1, test_classes=1),
 }
 TRAIN = [("00001.jpg", 14), ("00002.jpg", 99), ("00003.jpg", 98)]
-TEST = [("00001.jpg", 196), ("00002.jpg", 14)]  # file names begin anew
+TEST = [("00001.jpg", 196), ("00002.jpg", 14)]  # file names restart from 1
 NAMES = np.array([f"Make{i} Model/{i} 2012" for i in range(1, 197)], dtype=object)
 
 
@@ -68,11 +68,11 @@ def kaggle_layout(tmp_path):
 def as_sets(table):
     """Half, file and class name of every image."""
     halves = {"cars_train": "train", "cars_test": "test"}
-    found = set()
+    images = set()
     for path, label in zip(table.paths, table.labels, strict=True):
         half = halves.get(path.parent.name, path.parent.parent.name)
-        found.add((half, path.name, table.class_names[label]))
-    return found
+        images.add((half, path.name, table.class_names[label]))
+    return images
 
 
 @pytest.mark.parametrize("layout", ["split_layout", "kaggle_layout"])
@@ -110,7 +110,7 @@ def test_one_official_half_alone(layout, request):
     (root / "away").rename(folder / f"{prefix}train")
     shutil.rmtree(folder / f"{prefix}test")
     assert (len(load_cars196(root, TINY).train), len(load_cars196(root, TINY).test)) == (2, 1)
-    with pytest.raises(DataError, match=r"has 2 training images of 2 classes .* but 1 training images"):
+    with pytest.raises(DataError, match=r"has 2 training images of 2 classes .* published 1 training images"):
         load_cars196(root, {**TINY, "train": TINY["test"]})
 
 
@@ -136,25 +136,25 @@ def test_the_published_numbers_hold_unless_told_otherwise(split_layout):
     assert train.train_images + test.train_images == whole.train_images
     assert train.test_images + test.test_images == whole.test_images
     for load in (load_cars196, lambda root: load_dataset("cars196", root)):
-        with pytest.raises(DataError, match=r"has 3 training .* but 8,054 .* get it from https://www\.kaggle\.com/"):
+        with pytest.raises(
+            DataError, match=r"has 3 training .* published 8,054 .* get it from https://www\.kaggle\.com/"
+        ):
             load(split_layout)
     shutil.rmtree(split_layout / "cars_test")
-    with pytest.raises(DataError, match=r"has 2 training .* but 4,052 training .* 4,092 test"):
+    with pytest.raises(DataError, match=r"has 2 training .* published 4,052 training .* 4,092 test"):
         load_cars196(split_layout)
 
 
 def test_bad_copies_are_named(split_layout):
     (split_layout / "cars_train" / "00002.jpg").unlink()
-    with pytest.raises(
-        DataError, match=r"00002\.jpg: listed in the annotations but not there \(1 of 5 images .* get it"
-    ):
+    with pytest.raises(DataError, match=r"00002\.jpg: listed in the annotations but missing \(1 of 5 images .* get it"):
         load_cars196(split_layout, TINY)
     annotations = split_layout / "devkit" / "cars_train_annos.mat"
     write_annotations(annotations, [("00001.jpg", 1), ("00003.jpg", 197)], "fname")
     with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 2: has class 197; expected 1 to 196"):
         load_cars196(split_layout, TINY)
     write_annotations(annotations, [("../cars_test/00001.jpg", 1)], "fname")
-    with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 1: .* no path of an image inside"):
+    with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 1: .* is not a path inside"):
         load_cars196(split_layout, TINY)
     (split_layout / "cars_test_annos_withlabels.mat").unlink()
     write_annotations(annotations, [("00001.jpg", 1)], "fname")
@@ -176,7 +176,7 @@ def test_unlabeled_and_damaged_annotations(split_layout):
         with pytest.raises(DataError, match="not a MATLAB file"):
             load_cars196(split_layout, TINY)
     savemat(path, {"other": 1})
-    with pytest.raises(DataError, match="not a MATLAB file holding 'annotations'"):
+    with pytest.raises(DataError, match="not a MATLAB file with the variable 'annotations'"):
         load_cars196(split_layout, TINY)
 
 
@@ -192,9 +192,9 @@ def test_scipy_that_is_not_installed(split_layout, monkeypatch):
         ("anno_train.csv", "00002.jpg,39,", "00002.jpg,", r"anno_train\.csv, line 2: expected file, x1, y1, x2, y2"),
         ("anno_train.csv", "375,99", "375,0", r"anno_train\.csv, line 2: has class 0; expected 1 to 196"),
         ("anno_train.csv", "375,99", "375,car", r"anno_train\.csv, line 2: expected a whole number, found 'car'"),
-        ("anno_test.csv", "39,116", "x,116", r"anno_test\.csv, line 1: a box is four numbers"),
+        ("anno_test.csv", "39,116", "x,116", r"anno_test\.csv, line 1: expected a box of four numbers"),
         ("anno_test.csv", "39,116", "570,116", r"anno_test\.csv, line 1: a box .* is empty"),
-        ("anno_test.csv", "00001.jpg", "../00001.jpg", r"anno_test\.csv, line 1: .* no path of an image inside"),
+        ("anno_test.csv", "00001.jpg", "../00001.jpg", r"anno_test\.csv, line 1: .* is not a path inside"),
         ("names.csv", "Make7 Model/7 2012\n", "", r"names\.csv: 195 class names; expected 196"),
     ],
 )
@@ -208,7 +208,7 @@ def test_kaggle_lists_that_are_damaged(kaggle_layout, file, old, new, message):
 
 def test_folders_that_are_not_cars196(tmp_path):
     for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"not CARS196, which is .*; get it from https://www\.kaggle"):
+        with pytest.raises(DataError, match=r"not CARS196; expected .*; get it from https://www\.kaggle"):
             load_cars196(root)
 
 
@@ -217,7 +217,7 @@ HALF = Path(os.environ.get("LIFTED_DATA", "nowhere")) / "cars196_half"
 
 @pytest.mark.skipif(not HALF.is_dir(), reason="no cars196_half in the folder that LIFTED_DATA names")
 def test_the_real_training_half_with_cropped_images():
-    """Its photographs are cut to the boxes, which are those of the whole ones."""
+    """Its images are cut to the boxes, whose coordinates are those of the whole images."""
     splits = load_dataset("cars196", HALF)
     assert (len(splits.train), len(splits.test)) == (4052, 4092)
     boxed = load_dataset("cars196", HALF, use_boxes=True).test

@@ -40,7 +40,11 @@ def test_counts_that_differ_from_the_published_ones():
     published = PublishedCounts(train_images=2, train_classes=1, test_images=2, test_classes=2)
     published.require(splits, Path("copy"), "get it")
     for wrong in ((3, 1, 2, 2), (2, 2, 2, 2), (2, 1, 1_234, 2), (2, 1, 2, 1)):
-        with pytest.raises(DataError, match=r"^copy: has 2 training images of 1 classes .* were published; get it\.$"):
+        with pytest.raises(
+            DataError, match=r"^copy: has 2 training images of 1 classes .*; expected the published .*; get it\.$"
+        ):
             PublishedCounts(*wrong).require(splits, Path("copy"), "get it")
-    with pytest.raises(DataError, match="but 2 training images of 1 classes and 1,234 test images of 2 were published"):
+    with pytest.raises(
+        DataError, match="the published 2 training images of 1 classes and 1,234 test images of 2; get it"
+    ):
         PublishedCounts(2, 1, 1_234, 2).require(splits, Path("copy"), "get it")

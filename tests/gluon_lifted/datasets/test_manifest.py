@@ -110,13 +110,13 @@ def test_several_objects_of_one_image_are_several_rows(root):
     ("column", "value", "message"),
     [
         ("path", "", r"row 2: 'path' is None; expected the path"),
-        ("path", "none.png", r"none\.png: listed in the annotations but not there \(1 of 4 .*; correct the manifest"),
-        ("path", "../nul\0", "listed in the annotations but not there"),
+        ("path", "none.png", r"none\.png: listed in the annotations but missing \(1 of 4 .*; correct the manifest"),
+        ("path", "../nul\0", "listed in the annotations but missing"),
         ("label", " ", r"row 2: 'label' is None; expected text or a whole number"),
         ("label", "ant", "class 'ant' is in both"),
         ("split", "val", r"row 2: 'split' is 'val'; expected 'train' or 'test'"),
         ("split", None, r"row 2: 'split' is None"),
-        ("x1", 2, r"row 2: a box is four numbers, found \["),
+        ("x1", 2, r"row 2: expected a box of four numbers, found \["),
     ],
 )
 def test_bad_rows_are_named(root, write, suffix, column, value, message):
@@ -133,7 +133,7 @@ def test_bad_columns_are_named(root, write, suffix):
         load_manifest(write(path, ("path", "class"), [("1.png", "a")]))
     with pytest.raises(DataError, match="has no column 'y2'"):
         load_manifest(write(path, ("path", "label", "x1", "y1", "x2"), [("1.png", "a", 1, 1, 1)]))
-    with pytest.raises(DataError, match="has no images to test with"):
+    with pytest.raises(DataError, match="has no test images"):
         load_manifest(write(path, ("path", "label", "split"), [("1.png", "a", "train")]))
     with pytest.raises(DataError, match="only one label"):
         load_manifest(write(path, ("path", "label"), [("1.png", "a"), ("gray.png", "a")]))
@@ -151,7 +151,7 @@ def test_values_of_other_kinds(root):
     ("content", "message"),
     [
         (b"", "has no column 'path'"),
-        (b"path,label\n", "has no images to test with"),
+        (b"path,label\n", "has no test images"),
         (b"path,label,path\n1.png,a,1.png\n", "has the column 'path' more than once"),
         (b"path,label\n1.png,a,b\n", "line 2: has more cells than the header"),
         (b"path,label\n1.png\n", "row 1: 'label' is None"),
@@ -167,7 +167,7 @@ def test_csv_that_is_damaged(root, content, message):
 
 
 def test_parquet_that_is_nested_without_end(root):
-    """pyarrow would end the process."""
+    """pyarrow would crash."""
     (root / "list.parquet").write_bytes(nested(20_000))
     with pytest.raises(DataError, match=r"list\.parquet: not readable as parquet \(its columns are nested too deeply"):
         load_manifest(root / "list.parquet")
@@ -186,7 +186,7 @@ def test_files_that_are_no_manifest(root):
     with pytest.raises(DataError, match=r"list\.csv: no such file"):
         load_manifest(root / "list.csv")
     for name in ("list.txt", "", "a"):
-        with pytest.raises(DataError, match=r"a manifest is a \.csv or \.parquet file"):
+        with pytest.raises(DataError, match=r"not a manifest; expected a \.csv or \.parquet file"):
             load_manifest(root / name)
 
 

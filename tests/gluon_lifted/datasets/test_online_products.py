@@ -1,4 +1,4 @@
-"""Stanford Online Products in tiny copies of its official layout, odd things included."""
+"""Stanford Online Products in tiny copies of its official layout, including its oddities."""
 
 import pytest
 from PIL import Image
@@ -58,7 +58,9 @@ def test_the_published_numbers_hold_unless_told_otherwise(copy):
     assert PUBLISHED.train_images + PUBLISHED.test_images == 120053
     assert PUBLISHED.train_classes + PUBLISHED.test_classes == 22634
     for load in (load_online_products, lambda root: load_dataset("sop", root)):
-        with pytest.raises(DataError, match=r"has 4 training .* but 59,551 .* get Stanford_Online_Products\.zip from"):
+        with pytest.raises(
+            DataError, match=r"has 4 training .* published 59,551 .* get Stanford_Online_Products\.zip from"
+        ):
             load(copy)
 
 
@@ -85,8 +87,8 @@ def test_lists_that_are_missing(copy):
         (0, "class_id image_id super_class_id path", "does not begin with the line"),
         (1, "1 1 bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 2: expected image_id class_id"),
         (1, "1 b 1 bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 2: expected a whole number, found 'b'"),
-        (4, "4 1 1 ../bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 5: .* no path of an image inside"),
-        (4, "4 1 1 /etc/passwd", r"Ebay_train\.txt, line 5: .* no path of an image inside"),
+        (4, "4 1 1 ../bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 5: .* is not a path inside"),
+        (4, "4 1 1 /etc/passwd", r"Ebay_train\.txt, line 5: .* is not a path inside"),
         (1, TEST[2], "class '22634 bicycle' is in both"),
     ],
 )

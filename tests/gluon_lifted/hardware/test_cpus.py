@@ -7,7 +7,7 @@ from gluon_lifted.hardware.cpus import cgroup_quota, usable_cpus
 
 
 def tree(root, groups, **files):
-    """A made-up /proc and /sys: ``files`` maps cgroup folders to what they hold."""
+    """Create a fake /proc and /sys; ``files`` maps cgroup folders to their content."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(groups)
     for name, content in files.items():

@@ -10,7 +10,7 @@ GIB = 1 << 30
 
 
 def machine(root, groups, **limits):
-    """A made-up /proc and /sys of a machine with 8 GiB; ``limits`` maps files below ``sys/fs/cgroup``."""
+    """Create a fake /proc and /sys of a host with 8 GiB; ``limits`` maps files below ``sys/fs/cgroup``."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/meminfo").write_text(f"MemTotal:  {8 * GIB // 1024} kB\nMemFree:  1 kB\n")
     (root / "proc/self/cgroup").write_text(groups)
@@ -43,7 +43,7 @@ def test_a_machine_that_does_not_tell(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory in use is read from Linux's /proc")
 def test_memory_of_this_process():
-    """In a process of its own: one that has freed much may take a block from there and keep it."""
+    """In a new process: one that has freed much memory may reuse it."""
     script = """
 import numpy as np
 from gluon_lifted.hardware.memory import peak_memory, resident_memory
@@ -54,7 +54,7 @@ assert peak_memory() >= before + (60 << 20)
 peak = peak_memory()
 del block
 assert resident_memory() < before + (10 << 20)
-assert peak_memory() >= peak - (1 << 20)  # the kernel's count is a little late
+assert peak_memory() >= peak - (1 << 20)  # the kernel's count lags a little
 """
     run = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr

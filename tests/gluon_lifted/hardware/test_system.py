@@ -13,7 +13,7 @@ SCRIPT = Path(system.__file__)
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A Linux machine with every library, ensurepip and Python 3.11; returns the set of libraries to take away."""
+    """A Linux host with every library, ensurepip and Python 3.11; returns the set of libraries to take away."""
     gone = set()
 
     def load(name):

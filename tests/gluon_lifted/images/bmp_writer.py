@@ -1,4 +1,4 @@
-"""A BMP writer for tests, by plain loops (BITMAPINFOHEADER and BITMAPV4HEADER)."""
+"""A BMP writer for tests, in plain loops (BITMAPINFOHEADER and BITMAPV4HEADER)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Bmp:
     top_down: bool = False
 
     def encode(self, pixels: list[list[int]]) -> bytes:
-        """``pixels[y][x]``, each as the whole number that is stored."""
+        """``pixels[y][x]``, each as the stored integer."""
         height, width = len(pixels), len(pixels[0])
         lines = pixels if self.top_down else pixels[::-1]
         body = b"".join(self._row(line) for line in lines)

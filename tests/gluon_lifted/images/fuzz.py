@@ -1,4 +1,4 @@
-"""Damaged image files, without end: `python -m tests.gluon_lifted.images.fuzz --minutes 10 [--seed 0]`.
+"""Read damaged image files in a loop: `python -m tests.gluon_lifted.images.fuzz --minutes 10 [--seed 0]`.
 
 Files of every format that Pillow decodes by itself are damaged at random: bytes changed, cut out, doubled. Each must
 end in pixels or in an `ImageError`, within seconds and within the memory that decoding may take. Anything else is
@@ -51,7 +51,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def whole_files() -> list[bytes]:
-    """One file for each way through a decoder."""
+    """A file for each path through a decoder."""
     rng = np.random.default_rng(0)
     color = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).resize((SIDE, SIDE))
     alpha, exif = color.convert("RGBA"), Image.Exif()
@@ -72,7 +72,7 @@ def whole_files() -> list[bytes]:
         files.append(saved(color, "TIFF", compression=way))
     files.append(saved(color.convert("1"), "TIFF", compression="group4"))
     gray = rng.integers(0, 256, (SIDE, SIDE, 1))
-    pixels, table = gray.tolist(), tuple((one, 255 - one, 7) for one in range(256))
+    pixels, table = gray.tolist(), tuple((level, 255 - level, 7) for level in range(256))
     files += [Png(GRAY, 16, transparent=(7,)).encode(pixels), Png(GRAY, 8, interlaced=True).encode(pixels)]
     files += [Png(PALETTE, 8, transparent=(0, 90), palette=table).encode(pixels)]
     files += [Png(RGBA, 16).encode((np.asarray(alpha, int) * 257).tolist())]
@@ -89,7 +89,7 @@ FOLDER = tempfile.TemporaryDirectory()
 
 
 def attempt(rng: random.Random) -> str:
-    """One damaged file; what became of it, in a word."""
+    """Read a damaged file and return the outcome as a word."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # as the package does; the fuzzer makes them errors
     content, way, box = damaged_bytes(rng.choice(WHOLE), rng), rng.choice(WAYS), rng.choice(BOXES)
     path = Path(FOLDER.name, "damaged.jpg")

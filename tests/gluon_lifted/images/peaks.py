@@ -1,4 +1,4 @@
-"""Measure the peak memory of decoding beside the estimate: run as a program, so that the heap is its own."""
+"""Measure the peak memory of decoding next to the estimate, in a process with its own heap."""
 
 import ctypes
 import io
@@ -12,15 +12,15 @@ from gluon_lifted.hardware.memory import M_MMAP_THRESHOLD
 from gluon_lifted.images import DecodeLimits, Preprocessing, read_image
 
 LIBC = ctypes.CDLL(None)
-if hasattr(LIBC, "mallopt"):  # first of all: images go back to the system when they are freed, and leave no holes
+if hasattr(LIBC, "mallopt"):  # at the start: freed images return to the system and leave no holes
     LIBC.mallopt(M_MMAP_THRESHOLD, 1 << 19)
 SIDE = 1024
-TRIES = 4  # where memory is scarce, the system takes pages of libraries away, and they come back as if they were new
+TRIES = 4  # if memory is scarce, library pages are evicted and counted again when they are reloaded
 WAYS = {"whole": Preprocessing(resize=64, crop=64), "trimmed": Preprocessing(resize=64, crop=64, trim=True)}
 NEAR_BLACK = np.random.default_rng(0).integers(0, 200, (SIDE, SIDE, 3), np.uint8)
 
 
-NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)  # which nothing compresses
+NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)  # incompressible
 CLEAR = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 4), np.uint8)
 DEEP = np.random.default_rng(0).integers(0, 1 << 16, (SIDE, SIDE), np.uint16)
 
@@ -32,7 +32,7 @@ def saved(image, kind, **options):
 
 
 def encoded(kind, mode="RGB", **options):
-    """A function, since encoding all kinds takes long and most tests want one."""
+    """Build on demand: encoding all kinds takes long and most tests need only one."""
     return lambda: saved(Image.fromarray(NEAR_BLACK).convert(mode), kind, **options)
 
 
@@ -87,21 +87,21 @@ def content_of(kind):
 
 
 def peak_bytes(work):
-    """How far the resident memory of this process goes beyond what it is now."""
+    """Return how far the resident memory of this process exceeds its current value."""
     status = Path("/proc/self/status")
 
-    def found(name):
+    def status_field(name):
         return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
 
     LIBC.malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = found("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+    before = status_field("VmRSS")
     work()
-    return found("VmHWM") - before
+    return status_field("VmHWM") - before
 
 
 def measure(content, how):
-    """Bytes at most, and bytes that were reckoned."""
+    """Return peak bytes and estimated bytes."""
     reckoned = []
 
     class Reckoned(DecodeLimits):
@@ -109,7 +109,7 @@ def measure(content, how):
             reckoned.append(needed)
             return super().memory(needed, name)
 
-    read_image(content, how)  # what is loaded with the first one of its kind
+    read_image(content, how)  # loads what the first image of a kind needs
     peaks = [peak_bytes(lambda: read_image(content, how, limits=Reckoned()))]
     while peaks[-1] > reckoned[0] and len(peaks) < TRIES:
         peaks.append(peak_bytes(lambda: read_image(content, how)))

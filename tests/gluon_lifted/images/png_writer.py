@@ -1,4 +1,4 @@
-"""A PNG writer for tests, by plain loops (PNG specification, third edition)."""
+"""A PNG writer for tests, in plain loops (PNG specification, third edition)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Png:
     interlaced: bool = False
     transparent: tuple[int, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
-    chunks: tuple[tuple[bytes, bytes], ...] = ()  # further ones, before the pixels
+    chunks: tuple[tuple[bytes, bytes], ...] = ()  # extra chunks before the pixels
 
     def encode(self, samples: Samples) -> bytes:
-        """``samples[y][x][channel]`` to a file."""
+        """Encode ``samples[y][x][channel]`` as a file."""
         head = struct.pack(">IIBBBBB", len(samples[0]), len(samples), self.bits, self.color, 0, 0, self.interlaced)
         parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", head)]
         parts += [chunk(name, content) for name, content in self.chunks]
@@ -47,7 +47,7 @@ class Png:
         return b"".join([*parts, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")])
 
     def _row(self, values: list[int]) -> bytes:
-        """Filter 0, and the samples from the highest bit on."""
+        """Filter 0, then the samples, highest bit first."""
         text = "".join(format(value, f"0{self.bits}b") for value in values)
         text += "0" * (-len(text) % 8)
         return b"\0" + bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))

@@ -1,4 +1,4 @@
-"""PNG, BMP, GIF, JPEG, WebP and AVIF of every depth: right against the picture that they were written from."""
+"""PNG, BMP, GIF, JPEG, WebP and AVIF of every depth: compared with the picture that they were written from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def over_white(shown: ArrayLike, opacity: ArrayLike) -> Array:
 
 
 def stored_in(bits: int, picture: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Samples of a picture; those of 16 bits use all of them."""
+    """Samples of a picture; 16-bit samples use all bits."""
     stored = np.round(picture * ((1 << bits) - 1) / 255).astype(np.int64)
     low = RNG.integers(-128, 128, stored.shape) if bits == 16 else 0
     return np.clip(stored + low, 0, (1 << bits) - 1)
@@ -67,7 +67,7 @@ def test_gray_png(bits: int, interlaced: bool) -> None:
     for value in {0, 1, most, int(stored[3, 3, 0])}:
         content = Png(GRAY, bits, interlaced, (value,)).encode(stored.tolist())
         require_close(content, np.where(stored == value, 255, shown))
-    if bits < 16:  # of a transparent value the low bits count alone; Pillow takes any bit for one of 1-bit gray
+    if bits < 16:  # only the low bits of a transparent value count; Pillow uses any bit for 1-bit gray
         value = int(stored[3, 3, 0]) | (bits > 1) << bits
         content = Png(GRAY, bits, interlaced, (value,)).encode(stored.tolist())
         require_close(content, np.where(stored == stored[3, 3, 0], 255, shown))
@@ -156,7 +156,7 @@ def test_color_bmp(fields: str) -> None:
     channels = np.round(PICTURE * most / 255).astype(np.int64)
     pixels = (channels << np.array(shifts)).sum(-1)
     shown = channels * 255 / most
-    masks = tuple(int(one) << shift for one, shift in zip(most, shifts, strict=True))
+    masks = tuple(int(mask) << shift for mask, shift in zip(most, shifts, strict=True))
     content = bmp.Bmp(depth, bmp.BITFIELDS, masks=masks).encode(pixels.tolist())
     if fields in ("444", "RGBX", "10 bits"):
         with pytest.raises(ImageError, match="Unsupported BMP bitfields layout"):

@@ -1,4 +1,4 @@
-"""What is opened at all, and what becomes of a decoder's own exceptions."""
+"""Which files are opened, and how exceptions of decoders are reported."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def test_a_format_opens_as_what_it_is_whatever_its_name(tmp_path) -> None:
 
 def test_images_are_opened_in_one_place_only() -> None:
     root = Path(gluon_lifted.__file__).parents[1]
-    found = [
+    modules = [
         str(path.relative_to(root))
         for package in ("gluon_lifted", "export", "serve_cli")
         for path in sorted((root / package).rglob("*.py"))
         if re.search(r"\b(Image|PIL|ImageFile)\.open\(|ImageFile\.Parser", path.read_text())
     ]
-    assert found == ["gluon_lifted/images/formats.py"]
+    assert modules == ["gluon_lifted/images/formats.py"]
 
 
 def test_suffixes_are_those_of_the_formats() -> None:
-    assert {one.name for one in formats.FORMATS} >= NAMED
+    assert {format_.name for format_ in formats.FORMATS} >= NAMED
     assert {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"} <= IMAGE_SUFFIXES
     assert not IMAGE_SUFFIXES & formats.MISSING_PACKAGES.keys()
     assert (IMAGE_SUFFIXES | formats.MISSING_PACKAGES.keys()) >= {".heic", ".heif"}
@@ -114,7 +114,7 @@ def test_whatever_a_decoder_raises_is_the_images_error(tmp_path, monkeypatch, ra
         raise raised
 
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, step, fail)
-    if step == "_open" and isinstance(raised, KeyError):  # which is how Pillow's openers decline a file
+    if step == "_open" and isinstance(raised, KeyError):  # Pillow's openers decline a file with KeyError
         said = "it begins like an image, but is damaged or stored in a way that Pillow does not know"
     with pytest.raises(ImageError, match=rf"^x\.jpg: cannot be read \({re.escape(said)}\)\.$"):
         read_image(content, HOW, name="x.jpg")

@@ -106,9 +106,9 @@ def test_a_box_without_a_problem_holds_a_pixel(width, height, edges):
         assert min(crop_to_box(Image.new("L", (width, height)), box).size) >= 1
 
 
-@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("edge", range(4))
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_boxes_that_are_not_finite_do_not_fit(place, value):
+def test_boxes_that_are_not_finite_do_not_fit(edge, value):
     box = [0.0, 0.0, 5.0, 5.0]
-    box[place] = value
+    box[edge] = value
     assert "does not fit into its 9 x 9 px" in box_problem(tuple(box), (9, 9))

@@ -82,8 +82,8 @@ def test_images_are_turned_upright(orientation, kind):
     exif[0x0112] = orientation
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
     content = encoded(quadrants(RED, GREEN, BLUE, WHITE), kind, exif=exif, **options)
-    for found, expected in zip(corners(read_image(content, to(32))), SHOWN[orientation], strict=True):
-        np.testing.assert_allclose(found, expected, atol=12)  # JPEG
+    for actual, expected in zip(corners(read_image(content, to(32))), SHOWN[orientation], strict=True):
+        np.testing.assert_allclose(actual, expected, atol=12)  # JPEG
 
 
 def test_the_whole_image_is_stretched_to_a_square():
@@ -92,14 +92,14 @@ def test_the_whole_image_is_stretched_to_a_square():
 
 
 def test_shrinking_averages_the_pixels():
-    """Pillow's bilinear filter has the width of the shrinking, so that no pixel is passed over."""
+    """Pillow widens its bilinear filter by the reduction, so that no pixel is skipped."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
     np.testing.assert_allclose(read_image(encoded(noise), to(2)), 127.5, atol=4)
 
 
 def test_jpeg_at_reduced_scale_is_close_to_the_full_one():
-    """libjpeg's own scaling changes pixels a little; it must not move them."""
+    """libjpeg's scaling changes pixels slightly but must not move them."""
     rng = np.random.default_rng(0)
     smooth = np.asarray(
         Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((1600, 1200), Image.Resampling.BICUBIC)
@@ -202,13 +202,13 @@ def test_decompression_bombs_are_not_decoded(monkeypatch):
     content = encoded(np.zeros((100, 100, 3), np.uint8))
     with pytest.raises(ImageError, match="100 x 100 px is more than the limit"):
         read_image(content, to(16), limits=DecodeLimits(max_pixels=9_999))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000)  # Pillow refuses twice that by itself
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000)  # Pillow itself refuses twice that
     with pytest.raises(ImageError, match="cannot be read"):
         read_image(content, to(16))
 
 
 def test_damaged_files_never_give_another_error():
-    """Bytes changed and cut at random: an image or an `ImageError`, whatever Pillow raises."""
+    """Randomly changed and truncated bytes give an image or an `ImageError`."""
     rng = np.random.default_rng(0)
     picture = quadrants(RED, GREEN, BLUE, WHITE)
     exif = Image.Exif()
@@ -217,8 +217,8 @@ def test_damaged_files_never_give_another_error():
     whole += [encoded(picture, "BMP"), encoded(Image.fromarray(picture).convert("P"), "GIF")]
     for number in range(600):
         content = bytearray(whole[number % len(whole)])
-        for place in rng.integers(0, min(len(content), 300), 4):
-            content[place] = rng.integers(256)
+        for offset in rng.integers(0, min(len(content), 300), 4):
+            content[offset] = rng.integers(256)
         box = (1, 2, 50, 40) if number % 5 == 0 else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -262,8 +262,8 @@ def test_boxes_are_in_pixels_of_the_upright_image(orientation, kind):
     left, top, right, bottom = width - 330, height - 390, width - 10, height - 5
     cut = Image.fromarray(np.ascontiguousarray(turned[top:bottom, left:right]))
     expected = np.asarray(cut.resize((40, 40), Image.Resampling.BILINEAR), np.int16)
-    found = read_image(content, to(40), (left, top, right, bottom))
-    assert np.abs(found - expected).max() <= (3 if kind == "JPEG" else 0)
+    actual = read_image(content, to(40), (left, top, right, bottom))
+    assert np.abs(actual - expected).max() <= (3 if kind == "JPEG" else 0)
     with pytest.raises(ImageError, match=rf"does not fit into its {width} x {height} px"):
         read_image(content, to(40), (left, top, width + 2, bottom))
 

@@ -1,4 +1,4 @@
-"""What decoding may take: pixels, and memory of all threads together."""
+"""Limits of decoding: pixels, and memory of all threads together."""
 
 import ctypes
 import io
@@ -28,7 +28,7 @@ HOW = WAYS["whole"]
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="memory is looked at by glibc and Linux")
 def test_an_image_takes_no_more_memory_than_is_reckoned():
-    """All kinds and ways at once: else each worker of the tests would measure all of them."""
+    """All kinds and ways in one test: otherwise each test worker would measure all of them."""
     script = Path(__file__).with_name("peaks.py")
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=240)
     measured = json.loads(run.stdout)  # kind and way of decoding -> bytes at most, bytes estimated
@@ -57,7 +57,7 @@ def test_a_line_of_pixels_is_no_way_around_the_limit():
 
 def test_an_image_that_never_fits_is_refused():
     limits = DecodeLimits(max_bytes=10_600_000)
-    with pytest.raises(ImageError, match=r"x\.png: needs 11 MB to be decoded, and images may take 11 MB"):
+    with pytest.raises(ImageError, match=r"x\.png: needs 11 MB to be decoded, more than the 11 MB for images"):
         read_image(content_of("png"), HOW, name="x.png", limits=limits)
     assert read_image(content_of("jpeg"), HOW, limits=limits).shape == (64, 64, 3)  # at a reduced size
 
@@ -99,20 +99,20 @@ def test_a_tile_larger_than_its_image_is_reckoned_and_refused(compression):
     tile = struct.pack("<HHII", 322, 4, 1, 16), struct.pack("<HHII", 322, 4, 1, 16 << 10)
     assert whole.count(tile[0]) == 1
     wide = whole.replace(*tile)
-    with pytest.raises(ImageError, match=r"x\.tif: needs 1 MB to be decoded, and images may take 1 MB"):
+    with pytest.raises(ImageError, match=r"x\.tif: needs 1 MB to be decoded, more than the 1 MB for images"):
         read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_bytes=1 << 20))
     with pytest.raises(ImageError, match=r"x\.tif: a tile of 16384 x 16 px is more than the limit of 200,000\."):
         read_image(wide, HOW, name="x.tif", limits=DecodeLimits(max_pixels=200_000))
 
 
 def _with_scans(content, scans):
-    """A JPEG whose last scan stands in it so many times."""
+    """A JPEG whose last scan is repeated so many times."""
     start = content.rindex(b"\xff\xda")
     return content[:start] + content[start:-2] * scans + content[-2:]
 
 
 def _one_component_a_scan():
-    """A sequential gray JPEG that is said to have two components more, without a scan."""
+    """A sequential gray JPEG whose header declares two more components, which have no scan."""
     content = bytearray(_jpeg("L"))
     frame = content.index(b"\xff\xc0")
     content[frame + 3], content[frame + 9] = content[frame + 3] + 6, 3
@@ -128,7 +128,7 @@ def _jpeg(mode, **options):
 
 @pytest.mark.parametrize("content", [_jpeg("RGB", progressive=True), _one_component_a_scan()])
 def test_a_jpeg_of_many_scans_is_refused(content):
-    """Each takes the time of the whole image: 66 kB took 1.7 s."""
+    """Each scan takes as long as the whole image: 66 kB took 1.7 s."""
     first = content.count(b"\xff\xda")
     allowed = _with_scans(content, 101 - first)
     assert read_image(allowed, HOW).shape == (64, 64, 3)

@@ -1,4 +1,4 @@
-"""Every kind of TIFF that Pillow opens: right against the picture it was written from, or an error with a reason."""
+"""Every kind of TIFF that Pillow opens is read correctly, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -134,11 +134,11 @@ def test_whatever_pillow_opens_is_right_or_an_error(key: tuple) -> None:
         files, shown = files_of(key, planar, compression)
         for layout, content in zip(LAYOUTS, files, strict=True):
             where = f"planar {planar}, compression {compression}, {layout}"
-            found = read_or_error(content)
-            if isinstance(found, ImageError):
-                assert not must_be_read(key, planar, compression), f"{where}: {found}"
+            actual = read_or_error(content)
+            if isinstance(actual, ImageError):
+                assert not must_be_read(key, planar, compression), f"{where}: {actual}"
             else:
-                assert np.abs(found - shown).max() <= tolerance_of(key), where
+                assert np.abs(actual - shown).max() <= tolerance_of(key), where
                 assert key[2] == (1,), f"{where}: signed or floating-point samples were read as if they were not"
 
 
@@ -162,7 +162,7 @@ def small(**options) -> bytes:
         (small(bits=32, sample_format=2), "signed 32-bit gray has no fixed range"),
         (small(bits=32, sample_format=3), "32-bit floating-point gray has no fixed range"),
         (small(bits=32), "32-bit gray has no fixed range"),
-        (small(bits=16, planar=2), "its samples lie in separate planes, which Pillow mixes up"),
+        (small(bits=16, planar=2), "its samples are in separate planes, which Pillow mixes up"),
         (small(bits=32, sample_format=3, photometric=0), "32-bit floating-point gray has no fixed range"),
         (small(bits=16, photometric=0, order=">"), "stored in a way that Pillow does not know"),
         (small(bits=64), "stored in a way that Pillow does not know"),
@@ -173,7 +173,7 @@ def test_what_cannot_be_shown_says_why(tmp_path, content: bytes, reason: str) ->
     with pytest.raises(ImageError, match=f"^x.tif: cannot be read .*{reason}"):
         read_image(content, HOW, name="x.tif")
     (tmp_path / "x.tif").write_bytes(content)
-    assert reason in check_image(tmp_path / "x.tif")  # before a training run, not within it
+    assert reason in check_image(tmp_path / "x.tif")  # before a training run, not during it
 
 
 def test_gray_of_12_and_16_bits_and_white_is_zero_are_the_same_picture() -> None:

@@ -1,4 +1,4 @@
-"""A TIFF writer for tests, by plain loops: what Pillow cannot write is written here (TIFF 6.0, Adobe 1992)."""
+"""A TIFF writer for tests, in plain loops, for layouts that Pillow cannot write (TIFF 6.0, Adobe 1992)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHORT, LONG = 3, 4
 
 @dataclass(frozen=True)
 class Tiff:
-    """How samples are stored. Samples are whole numbers of ``bits`` bits, whatever they stand for."""
+    """How samples are stored. Samples are integers of ``bits`` bits."""
 
     photometric: int = 1
     bits: int = 8
@@ -25,10 +25,10 @@ class Tiff:
     rows_per_strip: int | None = None
     tile: int | None = None  # side in pixels
     colormap: tuple[int, ...] = ()
-    tags: dict[int, tuple[int, ...]] = field(default_factory=dict)  # further ones, all SHORT
+    tags: dict[int, tuple[int, ...]] = field(default_factory=dict)  # extra tags, all SHORT
 
     def encode(self, samples: list[list[list[int]]]) -> bytes:
-        """``samples[y][x][channel]`` to a file."""
+        """Encode ``samples[y][x][channel]`` as a file."""
         height, width, channels = len(samples), len(samples[0]), len(samples[0][0])
         planes = [[c] for c in range(channels)] if self.planar == 2 else [list(range(channels))]
         chunks = [
@@ -67,12 +67,12 @@ class Tiff:
                 yield samples[top : top + step], range(width)
             return
         for top in range(0, len(samples), self.tile):
-            for left in range(0, width, self.tile):  # what sticks out repeats the last row and column
+            for left in range(0, width, self.tile):  # padding repeats the last row and column
                 lines = [samples[min(y, len(samples) - 1)] for y in range(top, top + self.tile)]
                 yield lines, [min(x, width - 1) for x in range(left, left + self.tile)]
 
     def _row(self, values: list[int]) -> bytes:
-        """One row's samples, packed from the highest bit on; whole bytes in the file's byte order."""
+        """Pack the samples of a row, highest bit first; whole bytes in the file's byte order."""
         if self.bits % 8 == 0:
             order = "little" if self.order == "<" else "big"
             packed = b"".join(value.to_bytes(self.bits // 8, order) for value in values)
@@ -83,10 +83,10 @@ class Tiff:
         return packed
 
     def _compressed(self, content: bytes) -> bytes:
-        """A strip or tile as it is stored; the fill order is that of the bits in the file."""
+        """Compress a strip or tile and apply the fill order of its bits."""
         if self.compression == DEFLATE:
             content = zlib.compress(content)
-        elif self.compression == PACKBITS:  # literal runs alone
+        elif self.compression == PACKBITS:  # only literal runs
             runs = [content[at : at + 128] for at in range(0, len(content), 128)]
             content = b"".join(bytes([len(run) - 1]) + run for run in runs)
         if self.fill_order == 2:
@@ -99,10 +99,10 @@ class Tiff:
         tags |= {at_tag: (LONG, (0,) * len(chunks)), size_tag: (LONG, sizes)}
         start = 8 + 2 + 12 * len(tags) + 4
         data, entries = bytearray(), []
-        offsets, place = [], start + sum(self._outside(kind, values) for kind, values in tags.values())
+        offsets, position = [], start + sum(self._outside(kind, values) for kind, values in tags.values())
         for size in sizes:
-            offsets.append(place)
-            place += size
+            offsets.append(position)
+            position += size
         tags[at_tag] = (LONG, tuple(offsets))
         for number, (kind, values) in sorted(tags.items()):
             packed = struct.pack(f"{self.order}{len(values)}{'HI'[kind - SHORT]}", *values)

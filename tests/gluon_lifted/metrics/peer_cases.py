@@ -1,4 +1,4 @@
-"""Arrays that metrics of other packages were recorded on, in peers.json; made without those packages."""
+"""Arrays for which metrics of other packages are recorded in peers.json, built without those packages."""
 
 from __future__ import annotations
 
@@ -59,15 +59,16 @@ def clusters_near(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(rng.random(len(labels)) < 1 / 3, rng.integers(10, size=len(labels)), labels)
 
 
-def ranking(one: PeerCase) -> np.ndarray:
+def ranking(peer_case: PeerCase) -> np.ndarray:
     """Gallery rows of each query, nearest first, int64, (Q, 300) or without the query itself (Q, Q - 1)."""
     query, gallery = (
-        np.asarray(rows, np.float64) for rows in (one.query, one.query if one.gallery is None else one.gallery)
+        np.asarray(rows, np.float64)
+        for rows in (peer_case.query, peer_case.query if peer_case.gallery is None else peer_case.gallery)
     )
-    if one.space == "cosine":
+    if peer_case.space == "cosine":
         query, gallery = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (query, gallery))
     distance = np.linalg.norm(query[:, None] - gallery, axis=2)  # (Q, G)
-    if one.gallery is not None:
+    if peer_case.gallery is not None:
         return distance.argsort(axis=1, kind="stable")
     np.fill_diagonal(distance, np.inf)
     return distance.argsort(axis=1, kind="stable")[:, :-1]

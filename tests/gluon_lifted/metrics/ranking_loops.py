@@ -4,18 +4,18 @@ import math
 
 
 def total(values):
-    """From left to right; ``sum`` compensates for rounding from Python 3.12 on."""
-    found = 0.0
+    """Add from left to right; since Python 3.12 ``sum`` compensates for rounding."""
+    result = 0.0
     for value in values:
-        found += value
-    return found
+        result += value
+    return result
 
 
-def squared_distance(one, other, distance="euclidean"):
+def squared_distance(query, other, distance="euclidean"):
     """Products, since ``** 2`` is not always rounded as the product is."""
     if distance == "cosine":
-        one, other = ([value / math.sqrt(total(v * v for v in row)) for value in row] for row in (one, other))
-    return total((a - b) * (a - b) for a, b in zip(one, other, strict=True))
+        query, other = ([value / math.sqrt(total(v * v for v in row)) for value in row] for row in (query, other))
+    return total((a - b) * (a - b) for a, b in zip(query, other, strict=True))
 
 
 def ranked_hits(query, label, gallery, labels, itself=None, distance="euclidean"):

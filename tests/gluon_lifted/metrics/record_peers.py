@@ -1,4 +1,4 @@
-"""Record what pytorch-metric-learning and open-metric-learning make of the peer cases, into peers.json.
+"""Record the results of pytorch-metric-learning and open-metric-learning for the peer cases in peers.json.
 
     python -m tests.gluon_lifted.metrics.record_peers
 
@@ -36,42 +36,42 @@ from tests.gluon_lifted.metrics.peer_cases import (
 KS = (1, 2, 5, 10, 50)
 
 
-def pytorch_metric_learning(one: PeerCase) -> dict[str, float]:
+def pytorch_metric_learning(peer_case: PeerCase) -> dict[str, float]:
     """All that its calculator has, with the whole gallery as k."""
-    distance = CosineSimilarity() if one.space == "cosine" else LpDistance(normalize_embeddings=False)
+    distance = CosineSimilarity() if peer_case.space == "cosine" else LpDistance(normalize_embeddings=False)
     calculator = AccuracyCalculator(
-        k=ranking(one).shape[1],
+        k=ranking(peer_case).shape[1],
         device=torch.device("cpu"),
         knn_func=CustomKNN(distance),
-        kmeans_func=lambda *_: torch.from_numpy(one.clusters),
+        kmeans_func=lambda *_: torch.from_numpy(peer_case.clusters),
     )
-    arrays = (one.query, one.query_labels, one.gallery, one.gallery_labels)
+    arrays = (peer_case.query, peer_case.query_labels, peer_case.gallery, peer_case.gallery_labels)
     return {name: float(value) for name, value in sorted(calculator.get_accuracy(*arrays).items())}
 
 
-def matches(one: PeerCase) -> list[np.ndarray]:
+def matches(peer_case: PeerCase) -> list[np.ndarray]:
     """Gallery rows of each query's class, itself not among them."""
-    gallery_labels = one.query_labels if one.gallery_labels is None else one.gallery_labels
-    found = [np.flatnonzero(gallery_labels == label) for label in one.query_labels]
-    if one.gallery is None:
-        found = [rows[rows != query] for query, rows in enumerate(found)]
-    return found
+    gallery_labels = peer_case.query_labels if peer_case.gallery_labels is None else peer_case.gallery_labels
+    positives = [np.flatnonzero(gallery_labels == label) for label in peer_case.query_labels]
+    if peer_case.gallery is None:
+        positives = [rows[rows != query] for query, rows in enumerate(positives)]
+    return positives
 
 
-def open_metric_learning(one: PeerCase) -> dict[str, dict[str, float | None]]:
+def open_metric_learning(peer_case: PeerCase) -> dict[str, dict[str, float | None]]:
     """cmc, precision and map at several k, the whole gallery the last."""
-    order, found = ranking(one), matches(one)
+    order, positives = ranking(peer_case), matches(peer_case)
     ks = (*KS, order.shape[1])
     values = calc_retrieval_metrics(
         [torch.from_numpy(row) for row in order],
-        [torch.from_numpy(rows) for rows in found],
+        [torch.from_numpy(rows) for rows in positives],
         cmc_top_k=ks,
         precision_top_k=ks,
         map_top_k=ks,
         reduce=False,
         verbose=False,
     )
-    matched = np.array([len(rows) > 0 for rows in found])
+    matched = np.array([len(rows) > 0 for rows in positives])
     of_query = {f"{name}@{k}": values[name][k].double().numpy() for name in ("cmc", "precision", "map") for k in ks}
     return {
         "all": {name: number(value.mean()) for name, value in of_query.items()},
@@ -94,12 +94,12 @@ def main() -> None:
         "cases": {},
     }
     for name in CASES:
-        one = case(name)
+        peer_case = case(name)
         peers["cases"][name] = {
-            "queries": len(one.query),
-            "without a match": sum(len(rows) == 0 for rows in matches(one)),
-            "pytorch-metric-learning": pytorch_metric_learning(one),
-            "open-metric-learning": open_metric_learning(one),
+            "queries": len(peer_case.query),
+            "without a match": sum(len(rows) == 0 for rows in matches(peer_case)),
+            "pytorch-metric-learning": pytorch_metric_learning(peer_case),
+            "open-metric-learning": open_metric_learning(peer_case),
         }
     with replaced_file(Path(__file__).with_name("peers.json")) as path:
         path.write_text(json.dumps(peers, indent=1) + "\n")

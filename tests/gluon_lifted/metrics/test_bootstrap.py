@@ -1,4 +1,4 @@
-"""ClassBootstrap against resampled lists, and against how often its interval holds the truth."""
+"""ClassBootstrap against resampled lists, and the coverage of its interval."""
 
 import doctest
 import math
@@ -54,12 +54,12 @@ def test_it_equals_a_bootstrap_of_lists(case, seed, level):
     classes, values, others = case
     drawn = list(resampled_lists(classes, (values, others), 40, seed))
     bootstrap = ClassBootstrap(classes, 40, seed)
-    found = bootstrap.interval(values, level)
-    assert found.value == pytest.approx(mean(values), abs=1e-12)
-    assert (found.low, found.high) == pytest.approx(ends([one for one, _ in drawn], level), abs=1e-12)
-    found = bootstrap.difference(values, others, level)
-    assert found.value == pytest.approx(mean(values) - mean(others), abs=1e-12)
-    assert (found.low, found.high) == pytest.approx(ends([one - other for one, other in drawn], level), abs=1e-12)
+    actual = bootstrap.interval(values, level)
+    assert actual.value == pytest.approx(mean(values), abs=1e-12)
+    assert (actual.low, actual.high) == pytest.approx(ends([ours for ours, _ in drawn], level), abs=1e-12)
+    actual = bootstrap.difference(values, others, level)
+    assert actual.value == pytest.approx(mean(values) - mean(others), abs=1e-12)
+    assert (actual.low, actual.high) == pytest.approx(ends([ours - other for ours, other in drawn], level), abs=1e-12)
 
 
 def many_classes():
@@ -98,9 +98,9 @@ def test_memory_is_bounded(monkeypatch):
 
 def test_the_seed_decides_and_the_order_of_the_models_does_not():
     classes, values = many_classes()
-    one, two = ClassBootstrap(classes, seed=3), ClassBootstrap(classes, seed=3)
-    first = one.interval(values), one.interval(-values)
-    assert (two.interval(-values), two.interval(values)) == first[::-1]
+    first_bootstrap, second_bootstrap = ClassBootstrap(classes, seed=3), ClassBootstrap(classes, seed=3)
+    first = first_bootstrap.interval(values), first_bootstrap.interval(-values)
+    assert (second_bootstrap.interval(-values), second_bootstrap.interval(values)) == first[::-1]
     assert ClassBootstrap(classes, seed=4).interval(values) != first[0]
 
 
@@ -109,14 +109,14 @@ def test_neither_the_order_of_the_queries_nor_the_kind_of_names_counts():
     order = np.random.default_rng(0).permutation(len(classes))
     names = np.array([f"class {number:02}" for number in classes])
     expected = ClassBootstrap(classes).interval(values)
-    found = ClassBootstrap(names[order]).interval(values[order])
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    actual = ClassBootstrap(names[order]).interval(values[order])
+    assert (actual.low, actual.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_a_difference_that_all_classes_share_is_certain():
     classes, values = many_classes()
-    found = ClassBootstrap(classes).difference(values + 0.125, values)
-    assert (found.value, found.low, found.high) == pytest.approx((0.125, 0.125, 0.125), abs=1e-12)
+    actual = ClassBootstrap(classes).difference(values + 0.125, values)
+    assert (actual.value, actual.low, actual.high) == pytest.approx((0.125, 0.125, 0.125), abs=1e-12)
 
 
 def test_it_holds_the_truth_where_drawing_queries_does_not():
@@ -151,26 +151,26 @@ def holds(estimate):
 )
 def test_where_nothing_tells_how_classes_differ_there_is_no_interval(classes, values, value):
     expected = pytest.approx((value, NAN, NAN), nan_ok=True)
-    found = ClassBootstrap(classes).interval(values)
-    assert (found.value, found.low, found.high) == expected
+    actual = ClassBootstrap(classes).interval(values)
+    assert (actual.value, actual.low, actual.high) == expected
     full = np.arange(len(classes)) / 8
-    for found in (ClassBootstrap(classes).difference(values, full), ClassBootstrap(classes).difference(full, values)):
-        assert math.isnan(found.low)
-        assert math.isnan(found.high)
-        assert math.isnan(found.value) == math.isnan(value)
+    for actual in (ClassBootstrap(classes).difference(values, full), ClassBootstrap(classes).difference(full, values)):
+        assert math.isnan(actual.low)
+        assert math.isnan(actual.high)
+        assert math.isnan(actual.value) == math.isnan(value)
 
 
 def test_classes_without_values_add_nothing():
-    """Two of four classes have none: resamples of those two alone, one in sixteen, are left out."""
-    found = ClassBootstrap([0, 0, 1, 2, 3], 500).interval([1, 1, 3, NAN, NAN], level=0.9)
-    assert found == Estimate(5 / 3, 1.0, 3.0)
+    """Two of four classes have no value: resamples of only these two, one in sixteen, are left out."""
+    actual = ClassBootstrap([0, 0, 1, 2, 3], 500).interval([1, 1, 3, NAN, NAN], level=0.9)
+    assert actual == Estimate(5 / 3, 1.0, 3.0)
 
 
 @pytest.mark.parametrize(
     ("classes", "values", "message"),
     [
-        ([], [], r"classes \(0,\) cannot be drawn from"),
-        ([[0, 1]], [[0, 1]], r"classes \(1, 2\) cannot be drawn from"),
+        ([], [], r"classes has shape \(0,\)"),
+        ([[0, 1]], [[0, 1]], r"classes has shape \(1, 2\)"),
         ([0, 1], [0.5], r"values \(1,\) do not match classes \(2,\)"),
         ([0, 1], [0.5, math.inf], "value 1 is infinite"),
     ],
@@ -181,15 +181,15 @@ def test_bad_input(classes, values, message):
 
 
 def test_bad_options():
-    with pytest.raises(ConfigError, match="at least 1 resample, found 0"):
+    with pytest.raises(ConfigError, match="resamples is 0; expected at least 1"):
         ClassBootstrap([0, 1], resamples=0)
-    with pytest.raises(ConfigError, match="the level of an interval"):
+    with pytest.raises(ConfigError, match="level is "):
         ClassBootstrap([0, 1]).interval([0, 1], level=95)
-    with pytest.raises(ConfigError, match="the level of an interval"):
+    with pytest.raises(ConfigError, match="level is "):
         ClassBootstrap([0, 1]).difference([0, 1], [0, 1], level=95)
 
 
 def test_the_example_of_the_docstring():
-    found = doctest.testmod(bootstrap)
-    assert found.attempted >= 3
-    assert found.failed == 0
+    actual = doctest.testmod(bootstrap)
+    assert actual.attempted >= 3
+    assert actual.failed == 0

@@ -1,4 +1,4 @@
-"""kmeans against clusters that are there to be found, cluster_scores against its parts."""
+"""kmeans against known clusters, cluster_scores against its parts."""
 
 import sys
 from dataclasses import replace
@@ -38,12 +38,12 @@ def test_kmeans_finds_blobs_when_it_may_start_often(dtype):
     assert nmi(labels, clusters) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("protocol", "found"), [(AUTHORS, range(10)), (replace(MODERN, n_init=1), range(16, 21))])
-def test_kmeans_starts_as_its_protocol_says(protocol, found):
+@pytest.mark.parametrize(("protocol", "successes"), [(AUTHORS, range(10)), (replace(MODERN, n_init=1), range(16, 21))])
+def test_kmeans_starts_as_its_protocol_says(protocol, successes):
     """All six blobs are met by 6! / 6^6 = 1.5 % of starts from random rows, and by nearly all of k-means++."""
     needs_scikit_learn()
     rows, labels = blobs()
-    assert sum(nmi(labels, kmeans(rows, 6, seed, protocol)) > 0.999 for seed in range(20)) in found
+    assert sum(nmi(labels, kmeans(rows, 6, seed, protocol)) > 0.999 for seed in range(20)) in successes
 
 
 def test_kmeans_ends_where_nothing_changes():
@@ -63,7 +63,7 @@ def test_kmeans_ends_earlier_where_its_protocol_says(change):
 
 
 def nearest_mean(rows, clusters):
-    means = np.array([rows[clusters == one].mean(axis=0) for one in range(clusters.max() + 1)])
+    means = np.array([rows[clusters == cluster].mean(axis=0) for cluster in range(clusters.max() + 1)])
     return np.linalg.norm(rows[:, None] - means, axis=2).argmin(axis=1)
 
 
@@ -71,9 +71,9 @@ def test_the_seed_decides_the_clusters():
     needs_scikit_learn()
     rows = np.random.default_rng(1).normal(size=(200, 2))
     seeds = [0, 2**31, 2**70]
-    one, two = ([kmeans(rows, 9, seed) for seed in seeds] for _ in range(2))
-    np.testing.assert_array_equal(one, two)
-    assert nmi(one[0], one[1]) < 0.99
+    first, second = ([kmeans(rows, 9, seed) for seed in seeds] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert nmi(first[0], first[1]) < 0.99
 
 
 @pytest.mark.parametrize("protocol", [AUTHORS, MODERN])
@@ -88,9 +88,9 @@ def test_kmeans_of_equal_rows(k, protocol):
     [
         (np.zeros(3), 1, r"\(3,\) cannot be clustered"),
         (np.array([[0.0], [np.nan]]), 1, "all values finite"),
-        (np.zeros((3, 2)), 4, "3 rows cannot make 4 clusters"),
+        (np.zeros((3, 2)), 4, "3 rows cannot form 4 clusters"),
         (np.zeros((3, 2)), 0, "k must be 1 to 3"),
-        (np.zeros((0, 2)), 1, "0 rows cannot make 1"),
+        (np.zeros((0, 2)), 1, "0 rows cannot form 1"),
     ],
 )
 def test_kmeans_of_bad_input(rows, k, message):
@@ -122,7 +122,7 @@ def test_cluster_scores_are_those_of_its_clusters(protocol):
     [
         (np.zeros((3, 2)), [0, 1], r"embedding \(3, 2\) and labels \(2,\) do not match"),
         (np.zeros((3, 2)), [[0], [1], [1]], "do not match"),
-        (np.zeros((0, 2)), [], "0 rows cannot make 0"),
+        (np.zeros((0, 2)), [], "0 rows cannot form 0"),
         (np.full((3, 2), np.inf), [0, 0, 1], "all values finite"),
     ],
 )

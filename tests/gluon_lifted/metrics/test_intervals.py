@@ -1,4 +1,4 @@
-"""wilson against scipy, and against how often it holds the truth."""
+"""wilson against SciPy, and its coverage."""
 
 import doctest
 import math
@@ -39,12 +39,12 @@ def test_its_ends_are_the_shares_that_are_just_not_too_far(rest, sample, share, 
 
 @pytest.mark.parametrize(("population", "sample"), [(400, 100), (400, 300), (60, 30)])
 def test_it_holds_the_truth_as_often_as_it_says(population, sample):
-    """Over all shares of the population, each with every sample there can be: no chance left in the test."""
+    """All shares of the population, each with every possible sample, so that the test is exact."""
     held = []
     for hits in range(population + 1):
-        found = np.arange(max(0, hits - (population - sample)), min(hits, sample) + 1)
-        chance = stats.hypergeom.pmf(found, population, hits, sample)
-        ends = [wilson(one / sample, sample, population) for one in found]
+        counts = np.arange(max(0, hits - (population - sample)), min(hits, sample) + 1)
+        chance = stats.hypergeom.pmf(counts, population, hits, sample)
+        ends = [wilson(count / sample, sample, population) for count in counts]
         held.append(chance[[low <= hits / population <= high for low, high in ends]].sum())
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
@@ -69,11 +69,11 @@ def test_the_whole_population_leaves_nothing_open(share, sample):
 @pytest.mark.parametrize(
     ("share", "sample", "population", "message"),
     [
-        (1.5, 10, 20, "share within 0 and 1, found 1.5"),
-        (-0.1, 10, 20, "found -0.1"),
-        (math.nan, 10, 20, "found nan"),
-        (0.5, 0, 20, "0 of 20 rows are no sample"),
-        (0.5, 21, 20, "21 of 20 rows are no sample"),
+        (1.5, 10, 20, "share is 1.5; expected 0 to 1"),
+        (-0.1, 10, 20, "share is -0.1"),
+        (math.nan, 10, 20, "share is nan"),
+        (0.5, 0, 20, "sample is 0 of 20 rows"),
+        (0.5, 21, 20, "sample is 21 of 20 rows"),
     ],
 )
 def test_bad_samples(share, sample, population, message):
@@ -83,11 +83,11 @@ def test_bad_samples(share, sample, population, message):
 
 @pytest.mark.parametrize("level", [0, 1, 95, math.nan])
 def test_bad_levels(level):
-    with pytest.raises(ConfigError, match="the level of an interval"):
+    with pytest.raises(ConfigError, match="level is "):
         wilson(0.5, 10, 20, level)
 
 
 def test_the_example_of_the_docstring():
-    found = doctest.testmod(intervals)
-    assert found.attempted >= 3
-    assert found.failed == 0
+    actual = doctest.testmod(intervals)
+    assert actual.attempted >= 3
+    assert actual.failed == 0

@@ -29,17 +29,19 @@ MEASURES = [nmi, pairwise_f1, ami]
 
 
 def entropy_by_loops(values):
-    return -sum(values.count(one) / len(values) * math.log(values.count(one) / len(values)) for one in set(values))
+    return -sum(
+        values.count(value) / len(values) * math.log(values.count(value) / len(values)) for value in set(values)
+    )
 
 
 def information_by_loops(labels, clusters):
     """The sum over pairs of class and cluster."""
     num, information = len(labels), 0.0
-    for one in set(labels):
+    for label in set(labels):
         for other in set(clusters):
-            both = sum(a == one and b == other for a, b in zip(labels, clusters, strict=True))
+            both = sum(a == label and b == other for a, b in zip(labels, clusters, strict=True))
             if both:
-                information += both / num * math.log(num * both / (labels.count(one) * clusters.count(other)))
+                information += both / num * math.log(num * both / (labels.count(label) * clusters.count(other)))
     return information
 
 
@@ -110,9 +112,9 @@ def test_f1_equals_loops_over_pairs(both):
 @examples(50, derandomize=True)
 @given(two_partitions(40))
 def test_f1_equals_scikit_learns_pairs(both):
-    (_, wrong), (missed, found) = scikit_learn().pair_confusion_matrix(*both).tolist()
-    if found + wrong + missed:
-        assert pairwise_f1(*both) == pytest.approx(2 * found / (2 * found + wrong + missed), abs=1e-15)
+    (_, wrong), (missed, correct) = scikit_learn().pair_confusion_matrix(*both).tolist()
+    if correct + wrong + missed:
+        assert pairwise_f1(*both) == pytest.approx(2 * correct / (2 * correct + wrong + missed), abs=1e-15)
 
 
 @examples(100, derandomize=True)
@@ -125,16 +127,16 @@ def test_ami_equals_scikit_learn(both):
 @given(two_partitions(60))
 def test_expected_information_equals_fractions(both):
     sizes = [list(Counter(values).values()) for values in both]
-    found = expected_information(*(np.array(one, np.int64) for one in sizes))
-    assert found == pytest.approx(expected_by_fractions(*sizes), abs=1e-13)
+    actual = expected_information(*(np.array(counts, np.int64) for counts in sizes))
+    assert actual == pytest.approx(expected_by_fractions(*sizes), abs=1e-13)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_of_clusters_of_embeddings_they_equal_what_pytorch_metric_learning_recorded(name):
     peers = json.loads(Path(__file__).with_name("peers.json").read_text())["cases"][name]["pytorch-metric-learning"]
-    one = case(name)
-    assert nmi(one.query_labels, one.clusters) == pytest.approx(peers["NMI"], abs=1e-12)
-    assert ami(one.query_labels, one.clusters) == pytest.approx(peers["AMI"], abs=1e-11)
+    peer_case = case(name)
+    assert nmi(peer_case.query_labels, peer_case.clusters) == pytest.approx(peers["NMI"], abs=1e-12)
+    assert ami(peer_case.query_labels, peer_case.clusters) == pytest.approx(peers["AMI"], abs=1e-11)
 
 
 def test_expected_information_is_the_mean_over_all_orders():
@@ -160,8 +162,8 @@ def expected_by_log_factorials(class_sizes, cluster_sizes):
 def test_expected_information_of_large_sizes():
     """Logarithms of such factorials keep ten digits."""
     sizes, others = [60_000, 500, 2], [60_002, 500]
-    found = expected_information(np.array(sizes), np.array(others))
-    assert found == pytest.approx(expected_by_log_factorials(sizes, others), rel=1e-8)
+    actual = expected_information(np.array(sizes), np.array(others))
+    assert actual == pytest.approx(expected_by_log_factorials(sizes, others), rel=1e-8)
 
 
 def test_many_classes():
@@ -236,11 +238,11 @@ def test_bad_input(measure, labels, clusters, message):
 
 
 def test_an_average_that_is_not_there():
-    with pytest.raises(ConfigError, match="'max' average; choose one of arithmetic, geometric"):
+    with pytest.raises(ConfigError, match="average 'max' is unknown; choose one of arithmetic, geometric"):
         nmi([0, 1], [0, 1], average="max")
 
 
 def test_the_examples_of_the_docstrings():
-    found = doctest.testmod(partitions)
-    assert found.attempted >= 4
-    assert found.failed == 0
+    actual = doctest.testmod(partitions)
+    assert actual.attempted >= 4
+    assert actual.failed == 0

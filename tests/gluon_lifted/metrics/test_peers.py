@@ -15,12 +15,14 @@ CLOSE = {"rel": 2e-6}  # some of theirs are means of float32
 
 
 def scores(name):
-    one = case(name)
-    if one.gallery is None:
-        search = Search.leave_one_out(one.query, one.query_labels)
+    peer_case = case(name)
+    if peer_case.gallery is None:
+        search = Search.leave_one_out(peer_case.query, peer_case.query_labels)
     else:
-        search = Search.query_gallery(one.query, one.query_labels, one.gallery, one.gallery_labels)
-    return retrieval_scores(search, one.space)
+        search = Search.query_gallery(
+            peer_case.query, peer_case.query_labels, peer_case.gallery, peer_case.gallery_labels
+        )
+    return retrieval_scores(search, peer_case.space)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -29,14 +31,14 @@ def test_pytorch_metric_learning(name):
     theirs, ours = PEERS[name]["pytorch-metric-learning"], scores(name)
     matched = ours.positives > 0
     assert (~matched).sum() == PEERS[name]["without a match"] > 0
-    found = {
+    actual = {
         "precision_at_1": ours.precision_at_1()[matched].mean(),
         "mean_reciprocal_rank": ours.reciprocal_rank()[matched].mean(),
         "r_precision": np.nanmean(ours.r_precision()),
         "mean_average_precision_at_r": np.nanmean(ours.map_at_r()),
         "mean_average_precision": np.nanmean(ours.average_precision()),
     }
-    assert found == {metric: pytest.approx(theirs[metric], **CLOSE) for metric in found}
+    assert actual == {metric: pytest.approx(theirs[metric], **CLOSE) for metric in actual}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -18,7 +18,7 @@ from tests.gluon_lifted.metrics.ranking_loops import ranked_hits, scores_of
 
 
 def check(search, distance, expected):
-    """All scores of a search, with all positives and with the first alone."""
+    """All scores of a search, with all positives and with only the first."""
     scores = retrieval_scores(search, distance, threads=2)
     first, counts, *of_all = zip(*expected, strict=True)
     np.testing.assert_array_equal(scores.first_rank, [NEVER if rank is None else rank for rank in first])
@@ -45,7 +45,7 @@ WAYS = ("sorting", "comparing all", "comparing few")
 
 
 def choose(monkeypatch, way, edge=8, panel=2):
-    """Count in one way whatever the number of levels, in small tiles."""
+    """Count in a fixed way for any number of levels, in small tiles."""
     monkeypatch.setattr(all_pairs, "EDGE", edge)
     monkeypatch.setattr(all_pairs, "PANEL", panel)
     monkeypatch.setattr(all_pairs, "FEW", 0 if way == "sorting" else 1000)
@@ -176,7 +176,7 @@ def test_a_tile_with_too_many_doubts_is_computed_again_in_float64(monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_rows_the_same(monkeypatch, way):
-    """No row differs from the center: products are exact, and no pair is compared once more."""
+    """No row differs from the center: products are exact, and no pair is compared again."""
     choose(monkeypatch, way)
     doubts = spy(monkeypatch, "_closer", lambda self, doubts, *blocks: len(doubts.queries))
     ways = ways_taken(monkeypatch)
@@ -187,7 +187,7 @@ def test_all_rows_the_same(monkeypatch, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_doubts_are_resolved_a_few_at_a_time(monkeypatch, way):
-    """Each of 20 vectors on a circle stands twice: ties that no product shows."""
+    """Each of 20 vectors on a circle occurs twice: ties that no product shows."""
     choose(monkeypatch, way)
     monkeypatch.setattr(tile_ranking, "PAIRS_AT_A_TIME", 3)
     monkeypatch.setattr(tile_ranking, "DOUBTS", {tile_ranking.FLOAT32: 1, tile_ranking.FLOAT64: 1})
@@ -253,7 +253,7 @@ def test_progress_grows_to_one(monkeypatch):
 
 
 def test_what_was_not_looked_for_is_not_made_up():
-    with pytest.raises(ValueError, match="only the nearest"):
+    with pytest.raises(ValueError, match="only first ranks"):
         retrieval_scores(Search.leave_one_out([[0.0], [1.0]], [0, 0]), only_first=True).map_at_r()
 
 
@@ -262,16 +262,24 @@ def test_what_was_not_looked_for_is_not_made_up():
     [
         (lambda: Search.leave_one_out([[0.0], [math.nan]], [0, 0]), DataError, "row 1 is not finite"),
         (lambda: Search.leave_one_out([[0.0]], [0]), DataError, "at least 2 images, found 1"),
-        (lambda: Search.leave_one_out([0.0, 1.0], [0, 0]), DataError, r"embedding \(2,\) of float64 is no matrix"),
+        (lambda: Search.leave_one_out([0.0, 1.0], [0, 0]), DataError, r"\(2,\) of dtype float64 is not a matrix"),
         (
             lambda: Search.leave_one_out(np.zeros((3, 0)), [0, 0, 1]),
             DataError,
-            r"embedding \(3, 0\) of float64 is no matrix",
+            r"embedding \(3, 0\) of dtype float64 is not a matrix",
         ),
-        (lambda: Search.leave_one_out([[1j], [2j]], [0, 0]), DataError, "of complex128 is no matrix of real numbers"),
-        (lambda: Search.leave_one_out([[0.0], [1.0]], [0, math.nan]), DataError, "labels are of type float"),
-        (lambda: Search.leave_one_out([[0.0], [1.0]], [None, "a"]), DataError, "labels are of type NoneType, str"),
-        (lambda: Search.query_gallery([[0.0]], [0], [[0.0]], ["0"]), DataError, "strings here and numbers there"),
+        (
+            lambda: Search.leave_one_out([[1j], [2j]], [0, 0]),
+            DataError,
+            "of dtype complex128 is not a matrix of real numbers",
+        ),
+        (lambda: Search.leave_one_out([[0.0], [1.0]], [0, math.nan]), DataError, "labels have type float"),
+        (lambda: Search.leave_one_out([[0.0], [1.0]], [None, "a"]), DataError, "labels have type NoneType, str"),
+        (
+            lambda: Search.query_gallery([[0.0]], [0], [[0.0]], ["0"]),
+            DataError,
+            "strings in one and numbers in the other",
+        ),
         (lambda: Search.leave_one_out([[0.0], [1.0]], [0]), DataError, "do not match"),
         (lambda: Search.query_gallery([[0.0]], [0], [[0.0, 1.0]], [0]), DataError, "different widths"),
         (lambda: Search.query_gallery(np.zeros((0, 1)), [], [[0.0]], [0]), DataError, "found 0 and 1 images"),
@@ -286,7 +294,7 @@ def test_bad_distance():
     search = Search.leave_one_out([[0.0, 0.0], [1.0, 0.0]], [0, 0])
     with pytest.raises(ConfigError, match="distance is 'manhattan'; expected 'euclidean' or 'cosine'"):
         retrieval_scores(search, "manhattan")
-    with pytest.raises(ConfigError, match="search is list; make one with Search"):
+    with pytest.raises(ConfigError, match="search is list; expected a Search"):
         retrieval_scores([[0.0], [1.0]])
     with pytest.raises(ConfigError, match="threads is 0"):
         retrieval_scores(search, threads=0)
@@ -334,8 +342,8 @@ def test_class_of_one_is_a_miss_and_labels_may_be_text():
     [
         ([[0.0], [float("nan")]], [0, 0], (1,), "row 1 is not finite"),
         ([[0.0]], [0], (1,), "at least 2 images"),
-        ([[0.0], [1.0]], [0, 0], (0,), "expected ranks from 1 on"),
-        ([[0.0], [1.0]], [0, 0], 1, "ks is 1; expected ranks"),
+        ([[0.0], [1.0]], [0, 0], (0,), "each at least 1"),
+        ([[0.0], [1.0]], [0, 0], 1, "ks is 1; expected a sequence"),
         ([[0.0], [1.0]], [0], (1,), "do not match"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Embeddings with many ties and near-ties against plain loops in float64, and how much work they cost."""
+"""Embeddings with many ties and near-ties against plain loops in float64, and the work that they take."""
 
 import numpy as np
 import pytest
@@ -75,8 +75,8 @@ def check(search, distance, expected):
         np.testing.assert_array_equal(scores.first_rank, first)
         np.testing.assert_array_equal(scores.positives, counts)
         if not only_first:
-            found = [scores.r_precision(), scores.map_at_r(), scores.average_precision()]
-            np.testing.assert_allclose(found, of_all, rtol=1e-12)
+            actual = [scores.r_precision(), scores.map_at_r(), scores.average_precision()]
+            np.testing.assert_allclose(actual, of_all, rtol=1e-12)
 
 
 @pytest.mark.parametrize("few", [0, 1000], ids=["sorting", "comparing"])
@@ -141,20 +141,20 @@ def test_ties_are_counted_by_row_number(way, n, m, levels, by_row, seed):
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(counting, "SPARSE", 0.1 if way == "comparing few" else 1 << 40)
         if way == "sorting":
-            found = counting.count_exactly_by_sorting(similarity, level, order)
+            actual = counting.count_exactly_by_sorting(similarity, level, order)
         else:
-            found = counting.count_exactly_by_comparing(similarity, level, order, by_row)
-    np.testing.assert_array_equal(found, expected)
+            actual = counting.count_exactly_by_comparing(similarity, level, order, by_row=by_row)
+    np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 300), (1, 7, 9), (30, 2, 129), (19, 35, 64), (3, 65, 2048)])
 def test_exact_distances_are_added_in_order(shape):
-    """Addition in pairs, as NumPy's sum does, gives other last bits."""
+    """Pairwise addition, as in NumPy's sum, gives other last bits."""
     n, m, dim = shape
     rng = np.random.default_rng(0)
     rows, others = rng.normal(size=(n, dim)), rng.normal(size=(m, dim))
     rows[-1] = others[-1]
-    expected = [[squared_distance(one, other) for other in others.tolist()] for one in rows.tolist()]
+    expected = [[squared_distance(row, other) for other in others.tolist()] for row in rows.tolist()]
     metric = DistanceMetric(np.zeros(dim), 1.0, cosine=False)
     np.testing.assert_array_equal(metric.exact_tile(rows, others), expected)
     pairs = np.repeat(rows, m, axis=0), np.tile(others, (n, 1))
@@ -174,9 +174,9 @@ def work_of(monkeypatch, rows, labels, distance="euclidean"):
         work["pairs"] += len(queries)
         return exact_pairs(self, queries, items)
 
-    def counted_tile(one, other):
-        work["tiles"] += len(one.rows) * len(other.rows)
-        return tile(one, other)
+    def counted_tile(queries, other):
+        work["tiles"] += len(queries.rows) * len(other.rows)
+        return tile(queries, other)
 
     monkeypatch.setattr(DistanceMetric, "exact", counted_pairs)
     monkeypatch.setattr(tile_ranking, "squared_distances", counted_tile)

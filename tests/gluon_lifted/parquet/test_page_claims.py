@@ -78,20 +78,20 @@ FOOTERS = [b"", b"\x00", b"\x4c" * 100, b"\x49" + b"\x1c" * 500, b"\x49\xfc\xff\
 
 @pytest.mark.parametrize("footer", FOOTERS)
 def test_footers_that_are_none(footer: bytes) -> None:
-    """Structs and lists inside one another without end, lists and numbers that are longer than the file."""
+    """Endlessly nested structs and lists, and lists and numbers longer than the file."""
     content = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
     with pytest.raises(ValueError, match=r"footer|header"):
         read_groups(io.BytesIO(content), 1)
 
 
 def test_any_flipped_bit_of_a_footer_is_read_or_refused() -> None:
-    """pyarrow's own way to a column's size ends the process for some of them."""
+    """pyarrow crashes on some of them when asked for the size of a column."""
     content = written(TABLE.slice(0, 20))
     length = int.from_bytes(content[-8:-4], "little")
-    for place in range(len(content) - 8 - length, len(content)):
+    for offset in range(len(content) - 8 - length, len(content)):
         for bit in range(8):
             damaged = bytearray(content)
-            damaged[place] ^= 1 << bit
+            damaged[offset] ^= 1 << bit
             try:  # noqa: SIM105  # the loop is the test
                 read_groups(io.BytesIO(damaged), 3)
             except ValueError:
@@ -99,7 +99,7 @@ def test_any_flipped_bit_of_a_footer_is_read_or_refused() -> None:
 
 
 def test_a_footer_that_claims_less_than_its_pages() -> None:
-    """The sizes in footers are changed; those of the pages count."""
+    """The sizes in footers are changed. The sizes of the pages are used."""
     content = written(
         pa.table({"text": ["x" * 40_000_000]}), compression="zstd", use_dictionary=False, write_statistics=False
     )
@@ -116,12 +116,12 @@ def test_a_footer_that_claims_less_than_its_pages() -> None:
 
 
 def varint(number: int) -> bytes:
-    """As Thrift's compact protocol writes an integer."""
-    number, found = 2 * number, []
+    """Encode an integer in Thrift's compact protocol."""
+    number, actual = 2 * number, []
     while number >= 128:
-        found.append(number & 127 | 128)
+        actual.append(number & 127 | 128)
         number >>= 7
-    return bytes([*found, number])
+    return bytes([*actual, number])
 
 
 def nested(depth: int) -> bytes:

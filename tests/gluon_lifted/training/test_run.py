@@ -246,7 +246,7 @@ def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
         (replace(config, backbone="vgg"), ConfigError, "backbone 'vgg'"),
         (replace(config, crop=20), ConfigError, "crop 20 px is too small"),
         (replace(config, data=str(tmp_path / "nowhere")), DataError, "no such folder"),
-        (replace(config, validation_classes=0.75), DataError, "1 class to train on"),
+        (replace(config, validation_classes=0.75), DataError, "only 1 training class"),
     ):
         with pytest.raises(error, match=message):
             train(bad, run)

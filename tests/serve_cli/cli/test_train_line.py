@@ -67,7 +67,7 @@ def test_bad_data_is_one_sentence_exit_1_and_nothing_written(lifted, photos, tmp
         (tmp_path / "nowhere", "nowhere: no such folder; expected the data set folder"),
         (tmp_path / "empty", "empty: no images in its 0 sub-folders"),
         (single, "single: only one class ('class 0'); at least 2 are needed"),
-        (alone, "class 'class 1' has 1 image, and a positive pair needs 2; add images or remove the class"),
+        (alone, "class 'class 1' has 1 image; a positive pair needs 2: add images or remove the class"),
         (broken, "class 1/2.png: cannot be read"),
     ):
         status, out, err = lifted("train", "folder", "--data", data, "--out", tmp_path / "run", *SMALL)
