@@ -90,7 +90,7 @@ def train_run(config: Any, run: Path) -> float | None:
         resume = bool(checkpoints(run))
         if not resume:
             (run / "config.json").unlink(missing_ok=True)
-        report = train(config, run, Hardware("cpu", 1), resume)
+        report = train(config, run, Hardware("cpu", 1), resume=resume)
         done.write_text(json.dumps({"recall": report.recall, "seconds": report.seconds}))
     return json.loads(done.read_text())["recall"]
 

@@ -74,8 +74,8 @@ def derived(cluster):
         assert (found[name].shape, found[name].dtype) == (value.shape, value.dtype)
         np.testing.assert_array_equal(mine[name], state(cluster.index)[name])
     last = cluster.index == cluster.size - 1
-    assert cluster.any("flag", last) is True
-    assert cluster.any("flag", False) is False
+    assert cluster.any("flag", flag=last) is True
+    assert cluster.any("flag", flag=False) is False
     cluster.require_same("data set", "photos")
     say(text=refusal(lambda: cluster.require_same("data set", f"photos {last}")))
     say(state=refusal(lambda: cluster.broadcast(mine if cluster.is_writer else {**mine, "weights": np.zeros((2, 2))})))
@@ -102,7 +102,7 @@ def until_ctrl_c(cluster):
     with interruptible() as stop:
         turn = 0
         say(ready=True)
-        while not cluster.any("stop", stop.is_set()):
+        while not cluster.any("stop", flag=stop.is_set()):
             turn += 1
             time.sleep(0.01)
     say(turns=turn)

@@ -107,8 +107,8 @@ def test_sums_of_one_host_are_its_own(mxnet):
         assert (cluster.size, cluster.index, cluster.is_writer) == (1, 0, True)
         assert cluster.all_sum("any", array) is array
         assert cluster.all_sum_many("any", [array])[0] is array
-        assert cluster.any("flag", True) is True
-        assert cluster.any("flag", False) is False
+        assert cluster.any("flag", flag=True) is True
+        assert cluster.any("flag", flag=False) is False
         cluster.barrier()
         cluster.require_same("data set", "photos")
         state = {"weights": array.asnumpy()}
@@ -208,14 +208,14 @@ def test_server_that_dies_is_named(mxnet):
 def test_host_that_does_not_come_to_a_sum_is_waited_for_no_longer_than_the_limit(mxnet):
     with hosts(2, "stall", limits={"stall": 8}) as started:  # longer than silence: signs of life come meanwhile
         assert started[0].end() == 1
-        assert started[0].facts["error"].startswith("another host has not come to 'barrier' for 8 s; ")
+        assert started[0].facts["error"].startswith("another host did not reach 'barrier' within 8 s; ")
 
 
 @needs_linux
 def test_hosts_that_never_start_are_waited_for_no_longer_than_the_limit(mxnet):
     with hosts(1, "nothing", limits={"join": 3}, host_0={"hosts": 2}) as (one,):
         assert one.end() == 1
-        assert one.facts["error"].startswith("the 2 hosts did not come together at 127.0.0.1:")
+        assert one.facts["error"].startswith("not all 2 hosts joined at 127.0.0.1:")
         assert one.facts["error"].endswith("within 3 s; start the same command on each, with --rank 0 to 1.")
 
 
@@ -233,7 +233,7 @@ def test_hosts_that_differ_in_rank_or_number_are_refused(mxnet, number, changes)
     [
         ((0, 0, "a:1"), "num_hosts is 0; expected 1 to 1024"),
         ((1025, 0, "a:1"), "num_hosts is 1025"),
-        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, another on each host"),
+        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, different on each host"),
         ((2, -1, "a:1"), "rank is -1"),
         *(
             ((2, 0, text), "is not understood; write HOST:PORT")

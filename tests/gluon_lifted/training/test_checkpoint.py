@@ -49,7 +49,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, damage):
     assert found["updates"] == 10
     assert len(notes) == 1
     assert "00000015.npz: damaged" in notes[0]
-    assert "using the one before" in notes[0]
+    assert "using the previous checkpoint" in notes[0]
 
 
 def test_a_checkpoint_of_another_network_is_passed_over(run):
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_archive_of_such_arrays_is_passed_over(run):
     np.savez_compressed(newest, bomb=np.zeros(1_000_000))
     iteration, _, notes = load(run)
     assert iteration == 10
-    assert "8,000,128 bytes in a file of" in notes[0]
+    assert "8,000,128 bytes unpacked" in notes[0]
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999999,), }\n"
     with zipfile.ZipFile(newest, "w") as archive:
         archive.writestr("huge.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
@@ -119,7 +119,7 @@ def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
     )
     assert found.stderr == ""
     assert "00000020.npz: cannot be written" in found.stdout
-    assert "the checkpoint before, 00000015.npz, is whole" in found.stdout
+    assert "the previous checkpoint, 00000015.npz, is intact" in found.stdout
     assert {path: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
     assert load(run)[0] == 15
 

@@ -81,7 +81,7 @@ def test_the_scale_doubles_after_2000_good_steps_and_survives_a_checkpoint():
     _, resumed = one_weight(AMP)
     resumed.restore(optimizer.state())
     for one in (optimizer, resumed):
-        one._adapt_scale(True)
+        one._adapt_scale(finite=True)
         assert one.gradient_scale == 2 * FIRST_SCALE
 
 

@@ -122,7 +122,7 @@ def test_a_finished_run_reports_what_it_found(whole_run, config):
 
 def test_an_out_that_is_a_file_is_refused(config, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="is no folder"):
+    with pytest.raises(RunError, match="is not a folder"):
         train(config, tmp_path / "file")
     with pytest.raises(RunError, match="cannot be written"):
         train(replace(config, iterations=0), Path("/proc/run"))
