@@ -230,7 +230,7 @@ LAST = "inception5b.branch4.1.bn.running_var"
         (lambda state: state.update({LAST: np.ones(127, "f4")}), ConfigError,
          rf"tensor '{LAST}' has the shape \(127,\), googlenet_bn needs \(128,\) for inception5b.3.1.1.running_var"),
         (lambda state: state.update({LAST: np.full(128, np.nan, "f4")}), DataError, f"'{LAST}' holds NaN, infinity"),
-        (lambda state: state.update({LAST: np.full(128, 1e300)}), DataError, "or what is too large for 32 bits"),
+        (lambda state: state.update({LAST: np.full(128, 1e300)}), DataError, "or numbers too large for float32"),
         (lambda state: state.update({LAST: np.ones(128, "i8")}), DataError, f"'{LAST}' has the type int64; expected"),
     ],
 )  # fmt: skip
@@ -258,7 +258,10 @@ def test_network_that_has_seen_no_image_takes_weights_too(tmp_path):
     [
         (None, "No such file or directory"),
         (b"", "it is empty"),
-        (b"<!DOCTYPE html><html>", "begins with b'<!DOCTYPE html><', as no .caffemodel, .pth, .safetensors or .params"),
+        (
+            b"<!DOCTYPE html><html>",
+            "begins with b'<!DOCTYPE html><'; expected a .caffemodel, .pth, .safetensors or",
+        ),
         (b"\n\nsome text", "damaged"),
         (b"\x0a\x01a", "holds no tensors"),
         (b"PK\x03\x04 not a zip", "the archive is damaged"),
