@@ -69,7 +69,7 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable
             start = load_checkpoint(run, trainer.restore, on_note)
             if start > config.iterations:
                 raise RunError(
-                    f"{run}: has trained {start:,} iterations, more than the {config.iterations:,} asked for; "
+                    f"{run}: has trained {start:,} iterations, more than --iterations {config.iterations:,}; "
                     f"give --iterations {start} or more."
                 )
         _write_settings(config, run, trainer)

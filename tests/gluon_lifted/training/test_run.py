@@ -116,7 +116,7 @@ def test_a_finished_run_reports_what_it_found(whole_run, config):
     run, report = whole_run
     again = train(config, run, resume=True)
     assert (again.loss, again.recall, again.iteration) == (report.loss, report.recall, 4)
-    with pytest.raises(RunError, match="has trained 4 iterations, more than the 2 asked for; give --iterations 4"):
+    with pytest.raises(RunError, match="has trained 4 iterations, more than --iterations 2; give --iterations 4"):
         train(replace(config, iterations=2), run, resume=True)
 
 
