@@ -86,9 +86,14 @@ class _Times:
     waiting: float = 0.0
 
     @property
-    def rates(self) -> tuple[float, float]:
-        """Images per second, and the share of waiting time."""
-        return (self.images / self.training, self.waiting / self.training) if self.training else (0.0, 0.0)
+    def images_per_second(self) -> float:
+        """Images trained on per second, including waiting."""
+        return self.images / self.training if self.training else 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the training time spent on waiting for images."""
+        return self.waiting / self.training if self.training else 0.0
 
 
 class Loop:
@@ -132,7 +137,15 @@ class Loop:
                 times.images += len(batch.labels)
                 stop = cluster.any("stop", flag=interrupted.is_set())
                 recall = self._after(iteration, interrupted=stop)
-                progress = TrainProgress(iteration, self.config.iterations, self.loss, rate, *times.rates, recall)
+                progress = TrainProgress(
+                    iteration=iteration,
+                    iterations=self.config.iterations,
+                    loss=self.loss,
+                    learning_rate=rate,
+                    images_per_second=times.images_per_second,
+                    waiting=times.waiting_share,
+                    recall=recall,
+                )
                 if log is not None:
                     log(progress)
                 hooks.on_progress(progress)
@@ -153,7 +166,7 @@ class Loop:
             watched=self.watched_as,
             dead=self.trainer.skipped.dead,
             not_finite=self.trainer.skipped.not_finite,
-            waiting=times.rates[1],
+            waiting=times.waiting_share,
             seconds=seconds,
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gluon_lifted.datasets import ImageTable
     from gluon_lifted.distributed import Cluster
     from gluon_lifted.logs.run_log import TrainProgress
+    from gluon_lifted.training.data import TrainingData
     from gluon_lifted.training.loop import TrainReport
     from gluon_lifted.training.trainer import Trainer
 
@@ -108,10 +109,7 @@ def train(
 
         sampler = build_sampler(config, data.learned)
         _require_same_work(cluster, config, data.learned)
-        batch = len(sampler.batch(0))
-        _check_batch(batch, len(devices) * cluster.size)
-        for note in (*data.notes, *batch_notes(config, data.learned, batch)):
-            hooks.on_note(note)
+        _check_batches(config, data, len(sampler.batch(0)), len(devices) * cluster.size, hooks)
         trainer = Trainer(config, devices, cluster, residual)
         config = replace(config, colors=_settled_colors(config, trainer, hooks, resume=resume))
         preprocessing = preprocessing_of(config)
@@ -122,7 +120,7 @@ def train(
             loader.check_readable()
             watcher.check_readable()
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
-            loop = Loop(
+            return Loop(
                 config=config,
                 folder=run,
                 trainer=trainer,
@@ -130,8 +128,7 @@ def train(
                 loader=loader,
                 watcher=watcher,
                 watched_as=data.watched_as,
-            )
-            return loop.run(start, hooks)
+            ).run(start, hooks)
 
 
 def _settled_colors(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> str:
@@ -149,6 +146,9 @@ def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable)
     )
 
 
-def _check_batch(batch: int, devices: int) -> None:
+def _check_batches(config: TrainConfig, data: TrainingData, batch: int, devices: int, hooks: Hooks) -> None:
+    """Refuse batches with fewer images than devices; report notes on data and batches."""
     if batch < devices:
         raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; use fewer devices.")
+    for note in (*data.notes, *batch_notes(config, data.learned, batch)):
+        hooks.on_note(note)
