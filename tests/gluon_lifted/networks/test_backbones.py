@@ -41,7 +41,7 @@ def test_gluoncvs_classifiers_train(backbone, crop):
         embedding.square().sum().backward()
     assert embedding.shape == (2, 8)
     assert np.isfinite(embedding.asnumpy()).all()
-    learned = {name: one for name, one in net.collect_params().items() if one.grad_req != "null"}
+    learned = {name: parameter for name, parameter in net.collect_params().items() if parameter.grad_req != "null"}
     gradients = {name: parameter.grad().asnumpy() for name, parameter in learned.items()}
     assert [name for name, gradient in gradients.items() if not np.isfinite(gradient).all()] == []
     assert next(iter(gradients.values())).any()

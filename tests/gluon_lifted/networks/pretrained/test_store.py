@@ -63,11 +63,11 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    with Host() as one:
-        monkeypatch.setenv("MXNET_GLUON_REPO", one.url)
+    with Host() as server:
+        monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
         monkeypatch.setenv("MXNET_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        yield one
+        yield server
 
 
 def publish(host, monkeypatch, content):
