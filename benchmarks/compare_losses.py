@@ -1,15 +1,15 @@
-"""Lifted structure, contrastive and triplet loss at equal budget: recall and NMI on classes never trained on.
+"""Compare lifted structured, contrastive and triplet loss at equal budget: recall and NMI on unseen classes.
 
     python benchmarks/compare_losses.py --data CARS196 --work /tmp/losses [--jobs 2]
 
 For each loss and seed: train, export to ONNX, embed the test images with onnxruntime, measure. Backbone, images,
-batches, augmentation, optimizer, schedule and number of iterations are the same for all; batches are P classes x K
-images, and every loss uses all pairs or triplets of the batch. What is chosen per loss is the learning rate, and
-whether embeddings have unit length: a short pilot run for each, with a fifth of the training classes kept out, and
-the best recall@1 on those wins. The test classes decide nothing.
+batches, augmentation, optimizer, schedule and number of iterations are the same for all. Batches are P classes x K
+images, and every loss uses all pairs or triplets of the batch. Only the learning rate and unit length are chosen per
+loss: by the best recall@1 of short pilot runs on a fifth of the training classes, held out. The test classes decide
+nothing.
 
-Each run has a process of its own with one thread, so that its result does not depend on what runs beside it. Started
-again, the command goes on where it was. It writes results/compare_losses.md and .json beside this file.
+Each run is a single-threaded process, so that its result does not depend on other processes. An interrupted command
+resumes where it stopped. It writes results/compare_losses.md and .json next to this file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ COLUMNS = [*(f"R@{k}" for k in KS), "NMI"]
 
 
 class Choice(NamedTuple):
-    """What a pilot tries: the learning rate, and unit length with the margin that belongs to it."""
+    """Settings of a pilot: learning rate, unit length and its margin."""
 
     rate: float
     normalize: bool
@@ -57,7 +57,7 @@ def choices(loss: str) -> list[Choice]:
     return [Choice(rate, bool(unit), FORMS[loss][unit]) for unit in (0, 1) for rate in RATES]
 
 
-def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int, pilot: bool = False) -> Any:
+def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int, *, pilot: bool = False) -> Any:
     from gluon_lifted.config.train_config import TrainConfig
 
     config = TrainConfig(
@@ -81,7 +81,7 @@ def config_for(options: argparse.Namespace, loss: str, choice: Choice, seed: int
 
 
 def train_run(config: Any, run: Path) -> float | None:
-    """Train, or go on, or do nothing where it is done; recall@1 on the classes watched."""
+    """Train, resume, or do nothing if it is finished; return recall@1 on the held-out classes."""
     from gluon_lifted.training.checkpoint import checkpoints
     from gluon_lifted.training.run import Hardware, train
 
@@ -90,22 +90,22 @@ def train_run(config: Any, run: Path) -> float | None:
         resume = bool(checkpoints(run))
         if not resume:
             (run / "config.json").unlink(missing_ok=True)
-        report = train(config, run, Hardware("cpu", 1), resume)
+        report = train(config, run, Hardware("cpu", 1), resume=resume)
         done.write_text(json.dumps({"recall": report.recall, "seconds": report.seconds}))
     return json.loads(done.read_text())["recall"]
 
 
 def measured(embedding: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """In percent."""
+    """Return recall@k and NMI in percent."""
     from gluon_lifted.metrics.clustering import cluster_scores
     from gluon_lifted.metrics.retrieval import recall_at_k
 
-    found = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
-    return found | {"NMI": 100 * cluster_scores(embedding, labels, seed=0).nmi}
+    recalls = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
+    return recalls | {"NMI": 100 * cluster_scores(embedding, labels, seed=0).nmi}
 
 
 def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
-    """Export a run, embed the data set's test images with the exported file, measure."""
+    """Export a run, embed the data set's test images with the exported file, and measure."""
     from export import export_run
     from gluon_lifted.datasets import load_dataset
     from serve_cli.embed.decoding import Decoding
@@ -119,11 +119,11 @@ def evaluated(options: argparse.Namespace, run: Path) -> dict[str, float]:
         export_run(run, model)
     embedder = Embedder(model, ModelOptions(threads=1))
     table = load_dataset(options.dataset, options.data).test
-    found = collect(embed_rows(embedder, dataset_source(table, options.data), 32, Decoding(1)), embedder.card.dim)
-    failed = [error for error in found.errors if error]
+    embedded = collect(embed_rows(embedder, dataset_source(table, options.data), 32, Decoding(1)), embedder.card.dim)
+    failed = [error for error in embedded.errors if error]
     if failed:
         raise SystemExit(f"{len(failed)} test images could not be read; the first: {failed[0]}")
-    return measured(found.embedding, table.labels)
+    return measured(embedded.embedding, table.labels)
 
 
 def pixel_baseline(options: argparse.Namespace) -> dict[str, float]:
@@ -135,24 +135,24 @@ def pixel_baseline(options: argparse.Namespace) -> dict[str, float]:
 
 
 def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
-    """One process's job; its result goes into a file."""
-    result = options.work / f"{job['name']}.json"
+    """Run one job and write its result to a file."""
+    path = options.work / f"{job['name']}.json"
     run = options.work / job["name"]
     if job["kind"] == "pixels":
-        found: Any = pixel_baseline(options)
+        result: Any = pixel_baseline(options)
     elif job["kind"] == "pilot":
-        found = train_run(config_for(options, job["loss"], Choice(*job["choice"]), 0, pilot=True), run)
+        result = train_run(config_for(options, job["loss"], Choice(*job["choice"]), 0, pilot=True), run)
     else:
         config = config_for(options, job["loss"], Choice(*job["choice"]), job["seed"])
         train_run(replace(config, iterations=0) if job["kind"] == "untrained" else config, run)
-        found = evaluated(options, run)
-    temporary = result.with_suffix(".tmp")
-    temporary.write_text(json.dumps(found))
-    temporary.replace(result)
+        result = evaluated(options, run)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result))
+    temporary.replace(path)
 
 
 def run_jobs(options: argparse.Namespace, jobs: list[dict[str, Any]]) -> list[Any]:
-    """Results of all jobs in order; a process each, ``--jobs`` at a time, those done before left out."""
+    """Run jobs in processes, ``--jobs`` at a time, and return their results in order. Finished jobs are skipped."""
     environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}}
 
     def result(job: dict[str, Any]) -> Any:
@@ -170,7 +170,7 @@ def run_jobs(options: argparse.Namespace, jobs: list[dict[str, Any]]) -> list[An
 
 
 def pilot_recalls(options: argparse.Namespace) -> dict[str, dict[Choice, float]]:
-    """Recall@1 of the pilots, for each loss and choice."""
+    """Return the pilots' recall@1 for each loss and choice."""
     tried = [(loss, choice) for loss in FORMS for choice in choices(loss)]
     jobs = [
         {"kind": "pilot", "name": f"pilot-{loss}-{choice.rate:g}-{choice.normalize:d}", "loss": loss, "choice": choice}
@@ -181,13 +181,13 @@ def pilot_recalls(options: argparse.Namespace) -> dict[str, dict[Choice, float]]
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation over the seeds."""
+    """Format mean and standard deviation over the seeds."""
     return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 
-def results_table(chosen: dict[str, Choice], found: dict[str, list[dict[str, float]]]) -> str:
+def results_table(chosen: dict[str, Choice], results: dict[str, list[dict[str, float]]]) -> str:
     lines = [f"| embedding | learning rate | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for name, runs in found.items():
+    for name, runs in results.items():
         cells = [spread([run[column] for run in runs]) for column in COLUMNS]
         lines.append(f"| {name} | {chosen.get(name, '-')} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -201,7 +201,7 @@ def pilots_table(pilots: dict[str, dict[Choice, float]]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
+def hardware() -> str:
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.processor(),
@@ -218,25 +218,25 @@ def write_results(
     options: argparse.Namespace,
     pilots: dict[str, dict[Choice, float]],
     chosen: dict[str, Choice],
-    found: dict[str, list[dict[str, float]]],
+    results: dict[str, list[dict[str, float]]],
 ) -> str:
-    table = results_table(chosen, found)
+    table = results_table(chosen, results)
     config = asdict(replace(config_for(options, "lifted", chosen["lifted"], 0), data=""))
     differs = ("loss", "learning_rate", "normalize", "margin", "seed", "data")
     same = {name: value for name, value in config.items() if name not in differs}
     text = f"""# Losses at equal budget
 
-Made by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --work WORK
---iterations {options.iterations} --pilot-iterations {options.pilot_iterations}`, commit {commit()}, on {machine()}.
+Written by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --work WORK
+--iterations {options.iterations} --pilot-iterations {options.pilot_iterations}`, commit {commit()}, on {hardware()}.
 
-Percent, on the data set's test classes, none of which was trained on; every image is a query, all others its
-gallery. Mean ± standard deviation over seeds {", ".join(map(str, SEEDS))}, from random weights; "untrained" is the
-same network before the first batch.
-NMI is of k-means with as many clusters as classes. Embeddings are those of the exported ONNX file.
+Percent, on the data set's test classes, which are disjoint from the training classes. Every image is a query, all
+others are its gallery. Mean ± standard deviation over seeds {", ".join(map(str, SEEDS))}, from random weights;
+"untrained" is the same network before the first batch.
+NMI is of k-means with as many clusters as classes. Embeddings come from the exported ONNX file.
 
 {table}
 
-Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a fifth of the training classes kept out,
+Recall@1 of the pilots ({options.pilot_iterations} iterations, seed 0) on a held-out fifth of the training classes,
 which chose the learning rate and whether embeddings have unit length. Margins: {margins()}.
 
 {pilots_table(pilots)}
@@ -249,7 +249,7 @@ The same for all: {", ".join(f"{name} {value}" for name, value in same.items() i
         "config": config,
         "chosen": {loss: choice._asdict() for loss, choice in chosen.items()},
         "pilots": {loss: list(recalls.values()) for loss, recalls in pilots.items()},
-        "results": found,
+        "results": results,
     }
     (RESULTS / "compare_losses.json").write_text(json.dumps(record, indent=1) + "\n")
     return table
@@ -262,10 +262,12 @@ def margins() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="cars196", help="a data set's name (%(default)s)")
-    parser.add_argument("--data", type=Path, required=True, help="its folder")
-    parser.add_argument("--work", type=Path, required=True, help="folder for runs; started again, it goes on there")
-    parser.add_argument("--iterations", type=int, default=2000, help="of a run (%(default)s)")
-    parser.add_argument("--pilot-iterations", type=int, default=500, help="of a pilot (%(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for runs; an interrupted command resumes there"
+    )
+    parser.add_argument("--iterations", type=int, default=2000, help="iterations of a run (%(default)s)")
+    parser.add_argument("--pilot-iterations", type=int, default=500, help="iterations of a pilot (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -286,9 +288,9 @@ def main() -> None:
     ] + [{"kind": "pixels", "name": "pixels"}]
     results = run_jobs(options, others + jobs)
     trained = list(zip(jobs, results[len(others) :], strict=True))
-    found = {loss: [one for job, one in trained if job["loss"] == loss] for loss in FORMS}
-    found |= {"raw pixels, 16 x 16": results[len(SEEDS) : len(others)], "untrained": results[: len(SEEDS)]}
-    print(write_results(options, pilots, chosen, found))
+    by_name = {loss: [scores for job, scores in trained if job["loss"] == loss] for loss in FORMS}
+    by_name |= {"raw pixels, 16 x 16": results[len(SEEDS) : len(others)], "untrained": results[: len(SEEDS)]}
+    print(write_results(options, pilots, chosen, by_name))
 
 
 if __name__ == "__main__":

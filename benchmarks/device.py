@@ -1,12 +1,12 @@
-"""Images per second on a device: the bare session, the Embedder, and the whole pipeline from files; and their limits.
+"""Measure images per second on a device, bare session, Embedder and entire pipeline, against their limits.
 
     python benchmarks/device.py RUN PHOTOS --device gpu --calibration PHOTOS
 
-Exports the run with `--preprocess graph` in single precision, half and int8, and measures each; single precision also
-with `--relaxed` (TF32 on a GPU, bfloat16 in OpenVINO). The bare session computes one batch again and again that lies
-on the device already; the Embedder gets pixels and gives embeddings; the pipeline decodes PHOTOS as `lifted embed`
-does. The limits are the operations of convolutions and matrix products over the rate of a large product of matrices
-on the same device, and the bytes that cross the bus over the rate of copying them.
+It exports the run with `--preprocess graph` in float32, float16 and int8 and measures each; float32 also with
+`--relaxed` (TF32 on a GPU, bfloat16 in OpenVINO). The bare session repeats one batch that is already on the device.
+The Embedder maps pixels to embeddings. The pipeline decodes PHOTOS as `lifted embed` does. The limits are the
+operations of convolutions and matrix products over the rate of a large matrix product on the same device, and the
+bytes that cross the bus over the rate of copying.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from serve_cli.sources.resolve import open_source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIDE = 8192  # of the matrices of the product, on a GPU
+SIDE = 8192  # of the multiplied matrices, on a GPU
 HEADS = ["", "bare images/s", "TFLOP/s", "of product", "Embedder images/s", "GB/s", "of copying", "pipeline images/s"]
 
 
 def rate(work: Callable[[], object], amount: float, seconds: float) -> float:
-    """Amount per second, after a warm-up."""
+    """Return the amount per second, after a warm-up."""
     work()
     count, began = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - began) < seconds:
@@ -51,19 +51,19 @@ def rate(work: Callable[[], object], amount: float, seconds: float) -> float:
 
 
 def bare(embedder: Embedder, pixels: np.ndarray, seconds: float) -> float:
-    """The session alone: input and output stay on the device."""
+    """Measure the session alone: input and output stay on the device."""
     import onnxruntime
 
-    where = "cuda" if CUDA in embedder.session.get_providers() else "cpu"
-    value = onnxruntime.OrtValue.ortvalue_from_numpy(embedder.feed(pixels), where, 0)
+    device = "cuda" if CUDA in embedder.session.get_providers() else "cpu"
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(embedder.feed(pixels), device, 0)
     binding = embedder.session.io_binding()
     binding.bind_ortvalue_input(embedder.session.get_inputs()[0].name, value)
-    binding.bind_output("embedding", where)
+    binding.bind_output("embedding", device)
     return rate(lambda: embedder.session.run_with_iobinding(binding), len(pixels), seconds)
 
 
 def together(embedder: Embedder, pixels: np.ndarray, seconds: float) -> float:
-    """As many batches at a time as there are lanes."""
+    """Measure as many concurrent batches as there are lanes."""
     with ThreadPoolExecutor(embedder.lanes) as pool:
         batches = [pixels] * embedder.lanes
         return rate(lambda: list(pool.map(embedder.embed, batches)), len(pixels) * embedder.lanes, seconds)
@@ -76,13 +76,13 @@ def pipeline(embedder: Embedder, photos: Path, batch_size: int) -> float:
     return rows / (time.perf_counter() - began)
 
 
-def product_rate(folder: Path, device: str, kind: Any, relaxed: bool, seconds: float) -> float:
-    """Operations per second of a large product of matrices, of a type of numbers, on the device."""
+def product_rate(folder: Path, device: str, dtype: Any, *, relaxed: bool, seconds: float) -> float:
+    """Measure the operations per second of a large matrix product of a dtype on the device."""
     from onnx import TensorProto, helper, save
 
     side = SIDE if device in ("gpu", "tensorrt") else SIDE // 4
-    number = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16}[kind]
-    values = [helper.make_tensor_value_info(name, number, [side, side]) for name in "aby"]
+    element = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16}[dtype]
+    values = [helper.make_tensor_value_info(name, element, [side, side]) for name in "aby"]
     nodes = [helper.make_node("MatMul", ["a", "b"], ["y"])]
     model = helper.make_model(
         helper.make_graph(nodes, "g", values[:2], values[2:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
@@ -92,17 +92,17 @@ def product_rate(folder: Path, device: str, kind: Any, relaxed: bool, seconds: f
     import onnxruntime
 
     session = open_session(path, ModelOptions(device=device, threads=1, relaxed=relaxed, allow_fallback=True))
-    where = "cuda" if CUDA in session.get_providers() else "cpu"
+    memory = "cuda" if CUDA in session.get_providers() else "cpu"
     binding = session.io_binding()
     for name in "ab":
-        value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ones((side, side), kind), where, 0)
+        value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ones((side, side), dtype), memory, 0)
         binding.bind_ortvalue_input(name, value)
-    binding.bind_output("y", where)
+    binding.bind_output("y", memory)
     return rate(lambda: session.run_with_iobinding(binding), 2 * side**3, seconds)
 
 
 def copy_rate(pixels: np.ndarray, device: str, seconds: float) -> float:
-    """Bytes per second from pinned memory to the GPU; 0 where there is no bus to cross."""
+    """Measure the bytes per second from pinned memory to the GPU; 0 without a bus to cross."""
     if CUDA not in PROVIDERS[device]:
         return 0.0
     from serve_cli.model.cuda import Cuda
@@ -112,14 +112,14 @@ def copy_rate(pixels: np.ndarray, device: str, seconds: float) -> float:
     return rate(lambda: cuda.copy_in(address, host, stream), pixels.nbytes, seconds)
 
 
-def row(name: str, model: Path, options: argparse.Namespace, relaxed: bool) -> list[str]:
+def row(name: str, model: Path, options: argparse.Namespace, *, relaxed: bool) -> list[str]:
     embedder = Embedder(model, ModelOptions(device=options.device, relaxed=relaxed))
     crop, size = embedder.card.preprocessing.crop, options.batch_size or embedder.batch_size
     pixels = np.random.default_rng(0).integers(0, 256, (size, crop, crop, 3), np.uint8)
     alone = bare(embedder, pixels, options.seconds)
     served = together(embedder, pixels, options.seconds)
-    kind = np.float16 if name == "fp16" else np.float32
-    peak = product_rate(model.parent, options.device, kind, relaxed, options.seconds)
+    dtype = np.float16 if name == "fp16" else np.float32
+    peak = product_rate(model.parent, options.device, dtype, relaxed=relaxed, seconds=options.seconds)
     bytes_per_s, copying = served * pixels[0].nbytes, copy_rate(pixels, options.device, 1.0)
     work = alone * flop(model.with_name("fp32.onnx"))
     return [
@@ -132,12 +132,14 @@ def row(name: str, model: Path, options: argparse.Namespace, relaxed: bool) -> l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="of `lifted train`")
-    parser.add_argument("photos", type=Path, help="folder to embed")
-    parser.add_argument("--calibration", type=Path, help="folder to calibrate int8 with; without one, no int8")
+    parser.add_argument("run", type=Path, help="run folder of `lifted train`")
+    parser.add_argument("photos", type=Path, help="folder of images to embed")
+    parser.add_argument(
+        "--calibration", type=Path, help="folder of images to calibrate int8 with; without it, int8 is skipped"
+    )
     parser.add_argument("--device", default="gpu", choices=list(PROVIDERS), help="%(default)s")
-    parser.add_argument("--batch-size", type=int, help="the device's default")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (%(default)s)")
+    parser.add_argument("--batch-size", type=int, help="images per batch (the device's default)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per measurement (%(default)s)")
     options = parser.parse_args()
     print(f"| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|", flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -146,7 +148,7 @@ def main() -> None:
             calibration = options.calibration if precision == "int8" else None
             export_run(options.run, model, ExportOptions(precision=precision, calibration=calibration), pixels=True)
             for relaxed in (False, True) if precision == "fp32" else (False,):
-                cells = row("fp32, relaxed" if relaxed else precision, model, options, relaxed)
+                cells = row("fp32, relaxed" if relaxed else precision, model, options, relaxed=relaxed)
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -1,13 +1,13 @@
-"""Images per second of `lifted embed`'s pipeline, from files to embeddings, and of other ways with the same model.
+"""Measure images per second of `lifted embed`'s pipeline, from files to embeddings, and of alternatives.
 
     python benchmarks/embed.py MODEL.onnx PHOTOS [--images 800] [--fastembed-python ENVIRONMENT/bin/python]
 
-Decoding and the network are measured alone first, each with all cores. Where both share the cores, no pipeline can do
-better than 1 / (1 / decoding + 1 / network); the last column is the share of that. The loop beside ours is what
-clip-retrieval and most scripts do: threads decode a batch, then the network computes it, then the next batch; it is
-given our decoding, and once more Pillow's at full size. fastembed runs in an environment of its own, in one process and
-with one for each core. A second set of images is PHOTOS blown up to 1600 x 1200 px, as cameras make them. All ways must
-agree on the embeddings.
+Decoding and the network are first measured alone, each with all cores. If both share the cores, no pipeline exceeds
+1 / (1 / decoding + 1 / network); the last column is the share of that limit. The alternative loop is what
+clip-retrieval and most scripts do: threads decode a batch, then the network computes it, then the next batch. It runs
+with our decoding and with Pillow's at full size. fastembed runs in an environment of its own, in one process and in
+one per core. A second set of images is PHOTOS enlarged to 1600 x 1200 px, as cameras make them. All alternatives use
+the same model and must agree on the embeddings.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 ROUNDS, LARGE = 3, (1600, 1200)
 LOOP_BATCH = 32
-LEAST_COSINE = 0.98  # of the mean: reduced JPEG decoding and int8 change a little
+MIN_MEAN_COSINE = 0.98  # reduced JPEG decoding and int8 change embeddings a little
 
-Found = tuple[float, np.ndarray | None]  # images per second; embeddings (n, D)
+Measurement = tuple[float, np.ndarray | None]  # images per second; embeddings (n, D)
 
 
 def reduced(embedder: Embedder, row: ImageRow) -> np.ndarray:
@@ -56,7 +56,7 @@ def full(embedder: Embedder, row: ImageRow) -> np.ndarray:
     return center_crop(np.asarray(square), embedder.card.preprocessing.crop)
 
 
-def timed(work: Callable[[], np.ndarray | None], rows: list[ImageRow]) -> Found:
+def timed(work: Callable[[], np.ndarray | None], rows: list[ImageRow]) -> Measurement:
     began = time.perf_counter()
     result = work()
     return len(rows) / (time.perf_counter() - began), result
@@ -81,32 +81,32 @@ def ours(embedder: Embedder, rows: list[ImageRow]) -> np.ndarray:
 
 
 def loop(embedder: Embedder, decode: Callable[..., np.ndarray], rows: list[ImageRow]) -> np.ndarray:
-    """No overlap; one batch on all cores."""
-    found = []
+    """Decode and embed without overlap, each batch on all cores."""
+    embeddings = []
     with ThreadPoolExecutor(embedder.threads) as pool:
         remaining: Iterator[ImageRow] = iter(rows)
         while batch := list(islice(remaining, LOOP_BATCH)):
-            found.append(embedder.embed(np.stack(list(pool.map(partial(decode, embedder), batch)))))
-    return np.concatenate(found)
+            embeddings.append(embedder.embed(np.stack(list(pool.map(partial(decode, embedder), batch)))))
+    return np.concatenate(embeddings)
 
 
-def fastembed(python: Path, embedder: Embedder, parallel: int | None, rows: list[ImageRow]) -> Found:
-    how = embedder.card.preprocessing
+def fastembed(python: Path, embedder: Embedder, parallel: int | None, rows: list[ImageRow]) -> Measurement:
+    preprocessing = embedder.card.preprocessing
     with tempfile.TemporaryDirectory() as folder:
         job, out = Path(folder, "job.json"), Path(folder, "rows.npy")
-        sizes = {"resize": how.resize, "crop": how.crop, "mean": how.mean, "std": how.std}
+        settings = {name: getattr(preprocessing, name) for name in ("resize", "crop", "mean", "std")}
         paths = [str(row.path) for row in rows]
         job.write_text(
-            json.dumps({"paths": paths, "preprocessing": sizes, "batch": 16, "parallel": parallel, "out": str(out)})
+            json.dumps({"paths": paths, "preprocessing": settings, "batch": 16, "parallel": parallel, "out": str(out)})
         )
         worker = Path(__file__).with_name("fastembed_worker.py")
         run = subprocess.run([python, worker, embedder.model, job], capture_output=True, text=True, check=True)
         return json.loads(run.stdout.splitlines()[-1])["images_per_second"], np.load(out)
 
 
-def ways(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, Callable[[], Found]]:
+def ways(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, Callable[[], Measurement]]:
     lanes, alone = Embedder(model), Embedder(model, ModelOptions(sessions=1))
-    found: dict[str, Callable[[], Found]] = {
+    runners: dict[str, Callable[[], Measurement]] = {
         "decoding alone": lambda: timed(lambda: decoding(lanes, rows), rows),
         "network alone": lambda: timed(lambda: network(lanes, rows), rows),
         "lifted embed": lambda: timed(lambda: ours(lanes, rows), rows),
@@ -114,62 +114,62 @@ def ways(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, Ca
         "loop": lambda: timed(lambda: loop(alone, full, rows), rows),
     }
     if python is not None:
-        found["fastembed"] = lambda: fastembed(python, lanes, None, rows)
-        found["fastembed, a process a core"] = lambda: fastembed(python, lanes, lanes.threads, rows)
-    return found
+        runners["fastembed"] = lambda: fastembed(python, lanes, None, rows)
+        runners["fastembed, a process a core"] = lambda: fastembed(python, lanes, lanes.threads, rows)
+    return runners
 
 
 def rates(model: Path, python: Path | None, rows: list[ImageRow]) -> dict[str, float]:
-    """Images per second, in turns; medians."""
-    choices = ways(model, python, rows)
-    found: dict[str, list[float]] = {name: [] for name in choices}
+    """Return median images per second; the alternatives take turns."""
+    runners = ways(model, python, rows)
+    measured: dict[str, list[float]] = {name: [] for name in runners}
     embeddings: dict[str, np.ndarray] = {}
     for _ in range(ROUNDS):
-        for name, way in choices.items():
-            rate, embedding = way()
-            found[name].append(rate)
+        for name, run in runners.items():
+            rate, embedding = run()
+            measured[name].append(rate)
             if embedding is not None:
                 embeddings[name] = embedding
     for name, embedding in embeddings.items():
-        require_alike(name, embedding, embeddings["lifted embed"])
-    return {name: statistics.median(values) for name, values in found.items()}
+        require_agreement(name, embedding, embeddings["lifted embed"])
+    return {name: statistics.median(values) for name, values in measured.items()}
 
 
-def require_alike(name: str, embedding: np.ndarray, expected: np.ndarray) -> None:
+def require_agreement(name: str, embedding: np.ndarray, expected: np.ndarray) -> None:
     norms = np.linalg.norm(embedding, axis=1) * np.linalg.norm(expected, axis=1)
     cosine = ((embedding * expected).sum(axis=1) / norms).mean()
-    if cosine < LEAST_COSINE:
-        raise SystemExit(f"{name}: cosine to ours {cosine:.4f}; the ways do not compute the same.")
+    if cosine < MIN_MEAN_COSINE:
+        raise SystemExit(f"{name}: mean cosine to ours {cosine:.4f}; expected {MIN_MEAN_COSINE} or more.")
 
 
-def blown_up(rows: list[ImageRow], folder: Path) -> list[ImageRow]:
-    found = []
+def enlarged(rows: list[ImageRow], folder: Path) -> list[ImageRow]:
+    large: list[ImageRow] = []
     for row in rows:
-        path = folder / f"{len(found)}.jpg"
+        path = folder / f"{len(large)}.jpg"
         Image.open(row.path).convert("RGB").resize(LARGE).save(path, quality=90)
-        found.append(ImageRow(path.name, path))
-    return found
+        large.append(ImageRow(path.name, path))
+    return large
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--images", type=int, default=800, help="of each set (%(default)s)")
-    parser.add_argument("--fastembed-python", type=Path, help="Python of an environment that has fastembed")
+    parser.add_argument("--images", type=int, default=800, help="images per set (%(default)s)")
+    parser.add_argument("--fastembed-python", type=Path, help="interpreter with fastembed")
     options = parser.parse_args()
     rows = list(islice(open_source(options.photos), options.images))
     with tempfile.TemporaryDirectory() as folder:
-        sets = {options.photos.name: rows, "{} x {} px".format(*LARGE): blown_up(rows, Path(folder))}
+        sets = {options.photos.name: rows, "{} x {} px".format(*LARGE): enlarged(rows, Path(folder))}
         print("| images | way | images/s | ours over it | of the limit |\n|---|---|---|---|---|")
         for name, chosen in sets.items():
-            found = rates(options.model, options.fastembed_python, chosen)
-            limit = 1 / (1 / found["decoding alone"] + 1 / found["network alone"])
-            for way, rate in found.items():
+            measured = rates(options.model, options.fastembed_python, chosen)
+            limit = 1 / (1 / measured["decoding alone"] + 1 / measured["network alone"])
+            for way, rate in measured.items():
                 shares = (
                     ("-", "-")
                     if way.endswith("alone")
-                    else (f"{found['lifted embed'] / rate:.2f}", f"{rate / limit:.2f}")
+                    else (f"{measured['lifted embed'] / rate:.2f}", f"{rate / limit:.2f}")
                 )
                 print(f"| {name} | {way} | {rate:.1f} | {' | '.join(shares)} |", flush=True)
 

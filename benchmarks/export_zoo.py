@@ -1,18 +1,19 @@
-"""The classification, segmentation and pose networks of GluonCV's and MXNet's zoos: parity and speed in ONNX.
+"""Measure parity and speed in ONNX of the zoos' classification, segmentation and pose networks.
 
     python benchmarks/export_zoo.py --work /tmp/zoo [--peer-python PATH] [--only resnet18_v1b,vgg16]
 
-For each network, with random weights and statistics of batch norm: MXNet computes three images; our exporter
-translates the two files that MXNet saved; onnxruntime must reproduce the outputs, for one image and for three, within
-1e-5 of their largest. Where it does not, the table says how far MXNet is from itself without oneDNN. Then our file and
-MXNet's own exporter's (mx2onnx), where that writes one, take turns in onnxruntime, with the same number of threads.
+The zoos are GluonCV's and MXNet's. Weights and batch norm statistics are random. For each network MXNet computes three
+images, our exporter translates the two files that MXNet saved, and onnxruntime must reproduce the outputs for one and
+for three images, within 1e-5 of the largest. Otherwise the table has MXNet's own difference without oneDNN. Then our
+file and that of MXNet's exporter (mx2onnx), if it writes one, take turns in onnxruntime with the same number of
+threads.
 
-mx2onnx does not run with a current onnx; it has an environment of its own:
+mx2onnx does not run with a current onnx and needs an environment of its own:
 
     python3.11 -m venv peer && peer/bin/pip install 'numpy<1.24' mxnet==1.9.1 onnx==1.14.1 'protobuf<4'
 
-Each step of a network is a process of its own; nothing else runs during the timing. Started again, the command goes on
-where it was. It writes results/export_zoo.md beside this file; a network that fails stands there with the reason.
+Each step of a network is a process of its own, and nothing else runs during the timing. An interrupted command resumes
+where it stopped. It writes results/export_zoo.md next to this file; failed networks are listed with the reason.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES, TOLERANCE = 3, 1e-5
-CHUNK = 8  # networks whose files lie on the disk at a time
-ROUNDS, SECONDS = 3, 0.6  # of the timing: turns of each file, least time of a turn
+CHUNK = 8  # networks whose files are on disk at a time
+ROUNDS, SECONDS = 3, 0.6  # of the timing: turns per file, minimum duration of a turn
 
 
 def freeze(zoo: str, name: str, folder: Path) -> None:
-    """In MXNet: the network's two files, images, and what it computes of them."""
+    """Write the network's two files, images, and MXNet's outputs for them."""
     from gluon_lifted.mx import mx, nd
 
     rng = np.random.default_rng(0)
@@ -52,35 +53,35 @@ def freeze(zoo: str, name: str, folder: Path) -> None:
     network.hybridize()
     images = rng.normal(size=(IMAGES, 3, side(name), side(name))).astype(np.float32)
     network(nd.array(images[:1]))  # shapes
-    for parameter, one in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
-        middle = float(parameter.endswith(("gamma", "running_var")))
-        one.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, one.shape)))
+    for parameter_name, parameter in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
+        middle = float(parameter_name.endswith(("gamma", "running_var")))
+        parameter.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, parameter.shape)))
     outputs = network(nd.array(images))
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     network.export(str(folder / "net"))
-    arrays = {f"output{index}": one.asnumpy() for index, one in enumerate(outputs)}
+    arrays = {f"output{index}": output.asnumpy() for index, output in enumerate(outputs)}
     np.savez(folder / "computed.npz", images=images, **arrays)
 
 
 def computed(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
-    with np.load(folder / "computed.npz") as found:
-        return found["images"], [found[name] for name in found.files if name != "images"]
+    with np.load(folder / "computed.npz") as archive:
+        return archive["images"], [archive[name] for name in archive.files if name != "images"]
 
 
 def worst(path: Path, folder: Path, threads: int) -> float:
-    """Largest difference from MXNet's outputs, over their largest value, for one image and for several."""
+    """Return the largest difference from MXNet's outputs over their largest value, for one and for several images."""
     images, expected = computed(folder)
     session = load(path, threads)
     errors = []
     for batch in (images[:1], images):
-        found = session.run(None, {session.get_inputs()[0].name: batch})
-        for one, other in zip(found, expected, strict=True):
-            errors.append(float(np.abs(one - other[: len(batch)]).max() / np.abs(other).max()))
+        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        for output, reference in zip(outputs, expected, strict=True):
+            errors.append(float(np.abs(output - reference[: len(batch)]).max() / np.abs(reference).max()))
     return max(errors)
 
 
 def again(folder: Path) -> dict[str, Any]:
-    """How far MXNet is from itself, computing once more without oneDNN: what rounding alone does to this network."""
+    """Compute again in MXNet without oneDNN; return the difference, the effect of rounding alone."""
     from gluon_lifted.mx import gluon, nd
 
     images, expected = computed(folder)
@@ -88,7 +89,9 @@ def again(folder: Path) -> dict[str, Any]:
     outputs = block(nd.array(images))
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     pairs = zip(outputs, expected, strict=True)
-    return {"error": max(float(np.abs(one.asnumpy() - other).max() / np.abs(other).max()) for one, other in pairs)}
+    return {
+        "error": max(float(np.abs(output.asnumpy() - first).max() / np.abs(first).max()) for output, first in pairs)
+    }
 
 
 def load(path: Path, threads: int) -> Any:
@@ -100,7 +103,7 @@ def load(path: Path, threads: int) -> Any:
 
 
 def try_to_load(path: Path, threads: int) -> Any:
-    """A session, or why there is none."""
+    """Return a session, or the reason why there is none."""
     try:
         return load(path, threads)
     except Exception as error:  # onnxruntime's exceptions share no base class
@@ -118,16 +121,16 @@ def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
 
 
 def peer(folder: Path, name: str) -> dict[str, Any]:
-    """MXNet's own exporter; runs in its own environment. Its weights are stored as bytes, which takes seconds."""
+    """Run MXNet's exporter, in its own environment. Weights are stored as bytes, which takes seconds."""
     np.bool = bool  # MXNet 1.9 uses the name, which NumPy 1.24 removed
     import mxnet
     from onnx import TensorProto, helper
 
     slow = helper.make_tensor  # a minute for the weights of ResNet-152, number by number
 
-    def make_tensor(name: str, data_type: int, dims: Any, vals: Any, raw: bool = False) -> Any:
+    def make_tensor(name: str, data_type: int, dims: Any, vals: Any, *, raw: bool = False) -> Any:
         if raw or data_type != TensorProto.FLOAT:
-            return slow(name, data_type, dims, vals, raw)
+            return slow(name, data_type, dims, vals, raw=raw)
         return slow(name, data_type, dims, np.asarray(vals, np.float32).tobytes(), raw=True)
 
     helper.make_tensor = make_tensor
@@ -140,15 +143,15 @@ def peer(folder: Path, name: str) -> dict[str, Any]:
 
 
 def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
-    """Images per second of the files, in turns; medians of the turns."""
+    """Return the median images per second of the files, which take turns."""
     size = batch_size(name)
     batch = np.random.default_rng(1).normal(size=(size, 3, side(name), side(name))).astype(np.float32)
     files = [path for path in (folder / "ours.onnx", folder / "peer.onnx") if path.exists()]
     loaded = {path.stem: try_to_load(path, threads) for path in files}
-    sessions = {key: one for key, one in loaded.items() if not isinstance(one, str)}
-    found: dict[str, Any] = {f"{key} failed": one for key, one in loaded.items() if isinstance(one, str)}
+    sessions = {key: session for key, session in loaded.items() if not isinstance(session, str)}
+    results: dict[str, Any] = {f"{key} failed": reason for key, reason in loaded.items() if isinstance(reason, str)}
     rates: dict[str, list[float]] = {key: [] for key in sessions}
-    for turn in range(ROUNDS + 1):  # the first warms up
+    for turn in range(ROUNDS + 1):  # the first turn warms up
         for key, session in sessions.items():
             feed = {session.get_inputs()[0].name: batch}
             count, started = 0, time.perf_counter()
@@ -157,10 +160,10 @@ def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
                 count += 1
             if turn:
                 rates[key].append(count * size / (time.perf_counter() - started))
-    found |= {key: statistics.median(values) for key, values in rates.items()}
-    if "peer" in found:
-        found["peer error"] = worst(folder / "peer.onnx", folder, threads)
-    return found
+    results |= {key: statistics.median(values) for key, values in rates.items()}
+    if "peer" in results:
+        results["peer error"] = worst(folder / "peer.onnx", folder, threads)
+    return results
 
 
 STEPS: dict[str, Callable[[argparse.Namespace, str, str, Path], Any]] = {
@@ -173,7 +176,7 @@ STEPS: dict[str, Callable[[argparse.Namespace, str, str, Path], Any]] = {
 
 
 def step(options: argparse.Namespace, kind: str, zoo: str, name: str, folder: Path) -> dict[str, Any]:
-    """One step in its own process: what it found, or ``{"failed": reason}``."""
+    """Run one step in its own process; return its result, or ``{"failed": reason}``."""
     python = options.peer_python if kind == "peer" else sys.executable
     command = [python, __file__, *sys.argv[1:], "--step", json.dumps([kind, zoo, name, str(folder)])]
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
@@ -189,46 +192,46 @@ def step(options: argparse.Namespace, kind: str, zoo: str, name: str, folder: Pa
 
 
 def prepare(options: argparse.Namespace, zoo: str, name: str) -> None:
-    """All steps of a network but the timing, unless an earlier run of this command has done them."""
+    """Run all steps of a network except the timing, unless an earlier run of this command did."""
     folder: Path = options.work / zoo / name
     if (folder / "result.json").exists() or (folder / "prepared.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    results = {}
     for kind in ("freeze", "ours", "again", "peer"):
-        if kind == "again" and found["ours"]["error"] <= TOLERANCE:
+        if kind == "again" and results["ours"]["error"] <= TOLERANCE:
             continue
         if kind != "peer" or options.peer_python:
-            found[kind] = step(options, kind, zoo, name, folder)
-        if kind in ("freeze", "ours") and "failed" in found[kind]:
+            results[kind] = step(options, kind, zoo, name, folder)
+        if kind in ("freeze", "ours") and "failed" in results[kind]:
             break
-    (folder / "prepared.json").write_text(json.dumps(found))
+    (folder / "prepared.json").write_text(json.dumps(results))
 
 
 def measure(options: argparse.Namespace, zoo: str, name: str) -> dict[str, Any]:
-    """What is known of a prepared network, after timing it; its large files are gone then."""
+    """Time a prepared network, delete its large files, and return all results."""
     folder: Path = options.work / zoo / name
     done = folder / "result.json"
     if not done.exists():
-        found = json.loads((folder / "prepared.json").read_text())
-        if "failed" not in found.get("ours", found["freeze"]):
-            found["speed"] = step(options, "speed", zoo, name, folder)
+        results = json.loads((folder / "prepared.json").read_text())
+        if "failed" not in results.get("ours", results["freeze"]):
+            results["speed"] = step(options, "speed", zoo, name, folder)
         for path in folder.iterdir():
             path.unlink()
-        done.write_text(json.dumps(found))
+        done.write_text(json.dumps(results))
     return dict(json.loads(done.read_text()))
 
 
-def row(zoo: str, name: str, found: dict[str, Any]) -> tuple[str, float | None]:
-    """A line of the table, and how many times as fast ours is."""
-    failed = next((found[kind]["failed"] for kind in ("freeze", "ours") if "failed" in found.get(kind, {})), None)
+def row(zoo: str, name: str, results: dict[str, Any]) -> tuple[str, float | None]:
+    """Return a line of the table, and the speed of ours over the peer's."""
+    failed = next((results[kind]["failed"] for kind in ("freeze", "ours") if "failed" in results.get(kind, {})), None)
     if failed:
         return f"| {zoo} | {name} | - | - | - | - | - | - | {failed} |", None
-    mine, rates, other = found["ours"], found["speed"], found.get("peer", {})
+    mine, rates, other = results["ours"], results["speed"], results.get("peer", {})
     ratio = rates["ours"] / rates["peer"] if "peer" in rates else None
     notes = []
     if mine["error"] > TOLERANCE:
-        itself = found["again"].get("error")
+        itself = results["again"].get("error")
         notes.append(f"MXNet without oneDNN is off by {itself:.1e}" if itself else f"off by more than {TOLERANCE:g}")
     if "failed" in other or "peer failed" in rates:
         notes.append(f"mx2onnx: {other.get('failed') or rates['peer failed']}")
@@ -253,7 +256,7 @@ def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) ->
         [
             "# The model zoos in ONNX",
             "",
-            f"Made by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {options.threads} "
+            f"Written by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {options.threads} "
             f"threads, batches of {BATCH}, "
             "single images for segmentation. Errors are relative to the largest output.",
             "",
@@ -270,17 +273,20 @@ def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder for results; started again, it goes on there")
-    parser.add_argument("--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14; none: ours alone")
-    parser.add_argument("--only", help="names, with commas between them (all)")
-    parser.add_argument("--threads", type=int, default=2, help="of onnxruntime (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="networks that are translated at a time (%(default)s)")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for results; an interrupted command resumes there"
+    )
+    parser.add_argument(
+        "--peer-python", metavar="PATH", help="interpreter with MXNet and onnx 1.14; without it, ours only"
+    )
+    parser.add_argument("--only", help="comma-separated names of networks (all)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of onnxruntime (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="networks to translate at a time (%(default)s)")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         kind, zoo, name, folder = json.loads(options.step)
-        found = STEPS[kind](options, zoo, name, Path(folder))
-        print(json.dumps(found))
+        print(json.dumps(STEPS[kind](options, zoo, name, Path(folder))))
         return
     wanted = options.only.split(",") if options.only else None
     chosen = [(zoo, name) for zoo, name in networks() if wanted is None or name in wanted]
@@ -288,7 +294,7 @@ def main() -> None:
     for start in range(0, len(chosen), CHUNK):
         chunk = chosen[start : start + CHUNK]
         with ThreadPoolExecutor(options.jobs) as pool:  # mx2onnx takes longest, on one core
-            list(pool.map(lambda one: prepare(options, *one), chunk))
+            list(pool.map(lambda network: prepare(options, *network), chunk))
         for zoo, name in chunk:
             rows.append(row(zoo, name, measure(options, zoo, name)))
             print(rows[-1][0], flush=True)

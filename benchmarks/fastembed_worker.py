@@ -1,7 +1,7 @@
-"""fastembed's image pipeline with a model of ours: images per second, as JSON. Run by `benchmarks/embed.py`.
+"""Run fastembed's image pipeline with our model: images per second as JSON. Started by `benchmarks/embed.py`.
 
-fastembed knows models by name; the files of one of them are replaced by ours. Its preprocessing is told by the same
-numbers: images are decoded in full, resized with the same filter, cropped and normalized.
+fastembed selects models by name, so the files of one of its models are replaced by ours. Its preprocessing uses the
+same numbers: images are fully decoded, resized with the same filter, cropped and normalized.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 import numpy as np
 from fastembed import ImageEmbedding
 
-STANDS_IN_FOR = "Qdrant/resnet50-onnx"  # any: of each, it asks for model.onnx
+REPLACED_MODEL = "Qdrant/resnet50-onnx"  # any model whose file is model.onnx
 
 
-def preprocessor(how: dict) -> dict:
+def preprocessor(settings: dict) -> dict:
     return {
         "image_processor_type": "CLIPImageProcessor",
         "do_resize": True,
-        "size": {"height": how["resize"], "width": how["resize"]},
+        "size": {"height": settings["resize"], "width": settings["resize"]},
         "resample": 2,  # bilinear
         "do_center_crop": True,
-        "crop_size": {"height": how["crop"], "width": how["crop"]},
+        "crop_size": {"height": settings["crop"], "width": settings["crop"]},
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": [value / 255 for value in how["mean"]],
-        "image_std": [value / 255 for value in how["std"]],
+        "image_mean": [value / 255 for value in settings["mean"]],
+        "image_std": [value / 255 for value in settings["std"]],
     }
 
 
@@ -45,13 +45,13 @@ def main() -> None:
         shutil.copy(options.model, Path(folder, "model.onnx"))
         Path(folder, "preprocessor_config.json").write_text(json.dumps(preprocessor(job["preprocessing"])))
         Path(folder, "config.json").write_text("{}")
-        model = ImageEmbedding(STANDS_IN_FOR, specific_model_path=folder, cuda=False, lazy_load=bool(job["parallel"]))
+        model = ImageEmbedding(REPLACED_MODEL, specific_model_path=folder, cuda=False, lazy_load=bool(job["parallel"]))
         stamps, rows = [], []
         began = time.perf_counter()
         for row in model.embed(job["paths"], batch_size=job["batch"], parallel=job["parallel"]):
             rows.append(row)
             stamps.append(time.perf_counter())
-    # With processes, their start does not count: from the first result on.
+    # With several processes, time starts at the first results, without their start
     first = job["batch"] * job["parallel"] if job["parallel"] else 0
     seconds = stamps[-1] - (stamps[first - 1] if first else began)
     np.save(job["out"], np.array(rows, np.float32))

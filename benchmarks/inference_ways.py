@@ -1,6 +1,6 @@
-"""The ways to run a network that `inference.py` compares: for each split of the threads, images -> embeddings.
+"""Alternatives that `inference.py` compares: for each split of threads, a function images -> embeddings.
 
-Every way is called in a process of its own, so that frameworks do not meet.
+Each runs in a process of its own, so that frameworks do not interfere.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from training_step import drawn, torch_network
 if TYPE_CHECKING:
     from pathlib import Path
 
-PRODUCT = 2048  # side of the matrices of the products
+PRODUCT = 2048  # side of the multiplied matrices
 Run = Callable[[np.ndarray], np.ndarray]  # images (N, 3, 224, 224) -> embeddings (N, 64)
 
 
-def in_onnxruntime(path: Path, threads: int, device: str = "cpu", relaxed: bool = False) -> dict[str, Run]:
-    """As `Embedder` does it: all threads on one batch, or a batch for each thread."""
+def in_onnxruntime(path: Path, threads: int, device: str = "cpu", *, relaxed: bool = False) -> dict[str, Run]:
+    """Run as `Embedder` does: all threads on one batch, or one batch per thread."""
     from serve_cli.model.model_options import ModelOptions
     from serve_cli.model.providers import open_session
 
@@ -51,18 +51,19 @@ def in_torch(backbone: str, threads: int, layout: str) -> dict[str, Run]:
     torch.set_num_threads(threads)
     network = torch_network(backbone)
     with torch.no_grad():
-        for index, one in enumerate(one for one in network.parameters() if one.ndim > 1):
-            one.copy_(torch.from_numpy(drawn(index, tuple(one.shape))))
-        for name, one in network.named_parameters():
+        matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+        for index, parameter in enumerate(matrices):
+            parameter.copy_(torch.from_numpy(drawn(index, tuple(parameter.shape))))
+        for name, parameter in network.named_parameters():
             if name.endswith("bias"):
-                one.zero_()
+                parameter.zero_()
     memory_format = getattr(torch, layout)
     network = network.eval().to(memory_format=memory_format)
 
     def run(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            found = network(torch.from_numpy(batch).contiguous(memory_format=memory_format))
-        return np.asarray(found.numpy())
+            embedding = network(torch.from_numpy(batch).contiguous(memory_format=memory_format))
+        return np.asarray(embedding.numpy())
 
     return {f"1 x {threads}": run}
 
@@ -78,12 +79,12 @@ def in_openvino(path: Path, threads: int, precision: str | None) -> dict[str, Ru
 
     def run(batch: np.ndarray) -> np.ndarray:
         parts = np.split(batch, lanes)
-        found: dict[int, np.ndarray] = {}
-        queue.set_callback(lambda request, index: found.__setitem__(index, request.get_output_tensor().data.copy()))
+        outputs: dict[int, np.ndarray] = {}
+        queue.set_callback(lambda request, index: outputs.__setitem__(index, request.get_output_tensor().data.copy()))
         for index, part in enumerate(parts):
             queue.start_async({0: part}, index)
         queue.wait_all()
-        return np.concatenate([found[index] for index in range(lanes)])
+        return np.concatenate([outputs[index] for index in range(lanes)])
 
     return {f"{lanes} requests": run}
 
@@ -127,6 +128,6 @@ WAYS: dict[str, Callable[[str, Path, int], dict[str, Run]]] = {
     "torch": lambda backbone, folder, threads: in_torch(backbone, threads, "contiguous_format"),
     "torch, channels_last": lambda backbone, folder, threads: in_torch(backbone, threads, "channels_last"),
     "OpenVINO itself, f32": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, "f32"),
-    "OpenVINO itself, as it comes": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, None),
+    "OpenVINO itself, by default": lambda backbone, folder, threads: in_openvino(folder / "ours.onnx", threads, None),
     "OpenVINO itself, our int8": lambda backbone, folder, threads: in_openvino(folder / "dots.onnx", threads, None),
 }

@@ -1,16 +1,16 @@
-"""Time of the lifted structured loss, forward and backward, on a CPU: ours, eager PyTorch, pytorch-metric-learning.
+"""Measure the lifted structured loss, forward and backward, on a CPU: ours, PyTorch, pytorch-metric-learning.
 
     python benchmarks/lifted_loss.py [--sizes 128,256] [--pml-max 256] [--torch-python PATH]
 
 Embeddings are (B, 64) float32, two images per class. Each framework runs in a process of its own (two OpenMP
-runtimes in one process disturb each other), a fresh one per batch size, so that its peak memory is that size's. The
-processes take turns, several rounds. A time is the median of all its runs; the best run stands beside it, since
-other work on the machine only ever adds. The run fails if losses or gradients differ.
+runtimes in one process disturb each other), a new one per batch size, so that the peak memory belongs to that size.
+The processes take turns, several rounds. Times are medians of all runs, next to the best run, because other work on the
+host only adds time. The run fails if losses or gradients differ.
 
-The second table has the peak memory that a size adds to its process, and the floor: `products`, the two matrix
-products of the loss alone (squared distances, and the gradient's C X), and `pass`, one addition of two (B, B)
-matrices, both in MXNet, best runs. An operator-by-operator implementation cannot be faster than its products plus
-its passes; the last column says how many passes the rest of our time amounts to.
+The second table has the peak memory that a size adds to its process, and the floor: `products`, the loss's two matrix
+products alone (squared distances, and the gradient's C X), and `pass`, one addition of two (B, B) matrices, both in
+MXNet, best runs. An implementation operator by operator cannot be faster than its products plus its passes. The last
+column is the rest of our time in passes.
 
 pytorch-metric-learning writes out every combination of two pairs: 3 GB at B = 512, eight times that at 1024.
 """
@@ -32,7 +32,7 @@ from worker import Worker, answer, timed
 
 DIM, MARGIN = 64, 1.0
 ROUNDS = 3
-SLOW_S = 10.0  # a first run longer than this is the only one
+SLOW_S = 10.0  # a first run that takes longer is the only run
 Step = Callable[[], tuple[float, np.ndarray]]  # one forward and backward: loss, gradient
 
 
@@ -77,7 +77,7 @@ def in_torch(size: int, make: Callable[[], Callable[[Any, Any], Any]]) -> Step:
 
 
 def torch_loss() -> Callable[[Any, Any], Any]:
-    """The same O(B²) formula as a PyTorch user would write it."""
+    """Return the same O(B²) formula as a PyTorch user would write it."""
     import torch
 
     def loss_of(embedding: Any, label: Any) -> Any:
@@ -153,7 +153,7 @@ def peak_mb() -> float:
 
 
 def work(runner: str, size: int, seconds: float) -> None:
-    """A framework's process."""
+    """Run a worker process for one framework."""
 
     def start() -> Callable[[], dict[str, Any]]:
         step = RUNNERS[runner](size)
@@ -166,7 +166,7 @@ def work(runner: str, size: int, seconds: float) -> None:
         def one_round() -> dict[str, Any]:
             times = [first]
             if first < SLOW_S:
-                step()  # caches, clocks and thread pools come back after the rest
+                step()  # wakes caches, clocks and thread pools after the rest
                 times = timed(step, seconds)
             return {"times": times, "loss": float(loss), "norm": norm, "peak_mb": peak_mb() - before}
 
@@ -183,21 +183,21 @@ def measure(size: int, options: argparse.Namespace) -> dict[str, Worker]:
 
     workers = {name: worker(name) for name in RUNNERS if name != "pml" or size <= options.pml_max}
     for _ in range(ROUNDS):
-        for one in workers.values():
-            if not one.times or one.times[0] < SLOW_S:
-                one.turn()
-    for one in workers.values():
-        one.close()
+        for process in workers.values():
+            if not process.times or process.times[0] < SLOW_S:
+                process.turn()
+    for process in workers.values():
+        process.close()
     return workers
 
 
 def disagreement(workers: dict[str, Worker]) -> str:
-    """Losses and gradient norms in words if they differ, else nothing."""
-    said = {name: workers[name].last for name in COMPARED if name in workers and workers[name].times}
-    mine = said.get("ours", {"loss": math.nan, "norm": math.nan})
-    if all(math.isclose(one[key], mine[key], rel_tol=1e-4) for one in said.values() for key in ("loss", "norm")):
+    """Describe losses and gradient norms if they differ; empty if they agree."""
+    answers = {name: workers[name].last for name in COMPARED if name in workers and workers[name].times}
+    mine = answers.get("ours", {"loss": math.nan, "norm": math.nan})
+    if all(math.isclose(last[key], mine[key], rel_tol=1e-4) for last in answers.values() for key in ("loss", "norm")):
         return ""
-    return ", ".join(f"{name}: loss {one['loss']:.6g}, gradient {one['norm']:.6g}" for name, one in said.items())
+    return ", ".join(f"{name}: loss {last['loss']:.6g}, gradient {last['norm']:.6g}" for name, last in answers.items())
 
 
 def cell(workers: dict[str, Worker], name: str, text: Callable[[Worker], str]) -> str:
@@ -207,23 +207,23 @@ def cell(workers: dict[str, Worker], name: str, text: Callable[[Worker], str]) -
 
 def time_row(size: int, workers: dict[str, Worker]) -> list[str]:
     mine = workers["ours"]
-    median = [cell(workers, name, lambda it: f"{1e3 * it.median:.2f}") for name in COMPARED]
-    ratio = cell(workers, "torch", lambda it: f"{mine.median / it.median:.2f}")
-    factor = cell(workers, "pml", lambda it: f"{it.median / mine.median:.0f}")
-    best = [cell(workers, name, lambda it: f"{1e3 * it.best:.2f}") for name in COMPARED[:2]]
-    best_ratio = cell(workers, "torch", lambda it: f"{mine.best / it.best:.2f}")
+    median = [cell(workers, name, lambda worker: f"{1e3 * worker.median:.2f}") for name in COMPARED]
+    ratio = cell(workers, "torch", lambda worker: f"{mine.median / worker.median:.2f}")
+    factor = cell(workers, "pml", lambda worker: f"{worker.median / mine.median:.0f}")
+    best = [cell(workers, name, lambda worker: f"{1e3 * worker.best:.2f}") for name in COMPARED[:2]]
+    best_ratio = cell(workers, "torch", lambda worker: f"{mine.best / worker.best:.2f}")
     return [str(size), *median, ratio, factor, *best, best_ratio]
 
 
 def floor_row(size: int, workers: dict[str, Worker]) -> list[str]:
-    memory = [cell(workers, name, lambda it: f"{it.last['peak_mb']:.0f}") for name in COMPARED]
-    bare = [cell(workers, name, lambda it: f"{1e3 * it.best:.3f}") for name in ("products", "pass")]
+    memory = [cell(workers, name, lambda worker: f"{worker.last['peak_mb']:.0f}") for name in COMPARED]
+    bare = [cell(workers, name, lambda worker: f"{1e3 * worker.best:.3f}") for name in ("products", "pass")]
     rest = workers["ours"].best - workers["products"].best
     return [str(size), *memory, *bare, f"{rest / workers['pass'].best:.0f}"]
 
 
 def line(cells: list[str]) -> str:
-    return "  ".join(f"{one:>13}" for one in cells)
+    return "  ".join(f"{text:>13}" for text in cells)
 
 
 def options_from(arguments: list[str]) -> argparse.Namespace:
@@ -232,11 +232,11 @@ def options_from(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--pml-max", type=int, default=256, help="largest batch for pytorch-metric-learning")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="interpreter with PyTorch")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each process (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="least time per round (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="minimum seconds per round (%(default)s)")
     parser.add_argument("--worker", choices=list(RUNNERS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if not options.worker and util.find_spec("mxnet") is None:
-        parser.error("this interpreter has no MXNet; run with one that has, and name PyTorch's by --torch-python")
+        parser.error("this interpreter has no MXNet; run with one that has it, and give PyTorch's with --torch-python")
     options.sizes = [int(size) for size in options.sizes.split(",")]
     return options
 
@@ -252,9 +252,9 @@ def main() -> int:
         workers = measure(size, options)
         print(line(time_row(size, workers)), flush=True)
         floor.append(floor_row(size, workers))
-        if found := disagreement(workers):
+        if difference := disagreement(workers):
             same = False
-            print(f"B = {size}: they differ: {found}", flush=True)
+            print(f"B = {size}: they differ: {difference}", flush=True)
     print("", *map(line, floor), "", sep="\n")
     print("All losses and gradient norms agree to 1e-4." if same else "FAILED: losses or gradients differ.")
     return 0 if same else 1

@@ -1,15 +1,15 @@
-"""Time and memory of exact recall@{1, 10, 100, 1000} at the size of Stanford Online Products, beside faiss.
+"""Measure time and memory of exact recall@{1, 10, 100, 1000} at the size of Stanford Online Products, and of faiss.
 
     python benchmarks/recall.py [--rows 60502] [--classes 11316] [--dim 512] [--turns 3]
     python benchmarks/recall.py --ties
 
-Embeddings are made up: classes of 2 to 12 rows around random centers. Each way runs in a process of its own, by turns,
-with all cores. faiss (flat index, k = 1001, the query itself among them) is left out where it is not installed
-(`pip install faiss-cpu`). "products alone" is the matrix product of each pair of rows once, in the same tiles: the
-least that any of these ways can take. Queries on which two ways differ are decided by differences in float64.
+Embeddings are synthetic: classes of 2 to 12 rows around random centers. Each alternative runs in a process of its own
+with all cores, and they take turns. faiss (flat index, k = 1001, including the query itself) is skipped if it is not
+installed (`pip install faiss-cpu`). "products alone" is the matrix product of each pair of rows once, in the same
+tiles, a lower bound for the others. Where results differ, distances in float64 decide.
 
-``--ties`` compares all metrics on embeddings with many ties to those on random ones, by CPU time: it depends less on
-what else the machine does.
+``--ties`` compares all metrics on embeddings with many ties and on random ones, by CPU time, which depends less on
+other processes.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KS = (1, 10, 100, 1000)
-SPREAD = 2.15  # of a class, over that of the centers: recall@1 comes near what the paper reports
+SPREAD = 2.15  # standard deviation within a class, over that of the centers; gives about the paper's recall@1
 
 
 def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings float32 (N, D) and labels (N,), in random order."""
+    """Draw embeddings float32 (N, D) and labels (N,), in random order."""
     rng = np.random.default_rng(0)
     sizes = rng.choice(np.arange(2, 13), size=classes).astype(float)
     sizes = np.maximum(2, np.round(sizes * rows / sizes.sum())).astype(int)
@@ -52,22 +52,22 @@ def make(rows: int, classes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     return centers[labels] + np.float32(SPREAD) * noise, labels
 
 
-def ours(embedding: np.ndarray, labels: np.ndarray, only_first: bool) -> np.ndarray:
+def ours(embedding: np.ndarray, labels: np.ndarray, *, only_first: bool) -> np.ndarray:
     return retrieval_scores(Search.leave_one_out(embedding, labels), only_first=only_first).first_rank
 
 
 def faiss_flat(embedding: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rank of the first hit among the 1,000 nearest, `NEVER` beyond."""
+    """Return the rank of the first hit among the 1,000 nearest, else `NEVER`."""
     import faiss
 
     index = faiss.IndexFlatL2(embedding.shape[1])
     index.add(embedding)
     first_rank = np.full(len(labels), NEVER)
-    for start in range(0, len(labels), 4096):  # answers of all queries at once would take 1 GB
+    for start in range(0, len(labels), 4096):  # all queries at once would take 1 GB
         query = np.arange(start, min(start + 4096, len(labels)))
-        _, found = index.search(embedding[query], max(KS) + 1)
-        others = found != query[:, None]
-        hit = (labels[found] == labels[query, None]) & others
+        _, nearest = index.search(embedding[query], max(KS) + 1)
+        others = nearest != query[:, None]
+        hit = (labels[nearest] == labels[query, None]) & others
         column = hit.argmax(axis=1)
         rank = np.take_along_axis(others.cumsum(axis=1), column[:, None], axis=1)[:, 0]
         first_rank[query] = np.where(hit.any(axis=1) & (rank <= max(KS)), rank, NEVER)
@@ -75,7 +75,7 @@ def faiss_flat(embedding: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def products(embedding: np.ndarray, _: np.ndarray) -> np.ndarray:
-    """Each pair of tiles once; the products are thrown away."""
+    """Compute the products of each pair of tiles once and discard them."""
     starts = range(0, len(embedding), EDGE)
 
     def line(start: int) -> None:
@@ -91,7 +91,7 @@ def products(embedding: np.ndarray, _: np.ndarray) -> np.ndarray:
 
 
 def tied(rows: int, dim: int, rng: np.random.Generator) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Name, distance and embeddings (N, D) float32 unless they need float64."""
+    """Iterate over name, distance and embeddings (N, D), float32 unless they need float64."""
     normal = rng.normal(size=(rows, dim)).astype(np.float32)
     codes = rng.integers(0, 2, (rows, dim)).astype(np.float32)
     codes[:, 0] = 1  # no row of zeros
@@ -119,12 +119,12 @@ def compare_ties(turns: int) -> None:
         labels = rng.integers(classes, size=rows)
         random = None
         for name, distance, embedding in tied(rows, dim, rng):
-            search, found = Search.leave_one_out(embedding, labels), []
+            search, times = Search.leave_one_out(embedding, labels), []
             for _ in range(turns):
                 began = time.process_time()
                 retrieval_scores(search, distance)
-                found.append(time.process_time() - began)
-            seconds = statistics.median(found)
+                times.append(time.process_time() - began)
+            seconds = statistics.median(times)
             random = random or seconds
             line = f"| {name} | {distance} | {rows:,} | {dim} | {classes:,} | {seconds:.2f} | {seconds / random:.1f} |"
             print(line, flush=True)
@@ -139,7 +139,7 @@ WAYS = {
 
 
 def work(name: str, folder: Path) -> None:
-    """One way, once: told as a line of JSON; the ranks go to a file."""
+    """Run one alternative once: print a line of JSON and write the ranks to a file."""
     embedding, labels = np.load(folder / "embedding.npy"), np.load(folder / "labels.npy")
     began = time.perf_counter()
     try:
@@ -165,7 +165,7 @@ def rank_in_float64(embedding: np.ndarray, labels: np.ndarray, query: int) -> in
 
 
 def compare(folder: Path) -> None:
-    """Say on how many queries faiss and ours differ, and who is right."""
+    """Print on how many queries faiss and ours differ, and which is right."""
     embedding, labels = np.load(folder / "embedding.npy"), np.load(folder / "labels.npy")
     mine, theirs = (np.load(folder / f"{name}.npy") for name in ("lifted, recall", "faiss flat"))
     mine = np.where(mine <= max(KS), mine, NEVER)
@@ -178,11 +178,11 @@ def compare(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=60_502, help="%(default)s")
-    parser.add_argument("--classes", type=int, default=11_316, help="%(default)s")
-    parser.add_argument("--dim", type=int, default=512, help="%(default)s")
-    parser.add_argument("--turns", type=int, default=3, help="%(default)s")
-    parser.add_argument("--ties", action="store_true", help="embeddings with many ties beside random ones")
+    parser.add_argument("--rows", type=int, default=60_502, help="embeddings (%(default)s)")
+    parser.add_argument("--classes", type=int, default=11_316, help="classes (%(default)s)")
+    parser.add_argument("--dim", type=int, default=512, help="width of the embeddings (%(default)s)")
+    parser.add_argument("--turns", type=int, default=3, help="runs of each alternative (%(default)s)")
+    parser.add_argument("--ties", action="store_true", help="compare embeddings with many ties to random ones")
     parser.add_argument("--work", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -196,21 +196,21 @@ def main() -> None:
         folder = Path(name)
         for file, array in zip(("embedding", "labels"), make(options.rows, options.classes, options.dim), strict=True):
             np.save(folder / f"{file}.npy", array)
-        found: dict[str, list[dict]] = {way: [] for way in WAYS}
+        measured: dict[str, list[dict]] = {way: [] for way in WAYS}
         for _ in range(options.turns):
             for way in WAYS:
-                found[way].append(run(way, folder))
-                print(f"{way}: {found[way][-1]}", file=sys.stderr, flush=True)
-        report(found)
-        if "seconds" in found["faiss flat"][0]:
+                measured[way].append(run(way, folder))
+                print(f"{way}: {measured[way][-1]}", file=sys.stderr, flush=True)
+        report(measured)
+        if "seconds" in measured["faiss flat"][0]:
             compare(folder)
 
 
-def report(found: dict[str, list[dict]]) -> None:
-    there = {way: turns for way, turns in found.items() if "seconds" in turns[0]}
-    seconds = {way: statistics.median(turn["seconds"] for turn in turns) for way, turns in there.items()}
+def report(measured: dict[str, list[dict]]) -> None:
+    available = {way: turns for way, turns in measured.items() if "seconds" in turns[0]}
+    seconds = {way: statistics.median(turn["seconds"] for turn in turns) for way, turns in available.items()}
     print("| way | s | ours is faster by | of the limit | peak MB |\n|---|---|---|---|---|")
-    for way, turns in there.items():
+    for way, turns in available.items():
         memory = max(turn["memory"] for turn in turns) / 1e6
         faster, limit = seconds[way] / seconds["lifted, recall"], seconds["products alone"] / seconds[way]
         print(f"| {way} | {seconds[way]:.1f} | {faster:.2f} | {limit:.2f} | {memory:.0f} |")

@@ -1,19 +1,19 @@
-"""Images per second of a whole training step on a CPU: ours and eager PyTorch, the same layers and the same batch.
+"""Measure images per second of an entire training step on a CPU: ours and eager PyTorch, same layers and batch.
 
     python benchmarks/training_step.py [--torch-python PATH] [--threads 2]
 
 A step is forward pass, lifted structured loss, backward pass and SGD (momentum 0.9, weight decay) on 32 images of
 224 x 224 px. `googlenet` is Szegedy et al.'s network with local response normalization, `googlenet_bn` GluonCV's with
-batch norm; PyTorch has both written out below, once in its usual layout and once in `channels_last`, and the loss in
-O(B²) as in `lifted_loss.py`. Each runs in a process of its own; they take turns, several rounds.
+batch norm. PyTorch's versions are below; they run in its default layout and in `channels_last`, with the O(B²) loss of
+`lifted_loss.py`. Each runs in a process of its own; they take turns, several rounds.
 
 The run fails if the networks differ: all start from the same weights, and must have the same number of parameters,
-the same loss, and the same norm of the gradient of the first convolution, which has come through every layer. Inputs
-have Caffe's scale, pixels minus their mean: only there does local response normalization do anything. The learning
-rate is next to nothing, so that every step does the same work.
+the same loss, and the same gradient norm at the first convolution, which depends on all layers. Inputs have Caffe's
+scale, pixels minus their mean, because local response normalization has no effect on smaller inputs. The learning rate
+is almost 0, so that every step does the same work.
 
-The limit is the floating-point operations of the convolutions alone, over the rate of a large matrix product (NumPy's,
-best run). The last column is the share of that limit that the best step reaches.
+The limit is the floating-point operations of the convolutions over the rate of a large matrix product (NumPy, best
+run). The last column is the share of that limit that the best step reaches.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH, CROP, PIXEL_STD = 32, 224, 60.0
-ROUNDS, PRODUCT = 3, 2048  # rounds; side of the matrices of the product
+ROUNDS, PRODUCT = 3, 2048  # rounds; side of the multiplied matrices
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-12, 0.9, 2e-4
 BACKBONES = ("googlenet", "googlenet_bn")
 # Szegedy et al. 2015, Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
@@ -51,7 +51,7 @@ INCEPTION = {
 
 
 class Step(NamedTuple):
-    """``run`` takes one step and returns its loss. ``gradient``: norm at the first convolution. ``flop``: 0 unknown."""
+    """``run`` takes a step, returns its loss. ``gradient``: norm at the first convolution. ``flop``: 0 if unknown."""
 
     run: Callable[[], float]
     gradient: Callable[[], float]
@@ -60,13 +60,13 @@ class Step(NamedTuple):
 
 
 def batch() -> tuple[np.ndarray, np.ndarray]:
-    """Images (B, 3, 224, 224) float32, two of each class, and classes (B,)."""
+    """Draw images (B, 3, 224, 224) float32, two per class, and classes (B,)."""
     images = np.random.default_rng(0).normal(scale=PIXEL_STD, size=(BATCH, 3, CROP, CROP))
     return images.astype("float32"), np.arange(BATCH) // 2
 
 
 def drawn(index: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Weight number ``index`` of every network: He et al.'s N(0, 2 / fan-in). Vectors keep 0 and 1."""
+    """Draw weight number ``index`` of every network from He et al.'s N(0, 2 / fan-in). Vectors keep 0 and 1."""
     scale = math.sqrt(2 / math.prod(shape[1:]))
     return np.random.default_rng(index).normal(scale=scale, size=shape).astype("float32")
 
@@ -90,22 +90,23 @@ def ours(backbone: str) -> Step:
         schedule="constant",
     )
     trainer = Trainer(config, [mx.cpu()])
-    trained = [one for one in trainer.net.collect_params().values() if one.grad_req != "null"]
-    matrices = [one for one in trained if len(one.shape) > 1]
-    for index, one in enumerate(matrices):
-        one.set_data(nd.array(drawn(index, one.shape)))
+    trained = [parameter for parameter in trainer.net.collect_params().values() if parameter.grad_req != "null"]
+    matrices = [parameter for parameter in trained if len(parameter.shape) > 1]
+    for index, parameter in enumerate(matrices):
+        parameter.set_data(nd.array(drawn(index, parameter.shape)))
     images = Batch(*batch())
 
     def step() -> float:
         loss = trainer.step(images, 0)
-        nd.waitall()  # the update is still under way
+        nd.waitall()  # the update is asynchronous
         return loss
 
-    return Step(step, lambda: matrices[0].grad().norm().asscalar(), sum(math.prod(one.shape) for one in trained))
+    size = sum(math.prod(parameter.shape) for parameter in trained)
+    return Step(step, lambda: matrices[0].grad().norm().asscalar(), size)
 
 
 def torch_network(backbone: str) -> Any:
-    """Images -> embeddings (B, 64), layer for layer as ours: `googlenet_bn` has 3x3 for 5x5, and no LRN."""
+    """Build images -> embeddings (B, 64), layer by layer as ours: `googlenet_bn` has 3x3 for 5x5, and no LRN."""
     import torch
     from torch import nn
 
@@ -127,19 +128,19 @@ def torch_network(backbone: str) -> Any:
 
     layers = [conv(3, 64, 7, 2), pool(), *lrn(), conv(64, 64, 1), conv(64, 192, 3), *lrn(), pool()]
     width = 192
-    for name, (one, reduce3, three, reduce5, five, projected) in INCEPTION.items():
-        by_three = nn.Sequential(conv(width, reduce3, 1), conv(reduce3, three, 3))
-        by_five = nn.Sequential(conv(width, reduce5, 1), conv(reduce5, five, 3 if norm else 5))
-        by_pool = nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(width, projected, 1))
-        layers.append(Branches([conv(width, one, 1), by_three, by_five, by_pool]))
-        width = one + three + five + projected
+    for name, (conv1, reduce3, conv3, reduce5, conv5, projected) in INCEPTION.items():
+        branch3 = nn.Sequential(conv(width, reduce3, 1), conv(reduce3, conv3, 3))
+        branch5 = nn.Sequential(conv(width, reduce5, 1), conv(reduce5, conv5, 3 if norm else 5))
+        pool_branch = nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(width, projected, 1))
+        layers.append(Branches([conv(width, conv1, 1), branch3, branch5, pool_branch]))
+        width = conv1 + conv3 + conv5 + projected
         if name in ("3b", "4e"):
             layers.append(pool(2 if norm and name == "4e" else 3))
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 64))
 
 
 def torch_flop(network: Any) -> int:
-    """Operations of a step's convolutions: 2 per multiply-add, 3 passes; no gradient of the images."""
+    """Count the operations of a step's convolutions: 2 per multiply-add, 3 passes; no gradient of the images."""
     import torch
 
     multiply_adds: list[int] = []
@@ -147,7 +148,7 @@ def torch_flop(network: Any) -> int:
     def count(layer: Any, _: object, out: Any) -> None:
         multiply_adds.append(layer.weight.numel() * out.shape[2] * out.shape[3])
 
-    hooks = [one.register_forward_hook(count) for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
+    hooks = [layer.register_forward_hook(count) for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
     with torch.no_grad():
         network.eval()(torch.zeros(1, 3, CROP, CROP))
     network.train()
@@ -164,13 +165,13 @@ def in_torch(backbone: str, layout: str) -> Step:
     network = torch_network(backbone)
     flop = torch_flop(network)
     parameters = list(network.parameters())
-    matrices = [one for one in parameters if one.ndim > 1]
+    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
     with torch.no_grad():
-        for index, one in enumerate(matrices):
-            one.copy_(torch.from_numpy(drawn(index, tuple(one.shape))))
-        for name, one in network.named_parameters():
+        for index, parameter in enumerate(matrices):
+            parameter.copy_(torch.from_numpy(drawn(index, tuple(parameter.shape))))
+        for name, parameter in network.named_parameters():
             if name.endswith("bias"):
-                one.zero_()
+                parameter.zero_()
     network = network.to(memory_format=memory_format)
     optimizer = torch.optim.SGD(parameters, LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     loss_of, (images, classes) = torch_loss(), map(torch.from_numpy, batch())
@@ -182,7 +183,8 @@ def in_torch(backbone: str, layout: str) -> Step:
         optimizer.step()
         return loss.item()
 
-    return Step(step, lambda: matrices[0].grad.norm().item(), sum(one.numel() for one in parameters), flop)
+    size = sum(parameter.numel() for parameter in parameters)
+    return Step(step, lambda: matrices[0].grad.norm().item(), size, flop)
 
 
 def product(_: str) -> Step:
@@ -205,7 +207,7 @@ def work(runner: str, backbone: str, seconds: float) -> None:
         step.run()  # compiles, allocates
 
         def one_round() -> dict[str, Any]:
-            loss = step.run()  # caches, clocks and thread pools come back after the rest
+            loss = step.run()  # wakes caches, clocks and thread pools after the rest
             known = {"loss": loss, "gradient": float(step.gradient()), "parameters": step.parameters, "flop": step.flop}
             return {"times": timed(step.run, seconds, least=2), **known}
 
@@ -222,48 +224,50 @@ def measure(backbone: str, options: argparse.Namespace) -> dict[str, Worker]:
 
     workers = {runner: worker(runner) for runner in RUNNERS}
     for _ in range(ROUNDS):
-        for one in workers.values():
-            one.turn()
-    for one in workers.values():
-        one.close()
+        for process in workers.values():
+            process.turn()
+    for process in workers.values():
+        process.close()
     return workers
 
 
 def row(backbone: str, runner: str, workers: dict[str, Worker]) -> list[str]:
-    one, torch, peak = workers[runner], workers["torch"], workers["product"]
-    if one.trouble:
-        return [backbone, runner, one.trouble, *["-"] * 4]
-    cells = [f"{BATCH / one.median:.1f}", "-", f"{BATCH / one.best:.1f}", "-", "-"]
+    mine, torch, peak = workers[runner], workers["torch"], workers["product"]
+    if mine.trouble:
+        return [backbone, runner, mine.trouble, *["-"] * 4]
+    cells = [f"{BATCH / mine.median:.1f}", "-", f"{BATCH / mine.best:.1f}", "-", "-"]
     if not torch.trouble:
-        share = torch.last["flop"] / one.best * peak.best / peak.last["flop"]
-        cells[1::2] = f"{torch.median / one.median:.2f}", f"{torch.best / one.best:.2f}"
+        share = torch.last["flop"] / mine.best * peak.best / peak.last["flop"]
+        cells[1::2] = f"{torch.median / mine.median:.2f}", f"{torch.best / mine.best:.2f}"
         cells[4] = f"{share:.0%}"
     return [backbone, runner, *cells]
 
 
 def disagreement(workers: dict[str, Worker]) -> str:
-    """What the networks found, if it differs, else nothing."""
-    said = [(runner, workers[runner].last) for runner in COMPARED if not workers[runner].trouble]
+    """Describe the networks' results if they differ; empty if they agree."""
+    answers = [(runner, workers[runner].last) for runner in COMPARED if not workers[runner].trouble]
     keys = ("parameters", "loss", "gradient")
-    if said and all(math.isclose(one[key], said[0][1][key], rel_tol=5e-3) for _, one in said for key in keys):
+    if answers and all(
+        math.isclose(last[key], answers[0][1][key], rel_tol=5e-3) for _, last in answers for key in keys
+    ):
         return ""
-    return "; ".join(f"{runner}: " + ", ".join(f"{key} {one[key]:.7g}" for key in keys) for runner, one in said)
+    return "; ".join(f"{runner}: " + ", ".join(f"{key} {last[key]:.7g}" for key in keys) for runner, last in answers)
 
 
 def line(cells: list[str]) -> str:
-    return f"{cells[0]:<14}{cells[1]:<21}" + "".join(f"{one:>15}" for one in cells[2:])
+    return f"{cells[0]:<14}{cells[1]:<21}" + "".join(f"{text:>15}" for text in cells[2:])
 
 
 def options_from(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Images per second of a training step on a CPU.")
-    parser.add_argument("--backbones", default=",".join(BACKBONES), help="%(default)s")
+    parser.add_argument("--backbones", default=",".join(BACKBONES), help="comma-separated networks (%(default)s)")
     parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="interpreter with PyTorch")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each process (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=6.0, help="least time per round (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="minimum seconds per round (%(default)s)")
     parser.add_argument("--worker", choices=list(RUNNERS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if not options.worker and util.find_spec("mxnet") is None:
-        parser.error("this interpreter has no MXNet; run with one that has, and name PyTorch's by --torch-python")
+        parser.error("this interpreter has no MXNet; run with one that has it, and give PyTorch's with --torch-python")
     return options
 
 
@@ -279,9 +283,9 @@ def main() -> int:
         print(*(line(row(backbone, runner, workers)) for runner in COMPARED), sep="\n", flush=True)
         peak, flop = workers["product"], workers["torch"].last.get("flop", math.nan)
         notes.append(f"{backbone}: {flop / 1e9:.0f} GFLOP a step, {peak.last['flop'] / peak.best / 1e9:.0f} GFLOP/s.")
-        if found := disagreement(workers):
+        if difference := disagreement(workers):
             same = False
-            notes.append(f"{backbone}: FAILED, the networks differ: {found}.")
+            notes.append(f"{backbone}: FAILED, the networks differ: {difference}.")
     print("", *notes, *(["Parameters, losses and gradients agree to 5e-3."] if same else []), sep="\n")
     return 0 if same else 1
 

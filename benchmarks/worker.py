@@ -1,4 +1,4 @@
-"""Frameworks in processes of their own that take turns: two OpenMP runtimes in one process disturb each other."""
+"""Run frameworks in separate processes that take turns: two OpenMP runtimes in one process disturb each other."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REST_S = 0.3  # idle OpenMP threads spin for up to 0.2 s; the next process must not pay for that
+REST_S = 0.3  # idle OpenMP threads spin for up to 0.2 s, which would slow down the next process
 
 
 class Worker:
-    """A process that runs one framework, and what it has said so far.
+    """A process that runs one framework, and its answers so far.
 
     Parameters
     ----------
     command : list of str
-        Starts a Python program that ends in `answer`.
+        Starts a Python program that calls `answer`.
     threads : int
         OpenMP and BLAS threads.
     """
@@ -41,16 +41,16 @@ class Worker:
         self.trouble = ""
 
     def turn(self) -> None:
-        """One round of runs; nothing once the process has failed."""
+        """Run one round; do nothing after a failure."""
         if self.trouble:
             return
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # what it wrote before it went is still to be read
+        with contextlib.suppress(BrokenPipeError):  # a process that ended may have left an answer
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        self.last = json.loads(said) if said else {}
+        line = self.process.stdout.readline()
+        self.last = json.loads(line) if line else {}
         if "times" in self.last:
             self.times += self.last["times"]
         else:
@@ -65,7 +65,7 @@ class Worker:
 
     @property
     def median(self) -> float:
-        """Seconds; NaN if it never ran."""
+        """Median time in seconds; NaN if it never ran."""
         return statistics.median(self.times) if self.times else math.nan
 
     @property
@@ -74,7 +74,7 @@ class Worker:
 
 
 def answer(start: Callable[[], Callable[[], dict[str, Any]]]) -> None:
-    """A worker's own side: ``start`` once, then a round, told as one line of JSON, per line of stdin."""
+    """Serve in the worker process: call ``start`` once, then run a round and print a line of JSON per line of stdin."""
     try:
         one_round = start()
     except ModuleNotFoundError as error:
@@ -85,7 +85,7 @@ def answer(start: Callable[[], Callable[[], dict[str, Any]]]) -> None:
 
 
 def timed(step: Callable[[], object], seconds: float, least: int = 3) -> list[float]:
-    """Times in seconds of at least ``least`` runs and ``seconds`` in all."""
+    """Return the times in seconds of at least ``least`` runs, and at least ``seconds`` in total."""
     times: list[float] = []
     while len(times) < least or sum(times) < seconds:
         started = time.perf_counter()

@@ -1,12 +1,12 @@
-"""The networks of `export_zoo.py`: names, the images they take, how they are made."""
+"""The networks of `export_zoo.py`: names, image sizes, builders."""
 
 from __future__ import annotations
 
 from typing import Any
 
-BATCH = 8  # images, of the timing
+BATCH = 8  # images per batch of the timing
 SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
-# Segmentation at 480 px and pose at 256 px, one of each architecture
+# Segmentation at 480 px and pose at 256 px, one per architecture
 SEGMENTATION = (
     *("fcn_resnet50_ade", "psp_resnet50_ade", "deeplab_resnet50_ade", "deeplab_resnest50_ade", "danet_resnet50_citys"),
     *("deeplab_v3b_plus_wideresnet_citys", "icnet_resnet50_citys", "fastscnn_citys", "hrnet_w18_small_v1_s"),
@@ -23,14 +23,12 @@ MXNET_ZOO = (
     *(f"densenet{depth}" for depth in (121, 161, 169, 201)),
     *("alexnet", "inceptionv3", "squeezenet1.0", "squeezenet1.1"),
 )
-
-
-# Attention multiplies: with weights of variance 2 / inputs, outputs reach 1e6 and more, and rounding moves them by 1e-2
+# Attention multiplies: with weights of variance 2 / inputs, outputs exceed 1e6, and rounding changes them by 1e-2
 ATTENTIVE = ("residualattention", "resnest", "se_res", "senet", "danet", "mobilenetv3")
 
 
 def magnitude(name: str) -> float:
-    """Of the weights' variance, times the number of inputs."""
+    """Return the variance of the weights times the number of inputs."""
     return 0.25 if any(part in name for part in ATTENTIVE) else 2
 
 
@@ -43,7 +41,7 @@ def side(name: str) -> int:
 
 
 def batch_size(name: str) -> int:
-    """Of the timing."""
+    """Return the batch size of the timing."""
     return 1 if name in SEGMENTATION else BATCH
 
 
@@ -54,7 +52,7 @@ def build(zoo: str, name: str) -> Any:
         return mx.gluon.model_zoo.vision.get_model(name)
     if name not in (*SEGMENTATION, *POSE):
         return gluoncv_network(name)
-    options = {} if name.endswith("_s") else {"pretrained_base": False}  # of hrnet, a base is not asked for
+    options = {} if name.endswith("_s") else {"pretrained_base": False}  # hrnet has no option for its base
     if name in SEGMENTATION and options:
         options["crop_size"] = side(name)
     return gluoncv_zoo().get_model(name, pretrained=False, **options)

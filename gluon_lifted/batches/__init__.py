@@ -1,1 +1,1 @@
-"""Batches: which images they hold, and how these are decoded."""
+"""Batches: choose their images, then decode and augment them."""

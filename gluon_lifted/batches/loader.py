@@ -1,4 +1,4 @@
-"""Decode and augment in parallel threads, a batch or two ahead of the network."""
+"""Decode and augment images in threads, a few batches ahead of the network."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 Square = Any  # NDArray of (side, side, 3): pixels or, as float32, what to subtract from them
 BATCHES_AHEAD = 2
-CACHE_BYTES = 1 << 30  # of decoded images kept: a data set that fits is decoded once
+CACHE_BYTES = 1 << 30  # cache of decoded images; a data set that fits is decoded once
 
 
 class Batch(NamedTuple):
     """``images`` (b, 3, crop, crop) float32, normalized; ``labels`` (B,) int64 of the whole batch.
 
-    Where several hosts train, the images are this host's alone: rows ``start`` ... ``start + b - 1`` of B.
+    With several hosts, ``images`` holds only this host's share: rows ``start`` ... ``start + b - 1`` of B.
     """
 
     images: NDArray[np.float32]
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 
 
 class _Pending(NamedTuple):
-    """A batch that threads are filling."""
+    """A batch that is being filled by threads."""
 
     batch: Batch
     filled: list[Future[None]]
@@ -56,18 +56,19 @@ class _Pending(NamedTuple):
 
 
 class ImageLoader:
-    """Batches of an `ImageTable`. Use as a context manager: it owns threads.
+    """Iterate over batches of an `ImageTable`. Use as a context manager: it owns threads.
 
     Parameters
     ----------
     table : ImageTable
-        The images.
+        Images and labels, N rows.
     preprocessing : Preprocessing
         Sizes and normalization.
     threads : int
-        Images decoded at a time. The result does not depend on it.
+        Images decoded at a time. Does not affect the result.
     residual : ndarray, float32, (resize, resize, 3), optional
-        What to subtract from each pixel. The network subtracts the center crop's (`networks.mean_image`).
+        Subtracted from each pixel, except for what the network subtracts: the residual's center crop
+        (`gluon_lifted.networks.mean_image`).
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class ImageLoader:
         self._pool.shutdown(cancel_futures=True)
 
     def check_readable(self) -> None:
-        """Open every file, without decoding it. Raises `DataError` naming the first that is bad, or has a bad box."""
+        """Open every file without decoding it. Raises `DataError` that names the first bad file or bounding box."""
         boxes = map(self.table.box, range(len(self.table)))
         problems = [problem for problem in self._pool.map(check_image, self.table.paths, boxes) if problem]
         if problems:
@@ -100,7 +101,7 @@ class ImageLoader:
     def training_batches(
         self, sampler: Sampler, start: int, stop: int, host: int = 0, hosts: int = 1
     ) -> Iterator[Batch]:
-        """Batches ``start`` ... ``stop - 1``, cropped at random and mirrored by chance; one host's share of each."""
+        """Iterate over one host's share of batches ``start`` ... ``stop - 1``, randomly cropped and mirrored."""
 
         def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
@@ -114,7 +115,7 @@ class ImageLoader:
         return self._prefetched(submit, range(start, stop))
 
     def test_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Every image once, in order, cropped at the center; the last batch may be short."""
+        """Iterate over all images once, in order, center-cropped. The last batch can be smaller."""
 
         def submit(first: int) -> _Pending:
             rows = np.arange(first, min(first + batch_size, len(self.table)))
@@ -127,9 +128,9 @@ class ImageLoader:
     def _submit(
         self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]
     ) -> _Pending:
-        """Let threads fill the ``slots`` of the batch ``rows``, from decoding to normalizing.
+        """Fill the ``slots`` of the batch ``rows`` in threads, from decoding to normalizing.
 
-        ``cut`` takes a square and a slot, and gives the same part of it each time.
+        ``cut`` crops a square for a slot, and must return the same part in repeated calls.
         """
         crop = self.preprocessing.crop
         images: NDArray[np.float32] = np.empty((len(slots), 3, crop, crop), np.float32)
@@ -137,8 +138,8 @@ class ImageLoader:
         def fill(position: int, slot: int) -> None:
             images[position] = normalize(cut(self._square(int(rows[slot])), slot)[None], self.preprocessing)[0]
             if self._residual is not None:
-                there = cut(self._residual, slot)  # (crop, crop, 3)
-                images[position] += (center_crop(self._residual, crop) - there).transpose(2, 0, 1)
+                own_crop = cut(self._residual, slot)  # (crop, crop, 3)
+                images[position] += (center_crop(self._residual, crop) - own_crop).transpose(2, 0, 1)
 
         filled = [self._pool.submit(fill, position, slot) for position, slot in enumerate(slots.tolist())]
         return _Pending(Batch(images, self.table.labels[rows], int(slots[0])), filled)
@@ -153,7 +154,7 @@ class ImageLoader:
             yield pending.popleft().wait()
 
     def _square(self, row: int) -> NDArray[np.uint8]:
-        """The image before cropping: (resize, resize, 3), from memory if it was decoded before."""
+        """Return an image before cropping, (resize, resize, 3), from the cache if possible."""
         square = self._cache.get(row)
         if square is None:
             square = read_image(self.table.paths[row], self.preprocessing, self.table.box(row))

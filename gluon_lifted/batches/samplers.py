@@ -1,4 +1,4 @@
-"""Which images make a batch. Samplers keep no state: batch i depends on the seed and i alone, so resuming is exact."""
+"""Choose the images of each batch. Samplers are stateless: batch i depends only on seed and i, so resuming is exact."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from gluon_lifted.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_PAIRS = 10_000_000  # positive ones in a list; with the negatives 320 MB of row numbers, and as much to shuffle
+MAX_PAIRS = 10_000_000  # positive pairs; with negatives 320 MB of row numbers, and as much again to shuffle
 
 
 class Sampler(Protocol):
-    """What training asks of a sampler."""
+    """A sampler of batches, without state."""
 
     seed: int
 
     def batch(self, iteration: int) -> NDArray[np.int64]:
-        """Rows of batch ``iteration``, counted from 0: (B,)."""
+        """Return the rows of batch ``iteration``, counted from 0: (B,)."""
 
 
 class BalancedSampler:
-    """P classes x K images.
+    """Batches of P classes x K images.
 
-    Every class comes up once per epoch of ``C // P`` batches (those left over by the division change from epoch
-    to epoch). A class with fewer than K images gives all of them, and then some again.
+    An epoch has ``C // P`` batches, and each class is in at most one of them. The remainder of the division is left
+    out, other classes in each epoch. A class with fewer than K images repeats some.
 
     Parameters
     ----------
     labels : ndarray, int64, (N,)
         Class of each image, 0 ... C - 1.
     num_classes, num_images : int
-        P and K. P is lowered to C where there are fewer classes.
+        P and K. P is reduced to C if there are fewer classes.
     seed : int
         Equal seeds give equal batches.
     """
@@ -47,12 +47,12 @@ class BalancedSampler:
         self.seed = seed
 
     def batch(self, iteration: int) -> NDArray[np.int64]:
-        """Rows of batch ``iteration``: (P * K,), the K images of a class side by side."""
+        """Return the rows of batch ``iteration``: (P * K,), the K images of a class next to each other."""
         epoch, position = divmod(iteration, len(self._rows_of_class) // self.num_classes)
         classes = np.random.default_rng([self.seed, epoch]).permutation(len(self._rows_of_class))
         chosen = classes[position * self.num_classes : (position + 1) * self.num_classes]
         rng = np.random.default_rng([self.seed, epoch, position])
-        # np.resize repeats the permutation where a class is smaller than K
+        # np.resize repeats the permutation if a class is smaller than K
         return np.concatenate(
             [np.resize(rng.permutation(self._rows_of_class[label]), self.num_images) for label in chosen]
         )
@@ -61,36 +61,36 @@ class BalancedSampler:
 class PairSampler:
     """The authors' list of pairs, in blocks of B/2 left and B/2 right images.
 
-    As in their ``get_training_examples_multilabel.m`` and ``gen_caffe_dataset_multilabel_m128.m``, where B is 128:
+    It follows their ``get_training_examples_multilabel.m`` and ``gen_caffe_dataset_multilabel_m128.m``, where B is 128:
 
-    1. The positive pairs are all pairs of two images of a class, and every image with itself (it is cropped at
-       random, so both sides still differ).
+    1. The positive pairs are all pairs of two images of a class, and every image paired with itself (random crops
+       still make the two sides differ).
     2. Each image gets ``ceil(positive pairs / images)`` negatives. A class of n images draws n times as many
-       distinct images of other classes and deals them out evenly; where there are not that many, all there are.
-    3. Negative pairs are dropped at random until the number of pairs divides by B/2 (and then positive ones, where
-       the negatives do not suffice). The list is shuffled once and cut into blocks.
+       distinct images of other classes, or all of them if there are fewer, and distributes them evenly.
+    3. Random negative pairs are dropped until the number of pairs is a multiple of B/2 (then positive pairs, if
+       there are too few negatives). The list is shuffled once and cut into blocks.
 
-    The list is made once, and batches go through it round and round: only crops change from pass to pass.
+    The list is made once and repeated: only crops change from pass to pass.
 
     Parameters
     ----------
     labels : ndarray, int64, (N,)
         Class of each image, 0 ... C - 1.
     batch_size : int
-        B, images; even. 128 in the paper.
+        B, number of images; even. 128 in the paper.
     seed : int
         Equal seeds give equal lists.
 
     Attributes
     ----------
     blocks : ndarray, int64, (batches of a pass, B)
-        Rows of every batch: left images, then right images. Columns i and i + B/2 are a pair.
+        Rows of each batch: left images, then right images. Columns i and i + B/2 are a pair.
 
     Raises
     ------
     ConfigError
-        If the batch size is odd or below 2, if the list is too short for one block, or if the classes are so large
-        that the list would not fit the memory.
+        If the batch size is odd or below 2, the list is too short for one block, or the classes have more than
+        `MAX_PAIRS` positive pairs.
     """
 
     def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
@@ -99,14 +99,14 @@ class PairSampler:
         num_positives = int((classes.sizes * (classes.sizes + 1) // 2).sum())
         if num_positives > MAX_PAIRS:
             raise ConfigError(
-                f"the classes have {num_positives:,} positive pairs, and a list of pairs holds {MAX_PAIRS:,}; "
+                f"the classes have {num_positives:,} positive pairs, more than the {MAX_PAIRS:,} that a list can hold; "
                 "use the balanced sampler."
             )
         rng = np.random.default_rng(seed)
         negs_per_image = -(-num_positives // len(labels))  # rounded up
-        every = range(len(classes))
-        positives = np.concatenate([classes.positive_pairs(label) for label in every], axis=1)
-        negatives = np.concatenate([classes.negative_pairs(label, negs_per_image, rng) for label in every], axis=1)
+        all_labels = range(len(classes))
+        positives = np.concatenate([classes.positive_pairs(label) for label in all_labels], axis=1)
+        negatives = np.concatenate([classes.negative_pairs(label, negs_per_image, rng) for label in all_labels], axis=1)
         pairs = np.concatenate([rng.permutation(negatives, axis=1), rng.permutation(positives, axis=1)], axis=1)
         half = batch_size // 2
         if pairs.shape[1] < half:
@@ -116,25 +116,24 @@ class PairSampler:
         self.seed = seed
 
     def batch(self, iteration: int) -> NDArray[np.int64]:
-        """Rows of batch ``iteration``: (B,), the left images, then the right ones."""
+        """Return the rows of batch ``iteration``: (B,), left images, then right images."""
         rows: NDArray[np.int64] = self.blocks[iteration % len(self.blocks)].copy()
         return rows
 
 
 class TripletSampler:
-    """Disjoint triplets: B/3 anchors, each with one positive and one negative of its own.
+    """Disjoint triplets: B/3 anchors, each with its own positive and negative.
 
-    The authors published no sampler of triplets; this is the plainest one. Anchors go through a permutation per
-    epoch, and batches run on from one epoch into the next, so that every image is an anchor once per epoch. The
-    positive is any other image of the anchor's class and the negative any image of another class, with equal
-    chances. An image that is alone in its class is never an anchor.
+    The authors published no sampler of triplets; this is the simplest. Every image is an anchor once per epoch, in
+    the order of a permutation; batches can span two epochs. The positive is drawn uniformly from the other images of
+    the anchor's class, the negative from all images of other classes. The only image of a class is never an anchor.
 
     Parameters
     ----------
     labels : ndarray, int64, (N,)
         Class of each image, 0 ... C - 1.
     batch_size : int
-        B, images; a multiple of 3.
+        B, number of images; a multiple of 3.
     seed : int
         Equal seeds give equal batches.
 
@@ -143,33 +142,35 @@ class TripletSampler:
     ConfigError
         If the batch size is not a multiple of 3, or below 3.
     DataError
-        If there is one class only, or no class has two images.
+        If there is only one class, or no class has two images.
     """
 
     def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
         _check_batch_size(batch_size, 3, "triplets")
         self._classes = _Classes(labels)
-        # Places in the order of `_Classes.rows`
-        self._class_of_place = np.repeat(np.arange(len(self._classes)), self._classes.sizes)
-        self._anchors: NDArray[np.int64] = np.flatnonzero(self._classes.sizes[self._class_of_place] > 1)
+        # Positions in `_Classes.rows`
+        self._class_of_position = np.repeat(np.arange(len(self._classes)), self._classes.sizes)
+        self._anchors: NDArray[np.int64] = np.flatnonzero(self._classes.sizes[self._class_of_position] > 1)
         if len(self._classes) < 2 or not len(self._anchors):
             raise DataError("triplets need at least two classes, one of them with two images; add images.")
         self._num_triplets = batch_size // 3
         self.seed = seed
 
     def batch(self, iteration: int) -> NDArray[np.int64]:
-        """Rows of batch ``iteration``: (B,), the anchors, then the positives, then the negatives."""
-        anchors = self._anchor_places(iteration)  # (B/3,), as all that follows
-        classes = self._class_of_place[anchors]
+        """Return the rows of batch ``iteration``: (B,), anchors, then positives, then negatives."""
+        anchors = self._anchor_positions(iteration)  # (B/3,), as all below
+        classes = self._class_of_position[anchors]
         starts, sizes = self._classes.starts[classes], self._classes.sizes[classes]
-        rng = np.random.default_rng([self.seed, iteration, 1])  # 1: apart from the numbers of an epoch's order
-        positives = starts + (anchors - starts + rng.integers(1, sizes)) % sizes  # 1 ... n - 1 further round the class
+        rng = np.random.default_rng([self.seed, iteration, 1])  # 1: another stream than an epoch's order
+        positives = (
+            starts + (anchors - starts + rng.integers(1, sizes)) % sizes
+        )  # shifted by 1 ... n - 1 within the class
         negatives = _outside(rng.integers(len(self._classes.rows) - sizes), starts, sizes)
         rows: NDArray[np.int64] = self._classes.rows[np.concatenate([anchors, positives, negatives])]
         return rows
 
-    def _anchor_places(self, iteration: int) -> NDArray[np.int64]:
-        """The next B/3 of the epochs' permutations, one after the other."""
+    def _anchor_positions(self, iteration: int) -> NDArray[np.int64]:
+        """Take the next B/3 anchors from the concatenated permutations of the epochs."""
         start = iteration * self._num_triplets
         first, last = (position // len(self._anchors) for position in (start, start + self._num_triplets - 1))
         epochs = [_epoch_order(self.seed, epoch, len(self._anchors)) for epoch in range(first, last + 1)]
@@ -178,17 +179,17 @@ class TripletSampler:
 
 
 class ShuffleSampler:
-    """Every image with equal chances and no regard to its class: a permutation per epoch, cut into batches.
+    """Batches that ignore classes: a permutation of all images per epoch, cut into batches.
 
-    A batch never holds an image twice. The remainder of an epoch that does not fill a batch is dropped; which
-    images those are changes from epoch to epoch.
+    A batch never holds an image twice. The remainder that does not fill a batch is left out, other images in each
+    epoch.
 
     Parameters
     ----------
     labels : ndarray, int64, (N,)
-        Class of each image; only their number counts.
+        Class of each image; only N is used.
     batch_size : int
-        B, images; 2 ... N.
+        B, number of images; 2 ... N.
     seed : int
         Equal seeds give equal batches.
 
@@ -201,21 +202,21 @@ class ShuffleSampler:
     def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
         if not 2 <= batch_size <= len(labels):
             raise ConfigError(
-                f"a batch of {batch_size} images does not fit; expected 2 to {len(labels)}, all there are."
+                f"a batch of {batch_size} images does not fit; expected 2 to {len(labels)}, the number of images."
             )
         self._num_images = len(labels)
         self._batch_size = batch_size
         self.seed = seed
 
     def batch(self, iteration: int) -> NDArray[np.int64]:
-        """Rows of batch ``iteration``: (B,)."""
+        """Return the rows of batch ``iteration``: (B,)."""
         epoch, position = divmod(iteration, self._num_images // self._batch_size)
         order = _epoch_order(self.seed, epoch, self._num_images)
         return order[position * self._batch_size :][: self._batch_size]
 
 
 class _Classes:
-    """Rows put in class order: class c has ``rows[starts[c] : starts[c] + sizes[c]]``."""
+    """Rows sorted by class: class c has ``rows[starts[c] : starts[c] + sizes[c]]``."""
 
     def __init__(self, labels: NDArray[np.int64]) -> None:
         self.rows: NDArray[np.int64] = np.argsort(labels, kind="stable")
@@ -226,25 +227,25 @@ class _Classes:
         return len(self.sizes)
 
     def positive_pairs(self, label: int) -> NDArray[np.int64]:
-        """All pairs of two images of a class, and every image with itself: (2, n (n + 1) / 2)."""
+        """Pair the images of a class with each other and with themselves: (2, n (n + 1) / 2)."""
         pairs: NDArray[np.int64] = self.rows[self.starts[label] + np.array(np.triu_indices(self.sizes[label]))]
         return pairs
 
     def negative_pairs(self, label: int, negs_per_image: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Each image of a class with ``negs_per_image`` distinct images of other classes: (2, pairs)."""
+        """Pair each image of a class with ``negs_per_image`` distinct images of other classes: (2, pairs)."""
         start, size = self.starts[label], self.sizes[label]
         num_outside = len(self.rows) - size
-        places = rng.choice(num_outside, min(negs_per_image * size, num_outside), replace=False)
-        left = start + np.arange(len(places)) % size
-        pairs: NDArray[np.int64] = self.rows[np.stack([left, _outside(places, start, size)])]
+        outside = rng.choice(num_outside, min(negs_per_image * size, num_outside), replace=False)
+        left = start + np.arange(len(outside)) % size
+        pairs: NDArray[np.int64] = self.rows[np.stack([left, _outside(outside, start, size)])]
         return pairs
 
 
 def _outside(
-    places: NDArray[np.int64], starts: NDArray[np.int64] | np.int64, sizes: NDArray[np.int64] | np.int64
+    positions: NDArray[np.int64], starts: NDArray[np.int64] | np.int64, sizes: NDArray[np.int64] | np.int64
 ) -> NDArray[np.int64]:
-    """Places counted without a class -> places in the order that has it."""
-    return places + sizes * (places >= starts)
+    """Map positions counted without a class to positions in `_Classes.rows`."""
+    return positions + sizes * (positions >= starts)
 
 
 def _epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:

@@ -1,1 +1,1 @@
-"""Configuration of a run: every number, with its source."""
+"""Configuration of a run: every number with its source."""

@@ -1,10 +1,11 @@
-"""The paper's experiments by name: every number that its authors published, with where they did.
+"""Recipes of the paper's experiments: every number that its authors published, with its source.
 
-Sources, as they are cited below:
+Sources, as cited below:
 
 - "solver", "train_val": ``model/solver_*.prototxt`` and ``model/train_val_*.prototxt`` of the authors' repository
-  rksltnl/Deep-Metric-Learning-CVPR16; "issue N": its issue N, answered by the first author.
-- "code/...": the MATLAB files of that repository.
+  rksltnl/Deep-Metric-Learning-CVPR16.
+- "issue N": issue N of that repository, answered by the first author.
+- "code/...": MATLAB files of that repository.
 - "paper": Song et al., CVPR 2016.
 """
 
@@ -22,7 +23,7 @@ class Sourced(NamedTuple):
     source: str
 
 
-# Holds the files and issues that are cited below
+# The files and issues cited below
 REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
     "fit": Sourced("stretch", "paper: images normalized to 256 x 256; re-implementations ignore the aspect ratio"),
@@ -35,7 +36,7 @@ _PAPER = {
     "weights": Sourced("bvlc_googlenet.caffemodel", "README: fine-tuned from bvlc_googlenet"),
     "dim": Sourced(64, "issue 11: embed64"),
     "dropout": Sourced(0.4, "train_val: drop7 dropout_ratio 0.4"),
-    "normalize": Sourced(False, "issue 25: unnecessary; no such layer in train_val"),
+    "normalize": Sourced(value=False, source="issue 25: unnecessary; no such layer in train_val"),
     "loss": Sourced("lifted", "train_val: LiftedStructSimilaritySoftmaxLoss"),
     "margin": Sourced(1.0, "train_val: margin 1"),
     "sampler": Sourced("pairs", "code/get_training_examples_multilabel.m"),
@@ -66,8 +67,8 @@ RECIPES: dict[str, dict[str, Sourced]] = {
     "paper-sop": _PAPER
     | {
         "dataset": Sourced("sop", "paper"),
-        "dim": Sourced(512, "the recall rows quoted for the paper are those of 512"),
-        "trim": Sourced(True, "code/load_cropped_images.m: pixels with gray below 250, and 15 around"),
+        "dim": Sourced(512, "the recall quoted for the paper is that of 512"),
+        "trim": Sourced(value=True, source="code/load_cropped_images.m: pixels with gray below 250, and 15 around"),
         "fit": Sourced("pad", "code/load_cropped_images.m: longer side to 256, white around"),
         "learning_rate": Sourced(1e-4, "code/evaluation: files named baselr_1E4"),
     },
@@ -75,7 +76,7 @@ RECIPES: dict[str, dict[str, Sourced]] = {
 
 
 def recipe(name: str) -> dict[str, Sourced]:
-    """Field of `TrainConfig` -> value and source. Raises `ConfigError` for a name not in `RECIPES`."""
+    """Return a recipe: field of `TrainConfig` -> value and source. Raises `ConfigError` for an unknown name."""
     if name not in RECIPES:
         raise ConfigError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}.")
     return RECIPES[name]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1 << 20
 DEFAULT = "default"
-FINE_TUNING = {  # a start from trained weights
+FINE_TUNING = {  # defaults with trained weights
     "learning_rate": Sourced(1e-4, "trained weights; Fehervari et al. 2019: Adam 1e-4 with this loss"),
     "dropout": Sourced(0.4, "trained weights; train_val: drop7 dropout_ratio 0.4"),
     "embedding_lr_mult": Sourced(10.0, "trained weights; train_val: fc_embedding lr_mult 10"),
@@ -27,21 +27,21 @@ Settings = dict[str, Sourced]
 
 
 def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str | Path | None = None) -> Settings:
-    """Decide the value of every field of `TrainConfig`, and keep its source.
+    """Resolve the value of every field of `TrainConfig`, with its source.
 
     Parameters
     ----------
     given : mapping
-        Field -> value, as given on the command line. These win over everything else.
+        Field -> value, as given on the command line. Overrides everything else.
     recipe_name : str, optional
         A name in `RECIPES`.
     file : str or Path, optional
-        TOML or YAML, by its suffix, with fields of `TrainConfig`. Wins over the recipe.
+        TOML or YAML, by its suffix, with fields of `TrainConfig`. Overrides the recipe.
 
     Raises
     ------
     ConfigError
-        For an unknown recipe, field or format, or a file that cannot be read.
+        If a recipe, field or format is unknown, or the file cannot be read.
     """
     chosen: Settings = dict(recipe(recipe_name)) if recipe_name else {}
     if file is not None:
@@ -62,19 +62,19 @@ def config_of(settings: Settings) -> TrainConfig:
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
-    """Read fields of `TrainConfig` from a TOML or YAML file. Raises `ConfigError` if it is not one.
+    """Read fields of `TrainConfig` from a TOML or YAML file. Raises `ConfigError` if the file is anything else.
 
-    YAML needs PyYAML: `MissingPackageError` without it.
+    Raises `MissingPackageError` for YAML if PyYAML is not installed.
     """
     path = Path(path)
     if path.suffix not in (".toml", ".yaml", ".yml"):
-        raise ConfigError(f"{path}: expected a name that ends in .toml, .yaml or .yml.")
+        raise ConfigError(f"{path}: unknown format; expected a name that ends in .toml, .yaml or .yml.")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes; expected a short configuration.")
         text = path.read_text(encoding="utf-8")
         parsed = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
-    except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors here
+    except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors
         raise ConfigError(f"{path}: cannot be read as a configuration ({' '.join(str(error).split())}).") from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
@@ -88,7 +88,7 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
 
 
 def _as_number(name: str, value: Any) -> Any:
-    """Accept 1e-4, which YAML reads as text, and 1, a whole number in both formats, for a field of floats."""
+    """Convert values of float fields: YAML reads 1e-4 as text, and both formats read 1 as an integer."""
     if type(DEFAULTS[name]) is float and type(value) in (int, str):
         with suppress(ValueError):
             return float(value)
@@ -109,7 +109,7 @@ def _parse_yaml(text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise MissingPackageError(
-            "Reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
+            "reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
         ) from None
     try:
         return yaml.safe_load(text)
@@ -118,9 +118,9 @@ def _parse_yaml(text: str) -> Any:
 
 
 def as_toml(settings: Settings) -> str:
-    """Write the settings as TOML that `read_config_file` reads, each with its source as a comment.
+    """Format the settings as TOML for `read_config_file`, each with its source as a comment.
 
-    Defaults are commented out, because some of them change with the loss and with the weights to start from.
+    Defaults are commented out, because some of them change with the loss or the initial weights.
     """
     lines = [
         (f"{'# ' if setting.source == DEFAULT else ''}{name} = {_toml(setting.value)}", setting.source)

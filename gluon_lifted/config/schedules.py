@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:
-    """Learning rate of the backbone's weights for batch ``iteration``, counted from 0.
+    """Compute the learning rate of the backbone's weights for batch ``iteration``, counted from 0.
 
     Notes
     -----
-    ``config.learning_rate``, times a factor. With t the iteration, T ``iterations`` and W ``warmup``:
+    It is ``config.learning_rate`` times a factor. With t the iteration, T ``iterations`` and W ``warmup``:
 
     - during warm-up, t < W: (t + 1) / (W + 1), for every schedule;
     - ``constant``: 1;
     - ``linear``: (T - t) / (T - W);
     - ``cosine``: (1 + cos(pi (t - W) / (T - W))) / 2 (Loshchilov and Hutter 2017, eq. 5, without restarts);
-    - ``step``: factor ^ floor(t / every), Caffe's lr_policy ``step``.
+    - ``step``: step_factor ^ floor(t / step_every), Caffe's lr_policy ``step``.
     """
     return config.learning_rate * _factor(config, iteration)
 

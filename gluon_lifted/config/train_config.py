@@ -1,4 +1,4 @@
-"""TrainConfig: every number of a run, with its unit. Command line, recipes and files fill the same fields."""
+"""TrainConfig: all numbers of a run with their units. Command line, recipes and files set the same fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 DATA_SET, NETWORK, LOSS, LEARNING, RUN = "Data set", "Network", "Loss and batches", "Learning", "Run"
 SCHEDULES = ("constant", "linear", "step", "cosine")
-BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}  # by sampler; balanced: the images per class
+BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}  # by sampler; balanced uses images_per_class
 
 
 def _option(
@@ -35,6 +35,11 @@ def _option(
     """Declare a field with its help text, the panel of --help that shows it, and its bounds."""
     metadata = {"help": help, "panel": panel, "lowest": lowest, "highest": highest, "choices": choices}
     return field(default=default, metadata=metadata)
+
+
+def _flag(help: str, panel: str) -> Any:
+    """Declare a field that is false by default."""
+    return _option(default=False, help=help, panel=panel)
 
 
 def _listed(declarations: Mapping[str, LossDeclaration] | Mapping[str, DatasetDeclaration]) -> str:
@@ -52,12 +57,12 @@ def _batch_sizes() -> str:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run's outcome.
+    """All settings that affect a run's result.
 
-    The defaults train from random weights. The paper's numbers start from a network trained on ImageNet; from
-    random weights they collapse: distances shrink to nothing, and the loss stays at that of equal embeddings.
-    Larger groups of a class, and an embedding layer no faster than the rest, brought the loss below it on CARS196.
-    The paper's own numbers are in `gluon_lifted.config.recipes`.
+    The defaults train from random weights. The paper's numbers start from a network trained on ImageNet. From random
+    weights they collapse: distances shrink to zero, and the loss stays at that of equal embeddings. On CARS196, more
+    images per class and an embedding layer with the learning rate of the rest brought the loss below it. The paper's
+    numbers are in `gluon_lifted.config.recipes`.
 
     Raises
     ------
@@ -67,11 +72,11 @@ class TrainConfig:
 
     dataset: str = _option("folder", f"Data set: {_listed(DATASETS)}.", DATA_SET, choices=tuple(DATASETS))
     data: str = _option("", "Folder of the data set; for manifest a .csv or .parquet file.", DATA_SET)
-    use_boxes: bool = _option(False, "Cut every image to its bounding box first.", DATA_SET)
-    trim: bool = _option(False, "Trim white margins first, as the authors did for products.", DATA_SET)
+    use_boxes: bool = _flag("Crop each image to its bounding box first.", DATA_SET)
+    trim: bool = _flag("Trim white margins first, as the authors did for products.", DATA_SET)
     fit: str = _option(
         "stretch",
-        "Make images square: stretch them, or pad them with white.",
+        "Make images square: stretch, or pad with white.",
         DATA_SET,
         choices=("stretch", "pad"),
     )
@@ -80,16 +85,16 @@ class TrainConfig:
     colors: str = _option(
         "auto",
         "Channel order, mean and scale: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), or auto: "
-        "what the --weights were trained with.",
+        "the colors that --weights were trained with.",
         DATA_SET,
         choices=("auto", "imagenet", "caffe", "inception"),
     )
     mean_image: str = _option(
-        "", "Subtract this mean image, a .binaryproto of Caffe's, before cropping; needs --colors caffe.", DATA_SET
+        "", "Subtract this mean image, a Caffe .binaryproto, before cropping; needs --colors caffe.", DATA_SET
     )
     validation_classes: float = _option(
         0.1,
-        "Share of the training classes to hold out and measure recall on; below 2 classes, the test classes serve.",
+        "Share of the training classes to hold out and measure recall on; below 2 classes, use the test classes.",
         DATA_SET,
         lowest=0,
     )
@@ -103,7 +108,7 @@ class TrainConfig:
     )
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
     dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0.4 with --weights.", NETWORK, lowest=0)
-    normalize: bool = _option(False, "Scale embeddings to unit length, in training and in the exported model.", NETWORK)
+    normalize: bool = _flag("Scale embeddings to unit length, in training and in the exported model.", NETWORK)
     loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
     margin: float = _option(
         1.0, f"Margin of the loss: a distance; squared for {_losses_where(lambda loss: loss.squared_margin)}.", LOSS
@@ -139,13 +144,13 @@ class TrainConfig:
     step_factor: float = _option(0.96, "Multiply the learning rate by this at each step.", LEARNING, lowest=0)
     weight_decay: float = _option(2e-4, "Weight decay; not applied to biases.", LEARNING, lowest=0)
     clip_gradient: float = _option(
-        0.0, "Clip the norm of the gradient of all weights to this; 0: no limit.", LEARNING, lowest=0
+        0.0, "Clip the norm of the gradient of all weights to this value; 0: no limit.", LEARNING, lowest=0
     )
-    amp: bool = _option(False, "Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
+    amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
     checkpoint_every: int = _option(500, "Iterations between checkpoints; 0: only at the end.", RUN, lowest=0)
-    tensorboard: bool = _option(False, "Write TensorBoard event files to the run folder too.", RUN)
+    tensorboard: bool = _flag("Also write TensorBoard event files to the run folder.", RUN)
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -156,17 +161,17 @@ class TrainConfig:
         if self.crop > self.resize:
             raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
         if self.mean_image and self.colors != "caffe":
-            raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add that, or leave it out.")
+            raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(
-                f"loss {self.loss} reads its batches as {needed}, not {self.sampler}: --sampler {needed}."
+                f"loss {self.loss} reads its batches as {needed}, not {self.sampler}; use --sampler {needed}."
             )
         multiple = BATCH_MULTIPLES.get(self.sampler, self.images_per_class)
         if self.batch_size % multiple or (self.sampler == "balanced" and self.batch_size < 2 * multiple):
             raise ConfigError(
                 f"batch-size {self.batch_size} does not suit the {self.sampler} sampler; "
-                f"expected a multiple of {multiple}{', twice or more' if self.sampler == 'balanced' else ''}."
+                f"expected a multiple of {multiple}{f', {2 * multiple} or more' if self.sampler == 'balanced' else ''}."
             )
 
     @property
@@ -175,11 +180,12 @@ class TrainConfig:
         return self.batch_size // self.images_per_class
 
     def to_json(self) -> str:
+        """Serialize all fields, for `read`."""
         return json.dumps(asdict(self), indent=2)
 
     @staticmethod
     def read(run: str | Path) -> TrainConfig:
-        """Read the configuration a run was started with. Raises `RunError` if ``run`` is not a run folder."""
+        """Read the configuration of a run. Raises `RunError` if ``run`` is not a run folder."""
         path = Path(run) / CONFIG_FILE
         if not path.is_file():
             raise RunError(
@@ -193,7 +199,7 @@ class TrainConfig:
 
 
 def spelled(name: str) -> str:
-    """The command line's spelling of a field: ``batch_size`` -> ``batch-size``."""
+    """Return a field's spelling on the command line: ``batch_size`` -> ``batch-size``."""
     return name.replace("_", "-")
 
 

@@ -1,4 +1,4 @@
-"""Cluster: the sums that hosts exchange, and what follows from them."""
+"""Cluster: sums over hosts, and operations built on them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of it for good
+BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of this size for good
 
 
 class Cluster:
-    """One host alone; all that several hosts do follows from `all_sum`.
+    """A single host. For several hosts, a subclass overrides `all_sum`; all else is built on it.
 
-    Every host makes the same calls in the same order, with the same names and shapes.
+    Every host must make the same calls in the same order, with the same names and shapes.
 
     Attributes
     ----------
     size, index : int
-        How many hosts there are, and which one this is: its rank.
+        Number of hosts, and rank of this host.
     """
 
     size, index = 1, 0
@@ -36,30 +36,30 @@ class Cluster:
         return self.index == 0
 
     def all_sum(self, name: str, array: Any) -> Any:
-        """The elementwise sum of all hosts' arrays; the array itself where there is one host.
+        """Sum the arrays of all hosts elementwise. A single host gets its array back.
 
-        Every host gets the same bits. With three hosts or more the order of the addends, and so the rounding,
-        depends on which comes first. It waits for the other hosts, so it ends at the same time on all.
+        Every host gets the same bits. With three or more hosts the order of addition, and so the rounding, depends
+        on which host comes first. The call waits for the other hosts.
 
         Parameters
         ----------
         name : str
-            Tells apart what is summed. Each name and shape keeps buffers of the array's size.
+            Identifies the sum. Each name and shape keeps buffers of the array's size.
         array : mx.nd.NDArray, float32 or float64
-            Not empty, which MXNet has no arrays for. Not modified. The sum is a new array in the same context.
+            Not empty, because MXNet has no empty arrays. Not modified. The sum is a new array in the same context.
 
         Raises
         ------
         TypeError
             If the array is of another dtype.
         RunError
-            If a host has ended, is silent or does not come.
+            If a host has ended, is silent, or does not make the call.
         """
         del name
         return array
 
     def all_sum_many(self, name: str, arrays: Sequence[Any]) -> list[Any]:
-        """`all_sum` of arrays of one dtype and context, of any shapes, in one exchange; the sums share memory."""
+        """Sum several arrays of one dtype and context in one exchange; the sums share memory."""
         if self.size == 1 or not arrays:
             return list(arrays)
         from gluon_lifted.mx import nd
@@ -72,7 +72,7 @@ class Cluster:
         ]
 
     def broadcast(self, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The writer's arrays, on every host.
+        """Return the writer's arrays on every host.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Cluster:
         Raises
         ------
         ConfigError
-            If they do not.
+            If names, shapes or dtypes differ between hosts.
         """
         if self.size == 1:
             return dict(state)
@@ -102,8 +102,8 @@ class Cluster:
             for (name, array), part in zip(state.items(), parts[:-1], strict=True)
         }
 
-    def any(self, name: str, flag: bool) -> bool:
-        """Whether the flag is set on any host."""
+    def any(self, name: str, *, flag: bool) -> bool:
+        """Return whether the flag is set on any host."""
         if self.size == 1:
             return flag
         from gluon_lifted.mx import nd
@@ -111,11 +111,11 @@ class Cluster:
         return bool(self.all_sum(name, nd.array([flag])).asscalar())
 
     def barrier(self) -> None:
-        """Wait until all hosts are here."""
-        self.any("barrier", False)
+        """Wait until all hosts have made this call."""
+        self.any("barrier", flag=False)
 
     def require_same(self, what: str, text: str) -> None:
-        """Raise `ConfigError`, on every host, unless all pass the same ``text``; ``what`` names it."""
+        """Raise `ConfigError` on every host unless all pass the same ``text``; ``what`` names it in the message."""
         if self.size == 1:
             return
         from gluon_lifted.mx import nd
@@ -132,7 +132,7 @@ class Cluster:
 
 
 class HostsDifferError(ConfigError):
-    """Raised on all hosts at once, which therefore can leave in order."""
+    """Raised on all hosts at once, so that they can leave the cluster in order."""
 
 
 ALONE = Cluster()

@@ -1,4 +1,4 @@
-"""The side of a host in a cluster: its arrays meet those of the others in MXNet's parameter server."""
+"""Connect a host to a cluster: sum arrays of all hosts in MXNet's parameter server."""
 
 from __future__ import annotations
 
@@ -41,17 +41,16 @@ INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report
 
 @contextmanager
 def join_cluster(spec: ClusterSpec | None, limits: Limits = Limits()) -> Iterator[Cluster]:
-    """Train together with the other hosts within this block. Without a spec, train alone.
+    """Train together with the other hosts within this block, or alone without a spec.
 
-    All hosts leave the block together: each waits for the last. If a host leaves it by an exception, or
-    ends, the others get a `RunError` from their next sum. MXNet cannot take back what it has begun to send, so a
-    process that has left a cluster by an exception cannot join another. It ends without further clean-up, with
-    status 1 (130 after Ctrl-C).
+    All hosts leave the block together: each waits for the last. If a host ends, or leaves by an exception, the next
+    sum of the others raises `RunError`. MXNet cannot cancel a transfer, so a process that has left a cluster by an
+    exception cannot join another. It exits without further clean-up, with status 1 (130 after Ctrl-C).
 
     Raises
     ------
     ConfigError, RunError
-        If the scheduler cannot be reached, or the hosts do not come together.
+        If the scheduler cannot be reached, or not all hosts join.
     """
     if spec is None:
         yield ALONE
@@ -61,7 +60,7 @@ def join_cluster(spec: ClusterSpec | None, limits: Limits = Limits()) -> Iterato
     variables = {
         "DMLC_PS_ROOT_URI": address,
         "DMLC_PS_ROOT_PORT": str(spec.port),
-        "DMLC_NODE_HOST": here,  # else ps-lite takes the first network interface it finds
+        "DMLC_NODE_HOST": here,  # the default is the first network interface
         "DMLC_NUM_WORKER": str(spec.hosts),
         "DMLC_NUM_SERVER": "1",
         "PS_HEARTBEAT_INTERVAL": "1",  # seconds
@@ -69,7 +68,7 @@ def join_cluster(spec: ClusterSpec | None, limits: Limits = Limits()) -> Iterato
     if spec.rank == 0:
         _check_free(spec, address)
     with processes((SCHEDULER, SERVER) if spec.rank == 0 else (), variables, limits) as running:
-        os.environ.update(variables, DMLC_ROLE="worker")  # read when the store is made, not when MXNet is imported
+        os.environ.update(variables, DMLC_ROLE="worker")  # read when the store is created
         cluster = ServedCluster(spec, limits, running)
         try:
             cluster.open()
@@ -81,7 +80,7 @@ def join_cluster(spec: ClusterSpec | None, limits: Limits = Limits()) -> Iterato
 
 
 class ServedCluster(Cluster):
-    """Hosts whose arrays meet in MXNet's key-value store: the server keeps the sum of what was pushed."""
+    """Several hosts that share MXNet's key-value store, whose server sums the pushed arrays."""
 
     def __init__(self, spec: ClusterSpec, limits: Limits, processes: list[Process]) -> None:
         self.size, self.index = spec.hosts, spec.rank
@@ -90,11 +89,11 @@ class ServedCluster(Cluster):
         self._keys: set[str] = set()
 
     def open(self) -> None:
-        """Meet the other hosts, and check that each rank is there once and all expect the same number."""
+        """Connect to the other hosts. Check that all expect the same number of hosts and each rank is there once."""
         from gluon_lifted.mx import mx, nd
 
         absent = (
-            f"the {self.size} hosts did not come together at {self._spec.scheduler} within {self._limits.join:g} s; "
+            f"not all {self.size} hosts joined at {self._spec.scheduler} within {self._limits.join:g} s; "
             f"start the same command on each, with --rank 0 to {self.size - 1}."
         )
         self._store = self._waited(lambda: mx.kv.create("dist_sync"), self._limits.join, RunError(absent))
@@ -108,9 +107,12 @@ class ServedCluster(Cluster):
             )
 
     def all_sum(self, name: str, array: Any) -> Any:
+        """Sum the arrays of all hosts elementwise, on the server."""
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name}: expected float32 or float64, found {np.dtype(array.dtype)}")
-        late = f"another host has not come to {name!r} for {self._limits.stall:g} s; start all again with --resume."
+        late = (
+            f"another host did not reach {name!r} within {self._limits.stall:g} s; start all hosts again with --resume."
+        )
         total = self._waited(lambda: self._exchanged(name, array), self._limits.stall, RunError(late))
         return total.as_in_context(array.context)
 
@@ -118,7 +120,7 @@ class ServedCluster(Cluster):
         from gluon_lifted.mx import mx, nd
 
         key = f"{name} {np.dtype(array.dtype)} {array.shape}"
-        total = array.copyto(mx.cpu())  # a copy, for the store receives into the array that it has sent
+        total = array.copyto(mx.cpu())  # a copy, because the store receives into the array that it sent
         if key not in self._keys:
             self._store.init(key, nd.zeros_like(total))
             self._keys.add(key)
@@ -128,13 +130,13 @@ class ServedCluster(Cluster):
         return total
 
     def _waited(self, function: Callable[[], Any], limit: float, late: LiftedError) -> Any:
-        """Result of a function that may block in MXNet for ever, where neither Ctrl-C nor an exception reaches it."""
+        """Call a function that can block in MXNet forever, out of reach of Ctrl-C: in a thread, with a time limit."""
         outcome: Future[Any] = Future()
 
         def work() -> None:
             try:
                 outcome.set_result(function())
-            except Exception as error:  # whatever it is, it is raised again where the outcome is waited for
+            except Exception as error:  # raised again by ``outcome.result()``
                 outcome.set_exception(error)
 
         threading.Thread(target=work, daemon=True).start()
@@ -155,15 +157,15 @@ class ServedCluster(Cluster):
             )
 
     def close(self) -> None:
-        """Leave together with the others; the scheduler and the server then end by themselves."""
+        """Leave together with the other hosts. The scheduler and the server then end by themselves."""
         self.barrier()
-        store, self._store, self._processes = self._store, None, []  # no signs of life while all is taken apart
-        late = RunError(f"the cluster did not close within {self._limits.reach:g} s, after the training had ended.")
+        store, self._store, self._processes = self._store, None, []  # closing stops the signs of life
+        late = RunError(f"the training has ended, but the cluster did not close within {self._limits.reach:g} s.")
         self._waited(lambda: _free(store), self._limits.reach, late)
 
     def leave(self, error: BaseException) -> None:
-        """Leave at once: a regular end would wait for the other hosts, perhaps for ever."""
-        if isinstance(error, HostsDifferError):  # unless they leave too
+        """Leave at once. A regular end would wait for the other hosts, perhaps forever."""
+        if isinstance(error, HostsDifferError):  # the other hosts leave too
             with suppress(LiftedError):
                 self.close()
                 return
@@ -171,7 +173,7 @@ class ServedCluster(Cluster):
             _forget(self._store)
         stopped = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
         status = stopped if isinstance(error, KeyboardInterrupt) else 1
-        atexit.register(_exit_at_once, status)  # runs before the clean-up of MXNet, which would wait too
+        atexit.register(_exit_at_once, status)  # runs before MXNet's clean-up, which would also wait
 
 
 def _free(store: Any) -> None:
@@ -182,7 +184,7 @@ def _free(store: Any) -> None:
 
 
 def _forget(store: Any) -> None:
-    """Take its handle away, so that Python does not free it."""
+    """Reset the store's handle, so that Python does not free it."""
     store.handle = type(store.handle)()
 
 
@@ -193,7 +195,7 @@ def _exit_at_once(status: int) -> None:
 
 
 def _check_free(spec: ClusterSpec, address: str) -> None:
-    """Raise `ConfigError` if the scheduler could not listen; it would end without a word that helps."""
+    """Raise `ConfigError` if the scheduler cannot listen; it would end without a helpful message."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ps-lite does
         try:
@@ -206,7 +208,7 @@ def _check_free(spec: ClusterSpec, address: str) -> None:
 
 
 def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
-    """This host's own address on the way to the scheduler, as soon as the scheduler listens."""
+    """Return the local address of a connection to the scheduler, once the scheduler listens."""
     deadline = time.monotonic() + limit
     while (own := _own_address((address, spec.port))) is None:
         if time.monotonic() > deadline:
@@ -219,7 +221,7 @@ def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
 
 
 def _own_address(peer: tuple[str, int]) -> str | None:
-    """The address from which ``peer`` is reached; None if nothing listens there."""
+    """Return the local address of a connection to ``peer``; None if nothing listens there."""
     try:
         with socket.create_connection(peer, CONNECT_SECONDS) as connection:
             return str(connection.getsockname()[0])

@@ -1,4 +1,4 @@
-"""MXNet's scheduler and server, each a process: `python -m gluon_lifted.distributed.server_process ROLE SECONDS`."""
+"""Run MXNet's scheduler or server: `python -m gluon_lifted.distributed.server_process ROLE SECONDS`."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 SCHEDULER, SERVER = "scheduler", "server"
 SCHEDULER_NODE, WORKER_NODES = 1, 4  # groups of nodes in ps-lite (ps/base.h)
-HOST_SILENT = 3  # exit status of our scheduler
+HOST_SILENT = 3  # exit status of the scheduler
 
 
 class Process:
-    """The scheduler or the server: a Python of its own, which ends when this one does."""
+    """The scheduler or the server in a process of its own, which ends with this one."""
 
     def __init__(self, role: str, variables: Mapping[str, str], silence: int) -> None:
         self._role, self._silence = role, silence
         environment = {name: value for name, value in os.environ.items() if name != "DMLC_ROLE"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gluon_lifted.distributed.server_process", role, str(silence)],
-            cwd=Path(__file__).parents[2],  # where gluon_lifted is found
+            cwd=Path(__file__).parents[2],  # the parent of gluon_lifted
             env={**environment, **variables},
-            stdin=subprocess.PIPE,  # closes with this process, however it ends
+            stdin=subprocess.PIPE,  # closes whenever this process ends
             stdout=subprocess.DEVNULL,  # stdout is for results
-            start_new_session=True,  # Ctrl-C is for the training, which needs the server to end in order
+            start_new_session=True,  # keeps Ctrl-C away: the training needs the server to end in order
         )
 
     def check(self) -> None:
-        """Raise `RunError` if it has ended."""
+        """Raise `RunError` if the process has ended."""
         status = self._process.poll()
         if status == HOST_SILENT:
             raise RunError(
@@ -51,17 +51,19 @@ class Process:
             raise RunError(f"the {self._role} has ended (status {status}); start all hosts again with --resume.")
 
     def wait(self, limit: float) -> None:
+        """Wait at most ``limit`` seconds for the process to end."""
         with suppress(subprocess.TimeoutExpired):  # `end` follows
             self._process.wait(limit)
 
     def end(self) -> None:
+        """Kill the process and close its pipe."""
         self._process.kill()
-        self._process.communicate()  # closes the pipe
+        self._process.communicate()
 
 
 @contextmanager
 def processes(roles: Sequence[str], variables: Mapping[str, str], limits: Limits) -> Iterator[list[Process]]:
-    """Start them; end them with the block, those too that were started before one failed to."""
+    """Start processes and end them with the block, or when a later one fails to start."""
     with ExitStack() as stack:
         started = [_started(Process(role, variables, limits.silence), stack) for role in roles]
         yield started
@@ -75,7 +77,7 @@ def _started(process: Process, stack: ExitStack) -> Process:
 
 
 def silent_nodes(store: Any, group: int, seconds: int) -> int:
-    """Number of nodes in a group of ps-lite's that have given no sign of life for ``seconds``."""
+    """Count the nodes of a ps-lite group without a sign of life for ``seconds``."""
     from gluon_lifted.mx import mx
 
     count = ctypes.c_int()
@@ -84,15 +86,15 @@ def silent_nodes(store: Any, group: int, seconds: int) -> int:
 
 
 def _serve(role: str, silence: int) -> None:
-    """Be the scheduler or the server, until all hosts have left."""
+    """Run the scheduler or the server until all hosts have left."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from gluon_lifted.mx import mx
 
     class Server(mx.kvstore.KVStoreServer):
         def _controller(self) -> Callable[..., None]:
-            return lambda *_: None  # MXNet's own unpickles, and so executes, what any host sends
+            return lambda *_: None  # MXNet's own unpickles, and so can execute, what any host sends
 
-    # Only now: with this in the environment, the import of MXNet itself runs MXNet's own server
+    # Only now: with this variable set, importing MXNet would run MXNet's own server
     os.environ["DMLC_ROLE"] = role
     store = mx.kv.create("dist_sync")
     if role == SCHEDULER:
@@ -101,14 +103,14 @@ def _serve(role: str, silence: int) -> None:
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # nothing comes but the end
+    os.read(0, 1)  # returns when the pipe closes
     os._exit(1)
 
 
 def _end_with_any_host(store: Any, silence: int) -> None:
     from gluon_lifted.mx import mx
 
-    with suppress(mx.base.MXNetError):  # all hosts have left meanwhile
+    with suppress(mx.base.MXNetError):  # all hosts have left
         while True:
             time.sleep(silence)
             if silent_nodes(store, WORKER_NODES, silence):

@@ -1,4 +1,4 @@
-"""A picture of a run: its loss and its recall over the iterations."""
+"""Plot the loss and the recall of a run over its iterations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 CURVES_FILE = "curves.png"
 WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
 LOSS, RECALL, GRAY = "#2f6db5", "#c4622d", "#777777"
-WINDOWS = 50  # a run holds that many windows of the running median
-LEAST_SPAN = 4  # percent of recall, so that noise does not fill the picture
-SPREAD = 20  # from this ratio of the largest loss to the median on, the axis is logarithmic
-LARGEST = 1e100  # far beyond float32; axes overflow near the end of float64
-TITLE_LENGTH = 70  # characters; more would not fit the width
+WINDOWS = 50  # windows of the running median per run
+MIN_SPAN = 4  # percent of recall, so that noise does not fill the plot
+SPREAD = 20  # above this ratio of the largest loss to the median the axis is logarithmic
+LARGEST = 1e100  # far beyond float32; axes overflow near the limit of float64
+TITLE_LENGTH = 70  # characters that fit the width
 
 
 class Curve(NamedTuple):
@@ -39,25 +39,25 @@ class Curve(NamedTuple):
 def draw_curves(run: Path) -> Path:
     """Draw the log of a run to ``curves.png`` in its folder: loss above, recall@1 below.
 
-    The loss of every iteration is a faint point; the line is the running median of a fiftieth of the run, which
-    single bad batches do not move. Its end, and the last recall, are written out. Where losses are spread over more
-    than a factor of 20 the axis is logarithmic. A value that was never measured leaves its panel empty; lines of the
-    log that cannot be read are passed over.
+    The loss of each iteration is a faint point. The line is the running median over a fiftieth of the run, which is
+    robust to single bad batches. Its last value and the last recall are printed. If the largest loss is more than 20
+    times the median, the axis is logarithmic. A value that was never measured leaves its panel empty. Unreadable
+    lines of the log are skipped.
 
     Parameters
     ----------
     run : Path
-        The folder of a run, with its ``metrics.jsonl``.
+        A run folder with its ``metrics.jsonl``.
 
     Returns
     -------
     Path
-        The picture.
+        The PNG file.
 
     Raises
     ------
     RunError
-        If the log is not there, or the picture cannot be written.
+        If the log cannot be read, or the plot cannot be written.
     MissingPackageError
         If Matplotlib is not installed.
     """
@@ -76,7 +76,7 @@ def draw_curves(run: Path) -> Path:
 
 
 def read_curves(path: Path) -> tuple[Curve, Curve]:
-    """Loss and recall@1 of a log, each at the iterations where it was measured, and finite."""
+    """Read loss and recall@1 from a log, each at the iterations where it was measured and finite."""
     points: dict[str, list[tuple[float, float]]] = {"loss": [], "recall@1": []}
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
@@ -94,7 +94,7 @@ def read_curves(path: Path) -> tuple[Curve, Curve]:
 
 
 def running_median(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """Median of the window around each value, (M,), and the window's odd length; the ends are mirrored."""
+    """Return the median of a window around each value, (M,), and the window's odd length. Ends are mirrored."""
     from scipy.ndimage import median_filter
 
     window = 2 * (len(values) // (2 * WINDOWS)) + 1
@@ -128,7 +128,7 @@ def _new_figure() -> Figure:
 def _draw_loss(axes: Axes, loss: Curve) -> None:
     _style(axes, "loss")
     if not len(loss.values):
-        return _say_nothing_measured(axes)
+        return _note_none_measured(axes)
     median, window = running_median(loss.values)
     if window > 1:
         axes.plot(*loss, ".", color=LOSS, alpha=0.25, markersize=4, markeredgewidth=0, label="a batch")
@@ -143,10 +143,10 @@ def _draw_loss(axes: Axes, loss: Curve) -> None:
 def _draw_recall(axes: Axes, recall: Curve) -> None:
     _style(axes, "recall@1 (%)")
     if not len(recall.values):
-        return _say_nothing_measured(axes)
+        return _note_none_measured(axes)
     axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
     low, high = axes.get_ylim()
-    spare = max(0, LEAST_SPAN - (high - low)) / 2
+    spare = max(0, MIN_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
     _write_last(axes, recall.iterations[-1], 100 * recall.values[-1], f"{100 * recall.values[-1]:.3g} %", RECALL)
 
@@ -154,10 +154,10 @@ def _draw_recall(axes: Axes, recall: Curve) -> None:
 def _save(figure: Figure, path: Path) -> None:
     try:
         with warnings.catch_warnings(), replaced_file(path) as temporary:
-            warnings.filterwarnings("ignore", "Glyph .* missing from")  # of the run's name; a box is drawn for it
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # in the run's name; drawn as a box
             figure.savefig(temporary, format="png", dpi=DPI, backend="agg")
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change who may write.") from None
+        raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change the permissions.") from None
 
 
 def _style(axes: Axes, name: str) -> None:
@@ -168,7 +168,7 @@ def _style(axes: Axes, name: str) -> None:
 
 
 def _write_last(axes: Axes, iteration: float, value: float, text: str, color: str) -> None:
-    """Mark a curve's end, and write its value to the right of it."""
+    """Mark a curve's last point and print its value to the right."""
     axes.plot(iteration, value, "o", color=color, markersize=6)
     axes.annotate(
         text,
@@ -182,12 +182,12 @@ def _write_last(axes: Axes, iteration: float, value: float, text: str, color: st
     )
 
 
-def _say_nothing_measured(axes: Axes) -> None:
+def _note_none_measured(axes: Axes) -> None:
     axes.text(0.5, 0.5, "none measured", transform=axes.transAxes, ha="center", va="center", color=GRAY, fontsize=13)
     axes.set_yticks([])
 
 
 def _printable(name: str) -> str:
-    """A file name that can be drawn: no control characters, no half surrogates, not wider than the picture."""
+    """Make a file name drawable: no control characters, no lone surrogates, not wider than the plot."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in name)
     return shown if len(shown) <= TITLE_LENGTH else shown[: TITLE_LENGTH - 1] + "…"

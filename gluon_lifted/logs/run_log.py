@@ -1,4 +1,4 @@
-"""The log of a run: what training reports after each iteration, as JSON lines and, if asked for, for TensorBoard."""
+"""The log of a run: values of each iteration as JSON lines and, optionally, TensorBoard events."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ METRICS_FILE, EVENTS_FOLDER = "metrics.jsonl", "tensorboard"
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Where a run stands.
+    """State of a run after an iteration.
 
-    ``images_per_second`` and ``waiting``, the share of time in which the network waited for images, are since its
-    start; ``recall`` is there only when it was just measured.
+    Parameters
+    ----------
+    iteration, iterations : int
+        Iterations done, and to do in total.
+    loss, learning_rate : float
+        Values of this iteration.
+    images_per_second : float
+        Since the start of the run.
+    waiting : float
+        Share of the time since the start in which the network waited for images.
+    recall : float or None
+        Recall@1, if it was measured after this iteration.
     """
 
     iteration: int
@@ -35,7 +45,7 @@ class TrainProgress:
     recall: float | None
 
     def values(self) -> dict[str, float]:
-        """What is logged; a loss that is not finite is left out."""
+        """Return the values to log, without those that are not finite."""
         values = {
             "loss": self.loss,
             "learning_rate": self.learning_rate,
@@ -48,13 +58,13 @@ class TrainProgress:
 
 
 @contextmanager
-def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[TrainProgress], None]]:
-    """Append to the run's logs, an entry an iteration; entries after the iteration resumed from are dropped.
+def run_log(run: Path, start: int, *, tensorboard: bool) -> Iterator[Callable[[TrainProgress], None]]:
+    """Open the run's logs to append an entry per iteration. Entries after iteration ``start`` are dropped.
 
     Raises
     ------
     RunError
-        If the log cannot be written, on a full disk for instance.
+        If the log cannot be written, for example on a full disk.
     """
     path = run / METRICS_FILE
     with ExitStack() as stack:
@@ -83,7 +93,7 @@ def run_log(run: Path, start: int, tensorboard: bool) -> Iterator[Callable[[Trai
 
 
 def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
-    """Loss and recall as last logged up to an iteration, in a run that continues from there; None if they were not."""
+    """Return the last loss and recall that were logged up to iteration ``start``; None if there are none."""
     path = run / METRICS_FILE
     values: dict[str, float] = {}
     if path.exists():
@@ -94,7 +104,7 @@ def last_values(run: Path, start: int) -> tuple[float | None, float | None]:
 
 
 def _close(file: TextIO) -> None:
-    """What a full disk did not take was reported when it was written; closing tries once more."""
+    """Close without an error: a full disk was reported by the write that failed."""
     with suppress(OSError):
         file.close()
 
@@ -112,7 +122,7 @@ def _drop_after(path: Path, start: int) -> None:
 
 
 def _iteration_of(line: str) -> float:
-    """Iteration of a log line; infinite, and so dropped, where a crash cut the line short."""
+    """Return the iteration of a log line; infinity, so that it is dropped, if a crash truncated the line."""
     try:
         return float(json.loads(line)["iteration"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Event files of a run, for TensorBoard."""
+"""Write TensorBoard event files of a run."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ FLUSH_SECONDS = 10.0  # a flush waits for the disk
 
 
 class EventLog:
-    """Scalars of a run, in an event file of their own. Use as a context manager.
+    """An event file with the scalars of a run. Use as a context manager.
 
-    A run that is resumed adds a file to the folder. It begins with the mark by which TensorBoard drops what earlier
-    files hold from iteration ``start + 1`` on, so that no iteration shows twice.
+    A resumed run adds a file to the folder. It begins with a session start, at which TensorBoard drops what earlier
+    files hold from iteration ``start + 1`` on, so that no iteration appears twice.
 
     Parameters
     ----------
     folder : Path
-        For ``tensorboard --logdir``; made if it is not there.
+        For ``tensorboard --logdir``. Created if missing.
     start : int
-        Iterations done before: 0, or those of the checkpoint resumed from.
+        Iterations done before: 0, or that of the checkpoint.
 
     Raises
     ------
     MissingPackageError
         If tensorboardX is not installed.
     RunError
-        If the file cannot be written, on a full disk for instance; when made, written to or closed.
+        If the file cannot be written, for example on a full disk: when opened, written or closed.
 
     Notes
     -----
-    Events are written by the caller's thread. tensorboardX's own ``SummaryWriter`` hands them to another, and once
-    that has died of a full disk, training would wait for it for ever.
+    The caller's thread writes the events. tensorboardX's ``SummaryWriter`` uses another thread; when a full disk ends
+    that thread, training would wait for it forever.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
@@ -47,9 +47,9 @@ class EventLog:
         self._folder = folder
         with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
-            # The name holds the second and the host; the suffix keeps two tries in a second apart, and in order
+            # The name has the second and the host; the suffix distinguishes and sorts two starts within a second
             self._events = writers.EventsWriter(str(folder.resolve() / "events"), f".{start:09d}")
-        # What TensorBoard calls purging: in a file of version 2, which the writer begins, a session that restarts
+        # TensorBoard purges earlier events at a session start in a file of version 2, as this writer makes
         started = self._proto.SessionLog(status=self._proto.SessionLog.START)
         self._add(self._proto.Event(step=start + 1, session_log=started))
         self._flush()
@@ -62,7 +62,7 @@ class EventLog:
             self._events.close()
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
-        """Add the values of ``iteration``, counted from 1; those that are not finite are left out."""
+        """Add the values of ``iteration``, counted from 1, without those that are not finite."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         scalars = [self._summary.Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
         self._add(self._proto.Event(step=iteration, summary=self._summary.Summary(value=scalars)))
@@ -91,7 +91,7 @@ class EventLog:
 
 
 def require_tensorboardx() -> tuple[Any, Any, Any]:
-    """Its modules that write events. Raises `MissingPackageError` if it is not installed."""
+    """Import tensorboardX's modules that write events. Raises `MissingPackageError` if it is not installed."""
     try:
         from tensorboardX import event_file_writer
         from tensorboardX.proto import event_pb2, summary_pb2

@@ -1,4 +1,4 @@
-"""Contrastive loss: equal labels pulled together, others pushed a margin apart."""
+"""Contrastive losses: pull equal labels together and push different labels a margin apart."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class ContrastiveLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        """Compute the loss of a batch: (1,)."""
         left, right = F.split(embedding, num_outputs=2, axis=0)  # (B/2, D) each
         left_label, right_label = F.split(label_vector(F, label, embedding), num_outputs=2, axis=0)
         D2 = F.sum(F.square(left - right), axis=1)  # (B/2,)
@@ -70,10 +71,10 @@ class AllPairsContrastiveLoss(MetricLoss):
         J = \frac{1}{2} \Bigl( \frac{1}{2} \cdot \frac{1}{|P|} \sum_{(i,j) \in P} D_{ij}^2
             + \frac{1}{2} \cdot \frac{1}{|N|} \sum_{(i,j) \in N} \max(0, \alpha - D_{ij})^2 \Bigr)
 
-    It estimates what `ContrastiveLoss` does, which is half the mean over its pairs: the authors' list of pairs has
-    as many negatives as positives, so each kind makes half of that mean. The plain mean over all pairs of a batch
-    would not: of 32 classes x 4 images, 3 in 127 pairs are positive, and would hardly pull. pytorch-metric-learning
-    averages both kinds apart too, but over the terms above 0 alone, and without the squares.
+    It estimates the same quantity as `ContrastiveLoss`, half the mean over pairs: the authors' list holds as many
+    negatives as positives, so each kind contributes half of that mean. The plain mean over all pairs of a batch would
+    not: with 32 classes x 4 images only 3 in 127 pairs are positive, too few to pull. pytorch-metric-learning also
+    averages the two kinds separately, but only over terms above 0, and without the squares.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ class AllPairsContrastiveLoss(MetricLoss):
     Outputs
     -------
     loss : (1,) of the embedding's dtype
-        A kind of pair that the batch does not have adds 0.
+        A kind of pair that is missing from the batch adds 0.
 
     Notes
     -----
@@ -103,11 +104,12 @@ class AllPairsContrastiveLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
-        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all that follows
+        """Compute the loss of a batch: (1,)."""
+        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all below
         same, positive = masks(F, label, D2)
         negative = 1 - same
         hinge = F.relu(self.margin - distances(F, D2)) * negative
-        # both orders of a pair are in the sums and in the counts
+        # Sums and counts include both orders of each pair
         pull = sum_of_products(F, positive, D2) / F.maximum(sum_of_squares(F, positive), 1.0)
         push = sum_of_squares(F, hinge) / F.maximum(sum_of_squares(F, negative), 1.0)
         return (pull + push) / 4

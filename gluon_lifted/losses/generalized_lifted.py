@@ -1,4 +1,4 @@
-"""GeneralizedLiftedStructureLoss: every image against all its positives and all its negatives at once."""
+"""GeneralizedLiftedStructureLoss: each image against all its positives and all its negatives."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class GeneralizedLiftedStructureLoss(MetricLoss):
             + \log \sum_{n \in N(a)} e^{\alpha - D_{an}} \Bigr)
 
     Hermans et al. sum over the images; the mean keeps the learning rate independent of the batch size.
-    pytorch-metric-learning takes the mean too, up to 2.9 over images without positives as well, where the missing
+    pytorch-metric-learning also takes the mean. Up to version 2.9 it includes images without positives, whose missing
     logarithm counts as 0.
-    It is another loss than the lifted one: per image, not per pair, and its hinge is not squared.
+    Unlike the lifted structured loss it is per image, not per pair, and its hinge is not squared.
 
     Parameters
     ----------
@@ -60,9 +60,10 @@ class GeneralizedLiftedStructureLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        """Compute the loss of a batch: (1,)."""
         D = distances(F, squared_distances(F, centered(F, embedding)))  # (B, B)
         same, positive = masks(F, label, D)
-        pull, _ = log_sum_exp(F, D - (1 - positive) * FAR)  # (B, 1), as all that follows; -FAR without positives
+        pull, _ = log_sum_exp(F, D - (1 - positive) * FAR)  # (B, 1), as all below; -FAR without positives
         push, _ = log_sum_exp(F, same * -FAR - D)
         hinge = F.relu(pull + push + self.margin)
         has_positive, has_negative = F.sign(row_sums(F, positive)), F.sign(row_sums(F, 1 - same))

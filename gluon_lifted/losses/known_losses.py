@@ -1,4 +1,4 @@
-"""The losses that training knows, each declared once: command line, configuration and `build_loss` read this table."""
+"""Table of the losses. Each is declared once, for the command line, the configuration and `build_loss`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LossDeclaration:
-    """A loss: where its class is, and what training needs to know without importing it.
+    """A loss: the location of its class, and what training must know before importing it.
 
     Parameters
     ----------
     module, class_name : str
-        A module of this package and its `MetricLoss`. Imported on use, because it needs MXNet.
+        A module of this package and its `MetricLoss`, imported when first used because it needs MXNet.
     help : str
-        A few words for the help text of ``--loss``.
+        Short description in the help text of ``--loss``.
     sampler : str, optional
-        The only sampler that lays batches out as the loss reads them. None: any sampler will do.
+        The only sampler whose batch layout the loss can read. None: any sampler.
     squared_margin : bool
         Whether the margin is a squared distance.
     defaults : mapping of str to (value, source)
-        Defaults of `TrainConfig` that change with this loss, by field.
+        Fields of `TrainConfig` whose default changes with this loss.
     """
 
     module: str
@@ -41,6 +41,7 @@ class LossDeclaration:
 
     @property
     def loss_class(self) -> type[MetricLoss]:
+        """The loss's class, imported from its module."""
         loss_class: type[MetricLoss] = getattr(import_module(f"{__package__}.{self.module}"), self.class_name)
         return loss_class
 
@@ -76,7 +77,7 @@ LOSSES: dict[str, LossDeclaration] = {
 
 
 def build_loss(name: str, margin: float) -> MetricLoss:
-    """Make a loss, not hybridized.
+    """Build a loss. It is not hybridized.
 
     Parameters
     ----------

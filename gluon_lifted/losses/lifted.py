@@ -1,16 +1,16 @@
-"""LiftedStructureLoss: every positive pair of a batch against all negatives of both its images.
+"""LiftedStructureLoss: each positive pair of a batch against all negatives of both images.
 
-MXNet runs one operator at a time, each a pass over a (B, B) matrix, so the cost is the number of passes and the
-choice of operators. Forward and backward, B = 512, D = 64, two threads of an otherwise idle CPU, medians:
+MXNet runs one operator at a time, each a pass over a (B, B) matrix, so the cost depends on the number of passes and
+the operators. Median times of forward and backward, B = 512, D = 64, two threads of an otherwise idle CPU:
 
 ==========================================================================  =======
-the textbook operators (`exp`, `log`, `sum`), differentiated by autograd    17.9 ms
-the fast ones (`log_softmax`, `softrelu`, `dot` for sums), by autograd      12.2 ms
-the fast ones, with the gradient in closed form: this module                 5.8 ms
+textbook operators (`exp`, `log`, `sum`), differentiated by autograd        17.9 ms
+fast operators (`log_softmax`, `softrelu`, `dot` for sums), by autograd     12.2 ms
+fast operators with the gradient in closed form: this module                 5.8 ms
 eager PyTorch, the same formula with `cdist`                                 4.1 ms
 ==========================================================================  =======
 
-`benchmarks/lifted_loss.py` measures it. The closed form also halves the memory, to some eight (B, B) matrices.
+`benchmarks/lifted_loss.py` measures this. The closed form also halves the memory, to about eight (B, B) matrices.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class LiftedStructureLoss(MetricLoss):
         J_{ij} &= \log\Bigl( \sum_{k \in N(i)} e^{\alpha - D_{ik}} + \sum_{l \in N(j)} e^{\alpha - D_{jl}} \Bigr)
                   + D_{ij}
 
-    All pairs count in ``|P|``, those with :math:`J_{ij} \le 0` too, as in the authors' Caffe layer. Both sums of a
-    pair are per image, so one log-sum-exp a row, :math:`L_i`, serves all pairs of the image:
+    All pairs count in ``|P|``, including pairs with :math:`J_{ij} \le 0`, as in the authors' Caffe layer. Both sums of
+    a pair are per image, so one log-sum-exp per row, :math:`L_i`, serves all pairs of the image:
     :math:`J_{ij} = \operatorname{logaddexp}(L_i, L_j) + D_{ij}`.
 
     Parameters
@@ -67,11 +67,11 @@ class LiftedStructureLoss(MetricLoss):
     Notes
     -----
     The gradient of a distance of 0 is taken as 0, so duplicate images are harmless. Squared distances come from one
-    matrix product of the centered batch. With R the largest distance of a row from the batch mean, a distance d is
-    right to about eps (R/d)² of itself and sqrt(2 eps) R at worst; in float32 (eps 1.2e-7) loss and gradient of
-    ordinary batches are right to 1e-6, and two exact duplicates can seem up to 1e-3 R apart.
+    matrix product of the centered batch. With R the largest distance of a row from the batch mean, the relative error
+    of a distance d is about eps (R/d)², and its absolute error at most sqrt(2 eps) R. In float32 (eps 1.2e-7) loss and
+    gradient of ordinary batches are accurate to 1e-6, and exact duplicates can appear up to 1e-3 R apart.
     NaN or infinity in the embedding gives NaN. The gradient is exact, but a constant of the graph: it cannot be
-    differentiated a second time.
+    differentiated again.
 
     Raises
     ------
@@ -80,14 +80,15 @@ class LiftedStructureLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        """Compute the loss of a batch: (1,)."""
         loss, gradient = self._loss_and_gradient(F, F.BlockGrad(embedding), label)
-        # <embedding, gradient> minus itself: exactly 0, and its derivative by the embedding is the gradient
+        # <embedding, gradient> minus itself is exactly 0; its derivative by the embedding is the gradient
         carrier = sum_of_products(F, embedding, gradient)
         return loss + (carrier - F.BlockGrad(carrier))
 
     def _loss_and_gradient(self, F: Any, embedding: Any, label: Any) -> tuple[Any, Any]:
         X = centered(F, embedding)
-        D2 = squared_distances(F, X)  # (B, B), as all that follows unless it says otherwise
+        D2 = squared_distances(F, X)  # (B, B), as all below unless stated otherwise
         D = F.sqrt(D2)
         same, positive = masks(F, label, D)
         pairs = F.maximum(sum_of_squares(F, positive), 1.0)  # (1,) 2|P|: (i, j) and (j, i)
@@ -108,6 +109,6 @@ class LiftedStructureLoss(MetricLoss):
 
 
 def _chain_to_rows(F: Any, weight: Any, X: Any) -> Any:
-    """sum_j C_ij (x_i - x_j) with C = weight + its transpose: sum_ij weight_ij |dx_i - dx_j| taken to X. (B, D)."""
+    """Return sum_j C_ij (x_i - x_j) with C = weight + its transpose: the chain rule from distances to X, (B, D)."""
     C = weight + F.transpose(weight)
     return F.broadcast_mul(X, row_sums(F, C)) - F.dot(C, X)

@@ -1,4 +1,4 @@
-"""MetricLoss: what all losses share, a margin that is a number."""
+"""MetricLoss: base class of all losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MetricLoss(HybridBlock):
     Parameters
     ----------
     margin : float
-        1 in the paper, for all its losses.
+        Finite. The paper uses 1 for all its losses.
 
     Raises
     ------
@@ -24,6 +24,6 @@ class MetricLoss(HybridBlock):
 
     def __init__(self, margin: float = 1.0) -> None:
         if not math.isfinite(margin):
-            raise ConfigError(f"The margin of {type(self).__name__} is {margin}; it must be finite (paper: 1.0).")
+            raise ConfigError(f"the margin of {type(self).__name__} is {margin}; expected a finite number (paper: 1).")
         super().__init__()
         self.margin = float(margin)

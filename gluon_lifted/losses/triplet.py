@@ -1,4 +1,4 @@
-"""Triplet loss: an anchor nearer to its positive than to a negative, by a margin of squared distance."""
+"""Triplet losses: an anchor closer to its positive than to a negative, by a margin of squared distance."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TripletLoss(MetricLoss):
     embedding : (B, D) float32 or float64
         B a multiple of 3; MXNet refuses to split any other.
     label : (B,) or (B, 1), any numeric dtype
-        Class of each row. A triplet whose labels are not equal, equal, different counts with a loss of 0.
+        Class of each row. A triplet adds 0 unless its positive has the anchor's label and its negative another.
 
     Outputs
     -------
@@ -57,15 +57,16 @@ class TripletLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
+        """Compute the loss of a batch: (1,)."""
         anchor, positive, negative = F.split(embedding, num_outputs=3, axis=0)  # (B/3, D) each
         labels = F.split(label_vector(F, label, embedding), num_outputs=3, axis=0)
-        D2_positive = F.sum(F.square(anchor - positive), axis=1)  # (B/3,), as all that follows
+        D2_positive = F.sum(F.square(anchor - positive), axis=1)  # (B/3,), as all below
         D2_negative = F.sum(F.square(anchor - negative), axis=1)
         gap = D2_positive - D2_negative
         valid = indicator(F, F.broadcast_equal(labels[0], labels[1]), gap) * indicator(
             F, F.broadcast_not_equal(labels[0], labels[2]), gap
         )
-        hinge = F.relu(gap + self.margin) + 0 * gap  # 0 * inf is NaN: an infinite distance does not pass as a far one
+        hinge = F.relu(gap + self.margin) + 0 * gap  # 0 * inf is NaN: reports infinite distances
         return F.mean(hinge * valid) / 2
 
 
@@ -78,8 +79,8 @@ class SemiHardTripletLoss(MetricLoss):
         J &= \frac{1}{|P|} \sum_{(a,p) \in P} \max(0, D_{ap}^2 - D_{an}^2 + \alpha) \\
         n &= \operatorname{argmin}_{n : D_{an} > D_{ap}} D_{an}
 
-    among the negatives of a. Where none is farther than the positive, n is the farthest negative there is, as in
-    TensorFlow's ``triplet_semihard_loss``; the paper leaves that case open.
+    among the negatives of a. If no negative is farther than the positive, n is the farthest negative, as in
+    TensorFlow's ``triplet_semihard_loss``. The paper leaves that case open.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ class SemiHardTripletLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Not normalized here; let the network normalize it if it should have unit length.
+        Not normalized here. Let the network normalize it for unit length.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 
@@ -100,9 +101,9 @@ class SemiHardTripletLoss(MetricLoss):
 
     Notes
     -----
-    O(B²) memory, O(B² log B) time: each row's negatives are sorted once, and all positives look their place up by
-    binary search. The choice of n is a constant to the gradient. A negative exactly as far as the positive, as
-    computed, is not farther; of equally far negatives any one is taken. Distances are as accurate as those of
+    O(B²) memory, O(B² log B) time: each row's negatives are sorted once, and a binary search finds n for each
+    positive. The gradient treats the choice of n as constant. A negative at exactly the computed distance of the
+    positive is not farther. Ties between negatives are broken arbitrarily. Distances are as accurate as those of
     `LiftedStructureLoss`. NaN or infinity in the embedding gives NaN.
 
     Raises
@@ -112,7 +113,8 @@ class SemiHardTripletLoss(MetricLoss):
     """
 
     def hybrid_forward(self, F: Any, embedding: Any, label: Any) -> Any:
-        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all that follows unless it says otherwise
+        """Compute the loss of a batch: (1,)."""
+        D2 = squared_distances(F, centered(F, embedding))  # (B, B), as all below unless stated otherwise
         same, positive = masks(F, label, D2)
         chosen = semi_hard_negatives(F, F.BlockGrad(D2), 1 - same)
         D2_negative = F.take(F.reshape(D2, (-1,)), chosen)
@@ -122,7 +124,7 @@ class SemiHardTripletLoss(MetricLoss):
 
 
 def semi_hard_negatives(F: Any, D2: Any, negative: Any) -> Any:
-    """For every entry of ``D2`` the nearest negative of its row that is farther, else the row's farthest negative.
+    """Find, for each entry of ``D2``, the nearest farther negative of its row, else the row's farthest negative.
 
     Parameters
     ----------
@@ -134,18 +136,18 @@ def semi_hard_negatives(F: Any, D2: Any, negative: Any) -> Any:
     Returns
     -------
     (B, B) int32
-        Positions in the flat matrix, row * B + column. Without meaning in rows that have no negative.
+        Positions in the flat matrix, row * B + column. Meaningless in rows without negatives.
     """
     index = F.cast(F.contrib.arange_like(D2, axis=0), "int32")
     size = F.max(index) + 1  # (1,)
-    start = column(F, F.broadcast_mul(index, size))  # (B, 1) where each row begins in the flat matrix
+    start = column(F, F.broadcast_mul(index, size))  # (B, 1) start of each row in the flat matrix
     last = F.broadcast_add(start, size - 1)
     candidates = F.where(negative, D2, F.ones_like(D2) * math.inf)
-    order = F.broadcast_add(start, F.argsort(candidates, axis=1, dtype="int32"))  # positions of nearest to farthest
-    # (B²,); the last of each row is inf, for the diagonal is no negative. Not `topk`, whose backward pass can crash.
+    order = F.broadcast_add(start, F.argsort(candidates, axis=1, dtype="int32"))  # positions, nearest first
+    # (B²,); the last of each row is inf, because the diagonal is not a negative. `topk` can crash in backward.
     ascending = F.reshape(F.take(F.reshape(candidates, (-1,)), order), (-1,))
 
-    position = F.broadcast_add(start, F.zeros_like(order))  # of the first candidate that may be farther
+    position = F.broadcast_add(start, F.zeros_like(order))  # of the first candidate that can be farther
     for step in SEARCH_STEPS:
         ahead = F.broadcast_minimum(position + step, last + 1)
         nearer = F.take(ascending, ahead - 1) <= D2  # all before ``ahead`` are no farther than the positive

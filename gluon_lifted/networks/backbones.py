@@ -14,25 +14,25 @@ from gluon_lifted.networks.headless import SIDE, accepts, headless
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What else GluonCV's zoo holds, by the parts of its names: detectors, segmentation, poses, video, tracking, depth,
-# networks for integers alone, and two whose group normalization MXNet 1.9 refuses.
+# Name parts of other networks in GluonCV's zoo: detection, segmentation, pose, video, tracking, depth, int8-only
+# networks, and two whose group normalization MXNet 1.9 refuses.
 NOT_CLASSIFIERS = re.compile(
     r"_(voc|coco|ade|citys|mhpv1|custom|ucf101|hmdb51|kinetics\d+|sthsthv2|otb15|int8|s|gn)(_|$)"
     r"|rcnn|pose|kitti"
 )
-LARGER_CROPS = 256  # pixels; how far to look for a crop that a network accepts
+LARGER_CROPS = 256  # pixels; range of the search for a crop that a network accepts
 CIFAR_SIDE = 32  # pixels of the images that the cifar_ networks are made for
 
 
 class Backbone(NamedTuple):
-    """How to build a backbone, and the smallest crop in pixels that its pooling layers leave something of."""
+    """A builder of a backbone, and the smallest crop in pixels that survives its pooling layers."""
 
     build: Callable[[], Any]
     smallest_crop: int
 
 
 def googlenet_bn() -> Any:
-    """GluonCV's ``googlenet``: batch norm after every convolution. Images -> (N, 1024, 1, 1)."""
+    """Build GluonCV's ``googlenet``, with batch norm after every convolution: images -> (N, 1024, 1, 1)."""
     return headless(gluoncv_network("googlenet"))
 
 
@@ -40,18 +40,18 @@ BACKBONES = {"googlenet": Backbone(GoogLeNet, 47), "googlenet_bn": Backbone(goog
 
 
 def classifier_names() -> list[str]:
-    """GluonCV's classification networks, but for its ``googlenet``, which is ``googlenet_bn`` here."""
+    """List GluonCV's classification networks, without its ``googlenet``: that is ``googlenet_bn`` here."""
     names = sorted(gluoncv_zoo().get_model_list())
     return [name for name in names if not NOT_CLASSIFIERS.search(name) and name != "googlenet"]
 
 
 def gluoncv_name(backbone: str) -> str | None:
-    """What GluonCV calls a backbone; None for our own GoogLeNet."""
+    """Return GluonCV's name of a backbone; None for our own GoogLeNet."""
     return {"googlenet": None, "googlenet_bn": "googlenet"}.get(backbone, backbone)
 
 
 def build_backbone(name: str, crop: int) -> Any:
-    """A backbone whose parameters are not yet initialized.
+    """Build a backbone. Its parameters are not initialized.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ def build_backbone(name: str, crop: int) -> Any:
     Raises
     ------
     ConfigError
-        For any other name, or a crop that the network cannot take.
+        If the name is unknown, or the crop does not suit the network.
     """
     if name not in BACKBONES:
         return _build_classifier(name, crop)
     backbone = BACKBONES[name]
     if crop < backbone.smallest_crop:
-        raise ConfigError(f"crop {crop} px is too small for {name}; give it {backbone.smallest_crop} or more.")
+        raise ConfigError(f"crop {crop} px is too small for {name}; give {backbone.smallest_crop} or more.")
     return backbone.build()
 
 
@@ -84,17 +84,17 @@ def _build_classifier(name: str, crop: int) -> Any:
     block = headless(gluoncv_network(name), CIFAR_SIDE if name.startswith("cifar_") else SIDE)
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
-        advice = f"the next larger that does is {larger}" if larger else "choose another backbone"
+        advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"
         raise ConfigError(f"crop {crop} px does not suit {name}; {advice}.")
     return block
 
 
 def backbone_initializer() -> Any:
-    """How a backbone's weights are drawn before training from scratch.
+    """Return the initializer of a backbone that is trained from scratch.
 
     Notes
     -----
-    He et al. 2015 ("Delving deep into rectifiers"): N(0, 2 / fan_in) keeps the variance through layers of
-    convolution + ReLU; without batch norm anything smaller fades out.
+    He et al. 2015 ("Delving deep into rectifiers"): N(0, 2 / fan_in) preserves the variance through layers of
+    convolution + ReLU; without batch norm, activations of smaller weights fade out.
     """
     return mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)

@@ -14,24 +14,24 @@ DROPOUT = 0.4  # drop7 of the authors' train_val_*.prototxt: dropout_ratio
 
 
 class EmbeddingNet(HybridBlock):
-    """Images (N, 3, H, W) -> embedding (N, D); not normalized in Song et al. 2016.
+    """Images (N, 3, H, W) -> embedding (N, D). Song et al. 2016 do not normalize it.
 
     Parameters
     ----------
     backbone : HybridBlock
         Images -> (N, C, 1, 1) or (N, C).
     dim : int
-        D, the width of the embedding; 64 to 512 in the paper.
+        D, width of the embedding; 64 to 512 in the paper.
     dropout : float
         Share of the backbone's outputs dropped in training.
     normalize : bool
-        Give every row unit Euclidean length; a row of zeros stays near zero.
+        Scale each row to unit Euclidean norm. A row of zeros stays near zero.
     mean_residual : ndarray, float32, (1, 3, H, W), optional
-        Subtracted from every image (`gluon_lifted.networks.mean_image`); then other sizes do not fit.
+        Subtracted from every image (`gluon_lifted.networks.mean_image`). Fixes the image size to H x W.
 
     Notes
     -----
-    The embedding layer is drawn from Caffe's ``xavier``, U(-sqrt(3 / C), sqrt(3 / C)).
+    The embedding layer is initialized with Caffe's ``xavier``, U(-sqrt(3 / C), sqrt(3 / C)).
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class EmbeddingNet(HybridBlock):
         backbone: Any,
         dim: int,
         dropout: float = DROPOUT,
+        *,
         normalize: bool = False,
         mean_residual: NDArray[np.float32] | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class EmbeddingNet(HybridBlock):
             self.embedding = nn.Dense(dim, weight_initializer=xavier, prefix="embedding_")
 
     def hybrid_forward(self, F: Any, x: Any, mean_residual: Any = None) -> Any:
+        """Embed images ``x`` (N, 3, H, W): (N, D)."""
         if mean_residual is not None:
             x = F.broadcast_sub(x, mean_residual)
         x = self.backbone(x)  # (N, C, 1, 1)
@@ -63,8 +65,8 @@ class EmbeddingNet(HybridBlock):
     def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
         """Set the learning-rate multipliers of the embedding layer and of biases.
 
-        The factors of both multiply for the embedding layer's bias, and biases do not decay: in the authors'
-        train_val, lr_mult is 1 and 2, in the embedding layer 10 and 20, and decay_mult 1 and 0.
+        The embedding layer's bias gets the product of both. Biases do not decay. The authors' train_val has lr_mult
+        1 and 2 (weights and biases), 10 and 20 in the embedding layer, and decay_mult 1 and 0.
         """
         for name, parameter in self.collect_params().items():
             parameter.lr_mult = embedding_mult if name.startswith(self.embedding.prefix) else 1.0

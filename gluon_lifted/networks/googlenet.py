@@ -1,8 +1,8 @@
 """GoogLeNet (Szegedy et al. 2015, "Going deeper with convolutions", Table 1), without the auxiliary heads.
 
-Layer for layer the network of the Caffe model zoo's ``bvlc_googlenet``, whose weights the paper starts from:
-ReLU after every convolution, local response normalization, pooling that rounds up, real 5x5 branches.
-`caffe_name` maps our parameter names to its layers.
+It equals the Caffe model zoo's ``bvlc_googlenet`` layer for layer, whose weights the paper starts from: ReLU after
+every convolution, local response normalization, pooling that rounds up, true 5x5 branches. `caffe_name` maps our
+parameter names to its layers.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ CAFFE_BLOCKS = (*INCEPTION, "conv1", "conv2")
 
 
 def _conv(channels: int, kernel: int, name: str, stride: int = 1) -> Any:
-    """Convolution + ReLU that keeps the size at stride 1. ReLU is inside the layer, so it costs no name."""
+    """Build a convolution + ReLU that keeps the size at stride 1."""
     return nn.Conv2D(channels, kernel, stride, padding=kernel // 2, activation="relu", prefix=f"{name}_")
 
 
 def _max_pool(name: str, stride: int = 2) -> Any:
-    """3x3 max pooling. Stride 2 rounds up as Caffe does (112 -> 56); stride 1 keeps the size."""
+    """Build 3x3 max pooling. Stride 2 rounds up as in Caffe (112 -> 56); stride 1 keeps the size."""
     return nn.MaxPool2D(3, stride, padding=1 if stride == 1 else 0, ceil_mode=True, prefix=f"{name}_")
 
 
 class LRN(HybridBlock):
     """Local response normalization over 5 channels: ``x / (1 + 1e-4/5 * sum x^2)^0.75``.
 
-    The numbers are those of ``bvlc_googlenet``'s ``norm1`` and ``norm2``; k is 1 in Caffe, where MXNet's own
-    default is 2.
+    The constants are from ``norm1`` and ``norm2`` of ``bvlc_googlenet``. k is 1 in Caffe; MXNet's default is 2.
 
     Notes
     -----
-    On CPUs the gradient of MXNet 1.9's LRN is wrong, by 25 to 50 % of its length, where the layer above hands down its
-    own in oneDNN's blocked layout, as convolutions and pooling do. A slice takes the plain layout alone, so one that
-    cuts nothing off stands between; `export` leaves it out.
+    On CPUs the gradient of MXNet 1.9's LRN is wrong, by 25 to 50 % of its norm, if the next layer passes its gradient
+    in oneDNN's blocked layout, as convolutions and pooling do. A slice only accepts the plain layout, so a slice that
+    cuts nothing follows the LRN. `export` removes it.
     """
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        """Normalize ``x`` (N, C, H, W) across channels; the shape stays."""
         x = F.LRN(x, nsize=5, alpha=1e-4, beta=0.75, knorm=1, name="fwd")
         return F.slice_axis(x, axis=0, begin=0, end=None, name="plain")
 
@@ -82,6 +82,7 @@ class Inception(HybridBlock):
             self.pool_proj = _conv(widths.pool_proj, 1, "pool_proj")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        """Concatenate the branches' outputs for ``x`` (N, C, H, W)."""
         return F.concat(
             self.conv1x1(x),
             self.conv3x3(self.reduce3x3(x)),
@@ -95,8 +96,8 @@ class Inception(HybridBlock):
 class GoogLeNet(HybridBlock):
     """Images (N, 3, H, W) -> ``pool5`` (N, 1024, 1, 1), float32.
 
-    The last pooling is global: the same as the paper's 7x7 at its crops of 224 and 227 px, and any crop of
-    47 px or more will do: it leaves pool4 the 3x3 that it needs.
+    The last pooling is global. It equals the paper's 7x7 pooling at crops of 224 and 227 px. Smaller crops also work,
+    down to 47 px, where pool4 gets its minimum of 3x3.
 
     Examples
     --------
@@ -127,16 +128,17 @@ class GoogLeNet(HybridBlock):
             self.features.add(nn.GlobalAvgPool2D(prefix="pool5_7x7_s1_"))  # (N, 1024, 1, 1)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        """Compute ``pool5`` (N, 1024, 1, 1) of images ``x`` (N, 3, H, W)."""
         return self.features(x)
 
 
 def caffe_name(parameter: str) -> tuple[str, int]:
-    """The layer and blob of ``bvlc_googlenet`` that a parameter of ours is.
+    """Map a parameter of `GoogLeNet` to its layer and blob in ``bvlc_googlenet``.
 
     Parameters
     ----------
     parameter : str
-        Name within the network, without its prefix: ``"inception_3a_5x5_reduce_weight"``.
+        Name without the network's prefix: ``"inception_3a_5x5_reduce_weight"``.
 
     Returns
     -------

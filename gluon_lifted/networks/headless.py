@@ -1,8 +1,8 @@
-"""A classifier without its head: a traced Gluon network cut behind its last features, as a block of its own.
+"""Remove a classifier's head: trace a Gluon network and cut it after its last features.
 
-The cut is made in the network's symbol, whose nodes are renamed on the way: parameters to their place in the network
-(``features.0.weight``, the names of `Block.save_parameters`), operators to their kind and number. GluonCV's own
-names count the networks of a process, and would change a checkpoint or an exported model with them.
+The cut is made in the network's symbol. Its nodes are renamed: parameters to their path in the network
+(``features.0.weight``, as in `Block.save_parameters`), operators to type and number. GluonCV's own names contain a
+process-wide counter, which would make the names in checkpoints and exported models vary.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import Any
 from gluon_lifted.mx import gluon, mx
 
 WEIGHTED = {"FullyConnected", "Convolution"}
-BETWEEN = {"Dropout", "Flatten", "Reshape", "amp_cast"}  # stand between features and classifier, and change no value
-SIDE = 224  # pixels; what a network of ImageNet is measured at
+BETWEEN = {"Dropout", "Flatten", "Reshape", "amp_cast"}  # can stand between features and classifier; values stay
+SIDE = 224  # pixels; the usual crop of ImageNet networks
 
 Node = dict[str, Any]
 
 
 def headless(network: Any, side: int = SIDE) -> Any:
-    """Cut a classifier off and pool what is left: images (N, 3, H, W) -> (N, C, 1, 1) or (N, C).
+    """Cut off a network's classifier and pool its features: images (N, 3, H, W) -> (N, C, 1, 1) or (N, C).
 
     Parameters
     ----------
     network : HybridBlock
-        Images -> classes; its last convolution or fully connected layer is the classifier. If there are several
-        outputs, the first counts.
+        Images -> classes. Its last convolution or fully connected layer is the classifier. Only the first output
+        counts.
     side : int
-        Pixels of images that the whole network is made for; their features tell what is left to pool.
+        Side in pixels of the images that the network is made for. Decides whether features remain to be pooled.
 
     Returns
     -------
     SymbolBlock
-        With new parameters, of the initializers and multipliers that the network's own have. Pooling over a window
-        of fixed size that led to the classifier is made global, so that other crops fit too.
+        With new parameters that have the initializers and multipliers of the network's. A pooling of fixed window
+        before the classifier becomes global, so that other crops fit.
     """
     output = network(mx.sym.var("data"))
     output = output[0] if isinstance(output, (list, tuple)) else output
     parameters = network._collect_params_with_prefix()  # {"features.0.weight": Parameter}
     graph: dict[str, list[Node]] = json.loads(output.tojson(remove_amp_cast=False))
-    _rename(graph["nodes"], {one.name: name for name, one in parameters.items()})
+    _rename(graph["nodes"], {parameter.name: name for name, parameter in parameters.items()})
     internals = mx.sym.load_json(json.dumps(graph)).get_internals()
     features = internals[f"{_features(graph['nodes'])['name']}_output"]
     height, width = (*_shape(features, side)[2:], 1, 1)[:2]
@@ -51,7 +51,7 @@ def headless(network: Any, side: int = SIDE) -> Any:
 
 
 def accepts(block: Any, side: int) -> bool:
-    """Whether every layer of a block is left something of images of ``side`` x ``side`` px."""
+    """Return whether images of ``side`` x ``side`` px leave every layer of a block a non-empty output."""
     try:
         return min(_shape(block(mx.sym.var("data")), side)) > 0
     except mx.MXNetError:  # a kernel larger than its input, or branches that no longer fit
@@ -59,12 +59,12 @@ def accepts(block: Any, side: int) -> bool:
 
 
 def _shape(symbol: Any, side: int) -> tuple[int, ...]:
-    """Shape of the one output, with 0 for what is unknown. `infer_shape` would print before it raises."""
+    """Infer the output's shape, with 0 for unknown axes. `infer_shape` would print before it raises."""
     return tuple(symbol.infer_shape_partial(data=(1, 3, side, side))[1][0])
 
 
 def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
-    """In place: parameters by the mapping, operators ``convolution0``, ``convolution1``, ..."""
+    """Rename in place: parameters by the mapping, operators to ``convolution0``, ``convolution1``, ..."""
     seen: Counter[str] = Counter()
     for node in nodes:
         if node["op"] == "null":
@@ -76,7 +76,7 @@ def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
 
 
 def _features(nodes: list[Node]) -> Node:
-    """The node whose output the classifier takes, before pooling of a fixed window; nodes are in order of need."""
+    """Return the node whose output feeds the classifier, before a pooling of fixed window; nodes are sorted."""
     node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-1]
     node = nodes[node["inputs"][0][0]]
     while node["op"] in BETWEEN:
@@ -87,7 +87,7 @@ def _features(nodes: list[Node]) -> Node:
 
 
 def _copies(parameters: dict[str, Any], symbol: Any) -> Any:
-    """Parameters of the same kind as a network's, under the names that they have in the symbol."""
+    """Copy the settings of the parameters that the symbol uses, under their names in the symbol."""
     used = {*symbol.list_arguments(), *symbol.list_auxiliary_states()}
     copies = gluon.ParameterDict("")
     for name, parameter in parameters.items():

@@ -1,8 +1,8 @@
-"""Caffe's mean image: a mean for each place of the square, subtracted before cropping, as the authors did.
+"""Caffe's mean image: a mean per pixel, subtracted before cropping, as the authors did.
 
-The model card has room for one mean per channel alone, and serving knows one crop, the center's. So what the mean
-image takes away beyond the channels' means, the *residual*, is made part of the network: it subtracts the center crop
-of the residual from every input. In training, where crops lie elsewhere, the loader adds the difference.
+The model card holds one mean per channel, and serving uses the center crop only. The *residual*, the mean image minus
+the channel means, therefore becomes part of the network, which subtracts its center crop from every input. For the
+other crops in training, the loader adds the difference.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MAX_FILE_BYTES = 64 << 20  # 4096 x 4096 px, the largest square; imagenet_mean.b
 
 
 def mean_residual(config: TrainConfig) -> NDArray[np.float32] | None:
-    """What the run's mean image subtracts beyond the mean of each channel: (resize, resize, 3), BGR; None without one.
+    """Return a run's mean image minus the channel means: (resize, resize, 3), BGR; None without a mean image.
 
     Raises
     ------
     DataError
-        If the file is no ``.binaryproto`` of a mean image, or of another size than ``resize``.
+        If the file is not a ``.binaryproto`` of a mean image, or its size is not ``resize``.
     """
     if not config.mean_image:
         return None
@@ -38,30 +38,30 @@ def mean_residual(config: TrainConfig) -> NDArray[np.float32] | None:
     if image.shape != (3, config.resize, config.resize):
         raise DataError(
             f"{config.mean_image}: a mean image of {image.shape[2]} x {image.shape[1]} px; "
-            f"expected {config.resize} x {config.resize}, what --resize says."
+            f"expected {config.resize} x {config.resize}, the value of --resize."
         )
     means = np.asarray(COLORS["caffe"].mean, np.float32)
     return image.transpose(1, 2, 0) - means
 
 
 def read_mean_image(path: Path) -> NDArray[np.float32]:
-    """A ``.binaryproto`` file of Caffe's, such as ``imagenet_mean.binaryproto``: (3, H, W) float32, BGR of 0-255.
+    """Read a Caffe ``.binaryproto``, such as ``imagenet_mean.binaryproto``: (3, H, W) float32, BGR of 0-255.
 
     Raises
     ------
     DataError
-        If it cannot be read, or holds anything else.
+        If the file cannot be read, or holds anything else.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; expected the mean image of a data set.")
+            raise DataError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; expected a mean image.")
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); expected a .binaryproto of Caffe's.") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); expected a Caffe .binaryproto.") from None
     blob = parse_blob(memoryview(content), str(path))
     shape = blob.shape[1:] if blob.ndim == 4 and len(blob) == 1 else blob.shape  # (1, 3, H, W) in files until 2014
     image = np.asarray(blob.reshape(shape), np.float32)
     in_range = image.size > 0 and bool(((image >= 0) & (image <= 255)).all())  # False where a number is NaN
     if image.ndim != 3 or len(image) != 3 or not in_range:
-        raise DataError(f"{path}: holds {blob.shape}; expected 3 channels of means from 0 to 255.")
+        raise DataError(f"{path}: holds an array of shape {blob.shape}; expected 3 channels of means from 0 to 255.")
     return image

@@ -1,6 +1,6 @@
-"""What MXNet computes: images, the outputs of a network for them, and those of its nodes for the first image.
+"""Record what MXNet computes: images, a network's outputs for them, and its nodes' outputs for the first image.
 
-`export` proves a translation with it, on machines without MXNet.
+`export` verifies a translation against it, on hosts without MXNet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.contract import SavedNetwork
 
-MAX_NODE_BYTES = 2**28  # of the outputs of nodes
+MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
 
 Arrays = dict[str, "NDArray[np.float32]"]
 
@@ -37,11 +37,11 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     network : SavedNetwork
         The symbol and params files.
     images : ndarray, (n, C, H, W)
-        In the type that the network takes.
+        In the dtype of the network's input.
     path : Path
         The ``.npz`` file; replaced if it exists.
     device : str
-        ``"cpu"``, or a GPU that MXNet can use, ``"gpu:0"``.
+        ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     DataError
         If MXNet cannot load or run the network, or the file cannot be written.
     DeviceError
-        If the GPU is not there, or too new for MXNet.
+        If the GPU does not exist, or is too new for MXNet.
     """
     context = mxnet_contexts(device)[0]
     try:
@@ -71,14 +71,14 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
 
 
 def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[str] = (), context: Any = None) -> Arrays:
-    """Outputs of nodes as ``node/<name>``, in order, until they take `MAX_NODE_BYTES`.
+    """Compute the outputs of nodes as ``node/<name>``, in order, up to `MAX_NODE_BYTES` in total.
 
     Parameters
     ----------
     images : ndarray, (n, C, H, W)
-        Input of the network.
+        In the dtype of the network's input.
     ops : collection of str
-        Operators to keep; all if none is named.
+        Operators to record; all if empty.
     """
     symbol = mx.sym.load(str(network.symbol))
     internals = symbol.get_internals()
@@ -106,13 +106,13 @@ def _outputs(network: SavedNetwork, images: NDArray[Any], context: Any) -> Array
 
 
 def _run(symbol: Any, network: SavedNetwork, images: NDArray[Any], context: Any) -> list[NDArray[Any]]:
-    """In a block: MXNet's executors fuse layers on the CPU, and fail where the inner one is an output itself."""
+    """Run a symbol as a block: MXNet's executors fuse layers on the CPU and fail if an inner one is an output."""
     context = context or mx.cpu()
     arrays = {name[4:]: array for name, array in nd.load(str(network.params)).items()}  # arg:<name>, aux:<name>
     inputs = {network.input_name: nd.array(images, ctx=context, dtype=images.dtype)}
     shapes = symbol.infer_shape_partial(**{network.input_name: images.shape})[0]
     for name, shape in zip(symbol.list_arguments(), shapes, strict=True):
-        if name not in arrays and name.endswith("label"):  # of a loss; in inference it changes nothing
+        if name not in arrays and name.endswith("label"):  # a loss's label; without effect in inference
             inputs[name] = nd.zeros(shape, ctx=context)
     block = gluon.SymbolBlock(
         symbol, [mx.sym.var(name, dtype=str(array.dtype.__name__)) for name, array in inputs.items()]

@@ -1,1 +1,1 @@
-"""A run, from its data to the frozen network."""
+"""Run a training, from its data to the frozen network."""

@@ -1,7 +1,7 @@
-"""Checkpoints of a run: all that training needs to continue, one NumPy archive each. The newest two are kept.
+"""Checkpoints of a run: everything needed to resume, one NumPy archive each. The newest two are kept.
 
-An archive of plain arrays holds no code, unlike the pickle that MXNet writes of an optimizer's state, and carries a
-CRC-32 of each array, so that a damaged file is recognized and the one before is used.
+An archive of plain arrays holds no code, unlike MXNet's pickle of an optimizer's state. It has a CRC-32 per array, so
+damaged files are detected and the previous checkpoint is used.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FOLDER = "checkpoints"
 
 
 def save_checkpoint(run: Path, iteration: int, state: State) -> None:
-    """Write ``run/checkpoints/<iteration>.npz``: it appears whole or not at all.
+    """Write ``run/checkpoints/<iteration>.npz``: complete or not at all.
 
     Raises
     ------
     RunError
-        If it cannot be written, on a full disk for instance; earlier checkpoints are as they were.
+        If it cannot be written, for example on a full disk. Earlier checkpoints are unchanged.
     """
     folder = run / FOLDER
     path = folder / f"{iteration:08d}.npz"
@@ -52,38 +52,38 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
 
 
 def _newest(run: Path) -> str:
-    whole = checkpoints(run)
-    return f"the checkpoint before, {whole[-1].name}, is whole" if whole else "there is no earlier checkpoint"
+    earlier = checkpoints(run)
+    return f"the previous checkpoint, {earlier[-1].name}, is intact" if earlier else "there is no earlier checkpoint"
 
 
 def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callable[[str], None]) -> int:
-    """Restore the newest whole checkpoint; return its iteration.
+    """Restore the newest intact checkpoint and return its iteration.
 
     Parameters
     ----------
     restore : callable
-        Puts a state in place, or raises KeyError or ValueError if it does not fit.
+        Restores a state, or raises KeyError or ValueError if it does not fit.
     on_note : callable
         Called with a sentence for each damaged checkpoint that was skipped.
 
     Raises
     ------
     RunError
-        If the run has no checkpoint that can be used.
+        If the run has no usable checkpoint.
     """
     candidates = checkpoints(run)
     for path in reversed(candidates):
         problem = _problem(path, restore)
         if problem is None:
             return int(path.stem)
-        on_note(f"{path}: damaged ({problem}); using the one before.")
+        on_note(f"{path}: damaged ({problem}); using the previous checkpoint.")
     if candidates:
         raise RunError(f"{run}: none of its {len(candidates)} checkpoints can be used; train again into a new folder.")
     raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
 
 
 def _problem(path: Path, restore: Callable[[State], None]) -> str | None:
-    """Restore a checkpoint; what is wrong with it, or None."""
+    """Restore a checkpoint. Return what is wrong with it, or None."""
     try:
         restore(_read(path))
     except (
@@ -102,14 +102,14 @@ def _problem(path: Path, restore: Callable[[State], None]) -> str | None:
 
 def _read(path: Path) -> State:
     size = path.stat().st_size
-    with zipfile.ZipFile(path) as members:  # another kind of file is refused here: NumPy would load an array, too
+    with zipfile.ZipFile(path) as members:  # refuses other files; NumPy would also load a plain array
         unpacked = sum(member.file_size for member in members.infolist())
-        if unpacked > size:  # nothing in a checkpoint is compressed
-            raise ValueError(f"{unpacked:,} bytes in a file of {size:,}")
+        if unpacked > size:  # checkpoints are not compressed
+            raise ValueError(f"{unpacked:,} bytes unpacked, but the file has {size:,}")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """Whole checkpoints, oldest first: names are zero-padded iterations."""
+    """List checkpoints, oldest first; their names are zero-padded iterations."""
     return sorted((run / FOLDER).glob("[0-9]*.npz"))

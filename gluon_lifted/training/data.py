@@ -1,4 +1,4 @@
-"""Data of a run: images to learn from, images to watch recall on, and the sampler of batches."""
+"""Data of a run: images to train on, images to measure recall on, and the sampler of batches."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images to learn from, and those to watch recall on: of classes kept out, or the test images.
+    """Images to train on, and images to measure recall on: those of held-out classes, or the test images.
 
     Parameters
     ----------
     learned, watched : ImageTable
-        Images to train on, and images to measure recall on.
+        Images to train on, and images to measure recall on; disjoint.
     watched_as : str
-        What is watched, in words.
+        Description of the watched images.
     notes : tuple of str
-        Sentences for the user.
+        Sentences to show the user.
     """
 
     learned: ImageTable
@@ -46,24 +46,25 @@ class TrainingData:
 
 
 def load_data(config: TrainConfig) -> TrainingData:
-    """Read the data set, and keep classes out of training. Raises `DataError` if it cannot be trained on.
+    """Read the data set and hold out classes from training. Raises `DataError` if it cannot be trained on.
 
-    Recall of a single class would always be 1, so no class is kept out where the share is below two.
+    Recall within a single class is always 1, so none is held out if the share is below two classes.
     """
     root = Path(config.data)
     splits = load_dataset(config.dataset, root, use_boxes=config.use_boxes)
     num_classes = len(splits.train.class_names)
-    kept_out = round(num_classes * config.validation_classes)
-    kept_out = kept_out if kept_out > 1 else 0
-    learned, validation = splits.train.split_classes(num_classes - kept_out)
+    held_out = round(num_classes * config.validation_classes)
+    held_out = held_out if held_out > 1 else 0
+    learned, validation = splits.train.split_classes(num_classes - held_out)
     require_trainable(learned, root)
-    watched, kind = (validation, "validation") if kept_out else (splits.test, "test")
+    watched, kind = (validation, "validation") if held_out else (splits.test, "test")
     watched_as = f"{len(watched):,} images of {len(watched.class_names)} {kind} classes"
-    notes = (f"recall is watched on {watched_as}.",)
+    notes = (f"recall is measured on {watched_as}.",)
     return TrainingData(learned, watched, watched_as, (splits.note, *notes) if splits.note else notes)
 
 
 def build_sampler(config: TrainConfig, table: ImageTable) -> Sampler:
+    """Build the configured sampler. Raises `ConfigError` or `DataError` if the images do not suit it."""
     if config.sampler == "balanced":
         return BalancedSampler(table.labels, config.classes_per_batch, config.images_per_class, config.seed)
     samplers: dict[str, Callable[[NDArray[np.int64], int, int], Sampler]] = {
@@ -75,7 +76,7 @@ def build_sampler(config: TrainConfig, table: ImageTable) -> Sampler:
 
 
 def batch_notes(config: TrainConfig, table: ImageTable, batch: int) -> list[str]:
-    """Where batches are not what was asked for, as the classes are too few or too small."""
+    """List how batches differ from the configuration because classes are too few or too small."""
     if config.sampler != "balanced":
         return []
     notes = []

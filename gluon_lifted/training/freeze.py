@@ -1,4 +1,4 @@
-"""Trained network -> the four files that `export` reads, written by MXNet on the CPU."""
+"""Freeze a trained network into the four files that `export` reads."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
     from gluon_lifted.card import ModelCard
 
-# Operators whose outputs the reference keeps: enough to find where a translation goes wrong, small enough to keep.
+# Operators whose outputs the reference records: enough to locate an error of a translation, but not much data.
 REFERENCE_OPS = {"Concat", "FullyConnected", "LRN", "Pooling"}
 
 
 def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) -> None:
-    """Write symbol, params, reference and card into ``run``; the card, which says that the rest is there, last.
+    """Write symbol, params, reference and card into ``run``. The card is last: it marks the others as complete.
 
     Parameters
     ----------
     net : HybridBlock
-        Initialized network with one input and one output.
+        Initialized, with one input and one output.
     images : ndarray, float32, (n, 3, H, W)
-        Inputs of the reference; its embeddings are what the exported model must reproduce.
+        Inputs of the reference. The exported model must reproduce their embeddings.
 
     Raises
     ------
     RunError
-        If the embeddings are not finite; nothing is written.
+        If the embeddings are not finite. Nothing is written.
     OSError
-        If the folder cannot be written, on a full disk for instance.
+        If the folder cannot be written, for example on a full disk.
     """
     net.collect_params().reset_ctx(mx.cpu())
     net.hybridize(static_alloc=True, static_shape=True)
@@ -59,7 +59,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         folder = Path(name)
         try:
             net.export(str(folder / "model"))
-        except mx.MXNetError as error:  # its files know no other error
+        except mx.MXNetError as error:  # MXNet's only error for files
             raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
         network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
         nodes = node_outputs(network, images[:1], REFERENCE_OPS)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that wait for the work in hand."""
+"""Defer Ctrl-C and SIGTERM to the end of the current iteration."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass
 class Interruption:
-    """Whether to stop, and the number of the signal that asked for it."""
+    """Number of the signal that asked to stop; None if none did."""
 
     signal: int | None = None
 
     def is_set(self) -> bool:
+        """Return whether to stop after the current iteration."""
         return self.signal is not None
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """The first Ctrl-C or SIGTERM sets the interruption, obeyed between iterations; the second interrupts at once."""
+    """Let the first Ctrl-C or SIGTERM set the interruption, and the second interrupt at once."""
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield interruption
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -1,4 +1,4 @@
-"""The iterations of a run: learn, log, measure recall, save; at the end freeze the network and draw the curves."""
+"""The iterations of a run: train, log, measure recall, save. At the end draw the curves and freeze the network."""
 
 from __future__ import annotations
 
@@ -37,10 +37,26 @@ TEST_BATCH = 32
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a run did. ``iteration`` is below ``iterations`` if it was interrupted, here by the signal ``signal``.
+    """Result of a run.
 
-    ``recall`` is that of the images in ``watched``. Batches that taught nothing had a gradient of zero (``dead``) or
-    one that was ``not_finite``. ``waiting`` is the share of the training time in which the network waited for images.
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    iteration, iterations : int
+        Iterations done and configured. They differ after an interruption.
+    loss, recall : float or None
+        Last loss, and last recall@1 on the ``watched`` images; None if never measured.
+    watched : str
+        Description of the images that recall was measured on.
+    dead, not_finite : int
+        Skipped batches: gradient of zero, or with NaN or infinity.
+    waiting : float
+        Share of the training time in which the network waited for images.
+    seconds : float
+        Duration of this run, without earlier parts of a resumed one.
+    signal : int, optional
+        Number of the signal that interrupted the run.
     """
 
     run: Path
@@ -57,25 +73,31 @@ class TrainReport:
 
     @property
     def finished(self) -> bool:
+        """Whether all iterations were done."""
         return self.iteration == self.iterations
 
 
 @dataclass
 class _Times:
-    """Where the time of training went: seconds with waiting for images, and those alone."""
+    """Images trained on, seconds of training including waiting, and seconds of waiting for images."""
 
     images: int = 0
     training: float = 0.0
     waiting: float = 0.0
 
     @property
-    def rates(self) -> tuple[float, float]:
-        """Images per second, and the share of waiting."""
-        return (self.images / self.training, self.waiting / self.training) if self.training else (0.0, 0.0)
+    def images_per_second(self) -> float:
+        """Images trained on per second, including waiting."""
+        return self.images / self.training if self.training else 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the training time spent on waiting for images."""
+        return self.waiting / self.training if self.training else 0.0
 
 
 class Loop:
-    """One pass through the iterations, with its log."""
+    """The loop over iterations, with its log."""
 
     def __init__(
         self,
@@ -96,13 +118,15 @@ class Loop:
         self.recall: float | None = None
 
     def run(self, start: int, hooks: Hooks) -> TrainReport:
-        """Train from iteration ``start`` to the end, or to Ctrl-C or SIGTERM."""
+        """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
         batches = self.loader.training_batches(self.sampler, start, self.config.iterations, cluster.index, cluster.size)
         with interruptible() as interrupted, ExitStack() as stack:
-            log = stack.enter_context(run_log(self.folder, start, self.config.tensorboard)) if self.writes else None
+            log = None
+            if self.writes:
+                log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
             tick = time.monotonic()
             for batch in batches:
                 times.waiting += time.monotonic() - tick
@@ -111,9 +135,17 @@ class Loop:
                 iteration += 1
                 times.training += time.monotonic() - tick
                 times.images += len(batch.labels)
-                stop = cluster.any("stop", interrupted.is_set())
-                recall = self._after(iteration, stop)
-                progress = TrainProgress(iteration, self.config.iterations, self.loss, rate, *times.rates, recall)
+                stop = cluster.any("stop", flag=interrupted.is_set())
+                recall = self._after(iteration, interrupted=stop)
+                progress = TrainProgress(
+                    iteration=iteration,
+                    iterations=self.config.iterations,
+                    loss=self.loss,
+                    learning_rate=rate,
+                    images_per_second=times.images_per_second,
+                    waiting=times.waiting_share,
+                    recall=recall,
+                )
                 if log is not None:
                     log(progress)
                 hooks.on_progress(progress)
@@ -121,7 +153,7 @@ class Loop:
                     break
                 tick = time.monotonic()
         if self.writes:
-            self._finish(iteration == self.config.iterations)
+            self._finish(complete=iteration == self.config.iterations)
         return replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
@@ -134,18 +166,18 @@ class Loop:
             watched=self.watched_as,
             dead=self.trainer.skipped.dead,
             not_finite=self.trainer.skipped.not_finite,
-            waiting=times.rates[1],
+            waiting=times.waiting_share,
             seconds=seconds,
         )
 
-    def _after(self, iteration: int, interrupted: bool) -> float | None:
-        """Measure recall and save a checkpoint where they are due; return the recall if it was measured."""
+    def _after(self, iteration: int, *, interrupted: bool) -> float | None:
+        """Measure recall and save a checkpoint if they are due. Return the recall if it was measured."""
         if not self.writes:
             return None
         recall = None
         if self._due(iteration, self.config.eval_every) and not interrupted:
             embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            if np.isfinite(embedding).all():  # if not, the trainer says so once it is sure
+            if np.isfinite(embedding).all():  # if not, the trainer reports divergence later
                 recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
             save_checkpoint(self.folder, iteration, self.trainer.state())
@@ -154,11 +186,11 @@ class Loop:
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
 
-    def _finish(self, whole: bool) -> None:
-        """Draw the curves, and freeze the network of a whole run."""
+    def _finish(self, *, complete: bool) -> None:
+        """Draw the curves, and freeze the network of a complete run."""
         try:
             draw_curves(self.folder)
-            if whole:
+            if complete:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
                 freeze(self.trainer.net, self.folder, self._card(), images)
         except OSError as error:

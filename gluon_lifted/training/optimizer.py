@@ -1,4 +1,4 @@
-"""Optimizer: gradients -> weights, on all devices and hosts alike; clipping, and no step from a bad gradient."""
+"""Optimizer: apply gradients on all devices and hosts, with clipping, and skip gradients that are not finite."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.distributed import Cluster
 
-FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # MXNet AMP's own (contrib/amp/loss_scaler.py), as the next line
-DOUBLE_AFTER = 2000  # good steps in a row
+FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # as in MXNet AMP (contrib/amp/loss_scaler.py); next line too
+DOUBLE_AFTER = 2000  # consecutive good steps
 UPDATES, SCALE, GOOD_STEPS = "updates", "scale", "good_steps"
 
 
@@ -27,15 +27,15 @@ class Optimizer:
     Parameters
     ----------
     parameters : gluon.ParameterDict
-        Initialized, on every device. Their ``lr_mult`` and ``wd_mult`` count.
+        Initialized on every device. Their ``lr_mult`` and ``wd_mult`` apply.
     config : TrainConfig
-        Rates, decay, clipping; with ``amp`` gradients are scaled up so that float16 does not lose them.
+        Rates, decay, clipping. With ``amp`` gradients are scaled up, so that float16 does not round them to 0.
     cluster : Cluster
         The hosts whose gradients are summed.
 
     Notes
     -----
-    The scale of mixed precision halves when a gradient overflows, and doubles after 2,000 steps without
+    The scale of mixed precision is halved when a gradient overflows, and doubled after 2,000 steps without overflow
     (Micikevicius et al. 2018, "Mixed precision training", section 3.2).
     """
 
@@ -45,7 +45,7 @@ class Optimizer:
             arguments["momentum"] = config.momentum
         self._trainer = gluon.Trainer(parameters, config.optimizer, arguments, update_on_kvstore=False)
         self._config, self._cluster = config, cluster
-        # Gluon would do this after the first backward pass, and undo what that did to batch norm's statistics.
+        # Gluon would do this after the first backward pass, and revert that pass's update of batch norm statistics
         self._trainer._init_kvstore()
         self._trainer._init_params()
         self._trained = [parameter for parameter in self._trainer._params if parameter.grad_req != "null"]
@@ -55,11 +55,11 @@ class Optimizer:
 
     @property
     def gradient_scale(self) -> float:
-        """Factor on the loss's gradient during the backward pass."""
+        """Factor on the gradient of the loss during the backward pass."""
         return self._scale
 
     def step(self, iteration: int) -> bool:
-        """Apply the gradients; False if they were not finite, and nothing changed."""
+        """Apply the gradients. Return False, changing nothing, if they are not finite."""
         self._trainer.allreduce_grads()  # over this host's devices
         gradients = [parameter.list_grad() for parameter in self._trained]
         summed = self._cluster.all_sum_many("gradient", [copies[0] for copies in gradients])
@@ -69,17 +69,17 @@ class Optimizer:
                     total.copyto(copy)
         firsts = [copies[0] for copies in gradients]
         squared_norm = float(nd.multi_sum_sq(*firsts, num_arrays=len(firsts)).sum().asscalar())
-        self._adapt_scale(math.isfinite(squared_norm))
+        self._adapt_scale(finite=math.isfinite(squared_norm))
         if not math.isfinite(squared_norm):
             return False
         scale, limit = self._scale_of_gradients, self._config.clip_gradient
         if limit:
-            scale = max(scale, math.sqrt(squared_norm) / limit)  # so that the norm applied is at most the limit
+            scale = max(scale, math.sqrt(squared_norm) / limit)  # the applied norm is then at most the limit
         self._trainer.set_learning_rate(learning_rate(self._config, iteration))
-        self._trainer.update(scale)  # divides by it; the loss is a mean over pairs already
+        self._trainer.update(scale)  # divides by ``scale``; the loss already is a mean over pairs
         return True
 
-    def _adapt_scale(self, finite: bool) -> None:
+    def _adapt_scale(self, *, finite: bool) -> None:
         self._scale_of_gradients = self._scale
         if not self._config.amp:
             return
@@ -90,7 +90,7 @@ class Optimizer:
             self._scale = min(2 * self._scale, LARGEST_SCALE)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the next step depends on, as arrays by name; all devices hold the same."""
+        """Return all that the next step depends on, as arrays by name. It is equal on all devices."""
         states = self._trainer._updaters[0].states
         arrays = {
             f"{index}.{part}": array.asnumpy() for index in states for part, array in enumerate(_parts(states[index]))
@@ -99,7 +99,7 @@ class Optimizer:
         return arrays | {name: np.array(value, np.float64) for name, value in numbers.items()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
+        """Restore what `state` returned. Raises KeyError or ValueError if it belongs to another network."""
         optimizer = self._trainer.optimizer
         for updater in self._trainer._updaters:
             for index, parameter_state in updater.states.items():
@@ -117,7 +117,7 @@ class Optimizer:
         optimizer._index_update_count = optimizer._all_index_update_counts[devices[0]]
 
     def _create_states(self) -> None:
-        """As the first step would: so that a state's names are the same before and after it."""
+        """Create states as the first step would, so that `state` has the same names before and after it."""
         optimizer = self._trainer.optimizer
         for device, updater in enumerate(self._trainer._updaters):
             for index, parameter in enumerate(self._trainer._params):
@@ -128,7 +128,7 @@ class Optimizer:
 
 
 def _parts(state: Any) -> tuple[Any, ...]:
-    """An optimizer's state of one parameter: nothing (plain SGD), one array (momentum) or several (Adam)."""
+    """Return the arrays of a parameter's state: none (plain SGD), one (momentum) or several (Adam)."""
     if state is None:
         return ()
     return tuple(state) if isinstance(state, (list, tuple)) else (state,)

@@ -1,4 +1,4 @@
-"""A training run from data set to frozen model: what `lifted train` calls."""
+"""A training run from data set to frozen network, as `lifted train` calls it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gluon_lifted.datasets import ImageTable
     from gluon_lifted.distributed import Cluster
     from gluon_lifted.logs.run_log import TrainProgress
+    from gluon_lifted.training.data import TrainingData
     from gluon_lifted.training.loop import TrainReport
     from gluon_lifted.training.trainer import Trainer
 
@@ -37,7 +38,7 @@ class Hooks:
     on_progress : callable
         Called after each iteration.
     on_note : callable
-        Called with each sentence that a user should read.
+        Called with each sentence to show the user.
     """
 
     on_progress: Callable[[TrainProgress], None] = lambda _: None
@@ -46,16 +47,16 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run is computed on: decides its speed, never its batches.
+    """What a run is computed on. It affects speed, never the batches.
 
     Parameters
     ----------
     device : str
-        ``"cpu"``, ``"gpu"`` or several: ``"gpu:0,gpu:1"``.
+        ``"cpu"``, ``"gpu"``, or several GPUs: ``"gpu:0,gpu:1"``.
     threads : int
         Images decoded at a time.
     cluster : ClusterSpec, optional
-        This host's rank among several that train together.
+        The hosts that train together, and this host's rank.
     """
 
     device: str = "cpu"
@@ -67,35 +68,36 @@ def train(
     config: TrainConfig,
     run: str | Path,
     hardware: Hardware = Hardware(),
+    *,
     resume: bool = False,
     hooks: Hooks = Hooks(),
 ) -> TrainReport:
     """Train a network and freeze it into ``run``.
 
-    The folder then holds ``config.json``, ``metrics.jsonl`` (a line per iteration), ``curves.png``, ``checkpoints/``
-    and the four files that ``lifted export`` reads. Ctrl-C ends the run after the current iteration, with a
-    checkpoint.
+    The folder then holds ``config.json``, ``metrics.jsonl`` (one line per iteration), ``curves.png``,
+    ``checkpoints/`` and the four files that ``lifted export`` reads. Ctrl-C ends the run after the current iteration,
+    with a checkpoint.
 
     Parameters
     ----------
     config : TrainConfig
-        Everything that decides the outcome.
+        All settings that affect the result.
     run : str or Path
-        Run folder to write. If several hosts train together, all must see it, and one of them writes it.
+        Run folder to write. If several hosts train together, all must see it. Host 0 writes it.
     hardware : Hardware
-        What to train on.
+        Devices, decoding threads and hosts to train with.
     resume : bool
-        Continue the run in ``run`` from its newest whole checkpoint.
+        Resume the run in ``run`` from its newest intact checkpoint.
     hooks : Hooks
-        Called as the run advances.
+        Callbacks for progress and notes.
 
     Raises
     ------
     DataError, ConfigError, DeviceError, RunError
-        Before anything is written if the data, an option, the device or the run folder cannot work.
+        If the data, an option, the device or the run folder cannot work. Nothing is written before these checks.
     """
     run = Path(run)
-    config = check_run(run, config, resume)
+    config = check_run(run, config, resume=resume)
     if config.tensorboard:
         require_tensorboardx()
     devices = mxnet_contexts(hardware.device)
@@ -107,12 +109,9 @@ def train(
 
         sampler = build_sampler(config, data.learned)
         _require_same_work(cluster, config, data.learned)
-        batch = len(sampler.batch(0))
-        _check_batch(batch, len(devices) * cluster.size)
-        for note in (*data.notes, *batch_notes(config, data.learned, batch)):
-            hooks.on_note(note)
+        _check_batches(config, data, len(sampler.batch(0)), len(devices) * cluster.size, hooks)
         trainer = Trainer(config, devices, cluster, residual)
-        config = replace(config, colors=_settled_colors(config, trainer, resume, hooks))
+        config = replace(config, colors=_settled_colors(config, trainer, hooks, resume=resume))
         preprocessing = preprocessing_of(config)
         with (
             ImageLoader(data.learned, preprocessing, hardware.threads, residual) as loader,
@@ -120,8 +119,8 @@ def train(
         ):
             loader.check_readable()
             watcher.check_readable()
-            start = open_run(config, run, trainer, resume, hooks.on_note)
-            loop = Loop(
+            start = open_run(config, run, trainer, hooks.on_note, resume=resume)
+            return Loop(
                 config=config,
                 folder=run,
                 trainer=trainer,
@@ -129,25 +128,27 @@ def train(
                 loader=loader,
                 watcher=watcher,
                 watched_as=data.watched_as,
-            )
-            return loop.run(start, hooks)
+            ).run(start, hooks)
 
 
-def _settled_colors(config: TrainConfig, trainer: Trainer, resume: bool, hooks: Hooks) -> str:
-    """Choose the colors that the initial weights were trained with; a resumed run keeps its own."""
+def _settled_colors(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> str:
+    """Return the colors that the initial weights were trained with. A resumed run keeps its own."""
     if config.weights and not resume:
         return trainer.load_weights(hooks.on_note)
     return "imagenet" if config.colors == "auto" else config.colors
 
 
 def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable) -> None:
-    """Refuse hosts with other options, except for the location of the data, or with other images."""
+    """Refuse hosts whose images differ, or whose options do, except for the location of the data."""
     cluster.require_same("configuration", replace(config, data="").to_json())
     cluster.require_same(
         "data set", repr([(path.name, label) for path, label in zip(table.paths, table.labels, strict=True)])
     )
 
 
-def _check_batch(batch: int, devices: int) -> None:
+def _check_batches(config: TrainConfig, data: TrainingData, batch: int, devices: int, hooks: Hooks) -> None:
+    """Refuse batches with fewer images than devices; report notes on data and batches."""
     if batch < devices:
-        raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; name fewer.")
+        raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; use fewer devices.")
+    for note in (*data.notes, *batch_notes(config, data.learned, batch)):
+        hooks.on_note(note)

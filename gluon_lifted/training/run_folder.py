@@ -1,4 +1,4 @@
-"""The run folder: created, or continued."""
+"""Create or resume the run folder."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
     from gluon_lifted.training.trainer import Trainer
 
-WEIGHTS_FILE = "weights.json"  # what was taken of the weights that a run started from
-MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "tensorboard")  # when a run is resumed
+WEIGHTS_FILE = "weights.json"  # `WeightsReport` of the initial weights
+# Fields that can differ when a run is resumed
+MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "tensorboard")
 
 
-def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
-    """The configuration to train with: what a run to be resumed began with, but for what is in `MAY_CHANGE`.
+def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
+    """Check the run folder and return the configuration to train with: colors ``"auto"`` of a resumed run are settled.
 
     Raises
     ------
     RunError
-        If the folder holds a run that is not to be resumed, none that could be, or one of another configuration.
+        If the folder holds a run and ``resume`` is false, holds none and it is true, or the configurations differ in
+        more than `MAY_CHANGE`.
     """
     if run.exists() and not run.is_dir():
-        raise RunError(f"{run}: is no folder; give --out the name of the run folder to write.")
+        raise RunError(f"{run}: is not a folder; give --out the name of the run folder to write.")
     if not resume:
         if (run / CONFIG_FILE).exists():
             raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
@@ -50,15 +52,15 @@ def check_run(run: Path, config: TrainConfig, resume: bool) -> TrainConfig:
     return config
 
 
-def open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, on_note: Callable[[str], None]) -> int:
-    """Make the run folder, or continue in it; give all hosts the writer's weights. Return the iteration to start at.
+def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable[[str], None], *, resume: bool) -> int:
+    """Create or resume the run folder, and send host 0's weights to all hosts. Return the iteration to start at.
 
-    A new run has a checkpoint at once, so that one that is killed at any moment can be resumed.
+    A new run saves a checkpoint at once, so that it can be resumed whenever it is killed.
 
     Raises
     ------
     RunError
-        If the folder cannot be written, or has no checkpoint to continue from, or is further than ``iterations``.
+        If the folder cannot be written, has no checkpoint to resume from, or is beyond ``iterations``.
     """
     start = 0
     if trainer.cluster.is_writer:
@@ -67,7 +69,7 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, resume: bool, on_
             start = load_checkpoint(run, trainer.restore, on_note)
             if start > config.iterations:
                 raise RunError(
-                    f"{run}: has trained {start:,} iterations, more than the {config.iterations:,} asked for; "
+                    f"{run}: has trained {start:,} iterations, more than --iterations {config.iterations:,}; "
                     f"give --iterations {start} or more."
                 )
         _write_settings(config, run, trainer)

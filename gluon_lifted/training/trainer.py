@@ -1,4 +1,4 @@
-"""Trainer: batches -> embeddings -> loss -> weights, over the devices of one host or of several."""
+"""Trainer: update the weights from batches, on the devices of one or several hosts."""
 
 from __future__ import annotations
 
@@ -32,55 +32,57 @@ if TYPE_CHECKING:
     from gluon_lifted.distributed import Cluster
     from gluon_lifted.networks.pretrained.load_weights import WeightsReport
 
-MAX_SKIPPED = 10
+MAX_SKIPPED = 10  # consecutive batches
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
-SKIPPED = "skipped"  # in a state
-WEIGHT = "weight:"  # before the names of weights in a state, where the optimizer's have none
+SKIPPED = "skipped"  # name in a state
+WEIGHT = "weight:"  # prefix of weights in a state; the optimizer's arrays have none
 
 
 @dataclass
 class Skipped:
-    """Batches that taught nothing.
+    """Counts of skipped batches.
 
     Parameters
     ----------
     dead : int
-        Those with a gradient of zero.
+        Batches with a gradient of zero.
     not_finite : int
-        Those with NaN or infinity in it.
+        Batches whose gradient has NaN or infinity.
     in_a_row : int
-        Number of the latter since the last good batch.
+        ``not_finite`` batches since the last applied one.
     """
 
     dead: int = 0
     not_finite: int = 0
     in_a_row: int = 0
 
-    def count(self, applied: bool, dead: bool) -> None:
+    def count(self, *, applied: bool, dead: bool) -> None:
+        """Count a batch by its outcome."""
         self.dead += dead
         self.not_finite += not applied and not dead
         self.in_a_row = 0 if applied else self.in_a_row + (not dead)
 
     def numbers(self) -> NDArray[np.float64]:
+        """Return the three counts as an array, for a checkpoint."""
         return np.array([self.dead, self.not_finite, self.in_a_row], np.float64)
 
 
 class Trainer:
     """A network, its loss and its optimizer.
 
-    The embeddings of all devices and hosts are gathered before the loss, so that it compares every image with
-    the whole batch, not with its device's share of it.
+    The embeddings of all devices and hosts are gathered before the loss, which therefore compares each image with
+    the entire batch, not only with its device's share.
 
     Parameters
     ----------
     config : TrainConfig
-        Decides network, loss, optimizer and seed.
+        Defines network, loss, optimizer and seed.
     devices : list of mx.Context
-        Each takes an equal share of this host's part of a batch.
+        Each gets an equal share of this host's part of a batch.
     cluster : Cluster, optional
         The hosts that train together.
     residual : ndarray, float32, (resize, resize, 3), optional
-        Residual of a mean image; the network subtracts its center crop.
+        Residual of a mean image. The network subtracts its center crop.
     """
 
     def __init__(
@@ -92,17 +94,17 @@ class Trainer:
     ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
         self.skipped = Skipped()
-        self.weights: WeightsReport | None = None  # what was loaded of others' weights
+        self.weights: WeightsReport | None = None  # set by `load_weights`
         self.loss = _traced_loss(config, devices[0])
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
         backbone = build_backbone(config.backbone, config.crop)
         center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
-        self.net = EmbeddingNet(backbone, config.dim, config.dropout, config.normalize, center)
+        self.net = EmbeddingNet(backbone, config.dim, config.dropout, normalize=config.normalize, mean_residual=center)
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
         self.net.initialize(backbone_initializer(), ctx=devices)
         self.net.hybridize(static_alloc=True, static_shape=True)
-        for device in devices:  # shapes are known, and weights drawn, after the first forward pass
+        for device in devices:  # the first forward pass infers shapes and draws weights
             self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
         parameters = self.net.collect_params()
         self._statistics = [
@@ -111,12 +113,12 @@ class Trainer:
         self.optimizer = Optimizer(parameters, config, cluster)
 
     def step(self, batch: Batch, iteration: int) -> float:
-        """Learn from one batch; return its loss. A batch whose gradient is zero or not finite changes nothing.
+        """Train on one batch and return its loss. A gradient of zero, NaN or infinity changes nothing.
 
         Raises
         ------
         RunError
-            After `MAX_SKIPPED` batches in a row without a finite gradient: the weights are beyond repair.
+            After `MAX_SKIPPED` batches in a row without a finite gradient: training has diverged.
         """
         self._seed_dropout(iteration)
         before = [[copy.copy() for copy in parameter.list_data()] for parameter in self._statistics]
@@ -128,14 +130,14 @@ class Trainer:
             ]
         loss, gradient = self._loss_and_gradient(embeddings, batch)
         largest = float(np.abs(gradient.asnumpy()).max())
-        dead = self.cluster.any("dead batch", largest == 0)  # every pair is apart already, or the batch has none
+        dead = self.cluster.any("dead batch", flag=largest == 0)  # no pair violates the margin, or there is none
         applied = False
-        if not dead and not self.cluster.any("not finite", not np.isfinite(largest)):
+        if not dead and not self.cluster.any("not finite", flag=not np.isfinite(largest)):
             self._backward(embeddings, gradient, device_rows, batch)
             applied = self.optimizer.step(iteration)
         if not applied:
             self._restore_batch_norm(before)
-        self.skipped.count(applied, dead)
+        self.skipped.count(applied=applied, dead=dead)
         if self.skipped.in_a_row == MAX_SKIPPED:
             raise RunError(
                 f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
@@ -144,19 +146,19 @@ class Trainer:
         return loss
 
     def _restore_batch_norm(self, statistics: list[list[Any]]) -> None:
-        """Batch norm's, which a backward pass has changed; NaN would stay in them for good."""
+        """Restore batch norm's statistics, which a backward pass has changed; NaN would stay in them for good."""
         for parameter, copies in zip(self._statistics, statistics, strict=True):
             for now, before in zip(parameter.list_data(), copies, strict=True):
                 before.copyto(now)
 
     def _average_batch_norm(self) -> None:
-        """Give all devices the mean of their batch norm's statistics, which are of other images on each."""
+        """Average batch norm's statistics over devices, as each has seen other images."""
         if len(self.devices) > 1:
             for parameter in self._statistics:
                 parameter.set_data(parameter._reduce())
 
     def _seed_dropout(self, iteration: int) -> None:
-        """A stream for each iteration and host, so that a resumed run draws what an uninterrupted one does."""
+        """Seed a stream per iteration and host, so that a resumed run draws the same as an uninterrupted one."""
         stream = (iteration + 1) * self.cluster.size + self.cluster.index
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
@@ -173,7 +175,7 @@ class Trainer:
         autograd.backward(embeddings, shares)
 
     def _loss_and_gradient(self, embeddings: list[Any], batch: Batch) -> tuple[float, Any]:
-        """Loss of the whole batch, and its gradient (B, D) on the first device."""
+        """Return the loss of the entire batch, and its gradient (B, D) on the first device."""
         home = self.devices[0]
         own = nd.concat(
             *(embedding.detach().as_in_context(home).astype("float32") for embedding in embeddings), dim=0
@@ -186,7 +188,7 @@ class Trainer:
         return float(loss.asscalar()), gathered.grad
 
     def _gathered(self, own: Any, batch: Batch) -> Any:
-        """The embeddings of all hosts: each adds its rows to zeros."""
+        """Gather the embeddings of all hosts: each adds its rows to zeros."""
         if self.cluster.size == 1:
             return own
         padded = nd.zeros((len(batch.labels), own.shape[1]))
@@ -194,12 +196,12 @@ class Trainer:
         return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
 
     def load_weights(self, on_note: Callable[[str], None]) -> str:
-        """Start from trained weights; return the name of the `COLORS` that they expect.
+        """Load trained weights and return the colors to train with, a key of `COLORS`.
 
         Raises
         ------
         ConfigError, DataError
-            If they cannot be had, or are another network's, or the configuration names other colors.
+            If the weights cannot be read or downloaded, or belong to another network.
         """
         source, wanted = self.config.weights, self.config.colors
         report = load_weights(self.net, source, self.config.backbone, on_note)
@@ -207,26 +209,26 @@ class Trainer:
         self.weights = report
         expected = report.colors or "imagenet"
         if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}, and continues with {wanted} as asked.")
+            on_note(f"{source}: was trained with --colors {expected}; training continues with --colors {wanted}.")
             return wanted
         return expected
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
-        """Embeddings (N, D) of all batches in turn, dropout off."""
+        """Embed all batches in order, without dropout: (N, D)."""
         self._average_batch_norm()
         return np.concatenate(
             [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Weights and optimizer state as arrays by name: what a checkpoint holds."""
+        """Return weights and optimizer state as arrays by name: the content of a checkpoint."""
         self._average_batch_norm()
         weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
         arrays = {WEIGHT + name: parameter.list_data()[0].asnumpy() for name, parameter in weights.items()}
         return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what `state` returned. Raises KeyError or ValueError if it is another network's."""
+        """Restore what `state` returned. Raises KeyError or ValueError if it belongs to another network."""
         weights = self.net._collect_params_with_prefix()
         for name, parameter in weights.items():
             if state[WEIGHT + name].shape != parameter.shape:
@@ -238,17 +240,17 @@ class Trainer:
 
 
 def _traced_loss(config: TrainConfig, device: Any) -> Any:
-    """The loss, its graph made before mixed precision can put float16 into it."""
+    """Build the loss and its graph before mixed precision starts, which would put float16 into it."""
     loss = build_loss(config.loss, config.margin)
     loss.hybridize(static_alloc=True, static_shape=True)
-    loss(nd.zeros((6, config.dim), ctx=device), nd.zeros((6,), ctx=device))  # 6 rows make pairs and triplets
+    loss(nd.zeros((6, config.dim), ctx=device), nd.zeros((6,), ctx=device))  # 6 rows form pairs and triplets
     return loss
 
 
 def _start_mixed_precision(config: TrainConfig, devices: list[Any]) -> None:
-    """Let MXNet cast to float16 where it is safe; must come before the network, and holds for the process."""
+    """Let MXNet cast to float16 where it is safe: before the network is built, and for the whole process."""
     if not config.amp:
         return
     if any(device.device_type != "gpu" for device in devices):
-        raise ConfigError("--amp is mixed precision for GPUs; train on --device gpu, or leave it out.")
+        raise ConfigError("--amp needs GPUs; train on --device gpu, or omit --amp.")
     start_mixed_precision()

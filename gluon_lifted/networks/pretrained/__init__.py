@@ -1,1 +1,1 @@
-"""Trained weights from the files of others: Caffe, torchvision, GluonCV, MXNet. No framework of theirs is needed."""
+"""Read trained weights from files of Caffe, torchvision, GluonCV and MXNet, without those frameworks."""

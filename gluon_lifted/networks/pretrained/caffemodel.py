@@ -1,6 +1,6 @@
-"""Read Caffe's ``.caffemodel``: a protobuf message ``NetParameter``, by the few fields that hold weights.
+"""Read Caffe's ``.caffemodel``, a protobuf message ``NetParameter``: only the fields that hold weights.
 
-Fields by number, from Caffe's ``src/caffe/proto/caffe.proto``::
+Field numbers, from Caffe's ``src/caffe/proto/caffe.proto``::
 
     NetParameter       layers = 2 (V1LayerParameter, until 2014), layer = 100 (LayerParameter)
     V1LayerParameter   name = 4, blobs = 6
@@ -8,8 +8,8 @@ Fields by number, from Caffe's ``src/caffe/proto/caffe.proto``::
     BlobProto          num, channels, height, width = 1, 2, 3, 4 (until 2014), shape = 7 (BlobShape: dim = 1),
                        data = 5 (packed floats), double_data = 8 (packed doubles)
 
-On the wire (protobuf's encoding) a field is a varint ``number << 3 | type``, then by type 0: a varint, 1: 8 bytes,
-2: a varint length and as many bytes, 5: 4 bytes. All other fields are passed over.
+In protobuf's encoding a field is a varint ``number << 3 | type``, followed by a varint (type 0), 8 bytes (1), a varint
+length and as many bytes (2), or 4 bytes (5). All other fields are skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_NAME_BYTES = 4000
 
 
 class LayerFields(NamedTuple):
-    """Numbers of a layer's fields."""
+    """Field numbers of a layer message."""
 
     name: int
     blobs: int
@@ -48,19 +48,19 @@ def parse_caffemodel(content: memoryview, where: str) -> dict[str, NDArray[Any]]
     Parameters
     ----------
     content : memoryview
-        The file. The arrays are views of it.
+        Content of the file. The arrays are views of it.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     dict
-        ``"conv1/7x7_s2[0]"`` (layer and blob; weights come before biases) -> array, float32 or float64.
+        ``"conv1/7x7_s2[0]"`` (layer and blob; weights before biases) -> array, float32 or float64.
 
     Raises
     ------
     DataError
-        If it is no protobuf message of this kind, truncated, or a blob's size does not match its shape.
+        If the content is not such a protobuf message, is truncated, or a blob's size does not match its shape.
     """
     blobs: dict[str, NDArray[Any]] = {}
     for number, value in _fields(Cursor(content, where)):
@@ -89,7 +89,7 @@ def _layer(cursor: Cursor, numbers: LayerFields, where: str) -> list[tuple[str, 
 
 
 def parse_blob(content: memoryview, where: str) -> NDArray[Any]:
-    """The array of a ``.binaryproto``: one ``BlobProto``. Raises `DataError` as `parse_caffemodel` does."""
+    """Read the array of a ``.binaryproto``, one ``BlobProto``. Raises `DataError` as `parse_caffemodel` does."""
     return _blob(Cursor(content, where), "the blob")
 
 
@@ -107,7 +107,7 @@ def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
             if data is not None or not isinstance(value, memoryview) or len(value) % size:
                 raise cursor.damaged(f"{what} is not one packed list of numbers")
             data = np.frombuffer(value, f"<f{size}")
-    if shape is None:  # the old four axes; a bias is (1, 1, 1, C) there
+    if shape is None:  # the legacy four axes, where a bias is (1, 1, 1, C)
         shape = [legacy[4]] if legacy[1] == legacy[2] == legacy[3] == 1 else list(legacy.values())
     count = 0 if data is None else data.size
     if data is None or len(shape) > MAX_AXES or math.prod(shape) != count:
@@ -116,7 +116,7 @@ def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
 
 
 def _dims(cursor: Cursor, message: memoryview) -> list[int]:
-    """A BlobShape's ``dim``: packed into one field, or a field each."""
+    """Read a BlobShape's ``dim``: packed into one field, or one field each."""
     dims: list[int] = []
     for number, value in _fields(Cursor(message, cursor.where)):
         if number == 1 and isinstance(value, int):
@@ -129,7 +129,7 @@ def _dims(cursor: Cursor, message: memoryview) -> list[int]:
 
 
 def _fields(cursor: Cursor) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an int for varints, bytes for the others."""
+    """Iterate over fields as (number, value): an int for a varint, else bytes."""
     while cursor.left:
         tag = _varint(cursor)
         number, kind = tag >> 3, tag & 7
@@ -145,7 +145,7 @@ def _fields(cursor: Cursor) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(cursor: Cursor) -> int:
-    """Seven bits a byte, the lowest first; the eighth says that more follow. At most 64 bits."""
+    """Read an integer of at most 64 bits: 7 bits per byte, lowest first; the eighth bit says that more follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = cursor.take(1, "a varint")[0]

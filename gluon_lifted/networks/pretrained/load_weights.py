@@ -1,4 +1,4 @@
-"""Trained weights into a network: all that fit, or none."""
+"""Load trained weights into a network: all that fit, or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors"
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """Which weights of a file a network took.
+    """Report of the weights that a network took from a file.
 
     Parameters
     ----------
@@ -42,14 +42,15 @@ class WeightsReport:
     format : str
         ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     used : tuple of str
-        Our parameters that were set.
+        The network's parameters that were set.
     skipped : tuple of str
-        Tensors of the file that no parameter is for: classifiers, auxiliary heads.
+        Tensors of the file without a matching parameter: classifiers, auxiliary heads.
     missing : tuple of str
-        Our parameters that the file has nothing for and that keep their values: the embedding layer's, never the
-        backbone's.
+        The network's parameters without a tensor in the file. They keep their values. Only the embedding layer's can
+        be missing, never the backbone's.
     colors : str or None
-        How the weights' network was fed, a name in `gluon_lifted.images.colors.COLORS`; None if unknown.
+        Input colors that the weights were trained with, a key of `gluon_lifted.images.colors.COLORS`; None if
+        unknown.
     """
 
     source: str
@@ -74,28 +75,28 @@ def load_weights(
     Parameters
     ----------
     net : EmbeddingNet
-        Initialized. Its embedding layer is filled from the ``.params`` of a network of ours alone, and only where
-        its width is the same.
+        Initialized. Its embedding layer is only set from the ``.params`` of another `EmbeddingNet` of equal width.
     source : str
-        A file, or ``"imagenet"``: GluonCV's weights of this backbone, fetched once.
+        A file, or ``"imagenet"``: GluonCV's weights of this backbone, downloaded once.
     backbone : str
-        Name of the network's backbone.
+        Name of the network's backbone, as in `build_backbone`.
     on_note : callable
-        Told what is being fetched.
+        Called with a sentence before a download.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or not be fetched, or holds numbers that are not finite.
+        If the file cannot be read or downloaded, or holds numbers that are not finite.
     ConfigError
-        If it is of another network; the message names the first tensor that does not fit. Nothing is changed.
+        If the file belongs to another network. The message names the first tensor that does not fit. Nothing is
+        changed.
     """
     path = fetch_imagenet(backbone, on_note) if source == IMAGENET else Path(source)
     kind, tensors = read_weights(path)
     if BACKBONE_OF.get(kind, backbone) != backbone:
         raise ConfigError(
             f"{source}: {kind} weights are read for --backbone {BACKBONE_OF[kind]}, not for {backbone}; "
-            "give that backbone, or another file."
+            "give that backbone or another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
@@ -119,18 +120,18 @@ def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
-    """The array of every parameter of the backbone, and of the embedding layer if it fits; all checked."""
+    """Return checked arrays for all parameters of the backbone, and of the embedding layer if they fit."""
     required = list(net.backbone.collect_params())
     absent = [ours for ours in required if names.get(ours) not in tensors]
     if absent:
         raise ConfigError(
             f"{source}: has no tensor {names.get(absent[0], absent[0])!r} and lacks {len(absent)} of the "
-            f"{len(required)} that {backbone} needs; it is of another network."
+            f"{len(required)} that {backbone} needs; give the weights of this backbone."
         )
     chosen = {}
     for ours, parameter in net.collect_params().items():
         theirs = names.get(ours, "")
-        if theirs not in tensors:  # the embedding layer's, as nothing else may lack
+        if theirs not in tensors:  # only the embedding layer's can be absent here
             continue
         shape, expected = tensors[theirs].shape, parameter.shape
         if _same_shape(shape, expected):
@@ -138,13 +139,13 @@ def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: st
         elif ours in required:
             raise ConfigError(
                 f"{source}: tensor {theirs!r} has the shape {shape}, {backbone} needs {expected} for {ours}; "
-                "it is of another network, or of another crop."
+                "give weights of this backbone and crop."
             )
     return chosen
 
 
 def _same_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Equal, but for axes of 0: those that Gluon has not seen an image for yet."""
+    """Compare shapes. An axis of 0 fits any size: Gluon infers it from the first image."""
     return len(shape) == len(expected) and all(b in (a, 0) for a, b in zip(shape, expected, strict=True))
 
 
@@ -154,15 +155,15 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         single = array.astype(np.float32, copy=False)
     if not np.isfinite(single).all():
-        raise DataError(f"{what} holds NaN, infinity or what is too large for 32 bits; the file is damaged.")
+        raise DataError(f"{what} holds NaN, infinity or numbers too large for float32; the file is damaged.")
     return single
 
 
-def _colors(kind: str, path: Path, backbone: str, own: bool) -> str | None:
-    """What a network with these weights is fed: torchvision's googlenet is ported from TensorFlow, and feeds it so."""
+def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
+    """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
     if kind != "params":
         return "caffe" if kind == "caffemodel" else "inception"
-    if not own:  # GluonCV's; those for CIFAR-10 saw statistics of its own
+    if not own:  # GluonCV's; its CIFAR-10 networks use other statistics
         return None if backbone.startswith("cifar") else "imagenet"
     card = path.parent / CARD_FILE
     try:

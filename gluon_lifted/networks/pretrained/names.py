@@ -1,4 +1,4 @@
-"""What a parameter of ours is called in the files of others."""
+"""Map our parameter names to the names in files of other frameworks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Names = dict[str, str]  # our name -> the file's
 
 
 def caffe_names(net: Any) -> Names:
-    """Parameters of our GoogLeNet as blobs of ``bvlc_googlenet``: ``"conv1/7x7_s2[0]"``."""
+    """Map parameters of our GoogLeNet to blobs of ``bvlc_googlenet``: ``"conv1/7x7_s2[0]"``."""
     names = {}
     for ours in net.backbone.collect_params():
         layer, blob = caffe_name(ours.removeprefix(net.backbone.prefix))
@@ -21,15 +21,15 @@ def caffe_names(net: Any) -> Names:
 
 
 def torchvision_names(net: Any) -> Names:
-    """Parameters of ``googlenet_bn`` in torchvision's ``googlenet``."""
+    """Map parameters of ``googlenet_bn`` to torchvision's ``googlenet``."""
     return {ours: torchvision_name(ours) for ours in net.backbone.collect_params()}
 
 
 def torchvision_name(parameter: str) -> str:
-    """The same parameter in torchvision's ``googlenet``, which is built alike.
+    """Map a parameter of ``googlenet_bn`` to torchvision's ``googlenet``, which has the same structure.
 
-    GluonCV numbers the branches of an inception block from 0, their convolutions, and the two layers of each:
-    convolution and batch norm. torchvision names them.
+    GluonCV numbers the branches of an inception block from 0, the convolutions of a branch, and the two layers of
+    each, convolution and batch norm. torchvision names them.
 
     Examples
     --------
@@ -41,31 +41,31 @@ def torchvision_name(parameter: str) -> str:
     block, *inside, layer, kind = parameter.split(".")
     if inside:
         branch, convolution = inside
-        inside = [f"branch{int(branch) + 1}"] + ([convolution] if branch != "0" else [])  # the first has but one
+        inside = [f"branch{int(branch) + 1}"] + ([convolution] if branch != "0" else [])  # branch 0 has one convolution
     return ".".join([block, *inside, ("conv", "bn")[int(layer)], {"gamma": "weight", "beta": "bias"}.get(kind, kind)])
 
 
 def mxnet_names(net: Any, backbone: str, file_names: set[str]) -> Names:
-    """Parameters of any network in a ``.params`` file, of whichever of MXNet's three ways to name them.
+    """Map parameters of any network to a ``.params`` file, in whichever naming scheme of MXNet the file uses.
 
-    `HybridBlock.export` and `Module` write a parameter's own name after ``arg:`` or ``aux:``;
-    `Block.save_parameters` its place in the network; both of our network, or of GluonCV's with its classifier.
+    `HybridBlock.export` and `Module` write a parameter's own name after ``arg:`` or ``aux:``. `Block.save_parameters`
+    writes its path in the network. The file can come from our network, or from GluonCV's with its classifier.
 
     Parameters
     ----------
     file_names : set of str
-        Names in the file. The way that knows most of them is chosen.
+        Names in the file. The scheme that matches most of them is chosen.
     """
     own = {name: name for name in net.collect_params()}
     attributes = {parameter.name: attribute for attribute, parameter in net._collect_params_with_prefix().items()}
-    ways = [own, attributes, _gluoncv_names(backbone, file_names)]
+    schemes = [own, attributes, _gluoncv_names(backbone, file_names)]
     prefixed = {name.removeprefix("arg:").removeprefix("aux:"): name for name in file_names}
-    ways = [{ours: prefixed.get(theirs, theirs) for ours, theirs in way.items()} for way in ways]
-    return max(ways, key=lambda way: sum(theirs in file_names for theirs in way.values()))
+    schemes = [{ours: prefixed.get(theirs, theirs) for ours, theirs in scheme.items()} for scheme in schemes]
+    return max(schemes, key=lambda scheme: sum(theirs in file_names for theirs in scheme.values()))
 
 
 def _gluoncv_names(backbone: str, file_names: set[str]) -> Names:
-    """GluonCV's full names, ``resnetv10_conv0_weight``, whose number counts the networks of a process."""
+    """Map to GluonCV's full names, such as ``resnetv10_conv0_weight``, with the process-wide counter of the file."""
     name = gluoncv_name(backbone)
     if name is None:
         return {}

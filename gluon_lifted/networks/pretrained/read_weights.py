@@ -1,4 +1,4 @@
-"""A file of weights -> its tensors by name. The content decides the format, not the name."""
+"""Read a weights file as tensors by name. The content decides the format, not the file name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gluon_lifted.params_file import LIST_MAGIC, parse_params
 if TYPE_CHECKING:
     from pathlib import Path
 
-# protobuf has no magic number: tags of NetParameter's name (field 1), layers (2) and layer (100), all of type 2
+# protobuf has no magic number; a file starts with the tag of NetParameter's name (1), layers (2) or layer (100)
 CAFFE_STARTS = (b"\x0a", b"\x12", b"\xa2\x06")
 
 Tensors = dict[str, NDArray[Any]]
@@ -30,12 +30,12 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     format : str
         ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     tensors : dict
-        Name in the file -> array, a view of the file where its format allows.
+        Name in the file -> array, a view of the file where the format allows it.
 
     Raises
     ------
     DataError
-        If the file is missing, of none of these formats, or damaged.
+        If the file is missing, damaged, or in none of these formats.
     """
     try:
         with path.open("rb") as file:
@@ -43,7 +43,7 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"
         raise DataError(
-            f"{path}: cannot be read ({reason}); expected imagenet, or a file of weights of Caffe, PyTorch or MXNet."
+            f"{path}: cannot be read ({reason}); expected imagenet, or a weights file of Caffe, PyTorch or MXNet."
         ) from None
     kind, tensors = _parse(path, content)
     if not tensors:
@@ -61,4 +61,4 @@ def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
         return "safetensors", read_safetensors(path)
     if start.startswith(CAFFE_STARTS):
         return "caffemodel", parse_caffemodel(content, str(path))
-    raise DataError(f"{path}: begins with {start!r}, as no .caffemodel, .pth, .safetensors or .params file does.")
+    raise DataError(f"{path}: begins with {start!r}; expected a .caffemodel, .pth, .safetensors or .params file.")

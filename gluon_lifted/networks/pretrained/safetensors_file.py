@@ -1,4 +1,4 @@
-"""Read ``.safetensors`` files, by the `safetensors` package."""
+"""Read ``.safetensors`` files with the `safetensors` package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 
 def is_safetensors(content: memoryview) -> bool:
-    """Whether a file begins as the format does: uint64 length of the header, and a header of JSON."""
+    """Return whether a file begins with a safetensors header: its length as uint64, then JSON."""
     if len(content) < 10:
         return False
     (size,) = struct.unpack("<Q", content[:8])
@@ -29,7 +29,7 @@ def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     DataError
-        If its header does not match its content, or has a type that NumPy has not.
+        If the header does not match the content, or names a dtype that NumPy lacks.
     MissingPackageError
         If `safetensors` is not installed.
     """

@@ -1,4 +1,4 @@
-"""GluonCV's weights from its model store: fetched once, checked, kept where GluonCV keeps them."""
+"""Fetch GluonCV's weights from its model store: downloaded once, verified, cached where GluonCV caches them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gluon_lifted.networks.backbones import gluoncv_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TIMEOUT = 20.0  # seconds that the host may be silent
-MAX_FILE_BYTES = 2 << 30  # the largest in the store is below 1 GiB
+TIMEOUT = 20.0  # seconds without data from the server
+MAX_FILE_BYTES = 2 << 30  # the largest file in the store is below 1 GiB
 CHUNK = 1 << 20
 FAILURES = (
     OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError,
@@ -31,7 +31,7 @@ FAILURES = (
 
 
 class Stored(NamedTuple):
-    """A network's file: its name without suffix, the SHA-1 of its ``.params``, where a ZIP archive of it is."""
+    """A file of the store: name without suffix, SHA-1 of the ``.params``, URL of a ZIP archive that holds it."""
 
     name: str
     sha1: str
@@ -39,17 +39,17 @@ class Stored(NamedTuple):
 
 
 def fetch_imagenet(backbone: str, on_note: Callable[[str], None]) -> Path:
-    """The file of GluonCV's ImageNet weights of a backbone.
+    """Return the file of GluonCV's ImageNet weights of a backbone, downloaded if necessary.
 
-    It is kept in ``$MXNET_HOME/models`` (``~/.mxnet/models``), and comes from ``$MXNET_GLUON_REPO`` if that is set;
-    both as with GluonCV.
+    As in GluonCV, it is cached in ``$MXNET_HOME/models`` (``~/.mxnet/models``) and downloaded from
+    ``$MXNET_GLUON_REPO`` if that is set.
 
     Raises
     ------
     ConfigError
-        If the store has none of this backbone.
+        If the store has no weights of this backbone.
     DataError
-        If it cannot be fetched, or what comes is not what the store's checksum says.
+        If the file cannot be downloaded, or does not match the store's checksum.
     """
     stored = _stored(backbone)
     folder = Path(os.environ.get("MXNET_HOME", Path.home() / ".mxnet")) / "models"
@@ -62,11 +62,11 @@ def fetch_imagenet(backbone: str, on_note: Callable[[str], None]) -> Path:
                 _download(stored, temporary)
     except FAILURES as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(error, urllib.error.HTTPError):  # it is the open answer too
+        if isinstance(error, urllib.error.HTTPError):  # the error is also the open response
             error.close()
         raise DataError(
             f"ImageNet weights of {backbone} cannot be fetched ({reason!s:.200}). "
-            f"Download {stored.url} elsewhere, and give the .params file in it with --weights."
+            f"Download {stored.url} elsewhere and give its .params file with --weights."
         ) from None
     return path
 
@@ -76,9 +76,9 @@ def _stored(backbone: str) -> Stored:
     if name is None:
         raise ConfigError(
             f"there are no ImageNet weights of {backbone} in GluonCV's store; "
-            "give bvlc_googlenet.caffemodel with --weights, or take --backbone googlenet_bn."
+            "give bvlc_googlenet.caffemodel with --weights, or use --backbone googlenet_bn."
         )
-    # pruned networks have another name in the store; both lists are in one order
+    # Pruned networks have another name in the store; both lists have the same order
     keys = dict(zip(store.pretrained_model_list(), store._model_sha1, strict=True))
     if name not in keys or name.startswith("cifar"):
         raise ConfigError(
@@ -91,17 +91,17 @@ def _stored(backbone: str) -> Stored:
 
 
 def _download(stored: Stored, target: Path) -> None:
-    """Write the ``.params`` in the store's archive to ``target``; raises one of `FAILURES`."""
+    """Write the ``.params`` of the store's archive to ``target``. Raises one of `FAILURES`."""
     with tempfile.TemporaryFile(dir=target.parent) as archive:
-        with urllib.request.urlopen(stored.url, timeout=TIMEOUT) as answer:
-            while chunk := answer.read(CHUNK):
+        with urllib.request.urlopen(stored.url, timeout=TIMEOUT) as response:
+            while chunk := response.read(CHUNK):
                 archive.write(chunk)
                 if archive.tell() > MAX_FILE_BYTES:
-                    raise ValueError(f"more than {MAX_FILE_BYTES:,} bytes came")
+                    raise ValueError(f"the server sent more than {MAX_FILE_BYTES:,} bytes")
         with zipfile.ZipFile(archive) as members:
             member = members.getinfo(f"{stored.name}.params")
             if member.file_size > MAX_FILE_BYTES:
-                raise ValueError(f"it has {member.file_size:,} bytes")
+                raise ValueError(f"the file has {member.file_size:,} bytes, more than {MAX_FILE_BYTES:,}")
             with members.open(member) as content, target.open("wb") as file:
                 shutil.copyfileobj(content, file, CHUNK)
     if _sha1(target) != stored.sha1:

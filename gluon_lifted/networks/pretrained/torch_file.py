@@ -1,9 +1,9 @@
 """Read the tensors of a ``.pth`` file, in both formats of `torch.save`.
 
-Since PyTorch 1.6 it is a ZIP archive, nothing compressed: ``<name>/data.pkl``, the pickle; ``<name>/data/<key>``, the
-storages; ``<name>/byteorder``. Before (torchvision's googlenet of 2019) it is a row of pickles: a magic number, the
-version 1001, facts on the machine, the object, the storages' keys; then each storage in that order: int64 number of
-elements, elements (``torch/serialization.py``: ``_legacy_save``).
+Since PyTorch 1.6 it is an uncompressed ZIP archive: ``<name>/data.pkl``, the pickle; ``<name>/data/<key>``, the
+storages; ``<name>/byteorder``. Before (torchvision's googlenet of 2019) it is a sequence of pickles: a magic number,
+the version 1001, system information, the object, the storages' keys; then each storage in that order: int64 number
+of elements, elements (``torch/serialization.py``: ``_legacy_save``).
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def parse_torch(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     content : memoryview
-        The file.
+        Content of the file.
     where : str
-        Its name, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     dict
-        Name -> array: a read-only view, of the strides that the tensor had.
+        Name -> array: a read-only view with the tensor's strides.
 
     Raises
     ------
     DataError
-        If it holds anything but tensors by name, or a size in it does not match another.
+        If the file holds anything but tensors by name, or its sizes contradict each other.
     """
     tensors, storages = (_read_zip if content[:4] == ZIP_MAGIC else _read_legacy)(content, where)
     return {name: _view(tensor, storages, f"{where}: tensor {name!r:.100}") for name, tensor in tensors.items()}
@@ -73,11 +73,11 @@ def _read_zip(content: memoryview, where: str) -> tuple[dict[str, Tensor], Stora
                 raise DataError(f"{where}: a ZIP archive, but not one of torch.save: it has no data.pkl, or several.")
             _check_members(members, len(content), where)
             if roots[0] + "byteorder" in members and archive.read(roots[0] + "byteorder") != b"little":
-                raise DataError(f"{where}: was written on a big-endian machine; only little-endian files are read.")
+                raise DataError(f"{where}: was written on a big-endian system; only little-endian files are read.")
             tensors = _named_tensors(read_pickle(memoryview(archive.read(roots[0] + "data.pkl")), where)[0], where)
             storages = {
                 storage.key: np.frombuffer(archive.read(f"{roots[0]}data/{storage.key}"), storage.dtype)
-                for storage in _one_each(tensors, where)
+                for storage in _distinct_storages(tensors, where)
             }
     except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, ValueError, zlib.error) as error:
         raise DataError(f"{where}: the archive is damaged ({error!s:.200}).") from None
@@ -85,7 +85,7 @@ def _read_zip(content: memoryview, where: str) -> tuple[dict[str, Tensor], Stora
 
 
 def _check_members(members: dict[str, zipfile.ZipInfo], size: int, where: str) -> None:
-    """No archive that grows when it is read: nothing compressed, and not more in it than the file has bytes."""
+    """Refuse archives that expand when read: compressed members, or more content than the file has bytes."""
     compressed = any(info.compress_type != zipfile.ZIP_STORED for info in members.values())
     total = sum(info.file_size for info in members.values())
     pickle = max(info.file_size for name, info in members.items() if name.endswith("/data.pkl"))
@@ -101,12 +101,12 @@ def _read_legacy(content: memoryview, where: str) -> tuple[dict[str, Tensor], St
         value, length = read_pickle(content[position:], where)
         values.append(value)
         position += length
-    magic, version, machine, tensors, keys = values
-    little = isinstance(machine, dict) and machine.get("little_endian") is True
+    magic, version, system, tensors, keys = values
+    little = isinstance(system, dict) and system.get("little_endian") is True
     if magic != LEGACY_MAGIC or version != LEGACY_VERSION or not little or not isinstance(keys, list):
         raise DataError(f"{where}: not a little-endian file of torch.save, version {LEGACY_VERSION}.")
     named = _named_tensors(tensors, where)
-    known = {storage.key: storage for storage in _one_each(named, where)}
+    known = {storage.key: storage for storage in _distinct_storages(named, where)}
     cursor, storages = Cursor(content[position:], where), {}
     for key in keys:
         if not isinstance(key, str) or key not in known:
@@ -117,8 +117,8 @@ def _read_legacy(content: memoryview, where: str) -> tuple[dict[str, Tensor], St
     return named, storages
 
 
-def _one_each(tensors: dict[str, Tensor], where: str) -> list[Storage]:
-    """The storages of all tensors; several tensors may view one, and must agree on it."""
+def _distinct_storages(tensors: dict[str, Tensor], where: str) -> list[Storage]:
+    """List the distinct storages of all tensors. Tensors that share a storage must agree on its type and size."""
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if any(storages[tensor.storage.key] != tensor.storage for tensor in tensors.values()):
         raise DataError(f"{where}: two tensors do not agree on their storage; the file is damaged.")
@@ -126,10 +126,10 @@ def _one_each(tensors: dict[str, Tensor], where: str) -> list[Storage]:
 
 
 def _view(tensor: Tensor, storages: Storages, where: str) -> NDArray[Any]:
-    """The tensor in its storage, every element of it inside."""
+    """View a tensor in its storage, after checking that it fits."""
     storage = storages.get(tensor.storage.key)
     if storage is None or storage.size != tensor.storage.size:
-        raise DataError(f"{where} has a storage of another size than it says; the file is damaged.")
+        raise DataError(f"{where} has a storage of another size than declared; the file is damaged.")
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     if min(tensor.shape, default=1) < 1 or last >= storage.size:
         raise DataError(f"{where} of shape {tensor.shape!s:.100} does not fit into its storage.")

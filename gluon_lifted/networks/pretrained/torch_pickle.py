@@ -1,8 +1,8 @@
-"""Read the pickle in PyTorch's files as data: its opcodes are interpreted here, and nothing is imported or called.
+"""Read the pickle in PyTorch's files as data: interpret its opcodes without importing or calling anything.
 
-`torch.save` describes a ``state_dict`` with some thirty of pickle's opcodes (protocol 2) and a handful of names;
-those are known here, every other is refused. Storages, the tensors' numbers, are outside the pickle; it refers to
-them by key (``torch/serialization.py``: ``persistent_id``).
+`torch.save` describes a ``state_dict`` with about thirty of pickle's opcodes (protocol 2) and a few names. All others
+are refused. The tensors' numbers are outside the pickle, in storages that it refers to by key
+(``torch/serialization.py``: ``persistent_id``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gluon_lifted.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's takes some 50 KiB
+MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's has about 50 KiB
 MAX_AXES = 32  # NumPy's own limit
 STORAGES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
@@ -25,7 +25,7 @@ STORAGES = {
 
 
 class Name(NamedTuple):
-    """A class or function that the pickle names: only ever compared, never looked up."""
+    """A class or function named in the pickle. It is compared, never imported."""
 
     module: str
     name: str
@@ -38,7 +38,7 @@ KNOWN = {ORDERED_DICT, TENSOR, PARAMETER, *(Name("torch", storage) for storage i
 
 
 class Storage(NamedTuple):
-    """Where a tensor's numbers are: a key in the file, their type and how many there are."""
+    """The location of a tensor's numbers: key in the file, NumPy dtype, number of elements."""
 
     key: str
     dtype: str
@@ -46,7 +46,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A view of a storage; offset and strides count elements."""
+    """A view of a storage. Offset and strides count elements."""
 
     storage: Storage
     offset: int
@@ -55,30 +55,30 @@ class Tensor(NamedTuple):
 
 
 class Mark:
-    """What MARK leaves on the stack."""
+    """Stack entry of the opcode MARK."""
 
 
 def read_pickle(content: memoryview, where: str) -> tuple[Any, int]:
-    """Interpret the pickle that ``content`` begins with.
+    """Interpret the pickle at the start of ``content``.
 
     Parameters
     ----------
     content : memoryview
-        At most `MAX_PICKLE_BYTES` of it are read.
+        Only the first `MAX_PICKLE_BYTES` are read.
     where : str
-        The file, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     value
-        Made of dict, list, tuple, str, int, float, bool, None, `Tensor` and `Storage`.
+        Nested dict, list, tuple, str, int, float, bool, None, `Tensor` and `Storage`.
     length : int
-        Bytes of the pickle.
+        Length of the pickle in bytes.
 
     Raises
     ------
     DataError
-        For a damaged pickle, or one with opcodes or names that a ``state_dict`` has no need of.
+        If the pickle is damaged, or uses opcodes or names that a ``state_dict`` does not need.
     """
     interpreter = _Interpreter(where)
     file = io.BytesIO(content[:MAX_PICKLE_BYTES])
@@ -118,7 +118,7 @@ class _Interpreter:
         elif opcode in COMBINE:
             COMBINE[opcode](self)
         elif opcode != "PROTO":
-            raise DataError(f"{self._where}: has the opcode {opcode}, which a state_dict has no need of; not loaded.")
+            raise DataError(f"{self._where}: has the opcode {opcode}, which a state_dict does not need; not loaded.")
 
     def _name(self, module: str, name: str) -> Name:
         reference = Name(module, name)
@@ -149,12 +149,12 @@ class _Interpreter:
     def set_items(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict) or not all(isinstance(key, (str, int)) for key in items[::2]):
-            raise TypeError("items for what is no dict of texts and numbers")
+            raise TypeError("the target of items is not a dict with str or int keys")
         target.update(zip(items[::2], items[1::2], strict=True))
 
     def append(self, items: list[Any]) -> None:
         if not isinstance(self._stack[-1], list):
-            raise TypeError("items for what is no list")
+            raise TypeError("the target of items is not a list")
         self._stack[-1].extend(items)
 
     def reduce(self) -> None:
@@ -167,12 +167,12 @@ class _Interpreter:
         elif function == PARAMETER and isinstance(arguments[0], Tensor):
             self._stack.append(arguments[0])
         else:
-            raise TypeError("a call of what is no tensor")
+            raise TypeError("a call of something other than a tensor")
 
     def persistent(self) -> None:
         kind, dtype, key, _, size = self.pop()[:5]
         if kind != "storage" or not isinstance(key, str) or not _is_count(size):
-            raise TypeError("a reference to what is no storage")
+            raise TypeError("a reference to something other than a storage")
         self._stack.append(Storage(key, STORAGES[dtype.name], size))
 
 
@@ -203,7 +203,7 @@ COMBINE: dict[str, Callable[[_Interpreter], object]] = {
     "SETITEMS": lambda interpreter: interpreter.set_items(interpreter.pop_to_mark()),
     "APPEND": lambda interpreter: interpreter.append([interpreter.pop()]),
     "APPENDS": lambda interpreter: interpreter.append(interpreter.pop_to_mark()),
-    "BUILD": _Interpreter.pop,  # attributes: an OrderedDict's (_metadata) are of no use here
+    "BUILD": _Interpreter.pop,  # drops attributes, such as an OrderedDict's _metadata
     "REDUCE": _Interpreter.reduce,
     "BINPERSID": _Interpreter.persistent,
 }

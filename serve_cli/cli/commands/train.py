@@ -133,7 +133,9 @@ def train(
     cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
     with TrainingBar() as bar:
         hardware = Hardware(device, threads or usable_cpus(), cluster)
-        report = run_training(resolved, out, hardware, resume, Hooks(bar.show, lambda note: say(f"train: {note}")))
+        report = run_training(
+            resolved, out, hardware, resume=resume, hooks=Hooks(bar.show, lambda note: say(f"train: {note}"))
+        )
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it

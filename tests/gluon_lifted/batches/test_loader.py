@@ -39,8 +39,8 @@ def test_training_batches_follow_sampler_and_seed_not_threads(table):
         with ImageLoader(table, SMALL, threads) as loader:
             runs.append(list(loader.training_batches(sampler, 2, 6)))
     assert len(runs[0]) == 4
-    for one, two in zip(*runs, strict=True):
-        np.testing.assert_array_equal(one.images, two.images)
+    for first, second in zip(*runs, strict=True):
+        np.testing.assert_array_equal(first.images, second.images)
     rows = sampler.batch(3)
     crops = [
         random_crop_mirror(read_image(table.paths[row], SMALL), 20, np.random.default_rng([4, 3, slot]))
@@ -89,7 +89,9 @@ def test_boxes_are_cut_out_and_checked_beforehand(photos):
         (batch,) = loader.test_batches(len(table))
     squares = [read_image(path, SMALL, boxed.box(row)) for row, path in enumerate(table.paths)]
     assert (squares[3] != read_image(table.paths[3], SMALL)).any()
-    np.testing.assert_array_equal(batch.images, normalize(np.stack([center_crop(one, 20) for one in squares]), SMALL))
+    np.testing.assert_array_equal(
+        batch.images, normalize(np.stack([center_crop(square, 20) for square in squares]), SMALL)
+    )
     boxes[4] = (5, 10, 400, 40)
     misfit = r"does not fit into its 60 x 52 px; .* \(1 of 24 images\)"
     with ImageLoader(boxed, SMALL, threads=2) as loader, pytest.raises(DataError, match=misfit):

@@ -29,9 +29,9 @@ def test_p_classes_with_k_images_each():
         classes, counts = np.unique(LABELS[rows], return_counts=True)
         assert len(classes) == 4
         assert set(counts) == {3}
-        for one in classes:
-            distinct = len(set(rows[LABELS[rows] == one]))
-            assert distinct == min(3, np.count_nonzero(one == LABELS))
+        for label in classes:
+            distinct = len(set(rows[LABELS[rows] == label]))
+            assert distinct == min(3, np.count_nonzero(label == LABELS))
 
 
 def test_every_class_comes_up_once_an_epoch():
@@ -47,9 +47,9 @@ def test_every_image_is_drawn_in_the_long_run():
 
 
 def test_same_seed_same_batches_in_any_order():
-    one, two = (BalancedSampler(LABELS, 4, 3, seed=5) for _ in range(2))
-    forwards = [one.batch(i) for i in range(8)]
-    backwards = [two.batch(i) for i in reversed(range(8))][::-1]
+    first, second = (BalancedSampler(LABELS, 4, 3, seed=5) for _ in range(2))
+    forwards = [first.batch(i) for i in range(8)]
+    backwards = [second.batch(i) for i in reversed(range(8))][::-1]
     np.testing.assert_array_equal(forwards, backwards)
     assert not np.array_equal(forwards[0], BalancedSampler(LABELS, 4, 3, seed=6).batch(0))
 
@@ -63,7 +63,7 @@ def test_fewer_classes_than_asked_for(num_classes):
 def pairs_by_loops(labels, half, seed):
     """The authors' list step by step; random choices are another generator's."""
     rng = random.Random(seed)
-    members = {one: [row for row in range(len(labels)) if labels[row] == one] for one in sorted(set(labels))}
+    members = {label: [row for row in range(len(labels)) if labels[row] == label] for label in sorted(set(labels))}
     positives = []
     for rows in members.values():
         for i in range(len(rows)):
@@ -71,8 +71,8 @@ def pairs_by_loops(labels, half, seed):
             positives.append((rows[i], rows[i]))
     negs_per_image = math.ceil(len(positives) / len(labels))
     negatives = []
-    for one, rows in members.items():
-        others = [row for row in range(len(labels)) if labels[row] != one]
+    for label, rows in members.items():
+        others = [row for row in range(len(labels)) if labels[row] != label]
         chosen = rng.sample(others, min(negs_per_image * len(rows), len(others)))
         negatives += [(rows[position % len(rows)], other) for position, other in enumerate(chosen)]
     while (len(positives) + len(negatives)) % half:
@@ -107,11 +107,11 @@ def test_the_list_of_pairs_is_that_of_plain_loops(sizes, half, seed):
     assert negatives.total() == expected_negatives.total()
     negs_per_image = math.ceil(positives.total() / len(labels))
     dealt = Counter(left for left, _ in negatives.elements())
-    for one, size in enumerate(sizes):
-        drawn = [right for left, right in negatives.elements() if labels[left] == one]
+    for label, size in enumerate(sizes):
+        drawn = [right for left, right in negatives.elements() if labels[left] == label]
         assert len(drawn) == len(set(drawn))  # a class draws an image once
         most = math.ceil(min(negs_per_image * size, len(labels) - size) / size)
-        assert all(dealt[row] <= most for row in np.flatnonzero(labels == one))
+        assert all(dealt[row] <= most for row in np.flatnonzero(labels == label))
     if all(negs_per_image * size <= len(labels) - size for size in sizes):
         assert sum(negs_per_image - dealt[row] for row in range(len(labels))) < half  # dropped
 
@@ -176,8 +176,8 @@ def test_the_statistics_of_a_block_are_those_of_plain_loops():
     expected = pairs_by_loops(labels.tolist(), 16, seed=0)
     expected = np.array(expected).reshape(-1, 16, 2).transpose(0, 2, 1).reshape(-1, 32)
     assert blocks.shape == expected.shape
-    for found, loops in zip(statistics(labels, blocks), statistics(labels, expected), strict=True):
-        assert found.mean() == pytest.approx(loops.mean(), rel=0.1)
+    for measured, loops in zip(statistics(labels, blocks), statistics(labels, expected), strict=True):
+        assert measured.mean() == pytest.approx(loops.mean(), rel=0.1)
 
 
 def test_pairs_are_shuffled_over_the_whole_list():
@@ -251,8 +251,8 @@ def test_positives_and_negatives_come_with_equal_chances():
     of_row_3 = triplets[:, triplets[0] == 3]
     num = of_row_3.shape[1]
     assert num == pytest.approx(3000, abs=1)  # 6 anchors: row 2 is alone
-    for found, allowed in ((of_row_3[1], [1, 4, 6]), (of_row_3[2], [0, 2, 5])):
-        counts = np.bincount(found, minlength=7)
+    for drawn, allowed in ((of_row_3[1], [1, 4, 6]), (of_row_3[2], [0, 2, 5])):
+        counts = np.bincount(drawn, minlength=7)
         assert set(np.flatnonzero(counts)) == set(allowed)
         # Five standard deviations of a binomial count
         assert np.abs(counts[allowed] - num / 3).max() < 5 * math.sqrt(num * 2 / 9)
@@ -278,12 +278,12 @@ def test_shuffled_batches_hold_an_image_once_an_epoch(batch_size):
     ids=["pairs", "triplets", "shuffle"],
 )
 def test_the_seed_and_the_iteration_decide_a_batch(make):
-    one, two = make(5), make(5)
-    forwards = [one.batch(i) for i in range(20)]
-    backwards = [two.batch(i) for i in reversed(range(20))][::-1]
+    first, second = make(5), make(5)
+    forwards = [first.batch(i) for i in range(20)]
+    backwards = [second.batch(i) for i in reversed(range(20))][::-1]
     np.testing.assert_array_equal(forwards, backwards)
     assert not np.array_equal(forwards[0], make(6).batch(0))
-    assert one.seed == 5
+    assert first.seed == 5
     assert forwards[0].dtype == np.int64
 
 

@@ -155,11 +155,11 @@ def test_missing_file_and_unknown_recipe(tmp_path):
         ({"loss": "hinge"}, "loss 'hinge' is unknown; choose one of lifted, contrastive"),
         ({"schedule": "poly"}, "schedule 'poly' is unknown"),
         ({"dropout": 1.0}, "dropout is 1.0; expected a share"),
-        ({"batch_size": 12}, "batch-size 12 does not suit the balanced sampler; expected a multiple of 8, twice"),
-        ({"batch_size": 8}, "twice or more"),
+        ({"batch_size": 12}, "batch-size 12 does not suit the balanced sampler; expected a multiple of 8, 16 or more"),
+        ({"batch_size": 8}, "expected a multiple of 8, 16 or more"),
         ({"batch_size": 9, "sampler": "pairs"}, "does not suit the pairs sampler; expected a multiple of 2"),
         ({"batch_size": 10, "sampler": "triplets"}, "multiple of 3"),
-        ({"loss": "contrastive"}, "loss contrastive reads its batches as pairs, not balanced: --sampler pairs"),
+        ({"loss": "contrastive"}, "loss contrastive reads its batches as pairs, not balanced; use --sampler pairs"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values, message):

@@ -34,10 +34,10 @@ def test_step_is_caffes():
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_warmup_rises_from_0_to_the_whole_rate(schedule):
-    found = rates(schedule=schedule, warmup=3, iterations=8, step_every=100)
-    assert found[:3] == pytest.approx([0.1, 0.2, 0.3])
-    assert found[3] == pytest.approx(0.4)
-    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(found[3:]))
+    factors = rates(schedule=schedule, warmup=3, iterations=8, step_every=100)
+    assert factors[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert factors[3] == pytest.approx(0.4)
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(factors[3:]))
 
 
 def test_linear_after_warmup_ends_one_step_above_0():

@@ -36,16 +36,16 @@ def sums(cluster):
     for turn in range(ROUNDS):
         for name, shape in SHAPES.items():
             own = nd.array(numbers(cluster.index, turn, shape))
-            found = cluster.all_sum(name, own)
+            total = cluster.all_sum(name, own)
             addends = [numbers(index, turn, shape) for index in range(cluster.size)]
             expected = np.sum(addends, axis=0, dtype=np.float32)
-            assert found.shape == shape
-            assert found.dtype == np.float32
+            assert total.shape == shape
+            assert total.dtype == np.float32
             np.testing.assert_array_equal(own.asnumpy(), addends[cluster.index])
-            largest = max(largest, np.abs(found.asnumpy() - expected).max())
+            largest = max(largest, np.abs(total.asnumpy() - expected).max())
             if name == "matrix":
-                kept.append((found, expected))
-    late = max(np.abs(found.asnumpy() - expected).max() for found, expected in kept)
+                kept.append((total, expected))
+    late = max(np.abs(total.asnumpy() - expected).max() for total, expected in kept)
     say(largest=float(largest), late=float(late))
 
 
@@ -58,9 +58,10 @@ def derived(cluster):
     shapes = [(3, 2), (5,), (1, 1, 4)]
     for turn in range(3):
         many = [[np.round(numbers(index, turn, shape), 0) for shape in shapes] for index in range(cluster.size)]
-        found = cluster.all_sum_many("many", [nd.array(one) for one in many[cluster.index]])
-        for place, one in enumerate(found):
-            np.testing.assert_array_equal(one.asnumpy(), sum(arrays[place] for arrays in many))  # whole numbers: exact
+        totals = cluster.all_sum_many("many", [nd.array(array) for array in many[cluster.index]])
+        for index, array in enumerate(totals):
+            expected = sum(arrays[index] for arrays in many)  # whole numbers: exact
+            np.testing.assert_array_equal(array.asnumpy(), expected)
     assert cluster.all_sum_many("none", []) == []
 
     def state(index):
@@ -68,14 +69,14 @@ def derived(cluster):
         return {"weights": weights, "half": numbers(index, 1, (3,), np.float16), "updates": np.array(7.0 + index)}
 
     mine = state(cluster.index)
-    found = cluster.broadcast(mine)
+    received = cluster.broadcast(mine)
     for name, value in state(0).items():
-        np.testing.assert_array_equal(found[name], value)
-        assert (found[name].shape, found[name].dtype) == (value.shape, value.dtype)
+        np.testing.assert_array_equal(received[name], value)
+        assert (received[name].shape, received[name].dtype) == (value.shape, value.dtype)
         np.testing.assert_array_equal(mine[name], state(cluster.index)[name])
     last = cluster.index == cluster.size - 1
-    assert cluster.any("flag", last) is True
-    assert cluster.any("flag", False) is False
+    assert cluster.any("flag", flag=last) is True
+    assert cluster.any("flag", flag=False) is False
     cluster.require_same("data set", "photos")
     say(text=refusal(lambda: cluster.require_same("data set", f"photos {last}")))
     say(state=refusal(lambda: cluster.broadcast(mine if cluster.is_writer else {**mine, "weights": np.zeros((2, 2))})))
@@ -102,7 +103,7 @@ def until_ctrl_c(cluster):
     with interruptible() as stop:
         turn = 0
         say(ready=True)
-        while not cluster.any("stop", stop.is_set()):
+        while not cluster.any("stop", flag=stop.is_set()):
             turn += 1
             time.sleep(0.01)
     say(turns=turn)
@@ -147,7 +148,7 @@ def nothing(cluster):
 def children():
     """Process ids of this process's children (Linux)."""
     path = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(one) for one in path.read_text().split()] if path.exists() else []
+    return [int(number) for number in path.read_text().split()] if path.exists() else []
 
 
 def main():
@@ -158,7 +159,7 @@ def main():
             say(children=children(), pid=os.getpid())
             globals()[sys.argv[3]](cluster)
     except LiftedError as error:
-        say(error=str(error), kinds=[one.__name__ for one in type(error).__mro__])
+        say(error=str(error), kinds=[kind.__name__ for kind in type(error).__mro__])
         sys.exit(1)
 
 

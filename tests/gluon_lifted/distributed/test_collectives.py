@@ -78,11 +78,11 @@ def hosts(number, action, *rest, limits=None, **changes):
     try:
         yield started
     finally:
-        for one in started:
-            one.process.kill()
-            with one.process:  # closes the pipes
+        for host in started:
+            host.process.kill()
+            with host.process:  # closes the pipes
                 pass
-    left = [pid for one in started for pid in [one.process.pid, *one.facts.get("children", [])] if not gone(pid)]
+    left = [pid for host in started for pid in [host.process.pid, *host.facts.get("children", [])] if not gone(pid)]
     assert left == []
 
 
@@ -107,8 +107,8 @@ def test_sums_of_one_host_are_its_own(mxnet):
         assert (cluster.size, cluster.index, cluster.is_writer) == (1, 0, True)
         assert cluster.all_sum("any", array) is array
         assert cluster.all_sum_many("any", [array])[0] is array
-        assert cluster.any("flag", True) is True
-        assert cluster.any("flag", False) is False
+        assert cluster.any("flag", flag=True) is True
+        assert cluster.any("flag", flag=False) is False
         cluster.barrier()
         cluster.require_same("data set", "photos")
         state = {"weights": array.asnumpy()}
@@ -120,37 +120,37 @@ def test_sums_of_one_host_are_its_own(mxnet):
 @pytest.mark.parametrize("number", [1, 2])
 def test_sums_equal_numpy_bit_for_bit(mxnet, number):
     with hosts(number, "sums") as started:
-        assert [one.end() for one in started] == [0] * number, [one.stderr for one in started]
-        for one in started:
-            assert one.facts["largest"] == 0
-            assert one.facts["late"] == 0
-            assert one.stderr == ""
-        assert [len(one.facts["children"]) for one in started] == [2] + [0] * (number - 1)
+        assert [host.end() for host in started] == [0] * number, [host.stderr for host in started]
+        for host in started:
+            assert host.facts["largest"] == 0
+            assert host.facts["late"] == 0
+            assert host.stderr == ""
+        assert [len(host.facts["children"]) for host in started] == [2] + [0] * (number - 1)
 
 
 @needs_linux
 def test_all_that_follows_from_sums_on_three_hosts(mxnet, tmp_path):
     with hosts(3, "derived", str(tmp_path / "planted")) as started:
-        assert [one.end() for one in started] == [0, 0, 0], [one.stderr for one in started]
-        for rank, one in enumerate(started):
-            assert (one.facts["index"], one.facts["size"], one.facts["is_writer"]) == (rank, 3, rank == 0)
-            assert one.facts["text"].startswith("host 2 has another data set than host 0; run the same command")
-            assert one.facts["state"].startswith("host 1 has another network than host 0; ")
-            assert one.facts["integers"] == "wrong: expected float32 or float64, found int32"
-            assert one.facts["half"] == "wrong: expected float32 or float64, found float16"
-            assert one.facts["unpickled"] is False
+        assert [host.end() for host in started] == [0, 0, 0], [host.stderr for host in started]
+        for rank, host in enumerate(started):
+            assert (host.facts["index"], host.facts["size"], host.facts["is_writer"]) == (rank, 3, rank == 0)
+            assert host.facts["text"].startswith("host 2 has another data set than host 0; run the same command")
+            assert host.facts["state"].startswith("host 1 has another network than host 0; ")
+            assert host.facts["integers"] == "wrong: expected float32 or float64, found int32"
+            assert host.facts["half"] == "wrong: expected float32 or float64, found float16"
+            assert host.facts["unpickled"] is False
 
 
 @needs_linux
 def test_ctrl_c_on_one_host_stops_all_after_the_same_iteration(mxnet):
     with hosts(2, "until_ctrl_c") as started:
-        for one in started:
-            one.read_until("ready")
+        for host in started:
+            host.read_until("ready")
         time.sleep(0.5)
         os.killpg(started[0].process.pid, signal.SIGINT)  # as a terminal does: to children in the group too
-        assert [one.end() for one in started] == [0, 0], [one.stderr for one in started]
+        assert [host.end() for host in started] == [0, 0], [host.stderr for host in started]
         assert started[0].facts["turns"] == started[1].facts["turns"] > 0
-        assert [one.stderr for one in started] == ["", ""]
+        assert [host.stderr for host in started] == ["", ""]
 
 
 @needs_linux
@@ -175,8 +175,8 @@ def assert_told_of_silence(host):
 @needs_linux
 def test_host_0_that_is_killed_ends_the_others_with_an_error(mxnet):
     with hosts(2, "until_killed") as started:
-        for one in started:
-            one.read_until("children")
+        for host in started:
+            host.read_until("children")
         began = time.monotonic()
         started[0].process.kill()
         assert all(gone(pid) for pid in started[0].facts["children"])
@@ -199,7 +199,7 @@ def test_server_that_dies_is_named(mxnet):
     with hosts(2, "until_killed") as started:
         _, server = started[0].read_until("children")
         os.kill(server, signal.SIGKILL)
-        assert [one.end() for one in started] == [1, 1]
+        assert [host.end() for host in started] == [1, 1]
         assert started[0].facts["error"].startswith("the server has ended (status -9); ")
         assert "gave no sign of life" in started[1].facts["error"]
 
@@ -208,24 +208,24 @@ def test_server_that_dies_is_named(mxnet):
 def test_host_that_does_not_come_to_a_sum_is_waited_for_no_longer_than_the_limit(mxnet):
     with hosts(2, "stall", limits={"stall": 8}) as started:  # longer than silence: signs of life come meanwhile
         assert started[0].end() == 1
-        assert started[0].facts["error"].startswith("another host has not come to 'barrier' for 8 s; ")
+        assert started[0].facts["error"].startswith("another host did not reach 'barrier' within 8 s; ")
 
 
 @needs_linux
 def test_hosts_that_never_start_are_waited_for_no_longer_than_the_limit(mxnet):
-    with hosts(1, "nothing", limits={"join": 3}, host_0={"hosts": 2}) as (one,):
-        assert one.end() == 1
-        assert one.facts["error"].startswith("the 2 hosts did not come together at 127.0.0.1:")
-        assert one.facts["error"].endswith("within 3 s; start the same command on each, with --rank 0 to 1.")
+    with hosts(1, "nothing", limits={"join": 3}, host_0={"hosts": 2}) as (host,):
+        assert host.end() == 1
+        assert host.facts["error"].startswith("not all 2 hosts joined at 127.0.0.1:")
+        assert host.facts["error"].endswith("within 3 s; start the same command on each, with --rank 0 to 1.")
 
 
 @needs_linux
 @pytest.mark.parametrize(("number", "changes"), [(3, {"host_2": {"rank": 1}}), (2, {"host_1": {"hosts": 4}})])
 def test_hosts_that_differ_in_rank_or_number_are_refused(mxnet, number, changes):
     with hosts(number, "nothing", **changes) as started:
-        assert [one.end() for one in started] == [1] * number, [one.stderr for one in started]
-        assert all("ConfigError" in one.facts["kinds"] for one in started), [one.facts for one in started]
-        assert all(one.facts["error"].startswith("the hosts differ in --num-hosts, or two") for one in started)
+        assert [host.end() for host in started] == [1] * number, [host.stderr for host in started]
+        assert all("ConfigError" in host.facts["kinds"] for host in started), [host.facts for host in started]
+        assert all(host.facts["error"].startswith("the hosts differ in --num-hosts, or two") for host in started)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_hosts_that_differ_in_rank_or_number_are_refused(mxnet, number, changes)
     [
         ((0, 0, "a:1"), "num_hosts is 0; expected 1 to 1024"),
         ((1025, 0, "a:1"), "num_hosts is 1025"),
-        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, another on each host"),
+        ((2, 2, "a:1"), "rank is 2; expected 0 to 1, different on each host"),
         ((2, -1, "a:1"), "rank is -1"),
         *(
             ((2, 0, text), "is not understood; write HOST:PORT")

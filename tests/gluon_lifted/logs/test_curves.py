@@ -60,8 +60,10 @@ def test_the_picture_holds_the_measured_values(tmp_path, drawn):
         assert (image.format, image.size) == ("PNG", (1080, 780))
     loss, recall = drawn[0].axes
     assert loss.get_title() == "first run"
-    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [(one["iteration"], one["loss"]) for one in entries])
-    median, window = running_median(np.array([one["loss"] for one in entries]))
+    np.testing.assert_array_equal(
+        loss.lines[0].get_xydata(), [(entry["iteration"], entry["loss"]) for entry in entries]
+    )
+    median, window = running_median(np.array([entry["loss"] for entry in entries]))
     np.testing.assert_array_equal(loss.lines[1].get_xydata(), np.stack([np.arange(1, 301), median], axis=1))
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["a batch", f"median of {window}"]
     np.testing.assert_allclose(recall.lines[0].get_xydata(), [(100, 9.9), (200, 19.9), (300, 29.9)])

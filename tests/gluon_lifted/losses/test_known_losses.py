@@ -68,13 +68,13 @@ def test_gradient_by_finite_differences(name, scale):
     embedding, label = batch_for(name, 12, scale=scale, dim=3)
     net, step = build_loss(name, 1.0), 1e-6 * scale
     _, gradient = run(net, embedding, label)
-    for place in np.ndindex(embedding.shape):
+    for index in np.ndindex(embedding.shape):
         sides = []
         for sign in (1, -1):
             moved = embedding.copy()
-            moved[place] += sign * step
+            moved[index] += sign * step
             sides.append(net(nd.array(moved, dtype="float64"), nd.array(label)).asscalar())
-        assert gradient[place] == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-5, abs=1e-6)
+        assert gradient[index] == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-5, abs=1e-6)
 
 
 @every_loss

@@ -41,7 +41,7 @@ def test_gluoncvs_classifiers_train(backbone, crop):
         embedding.square().sum().backward()
     assert embedding.shape == (2, 8)
     assert np.isfinite(embedding.asnumpy()).all()
-    learned = {name: one for name, one in net.collect_params().items() if one.grad_req != "null"}
+    learned = {name: parameter for name, parameter in net.collect_params().items() if parameter.grad_req != "null"}
     gradients = {name: parameter.grad().asnumpy() for name, parameter in learned.items()}
     assert [name for name, gradient in gradients.items() if not np.isfinite(gradient).all()] == []
     assert next(iter(gradients.values())).any()
@@ -103,8 +103,8 @@ def test_every_name_of_gluoncv_is_sorted():
         ("Inception", 64, "such as .*inceptionv3"),
         ("???", 64, r"such as resnet50_v1b\."),
         ("ssd_300_vgg16_atrous_voc", 300, "is unknown"),
-        ("inceptionv3", 74, "crop 74 px does not suit inceptionv3; the next larger that does is 75"),
-        ("hrnet_w18_small_v1_c", 227, "does not suit hrnet_w18_small_v1_c; the next larger that does is 253"),
+        ("inceptionv3", 74, "crop 74 px does not suit inceptionv3; the next larger crop that does is 75"),
+        ("hrnet_w18_small_v1_c", 227, "does not suit hrnet_w18_small_v1_c; the next larger crop that does is 253"),
         ("residualattentionnet56", 300, "crop 300 px does not suit residualattentionnet56; choose another backbone"),
         ("googlenet_bn", 30, "crop 30 px is too small for googlenet_bn; give it 31"),
     ],

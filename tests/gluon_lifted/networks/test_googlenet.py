@@ -33,7 +33,9 @@ def test_parameters_are_those_of_the_caffe_model(net):
     names = [caffe_name(name.removeprefix(net.prefix)) for name in net.collect_params()]
     layers = ["conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3"]
     for block in OUTPUT_CHANNELS:
-        layers += [f"inception_{block}/{one}" for one in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")]
+        layers += [
+            f"inception_{block}/{layer}" for layer in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
+        ]
     assert sorted(names) == sorted((layer, blob) for layer in layers for blob in (0, 1))
     assert len(layers) == 57
     # bvlc_googlenet has 6,998,552 parameters with loss3/classifier's 1024 x 1000 + 1000 and no auxiliary heads
@@ -91,12 +93,12 @@ def test_inception_block_by_loops():
     block = Inception(INCEPTION["inception_3a"], prefix="inception_3a_")
     block.initialize(mx.init.Xavier(magnitude=3))
     x = np.random.default_rng(1).normal(size=(1, 8, 5, 4))
-    found = block(nd.array(x)).asnumpy()
+    output = block(nd.array(x)).asnumpy()
     rng = np.random.default_rng(2)
     for name, parameter in block.collect_params().items():
         if name.endswith("bias"):
             parameter.set_data(nd.array(rng.normal(size=parameter.shape)))
-    found = block(nd.array(x)).asnumpy()
+    output = block(nd.array(x)).asnumpy()
 
     weights = {
         name.removeprefix("inception_3a_"): p.data().asnumpy().astype(float)
@@ -117,7 +119,7 @@ def test_inception_block_by_loops():
         ],
         axis=1,
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_caffe_name_refuses_other_names():
@@ -146,14 +148,14 @@ def test_gradients_are_those_of_plain_operators(monkeypatch, hybrid):
         with autograd.record():
             out = network(images)
         out.backward(heads)
-        return {name: one.grad().asnumpy() for name, one in network.collect_params().items()}
+        return {name: parameter.grad().asnumpy() for name, parameter in network.collect_params().items()}
 
     network(images)
     if hybrid:
         network.hybridize(static_alloc=True, static_shape=True)
-    found = gradients()
+    actual = gradients()
     network.hybridize(active=False)
     monkeypatch.setattr(LRN, "hybrid_forward", lambda self, F, x: _lrn_as_a_product(x))
     for name, expected in gradients().items():
-        error = np.linalg.norm(found[name] - expected) / np.linalg.norm(expected)
+        error = np.linalg.norm(actual[name] - expected) / np.linalg.norm(expected)
         assert error < 0.05, name  # a rounding here and there turns a ReLU on or off; the fault makes it 0.4 to 0.8

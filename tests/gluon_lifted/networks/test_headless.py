@@ -73,19 +73,19 @@ def test_initializers_and_multipliers_are_the_networks_own():
     assert parameters["1.running_var"].grad_req == "null"
     block.initialize(mx.init.One())
     block(nd.zeros((1, 3, 32, 32)))
-    assert {name: float(one.data().max().asscalar()) for name, one in parameters.items()} == {
+    assert {name: float(parameter.data().max().asscalar()) for name, parameter in parameters.items()} == {
         "0.weight": 1, "0.bias": 0, "1.gamma": 0, "1.beta": 0, "1.running_mean": 0, "1.running_var": 1,
     }  # fmt: skip
 
 
 def test_two_instances_share_nothing():
     net = classifier(nn.GlobalAvgPool2D(), nn.Dense(4))
-    one, two = headless(net, side=32), headless(net, side=32)
-    for block in (one, two):
+    first, second = headless(net, side=32), headless(net, side=32)
+    for block in (first, second):
         block.initialize(mx.init.Xavier())
         block(nd.zeros((1, 3, 32, 32)))
-    one.collect_params()["0.weight"].set_data(nd.zeros((6, 3, 3, 3)))
-    assert abs(two.collect_params()["0.weight"].data().asnumpy()).max() > 0
+    first.collect_params()["0.weight"].set_data(nd.zeros((6, 3, 3, 3)))
+    assert abs(second.collect_params()["0.weight"].data().asnumpy()).max() > 0
 
 
 class TwoHeads(HybridBlock):
@@ -123,4 +123,4 @@ def test_training_reaches_every_weight():
     block.initialize(mx.init.Xavier())
     with autograd.record():
         block(nd.random.normal(shape=(2, 3, 48, 48))).square().sum().backward()
-    assert all(abs(one.grad().asnumpy()).max() > 0 for one in block.collect_params().values())
+    assert all(abs(parameter.grad().asnumpy()).max() > 0 for parameter in block.collect_params().values())

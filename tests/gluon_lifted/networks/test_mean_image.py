@@ -95,7 +95,7 @@ def test_the_frozen_network_subtracts_it(config, tmp_path):
     config = replace(config, resize=side, crop=side, mean_image=str(path), learning_rate=1e-4)
     train(config, tmp_path / "run")
     plain = EmbeddingNet(build_backbone("googlenet", side), 4)
-    stored = {name[4:]: one for name, one in nd.load(str(tmp_path / "run" / "model-0000.params")).items()}
+    stored = {name[4:]: array for name, array in nd.load(str(tmp_path / "run" / "model-0000.params")).items()}
     np.testing.assert_allclose(
         stored["mean_residual"].asnumpy()[0], large - np.reshape([104, 117, 123], (3, 1, 1)), atol=1e-4
     )

@@ -30,11 +30,11 @@ def load(run):
 
 def test_the_newest_two_are_kept_and_the_newest_is_loaded(run):
     assert [path.name for path in checkpoints(run)] == ["00000010.npz", "00000015.npz"]
-    iteration, found, notes = load(run)
+    iteration, loaded, notes = load(run)
     assert (iteration, notes) == (15, [])
     for name, array in state(15).items():
-        np.testing.assert_array_equal(found[name], array)
-        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].dtype == array.dtype
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "text"])
@@ -44,17 +44,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, damage):
     if damage == "one bit":
         content[len(content) // 2] ^= 1  # within the data of the large array
     newest.write_bytes({"truncated": content[:-100], "one bit": content, "empty": b"", "text": b"no"}[damage])
-    iteration, found, notes = load(run)
+    iteration, loaded, notes = load(run)
     assert iteration == 10
-    assert found["updates"] == 10
+    assert loaded["updates"] == 10
     assert len(notes) == 1
     assert "00000015.npz: damaged" in notes[0]
-    assert "using the one before" in notes[0]
+    assert "using the previous checkpoint" in notes[0]
 
 
 def test_a_checkpoint_of_another_network_is_passed_over(run):
-    def restore(found):
-        if found["updates"] == 15:
+    def restore(loaded):
+        if loaded["updates"] == 15:
             raise ValueError("weight is (3,), expected (4,)")
 
     notes = []
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_archive_of_such_arrays_is_passed_over(run):
     np.savez_compressed(newest, bomb=np.zeros(1_000_000))
     iteration, _, notes = load(run)
     assert iteration == 10
-    assert "8,000,128 bytes in a file of" in notes[0]
+    assert "8,000,128 bytes unpacked" in notes[0]
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999999,), }\n"
     with zipfile.ZipFile(newest, "w") as archive:
         archive.writestr("huge.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
@@ -114,28 +114,28 @@ except RunError as error:
 
 def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
     before = {path: path.read_bytes() for path in checkpoints(run)}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(run)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert found.stderr == ""
-    assert "00000020.npz: cannot be written" in found.stdout
-    assert "the checkpoint before, 00000015.npz, is whole" in found.stdout
+    assert process.stderr == ""
+    assert "00000020.npz: cannot be written" in process.stdout
+    assert "the previous checkpoint, 00000015.npz, is intact" in process.stdout
     assert {path: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
     assert load(run)[0] == 15
 
 
 def test_arrays_are_stored_as_they_are(run):
     with zipfile.ZipFile(checkpoints(run)[-1]) as archive:
-        assert all(one.compress_type == zipfile.ZIP_STORED for one in archive.infolist())
+        assert all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
 
 
 @pytest.mark.slow
 def test_any_flipped_bit_is_passed_over(run):
     newest = checkpoints(run)[-1]
     whole = newest.read_bytes()
-    for place in [*range(60), *range(len(whole) - 250, len(whole))]:  # the archive's own words
+    for position in [*range(60), *range(len(whole) - 250, len(whole))]:  # the archive's own words
         for bit in range(8):
             damaged = bytearray(whole)
-            damaged[place] ^= 1 << bit
+            damaged[position] ^= 1 << bit
             newest.write_bytes(damaged)
             assert load(run)[0] in (15, 10)

@@ -39,9 +39,9 @@ print(json.dumps({"network": casts, "loss": loss._cached_graph[1].tojson(remove_
 def test_the_network_is_cast_and_the_loss_is_not():
     run = subprocess.run([sys.executable, "-c", TRACE], capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout.splitlines()[-1])
-    assert found["network"] > 50  # at least a cast per convolution
-    assert found["loss"] == 0
+    casts = json.loads(run.stdout.splitlines()[-1])
+    assert casts["network"] > 50  # at least a cast per convolution
+    assert casts["loss"] == 0
 
 
 def one_weight(config):
@@ -80,9 +80,9 @@ def test_the_scale_doubles_after_2000_good_steps_and_survives_a_checkpoint():
     assert optimizer.gradient_scale == FIRST_SCALE
     _, resumed = one_weight(AMP)
     resumed.restore(optimizer.state())
-    for one in (optimizer, resumed):
-        one._adapt_scale(True)
-        assert one.gradient_scale == 2 * FIRST_SCALE
+    for trained in (optimizer, resumed):
+        trained._adapt_scale(finite=True)
+        assert trained.gradient_scale == 2 * FIRST_SCALE
 
 
 @pytest.mark.parametrize(("gradient", "applied"), [(3.0, 0.5), (-3.0, -0.5), (0.3, 0.3)])

@@ -93,8 +93,8 @@ def test_resumed_run_equals_an_uninterrupted_one(config, tmp_path, optimizer):
     assert report.iteration == 4
     assert [line["iteration"] for line in log_of(tmp_path / "parts")] == [1, 2, 3, 4]
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    for one, two in zip(whole.values(), parts.values(), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    for first, second in zip(whole.values(), parts.values(), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
 
 
 def test_a_run_that_dies_before_its_first_checkpoint_is_resumed_from_the_start(config, tmp_path):
@@ -108,21 +108,21 @@ def test_a_run_that_dies_before_its_first_checkpoint_is_resumed_from_the_start(c
     train(config, tmp_path / "killed", resume=True)
     train(config, tmp_path / "whole")
     assert not [path for path in (tmp_path / "killed").rglob("*") if path.name.startswith(".")]
-    for one, two in zip(weights(tmp_path / "killed").values(), weights(tmp_path / "whole").values(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for first, second in zip(weights(tmp_path / "killed").values(), weights(tmp_path / "whole").values(), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_a_finished_run_reports_what_it_found(whole_run, config):
     run, report = whole_run
     again = train(config, run, resume=True)
     assert (again.loss, again.recall, again.iteration) == (report.loss, report.recall, 4)
-    with pytest.raises(RunError, match="has trained 4 iterations, more than the 2 asked for; give --iterations 4"):
+    with pytest.raises(RunError, match="has trained 4 iterations, more than --iterations 2; give --iterations 4"):
         train(replace(config, iterations=2), run, resume=True)
 
 
 def test_an_out_that_is_a_file_is_refused(config, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="is no folder"):
+    with pytest.raises(RunError, match="is not a folder"):
         train(config, tmp_path / "file")
     with pytest.raises(RunError, match="cannot be written"):
         train(replace(config, iterations=0), Path("/proc/run"))
@@ -130,7 +130,7 @@ def test_an_out_that_is_a_file_is_refused(config, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_leave_a_checkpoint_to_resume_from(config, tmp_path, number):
-    run, before = tmp_path / "run", [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    run, before = tmp_path / "run", [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
     def press(progress):
         if progress.iteration == 1:
@@ -141,7 +141,7 @@ def test_ctrl_c_and_sigterm_leave_a_checkpoint_to_resume_from(config, tmp_path, 
     assert (report.iteration, report.finished, report.signal) == (2, False, number)
     assert not (run / "card.json").exists()
     assert train(replace(config, checkpoint_every=0), run, resume=True).finished
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_two_devices_see_the_whole_batch(config):
@@ -157,8 +157,8 @@ def test_two_devices_see_the_whole_batch(config):
         losses.append(trainer.step(batch, 0))
         gradients.append([p.list_grad()[0].asnumpy() for p in trainer.net.collect_params().values()])  # summed
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    for one, two in zip(*gradients, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+    for first, second in zip(*gradients, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", ["cpu:1", "cpu:2,cpu:3", "cpu:0,cpu:1,cpu:2"])

@@ -52,9 +52,9 @@ def whole(config, tmp_path_factory):
 
 
 def assert_same_bits(run, other):
-    found = weights(other)
+    others = weights(other)
     for name, array in weights(run).items():
-        np.testing.assert_array_equal(array, found[name], err_msg=name)
+        np.testing.assert_array_equal(array, others[name], err_msg=name)
 
 
 def test_same_seed_same_bits_over_20_iterations(config, whole, tmp_path):
@@ -86,9 +86,9 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bits(config, whole, tmp
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_two_hosts_learn_what_one_does_and_resume(config, tmp_path):
@@ -101,9 +101,9 @@ def test_two_hosts_learn_what_one_does_and_resume(config, tmp_path):
     for iterations, expected in ((2, alone[:2]), (4, alone[2:])):
         port = free_port()
         hosts = [start(tmp_path / "both", config | {"iterations": iterations}, rank, 2, port) for rank in (0, 1)]
-        losses = [finish(one) for one in hosts]
+        losses = [finish(host) for host in hosts]
         assert losses[0] == losses[1]
         assert losses[0] == pytest.approx(expected, rel=1e-3)  # AVX2 differs by 3e-4
-    found = weights(tmp_path / "both")
+    both = weights(tmp_path / "both")
     for name, array in weights(tmp_path / "alone").items():
-        np.testing.assert_allclose(found[name], array, rtol=1e-3, atol=5e-4, err_msg=name)
+        np.testing.assert_allclose(both[name], array, rtol=1e-3, atol=5e-4, err_msg=name)

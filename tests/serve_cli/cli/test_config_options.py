@@ -117,7 +117,7 @@ def test_refusals_before_anything_is_written(lifted, photos, tmp_path):
     needs_mxnet()
     run = tmp_path / "run"
     for words, message in (
-        (["--amp"], "--amp is mixed precision for GPUs"),
+        (["--amp"], "--amp needs GPUs"),
         (["--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         (["--use-boxes"], "has no bounding boxes"),
         (["--backbone", "resnet51_v1"], "backbone 'resnet51_v1' is unknown"),

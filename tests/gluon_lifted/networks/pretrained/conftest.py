@@ -91,11 +91,11 @@ def torch_pickle(value, legacy=False):
     classes = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
 
     class Pickler(pickle.Pickler):
-        def persistent_id(self, one):
-            if not isinstance(one, Storage):
+        def persistent_id(self, value):
+            if not isinstance(value, Storage):
                 return None
-            kind = getattr(modules["torch"], classes[one.array.dtype.str[1:]])
-            return ("storage", kind, one.key, "cpu", one.array.size, *((None,) if legacy else ()))
+            kind = getattr(modules["torch"], classes[value.array.dtype.str[1:]])
+            return ("storage", kind, value.key, "cpu", value.array.size, *((None,) if legacy else ()))
 
     with patch.dict(sys.modules, modules):
         file = io.BytesIO()
@@ -124,16 +124,16 @@ def write_torch():
         if legacy:
             facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
             with path.open("wb") as file:
-                for value in (MAGIC_NUMBER, 1001, facts, state, [one.key for one in storages]):
+                for value in (MAGIC_NUMBER, 1001, facts, state, [storage.key for storage in storages]):
                     file.write(torch_pickle(value, legacy=True))
-                for one in storages:
-                    file.write(struct.pack("<q", one.array.size) + one.array.tobytes())
+                for storage in storages:
+                    file.write(struct.pack("<q", storage.array.size) + storage.array.tobytes())
         else:
             with zipfile.ZipFile(path, "w") as archive:
                 archive.writestr("archive/data.pkl", torch_pickle(state))
                 archive.writestr("archive/byteorder", "little")
-                for one in storages:
-                    archive.writestr(f"archive/data/{one.key}", one.array.tobytes())
+                for storage in storages:
+                    archive.writestr(f"archive/data/{storage.key}", storage.array.tobytes())
                 archive.writestr("archive/version", "3\n")
 
     return write

@@ -20,15 +20,15 @@ LAYERS = {
 def test_blobs_come_back_exactly(tmp_path, write_caffemodel, legacy):
     path = tmp_path / "net.caffemodel"
     write_caffemodel(path, LAYERS, legacy)
-    found = parse_caffemodel(memoryview(path.read_bytes()), "net")
-    assert list(found) == ["conv1/7x7_s2[0]", "conv1/7x7_s2[1]", "loss3/classifier[0]", "loss3/classifier[1]"]
+    blobs = parse_caffemodel(memoryview(path.read_bytes()), "net")
+    assert list(blobs) == ["conv1/7x7_s2[0]", "conv1/7x7_s2[1]", "loss3/classifier[0]", "loss3/classifier[1]"]
     for name, arrays in LAYERS.items():
         for index, array in enumerate(arrays):
-            blob = found[f"{name}[{index}]"]
+            blob = blobs[f"{name}[{index}]"]
             assert blob.dtype == array.dtype
             np.testing.assert_array_equal(blob.squeeze(), array)
-    assert found["conv1/7x7_s2[0]"].shape == (3, 2, 5, 5)
-    assert found["conv1/7x7_s2[1]"].shape == (3,)
+    assert blobs["conv1/7x7_s2[0]"].shape == (3, 2, 5, 5)
+    assert blobs["conv1/7x7_s2[1]"].shape == (3,)
 
 
 def caffe_classes():
@@ -41,11 +41,13 @@ def caffe_classes():
     def declare(name, /, **fields):
         declared = file.message_type.add(name=name)
         for field, (number, kind, repeated) in fields.items():
-            one = declared.field.add(name=field, number=number, label=3 if repeated else 1, type=kinds.get(kind, 11))
+            declaration = declared.field.add(
+                name=field, number=number, label=3 if repeated else 1, type=kinds.get(kind, 11)
+            )
             if kind not in kinds:
-                one.type_name = f".caffe.{kind}"
+                declaration.type_name = f".caffe.{kind}"
             elif repeated and kind != "string":
-                one.options.packed = True
+                declaration.options.packed = True
 
     declare("BlobShape", dim=(1, "int64", True))
     declare(
@@ -68,9 +70,9 @@ def test_what_protobuf_writes_is_read():
     blob = layer.blobs.add(data=array.ravel(), diff=array.ravel())
     blob.shape.dim.extend(array.shape)
     layer.blobs.add(num=1, channels=1, height=1, width=300, data=np.arange(300))
-    found = parse_caffemodel(memoryview(net.SerializeToString()), "net")
-    np.testing.assert_array_equal(found["conv2/3x3[0]"], array)
-    np.testing.assert_array_equal(found["conv2/3x3[1]"], np.arange(300))
+    blobs = parse_caffemodel(memoryview(net.SerializeToString()), "net")
+    np.testing.assert_array_equal(blobs["conv2/3x3[0]"], array)
+    np.testing.assert_array_equal(blobs["conv2/3x3[1]"], np.arange(300))
 
 
 def small(tmp_path, write_caffemodel):

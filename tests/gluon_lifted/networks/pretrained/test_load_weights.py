@@ -37,9 +37,9 @@ def network(backbone, seed, dim=8):
     net.initialize(backbone_initializer())
     net(nd.zeros((1, 3, CROP, CROP)))
     rng = np.random.default_rng(seed)
-    for name, one in net.collect_params().items():
+    for name, parameter in net.collect_params().items():
         if not name.endswith("weight"):
-            one.set_data(nd.array(rng.uniform(0.5, 1.5, one.shape)))
+            parameter.set_data(nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
     return net
 
 
@@ -54,13 +54,13 @@ def receiver(backbone):
 
 
 def arrays(net):
-    return {name: one.data().asnumpy() for name, one in net.collect_params().items()}
+    return {name: parameter.data().asnumpy() for name, parameter in net.collect_params().items()}
 
 
-def assert_equal_arrays(found, expected):
-    assert list(found) == list(expected)
+def assert_equal_arrays(actual, expected):
+    assert list(actual) == list(expected)
     for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array)
+        np.testing.assert_array_equal(actual[name], array)
 
 
 def layers(net):
@@ -72,19 +72,19 @@ def layers(net):
     return [output.asnumpy() for output in block(images)]
 
 
-def assert_same_layers(one, two):
-    ones, twos = layers(one), layers(two)
-    assert len(ones) == len(twos) > 70
-    for left, right in zip(ones, twos, strict=True):
+def assert_same_layers(first, second):
+    first_layers, second_layers = layers(first), layers(second)
+    assert len(first_layers) == len(second_layers) > 70
+    for left, right in zip(first_layers, second_layers, strict=True):
         np.testing.assert_array_equal(left, right)
 
 
 def caffe_layers(net):
-    found = {}
+    blobs = {}
     for name, array in arrays(net.backbone).items():
         layer, blob = caffe_name(name.removeprefix("googlenet_"))
-        found.setdefault(layer, [None, None])[blob] = array
-    return found
+        blobs.setdefault(layer, [None, None])[blob] = array
+    return blobs
 
 
 def torchvision_state(net):
@@ -204,7 +204,7 @@ def test_gluoncvs_params_by_all_their_names(tmp_path, way):
     assert len(report.skipped) == 2  # fc
     assert report.missing == ("embedding_weight", "embedding_bias")
     assert report.colors == "imagenet"
-    weight, bias = (one.data().asnumpy() for one in classifier.fc.collect_params().values())
+    weight, bias = (parameter.data().asnumpy() for parameter in classifier.fc.collect_params().values())
     logits = net.backbone(images).asnumpy().reshape(2, -1) @ weight.T + bias
     np.testing.assert_allclose(logits, classifier(images).asnumpy(), rtol=1e-4, atol=1e-5)
 
@@ -230,7 +230,7 @@ LAST = "inception5b.branch4.1.bn.running_var"
         (lambda state: state.update({LAST: np.ones(127, "f4")}), ConfigError,
          rf"tensor '{LAST}' has the shape \(127,\), googlenet_bn needs \(128,\) for inception5b.3.1.1.running_var"),
         (lambda state: state.update({LAST: np.full(128, np.nan, "f4")}), DataError, f"'{LAST}' holds NaN, infinity"),
-        (lambda state: state.update({LAST: np.full(128, 1e300)}), DataError, "or what is too large for 32 bits"),
+        (lambda state: state.update({LAST: np.full(128, 1e300)}), DataError, "or numbers too large for float32"),
         (lambda state: state.update({LAST: np.ones(128, "i8")}), DataError, f"'{LAST}' has the type int64; expected"),
     ],
 )  # fmt: skip
@@ -258,7 +258,10 @@ def test_network_that_has_seen_no_image_takes_weights_too(tmp_path):
     [
         (None, "No such file or directory"),
         (b"", "it is empty"),
-        (b"<!DOCTYPE html><html>", "begins with b'<!DOCTYPE html><', as no .caffemodel, .pth, .safetensors or .params"),
+        (
+            b"<!DOCTYPE html><html>",
+            "begins with b'<!DOCTYPE html><'; expected a .caffemodel, .pth, .safetensors or",
+        ),
         (b"\n\nsome text", "damaged"),
         (b"\x0a\x01a", "holds no tensors"),
         (b"PK\x03\x04 not a zip", "the archive is damaged"),

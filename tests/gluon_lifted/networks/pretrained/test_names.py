@@ -54,8 +54,8 @@ def convolve(state, name, x, stride=1):
     windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), (2, 3))[:, :, ::stride, ::stride]
     y = np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True)
     gamma, beta, mean, variance = (
-        state[f"{name}.bn.{one}"].astype(float)[:, None, None]
-        for one in ("weight", "bias", "running_mean", "running_var")
+        state[f"{name}.bn.{kind}"].astype(float)[:, None, None]
+        for kind in ("weight", "bias", "running_mean", "running_var")
     )
     return np.maximum((y - mean) / np.sqrt(variance + 0.001) * gamma + beta, 0)
 
@@ -105,5 +105,5 @@ def test_ours_with_torchvisions_weights_is_torchvisions(tmp_path, write_torch):
     load_weights(net, str(tmp_path / "googlenet.pth"), "googlenet_bn")
     images = RNG.normal(size=(2, 3, 64, 64)).astype("f4")
     expected = torchvision_googlenet(state, images.astype(float))
-    found = net.backbone(nd.array(images)).asnumpy().reshape(2, 1024)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+    embedding = net.backbone(nd.array(images)).asnumpy().reshape(2, 1024)
+    np.testing.assert_allclose(embedding, expected, rtol=1e-4, atol=1e-4 * expected.std())

@@ -25,10 +25,10 @@ def test_tensors_come_back_exactly(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(file_of({"__metadata__": {"format": "pt"}, "conv1.conv.weight": ENTRY}, ARRAY.tobytes()))
     assert is_safetensors(memoryview(path.read_bytes()))
-    found = read_safetensors(path)
-    assert list(found) == ["conv1.conv.weight"]
-    assert found["conv1.conv.weight"].dtype == np.float32
-    np.testing.assert_array_equal(found["conv1.conv.weight"], ARRAY)
+    tensors = read_safetensors(path)
+    assert list(tensors) == ["conv1.conv.weight"]
+    assert tensors["conv1.conv.weight"].dtype == np.float32
+    np.testing.assert_array_equal(tensors["conv1.conv.weight"], ARRAY)
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,11 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    with Host() as one:
-        monkeypatch.setenv("MXNET_GLUON_REPO", one.url)
+    with Host() as server:
+        monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
         monkeypatch.setenv("MXNET_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        yield one
+        yield server
 
 
 def publish(host, monkeypatch, content):
@@ -120,7 +120,7 @@ def refusal(host):
         fetch()
     message = str(caught.value)
     assert message.startswith("ImageNet weights of googlenet_bn cannot be fetched (")
-    assert message.endswith(".zip elsewhere, and give the .params file in it with --weights.")
+    assert message.endswith(".zip elsewhere and give its .params file with --weights.")
     return message
 
 
@@ -147,9 +147,9 @@ def test_wrong_content_is_refused_and_not_kept(tmp_path, host, monkeypatch):
 def test_too_large_an_answer_is_cut_off(tmp_path, host, monkeypatch):
     publish(host, monkeypatch, bytes(1000))
     monkeypatch.setattr(store, "MAX_FILE_BYTES", 999)
-    assert "it has 1,000 bytes" in refusal(host)
+    assert "the file has 1,000 bytes" in refusal(host)
     monkeypatch.setattr(store, "MAX_FILE_BYTES", 99)
-    assert "more than 99 bytes came" in refusal(host)
+    assert "sent more than 99 bytes" in refusal(host)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://no-such-host.invalid/", "nonsense"])

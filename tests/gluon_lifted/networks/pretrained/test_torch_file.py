@@ -33,11 +33,11 @@ def parse(path):
 def test_tensors_come_back_exactly(tmp_path, write_torch, legacy):
     path = tmp_path / "net.pth"
     write_torch(path, ARRAYS, legacy)
-    found = parse(path)
-    assert list(found) == list(ARRAYS)
+    tensors = parse(path)
+    assert list(tensors) == list(ARRAYS)
     for name, array in ARRAYS.items():
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(found[name], array)
+        assert tensors[name].dtype == array.dtype
+        np.testing.assert_array_equal(tensors[name], array)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -49,11 +49,11 @@ def test_tensors_that_share_a_storage_are_views_of_it(tmp_path, write_torch, leg
         part=Tensor(storage, 5, (2, 2), (4, 1)),
     )
     write_torch(tmp_path / "net.pth", legacy=legacy, state=state, storages=[storage])
-    found = parse(tmp_path / "net.pth")
+    tensors = parse(tmp_path / "net.pth")
     whole = np.arange(12).reshape(3, 4)
-    np.testing.assert_array_equal(found["whole"], whole)
-    np.testing.assert_array_equal(found["transposed"], whole.T)
-    np.testing.assert_array_equal(found["part"], whole[1:, 1:3])
+    np.testing.assert_array_equal(tensors["whole"], whole)
+    np.testing.assert_array_equal(tensors["transposed"], whole.T)
+    np.testing.assert_array_equal(tensors["part"], whole[1:, 1:3])
 
 
 @pytest.mark.parametrize(
