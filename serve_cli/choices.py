@@ -4,7 +4,6 @@ from typing import Literal
 
 Device = Literal["cpu", "openvino", "gpu", "tensorrt"]
 Engine = Literal["local", "ray"]
-Format = Literal["parquet", "npy"]
 Dtype = Literal["float32", "float16", "int8"]
 MapMethod = Literal["tsne", "pca", "umap"]
 PublishedDataset = Literal["cub200", "cars196", "sop"]

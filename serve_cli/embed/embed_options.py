@@ -9,7 +9,8 @@ from typing import get_args
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import MAX_PIXELS
-from serve_cli.choices import Dtype, Engine, Format
+from serve_cli.choices import Dtype, Engine
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.network.retry import IMAGE_TIMEOUT_S
 from serve_cli.sources.tables.columns import Columns
@@ -41,15 +42,15 @@ class Output:
     """
 
     rows_per_file: int = PART_ROWS
-    format: Format = "parquet"
+    format: str = DEFAULT_FORMAT
     dtype: Dtype = "float32"
     checksums: bool = False
 
     def __post_init__(self) -> None:
         if self.rows_per_file < 1:
             raise ConfigError(f"parts of {self.rows_per_file} rows; give 1 or more.")
-        if self.format not in get_args(Format):
-            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(get_args(Format))}.")
+        if self.format not in FORMATS:
+            raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
         if self.dtype not in get_args(Dtype):
             raise ConfigError(f"storage type {self.dtype!r} is unknown; use {', '.join(get_args(Dtype))}.")
 

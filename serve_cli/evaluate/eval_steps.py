@@ -30,5 +30,5 @@ def evaluate(options: EvalOptions) -> EvalReport:
     """
     inputs = read_inputs(options)
     rankings = [search_gallery(embeddings, inputs.gallery, options) for embeddings in inputs.sources]
-    measured = measure(inputs, rankings, options)
-    return present(inputs, measured, options)
+    results, differences = measure(inputs, rankings, options)
+    return present(inputs, results, differences, options)

@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Measured(NamedTuple):
-    """Metrics of every source, and differences from the first source if all have the same images."""
-
-    results: tuple[Result, ...]
-    differences: tuple[Difference, ...]
-
-
 class _QueryValues(NamedTuple):
     """Metric -> value of each query, (Q,) float64; labels of the queries, (Q,) int64."""
 
@@ -43,8 +36,21 @@ class _QueryValues(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def measure(inputs: EvalInputs, rankings: Sequence[Ranking], options: EvalOptions) -> Measured:
-    """Average the metrics over queries, and cluster if requested. ``rankings`` has one entry per source."""
+def measure(
+    inputs: EvalInputs, rankings: Sequence[Ranking], options: EvalOptions
+) -> tuple[tuple[Result, ...], tuple[Difference, ...]]:
+    """Average the metrics over queries, and cluster if requested.
+
+    Parameters
+    ----------
+    rankings : sequence of Ranking
+        One of each source.
+
+    Returns
+    -------
+    tuple
+        Metrics of each source; and differences from the first source, if all have the same images.
+    """
     metrics = retrieval_metrics(options.ks, recall_only=options.recall_only)
     queries = [
         _QueryValues(
@@ -57,7 +63,7 @@ def measure(inputs: EvalInputs, rankings: Sequence[Ranking], options: EvalOption
         for source, ranking, values in zip(inputs.sources, rankings, queries, strict=True)
     )
     if not inputs.paired:
-        return Measured(results, ())
+        return results, ()
     bootstrap = ClassBootstrap(queries[0].labels, seed=options.seed)
     differences = tuple(
         Difference(
@@ -67,7 +73,7 @@ def measure(inputs: EvalInputs, rankings: Sequence[Ranking], options: EvalOption
         )
         for result, values in zip(results[1:], queries[1:], strict=True)
     )
-    return Measured(results, differences)
+    return results, differences
 
 
 def _result(source: Embeddings, ranking: Ranking, queries: _QueryValues, options: EvalOptions) -> Result:

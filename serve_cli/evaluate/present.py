@@ -10,28 +10,30 @@ from serve_cli.evaluate.published import TEST_IMAGES, published_rows
 
 if TYPE_CHECKING:
     from serve_cli.evaluate.eval_options import EvalOptions
-    from serve_cli.evaluate.measure import Measured
+    from serve_cli.evaluate.eval_report import Difference, Result
     from serve_cli.evaluate.read import EvalInputs
 
 
-def present(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> EvalReport:
+def present(
+    inputs: EvalInputs, results: tuple[Result, ...], differences: tuple[Difference, ...], options: EvalOptions
+) -> EvalReport:
     """Put measured and published metrics side by side."""
     return EvalReport(
-        results=measured.results,
-        differences=measured.differences,
+        results=results,
+        differences=differences,
         published=published_rows(options.published) if options.published else (),
         gallery=inputs.gallery.name if inputs.gallery else None,
         failed=inputs.failed,
         distance=options.distance,
-        interval=_interval_text(inputs, measured),
+        interval=_interval_text(inputs, results),
         clustering=_clustering_text(options),
-        note=_note(inputs, measured, options),
+        note=_note(inputs, results, options),
     )
 
 
-def _interval_text(inputs: EvalInputs, measured: Measured) -> str:
+def _interval_text(inputs: EvalInputs, results: tuple[Result, ...]) -> str:
     """Explain the intervals."""
-    first = measured.results[0]
+    first = results[0]
     if first.queries < len(inputs.sources[0]):
         return (
             "95 %, for the mean over all queries (Wilson, sample without replacement); "
@@ -51,12 +53,12 @@ def _clustering_text(options: EvalOptions) -> str:
     return f"k-means, k = classes, {protocol.name} protocol: {starts}, seed {options.seed}"
 
 
-def _note(inputs: EvalInputs, measured: Measured, options: EvalOptions) -> str:
+def _note(inputs: EvalInputs, results: tuple[Result, ...], options: EvalOptions) -> str:
     """Describe results that are not comparable; empty if all are."""
     notes = []
     if not inputs.paired:
         notes.append("the sources have different images, so no differences are computed")
-    if all(result.alone == result.queries for result in measured.results):
+    if all(result.alone == result.queries for result in results):
         notes.append("no query has another image of its class in the gallery")
     expected = TEST_IMAGES.get(options.published or "")
     if expected and any(len(source) != expected for source in inputs.sources):

@@ -4,9 +4,8 @@ from typing import Any, get_args
 
 import pytest
 
-from serve_cli.choices import Device, Engine, Format, MapMethod, PublishedDataset
+from serve_cli.choices import Device, Engine, MapMethod, PublishedDataset
 from serve_cli.embed.engines import ENGINES
-from serve_cli.embeddings.embedding_folder import FORMATS
 from serve_cli.evaluate.published import TEST_IMAGES
 from serve_cli.model.benchmark import LARGEST_BATCH
 from serve_cli.model.providers import EXTRAS, PROVIDERS
@@ -22,7 +21,6 @@ from serve_cli.report.layout2d import NAMES
         (Device, DEFAULTS),
         (Device, LARGEST_BATCH),
         (Engine, ENGINES),
-        (Format, FORMATS),
         (MapMethod, NAMES),
         (PublishedDataset, TEST_IMAGES),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_cli.choices import Dtype, Engine, Format
+from serve_cli.choices import Dtype, Engine
 from serve_cli.cli.shared_options import (
     SOME_FAILED,
     AllowFallback,
@@ -23,6 +23,7 @@ from serve_cli.cli.shared_options import (
     Threads,
     parse_size,
 )
+from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS
 from serve_cli.sources.file_kinds import known_kinds
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ LabelColumn = Annotated[
     str, typer.Option("--label-column", help="Read class names from this column.", rich_help_panel=TABLE)
 ]
 FileFormat = Annotated[
-    Format,
+    str,
     typer.Option(
         "--format",
-        help="Write parquet, or npy in the layout of clip-retrieval and autofaiss, with failed images in a list.",
+        metavar=f"[{'|'.join(FORMATS)}]",
+        help=f"Write {', or '.join(f'{name} ({form.help})' for name, form in FORMATS.items())}.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -159,7 +161,7 @@ def embed(
     path_column: PathColumn = "path",
     bytes_column: BytesColumn = "bytes",
     label_column: LabelColumn = "label",
-    file_format: FileFormat = "parquet",
+    file_format: FileFormat = DEFAULT_FORMAT,
     dtype: StorageType = "float32",
     checksums: Checksums = False,
     rows_per_file: RowsPerFile = 100_000,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.metrics.choices import ClusteringProtocol, Distance
 from serve_cli.choices import PublishedDataset
 from serve_cli.cli.shared_options import (
@@ -40,7 +41,7 @@ Sources = Annotated[
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option("--dataset", help="Evaluate models on the test images of a data set that `lifted train` knows."),
+    typer.Option("--dataset", help=f"Evaluate models on the test images of a data set: {', '.join(DATASETS)}."),
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.")]
 UseBoxes = Annotated[

@@ -41,7 +41,7 @@ def test_data_sets_without_boxes_cannot_use_them(manifest):
 
 
 def test_names_that_are_unknown():
-    message = "'nothing' is unknown; choose one of folder, manifest, cub200, cars196, sop, glyphs"
+    message = f"'nothing' is unknown; choose one of {', '.join(DATASETS)}"
     with pytest.raises(ConfigError, match=message):
         load_dataset("nothing", Path())
 

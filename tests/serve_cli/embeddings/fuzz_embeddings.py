@@ -42,7 +42,7 @@ from tests.fuzzing import damaged_bytes, fuzz
 from tests.serve_cli.embedded import batches
 from tests.serve_cli.tiny_model import CARD
 
-KINDS = [(layout, dtype) for layout in ("parquet", "npy") for dtype in ("float32", "float16", "int8")]
+KINDS = [(layout, dtype) for layout in FORMATS for dtype in ("float32", "float16", "int8")]
 JUNK: list[Any] = [
     *(None, True, False, 0, 1, -1, 7, 2**31, 2**63, 10**30, -(10**30), 1.0, 1e308, float("nan"), float("inf"), ""),
     *(
