@@ -103,7 +103,7 @@ def test_cast_images_of_half_weights_are_single() -> None:
 
 def test_a_run_in_half_precision_is_refused(tmp_path: Path) -> None:
     net, reference = half_network()
-    with pytest.raises(MalformedModelError, match=r"takes float16 images, .* with --symbol and --params"):
+    with pytest.raises(MalformedModelError, match=r"takes float16 images; .* with --symbol and --params"):
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
 
 

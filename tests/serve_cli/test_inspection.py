@@ -59,7 +59,7 @@ def test_nothing_that_is_known(tmp_path):
         (b"", "is damaged"),
         (b"\xff\xfe", "not UTF-8"),
         (b"{}", "is damaged"),
-        (CARD.to_json().encode() + b" " * (2 << 20), "has more than"),
+        (CARD.to_json().encode() + b" " * (2 << 20), "larger than"),
     ],
 )
 def test_damaged_card(tmp_path, content, message):
