@@ -9,7 +9,7 @@ from gluon_lifted.card import ModelCard, read_card
 from gluon_lifted.contract import CARD_FILE, RUN_FILES
 from gluon_lifted.errors import RunError
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
-from serve_cli.embeddings.layout import MANIFEST
+from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import part_files
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions

@@ -61,22 +61,6 @@ class PrecisionComparison:
             facts["recall@1"] = f"{self.recall:.2%} (fp32 {self.single_recall:.2%})"
         return facts
 
-    def objection(self, max_recall_drop: float) -> str:
-        """Return why the model is worse, as the middle of a sentence; empty if it is acceptable.
-
-        Parameters
-        ----------
-        max_recall_drop : float
-            Largest acceptable loss of recall@1, in percentage points.
-        """
-        if self.recall is not None and self.single_recall is not None:
-            drop = 100 * (self.single_recall - self.recall)
-            if drop > max_recall_drop:
-                return f"loses {drop:.2f} points of recall@1, more than {max_recall_drop:g}"
-        if self.images_per_s <= self.single_images_per_s:
-            return f"is not faster here: {self.images_per_s:.0f} images/s, fp32 {self.single_images_per_s:.0f}"
-        return ""
-
 
 def compare_models(
     single: Path, reduced: Path, pixels: NDArray[np.uint8], device: Device = "cpu"

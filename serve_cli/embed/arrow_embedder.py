@@ -12,7 +12,7 @@ from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import embed_rows
 from serve_cli.embeddings.arrow_table import to_table
-from serve_cli.embeddings.layout import own_columns, schema
+from serve_cli.embeddings.part_columns import own_columns, schema
 from serve_cli.embeddings.vectors import fitting
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_hash import model_sha256

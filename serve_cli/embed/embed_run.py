@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from serve_cli.embed.decoding import CHECKSUMS
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.plan import Plan, survey
+from serve_cli.embeddings.resume_plan import Plan, survey
 from serve_cli.model.embedder import Embedder
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
     from serve_cli.embed.embed_options import EmbedOptions
-    from serve_cli.embeddings.plan import Survey
+    from serve_cli.embeddings.resume_plan import Survey
     from serve_cli.sources.source import Source
 
 

@@ -21,7 +21,7 @@ from serve_cli.embed.embed_rows import status_text
 from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.part_worker import FAILURES_SHOWN, PartWorker, Work
 from serve_cli.embed.stage_times import StageTimes
-from serve_cli.embeddings.plan import read_plan
+from serve_cli.embeddings.resume_plan import read_plan
 from serve_cli.provenance import version
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.embed_run import EmbedRun
-    from serve_cli.embeddings.plan import Survey
+    from serve_cli.embeddings.resume_plan import Survey
     from serve_cli.model.model_options import ModelOptions
     from serve_cli.progress import Progress
 

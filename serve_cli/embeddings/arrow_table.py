@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
-    """Convert rows to a table with a given schema: the columns of `layout.own_columns`, and carried columns.
+    """Convert rows to a table with a given schema: the columns of `part_columns.own_columns`, and carried columns.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import RunError
 from gluon_lifted.parquet.page_claims import read_groups
 from serve_cli.embeddings.fixed_lists import without_sizes
-from serve_cli.embeddings.layout import MANIFEST
+from serve_cli.embeddings.part_columns import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import create_file, remove_leftovers, replaced_file
-from serve_cli.embeddings.layout import MANIFEST, MANIFEST_VERSION, PLAN
+from serve_cli.embeddings.part_columns import MANIFEST, MANIFEST_VERSION, PLAN
 from serve_cli.embeddings.part_formats import FORMATS, part_files
-from serve_cli.embeddings.plan import difference, read_plan
+from serve_cli.embeddings.resume_plan import difference, read_plan
 from serve_cli.embeddings.run_lock import run_lock
 from serve_cli.sources.image_row import EmbeddedRows, regroup
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.card import ModelCard
     from serve_cli.embeddings.parts import Part
-    from serve_cli.embeddings.plan import Plan
+    from serve_cli.embeddings.resume_plan import Plan
 
 GROUP_ROWS = 5_000  # rows in memory before they are written: 10 MB at D = 512
 GROUP_BYTES = 32 << 20  # limit for the columns that they carry along

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import ModelCard
 from gluon_lifted.errors import RunError
-from serve_cli.embeddings.layout import MANIFEST, MANIFEST_VERSION
+from serve_cli.embeddings.part_columns import MANIFEST, MANIFEST_VERSION
 from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS, part_files
 from serve_cli.embeddings.vectors import DTYPES
 

@@ -18,7 +18,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.embeddings.checked_parquet import CheckedParquet, texts
-from serve_cli.embeddings.layout import MANIFEST, schema
+from serve_cli.embeddings.part_columns import MANIFEST, schema
 from serve_cli.embeddings.part_formats import NPY
 from serve_cli.embeddings.parts import Part, PartRows, require_scales
 from serve_cli.embeddings.vectors import DTYPES, from_stored, to_stored

@@ -14,7 +14,7 @@ from gluon_lifted.files import replaced_file
 from gluon_lifted.parquet.page_claims import read_groups
 from serve_cli.embeddings.arrow_table import to_table
 from serve_cli.embeddings.checked_parquet import READ_ERRORS, CheckedParquet, texts
-from serve_cli.embeddings.layout import MANIFEST, own_columns, schema
+from serve_cli.embeddings.part_columns import MANIFEST, own_columns, schema
 from serve_cli.embeddings.part_formats import PARQUET
 from serve_cli.embeddings.parts import Part, PartRows, require_scales
 from serve_cli.embeddings.vectors import from_stored

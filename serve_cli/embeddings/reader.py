@@ -14,7 +14,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.hardware.memory import usable_memory
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
-from serve_cli.embeddings.layout import MANIFEST
+from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import FORMATS
 
 if TYPE_CHECKING:

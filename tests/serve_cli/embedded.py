@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.plan import Plan
+from serve_cli.embeddings.resume_plan import Plan
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow, regroup
 from tests.serve_cli.tiny_model import CARD
 

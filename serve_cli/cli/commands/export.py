@@ -159,7 +159,8 @@ def export(
     elif precision == "fp32":
         report = export_run(source, onnx, options, pixels=pixels, normalize=normalize)
     else:
-        from serve_cli.compress.compress import AcceptanceCriteria, export_reduced
+        from serve_cli.compress.acceptance import AcceptanceCriteria
+        from serve_cli.compress.export_reduced import export_reduced
 
         criteria = AcceptanceCriteria(
             dataset=eval_on, data=data, max_recall_drop=max_recall_drop, force=force, device=device

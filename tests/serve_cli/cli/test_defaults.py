@@ -68,7 +68,7 @@ def test_bench():
 def test_export():
     pytest.importorskip("onnx", reason="export needs onnx")
     from export import ExportOptions
-    from serve_cli.compress.compress import AcceptanceCriteria
+    from serve_cli.compress.acceptance import AcceptanceCriteria
 
     defaults, options, criteria = shown(export), ExportOptions(), AcceptanceCriteria()
     for name in ("opset", "tolerance", "exact_lrn", "precision", "calibration", "calibration_method"):

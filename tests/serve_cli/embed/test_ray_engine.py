@@ -21,8 +21,8 @@ from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
 from serve_cli.embed.ray_engine import Crew
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.part_formats import part_files
-from serve_cli.embeddings.plan import Survey
 from serve_cli.embeddings.reader import read_embeddings
+from serve_cli.embeddings.resume_plan import Survey
 from serve_cli.model.model_options import ModelOptions
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model

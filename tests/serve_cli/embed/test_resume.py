@@ -19,8 +19,8 @@ from serve_cli.embed import decoding, embed_run, part_worker
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import ArrayTask, EmbedOptions, Output
 from serve_cli.embeddings.part_formats import part_files
-from serve_cli.embeddings.plan import Survey, survey
 from serve_cli.embeddings.reader import read_embeddings, read_manifest, read_table
+from serve_cli.embeddings.resume_plan import Survey, survey
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.sources.image_row import ImageRow
 from serve_cli.sources.resolve import open_source

@@ -31,8 +31,8 @@ from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
 from serve_cli.embeddings.part_formats import FORMATS
-from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import Embeddings, read_embeddings
+from serve_cli.embeddings.resume_plan import Plan
 from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.inspection import inspect_path
 from serve_cli.report.access import Access

@@ -16,8 +16,8 @@ from gluon_lifted.parquet import page_memory as parquet_pages
 from serve_cli.embeddings.arrow_table import to_table
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.fixed_lists import restored, without_sizes
-from serve_cli.embeddings.layout import own_columns, schema
-from serve_cli.embeddings.plan import Plan
+from serve_cli.embeddings.part_columns import own_columns, schema
+from serve_cli.embeddings.resume_plan import Plan
 from serve_cli.sources.image_row import (
     Cell,
     EmbeddedRows,

@@ -14,8 +14,8 @@ from serve_cli.embeddings import embedding_folder as sinks
 from serve_cli.embeddings import parquet_format as parquet_parts
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.parts import Part
-from serve_cli.embeddings.plan import Plan, read_plan
 from serve_cli.embeddings.reader import read_embeddings, read_table
+from serve_cli.embeddings.resume_plan import Plan, read_plan
 from serve_cli.sources.image_row import EmbeddedRows, regroup
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.tiny_model import CARD

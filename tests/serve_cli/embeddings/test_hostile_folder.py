@@ -20,8 +20,8 @@ from gluon_lifted.errors import RunError
 from serve_cli import read_embeddings
 from serve_cli.embeddings import reader
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
-from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import read_table
+from serve_cli.embeddings.resume_plan import Plan
 from serve_cli.inspection import inspect_path
 from tests.gluon_lifted.parquet.test_page_claims import nested
 from tests.serve_cli.embedded import batches, write_folder

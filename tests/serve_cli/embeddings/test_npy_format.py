@@ -18,8 +18,8 @@ from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.npy_format import NpyPartWriter
 from serve_cli.embeddings.part_formats import PARQUET
 from serve_cli.embeddings.parts import Part
-from serve_cli.embeddings.plan import Plan
 from serve_cli.embeddings.reader import read_embeddings
+from serve_cli.embeddings.resume_plan import Plan
 from serve_cli.embeddings.vectors import to_stored
 from serve_cli.inspection import inspect_path
 from serve_cli.model.model_options import ModelOptions

@@ -13,10 +13,11 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 from export import ExportOptions
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import normalize
-from serve_cli.compress import comparison as price_module
-from serve_cli.compress import compress as compress_module
+from serve_cli.compress import comparison as comparison_module
+from serve_cli.compress import export_reduced as export_module
+from serve_cli.compress.acceptance import AcceptanceCriteria
 from serve_cli.compress.comparison import PrecisionComparison
-from serve_cli.compress.compress import AcceptanceCriteria, export_reduced
+from serve_cli.compress.export_reduced import export_reduced
 from serve_cli.model.embedder import Embedder
 from tests.export.mxnet_files import card, write_run
 from tests.export.networks import (
@@ -40,7 +41,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(price_module, "SECONDS", 0.01)
+    monkeypatch.setattr(comparison_module, "SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_int8(run: Path, photos: Path, tmp_path: Path, in_graph: bool) -> None:
 def test_the_faster_form_of_int8_is_kept(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winner: int, weights: str, zero_point: int
 ) -> None:
-    monkeypatch.setattr(compress_module, "fastest", lambda models, *_: models[winner])
+    monkeypatch.setattr(export_module, "fastest", lambda models, *_: models[winner])
     options = ExportOptions(precision="int8", calibration=photos)
     export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(force=True), pixels=False, normalize=False)
     assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)
@@ -94,11 +95,11 @@ def test_what_is_not_worth_having_is_not_written(
 ) -> None:
     slow = PrecisionComparison(1, 2, 1.0, 1.0, images_per_s=50.0, single_images_per_s=100.0)
     options = ExportOptions(precision="int8", calibration=photos)
-    monkeypatch.setattr(compress_module, "compare_models", lambda *_: slow)
+    monkeypatch.setattr(export_module, "compare_models", lambda *_: slow)
     with pytest.raises(ConfigError, match=r"int8 is not faster here: .* Model not written; --force writes"):
         export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
     assert not list((tmp_path / "new").iterdir())
-    monkeypatch.setattr(compress_module, "compare_models", lambda *_: replace(slow, images_per_s=200.0))
+    monkeypatch.setattr(export_module, "compare_models", lambda *_: replace(slow, images_per_s=200.0))
     export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
     assert (tmp_path / "new" / "m.onnx").exists()
 
@@ -108,14 +109,14 @@ def test_recall_is_measured_where_it_is_asked_for(
 ) -> None:
     (photos / "class0" / "broken.jpg").unlink()
     fast = PrecisionComparison(1, 2, 1.0, 1.0, images_per_s=200.0, single_images_per_s=100.0)
-    monkeypatch.setattr(compress_module, "compare_models", lambda *_: fast)
+    monkeypatch.setattr(export_module, "compare_models", lambda *_: fast)
     options = ExportOptions(precision="int8", calibration=photos)
     criteria = AcceptanceCriteria(dataset="folder", data=photos, max_recall_drop=100)
     _, comparison = export_reduced(run, tmp_path / "m.onnx", options, criteria, pixels=False, normalize=False)
     assert comparison.recall is not None
     assert comparison.single_recall is not None
     assert 0 <= comparison.recall <= 1
-    monkeypatch.setattr(compress_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
+    monkeypatch.setattr(export_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
     with pytest.raises(ConfigError, match=r"int8 loses 10.00 points of recall@1, more than 0\.5"):
         export_reduced(
             run,

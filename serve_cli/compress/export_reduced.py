@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,39 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from export import ExportOptions, ExportReport
-    from serve_cli.choices import Device
+    from serve_cli.compress.acceptance import AcceptanceCriteria
 
 log = logging.getLogger(__name__)
 MAX_COMPARED = 200  # images
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptanceCriteria:
-    """Criteria that a model of lower precision must meet.
-
-    Parameters
-    ----------
-    dataset : str, optional
-        Data set to measure recall@1 on, by a name that `load_dataset` knows.
-    data : Path, optional
-        Root of the data set.
-    max_recall_drop : float
-        Largest acceptable loss of recall@1, in percentage points.
-    force : bool
-        Write the model even if it is slower or worse.
-    device : Device
-        Device on which the models are compared; see `ModelOptions`.
-    """
-
-    dataset: str | None = None
-    data: Path | None = None
-    max_recall_drop: float = 0.5
-    force: bool = False
-    device: Device = "cpu"
-
-    def __post_init__(self) -> None:
-        if (self.dataset is None) != (self.data is None):
-            raise ConfigError("--eval and --data belong together; give a data set's name and its folder.")
 
 
 def export_reduced(
@@ -93,7 +64,7 @@ def export_reduced(
         comparison = compare_models(single, reduced, images, criteria.device)
         if criteria.dataset is not None:
             comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
-        objection = comparison.objection(criteria.max_recall_drop)
+        objection = criteria.objection(comparison)
         if objection and not criteria.force:
             raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it anyway.")
         add_provenance(reduced, onnx_path, facts | comparison.facts())
