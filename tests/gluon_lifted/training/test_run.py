@@ -254,7 +254,7 @@ def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
     for spec in ("tpu", "cpu,gpu", "gpu:0,gpu:0", ""):
         with pytest.raises(ConfigError, match="is not understood"):
             train(config, run, Hardware(spec))
-    with pytest.raises(DeviceError, match="gpu:90 is not there"):
+    with pytest.raises(DeviceError, match="gpu:90 does not exist"):
         train(config, run, Hardware("gpu:90"))
     assert not run.exists()
 

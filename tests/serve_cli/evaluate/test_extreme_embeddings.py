@@ -123,7 +123,7 @@ def test_too_few_rows(tmp_path: Path, rows: int) -> None:
         (source / "manifest.json").write_text(json.dumps({**manifest, "rows": 0, "parts": []}))
     with pytest.raises(DataError, match=f"emb: {rows} images with an embedding; recall needs at least 2"):
         evaluate(EvalOptions(sources=(source,), clustering="modern"))
-    with pytest.raises(DataError, match=f"at least 2 images with an embedding, found {rows}"):
+    with pytest.raises(DataError, match=f"{rows} images with an embedding; a report needs at least 2"):
         write_report(ReportOptions(source=source, out=tmp_path / "report.html"))
 
 
