@@ -1,3 +1,4 @@
+from .embedding_network import EmbeddingNetwork as EmbeddingNetwork
 from .errors import MalformedModelError as MalformedModelError
 from .errors import ParityError as ParityError
 from .errors import UnsupportedAttributeError as UnsupportedAttributeError

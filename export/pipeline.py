@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.embedding_network import ends_in_unit_length, require_one_output
 from export.errors import MalformedModelError, ParityError
 from export.graph.graph import FLOAT32
 from export.graph.model import build_model
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from export.embedding_network import EmbeddingNetwork
     from export.graph.graph import Graph, Shape
     from export.parity import Parity
     from gluon_lifted.contract import SavedNetwork
@@ -126,6 +128,7 @@ def export_network(
     options: ExportOptions = DEFAULTS,
     *,
     reference: str | os.PathLike[str] | None = None,
+    embedding: EmbeddingNetwork | None = None,
 ) -> ExportReport:
     """Translate any MXNet network to ONNX, and verify it if a reference is given.
 
@@ -141,6 +144,8 @@ def export_network(
         Opset and tolerance; int8 needs a run.
     reference : path-like, optional
         File of images and MXNet's outputs for them (`export.reader.reference`).
+    embedding : EmbeddingNetwork, optional
+        Makes the network a model that embeds images: with a card, input ``data`` and one output ``embedding``, (N, D).
 
     Raises
     ------
@@ -149,15 +154,20 @@ def export_network(
     """
     onnx_path = Path(onnx_path)
     _check_path(onnx_path)
-    symbol, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
+    content, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
+    symbol = parse_symbol(content, str(files.symbol))
+    if files.output is not None:
+        symbol = symbol.with_output(files.output, str(files.symbol))
     network = _Network(
-        symbol=parse_symbol(symbol, str(files.symbol)),
+        symbol=symbol,
         params=parse_params(params, str(files.params)),
         row=row,
         where=str(files.symbol),
-        metadata=_hashes(hashlib.sha256(symbol).hexdigest(), hashlib.sha256(params).hexdigest()),
+        metadata=_hashes(hashlib.sha256(content).hexdigest(), hashlib.sha256(params).hexdigest()),
         input_name=files.input_name,
     )
+    if embedding is not None:
+        network = _with_card(network, embedding, files.symbol, options)
     return _export(network, None if reference is None else read_reference(reference), onnx_path, options)
 
 
@@ -212,6 +222,32 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     )
 
 
+def _with_card(network: _Network, embedding: EmbeddingNetwork, symbol_file: Path, options: ExportOptions) -> _Network:
+    """Name input and output as a run's, and add a card."""
+    require_one_output(network.symbol, network.where)
+    unit_length = ends_in_unit_length(network.symbol)
+    named = replace(
+        network,
+        symbol=network.symbol.with_input(network.input_name, IMAGE_INPUT),
+        input_name=IMAGE_INPUT,
+        outputs=(EMBEDDING_OUTPUT,),
+    )
+    graph = _graph(named, options)
+    card = embedding.card(graph, symbol_file, unit_length=unit_length)
+    added = GraphPreprocessing(
+        embedding.preprocessing,
+        pixels=embedding.pixels,
+        normalize=embedding.normalize and not unit_length,
+        flatten=len(graph.tensors[EMBEDDING_OUTPUT].row) > 1,
+    )
+    return replace(
+        named,
+        metadata={CARD_KEY: card.to_json()} | network.metadata,
+        preprocessing=embedding.preprocessing,
+        graph_preprocessing=added if added.changes_the_graph else None,
+    )
+
+
 def _graph(network: _Network, options: ExportOptions) -> Graph:
     graph = translate(
         network.symbol,
@@ -224,8 +260,8 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
     optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images; a run's network takes float32. Export the two files "
-            "with --symbol and --params."
+            f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
+            "files with --symbol and --params, without preprocessing."
         )
     return graph
 

@@ -151,6 +151,8 @@ def verify_preprocessing(
     for batch in (pixels[:1], pixels):
         data = normalize(batch, added.preprocessing)
         (expected,) = inner(names, data)
+        if added.flatten:
+            expected = expected.reshape(len(expected), -1)
         (actual,) = whole(names, batch if added.pixels else data)
         if added.normalize:
             expected = _unit(expected)

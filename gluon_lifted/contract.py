@@ -32,8 +32,11 @@ class SavedNetwork:
         Paths of the ``-symbol.json`` and the ``.params`` file.
     input_name : str
         Name of the input variable for the images.
+    output : str, optional
+        Node to cut the network at, such as ``"fc1"`` before a margin loss. None: all outputs of the file.
     """
 
     symbol: Path
     params: Path
     input_name: str = IMAGE_INPUT
+    output: str | None = None

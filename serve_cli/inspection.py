@@ -17,6 +17,8 @@ from serve_cli.model.model_options import ModelOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
+FITTED = {"stretch": "stretched", "pad": "padded", "cover": "resized and cropped"}
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -37,7 +39,7 @@ class Inspection:
             "backbone": self.card.backbone,
             "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalized else 'not normalized'}",
             "images": f"{'margins trimmed, ' if pixels.trim else ''}"
-            f"{'padded' if pixels.fit == 'pad' else 'stretched'} to {pixels.resize} x {pixels.resize} px, "
+            f"{FITTED[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
             f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
             "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
             "data set": self.card.dataset,

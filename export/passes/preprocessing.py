@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,24 @@ class GraphPreprocessing:
         Whether the model takes pixels and normalizes them itself.
     normalize : bool
         Whether the model gives the rows of its output unit length.
+    flatten : bool
+        Whether the network's output is (N, D, 1, 1).
     """
 
     preprocessing: Preprocessing
     pixels: bool
     normalize: bool
+    flatten: bool = False
+
+    @property
+    def changes_the_graph(self) -> bool:
+        """Whether there is anything to add."""
+        return self.pixels or self.normalize or self.flatten
 
     def add_to(self, graph: Graph) -> None:
         """Add the nodes to a finished graph, in place."""
+        if self.flatten:
+            flatten_rows(graph)
         if self.normalize:
             normalize_rows(graph)
         if self.pixels:
@@ -67,6 +78,16 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     weights = [graph.constant(f"{PIXEL_INPUT}/{name}", array) for name, array in (("scale", matrix), ("shift", shift))]
     graph.produce(data, "Conv", NORMALIZED_PIXELS, (planes, *weights), {"kernel_shape": (1, 1)})
     graph.nodes += first
+
+
+def flatten_rows(graph: Graph) -> None:
+    """Make the one output (N, D) of (N, D, 1, 1)."""
+    (output,) = graph.outputs
+    raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))
+    graph.rename(output, raw.name)
+    graph.produce(
+        replace(raw, name=output, row=(math.prod(raw.row),)), "Flatten", f"{output}/flat", (raw,), {"axis": 1}
+    )
 
 
 def normalize_rows(graph: Graph) -> None:

@@ -8,7 +8,8 @@ Attributes are strings, under ``attrs`` since MXNet 1.0, ``attr`` and ``param`` 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from export.errors import MalformedModelError
@@ -49,6 +50,30 @@ class Symbol:
 
     nodes: tuple[SymbolNode, ...]
     heads: tuple[Entry, ...]
+
+    def with_output(self, name: str, where: str) -> Symbol:
+        """Cut the network at a node, named as in the file or as MXNet names its output (``fc1_output``).
+
+        Raises
+        ------
+        MalformedModelError
+            If no node has this name; the message lists similar ones.
+        """
+        names = {node.name: index for index, node in enumerate(self.nodes) if not node.is_variable}
+        index = names.get(name, names.get(name.removesuffix("_output")))
+        if index is None:
+            similar = get_close_matches(name, names, cutoff=0.3) or [self.nodes[head.node].name for head in self.heads]
+            raise MalformedModelError(f"{where}: has no node {name!r}; similar ones are {', '.join(similar)}.")
+        return replace(self, heads=(Entry(index, 0),))
+
+    def with_input(self, old: str, new: str) -> Symbol:
+        """Rename the variable of the images."""
+        return replace(
+            self,
+            nodes=tuple(
+                replace(node, name=new) if node.is_variable and node.name == old else node for node in self.nodes
+            ),
+        )
 
 
 def parse_symbol(content: bytes, where: str) -> Symbol:

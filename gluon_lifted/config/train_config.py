@@ -76,9 +76,9 @@ class TrainConfig:
     trim: bool = _flag("Trim white margins first, as the authors did for products.", DATA_SET)
     fit: str = _option(
         "stretch",
-        "Make images square: stretch, or pad with white.",
+        "Make images square: stretch, pad with white, or cover (cut off the longer side).",
         DATA_SET,
-        choices=("stretch", "pad"),
+        choices=("stretch", "pad", "cover"),
     )
     resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)

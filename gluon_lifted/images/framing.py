@@ -12,7 +12,7 @@ from PIL import Image
 
 Box = tuple[float, float, float, float]
 
-FITS = ("stretch", "pad")
+FITS = ("stretch", "pad", "cover")
 # The authors' object crop for Stanford Online Products (``load_cropped_images.m`` of their training code):
 BACKGROUND_GRAY = 250  # a pixel this light or lighter is background
 TRIM_MARGIN = 15  # pixels kept around the object
@@ -78,11 +78,29 @@ def trim_background(image: Image.Image) -> Image.Image:
 
 
 def fit_square(image: Image.Image, side: int, fit: str) -> Image.Image:
-    """Resize to ``side`` x ``side`` px: stretched, or with the aspect ratio kept and white padding."""
+    """Resize to ``side`` x ``side`` px: stretched; or with the aspect ratio kept, and padded in white or cropped."""
     if fit == "stretch":
         return image.resize((side, side), Image.Resampling.BILINEAR)
+    if fit == "cover":
+        return image.resize((side, side), Image.Resampling.BILINEAR, box=_central_box(image.size, side))
     longer = max(image.size)
     width, height = (max(round(length * side / longer), 1) for length in image.size)
     square = Image.new("RGB", (side, side), "white")
     square.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((side - width) // 2, (side - height) // 2))
     return square
+
+
+def _central_box(size: tuple[int, int], side: int) -> Box:
+    """Return the part of an image that becomes the central ``side`` x ``side`` px once its shorter side is ``side``.
+
+    Sizes and offsets are rounded down, as `mx.image.resize_short` and `mx.image.center_crop` do.
+    """
+    shorter = min(size)
+    resized = [length * side // shorter for length in size]  # width, height
+    scale = [length / new for length, new in zip(size, resized, strict=True)]
+    first = [(new - side) // 2 for new in resized]
+    left, top = (start * factor for start, factor in zip(first, scale, strict=True))
+    right, bottom = (
+        min((start + side) * factor, length) for start, factor, length in zip(first, scale, size, strict=True)
+    )
+    return left, top, right, bottom

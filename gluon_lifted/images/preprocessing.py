@@ -37,7 +37,8 @@ class Preprocessing:
     fit : str
         ``"stretch"`` ignores the aspect ratio, as re-implementations of the paper do. ``"pad"`` resizes the longer
         side to ``resize`` and pads the shorter one with white, as the authors do for Stanford Online Products
-        (``load_cropped_images.m``).
+        (``load_cropped_images.m``). ``"cover"`` resizes the shorter side to ``resize`` and cuts off what is outside of
+        the central square, as torchvision and GluonCV do to evaluate on ImageNet.
     trim : bool
         Before resizing, cut off the white background around the object, as the authors do for the same images.
     """
@@ -61,7 +62,7 @@ class Preprocessing:
         if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
             raise ConfigError(f"mean {self.mean} and std {self.std} need three finite values each, std above 0.")
         if self.fit not in FITS:
-            raise ConfigError(f"fit {self.fit!r} is unknown; use {' or '.join(map(repr, FITS))}.")
+            raise ConfigError(f"fit {self.fit!r} is unknown; use {', '.join(map(repr, FITS))}.")
 
 
 def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:

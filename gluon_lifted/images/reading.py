@@ -112,7 +112,7 @@ def _to_square(image: Image.Image, samples: Samples, preprocessing: Preprocessin
 
 def _reduce_jpeg(image: Image.Image, preprocessing: Preprocessing) -> None:
     """Select the smallest JPEG scale that is large enough. Does nothing for other formats."""
-    used = min(image.size) if preprocessing.fit == "stretch" else max(image.size)
+    used = max(image.size) if preprocessing.fit == "pad" else min(image.size)
     for scale in JPEG_SCALES:
         if used >= scale * preprocessing.resize and min(image.size) >= scale:
             image.draft("RGB", (image.width // scale, image.height // scale))

@@ -102,6 +102,8 @@ def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[st
 
 def _outputs(network: SavedNetwork, images: NDArray[Any], context: Any) -> Arrays:
     symbol = mx.sym.load(str(network.symbol))
+    if network.output is not None:
+        symbol = symbol.get_internals()[f"{network.output.removesuffix('_output')}_output"]
     return dict(zip(symbol.list_outputs(), _run(symbol, network, images, context), strict=True))
 
 

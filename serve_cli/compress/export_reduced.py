@@ -1,45 +1,58 @@
-"""Export a run in lower precision, compare it with float32, and refuse it if it is slower or worse."""
+"""Export a network in lower precision, compare it with float32, and refuse it if it is slower or worse."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from export import (
     add_provenance,
     calibration_images,
-    export_run,
     offset_weights,
     read_reference,
 )
-from gluon_lifted.card import read_card
-from gluon_lifted.contract import CARD_FILE, REFERENCE_FILE
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
-from serve_cli.compress.comparison import PrecisionComparison, compare_models, fastest
+from serve_cli.compress.comparison import BATCH, PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.eval_options import EvalOptions, Images
 from serve_cli.evaluate.eval_steps import evaluate
 from serve_cli.evaluate.metrics import recall_name
+from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from export import ExportOptions, ExportReport
     from serve_cli.compress.acceptance import AcceptanceCriteria
+
+ExportTo = Callable[[Path, "ExportOptions"], "ExportReport"]
 
 log = logging.getLogger(__name__)
 MAX_COMPARED = 200  # images
 
 
 def export_reduced(
-    run: Path, onnx_path: Path, options: ExportOptions, criteria: AcceptanceCriteria, *, pixels: bool, normalize: bool
+    export_to: ExportTo,
+    onnx_path: Path,
+    options: ExportOptions,
+    criteria: AcceptanceCriteria,
+    reference: Path | None,
 ) -> tuple[ExportReport, PrecisionComparison]:
-    """Export a run in ``options.precision``, compare it with float32, and add the comparison to the model's card.
+    """Export a network in ``options.precision``, compare it with float32, and add the comparison to the model's card.
+
+    Parameters
+    ----------
+    export_to : callable
+        Exports the network to a path with options, as `export.export_run` or `export.export_network` do.
+    reference : Path, optional
+        The network's reference file, whose images are used to compare where no calibration images are given.
 
     Raises
     ------
@@ -52,10 +65,10 @@ def export_reduced(
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:
         single, reduced, amx = (Path(name, file) for file in ("fp32.onnx", "reduced.onnx", "amx.onnx"))
         whole = replace(options, precision="fp32", calibration=None)
-        export_run(run, single, whole, pixels=pixels, normalize=normalize)
-        report = export_run(run, reduced, options, pixels=pixels, normalize=normalize)
+        export_to(single, whole)
+        report = export_to(reduced, options)
         log.info("export: comparing %s with fp32", options.precision)
-        images = _images(run, options)
+        images = _images(single, options, reference)
         facts: dict[str, str] = {"weighed on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, amx)
@@ -71,12 +84,15 @@ def export_reduced(
     return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), comparison
 
 
-def _images(run: Path, options: ExportOptions) -> NDArray[np.uint8]:
+def _images(model: Path, options: ExportOptions, reference: Path | None) -> NDArray[np.uint8]:
     """Return cropped images to compare on: the reference's, or calibration images, unused ones if there are any."""
-    card = read_card(run / CARD_FILE)
+    with Embedder(model, ModelOptions(cache=False)) as embedder:
+        preprocessing = embedder.card.preprocessing
     if options.calibration is None:
-        return denormalize(read_reference(run / REFERENCE_FILE).data, card.preprocessing)
-    images: NDArray[np.uint8] = calibration_images(options.calibration, card.preprocessing, 2 * MAX_COMPARED)
+        if reference is not None:
+            return denormalize(read_reference(reference).data, preprocessing)
+        return np.random.default_rng(0).integers(0, 256, (BATCH, preprocessing.crop, preprocessing.crop, 3), np.uint8)
+    images: NDArray[np.uint8] = calibration_images(options.calibration, preprocessing, 2 * MAX_COMPARED)
     return images[MAX_COMPARED:] if len(images) > MAX_COMPARED else images
 
 

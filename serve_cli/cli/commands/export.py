@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from export.choices import CalibrationMethod, Precision
-from gluon_lifted.contract import SavedNetwork
+from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
+from serve_cli.cli.network_options import (
+    Channels,
+    Fit,
+    Mean,
+    Name,
+    Output,
+    Preset,
+    Resize,
+    Scale,
+    Std,
+    network_preprocessing,
+)
 from serve_cli.cli.shared_options import Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
     from export import ExportReport
 
 ANY_NETWORK = "Any MXNet network"
-LOWER = "Lower precision, for a RUN"
+LOWER = "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
 Onnx = Annotated[Path, typer.Option("--onnx", help="Write the model to this file.")]
@@ -109,6 +122,15 @@ def export(
     params: Params = None,
     shape: Shape = "data:1,3,224,224",
     reference: Reference = None,
+    output: Output = None,
+    preprocessing: Preset = None,
+    resize: Resize = None,
+    fit: Fit = None,
+    channels: Channels = None,
+    mean: Mean = None,
+    std: Std = None,
+    scale: Scale = None,
+    name: Name = None,
     preprocess: Preprocess = "caller",
     normalize: Normalize = False,
     opset: Opset = 17,
@@ -139,10 +161,21 @@ def export(
 
       lifted export --symbol net-symbol.json --params net-0000.params \
         --shape data:1,3,224,224 --onnx net.onnx
+
+      lifted export --symbol r50-symbol.json --params r50-0000.params \
+        --shape data:1,3,112,112 --output fc1 \
+        --preprocessing insightface --onnx face.onnx
     """
-    source = _source(run, symbol, params, shape)
-    _check_fit(source, reference, for_runs=normalize or preprocess == "graph", precision=precision)
-    from export import ExportOptions, export_network, export_run
+    input_name, sizes = parse_shape(shape)
+    source = _source(run, symbol, params, input_name, output)
+    pixel_settings = network_preprocessing(
+        sizes[-1], preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+    )
+    if isinstance(source, SavedNetwork) and pixel_settings is None:
+        _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)
+    elif isinstance(source, Path) and (reference or pixel_settings):
+        raise typer.BadParameter("RUN contains its own reference and card; leave out --reference and --preprocessing")
+    from export import EmbeddingNetwork, ExportOptions, export_network, export_run
 
     options = ExportOptions(
         opset=opset,
@@ -155,9 +188,20 @@ def export(
     say(f"export: {run or symbol} to {onnx}")
     pixels, comparison = preprocess == "graph", None
     if isinstance(source, SavedNetwork):
-        report = export_network(source, parse_shape(shape)[1][1:], onnx, options, reference=reference)
-    elif precision == "fp32":
-        report = export_run(source, onnx, options, pixels=pixels, normalize=normalize)
+        embedding = None
+        if pixel_settings is not None:
+            embedding = EmbeddingNetwork(
+                preprocessing=pixel_settings,
+                name=name or source.symbol.name.removesuffix(".json").removesuffix("-symbol"),
+                pixels=pixels,
+                normalize=normalize,
+            )
+        export_to = partial(export_network, source, sizes[1:], reference=reference, embedding=embedding)
+    else:
+        export_to = partial(export_run, source, pixels=pixels, normalize=normalize)
+        reference = source / REFERENCE_FILE
+    if precision == "fp32":
+        report = export_to(onnx, options)
     else:
         from serve_cli.compress.acceptance import AcceptanceCriteria
         from serve_cli.compress.export_reduced import export_reduced
@@ -165,37 +209,40 @@ def export(
         criteria = AcceptanceCriteria(
             dataset=eval_on, data=data, max_recall_drop=max_recall_drop, force=force, device=device
         )
-        report, comparison = export_reduced(source, onnx, options, criteria, pixels=pixels, normalize=normalize)
+        report, comparison = export_reduced(export_to, onnx, options, criteria, reference)
     if as_json:
         print_json(asdict(report) | ({"comparison": asdict(comparison)} if comparison else {}))
     else:
         compared = comparison.facts() if comparison else {}
-        print_facts(_facts(report, precision) | compared | _next_step(source, report))
+        print_facts(
+            _facts(report, precision)
+            | compared
+            | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None)
+        )
 
 
-def _source(run: Path | None, symbol: Path | None, params: Path | None, shape: str) -> Path | SavedNetwork:
+def _source(
+    run: Path | None, symbol: Path | None, params: Path | None, input_name: str, output: str | None
+) -> Path | SavedNetwork:
     """Return the run folder, or the two files of a network."""
     if run is not None and symbol is None and params is None:
         return run
     if run is None and symbol is not None and params is not None:
-        return SavedNetwork(symbol, params, parse_shape(shape)[0])
+        return SavedNetwork(symbol, params, input_name, output)
     raise typer.BadParameter("give either RUN, or --symbol and --params")
 
 
-def _check_fit(source: Path | SavedNetwork, reference: Path | None, *, for_runs: bool, precision: Precision) -> None:
-    """Raise `typer.BadParameter` for options of the other kind of source."""
-    if isinstance(source, Path):
-        if reference is not None:
-            raise typer.BadParameter("RUN contains its own reference; leave out --reference")
-    elif for_runs:
-        raise typer.BadParameter("--preprocess and --normalize need the model card of a RUN")
-    elif precision != "fp32":
-        raise typer.BadParameter("--precision needs the model card of a RUN")
+def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precision) -> None:
+    """Raise `typer.BadParameter` for options that need to know how images are preprocessed."""
+    if normalize or preprocess == "graph":
+        raise typer.BadParameter("--preprocess and --normalize need a model card: a RUN's, or add --preprocessing")
+    if precision != "fp32":
+        raise typer.BadParameter("--precision needs a model card: a RUN's, or add --preprocessing")
 
 
-def _next_step(source: Path | SavedNetwork, report: ExportReport) -> dict[str, str]:
+def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:
     """Return the command that embeds with the model, unless it has no card or was not verified in onnxruntime."""
-    ready = isinstance(source, Path) and report.parity is not None and report.parity.engine == "onnxruntime"
+    ready = has_card and report.parity is not None and report.parity.engine == "onnxruntime"
     return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
 
 

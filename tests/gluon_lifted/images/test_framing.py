@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gluon_lifted.images.framing import (
+    FITS,
     box_problem,
     crop_to_box,
     fit_square,
@@ -67,7 +68,7 @@ def test_small_images_are_enlarged_and_an_odd_rest_of_white_goes_below():
 
 
 @PLAIN
-@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 64), st.sampled_from(["stretch", "pad"]))
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 64), st.sampled_from(FITS))
 def test_any_size_becomes_a_square(width, height, side, fit):
     square = np.asarray(fit_square(Image.new("RGB", (width, height)), side, fit))
     assert square.shape == (side, side, 3)
@@ -80,6 +81,22 @@ def test_any_size_becomes_a_square(width, height, side, fit):
         assert abs(rows - max(height * side / longer, 1)) <= 0.5
     else:
         assert rows == columns
+
+
+@PLAIN
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_covering_is_resizing_the_shorter_side_and_cropping(width, height, side, seed):
+    image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+    shorter = min(width, height)
+    size = (width * side // shorter, height * side // shorter)
+    whole = np.asarray(image.resize(size, Image.Resampling.BILINEAR), int)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    cropped = whole[top : top + side, left : left + side]
+    assert np.abs(np.asarray(fit_square(image, side, "cover"), int) - cropped).max() <= 1  # weights are rounded
+
+
+def test_covering_a_line_makes_no_large_image():
+    assert fit_square(Image.new("RGB", (1_000_000, 1)), 256, "cover").size == (256, 256)
 
 
 def test_boxes_grow_to_whole_pixels_and_are_cut_off_at_the_edges():

@@ -120,6 +120,7 @@ def test_jpeg_at_reduced_scale_is_close_to_the_full_one():
         ((1600, 900), to(128, trim=True), None, (1600, 900)),
         ((1600, 900), to(100), None, (200, 113)),
         ((1600, 900), to(100), (0, 0, 1600, 900), (1600, 900)),
+        ((1600, 900), to(200, fit="cover"), None, (400, 225)),
         ((1600, 4), to(100, fit="pad"), None, (400, 1)),
         ((1600, 1), to(100, fit="pad"), None, (1600, 1)),
     ],
@@ -347,7 +348,7 @@ def test_normalize_defaults_are_image_nets_statistics():
         ({"std": (1.0, float("nan"), 1.0)}, "finite"),
         ({"mean": (1.0, float("inf"), 1.0)}, "finite"),
         ({"mean": (1.0, 1.0)}, "three finite values"),
-        ({"fit": "crop"}, "fit 'crop' is unknown; use 'stretch' or 'pad'"),
+        ({"fit": "crop"}, "fit 'crop' is unknown; use 'stretch', 'pad', 'cover'"),
     ],
 )
 def test_preprocessing_that_cannot_work(wrong, message):

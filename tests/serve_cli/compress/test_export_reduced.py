@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 
-from export import ExportOptions
+from export import ExportOptions, export_run
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.images import normalize
 from serve_cli.compress import comparison as comparison_module
@@ -29,6 +30,11 @@ from tests.export.networks import (
 from tests.serve_cli.photos import photo, pixels
 
 pytestmark = pytest.mark.slow
+
+
+def export_run_reduced(run, onnx_path, options, criteria, *, pixels=False):
+    export_to = partial(export_run, run, pixels=pixels, normalize=False)
+    return export_reduced(export_to, onnx_path, options, criteria, run / "reference.npz")
 
 
 @pytest.fixture
@@ -56,9 +62,7 @@ def photos(tmp_path: Path) -> Path:
 def test_int8(run: Path, photos: Path, tmp_path: Path, in_graph: bool) -> None:
     target = tmp_path / "models" / "int8.onnx"
     options = ExportOptions(precision="int8", calibration=photos)
-    report, comparison = export_reduced(
-        run, target, options, AcceptanceCriteria(force=True), pixels=in_graph, normalize=False
-    )
+    report, comparison = export_run_reduced(run, target, options, AcceptanceCriteria(force=True), pixels=in_graph)
     assert report.path == target
     assert report.size_bytes == target.stat().st_size
     assert [path.name for path in target.parent.iterdir()] == ["int8.onnx"]
@@ -74,7 +78,7 @@ def test_the_faster_form_of_int8_is_kept(
 ) -> None:
     monkeypatch.setattr(export_module, "fastest", lambda models, *_: models[winner])
     options = ExportOptions(precision="int8", calibration=photos)
-    export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(force=True), pixels=False, normalize=False)
+    export_run_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(force=True))
     assert Embedder(tmp_path / "m.onnx").card.provenance["int8 weights"].startswith(weights)
     constants = {tensor.name: tensor for tensor in onnx.load(tmp_path / "m.onnx").graph.initializer}
     assert (onnx.numpy_helper.to_array(constants["conv1_weight_zero_point"]) == zero_point).all()
@@ -82,8 +86,8 @@ def test_the_faster_form_of_int8_is_kept(
 
 def test_fp16_takes_the_references_images(run: Path, tmp_path: Path) -> None:
     target = tmp_path / "half.onnx"
-    report, comparison = export_reduced(
-        run, target, ExportOptions(precision="fp16"), AcceptanceCriteria(force=True), pixels=False, normalize=False
+    report, comparison = export_run_reduced(
+        run, target, ExportOptions(precision="fp16"), AcceptanceCriteria(force=True)
     )
     assert report.parity is not None
     assert 0 < report.parity.max_abs_error < 5e-3
@@ -97,10 +101,10 @@ def test_what_is_not_worth_having_is_not_written(
     options = ExportOptions(precision="int8", calibration=photos)
     monkeypatch.setattr(export_module, "compare_models", lambda *_: slow)
     with pytest.raises(ConfigError, match=r"int8 is not faster here: .* Model not written; --force writes"):
-        export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
+        export_run_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria())
     assert not list((tmp_path / "new").iterdir())
     monkeypatch.setattr(export_module, "compare_models", lambda *_: replace(slow, images_per_s=200.0))
-    export_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
+    export_run_reduced(run, tmp_path / "new" / "m.onnx", options, AcceptanceCriteria())
     assert (tmp_path / "new" / "m.onnx").exists()
 
 
@@ -112,20 +116,13 @@ def test_recall_is_measured_where_it_is_asked_for(
     monkeypatch.setattr(export_module, "compare_models", lambda *_: fast)
     options = ExportOptions(precision="int8", calibration=photos)
     criteria = AcceptanceCriteria(dataset="folder", data=photos, max_recall_drop=100)
-    _, comparison = export_reduced(run, tmp_path / "m.onnx", options, criteria, pixels=False, normalize=False)
+    _, comparison = export_run_reduced(run, tmp_path / "m.onnx", options, criteria)
     assert comparison.recall is not None
     assert comparison.single_recall is not None
     assert 0 <= comparison.recall <= 1
     monkeypatch.setattr(export_module, "_recall", lambda model, _: 0.6 if model.name == "fp32.onnx" else 0.5)
     with pytest.raises(ConfigError, match=r"int8 loses 10.00 points of recall@1, more than 0\.5"):
-        export_reduced(
-            run,
-            tmp_path / "n.onnx",
-            options,
-            AcceptanceCriteria(dataset="folder", data=photos),
-            pixels=False,
-            normalize=False,
-        )
+        export_run_reduced(run, tmp_path / "n.onnx", options, AcceptanceCriteria(dataset="folder", data=photos))
 
 
 def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
@@ -134,7 +131,7 @@ def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
     for folder, message in ((tmp_path / "empty", "1 readable images"), (tmp_path / "none", "no such folder")):
         options = ExportOptions(precision="int8", calibration=folder)
         with pytest.raises(DataError, match=message):
-            export_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria(), pixels=False, normalize=False)
+            export_run_reduced(run, tmp_path / "m.onnx", options, AcceptanceCriteria())
 
 
 def test_options_that_do_not_belong_together() -> None:

@@ -1,0 +1,79 @@
+"""Make a network that others trained into a model that embeds images: one output, and a model card."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from export.errors import MalformedModelError
+from gluon_lifted.card import ModelCard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from export.graph.graph import Graph, Shape
+    from export.reader.symbol import Symbol
+    from gluon_lifted.images import Preprocessing
+
+UNKNOWN = "unknown"  # data set and loss of a network of others
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingNetwork:
+    """What its two files do not say about a network.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        How images become network input. The crop is the height and width of the input.
+    name : str
+        The model's name.
+    pixels : bool
+        Put the normalization into the file: input ``images``, uint8 (N, H, W, 3) RGB.
+    normalize : bool
+        Give embeddings unit length in the file.
+    """
+
+    preprocessing: Preprocessing
+    name: str
+    pixels: bool = False
+    normalize: bool = False
+
+    def card(self, graph: Graph, symbol_file: Path, *, unit_length: bool) -> ModelCard:
+        """Describe the translated network. Raises `MalformedModelError` if an output row is no vector."""
+        (output,) = (graph.tensors[name].row for name in graph.outputs)
+        if not is_vector(output):
+            raise MalformedModelError(
+                f"{symbol_file}: the output for an image has the shape {output}, expected (D,) or (D, 1, 1); choose a "
+                "node with --output."
+            )
+        return ModelCard(
+            name=self.name,
+            backbone=UNKNOWN,
+            dim=math.prod(output),
+            normalized=self.normalize or unit_length,
+            preprocessing=self.preprocessing,
+            dataset=UNKNOWN,
+            loss=UNKNOWN,
+            provenance={"symbol": symbol_file.name},
+        )
+
+
+def require_one_output(symbol: Symbol, where: str) -> None:
+    """Raise `MalformedModelError` if the network has several outputs and none was chosen."""
+    if len(symbol.heads) > 1:
+        names = ", ".join(symbol.nodes[head.node].name for head in symbol.heads)
+        raise MalformedModelError(f"{where}: has {len(symbol.heads)} outputs ({names}); choose one with --output.")
+
+
+def is_vector(row: Shape) -> bool:
+    """Whether an output row is (D,) or (D, 1, 1)."""
+    return len(row) == 1 or (len(row) == 3 and row[1:] == (1, 1))
+
+
+def ends_in_unit_length(symbol: Symbol) -> bool:
+    """Whether the network's last operator gives each row unit length: ``L2Normalization`` of whole rows."""
+    (head,) = symbol.heads
+    node = symbol.nodes[head.node]
+    return node.op == "L2Normalization" and node.attrs.get("mode", "instance") == "instance"

@@ -1,0 +1,42 @@
+"""The preprocessing that publishers of networks used, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from gluon_lifted.images.colors import COLORS, Colors
+from gluon_lifted.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Preset(NamedTuple):
+    """Colors, how an image becomes a square, the side of that square for a crop, and a few words of help."""
+
+    colors: Colors
+    fit: str
+    resize: Callable[[int], int]
+    help: str
+
+
+def _imagenet_side(crop: int) -> int:
+    """256 for 224 px: the share of 0.875 that GluonCV's and torchvision's evaluation crops."""
+    return round(crop / 0.875)
+
+
+PRESETS = {
+    "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "torchvision's and GluonCV's evaluation"),
+    "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "the same"),
+    # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale by themselves
+    "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces, RGB 0-255"),
+    "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "256 x 256 px, BGR minus the mean"),
+    "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB from 0 to 1"),
+    "raw": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "RGB from 0 to 255"),
+}
+
+
+def preset(name: str, crop: int) -> Preprocessing:
+    """Build the preprocessing of a key of `PRESETS` for crops of ``crop`` px."""
+    chosen = PRESETS[name]
+    return Preprocessing(resize=chosen.resize(crop), crop=crop, fit=chosen.fit, **chosen.colors._asdict())
