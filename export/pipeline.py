@@ -224,6 +224,9 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
 
 def _with_card(network: _Network, embedding: EmbeddingNetwork, symbol_file: Path, options: ExportOptions) -> _Network:
     """Name input and output as a run's, and add a card."""
+    crop = embedding.preprocessing.crop
+    if network.row != (3, crop, crop):
+        raise ConfigError(f"the shape of an image is {network.row}; a model that embeds takes (3, {crop}, {crop}).")
     require_one_output(network.symbol, network.where)
     unit_length = ends_in_unit_length(network.symbol)
     named = replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from export.graph.graph import Constant
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def leaky_relu(node: Node) -> Tensor:
 
 
 def _prelu(node: Node, data: Tensor) -> Tensor:
-    gamma = node.parameter(1, data.row[:1]).array
+    """Multiply negative values by a slope per channel, or by one for all channels, which is Gluon's default."""
+    slope = node.inputs[1]
+    shared = isinstance(slope, Constant) and slope.array.shape == (1,)
+    gamma = node.parameter(1, (1,) if shared else data.row[:1]).array
     slopes = node.constant("slope", gamma.reshape(-1, *(1 for _ in data.row[1:])))  # (C,) -> (C, 1, 1)
     return node.emit("PRelu", (data, slopes), data.row)
 

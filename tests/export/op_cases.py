@@ -250,6 +250,13 @@ NUMBERS = [
         {"act_type": "prelu"},
         {"gamma": positive(4)},
     ),
+    OpCase(
+        "LeakyReLU",
+        "prelu, one slope for all channels",
+        lambda x, gamma: np.where(x > 0, x, x * gamma),
+        {"act_type": "prelu"},
+        {"gamma": positive(1)},
+    ),
     OpCase("LeakyReLU", "elu", lambda x: np.where(x > 0, x, 0.7 * np.expm1(x)), {"act_type": "elu", "slope": "0.7"}),
     OpCase("LeakyReLU", "selu", oracles.selu, {"act_type": "selu"}),
     OpCase("LeakyReLU", "gelu", oracles.gelu, {"act_type": "gelu"}),

@@ -142,6 +142,14 @@ def test_options_that_do_not_fit(tmp_path, monkeypatch, capsys, arguments, messa
     assert not (tmp_path / "no.onnx").exists()
 
 
+def test_images_are_squares_of_three_channels(tmp_path, monkeypatch, capsys):
+    files = save(face_network(), tmp_path)
+    for shape in ("data0:1,3,14,12", "data0:1,1,12,12"):
+        arguments = ("--shape", shape, "--output", "fc1", "--preprocessing", "raw", "--onnx", tmp_path / "no.onnx")
+        assert lifted(monkeypatch, "export", *files, *arguments) == 1
+        assert "a model that embeds takes (3, 12, 12)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("crop", "options", "expected"),
     [
