@@ -29,6 +29,8 @@ from serve_cli.cli.shared_options import Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
     from export import ExportReport
+    from gluon_lifted.images import Preprocessing
+    from serve_cli.compress.export_reduced import ExportTo
 
 ANY_NETWORK = "Any MXNet network"
 LOWER = "Lower precision"
@@ -175,7 +177,7 @@ def export(
         _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)
     elif isinstance(source, Path) and (reference or pixel_settings):
         raise typer.BadParameter("RUN contains its own reference and card; leave out --reference and --preprocessing")
-    from export import EmbeddingNetwork, ExportOptions, export_network, export_run
+    from export import ExportOptions
 
     options = ExportOptions(
         opset=opset,
@@ -186,22 +188,11 @@ def export(
         calibration_method=calibration_method,
     )
     say(f"export: {run or symbol} to {onnx}")
-    pixels, comparison = preprocess == "graph", None
-    if isinstance(source, SavedNetwork):
-        embedding = None
-        if pixel_settings is not None:
-            embedding = EmbeddingNetwork(
-                preprocessing=pixel_settings,
-                name=name or source.symbol.name.removesuffix(".json").removesuffix("-symbol"),
-                pixels=pixels,
-                normalize=normalize,
-            )
-        export_to = partial(export_network, source, sizes[1:], reference=reference, embedding=embedding)
-    else:
-        export_to = partial(export_run, source, pixels=pixels, normalize=normalize)
-        reference = source / REFERENCE_FILE
+    export_to = _exporter(
+        source, sizes, reference, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
+    )
     if precision == "fp32":
-        report = export_to(onnx, options)
+        report, comparison = export_to(onnx, options), None
     else:
         from serve_cli.compress.acceptance import AcceptanceCriteria
         from serve_cli.compress.export_reduced import export_reduced
@@ -209,16 +200,39 @@ def export(
         criteria = AcceptanceCriteria(
             dataset=eval_on, data=data, max_recall_drop=max_recall_drop, force=force, device=device
         )
+        if isinstance(source, Path):
+            reference = source / REFERENCE_FILE
         report, comparison = export_reduced(export_to, onnx, options, criteria, reference)
     if as_json:
         print_json(asdict(report) | ({"comparison": asdict(comparison)} if comparison else {}))
     else:
         compared = comparison.facts() if comparison else {}
-        print_facts(
-            _facts(report, precision)
-            | compared
-            | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None)
-        )
+        has_card = isinstance(source, Path) or pixel_settings is not None
+        print_facts(_facts(report, precision) | compared | _next_step(report, has_card=has_card))
+
+
+def _exporter(
+    source: Path | SavedNetwork,
+    sizes: tuple[int, ...],
+    reference: Path | None,
+    preprocessing: Preprocessing | None,
+    name: str | None,
+    *,
+    pixels: bool,
+    normalize: bool,
+) -> ExportTo:
+    """Return the function that exports the source to a path with options."""
+    from export import EmbeddingNetwork, export_network, export_run
+
+    if isinstance(source, Path):
+        return partial(export_run, source, pixels=pixels, normalize=normalize)
+    embedding = None
+    if preprocessing is not None:
+        name = name or source.symbol.name.removesuffix(".json").removesuffix("-symbol")
+        embedding = EmbeddingNetwork(preprocessing=preprocessing, name=name, pixels=pixels, normalize=normalize)
+    return lambda onnx, options: export_network(
+        source, sizes[1:], onnx, options, reference=reference, embedding=embedding
+    )
 
 
 def _source(
