@@ -57,6 +57,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         raise RunError(f"{run}: the network's embeddings are not finite; train again with a lower learning rate.")
     with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
         folder = Path(name)
+        nd.waitall()  # MXNet 1.9.1 may save weights that an operator still rearranges in the background
         try:
             net.export(str(folder / "model"))
         except mx.MXNetError as error:  # MXNet's only error for files

@@ -17,6 +17,15 @@ Shape = Annotated[
     str,
     typer.Option("--shape", help="Feed random images of this name and shape, NAME:N,C,H,W, to the network."),
 ]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NODE",
+        help="Record this node as the output, such as fc1 before a margin loss.",
+        show_default="all outputs",
+    ),
+]
 InputType = Annotated[
     Literal["float32", "float16"],
     typer.Option("--dtype", help="Feed images of this type; MXNet runs float16 only on GPUs."),
@@ -31,6 +40,7 @@ def reference(
     shape: Shape = "data:4,3,224,224",
     dtype: InputType = "float32",
     device: MxnetDevice = "cpu",
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     r"""Run an MXNet network on random images and save its outputs, and the output of every node for one image.
@@ -54,13 +64,13 @@ def reference(
     name, sizes = parse_shape(shape)
     images = np.random.default_rng(0).normal(size=sizes).astype(dtype)
     say(f"reference: {symbol} on {device}")
-    outputs = write_reference(SavedNetwork(symbol, params, name), images, out, device)
+    outputs = write_reference(SavedNetwork(symbol, params, name, output), images, out, device)
     facts = {
         "reference": str(out),
         "images": f"{sizes[0]} random images of {sizes[1]} x {sizes[2]} x {sizes[3]}",
         "outputs": ", ".join(outputs),
         "next": f"lifted export --symbol {symbol} --params {params} --shape {shape} "
-        f"--reference {out} --onnx model.onnx",
+        f"{f'--output {output} ' if output else ''}--reference {out} --onnx model.onnx",
     }
     if as_json:
         print_json({"reference": str(out), "shape": list(sizes), "outputs": outputs})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +49,16 @@ def test_what_mxnet_computes(tmp_path: Path) -> None:
     for name in ("conv1", "norm1", "pool1", "conv2"):
         np.testing.assert_allclose(reference.nodes[name], expected[f"node/{name}"][:1], atol=1e-4)
     assert {"relu1", "bn", "concat", "fc"} <= set(reference.nodes)
+
+
+def test_an_inner_node_is_the_output(tmp_path: Path) -> None:
+    net = small_network()
+    network = replace(save(net, tmp_path), output="conv2")
+    expected = small_reference(net)
+    assert write_reference(network, expected["data"], tmp_path / "r.npz") == ["conv2_output"]
+    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
+    assert report.parity is not None
+    assert report.parity.max_abs_error < 1e-4
 
 
 def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
