@@ -73,6 +73,7 @@ def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
     assert "tiny" in lifted("inspect", out).stdout
 
 
+@pytest.mark.slow
 def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = ("bench", model, "--batch-size", "3", "--threads", "1", "--seconds", "0.1")
@@ -253,6 +254,7 @@ def test_stdout_that_is_full_is_one_sentence(arguments, unbuffered):
     )
 
 
+@pytest.mark.slow
 def test_closed_streams_do_not_become_other_files(tmp_path, model, album):
     """Else the next file that is opened is number 1, and what is printed goes into it."""
     command = f"{sys.executable} -m serve_cli.cli.main embed {model} {album} --out {tmp_path / 'emb'} <&- >&- 2>&-"
@@ -260,14 +262,8 @@ def test_closed_streams_do_not_become_other_files(tmp_path, model, album):
     assert len(read_embeddings(tmp_path / "emb").ids) == 12
 
 
-@pytest.mark.parametrize(
-    "encoding",
-    [
-        "ascii:strict",
-        pytest.param("latin-1:strict", marks=pytest.mark.slow),
-        pytest.param("utf-16", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict", "utf-16"])
 def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
     photo(tmp_path / "größe 写真" / "写.png")
     (tmp_path / "größe 写真" / "bad 写.png").touch()
@@ -283,7 +279,8 @@ def test_names_that_the_terminal_cannot_show(tmp_path, model, encoding):
         assert "Traceback" not in run.stderr.decode(encoding.split(":")[0], "replace")
 
 
-@pytest.mark.parametrize("arguments", [(), pytest.param(("--json",), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
 def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
     with process("import time; time.sleep(0.5)", "inspect", model, *arguments) as run:
         run.stdout.close()
