@@ -21,9 +21,10 @@ HARMLESS = frozenset(
     {
         *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
         *("__ctx_group__", "__force_mirroring__", "__mirror_stage__", "__profiler_scope__"),
-        *("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage"),  # before MXNet 0.9
     }
 )
+# Before MXNet 0.9 without underscores, and with the name of an input in front: ``weight_lr_mult``
+HIDDEN_SUFFIXES = ("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "mirror_stage")
 MIN_INDEX = -(2**31)  # MXNet stores indices as 32-bit integers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
@@ -55,7 +56,9 @@ class Attrs:
     def __init__(self, where: str, texts: Mapping[str, str]) -> None:
         self.where = where
         self._texts = texts
-        self._unread = {name: text for name, text in texts.items() if name not in HARMLESS}
+        self._unread = {
+            name: text for name, text in texts.items() if name not in HARMLESS and not name.endswith(HIDDEN_SUFFIXES)
+        }
 
     def _take(self, name: str) -> str | None:
         self._unread.pop(name, None)

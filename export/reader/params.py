@@ -27,7 +27,7 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict
-        Name without ``arg:`` or ``aux:`` -> array.
+        Name without ``arg:`` or ``aux:`` -> array. A file in which no name has such a prefix is read as it is.
 
     Raises
     ------
@@ -39,11 +39,13 @@ def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
         arrays = parse_arrays(memoryview(content), where)
     except DataError as error:
         raise MalformedModelError(str(error)) from None
+    if not any(name.startswith(PREFIXES) for name in arrays):
+        return arrays  # as `save_parameters` and hand-written scripts save them
     params: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         if not name.startswith(PREFIXES):
             raise MalformedModelError(
-                f"{where}: {name!r:.100} does not start with 'arg:' or 'aux:'; export the network again."
+                f"{where}: {name!r:.100} does not start with 'arg:' or 'aux:', as others do; export the network again."
             )
         if name[4:] in params:
             raise MalformedModelError(f"{where}: two arrays are named {name[4:]!r:.100}; export the network again.")

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from export.errors import MalformedModelError
+from export.reader.upgrade import ALIASES, implied_statistics, version_of, with_variables
 
 MAX_SYMBOL_BYTES = 64 * 2**20  # ResNet-152's symbol has 0.5 MB
 MAX_NODES = 100_000  # DenseNet-201's symbol has 1,700
@@ -103,10 +104,14 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
     if len(document["nodes"]) > MAX_NODES:
         raise MalformedModelError(f"{where}: {len(document['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
     nodes = tuple(_node(raw, index, where) for index, raw in enumerate(document["nodes"]))
-    _check_variables(nodes, document.get("arg_nodes"), where)
+    _check_arguments(nodes, document.get("arg_nodes"), where)
     heads = _entries(document.get("heads"), len(nodes), f"{where}: heads")
     if not heads:
         raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
+    if statistics := implied_statistics(nodes, version_of(document)):
+        upgraded, moved = with_variables(nodes, statistics)
+        nodes, heads = tuple(upgraded), tuple(replace(head, node=moved[head.node]) for head in heads)
+    _check_names(nodes, where)
     return Symbol(nodes, heads)
 
 
@@ -118,9 +123,13 @@ def _node(raw: object, index: int, where: str) -> SymbolNode:
     where = f"{where}: node {index}"
     if not isinstance(raw, dict):
         raise MalformedModelError(f"{where} is not an object.")
+    op = _name(raw.get("op"), f"{where}: op")
+    name = raw.get("name")
+    if op != VARIABLE and name in (None, ""):
+        name = f"{op.lower()}{index}"  # MXNet accepts operators without a name
     node = SymbolNode(
-        op=_name(raw.get("op"), f"{where}: op"),
-        name=_name(raw.get("name"), f"{where}: name"),
+        op=ALIASES.get(op, op),
+        name=_name(name, f"{where}: name"),
         attrs=_attributes(raw, where),
         inputs=_entries(raw.get("inputs", []), index, f"{where}: inputs"),
     )
@@ -162,7 +171,7 @@ def _entry(raw: object, limit: int, where: str) -> Entry:
     return Entry(raw[0], raw[1])
 
 
-def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
+def _check_names(nodes: tuple[SymbolNode, ...], where: str) -> None:
     """Require unique names of variables, as these are the keys of parameters. Other nodes may share a name."""
     seen: set[str] = set()
     for node in nodes:
@@ -170,6 +179,9 @@ def _check_variables(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: st
             raise MalformedModelError(f"{where}: two variables are named {node.name!r}.")
         if node.is_variable:
             seen.add(node.name)
+
+
+def _check_arguments(nodes: tuple[SymbolNode, ...], arg_nodes: object, where: str) -> None:
     if arg_nodes is None:
         return
     indices = arg_nodes if isinstance(arg_nodes, list) else [None]

@@ -81,7 +81,10 @@ def test_another_kind_of_file_is_refused() -> None:
         (damaged(FIRST_ARRAY + 12, "<qq", 0, 2**62), r"has the shape \(0, 4611686018427387904\)"),
         (damaged(FIRST_ARRAY + 36, "<i", 12), "type flag 12"),
         (damaged(FIRST_ARRAY + 36, "<i", -1), "type flag -1"),
-        (params_bytes({"w": np.ones(2, np.float32)}), "does not start with 'arg:' or 'aux:'"),
+        (
+            params_bytes({"arg:v": np.ones(2, np.float32), "w": np.ones(2, np.float32)}),
+            "does not start with 'arg:' or 'aux:'",
+        ),
         (params_bytes({"arg:w": np.ones(2, np.float32), "aux:w": np.ones(2, np.float32)}), "two arrays are named"),
         (SMALL.replace(b"arg:w", b"arg:\xff"), "is not UTF-8"),
         (SMALL[: SMALL.index(b"arg:w") - 16] + struct.pack("<Q", 0), "2 arrays but 0 names"),
