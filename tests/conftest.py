@@ -15,3 +15,8 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("ORT_DISABLE_TELEMETRY", "1")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest test first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")

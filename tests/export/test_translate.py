@@ -252,6 +252,7 @@ def damages(document: dict[str, Any]) -> Any:
                 yield damaged
 
 
+@pytest.mark.slow
 def test_damaged_symbol_gives_a_valid_model_or_a_message() -> None:
     document, params = small_parts()
     valid = total = 0

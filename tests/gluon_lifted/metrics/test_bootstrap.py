@@ -119,6 +119,7 @@ def test_a_difference_that_all_classes_share_is_certain():
     assert (actual.value, actual.low, actual.high) == pytest.approx((0.125, 0.125, 0.125), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_it_holds_the_truth_where_drawing_queries_does_not():
     """60 classes of 1 to 8 queries; the truth is 0. A percentile interval of so few holds it a bit less than 95 %."""
     rng = np.random.default_rng(5)

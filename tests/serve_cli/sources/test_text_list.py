@@ -52,6 +52,7 @@ BAD_LINES = {
 }
 
 
+@pytest.mark.slow
 def test_bad_line_fails_alone(tmp_path: Path) -> None:
     pytest.importorskip("upath", reason="needs universal-pathlib")
     (tmp_path / "good.jpg").write_bytes(b"good")
