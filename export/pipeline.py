@@ -59,7 +59,8 @@ class _Network:
     metadata: dict[str, str]
     input_name: str = IMAGE_INPUT
     outputs: tuple[str, ...] | None = None
-    preprocessing: Preprocessing | None = None  # of a run's card
+    preprocessing: Preprocessing | None = None  # of the card
+    embedding: EmbeddingNetwork | None = None  # for networks of others
     graph_preprocessing: GraphPreprocessing | None = None  # added once the network itself is verified
 
 
@@ -167,7 +168,18 @@ def export_network(
         input_name=files.input_name,
     )
     if embedding is not None:
-        network = _with_card(network, embedding, files.symbol, options)
+        require_one_output(symbol, network.where)
+        crop = embedding.preprocessing.crop
+        if row != (3, crop, crop):
+            raise ConfigError(f"the shape of an image is {row}; a model that embeds takes (3, {crop}, {crop}).")
+        network = replace(
+            network,
+            symbol=symbol.with_input(files.input_name, IMAGE_INPUT),
+            input_name=IMAGE_INPUT,
+            outputs=(EMBEDDING_OUTPUT,),
+            preprocessing=embedding.preprocessing,
+            embedding=embedding,
+        )
     return _export(network, None if reference is None else read_reference(reference), onnx_path, options)
 
 
@@ -200,6 +212,8 @@ def verify_file(
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
     graph = _graph(network, options)
+    if network.embedding is not None:
+        network = _with_card(network, network.embedding, graph)
     if reference is not None:
         _require_shapes(graph, reference, network.where)
     try:
@@ -222,21 +236,10 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     )
 
 
-def _with_card(network: _Network, embedding: EmbeddingNetwork, symbol_file: Path, options: ExportOptions) -> _Network:
-    """Name input and output as a run's, and add a card."""
-    crop = embedding.preprocessing.crop
-    if network.row != (3, crop, crop):
-        raise ConfigError(f"the shape of an image is {network.row}; a model that embeds takes (3, {crop}, {crop}).")
-    require_one_output(network.symbol, network.where)
+def _with_card(network: _Network, embedding: EmbeddingNetwork, graph: Graph) -> _Network:
+    """Describe a translated network of others by a card."""
     unit_length = ends_in_unit_length(network.symbol)
-    named = replace(
-        network,
-        symbol=network.symbol.with_input(network.input_name, IMAGE_INPUT),
-        input_name=IMAGE_INPUT,
-        outputs=(EMBEDDING_OUTPUT,),
-    )
-    graph = _graph(named, options)
-    card = embedding.card(graph, symbol_file, unit_length=unit_length)
+    card = embedding.card(graph, Path(network.where), unit_length=unit_length)
     added = GraphPreprocessing(
         embedding.preprocessing,
         pixels=embedding.pixels,
@@ -244,9 +247,8 @@ def _with_card(network: _Network, embedding: EmbeddingNetwork, symbol_file: Path
         flatten=len(graph.tensors[EMBEDDING_OUTPUT].row) > 1,
     )
     return replace(
-        named,
+        network,
         metadata={CARD_KEY: card.to_json()} | network.metadata,
-        preprocessing=embedding.preprocessing,
         graph_preprocessing=added if added.changes_the_graph else None,
     )
 
@@ -261,7 +263,7 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
         outputs=network.outputs,
     )
     optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
-    if CARD_KEY in network.metadata and graph.input.dtype != FLOAT32:
+    if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
             "files with --symbol and --params, without preprocessing."

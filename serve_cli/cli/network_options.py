@@ -105,37 +105,40 @@ def network_preprocessing(
     typer.BadParameter
         If too little is given, or the options do not fit together.
     """
-    options = {
-        "resize": resize,
-        "fit": fit,
-        "channels": channels and channels.upper(),
-        "mean": _triple("--mean", mean),
-        "std": _triple("--std", std),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    options = (resize, fit, channels, mean, std, scale)
     if preset_name is None:
-        if not given and scale is None:
+        if options.count(None) == len(options):
             return None
         if mean is None or (std is None and scale is None):
             raise typer.BadParameter("the card needs --preprocessing, or --mean with --std or --scale")
+    if scale is not None and not scale > 0:
+        raise typer.BadParameter(f"--scale is {scale:g}; expected a number above 0")
     from gluon_lifted.images.presets import preset
 
+    usual = preset(preset_name or "raw", crop)
+    red, green, blue = _triple("--std", std) or usual.std
+    divisor = scale or 1.0
     try:
-        preprocessing = replace(preset(preset_name or "raw", crop), **given)  # type: ignore[arg-type]
-        red, green, blue = (value / (scale or 1) for value in preprocessing.std)
-        return replace(preprocessing, std=(red, green, blue))
+        return replace(
+            usual,
+            resize=resize or usual.resize,
+            fit=fit or usual.fit,
+            channels=channels.upper() if channels else usual.channels,
+            mean=_triple("--mean", mean) or usual.mean,
+            std=(red / divisor, green / divisor, blue / divisor),
+        )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
 
 
-def _triple(option: str, text: str | None) -> tuple[float, ...] | None:
+def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:
     """Parse one number for all channels, or three."""
     if text is None:
         return None
     try:
-        numbers = tuple(float(number) for number in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 3):
-        raise typer.BadParameter(f"{option} is {text!r}; expected one number, or three separated by commas")
-    return numbers * (3 // len(numbers))
+        numbers = [float(number) for number in text.split(",")]
+        red, green, blue = numbers * 3 if len(numbers) == 1 else numbers
+    except ValueError:  # no number, or neither one nor three
+        message = f"{option} is {text!r}; expected one number, or three separated by commas"
+        raise typer.BadParameter(message) from None
+    return red, green, blue

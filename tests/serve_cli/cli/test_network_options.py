@@ -127,7 +127,7 @@ def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
         (("--output", "conv", "--preprocessing", "raw"), "has the shape (6, 10, 10), expected (D,) or (D, 1, 1)"),
         (("--normalize",), "add --preprocessing"),
         (("--precision", "fp16"), "add --preprocessing"),
-        (("--mean", "1,2"), "--mean is '1,2'; expected one number, or three"),
+        (("--preprocessing", "raw", "--mean", "1,2"), "--mean is '1,2'; expected one number, or three"),
         (("--mean", "1"), "the card needs --preprocessing"),
         (("--std", "0", "--mean", "0"), "std above 0"),
         (("--preprocessing", "raw", "--resize", "8"), "crop 12 and resize 8 px do not fit"),
@@ -170,5 +170,6 @@ def test_presets_and_changes(crop: int, options: dict[str, Any], expected: Prepr
 
 
 def test_no_scale_of_zero() -> None:
-    with pytest.raises(typer.BadParameter, match="std above 0"):
-        network_preprocessing(64, **{**NOTHING, "preset_name": "raw", "scale": -1.0})
+    for scale in (0.0, -1.0, float("nan")):
+        with pytest.raises(typer.BadParameter, match="expected a number above 0"):
+            network_preprocessing(64, **{**NOTHING, "preset_name": "raw", "scale": scale})
