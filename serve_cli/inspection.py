@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gluon_lifted.card import ModelCard, read_card
 from gluon_lifted.contract import CARD_FILE, RUN_FILES
 from gluon_lifted.errors import RunError
+from gluon_lifted.images.fits import FITS
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import part_files
@@ -16,8 +17,6 @@ from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-FITTED = {"stretch": "stretched", "pad": "padded", "cover": "resized and cropped"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Inspection:
             "backbone": self.card.backbone,
             "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalized else 'not normalized'}",
             "images": f"{'margins trimmed, ' if pixels.trim else ''}"
-            f"{FITTED[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
+            f"{FITS[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
             f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
             "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
             "data set": self.card.dataset,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.images.fits import FITS, FITS_HELP
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class TrainConfig:
     trim: bool = _flag("Trim white margins first, as the authors did for products.", DATA_SET)
     fit: str = _option(
         "stretch",
-        "Make images square: stretch, pad with white, or cover (cut off the longer side).",
+        f"Make images square: {FITS_HELP}.",
         DATA_SET,
-        choices=("stretch", "pad", "cover"),
+        choices=tuple(FITS),
     )
     resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gluon_lifted.images.preprocessing import Preprocessing
-
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.images.preprocessing import Preprocessing
 
 
 class Colors(NamedTuple):
@@ -30,5 +29,7 @@ COLORS = {
 
 def preprocessing_of(config: TrainConfig) -> Preprocessing:
     """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet``."""
+    from gluon_lifted.images.preprocessing import Preprocessing
+
     colors = COLORS["imagenet" if config.colors == "auto" else config.colors]
     return Preprocessing(resize=config.resize, crop=config.crop, fit=config.fit, trim=config.trim, **colors._asdict())

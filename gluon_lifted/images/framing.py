@@ -12,7 +12,6 @@ from PIL import Image
 
 Box = tuple[float, float, float, float]
 
-FITS = ("stretch", "pad", "cover")
 # The authors' object crop for Stanford Online Products (``load_cropped_images.m`` of their training code):
 BACKGROUND_GRAY = 250  # a pixel this light or lighter is background
 TRIM_MARGIN = 15  # pixels kept around the object

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.images.framing import FITS
+from gluon_lifted.images.fits import FITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

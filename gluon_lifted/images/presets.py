@@ -1,14 +1,15 @@
-"""The preprocessing that publishers of networks used, by name."""
+"""The preprocessing that publishers of networks used, by name; nothing heavy is imported before one is built."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.images.colors import COLORS, Colors
-from gluon_lifted.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gluon_lifted.images.preprocessing import Preprocessing
 
 
 class Preset(NamedTuple):
@@ -26,11 +27,11 @@ def _imagenet_side(crop: int) -> int:
 
 
 PRESETS = {
-    "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "torchvision's and GluonCV's evaluation"),
-    "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "the same"),
+    "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "RGB, minus mean, by std"),
+    "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "as imagenet"),
     # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale by themselves
     "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces, RGB 0-255"),
-    "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "256 x 256 px, BGR minus the mean"),
+    "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "BGR, minus mean"),
     "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB from 0 to 1"),
     "raw": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "RGB from 0 to 255"),
 }
@@ -38,5 +39,7 @@ PRESETS = {
 
 def preset(name: str, crop: int) -> Preprocessing:
     """Build the preprocessing of a key of `PRESETS` for crops of ``crop`` px."""
+    from gluon_lifted.images.preprocessing import Preprocessing
+
     chosen = PRESETS[name]
     return Preprocessing(resize=chosen.resize(crop), crop=crop, fit=chosen.fit, **chosen.colors._asdict())

@@ -45,7 +45,7 @@ class TrainProgress:
     recall: float | None
 
     def values(self) -> dict[str, float]:
-        """Return the values to log, without those that are not finite."""
+        """Return the finite values to log."""
         values = {
             "loss": self.loss,
             "learning_rate": self.learning_rate,

@@ -62,7 +62,7 @@ class EventLog:
             self._events.close()
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
-        """Add the values of ``iteration``, counted from 1, without those that are not finite."""
+        """Add the finite values of ``iteration``, counted from 1."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         scalars = [self._summary.Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
         self._add(self._proto.Event(step=iteration, summary=self._summary.Summary(value=scalars)))

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gluon_lifted.errors import ConfigError
+from gluon_lifted.images.fits import FITS_HELP
+from gluon_lifted.images.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 EMBED_WITH = "Any MXNet network, to embed with"
 AS_PRESET = "as --preprocessing"
-PresetName = Literal["imagenet", "gluoncv", "insightface", "caffe", "0-1", "raw"]
 
 Preset = Annotated[
-    PresetName | None,
+    str | None,
     typer.Option(
         "--preprocessing",
-        help="Add a model card with this preprocessing: imagenet or gluoncv (RGB, minus mean, by std), caffe (BGR, "
-        "minus mean), 0-1, insightface or raw (RGB, 0-255). The options below change it.",
+        help="Add a model card with this preprocessing: "
+        f"{', '.join(f'{name} ({choice.help})' for name, choice in PRESETS.items())}. The options below change it.",
         rich_help_panel=EMBED_WITH,
     ),
 ]
@@ -37,10 +38,10 @@ Resize = Annotated[
     ),
 ]
 Fit = Annotated[
-    Literal["stretch", "pad", "cover"] | None,
+    str | None,
     typer.Option(
         "--fit",
-        help="Make images square: stretch, pad with white, or cover (cut off the longer side).",
+        help=f"Make images square: {FITS_HELP}.",
         show_default=AS_PRESET,
         rich_help_panel=EMBED_WITH,
     ),
@@ -89,7 +90,7 @@ Output = Annotated[
 
 def network_preprocessing(
     crop: int,
-    preset_name: PresetName | None,
+    preset_name: str | None,
     *,
     resize: int | None,
     fit: str | None,
@@ -113,8 +114,8 @@ def network_preprocessing(
             raise typer.BadParameter("the card needs --preprocessing, or --mean with --std or --scale")
     if scale is not None and not scale > 0:
         raise typer.BadParameter(f"--scale is {scale:g}; expected a number above 0")
-    from gluon_lifted.images.presets import preset
-
+    if preset_name is not None and preset_name not in PRESETS:
+        raise typer.BadParameter(f"--preprocessing is {preset_name!r}; choose one of {', '.join(PRESETS)}")
     usual = preset(preset_name or "raw", crop)
     red, green, blue = _triple("--std", std) or usual.std
     divisor = scale or 1.0

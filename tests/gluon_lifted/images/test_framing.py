@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gluon_lifted.images.fits import FITS
 from gluon_lifted.images.framing import (
-    FITS,
     box_problem,
     crop_to_box,
     fit_square,
@@ -68,7 +68,7 @@ def test_small_images_are_enlarged_and_an_odd_rest_of_white_goes_below():
 
 
 @PLAIN
-@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 64), st.sampled_from(FITS))
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 64), st.sampled_from(list(FITS)))
 def test_any_size_becomes_a_square(width, height, side, fit):
     square = np.asarray(fit_square(Image.new("RGB", (width, height)), side, fit))
     assert square.shape == (side, side, 3)
