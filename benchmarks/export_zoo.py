@@ -111,11 +111,11 @@ def try_to_load(path: Path, threads: int) -> Any:
 
 
 def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
-    from export import export_network
+    from export import N, NetworkInputs, export_network
     from gluon_lifted.contract import SavedNetwork
 
     network = SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
-    report = export_network(network, (3, side(name), side(name)), folder / "ours.onnx")
+    report = export_network(network, NetworkInputs({"data": (N, 3, side(name), side(name))}), folder / "ours.onnx")
     error = worst(folder / "ours.onnx", folder, threads)
     return {"nodes": report.num_nodes, "seconds": report.seconds, "error": error}
 

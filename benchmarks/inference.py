@@ -49,7 +49,7 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
     """Freeze the network in MXNet and write all files derived from it."""
     from onnx import load, save
 
-    from export import ExportOptions, export_network
+    from export import ExportOptions, N, NetworkInputs, export_network
     from export.quantization.amx_weights import offset_weights
     from export.quantization.quantize import QUANTIZED, quantize, sensitive_nodes
     from export.quantization.ranges import activation_ranges
@@ -68,9 +68,9 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
         parameter.set_data(nd.array(drawn(index, parameter.shape)))
     net.export(str(folder / "net"))
     files = SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
-    row = (3, CROP, CROP)
-    export_network(files, row, folder / "ours.onnx")
-    export_network(files, row, folder / "lrn.onnx", ExportOptions(exact_lrn=True))
+    inputs = NetworkInputs({"data": (N, 3, CROP, CROP)})
+    export_network(files, inputs, folder / "ours.onnx")
+    export_network(files, inputs, folder / "lrn.onnx", ExportOptions(exact_lrn=True))
     single = load(folder / "ours.onnx")
     batches = np.split(images(CALIBRATION), CALIBRATION // 10)
     save(quantize(single, activation_ranges(single, batches, QUANTIZED), sensitive_nodes(single)), folder / "dots.onnx")

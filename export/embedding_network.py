@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError
+from export.graph.shape import N
 from gluon_lifted.card import ModelCard
+from gluon_lifted.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from export.graph.graph import Graph, Shape
+    from export.graph.graph import Graph
+    from export.graph.shape import BatchShape, Shape
     from export.reader.symbol import Symbol
     from gluon_lifted.images import Preprocessing
 
@@ -65,6 +69,14 @@ def require_one_output(symbol: Symbol, where: str) -> None:
     if len(symbol.heads) > 1:
         names = ", ".join(symbol.nodes[head.node].name for head in symbol.heads)
         raise MalformedModelError(f"{where}: has {len(symbol.heads)} outputs ({names}); choose one with --output.")
+
+
+def require_one_image(shapes: Mapping[str, BatchShape], crop: int) -> Mapping[str, BatchShape]:
+    """Raise `ConfigError` unless the only input is square images of ``crop`` px with three channels."""
+    if [*shapes.values()] != [(N, 3, crop, crop)]:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ConfigError(f"the input is {listed}; a model that embeds takes images {(N, 3, crop, crop)}.")
+    return shapes
 
 
 def is_vector(row: Shape) -> bool:

@@ -11,6 +11,10 @@ class UnsupportedOpError(LiftedError):
     """The network uses operators that have no translator."""
 
 
+class BatchAxisError(UnsupportedOpError):
+    """A tensor has the batch on another axis than the operator supports."""
+
+
 class UnsupportedAttributeError(LiftedError):
     """An operator has an attribute or a value that its translator does not support."""
 

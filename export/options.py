@@ -81,6 +81,8 @@ class ExportReport:
         Size of the file.
     parity : Parity or None
         Distance to MXNet; None without a reference.
+    fixed_batch : str or None
+        The batch size of a network that works for one size only, and why; None if the size is free.
     seconds : float
         Wall time to translate, verify and write.
     """
@@ -91,4 +93,5 @@ class ExportReport:
     num_parameters: int
     size_bytes: int
     parity: Parity | None
+    fixed_batch: str | None
     seconds: float

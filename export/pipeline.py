@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.embedding_network import ends_in_unit_length, require_one_output
-from export.errors import MalformedModelError, ParityError
+from export.embedding_network import ends_in_unit_length, require_one_image, require_one_output
+from export.errors import MalformedModelError, ParityError, UnsupportedAttributeError, UnsupportedOpError
 from export.graph.graph import FLOAT32
 from export.graph.model import build_model
+from export.graph.shape import Batch, N
 from export.libraries import onnx
 from export.model_file import read_model, write_model
+from export.network_inputs import NetworkInputs
 from export.options import ExportOptions, ExportReport
 from export.passes.optimize import optimize
 from export.passes.preprocessing import NORMALIZED_PIXELS, GraphPreprocessing
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from export.embedding_network import EmbeddingNetwork
-    from export.graph.graph import Graph, Shape
+    from export.graph.graph import Graph
+    from export.graph.shape import BatchShape, Shape
     from export.parity import Parity
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.images import Preprocessing
@@ -54,10 +57,9 @@ class _Network:
 
     symbol: Symbol
     params: Mapping[str, NDArray[Any]]
-    row: Shape
+    inputs: NetworkInputs
     where: str
     metadata: dict[str, str]
-    input_name: str = IMAGE_INPUT
     outputs: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None  # of the card
     embedding: EmbeddingNetwork | None = None  # for networks of others
@@ -112,7 +114,7 @@ def export_run(
     network = _Network(
         symbol=files.symbol,
         params=files.params,
-        row=(3, crop, crop),
+        inputs=NetworkInputs({IMAGE_INPUT: (N, 3, crop, crop)}),
         where=str(run / SYMBOL_FILE),
         metadata={CARD_KEY: card.to_json()} | _hashes(files.symbol_sha256, files.params_sha256),
         outputs=(EMBEDDING_OUTPUT,),
@@ -124,7 +126,7 @@ def export_run(
 
 def export_network(
     files: SavedNetwork,
-    row: Shape,
+    inputs: NetworkInputs,
     onnx_path: str | os.PathLike[str],
     options: ExportOptions = DEFAULTS,
     *,
@@ -137,8 +139,8 @@ def export_network(
     ----------
     files : SavedNetwork
         Its two files. Labels of a final loss are left out; ``SoftmaxOutput`` becomes a softmax.
-    row : tuple of int
-        Shape of one image: (C, H, W).
+    inputs : NetworkInputs
+        Shapes of its inputs. If the network works for one batch size only, the file has that size.
     onnx_path : path-like
         As for `export_run`.
     options : ExportOptions
@@ -162,20 +164,17 @@ def export_network(
     network = _Network(
         symbol=symbol,
         params=parse_params(params, str(files.params)),
-        row=row,
+        inputs=inputs,
         where=str(files.symbol),
         metadata=_hashes(hashlib.sha256(content).hexdigest(), hashlib.sha256(params).hexdigest()),
-        input_name=files.input_name,
     )
     if embedding is not None:
         require_one_output(symbol, network.where)
-        crop = embedding.preprocessing.crop
-        if row != (3, crop, crop):
-            raise ConfigError(f"the shape of an image is {row}; a model that embeds takes (3, {crop}, {crop}).")
+        ((input_name, shape),) = require_one_image(inputs.shapes, embedding.preprocessing.crop).items()
         network = replace(
             network,
-            symbol=symbol.with_input(files.input_name, IMAGE_INPUT),
-            input_name=IMAGE_INPUT,
+            symbol=symbol.with_input(input_name, IMAGE_INPUT),
+            inputs=NetworkInputs({IMAGE_INPUT: shape}),
             outputs=(EMBEDDING_OUTPUT,),
             preprocessing=embedding.preprocessing,
             embedding=embedding,
@@ -211,7 +210,7 @@ def verify_file(
 
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
     started = time.perf_counter()
-    graph = _graph(network, options)
+    graph, fixed = _graph(network, options)
     if network.embedding is not None:
         network = _with_card(network, network.embedding, graph)
     if reference is not None:
@@ -232,6 +231,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
         num_parameters=sum(array.size for name, array in network.params.items() if name in used),
         size_bytes=size_bytes,
         parity=parity,
+        fixed_batch=fixed,
         seconds=time.perf_counter() - started,
     )
 
@@ -253,22 +253,37 @@ def _with_card(network: _Network, embedding: EmbeddingNetwork, graph: Graph) -> 
     )
 
 
-def _graph(network: _Network, options: ExportOptions) -> Graph:
-    graph = translate(
-        network.symbol,
-        network.params,
-        network.row,
-        where=network.where,
-        input_name=network.input_name,
-        outputs=network.outputs,
-    )
+def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None]:
+    """Translate and optimize. The text says why the batch is fixed, for a network that works for one size only."""
+    fixed = None
+    try:
+        graph = _translate(network, network.inputs.shapes)
+    except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError) as error:
+        if network.preprocessing is not None:
+            raise
+        try:
+            graph = _translate(network, network.inputs.fixed())
+        except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
+            raise error from None
+        fixed = f"{network.inputs.batch}, as any other fails: {error}"
     optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
             "files with --symbol and --params, without preprocessing."
         )
-    return graph
+    return graph, fixed
+
+
+def _translate(network: _Network, shapes: Mapping[str, BatchShape]) -> Graph:
+    return translate(
+        network.symbol,
+        network.params,
+        shapes,
+        where=network.where,
+        dtypes=network.inputs.dtypes,
+        outputs=network.outputs,
+    )
 
 
 def _verified(
@@ -305,11 +320,18 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
 
 
 def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
-    actual = {name: graph.tensors[name].row for name in graph.outputs}
-    expected = {name: output.shape[1:] for name, output in reference.outputs.items()}
-    same = list(actual.values()) == list(expected.values()) if len(actual) == 1 else actual == expected
-    if not same:
-        raise MalformedModelError(f"{where}: the outputs for an image are {actual}; the reference has {expected}.")
+    """Compare all sizes that are not the batch's."""
+    actual = {name: graph.tensors[name].shape for name in graph.outputs}
+    expected = {name: output.shape for name, output in reference.outputs.items()}
+    pairs = list(zip(actual.values(), expected.values(), strict=False))
+    same_names = actual.keys() == expected.keys() or len(actual) == len(expected) == 1
+    if not same_names or not all(_fits(shape, sizes) for shape, sizes in pairs):
+        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}.")
+
+
+def _fits(shape: BatchShape, sizes: Shape) -> bool:
+    pairs = zip(shape, sizes, strict=False)
+    return len(shape) == len(sizes) and all(isinstance(size, Batch) or size == number for size, number in pairs)
 
 
 def _check_path(onnx_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from export.libraries import onnx, onnxruntime
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
 
-Run = Callable[[Sequence[str], NDArray[Any]], list[NDArray[Any]]]
+Feeds = Mapping[str, NDArray[Any]]  # name of an input -> its values
+Run = Callable[[Sequence[str], Feeds], list[NDArray[Any]]]
 SLOW_IMAGES = 2  # images to verify with onnx's evaluator, which is slow
 
 
@@ -25,7 +26,7 @@ class Runner:
     Parameters
     ----------
     run : callable
-        Takes names of outputs and a batch of images; returns those outputs.
+        Takes names of outputs, and the inputs; returns those outputs.
     engine : str
         What runs the model: ``"onnxruntime"`` or ``"onnx"``.
     """
@@ -35,14 +36,13 @@ class Runner:
 
 
 def open_model(model: onnx.ModelProto) -> Runner:
-    """Load a model with one input.
+    """Load a model.
 
     Raises
     ------
     ParityError
         If onnxruntime refuses the model although it knows the opset.
     """
-    (images,) = [info.name for info in model.graph.input]
     try:
         session = _session(model)
     except Exception as error:  # onnxruntime's own exceptions share no base class
@@ -52,8 +52,8 @@ def open_model(model: onnx.ModelProto) -> Runner:
                 f"onnxruntime {onnxruntime.__version__} cannot load the model (opset {opset}): ...{reason[-160:]}"
             ) from None
         evaluator = _evaluator(model)
-        return Runner(lambda names, batch: list(evaluator.run(list(names), {images: batch})), "onnx")
-    return Runner(lambda names, batch: list(session.run(list(names), {images: batch})), "onnxruntime")
+        return Runner(lambda names, feeds: list(evaluator.run(list(names), dict(feeds))), "onnx")
+    return Runner(lambda names, feeds: list(session.run(list(names), dict(feeds))), "onnxruntime")
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 import export.ops  # noqa: F401  # fills the table of translators
-from export.errors import MalformedModelError, UnsupportedOpError
+from export.constants import evaluate_constants
+from export.errors import BatchAxisError, MalformedModelError, UnsupportedOpError
 from export.graph.attributes import Attrs
-from export.graph.graph import (
-    FLOAT16,
-    FLOAT32,
-    Graph,
-    Operand,
-    Shape,
-    Tensor,
-)
+from export.graph.graph import FLOAT16, FLOAT32, Graph, Operand, Tensor
 from export.graph.node import Node
 from export.ops.registry import TRANSLATORS
-from gluon_lifted.contract import IMAGE_INPUT
+from gluon_lifted.contract import distinct
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from export.graph.shape import BatchShape
     from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
@@ -33,6 +28,7 @@ NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
+PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters")  # of Gluon's and Module's names
 # Prefixes of operators that will not get a translator -> what to do instead
 HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
@@ -46,9 +42,10 @@ Params = Mapping[str, NDArray[Any]]
 def translate(
     symbol: Symbol,
     params: Params,
-    row: Shape,
+    inputs: Mapping[str, BatchShape],
     where: str,
-    input_name: str = IMAGE_INPUT,
+    *,
+    dtypes: Mapping[str, np.dtype[Any]] | None = None,
     outputs: Sequence[str] | None = None,
 ) -> Graph:
     """Translate a network.
@@ -56,23 +53,23 @@ def translate(
     Parameters
     ----------
     symbol : Symbol
-        A network with one input.
+        The network.
     params : mapping
-        Name -> array, float32 or float16, for every other variable of the symbol.
-    row : tuple of int
-        Shape of one input image: (3, H, W).
+        Name -> array for every variable of the symbol that is no input.
+    inputs : mapping
+        Name of a variable -> its shape, with `N` where it grows with the batch: ``{"data": (N, 3, 224, 224)}``.
     where : str
         The symbol's file, for messages.
-    input_name : str
-        Name of the variable for the images.
+    dtypes : mapping, optional
+        Types of inputs. The default is the type of the first weight that an input meets, else float32.
     outputs : sequence of str, optional
         Names of the network's outputs. The default is MXNet's own names, ``<node>_output``.
 
     Returns
     -------
     Graph
-        Takes images (N, *row), has outputs (N, ...), and computes in MXNet's precision, not yet optimized. Each output
-        of a node has the name of the MXNet node, except for the network's outputs and nodes that share a name.
+        Computes in MXNet's precision, not yet optimized. Each output of a node has the name of the MXNet node, except
+        for the network's outputs and nodes that share a name. What depends on parameters alone is computed here.
 
     Raises
     ------
@@ -85,8 +82,12 @@ def translate(
     """
     needed = _needed(symbol, where)
     _check_ops([symbol.nodes[index] for index in needed], where)
-    names = outputs or [_output_name(symbol, head) for head in symbol.heads]
-    graph = Graph(row, input_name, names, _input_dtype(symbol, needed, params, input_name))
+    names = outputs or distinct(_output_name(symbol, head) for head in symbol.heads)
+    tensors = [
+        Tensor(name, shape, (dtypes or {}).get(name) or _input_dtype(symbol, needed, params, name))
+        for name, shape in inputs.items()
+    ]
+    graph = Graph(tensors, names)
     operands = _variables(symbol, needed, params, graph, where)
     repeated = {name for name, count in Counter(node.name for node in symbol.nodes).items() if count > 1}
     for index in needed:
@@ -108,8 +109,8 @@ def _needed(symbol: Symbol, where: str) -> list[int]:
 
 
 def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: str) -> np.dtype[Any]:
-    """Return the type of the images, which symbols do not store: that of the first weight they meet without a cast."""
-    reached: set[int] = set()  # nodes whose output has the images' type
+    """Return the type of an input, which symbols do not store: that of the first weight they meet without a cast."""
+    reached: set[int] = set()  # nodes whose output has the input's type
     for index in needed:
         node = symbol.nodes[index]
         if node.is_variable:
@@ -151,18 +152,30 @@ def _variables(symbol: Symbol, needed: list[int], params: Params, graph: Graph, 
         name = symbol.nodes[index].name
         if not symbol.nodes[index].is_variable:
             continue
-        if name == graph.input.name:
-            operands[index] = (graph.input,)
+        if name in graph.tensors:
+            operands[index] = (graph.tensors[name],)
         elif name in params:
             operands[index] = (graph.constant(name, params[name]),)
         else:
             missing.append(name)
     if missing:
-        listed = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
-        raise MalformedModelError(
-            f"{where}: {len(missing)} parameters are not in the parameter file: {listed}. Take both files from one run."
-        )
+        unknown = sorted(set(graph.tensors) - {symbol.nodes[index].name for index in needed})
+        raise MalformedModelError(f"{where}: {_missing(missing, unknown)}")
     return operands
+
+
+def _missing(names: list[str], unknown: list[str]) -> str:
+    """Say why variables have no value: ``unknown`` are the inputs that the network does not have."""
+    listed = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+    if unknown:
+        return f"has no input {', '.join(map(repr, unknown))}. Variables without a value: {listed}; see --shape."
+    parameters = [name for name in names if name.endswith(PARAMETER_ENDINGS)]
+    if parameters:
+        return f"{len(names)} parameters are not in the parameter file: {listed}. Take both files from one run."
+    return (
+        f"{len(names)} further inputs, or parameters that are not in the parameter file: {listed}. Give the shape of "
+        "each input, as in --shape NAME:N,128."
+    )
 
 
 def _translate_node(
@@ -170,9 +183,13 @@ def _translate_node(
 ) -> tuple[Operand, ...]:
     attrs = Attrs(f"{node.op} {node.name!r}", node.attrs)
     inputs = tuple(_operand(entry, symbol, operands) for entry in _inputs(node))
-    output = TRANSLATORS[node.op](Node(node.op, name, attrs, inputs, graph))
+    start = len(graph.nodes)
+    try:
+        output = TRANSLATORS[node.op](Node(node.op, name, attrs, inputs, graph))
+    except BatchAxisError as error:
+        raise BatchAxisError(f"{attrs.where}: {error}") from None
     attrs.finish()
-    return output if isinstance(output, tuple) else (output,)
+    return evaluate_constants(graph, start, output if isinstance(output, tuple) else (output,))
 
 
 def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
@@ -196,10 +213,8 @@ def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list
     heads: list[Tensor] = []
     for head in symbol.heads:
         tensor = _operand(head, symbol, operands)
-        if not isinstance(tensor, Tensor) or tensor == graph.input:
+        if not isinstance(tensor, Tensor) or tensor in graph.inputs:
             raise MalformedModelError(f"{where}: the output is {tensor.name!r} itself; there is no network.")
-        if tensor in heads:
-            raise UnsupportedOpError(f"{where}: output {symbol.nodes[head.node].name!r} is listed twice.")
         heads.append(tensor)
     if len(heads) != len(graph.outputs):
         raise MalformedModelError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.batches import Arrays, batch_axes, count_rows, join_rows, rows_first, take_rows
 from export.errors import MalformedModelError, ParityError
 from export.libraries import onnx
 from export.parity import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 LARGEST_BATCH = 64  # bounds memory for any number of rows
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
 PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 / std, about 1 / 58
-SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
+HALF, PIXEL = onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
+RANDOM_IMAGES = 3  # to compare images beside others with the same alone
 
 
 def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
@@ -42,11 +44,11 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     Parameters
     ----------
     model : ModelProto
-        Has one input, and the outputs of the reference. A model that takes pixels gets the pixels from which the
+        Has the inputs and outputs of the reference. A model that takes pixels gets the pixels from which the
         reference's images were computed. If its card says that embeddings are normalized, they are compared at unit
         length.
     reference : Reference
-        Images, and MXNet's outputs for them.
+        Inputs, and MXNet's outputs for them.
     tolerance : float, optional
         Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. The default is
         `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network that uses float16.
@@ -63,18 +65,25 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     """
     check_tolerance(tolerance)
     tolerance = tolerance or default_tolerance(model)
-    data, expected = _matched(model, reference)
-    runner = open_model(model)
-    if runner.engine == "onnx":
-        data, expected = data[:SLOW_IMAGES], {name: array[:SLOW_IMAGES] for name, array in expected.items()}
-    sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
+    feeds, expected = _matched(model, reference)
+    runner, axes = open_model(model), batch_axes(model.graph.output)
+    inputs = batch_axes(model.graph.input)
+    count = count_rows(feeds, inputs)
+    if count is None or None in axes.values():
+        sizes: tuple[int, ...] = (count or 1,)  # outputs of the whole batch cannot be cut
+    else:
+        if runner.engine == "onnx":
+            count = min(count, SLOW_IMAGES)
+            feeds, expected = take_rows(feeds, inputs, 0, count), take_rows(expected, axes, 0, count)
+        sizes = tuple(sorted({1, min(2, count), min(LARGEST_BATCH, count)}))
     errors, cosines = [], []
     for size in sizes:
-        for name, actual in _run(runner.run, data, expected, size).items():
-            if wrong := problem(actual, expected[name], tolerance):
-                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, data, reference, tolerance)}")
-            errors.append(abs_errors(actual, expected[name]).ravel())
-            cosines.append(min_cosine(actual, expected[name]))
+        for name, output in _run(runner.run, model, feeds, expected, size).items():
+            actual, wanted = rows_first(output, axes[name]), rows_first(expected[name], axes[name])
+            if wrong := problem(actual, wanted, tolerance):
+                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, feeds, reference, tolerance)}")
+            errors.append(abs_errors(actual, wanted).ravel())
+            cosines.append(min_cosine(actual, wanted))
     all_errors = np.concatenate(errors)
     return Parity(
         max_abs_error=float(all_errors.max()),
@@ -94,20 +103,34 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
         If onnxruntime refuses the model, or an image's output depends on the others.
     """
     run = open_model(model).run
-    kind = model.graph.input[0].type.tensor_type
-    row = tuple(dim.dim_value for dim in kind.shape.dim)[1:]
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (3, *row), dtype) if dtype == np.uint8 else rng.normal(size=(3, *row)).astype(dtype)
+    inputs, axes = batch_axes(model.graph.input), batch_axes(model.graph.output)
+    feeds = {info.name: _random(info) for info in model.graph.input}
     names = [info.name for info in model.graph.output]
-    together = run(names, images)
-    for index in range(len(images)):
-        alone = run(names, images[index : index + 1])
-        for name, beside, other in zip(names, together, alone, strict=True):
+    together = dict(zip(names, run(names, feeds), strict=True))
+    if not any(axis is not None for axis in inputs.values()):
+        return
+    for index in range(RANDOM_IMAGES):
+        alone = run(names, take_rows(feeds, inputs, index, index + 1))
+        beside = take_rows(together, axes, index, index + 1)
+        for name, other in zip(names, alone, strict=True):
+            if axes[name] is None:
+                continue
+            allowed = tolerance or default_tolerance(model)
             if wrong := problem(
-                beside[index : index + 1], other, tolerance or default_tolerance(model), "the same alone"
+                rows_first(beside[name], axes[name]), rows_first(other, axes[name]), allowed, "the same alone"
             ):
                 raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
+
+
+def _random(info: onnx.ValueInfoProto) -> NDArray[Any]:
+    """Make an input: pixels, real numbers, or ones, which are indices and lengths that any network accepts."""
+    kind = info.type.tensor_type
+    shape = [dim.dim_value or RANDOM_IMAGES for dim in kind.shape.dim]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    rng = np.random.default_rng(0)
+    if dtype == np.uint8:
+        return rng.integers(0, 256, shape, dtype)
+    return rng.normal(size=shape).astype(dtype) if dtype.kind == "f" else np.ones(shape, dtype)
 
 
 def check_tolerance(tolerance: float | None) -> None:
@@ -150,39 +173,51 @@ def verify_preprocessing(
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
     for batch in (pixels[:1], pixels):
         data = normalize(batch, added.preprocessing)
-        (expected,) = inner(names, data)
+        (expected,) = inner(names, {core.graph.input[0].name: data})
         if added.flatten:
             expected = expected.reshape(len(expected), -1)
-        (actual,) = whole(names, batch if added.pixels else data)
+        (actual,) = whole(names, {model.graph.input[0].name: batch if added.pixels else data})
         if added.normalize:
             expected = _unit(expected)
         if wrong := problem(actual, expected, tolerance):
             raise ParityError(f"with preprocessing in the file, its output {wrong}.")
 
 
-def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any], dict[str, Array]]:
-    """Return the reference's images as the model takes them, and its outputs under the model's names."""
+def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[Arrays, Arrays]:
+    """Return the reference's inputs as the model takes them, and its outputs under the model's names."""
     inputs, outputs = ([info.name for info in part] for part in (model.graph.input, model.graph.output))
-    expected = reference.outputs
+    arrays, expected = reference.inputs, reference.outputs
     if len(outputs) == len(expected) == 1:
         expected = dict(zip(outputs, expected.values(), strict=True))  # a single output may have another name
-    if len(inputs) != 1 or set(outputs) != set(expected):
+    if len(inputs) == len(arrays) == 1:
+        arrays = dict(zip(inputs, arrays.values(), strict=True))
+    if set(inputs) != set(arrays) or set(outputs) != set(expected):
         raise MalformedModelError(
             f"the model has inputs {inputs} and outputs {outputs}; "
-            f"expected one input and the outputs {list(reference.outputs)} of the reference."
+            f"expected the inputs {list(reference.inputs)} and the outputs {list(reference.outputs)} of the reference."
         )
-    card, kind = _card(model), model.graph.input[0].type.tensor_type
-    if kind.elem_type == PIXEL and card is not None:
-        data = _pixels(reference.data, card.preprocessing)
-    elif kind.elem_type in (SINGLE, HALF):
-        data = reference.data.astype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), copy=False)
-    else:
-        raise MalformedModelError(f"the model takes {onnx.TensorProto.DataType.Name(kind.elem_type)}; expected FLOAT.")
-    shape = tuple(dim.dim_value for dim in kind.shape.dim)
-    if shape[1:] != data.shape[1:]:
-        raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
+    card = _card(model)
+    feeds = {info.name: _as_taken(info, arrays[info.name], card) for info in model.graph.input}
     unit = card is not None and card.normalized
-    return data, {name: _unit(array) if unit else array for name, array in expected.items()}
+    return feeds, {name: _unit(array) if unit else array for name, array in expected.items()}
+
+
+def _as_taken(info: onnx.ValueInfoProto, array: Array, card: ModelCard | None) -> Array:
+    """Return an input in the model's type, as pixels if it takes pixels. Compare its shape with the model's."""
+    kind = info.type.tensor_type
+    if kind.elem_type == PIXEL and card is not None:
+        array = _pixels(array, card.preprocessing)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    if dtype.kind != array.dtype.kind:
+        raise MalformedModelError(
+            f"the model's input {info.name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)}; the reference has "
+            f"{array.dtype}."
+        )
+    declared = [dim.dim_value for dim in kind.shape.dim]
+    if len(declared) != array.ndim or any(a not in (0, b) for a, b in zip(declared, array.shape, strict=True)):
+        shape = ", ".join(str(size or "N") for size in declared)
+        raise MalformedModelError(f"the model takes ({shape}), the reference has {array.shape}.")
+    return array.astype(dtype, copy=False)
 
 
 def _card(model: onnx.ModelProto) -> ModelCard | None:
@@ -205,22 +240,28 @@ def _unit(rows: Array) -> Array:
     return unit
 
 
-def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: int) -> dict[str, Array]:
-    """Run all images, ``batch_size`` at a time. Raise `ParityError` if an output is not floating point or (n, ...)."""
-    names = list(expected)
-    batches: list[list[NDArray[Any]]] = []
-    for start in range(0, len(data), batch_size):
-        batch = np.ascontiguousarray(data[start : start + batch_size])
-        batches.append(run(names, batch))
-        for name, part in zip(names, batches[-1], strict=True):
-            shape = (len(batch), *expected[name].shape[1:])
-            if part.dtype not in (np.float32, np.float16) or part.shape != shape:
-                raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected float32 {shape}.")
-    parts = zip(*batches, strict=True)
-    return {name: np.concatenate(batch).astype(np.float32) for name, batch in zip(names, parts, strict=True)}
+def _run(run: Run, model: onnx.ModelProto, feeds: Arrays, expected: Arrays, batch_size: int) -> Arrays:
+    """Run all images, ``batch_size`` at a time. Raise `ParityError` if an output has another type or shape."""
+    names, inputs, axes = list(expected), batch_axes(model.graph.input), batch_axes(model.graph.output)
+    parts: list[Arrays] = []
+    for start in range(0, count_rows(feeds, inputs) or 1, batch_size):
+        batch = take_rows(feeds, inputs, start, start + batch_size)
+        parts.append(dict(zip(names, run(names, batch), strict=True)))
+        for name, wanted in take_rows(expected, axes, start, start + batch_size).items():
+            part = parts[-1][name]
+            if part.dtype not in _expected_types(wanted) or part.shape != wanted.shape:
+                expected_kind = f"{wanted.dtype} {wanted.shape}"
+                raise ParityError(f"output {name!r} is {part.dtype} {part.shape}; expected {expected_kind}.")
+    joined = join_rows(parts, axes)
+    return {name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in joined.items()}
 
 
-def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:
+def _expected_types(wanted: NDArray[Any]) -> tuple[np.dtype[Any], ...]:
+    """Return the types that an output may have; half precision is recorded as float32."""
+    return (wanted.dtype, np.dtype(np.float16)) if wanted.dtype == np.float32 else (wanted.dtype,)
+
+
+def _first_difference(model: onnx.ModelProto, feeds: Arrays, reference: Reference, tolerance: float) -> str:
     """Write a sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
@@ -229,7 +270,7 @@ def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Ref
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    values = open_model(traced).run(names, np.ascontiguousarray(data[:1]))
+    values = open_model(traced).run(names, take_rows(feeds, batch_axes(model.graph.input), 0, 1))
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or problem(value, expected, tolerance):

@@ -5,10 +5,12 @@ Training writes the files, `export` reads them and writes the model, `serve_cli`
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 # Files of a run folder
@@ -30,13 +32,20 @@ class SavedNetwork:
     ----------
     symbol, params : Path
         Paths of the ``-symbol.json`` and the ``.params`` file.
-    input_name : str
-        Name of the input variable for the images.
     output : str, optional
         Node to cut the network at, such as ``"fc1"`` before a margin loss. None: all outputs of the file.
     """
 
     symbol: Path
     params: Path
-    input_name: str = IMAGE_INPUT
     output: str | None = None
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Add a number to names that came before, as a tensor may be several outputs of a network."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return numbered

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.errors import MalformedModelError
-from gluon_lifted.contract import IMAGE_INPUT
+from export.errors import BatchAxisError, MalformedModelError
+from export.graph.shape import Batch, BatchShape, Shape, row_elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,19 +18,48 @@ if TYPE_CHECKING:
 
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
-Shape = tuple[int, ...]
 FLOAT32, FLOAT16 = np.dtype(np.float32), np.dtype(np.float16)
-ONNX_TYPES = {FLOAT32: 1, FLOAT16: 10}  # TensorProto.DataType
+INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
+ONNX_TYPES = {  # TensorProto.DataType
+    **{FLOAT32: 1, FLOAT16: 10, np.dtype(np.float64): 11, INT64: 7, BOOL: 9},
+    **{np.dtype(np.int32): 6, np.dtype(np.int8): 3, np.dtype(np.uint8): 2},
+}
 Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str or a list of them
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value computed from the images, with shape (N, *row): one row per image, for any N."""
+    """A value that the model computes.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the graph.
+    shape : tuple
+        Sizes of the axes: numbers, or multiples of the batch size. Most tensors are (N, C, H, W).
+    dtype : dtype
+        Type of the elements.
+    """
 
     name: str
-    row: Shape
+    shape: BatchShape
     dtype: np.dtype[Any] = FLOAT32
+
+    @property
+    def row(self) -> Shape:
+        """Shape for one image, without the first axis.
+
+        Raises
+        ------
+        BatchAxisError
+            If it has one axis, or another axis than the first grows with the batch.
+        """
+        row = tuple(size for size in self.shape[1:] if not isinstance(size, Batch))
+        if not row or len(row) + 1 != len(self.shape):
+            raise BatchAxisError(
+                f"its input {self.name!r} is {self.shape}; expected (N, C, ...), with the batch as the first axis"
+            )
+        return row
 
 
 @dataclass(frozen=True)
@@ -67,19 +95,15 @@ class Graph:
 
     Parameters
     ----------
-    row : tuple of int
-        Shape of one input image: (3, H, W).
-    input_name : str
-        Name of the images' tensor.
+    inputs : sequence of Tensor
+        The network's inputs; one, the images, for most networks.
     outputs : sequence of str
         Names of the network's outputs.
-    dtype : dtype
-        Type of the images.
 
     Attributes
     ----------
-    input : Tensor
-        The images.
+    inputs : list of Tensor
+        The network's inputs.
     outputs : list of str
         Names of the network's outputs.
     nodes : list of GraphNode
@@ -87,18 +111,22 @@ class Graph:
     constants : dict
         Name -> array, for every constant that a node takes.
     tensors : dict
-        Name -> tensor, the images included.
+        Name -> tensor, the inputs included.
     """
 
-    def __init__(
-        self, row: Shape, input_name: str = IMAGE_INPUT, outputs: Sequence[str] = (), dtype: np.dtype[Any] = FLOAT32
-    ) -> None:
+    def __init__(self, inputs: Sequence[Tensor] = (), outputs: Sequence[str] = ()) -> None:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self.input = Tensor(input_name, row, dtype)
+        self.inputs = list(inputs)
         self.outputs = list(outputs)
-        self.tensors = {input_name: self.input}
-        self._names = {input_name, *outputs}
+        self.tensors = {tensor.name: tensor for tensor in inputs}
+        self._names = {*self.tensors, *outputs}
+
+    @property
+    def input(self) -> Tensor:
+        """The only input, as of networks for images."""
+        (images,) = self.inputs
+        return images
 
     def claim(self, name: str) -> str:
         """Reserve ``name``, lengthened if it is taken, for a new tensor or constant."""
@@ -111,6 +139,11 @@ class Graph:
         """Make a constant named ``name``, lengthened if that is taken. The first node that uses it adds it."""
         return Constant(self.claim(name), array)
 
+    def as_tensor(self, constant: Constant) -> Tensor:
+        """Let nodes take a constant as they take tensors."""
+        self.constants[constant.name] = constant.array
+        return Tensor(constant.name, constant.array.shape, constant.dtype)
+
     def add(
         self,
         op: str,
@@ -121,20 +154,34 @@ class Graph:
         *,
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
+        """Append a node with one output, whose first axis is that of the first tensor among the inputs."""
+        first = next(operand for operand in inputs if isinstance(operand, Tensor))
+        return self.add_shaped(op, name, inputs, (*first.shape[:1], *row), attrs, dtype=dtype)
+
+    def add_shaped(
+        self,
+        op: str,
+        name: str,
+        inputs: tuple[Operand, ...],
+        shape: BatchShape,
+        attrs: Attributes | None = None,
+        *,
+        dtype: np.dtype[Any] | None = None,
+    ) -> Tensor:
         """Append a node with one output.
 
         The output has the node's name. Its type is that of the first tensor among the inputs unless ``dtype`` is given.
         """
-        if math.prod(row) > MAX_ROW_ELEMENTS or min(row, default=1) < 1:
-            raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {row}.")
-        taken = next(operand.dtype for operand in inputs if isinstance(operand, Tensor))
-        output = Tensor(self.claim(name), row, dtype or taken)
+        if row_elements(shape) > MAX_ROW_ELEMENTS or row_elements(shape) < 1:
+            raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {shape[1:]}.")
+        taken = next((operand.dtype for operand in inputs if isinstance(operand, Tensor)), FLOAT32)
+        output = Tensor(self.claim(name), shape, dtype or taken)
         self.produce(output, op, name, inputs, attrs)
         return output
 
     def cast(self, data: Tensor, dtype: np.dtype[Any], name: str) -> Tensor:
-        """Append a cast to float32 or float16."""
-        output = Tensor(self.claim(name), data.row, dtype)
+        """Append a cast."""
+        output = Tensor(self.claim(name), data.shape, dtype)
         self.cast_to(output, data, name)
         return output
 
@@ -151,9 +198,15 @@ class Graph:
         self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
-        """Rename the network's output tensors to the names in `outputs`."""
+        """Rename the network's output tensors to the names in `outputs`. A tensor may be several outputs."""
+        first: dict[str, str] = {}
         for head, name in zip(heads, self.outputs, strict=True):
-            self.rename(head.name, name)
+            if head.name in first:
+                again = self.tensors[first[head.name]]
+                self.produce(Tensor(name, again.shape, again.dtype), "Identity", name, (again,))
+            else:
+                self.rename(head.name, name)
+                first[head.name] = name
 
     def rename(self, old: str, new: str) -> None:
         """Rename a tensor and every use of it."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError
+from export.graph.shape import Batch
 from export.libraries import onnx
 from gluon_lifted import __version__
 from gluon_lifted.errors import ConfigError
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode, Tensor
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-BATCH = "N"
 AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
@@ -44,8 +44,8 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
     Returns
     -------
     ModelProto
-        One input, the images, and outputs (N, ...). Parameters are initializers and not inputs, so that runtimes may
-        fold them. The IR version is the oldest that allows the opset.
+        Sizes that grow with the batch have the symbolic dimension ``N``. Parameters are initializers and not inputs,
+        so that runtimes may fold them. The IR version is the oldest that allows the opset.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
 
 def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
     """Build the model. Constants of more than ``largest`` elements become inputs, known only by type and shape."""
-    inputs = [_info(graph.input)]
+    inputs = [_info(tensor) for tensor in graph.inputs]
     nodes = [_for_opset(node, graph, opset) for node in graph.nodes]
     taken = {name for node in nodes for name in node.inputs}
     constants = []
@@ -107,26 +107,29 @@ def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
 
 
 def _check(model: onnx.ModelProto) -> None:
-    """Run ONNX's checker and its shape inference, which must infer the declared shapes of the outputs.
+    """Run ONNX's checker and its shape inference, which must not contradict the declared shapes of the outputs.
 
-    N is left out of the comparison, as shape inference loses it where images are resized.
+    Sizes that ONNX does not infer are left out of the comparison, as are those that grow with the batch.
     """
     onnx.checker.check_model(model, full_check=True)
     declared = [_output(info) for info in model.graph.output]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    inferred_outputs = [_output(info) for info in inferred.graph.output]
-    if inferred_outputs != declared:
-        raise AssertionError(f"ONNX infers the outputs {inferred_outputs}; expected {declared}")
+    for expected, info in zip(declared, inferred.graph.output, strict=True):
+        output = _output(info)
+        pairs = zip(output[2], expected[2], strict=False)
+        if output[:2] != expected[:2] or any(0 not in pair and len(set(pair)) > 1 for pair in pairs):
+            raise AssertionError(f"ONNX infers the output {output}; expected {expected}")
 
 
 def _info(tensor: Tensor) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
-    return helper.make_tensor_value_info(tensor.name, kind, [BATCH, *tensor.row])
+    sizes = [repr(size) if isinstance(size, Batch) else size for size in tensor.shape]
+    return helper.make_tensor_value_info(tensor.name, kind, sizes)
 
 
 def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:
-    """Return name, type and shape without N."""
+    """Return name, type and shape; sizes that are no numbers are 0."""
     tensor = info.type.tensor_type
-    return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim[1:]]
+    return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim]

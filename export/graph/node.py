@@ -13,14 +13,15 @@ from export.graph.graph import (
     Constant,
     Graph,
     Operand,
-    Shape,
     Tensor,
 )
+from export.graph.shape import Batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from export.graph.attributes import Attrs
+    from export.graph.shape import BatchShape, Shape
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Node:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
     def tensor(self, index: int = 0) -> Tensor:
-        """Return input ``index``, which must be computed from the images."""
+        """Return input ``index``; a parameter becomes a tensor whose sizes are numbers."""
         operand = self.inputs[index]
-        if isinstance(operand, Constant):
-            raise UnsupportedOpError(
-                f"{self.op} {self.name!r}: input {index} is the parameter {operand.name!r}; "
-                "only tensors computed from the images are supported there."
-            )
-        return operand
+        return self.graph.as_tensor(operand) if isinstance(operand, Constant) else operand
+
+    def shape(self, index: int = 0) -> BatchShape:
+        """Return the shape of input ``index``."""
+        operand = self.inputs[index]
+        return operand.array.shape if isinstance(operand, Constant) else operand.shape
 
     def require_one_type(self, *tensors: Tensor) -> None:
         """Raise `MalformedModelError` unless all tensors have the same type."""
@@ -79,12 +80,30 @@ class Node:
 
     def axis(self, name: str, default: int | None = None) -> int:
         """Parse an axis of input 0, which must not be the batch axis; negative values count from the end."""
-        axes = len(self.tensor().row) + 1
         value = self.attrs.integer(name, default, minimum=-8)
-        axis = value % axes if -axes <= value < axes else value
-        if not 1 <= axis < axes:
-            raise self.attrs.unsupported(name, value, f"1 to {axes - 1}; axis 0 is the batch")
+        axis = value + len(self.shape()) if value < 0 else value
+        if axis not in self.inner_axes():
+            raise self.attrs.unsupported(name, value, self.expected_axes())
         return axis
+
+    def length(self, axis: int) -> int:
+        """Return the length of an axis of input 0 that is not the batch axis."""
+        size = self.shape()[axis]
+        if isinstance(size, Batch):
+            raise UnsupportedOpError(f"{self.op} {self.name!r}: axis {axis} of its input {self.shape()} is the batch.")
+        return size
+
+    def inner_axes(self) -> list[int]:
+        """Return the axes of input 0 that do not grow with the batch."""
+        return [axis for axis, size in enumerate(self.shape()) if not isinstance(size, Batch)]
+
+    def expected_axes(self) -> str:
+        """Describe `inner_axes` for a message."""
+        axes = self.inner_axes()
+        batch = [str(axis) for axis, size in enumerate(self.shape()) if isinstance(size, Batch)]
+        note = f"; axis {', '.join(batch)} is the batch" if batch else ""
+        listed = f"{axes[0]} to {axes[-1]}" if axes == list(range(axes[0], axes[0] + len(axes))) else str(axes)
+        return listed + note
 
     def parameter(self, index: int, shape: Shape, dtype: np.dtype[Any] | None = None) -> Constant:
         """Return input ``index``, which must be a parameter of that shape. The default type is that of input 0."""
@@ -122,7 +141,7 @@ class Node:
         step: str = "",
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append an ONNX node.
+        """Append an ONNX node whose output has one row per row of its first tensor.
 
         Parameters
         ----------
@@ -131,7 +150,7 @@ class Node:
         inputs : tuple of Tensor or Constant
             In ONNX's order.
         row : tuple of int
-            Shape of the output without N.
+            Shape of the output without its first axis.
         attrs : dict, optional
             ONNX's attributes.
         step : str
@@ -140,5 +159,31 @@ class Node:
         dtype : dtype, optional
             Type of the output. The default is that of the first tensor among the inputs.
         """
-        name = f"{self.name}/{step}" if step else self.name
-        return self.graph.add(op, name, inputs, row, attrs, dtype=dtype)
+        return self.graph.add(op, self._named(step), inputs, row, attrs, dtype=dtype)
+
+    def emit_shaped(
+        self,
+        op: str,
+        inputs: tuple[Operand, ...],
+        shape: BatchShape,
+        attrs: Attributes | None = None,
+        step: str = "",
+        dtype: np.dtype[Any] | None = None,
+    ) -> Tensor:
+        """Append an ONNX node like `emit` does, for an output whose whole shape is given."""
+        return self.graph.add_shaped(op, self._named(step), inputs, shape, attrs, dtype=dtype)
+
+    def emit_like(
+        self,
+        data: Tensor,
+        op: str,
+        inputs: tuple[Operand, ...],
+        attrs: Attributes | None = None,
+        step: str = "",
+        dtype: np.dtype[Any] | None = None,
+    ) -> Tensor:
+        """Append an ONNX node like `emit` does, for an output of the shape of ``data``."""
+        return self.emit_shaped(op, inputs, data.shape, attrs, step, dtype)
+
+    def _named(self, step: str) -> str:
+        return f"{self.name}/{step}" if step else self.name

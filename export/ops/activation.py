@@ -29,4 +29,4 @@ def named_activation(node: Node) -> Tensor:
 def _elementwise(node: Node, kind: str) -> Tensor:
     node.expect_inputs(1)
     data = node.tensor()
-    return node.emit(ONNX_OPS[kind], (data,), data.row)
+    return node.emit_like(data, ONNX_OPS[kind], (data,))

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from export.graph.graph import INT64
+from export.graph.shape import Batch, broadcast_shape
 from export.libraries import onnx
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Tensor
+    from export.graph.graph import Operand, Tensor
     from export.graph.node import Node
 
 FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
@@ -22,8 +24,8 @@ def constant_like(node: Node) -> Tensor:
     node.expect_inputs(1)
     data = node.tensor()
     value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")
-    shape = node.emit("Shape", (data,), (), step="shape", dtype=np.dtype(np.int64))
-    return node.emit("ConstantOfShape", (shape,), data.row, {"value": value}, dtype=data.dtype)
+    shape = node.emit_shaped("Shape", (data,), (len(data.shape),), step="shape", dtype=INT64)
+    return node.emit_like(data, "ConstantOfShape", (shape,), {"value": value}, dtype=data.dtype)
 
 
 @translates("broadcast_like")
@@ -33,8 +35,18 @@ def broadcast_like(node: Node) -> Tensor:
     for name in ("lhs_axes", "rhs_axes"):
         node.attrs.choice(name, ("all",), "all")
     data, other = node.tensor(0), node.tensor(1)
-    if len(data.row) != len(other.row) or any(a not in (1, b) for a, b in zip(data.row, other.row, strict=True)):
-        raise node.malformed(f"its input {data.row} cannot be broadcast to {other.row}")
-    if data.row == other.row:
+    if len(data.shape) != len(other.shape) or broadcast_shape(data.shape, other.shape) != other.shape:
+        raise node.malformed(f"its input {data.shape} cannot be broadcast to {other.shape}")
+    return expand_like(node, data, other)
+
+
+def expand_like(node: Node, data: Tensor, other: Tensor, step: str = "") -> Tensor:
+    """Repeat axes of length 1 of a tensor until its shape is that of the other."""
+    if data.shape == other.shape:
         return data
-    return node.emit("Expand", (data, node.integers("shape", 1, *other.row)), other.row)
+    sizes = [1 if old == new else new for old, new in zip(data.shape, other.shape, strict=True)]
+    if any(isinstance(size, Batch) for size in sizes):
+        target: Operand = node.emit_shaped("Shape", (other,), (len(sizes),), step="like_shape", dtype=INT64)
+    else:
+        target = node.integers("shape", *(size for size in sizes if not isinstance(size, Batch)))
+    return node.emit_shaped("Expand", (data, target), other.shape, step=step)

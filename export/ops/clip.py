@@ -17,4 +17,4 @@ def clip(node: Node) -> Tensor:
     node.expect_inputs(1)
     data = node.tensor()
     low, high = (node.number(name, node.attrs.real(name)) for name in ("a_min", "a_max"))
-    return node.emit("Clip", (data, low, high), data.row)
+    return node.emit_like(data, "Clip", (data, low, high))

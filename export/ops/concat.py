@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from export.graph.shape import total
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ def concat(node: Node) -> Tensor:
     node.expect_inputs(count)
     tensors = tuple(node.tensor(index) for index in range(count))
     node.require_one_type(*tensors)
-    first = tensors[0].row
-    axis = node.axis("dim", 1)
-    position = axis - 1  # of that axis in `Tensor.row`
-    if any(tensor.row[:position] != first[:position] or tensor.row[axis:] != first[axis:] for tensor in tensors):
-        shapes = ", ".join(str(tensor.row) for tensor in tensors)
-        raise node.malformed(f"its inputs {shapes:.200} differ in more than axis {position}")
-    row = (*first[:position], sum(tensor.row[position] for tensor in tensors), *first[axis:])
-    return node.emit("Concat", tensors, row, {"axis": axis})
+    first = tensors[0].shape
+    value = node.attrs.integer("dim", 1, minimum=-8)
+    axis = value + len(first) if value < 0 else value
+    if axis not in range(len(first)):
+        raise node.attrs.unsupported("dim", value, f"0 to {len(first) - 1}")
+    length = total(tensor.shape[axis] for tensor in tensors if len(tensor.shape) > axis)
+    others = {(tensor.shape[:axis], tensor.shape[axis + 1 :]) for tensor in tensors}
+    if length is None or len(others) > 1:
+        shapes = ", ".join(str(tensor.shape) for tensor in tensors)
+        raise node.malformed(f"its inputs {shapes:.200} differ in more than axis {axis}")
+    return node.emit_shaped("Concat", tensors, (*first[:axis], length, *first[axis + 1 :]), {"axis": axis})

@@ -1,15 +1,14 @@
-"""Elementwise arithmetic on tensors and parameters: sums, products, powers, extremes."""
+"""Elementwise arithmetic on two tensors, with and without broadcasting."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.errors import UnsupportedOpError
 from export.graph.graph import Constant, Tensor
+from export.graph.shape import broadcast_shape
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Operand, Shape
     from export.graph.node import Node
 
 ONNX_OPS = {
@@ -23,10 +22,10 @@ def elementwise(node: Node) -> Tensor:
     """Combine two tensors of the same shape."""
     node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
-    if left.row != right.row:
-        raise node.malformed(f"its inputs differ in shape: {left.row} and {right.row}")
+    if left.shape != right.shape:
+        raise node.malformed(f"its inputs differ in shape: {left.shape} and {right.shape}")
     node.require_one_type(left, right)
-    return node.emit(ONNX_OPS[node.op.removeprefix("elemwise").removeprefix("_")], (left, right), left.row)
+    return node.emit_like(left, ONNX_OPS[node.op.removeprefix("elemwise").removeprefix("_")], (left, right))
 
 
 @translates("add_n")
@@ -35,10 +34,10 @@ def add_n(node: Node) -> Tensor:
     count = node.attrs.integer("num_args", len(node.inputs), minimum=1)
     node.expect_inputs(max(count, 1))
     tensors = tuple(node.tensor(index) for index in range(count))
-    if len({tensor.row for tensor in tensors}) > 1:
+    if len({tensor.shape for tensor in tensors}) > 1:
         raise node.malformed("its inputs differ in shape")
     node.require_one_type(*tensors)
-    return tensors[0] if count == 1 else node.emit("Sum", tensors, tensors[0].row)
+    return tensors[0] if count == 1 else node.emit_like(tensors[0], "Sum", tensors)
 
 
 @translates(*(f"broadcast_{name}" for name in ONNX_OPS))
@@ -46,31 +45,12 @@ def broadcast(node: Node) -> Tensor:
     """Combine two operands, repeating axes of length 1. A parameter may have fewer axes than the tensor."""
     node.expect_inputs(2)
     left, right = node.inputs
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: both inputs are parameters; store their result instead.")
-    tensor = left if isinstance(left, Tensor) else node.tensor(1)
     dtypes = {operand.dtype for operand in (left, right)}
     if len(dtypes) > 1:
         raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
-    rows = [_row(node, operand, len(tensor.row)) for operand in (left, right)]
-    row = _broadcast_row(node, *rows)
-    return node.emit(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), row)
-
-
-def _row(node: Node, operand: Operand, axes: int) -> Shape:
-    """Return the shape without N; a parameter's is extended with axes of length 1 in front."""
-    if isinstance(operand, Tensor):
-        return operand.row
-    shape = (*(1 for _ in range(axes + 1 - operand.array.ndim)), *operand.array.shape)
-    if shape[0] != 1:
-        raise node.malformed(
-            f"parameter {operand.name!r} of the shape {operand.array.shape} differs between images; "
-            "expected a first axis of length 1"
-        )
-    return shape[1:]
-
-
-def _broadcast_row(node: Node, left: Shape, right: Shape) -> Shape:
-    if len(left) != len(right) or any(a != b and 1 not in (a, b) for a, b in zip(left, right, strict=True)):
-        raise node.malformed(f"its inputs {left} and {right} cannot be broadcast")
-    return tuple(max(a, b) for a, b in zip(left, right, strict=True))
+    shapes = node.shape(0), node.shape(1)
+    shape = broadcast_shape(*shapes)
+    aligned = len(shapes[0]) == len(shapes[1]) or isinstance(left, Constant) or isinstance(right, Constant)
+    if shape is None or not aligned:
+        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} cannot be broadcast")
+    return node.emit_shaped(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), shape, dtype=left.dtype)

@@ -1,10 +1,10 @@
-"""Flatten: (N, ...) -> (N, product)."""
+"""Flatten: each image as one row of numbers."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from export.graph.shape import product
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -17,6 +17,6 @@ def flatten(node: Node) -> Tensor:
     """Turn each image into one row of numbers."""
     node.expect_inputs(1)
     data = node.tensor()
-    if len(data.row) == 1:
+    if len(data.shape) == 2:
         return data
-    return node.emit("Flatten", (data,), (math.prod(data.row),), {"axis": 1})
+    return node.emit_shaped("Flatten", (data,), (data.shape[0], product(data.shape[1:])), {"axis": 1})

@@ -22,20 +22,20 @@ def fully_connected(node: Node) -> Tensor:
     flatten = node.attrs.boolean("flatten", default=True)
     node.expect_inputs(2 if no_bias else 3)
     data = node.tensor()
-    width = math.prod(data.row) if flatten else data.row[-1]
+    width = math.prod(data.row) if flatten else node.length(len(data.shape) - 1)
     weight = node.parameter(1, (hidden, width))
     bias = () if no_bias else (node.parameter(2, (hidden,)),)
-    if len(data.row) > 1 and not flatten:
+    if len(data.shape) > 2 and not flatten:
         return _per_position(node, data, weight, bias)
-    if len(data.row) > 1:
+    if len(data.shape) > 2:
         data = node.emit("Flatten", (data,), (width,), {"axis": 1}, step="flatten")
     return node.emit("Gemm", (data, weight, *bias), (hidden,), {"transB": 1})
 
 
 def _per_position(node: Node, data: Tensor, weight: Constant, bias: tuple[Constant, ...]) -> Tensor:
     transposed = node.constant("weight", np.ascontiguousarray(weight.array.T))
-    row = (*data.row[:-1], weight.array.shape[0])
+    shape = (*data.shape[:-1], weight.array.shape[0])
     if not bias:
-        return node.emit("MatMul", (data, transposed), row)
-    product = node.emit("MatMul", (data, transposed), row, step="product")
-    return node.emit("Add", (product, *bias), row)
+        return node.emit_shaped("MatMul", (data, transposed), shape)
+    product = node.emit_shaped("MatMul", (data, transposed), shape, step="product")
+    return node.emit_shaped("Add", (product, *bias), shape)

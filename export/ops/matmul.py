@@ -18,18 +18,18 @@ def batch_dot(node: Node) -> Tensor:
     node.attrs.choice("forward_stype", ("default",), "default")
     left, right = node.tensor(0), node.tensor(1)
     node.require_one_type(left, right)
-    if len(left.row) < 2 or len(left.row) != len(right.row) or left.row[:-2] != right.row[:-2]:
-        raise node.malformed(f"its inputs {left.row} and {right.row} are not matrices for each image")
+    if len(left.shape) < 3 or left.shape[:-2] != right.shape[:-2]:
+        raise node.malformed(f"its inputs {left.shape} and {right.shape} are not matrices for each image")
     if node.attrs.boolean("transpose_a", default=False):
         left = _transposed(node, left, "left")
     if node.attrs.boolean("transpose_b", default=False):
         right = _transposed(node, right, "right")
-    if left.row[-1] != right.row[-2]:
-        raise node.malformed(f"its inputs {left.row} and {right.row} cannot be multiplied")
-    return node.emit("MatMul", (left, right), (*left.row[:-1], right.row[-1]))
+    if left.shape[-1] != right.shape[-2]:
+        raise node.malformed(f"its inputs {left.shape} and {right.shape} cannot be multiplied")
+    return node.emit_shaped("MatMul", (left, right), (*left.shape[:-1], right.shape[-1]))
 
 
 def _transposed(node: Node, matrix: Tensor, step: str) -> Tensor:
-    axes = len(matrix.row) + 1
-    row = (*matrix.row[:-2], matrix.row[-1], matrix.row[-2])
-    return node.emit("Transpose", (matrix,), row, {"perm": (*range(axes - 2), axes - 1, axes - 2)}, step=step)
+    axes = len(matrix.shape)
+    shape = (*matrix.shape[:-2], matrix.shape[-1], matrix.shape[-2])
+    return node.emit_shaped("Transpose", (matrix,), shape, {"perm": (*range(axes - 2), axes - 1, axes - 2)}, step=step)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from export.graph.shape import Batch, BatchShape, N, Size, product, quotient
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Shape, Tensor
+    from export.graph.graph import Constant, Tensor
     from export.graph.node import Node
 
-BATCHES = (1009, 2003)  # two batch sizes that do not occur as sizes of layers
 COPY, INFER, COPY_REST, MERGE, SPLIT = 0, -1, -2, -3, -4
 
 
@@ -23,25 +22,29 @@ def reshape(node: Node) -> Tensor:
     node.attrs.choice("keep_highest", ("False", "0"), "False")
     spec = node.attrs.integers("shape", minimum=SPLIT)
     backwards = node.attrs.boolean("reverse", default=False)
+    return reshaped(node, _resolve(node, node.shape(), spec, backwards=backwards))
+
+
+def reshaped(node: Node, shape: BatchShape, step: str = "") -> Tensor:
+    """Give input 0 another shape of as many elements."""
     data = node.tensor()
-    resolved = [_resolve(node, (n, *data.row), spec, backwards=backwards) for n in BATCHES]
-    row = resolved[0][1:]
-    if row != resolved[1][1:] or tuple(shape[0] for shape in resolved) != BATCHES:
-        raise node.attrs.unsupported("shape", spec, "one that keeps axis 0, the batch")
-    return _reshaped(node, row)
+    if shape == data.shape:
+        return data
+    return node.emit_shaped("Reshape", (data, onnx_shape(node, data.shape, shape)), shape, step=step)
 
 
-def _reshaped(node: Node, row: Shape) -> Tensor:
-    data = node.tensor()
-    return data if row == data.row else node.emit("Reshape", (data, node.integers("shape", 0, *row)), row)
+def onnx_shape(node: Node, old: BatchShape, new: BatchShape) -> Constant:
+    """Return the shape for ONNX's Reshape: 0 copies a size, -1 is the one that grows with the batch."""
+    sizes = [0 if old[axis : axis + 1] == (size,) else size for axis, size in enumerate(new)]
+    return node.integers("shape", *(-1 if isinstance(size, Batch) else size for size in sizes))
 
 
-def _resolve(node: Node, source: Shape, spec: Shape, *, backwards: bool) -> Shape:
+def _resolve(node: Node, source: BatchShape, spec: tuple[int, ...], *, backwards: bool) -> BatchShape:
     """Return the shape that MXNet computes from ``source`` (``matrix_op-inl.h``: InferReshapeShape)."""
     sizes, codes = list(source), list(spec)
     if backwards:
         sizes, codes = sizes[::-1], codes[::-1]
-    made: list[int] = []
+    made: list[Size] = []
     at = 0  # index of the next axis of the source
     while codes:
         code = codes.pop(0)
@@ -57,92 +60,101 @@ def _resolve(node: Node, source: Shape, spec: Shape, *, backwards: bool) -> Shap
             takes = {MERGE: 2}.get(code, 1)
             if code in (COPY, MERGE) and at + takes > len(sizes):
                 raise node.malformed(f"shape {spec} of {source}: no axis is left for {code}")
-            made.append(math.prod(sizes[at : at + takes]) if code in (COPY, MERGE) else code)
+            made.append(product(sizes[at : at + takes]) if code in (COPY, MERGE) else code)
             at += takes
-    made = made[::-1] if backwards else made
-    return _inferred(node, math.prod(source), tuple(made))
+    return _inferred(node, source, tuple(made[::-1] if backwards else made))
 
 
-def _split(node: Node, size: int, first: int, second: int) -> list[int]:
+def _split(node: Node, size: Size, first: int, second: int) -> tuple[Size, Size]:
+    sizes: list[Size | None] = [first, second]
     if first == INFER and second > 0:
-        first = size // second
+        sizes[0] = quotient(size, second)
     if second == INFER and first > 0:
-        second = size // first
-    if first * second != size or first < 1:
+        sizes[1] = quotient(size, first)
+    left, right = sizes
+    if left is None or right is None or product((left, right)) != size or left == INFER:
         raise node.malformed(f"-4 cannot split {size} into {first} and {second}")
-    return [first, second]
+    return left, right
 
 
-def _inferred(node: Node, count: int, made: Shape) -> Shape:
-    known = math.prod(size for size in made if size != INFER)
-    if made.count(INFER) > 1 or known < 1 or count % known or (INFER not in made and known != count):
-        raise node.malformed(f"{count} elements cannot take the shape {made}")
-    return tuple(count // known if size == INFER else size for size in made)
+def _inferred(node: Node, source: BatchShape, made: BatchShape) -> BatchShape:
+    count, known = product(source), product(size for size in made if size != INFER)
+    rest = quotient(count, known)
+    if rest is None or made.count(INFER) > 1 or (INFER not in made and rest != 1):
+        raise node.malformed(f"its input {source} cannot take the shape {made}")
+    return tuple(rest if size == INFER else size for size in made)
 
 
 @translates("reshape_like")
 def reshape_like(node: Node) -> Tensor:
     """Replace axes ``lhs_begin`` to ``lhs_end`` by the other input's axes ``rhs_begin`` to ``rhs_end``."""
     node.expect_inputs(2)
-    shapes = [(BATCHES[0], *node.tensor(index).row) for index in (0, 1)]
+    shapes = [node.shape(index) for index in (0, 1)]
     parts = []
     for side, shape in zip(("lhs", "rhs"), shapes, strict=True):
         begin = node.attrs.optional_integer(f"{side}_begin", minimum=-8) or 0
         end = node.attrs.optional_integer(f"{side}_end", minimum=-8)
         parts.append(slice(*slice(begin, end).indices(len(shape))))
     target = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
-    if math.prod(target) != math.prod(shapes[0]) or target[0] != BATCHES[0]:
-        raise node.malformed(f"its inputs {shapes[0][1:]} and {shapes[1][1:]} do not fit, or would mix images")
-    return _reshaped(node, target[1:])
+    if target.count(N) > 1 or product(target) != product(shapes[0]):
+        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} do not fit")
+    return reshaped(node, target)
 
 
 @translates("expand_dims")
 def expand_dims(node: Node) -> Tensor:
     """Insert an axis of length 1 before ``axis``; negative values count from after the last axis."""
     node.expect_inputs(1)
-    row = node.tensor().row
+    shape = node.shape()
     value = node.attrs.integer("axis", minimum=-8)
-    axis = value + len(row) + 2 if value < 0 else value
-    if not 1 <= axis <= len(row) + 1:
-        raise node.attrs.unsupported("axis", value, f"1 to {len(row) + 1}; axis 0 is the batch")
-    return _reshaped(node, (*row[: axis - 1], 1, *row[axis - 1 :]))
+    axis = value + len(shape) + 1 if value < 0 else value
+    if not 0 <= axis <= len(shape):
+        raise node.attrs.unsupported("axis", value, f"0 to {len(shape)}")
+    return reshaped(node, (*shape[:axis], 1, *shape[axis:]))
 
 
 @translates("squeeze")
 def squeeze(node: Node) -> Tensor:
-    """Require ``axis``: without it, MXNet would also remove the batch axis of a single image."""
+    """Remove the axes ``axis``, or all of length 1. Without ``axis``, MXNet would also remove a batch of one image."""
     node.expect_inputs(1)
-    row = node.tensor().row
-    named = node.attrs.integers("axis", minimum=-8)
-    axes = {axis + len(row) + 1 if axis < 0 else axis for axis in named}
-    if not all(1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
-        raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1; axis 0 is the batch")
-    return _reshaped(node, tuple(size for axis, size in enumerate(row, start=1) if axis not in axes))
+    shape = node.shape()
+    ones = [axis for axis, size in enumerate(shape) if size == 1]
+    named = node.attrs.integers("axis", minimum=-8, default=tuple(ones))
+    axes = {axis + len(shape) if axis < 0 else axis for axis in named}
+    if not axes <= set(ones):
+        raise node.attrs.unsupported("axis", named, f"axes of length 1 of {shape}")
+    return reshaped(node, tuple(size for axis, size in enumerate(shape) if axis not in axes))
 
 
 @translates("SwapAxis")
 def swap_axis(node: Node) -> Tensor:
-    """Swap the axes ``dim1`` and ``dim2``, neither of which may be the batch axis."""
+    """Swap the axes ``dim1`` and ``dim2``."""
     node.expect_inputs(1)
-    first, second = node.axis("dim1", 0), node.axis("dim2", 0)
-    order = list(range(len(node.tensor().row) + 1))
+    order = list(range(len(node.shape())))
+    dims = [node.attrs.integer(name, 0, minimum=-8) for name in ("dim1", "dim2")]
+    first, second = (dim + len(order) if dim < 0 else dim for dim in dims)
+    if not {first, second} <= set(order):
+        raise node.malformed(f"dim1 and dim2 are {dims}; its input has {len(order)} axes")
     order[first], order[second] = second, first
-    return _transposed(node, order)
+    return transposed(node, order)
 
 
 @translates("transpose")
 def transpose(node: Node) -> Tensor:
-    """Reorder the axes as ``axes`` says; the batch axis must stay first."""
+    """Reorder the axes as ``axes`` says; the default is the reverse order."""
     node.expect_inputs(1)
-    count = len(node.tensor().row) + 1
-    order = list(node.attrs.integers("axes", count, tuple(range(count))[::-1]))
-    if sorted(order) != list(range(count)) or order[0] != 0:
-        raise node.attrs.unsupported("axes", tuple(order), f"0 and then 1 to {count - 1}; axis 0 is the batch")
-    return _transposed(node, order)
+    count = len(node.shape())
+    named = node.attrs.integers("axes", default=tuple(range(count))[::-1], minimum=-8)
+    order = [axis + count if axis < 0 else axis for axis in named]
+    if sorted(order) != list(range(count)):
+        raise node.malformed(f"axes {named} are no order of {count} axes")
+    return transposed(node, order)
 
 
-def _transposed(node: Node, order: list[int]) -> Tensor:
+def transposed(node: Node, order: list[int], step: str = "") -> Tensor:
+    """Reorder the axes of input 0."""
     data = node.tensor()
     if order == sorted(order):
         return data
-    return node.emit("Transpose", (data,), tuple(data.row[axis - 1] for axis in order[1:]), {"perm": order})
+    shape = tuple(data.shape[axis] for axis in order)
+    return node.emit_shaped("Transpose", (data,), shape, {"perm": order}, step=step)

@@ -32,4 +32,4 @@ def scalar(node: Node) -> Tensor:
     node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
     number = node.number("scalar", node.attrs.real("scalar", 1.0))
     op, number_first = SCALARS[node.op]
-    return node.emit(op, (number, data) if number_first else (data, number), data.row)
+    return node.emit_like(data, op, (number, data) if number_first else (data, number))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.graph.attributes import MIN_INDEX
+from export.graph.shape import Batch
 from export.ops.registry import translates
+from export.ops.reshape import onnx_shape
 
 if TYPE_CHECKING:
-    from export.graph.graph import Shape, Tensor
+    from export.graph.graph import Tensor
     from export.graph.node import Node
 
 Range = tuple[int, int, int]  # start, stop, step along one axis
@@ -18,48 +20,51 @@ Range = tuple[int, int, int]  # start, stop, step along one axis
 def slice_axis(node: Node) -> Tensor:
     """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from there."""
     node.expect_inputs(1)
-    shape = (1, *node.tensor().row)
     begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
     if begin == 0 and end is None:  # nothing is cut, on whichever axis, the batch included
         node.attrs.integer("axis", minimum=-8)
         return node.tensor()
-    axis = node.axis("axis")
-    return _slice(node, {axis: _range(node, axis, shape[axis], (begin, end, 1))})
+    return _slice(node, {(axis := node.axis("axis")): _range(node, axis, (begin, end, 1))})
 
 
 @translates("slice")
 def slice_all(node: Node) -> Tensor:
     """Slice the first axes, with steps, which may be negative."""
     node.expect_inputs(1)
-    shape = (1, *node.tensor().row)
+    shape = node.shape()
     begins, ends = node.attrs.optional_integers("begin") or (), node.attrs.optional_integers("end") or ()
     steps = node.attrs.optional_integers("step") or (1,) * len(begins)
     if not 1 <= len(begins) == len(ends) == len(steps) <= len(shape):
         raise node.malformed(
             f"begin {begins}, end {ends} and step {steps} differ in length, or are more than the {len(shape)} axes"
         )
-    if begins[0] or ends[0] is not None or steps[0] not in (None, 1):
-        raise node.attrs.unsupported("begin", begins, "all of axis 0, the batch")
-    ranges = {
-        axis: _range(node, axis, shape[axis], (begins[axis], ends[axis], steps[axis] or 1))
-        for axis in range(1, len(begins))
-    }
-    return _slice(node, {axis: bounds for axis, bounds in ranges.items() if bounds != (0, shape[axis], 1)})
+    ranges = {}
+    for axis, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True)):
+        if not begin and end is None and step in (None, 1):
+            continue
+        if isinstance(shape[axis], Batch):
+            raise node.attrs.unsupported("begin", begins, f"all of axis {axis}, the batch")
+        ranges[axis] = _range(node, axis, (begin, end, step or 1))
+    return _slice(node, ranges)
 
 
 @translates("slice_like")
 def slice_like(node: Node) -> Tensor:
-    """Cut to the length of the second input along ``axes``, by default all but the batch axis."""
+    """Cut to the length of the second input along ``axes``, by default all."""
     node.expect_inputs(2)
-    data, other = node.tensor(0), node.tensor(1)
-    count = len(data.row) + 1
-    named = node.attrs.integers("axes", minimum=-8, default=tuple(range(count)))
-    axes = {axis + count if axis < 0 else axis for axis in named} - {0}
-    if not axes <= set(range(1, min(count, len(other.row) + 1))):
-        raise node.malformed(f"axes {named} are not axes of its inputs {data.row} and {other.row}")
-    ranges = {axis: (0, other.row[axis - 1], 1) for axis in sorted(axes) if other.row[axis - 1] != data.row[axis - 1]}
-    if any(stop > data.row[axis - 1] for axis, (_, stop, _) in ranges.items()):
-        raise node.malformed(f"its input {data.row} is smaller than {other.row}")
+    shape, other = node.shape(0), node.shape(1)
+    named = node.attrs.integers("axes", minimum=-8, default=tuple(range(len(shape))))
+    axes = sorted(axis + len(shape) if axis < 0 else axis for axis in named)
+    if not set(axes) <= set(range(min(len(shape), len(other)))):
+        raise node.malformed(f"axes {named} are not axes of its inputs {shape} and {other}")
+    ranges = {}
+    for axis in axes:
+        size, wanted = shape[axis], other[axis]
+        if size == wanted:
+            continue
+        if isinstance(size, Batch) or isinstance(wanted, Batch) or wanted > size:
+            raise node.malformed(f"its input {shape} is smaller than {other}, or has another batch")
+        ranges[axis] = (0, wanted, 1)
     return _slice(node, ranges)
 
 
@@ -71,25 +76,26 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
     axis = node.axis("axis", 1)
     squeeze = node.attrs.boolean("squeeze_axis", default=False)
     data = node.tensor()
-    length, rest = data.row[axis - 1] // count, data.row[axis - 1] % count
+    size = node.length(axis)
+    length, rest = size // count, size % count
     if rest or length < 1 or (squeeze and length != 1):
-        raise node.malformed(
-            f"its axis of {data.row[axis - 1]} cannot be split into {count} equal parts (squeeze_axis={squeeze})"
-        )
+        raise node.malformed(f"its axis of {size} cannot be split into {count} equal parts (squeeze_axis={squeeze})")
     parts = []
     for index in range(count):
         step = f"part{index}" if squeeze else f"{index}"
         part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
         if squeeze:
-            row = (*data.row[: axis - 1], *data.row[axis:])
-            part = node.emit("Reshape", (part, node.integers("shape", 0, *row)), row, step=f"{index}")
+            shape = (*data.shape[:axis], *data.shape[axis + 1 :])
+            target = onnx_shape(node, part.shape, shape)
+            part = node.emit_shaped("Reshape", (part, target), shape, step=f"{index}")
         parts.append(part)
     return tuple(parts)
 
 
-def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | None, int]) -> Range:
+def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:
     """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange); stop is -1 if it is before the first element."""
     begin, end, step = given
+    length = node.length(axis)
     start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)
     stop = (length if step > 0 else -1) if end is None else end + length * (end < 0)
     start = max(start, 0) if step > 0 else min(start, length - 1)
@@ -101,13 +107,12 @@ def _range(node: Node, axis: int, length: int, given: tuple[int | None, int | No
 
 def _slice(node: Node, ranges: dict[int, Range], step: str = "") -> Tensor:
     data = node.tensor()
+    ranges = {axis: bounds for axis, bounds in ranges.items() if bounds != (0, data.shape[axis], 1)}
     if not ranges:
         return data
-    row: Shape = tuple(
-        len(range(*ranges[axis])) if axis in ranges else length for axis, length in enumerate(data.row, start=1)
-    )
+    shape = tuple(len(range(*ranges[axis])) if axis in ranges else size for axis, size in enumerate(data.shape))
     starts, stops, steps = zip(*ranges.values(), strict=True)
     ends = tuple(stop if stop >= 0 else MIN_INDEX for stop in stops)  # in ONNX, -1 means the last element
     numbers = {"starts": starts, "ends": ends, "axes": tuple(ranges), "steps": steps}
     constants = (node.integers(name, *values) for name, values in numbers.items())
-    return node.emit("Slice", (data, *constants), row, step=step)
+    return node.emit_shaped("Slice", (data, *constants), shape, step=step)

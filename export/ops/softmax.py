@@ -40,5 +40,5 @@ def softmax(node: Node) -> Tensor:
     data = node.tensor()
     if temperature != 1:
         number = node.number("temperature", temperature)
-        data = node.emit("Div", (data, number), data.row, step="tempered")
-    return node.emit(ONNX_OPS[node.op], (data,), data.row, {"axis": axis})
+        data = node.emit_like(data, "Div", (data, number), step="tempered")
+    return node.emit_like(data, ONNX_OPS[node.op], (data,), {"axis": axis})

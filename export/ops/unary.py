@@ -21,7 +21,7 @@ def unary(node: Node) -> Tensor:
     """Apply the function that the operator is named after."""
     node.expect_inputs(1)
     data = node.tensor()
-    return node.emit(ONNX_OPS[node.op], (data,), data.row)
+    return node.emit_like(data, ONNX_OPS[node.op], (data,))
 
 
 @translates("square")
@@ -29,7 +29,7 @@ def square(node: Node) -> Tensor:
     """Compute ``x * x``; ONNX has no operator for squares."""
     node.expect_inputs(1)
     data = node.tensor()
-    return node.emit("Mul", (data, data), data.row)
+    return node.emit_like(data, "Mul", (data, data))
 
 
 @translates("hard_sigmoid")
@@ -38,4 +38,4 @@ def hard_sigmoid(node: Node) -> Tensor:
     node.expect_inputs(1)
     attrs = {"alpha": node.attrs.real("alpha", 0.2), "beta": node.attrs.real("beta", 0.5)}
     data = node.tensor()
-    return node.emit("HardSigmoid", (data,), data.row, attrs)
+    return node.emit_like(data, "HardSigmoid", (data,), attrs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.graph.graph import Tensor
+from export.graph.shape import N
 from gluon_lifted.contract import PIXEL_INPUT
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     matrix = np.zeros((channels, 3, 1, 1), np.float32)
     matrix[np.arange(3), order, 0, 0] = scale
     shift = -np.asarray(preprocessing.mean, np.float32) * scale
-    graph.input = Tensor(graph.claim(PIXEL_INPUT), (height, width, 3), np.dtype(np.uint8))
+    graph.inputs = [Tensor(graph.claim(PIXEL_INPUT), (N, height, width, 3), np.dtype(np.uint8))]
     graph.tensors[graph.input.name] = graph.input
     first, graph.nodes = graph.nodes, []
     real = graph.cast(graph.input, data.dtype, f"{PIXEL_INPUT}/float")
@@ -86,7 +87,7 @@ def flatten_rows(graph: Graph) -> None:
     raw = replace(graph.tensors[output], name=graph.claim(f"{output}/raw"))
     graph.rename(output, raw.name)
     graph.produce(
-        replace(raw, name=output, row=(math.prod(raw.row),)), "Flatten", f"{output}/flat", (raw,), {"axis": 1}
+        replace(raw, name=output, shape=(N, math.prod(raw.row))), "Flatten", f"{output}/flat", (raw,), {"axis": 1}
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from export.libraries import onnx
 
 if TYPE_CHECKING:
-    from export.graph.graph import Graph, GraphNode, Shape
+    from export.graph.graph import Graph, GraphNode
+    from export.graph.shape import BatchShape
 
 ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"}  # they broadcast
 
@@ -25,7 +26,7 @@ def remove_expand(graph: Graph) -> None:
 def _without_expand(graph: Graph, node: GraphNode, expanded: dict[str, GraphNode]) -> GraphNode:
     for position, name in enumerate(node.inputs):
         other = node.inputs[1 - position]
-        if name in expanded and other not in expanded and _row(graph, other) == _row(graph, name):
+        if name in expanded and other not in expanded and _shape(graph, other) == _shape(graph, name):
             source = _source(graph, node, expanded[name])
             return replace(node, inputs=(source, other) if position == 0 else (other, source))
     return node
@@ -39,5 +40,5 @@ def _source(graph: Graph, node: GraphNode, expanded: GraphNode) -> str:
     return scalar
 
 
-def _row(graph: Graph, name: str) -> Shape | None:
-    return graph.tensors[name].row if name in graph.tensors else None
+def _shape(graph: Graph, name: str) -> BatchShape | None:
+    return graph.tensors[name].shape if name in graph.tensors else None

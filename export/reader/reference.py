@@ -1,7 +1,8 @@
-"""Read reference.npz: images, and what MXNet computed from them.
+"""Read reference.npz: inputs of a network, and what MXNet computed from them.
 
-The file holds these arrays: ``data``, the images; one array for each output, named as in the ONNX model (``embedding``
-in a run folder); and ``node/<name>``, outputs of nodes for the first image, which locate errors of a translation.
+The file holds these arrays: ``data``, the images, or ``input/<name>`` for each input of a network with other inputs;
+one array for each output, named as in the ONNX model (``embedding`` in a run folder); and ``node/<name>``, outputs of
+nodes for the first image, which locate errors of a translation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,34 +28,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
-NODE_PREFIX = "node/"
+INPUT_PREFIX, NODE_PREFIX = "input/", "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
 # numpy.lib.format writes a Python literal, always in this form for an array of numbers.
 NPY_HEADER = re.compile(
     rb"\{'descr': '([ -&(-~]{1,20})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?){0,31}(?:[0-9]{1,18})?)\), \} *\n"
 )
-ITEM_BYTES = {"<f4": 4, "<f2": 2}
-Array = NDArray[np.float32]
+ITEM_BYTES = {"<f4": 4, "<f2": 2, "<i4": 4, "<i8": 8, "|i1": 1, "|u1": 1, "|b1": 1}
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Images and MXNet's outputs for them, as float32 even if stored as float16.
+    """Inputs and MXNet's outputs for them; float16 is read as float32.
 
     Parameters
     ----------
-    data : ndarray, float32, (n, 3, H, W)
-        The images, normalized.
+    inputs : dict
+        Name -> array. Networks for images have one input, ``data``: normalized images, float32, (n, 3, H, W).
     outputs : dict
-        Name -> array, float32, (n, ...).
+        Name -> array, (n, ...).
     nodes : dict
-        MXNet's name of a node -> its first output for the first image, float32, (1, ...).
+        MXNet's name of a node -> its first output for the first image, (1, ...).
     """
 
-    data: Array
+    inputs: dict[str, Array]
     outputs: dict[str, Array]
     nodes: dict[str, Array]
+
+    @property
+    def data(self) -> Array:
+        """The only input."""
+        (array,) = self.inputs.values()
+        return array
 
 
 def read_reference(path: str | os.PathLike[str]) -> Reference:
@@ -87,16 +94,21 @@ def parse_reference(content: bytes, where: str) -> Reference:
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
     nodes = {name.removeprefix(NODE_PREFIX): array for name, array in arrays.items() if name.startswith(NODE_PREFIX)}
+    inputs = {name.removeprefix(INPUT_PREFIX): array for name, array in arrays.items() if _is_input(name)}
     outputs = {
-        name: array for name, array in arrays.items() if name != IMAGE_INPUT and not name.startswith(NODE_PREFIX)
+        name: array for name, array in arrays.items() if not _is_input(name) and not name.startswith(NODE_PREFIX)
     }
-    if IMAGE_INPUT not in arrays or not outputs:
+    if not inputs or not outputs:
         raise MalformedModelError(
             f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and at least one output."
         )
-    reference = Reference(arrays[IMAGE_INPUT], outputs, nodes)
+    reference = Reference(inputs, outputs, nodes)
     _check(reference, where)
     return reference
+
+
+def _is_input(name: str) -> bool:
+    return name == IMAGE_INPUT or name.startswith(INPUT_PREFIX)
 
 
 def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
@@ -118,21 +130,19 @@ def _array(content: bytes, where: str) -> Array:
         raise MalformedModelError(f"{where} is not an array in NumPy's format.")
     dtype, order, axes = (part.decode() for part in header.groups())
     if dtype not in ITEM_BYTES:
-        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or '<f2', float16.")
+        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or another number type.")
     shape = tuple(int(length) for length in axes.split(",") if length.strip())
     if math.prod(shape) * ITEM_BYTES[dtype] != len(content) - start:
         raise MalformedModelError(f"{where} declares the shape {shape!s:.100} but has {len(content) - start:,} bytes.")
     flat = np.frombuffer(content, dtype, offset=start)
-    array: Array = flat.reshape(shape, order="F" if order == "True" else "C").astype(np.float32, copy=False)
-    return array
+    array: Array = flat.reshape(shape, order="F" if order == "True" else "C")
+    return array.astype(np.float32) if dtype == "<f2" else array
 
 
 def _check(reference: Reference, where: str) -> None:
-    data = reference.data
-    if data.ndim != 4 or data.size == 0:
-        raise MalformedModelError(f"{where}: data is {data.shape}; expected images (n, C, H, W) with n > 0.")
-    for name, output in reference.outputs.items():
-        if output.ndim < 2 or len(output) != len(data) or output.size == 0:
-            raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")
-    if not all(np.isfinite(array).all() for array in (data, *reference.outputs.values())):
+    arrays = {**reference.inputs, **reference.outputs}
+    for name, array in arrays.items():
+        if array.size == 0 or array.ndim == 0:
+            raise MalformedModelError(f"{where}: {name!r:.100} is {array.shape}; expected numbers for each image.")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
         raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")

@@ -1,4 +1,4 @@
-"""Record what MXNet computes: images, a network's outputs for them, and its nodes' outputs for the first image.
+"""Record what MXNet computes: inputs, a network's outputs for them, and its nodes' outputs for the first image.
 
 `export` verifies a translation against it, on hosts without MXNet.
 """
@@ -9,35 +9,36 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.contract import IMAGE_INPUT
+import numpy as np
+
+from gluon_lifted.contract import IMAGE_INPUT, distinct
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gluon_lifted.contract import SavedNetwork
 
 MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
 
-Arrays = dict[str, "NDArray[np.float32]"]
+Arrays = dict[str, "NDArray[Any]"]
 
 
-def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, device: str = "cpu") -> list[str]:
-    """Compute a network's outputs and write them with the images, as ``lifted verify`` reads them.
+def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: str = "cpu") -> list[str]:
+    """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
 
     Parameters
     ----------
     network : SavedNetwork
         The symbol and params files.
-    images : ndarray, (n, C, H, W)
-        In the dtype of the network's input.
+    feeds : dict
+        Name of an input -> array in the type that the network takes, such as images (n, C, H, W).
     path : Path
         The ``.npz`` file; replaced if it exists.
     device : str
@@ -57,29 +58,52 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     """
     context = mxnet_contexts(device)[0]
     try:
-        outputs = _outputs(network, images, context)
-        nodes = node_outputs(network, images[:1], context=context)
+        outputs = _outputs(network, feeds, context)
+        nodes = node_outputs(network, _first_image(feeds), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            write_npz(file, {IMAGE_INPUT: images} | outputs | nodes)
+            write_npz(file, _stored(feeds) | outputs | nodes)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)
 
 
-def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[str] = (), context: Any = None) -> Arrays:
+def random_inputs(
+    network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
+) -> Arrays:
+    """Make inputs for a reference: normally distributed numbers; whole numbers below the smallest vocabulary.
+
+    Parameters
+    ----------
+    shapes, dtypes : mapping
+        Name of an input -> its shape, and its type if that is not float32.
+    """
+    nodes = json.loads(network.symbol.read_text())["nodes"]
+    vocabularies = [int(node["attrs"]["input_dim"]) for node in nodes if node["op"] == "Embedding"]
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.normal(size=shape).astype(dtypes.get(name, np.float32))
+        if np.dtype(dtypes.get(name, np.float32)).kind == "f"
+        else rng.integers(0, min(vocabularies, default=2), shape, dtypes[name])
+        for name, shape in shapes.items()
+    }
+
+
+def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = (), context: Any = None) -> Arrays:
     """Compute the outputs of nodes as ``node/<name>``, in order, up to `MAX_NODE_BYTES` in total.
 
     Parameters
     ----------
-    images : ndarray, (n, C, H, W)
-        In the dtype of the network's input.
+    feeds : dict
+        Name of an input -> array; nothing is recorded if it is empty.
     ops : collection of str
         Operators to record; all if empty.
     """
+    if not feeds:
+        return {}
     symbol = mx.sym.load(str(network.symbol))
     internals = symbol.get_internals()
     outputs = set(internals.list_outputs())
@@ -89,30 +113,42 @@ def node_outputs(network: SavedNetwork, images: NDArray[Any], ops: Collection[st
         if node["op"] != "null" and (not ops or node["op"] in ops) and f"{node['name']}_output" in outputs
     ]
     group = mx.sym.Group([internals[f"{name}_output"] for name in names])
-    shapes = group.infer_shape_partial(**{network.input_name: images.shape})[1]
+    shapes = group.infer_shape_partial(**{name: array.shape for name, array in feeds.items()})[1]
     kept, taken = [], 0
     for name, shape in zip(names, shapes, strict=True):
         taken += 4 * math.prod(shape)
         if taken <= MAX_NODE_BYTES:
             kept.append(name)
     group = mx.sym.Group([internals[f"{name}_output"] for name in kept])
-    values = _run(group, network, images, context)
+    values = _run(group, network, feeds, context)
     return {f"node/{name}": value for name, value in zip(kept, values, strict=True)}
 
 
-def _outputs(network: SavedNetwork, images: NDArray[Any], context: Any) -> Arrays:
+def _stored(feeds: Arrays) -> Arrays:
+    """Name a network's inputs as the file does: the only one ``data``, several ``input/<name>``."""
+    if len(feeds) == 1:
+        return dict(zip([IMAGE_INPUT], feeds.values(), strict=True))
+    return {f"input/{name}": array for name, array in feeds.items()}
+
+
+def _first_image(feeds: Arrays) -> Arrays:
+    """Cut the first image; nothing if the network has several inputs, whose batch axes may differ."""
+    return {name: array[:1] for name, array in feeds.items()} if len(feeds) == 1 else {}
+
+
+def _outputs(network: SavedNetwork, feeds: Arrays, context: Any) -> Arrays:
     symbol = mx.sym.load(str(network.symbol))
     if network.output is not None:
         symbol = symbol.get_internals()[f"{network.output.removesuffix('_output')}_output"]
-    return dict(zip(symbol.list_outputs(), _run(symbol, network, images, context), strict=True))
+    return dict(zip(distinct(symbol.list_outputs()), _run(symbol, network, feeds, context), strict=True))
 
 
-def _run(symbol: Any, network: SavedNetwork, images: NDArray[Any], context: Any) -> list[NDArray[Any]]:
+def _run(symbol: Any, network: SavedNetwork, feeds: Arrays, context: Any) -> list[NDArray[Any]]:
     """Run a symbol as a block: MXNet's executors fuse layers on the CPU and fail if an inner one is an output."""
     context = context or mx.cpu()
     arrays = {name[4:]: array for name, array in nd.load(str(network.params)).items()}  # arg:<name>, aux:<name>
-    inputs = {network.input_name: nd.array(images, ctx=context, dtype=images.dtype)}
-    shapes = symbol.infer_shape_partial(**{network.input_name: images.shape})[0]
+    inputs = {name: nd.array(array, ctx=context, dtype=array.dtype) for name, array in feeds.items()}
+    shapes = symbol.infer_shape_partial(**{name: array.shape for name, array in feeds.items()})[0]
     for name, shape in zip(symbol.list_arguments(), shapes, strict=True):
         if name not in arrays and name.endswith("label"):  # a loss's label; without effect in inference
             inputs[name] = nd.zeros(shape, ctx=context)

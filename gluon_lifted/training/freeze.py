@@ -63,7 +63,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         except mx.MXNetError as error:  # MXNet's only error for files
             raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
         network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
-        nodes = node_outputs(network, images[:1], REFERENCE_OPS)
+        nodes = node_outputs(network, {IMAGE_INPUT: images[:1]}, REFERENCE_OPS)
         with (folder / REFERENCE_FILE).open("wb") as reference:
             write_npz(reference, {IMAGE_INPUT: images, EMBEDDING_OUTPUT: embedding} | nodes)
         hashes = {

@@ -10,7 +10,6 @@ import typer
 
 from serve_cli.choices import Device
 
-SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){3})")
 SIZE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?((?P<prefix>[kmgt])(?P<binary>i)?)?b?", re.IGNORECASE)
 MOST_RANKS = 1_000_000_000
 SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
@@ -34,15 +33,6 @@ def parse_size(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a size such as 4GB or 512MiB")
     base = 1024 if match["binary"] else 1000
     return int(float(match["number"]) * base ** " kmgt".index((match["prefix"] or " ").lower()))
-
-
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Parse ``"data:1,3,224,224"`` to the input's name and its shape. Raise `typer.BadParameter` for other text."""
-    match = SHAPE.fullmatch(text)
-    sizes = tuple(int(size) for size in match["sizes"].split(",")) if match else (0,)
-    if match is None or min(sizes) < 1:
-        raise typer.BadParameter(f"{text!r} is not a shape such as data:1,3,224,224")
-    return match["name"] or "data", sizes
 
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Run this model of `lifted export`.")]

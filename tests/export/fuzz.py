@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from export.graph.model import build_model
+from export.graph.shape import N
 from export.ops.registry import TRANSLATORS
 from export.passes.optimize import optimize
 from export.reader.params import parse_params
@@ -77,7 +78,7 @@ def attempt(rng: random.Random) -> str:
         params = damaged_bytes(params, rng)
     try:
         graph = optimize(
-            translate(parse_symbol(symbol, "s"), parse_params(params, "p"), row, "s"),
+            translate(parse_symbol(symbol, "s"), parse_params(params, "p"), {"data": (N, *row)}, "s"),
             half=half,
         )
         build_model(graph, 17)

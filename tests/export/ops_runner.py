@@ -9,6 +9,7 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from export.graph.model import build_model
+from export.graph.shape import N
 from export.passes.optimize import optimize
 from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
@@ -20,21 +21,28 @@ if TYPE_CHECKING:
     import numpy as np
 
     from export.graph.graph import Graph
+    from export.graph.shape import BatchShape
     from tests.export.mxnet_files import Net
 
 
 def translate_net(net: Net, row: tuple[int, ...]) -> Graph:
-    return optimize(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)))
+    symbol = parse_symbol(net.symbol_bytes(), "net")
+    return optimize(translate(symbol, net.params, images(row), "net", outputs=("embedding",)))
 
 
 def translate_any(net: Net, row: tuple[int, ...]) -> Graph:
     """With outputs of any shape, under MXNet's names."""
-    return optimize(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net"))
+    return optimize(translate(parse_symbol(net.symbol_bytes(), "net"), net.params, images(row), "net"))
 
 
 def translate_files(symbol: Path, params: Path, row: tuple[int, ...]) -> Graph:
     arrays = parse_params(params.read_bytes(), str(params))
-    return optimize(translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, row, str(symbol)))
+    return optimize(translate(parse_symbol(symbol.read_bytes(), str(symbol)), arrays, images(row), str(symbol)))
+
+
+def images(row: tuple[int, ...]) -> dict[str, BatchShape]:
+    """The one input, with one row per image."""
+    return {"data": (N, *row)}
 
 
 def run_onnx(graph: Graph, images: np.ndarray, opset: int = 17) -> np.ndarray:
@@ -53,7 +61,7 @@ def run_reference(graph: Graph, images: np.ndarray, opset: int) -> np.ndarray:
 
 
 def rows(graph: Graph) -> dict[str, Any]:
-    return {name: tensor.row for name, tensor in graph.tensors.items()}
+    return {name: tensor.shape[1:] for name, tensor in graph.tensors.items()}
 
 
 def inferred_rows(graph: Graph) -> dict[str, Any]:

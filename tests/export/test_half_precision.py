@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import export_network, export_run, verify_file
+from export import N, NetworkInputs, export_network, export_run, verify_file
 from export.errors import MalformedModelError, ParityError
 from export.graph.graph import FLOAT16, FLOAT32
 from gluon_lifted.contract import SavedNetwork
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROW = (3, CROP, CROP)
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+INPUTS = NetworkInputs({"data": (N, *ROW)})
 
 
 def half_network() -> tuple[Net, dict[str, np.ndarray]]:
@@ -64,7 +65,7 @@ def test_onnx_itself_agrees() -> None:
 
 
 def test_export_and_verify(files: SavedNetwork, tmp_path: Path) -> None:
-    report = export_network(files, ROW, tmp_path / "net.onnx", reference=tmp_path / "reference.npz")
+    report = export_network(files, INPUTS, tmp_path / "net.onnx", reference=tmp_path / "reference.npz")
     assert report.parity is not None
     assert 0 < report.parity.max_abs_error < 5e-3
     assert verify_file(tmp_path / "net.onnx", tmp_path / "reference.npz") == report.parity

@@ -13,6 +13,8 @@ import pytest
 
 from export import (
     ExportOptions,
+    N,
+    NetworkInputs,
     export_network,
     export_run,
     verify_file,
@@ -31,6 +33,7 @@ from tests.export.networks import (
 
 ROW = (3, CROP, CROP)
 FILES = ["model-symbol.json", "model-0000.params", "card.json", "reference.npz"]
+INPUTS = NetworkInputs({"data": (N, *ROW)})
 
 
 @pytest.fixture
@@ -171,9 +174,7 @@ def test_embedding_of_another_width_than_the_cards_is_refused(tmp_path: Path) ->
     net = small_network()
     reference = small_reference(net)
     reference["embedding"] = reference["embedding"][:, :4]
-    with pytest.raises(
-        MalformedModelError, match=r"the outputs for an image are {'embedding': \(6,\)}; the reference has"
-    ):
+    with pytest.raises(MalformedModelError, match=r"the outputs are {'embedding': \(N, 6\)}; the reference has"):
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
 
 
@@ -224,7 +225,7 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: SavedNet
     arrays = small_reference(small_network())
     arrays["unit_output"] = arrays.pop("embedding")
     (tmp_path / "mine.npz").write_bytes(npz_bytes(arrays))
-    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "mine.npz")
+    report = export_network(network, INPUTS, tmp_path / "net.onnx", reference=tmp_path / "mine.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-6
     assert verify_file(tmp_path / "net.onnx", tmp_path / "mine.npz") == report.parity
@@ -233,12 +234,12 @@ def test_any_network_is_exported_and_verified_with_a_reference(network: SavedNet
     arrays["unit_output"] = arrays["unit_output"] + np.float32(0.1)
     (tmp_path / "other.npz").write_bytes(npz_bytes(arrays))
     with pytest.raises(ParityError, match="output 'unit_output' differs from MXNet"):
-        export_network(network, ROW, tmp_path / "other.onnx", reference=tmp_path / "other.npz")
+        export_network(network, INPUTS, tmp_path / "other.onnx", reference=tmp_path / "other.npz")
     assert not (tmp_path / "other.onnx").exists()
 
 
 def test_without_a_reference_nothing_is_claimed(network: SavedNetwork, tmp_path: Path) -> None:
-    assert export_network(network, ROW, tmp_path / "net.onnx").parity is None
+    assert export_network(network, INPUTS, tmp_path / "net.onnx").parity is None
 
 
 def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
     net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
     run = write_run(tmp_path / "run", net, small_reference(small_network()))
     files = SavedNetwork(run / FILES[0], run / FILES[1])
-    export_network(files, ROW, tmp_path / "net.onnx")
+    export_network(files, INPUTS, tmp_path / "net.onnx")
     images = small_reference(small_network())["data"]
     actual = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["softmax_output"], {"data": images})[0]
     np.testing.assert_allclose(actual.sum(axis=1), 1, rtol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
 from export.graph import graph as graph_module
 from export.graph.model import build_model
+from export.graph.shape import N
 from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -45,7 +46,7 @@ def small_parts() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def translate_document(document: dict[str, Any], params: dict[str, np.ndarray]) -> Any:
     symbol = parse_symbol(json.dumps(document).encode(), "s")
-    return optimize(translate(symbol, params, ROW, "model-symbol.json", outputs=("embedding",)))
+    return optimize(translate(symbol, params, {"data": (N, *ROW)}, "model-symbol.json", outputs=("embedding",)))
 
 
 def test_network_equals_plain_loops() -> None:
@@ -182,20 +183,26 @@ def test_outputs_that_are_none_are_refused(heads: list[list[int]], message: str)
 def test_outputs_of_any_number_and_shape_keep_mxnets_names() -> None:
     document, params = small_parts()
     heads = [[4, 0, 0], [3, 0, 0]]  # the first takes the second
-    graph = translate(parse_symbol(json.dumps(document | {"heads": heads}).encode(), "s"), params, ROW, "s")
+    graph = translate(
+        parse_symbol(json.dumps(document | {"heads": heads}).encode(), "s"), params, {"data": (N, *ROW)}, "s"
+    )
     assert [graph.tensors[name].row for name in graph.outputs] == [(4, 10, 10), (4, 10, 10)]
     assert graph.outputs == ["relu1_output", "conv1_output"]
     assert [node.name for node in graph.nodes] == ["conv1", "relu1"]
     relu, conv = run_all(graph, small_reference(small_network())["data"])
     np.testing.assert_array_equal(relu, np.maximum(conv, 0))
-    with pytest.raises(UnsupportedOpError, match="output 'conv1' is listed twice"):
-        translate(parse_symbol(json.dumps(document | {"heads": heads[1:] * 2}).encode(), "s"), params, ROW, "s")
+    symbol = parse_symbol(json.dumps(document | {"heads": heads[1:] * 2}).encode(), "s")
+    twice = translate(symbol, params, {"data": (N, *ROW)}, "s")
+    assert twice.outputs == ["conv1_output", "conv1_output_2"]
+    first, second = run_all(twice, small_reference(small_network())["data"])
+    np.testing.assert_array_equal(first, conv)
+    np.testing.assert_array_equal(second, conv)
 
 
 def test_input_of_another_name() -> None:
     net = small_network()
     net.nodes[0]["name"] = "image"
-    graph = translate(parse_symbol(net.symbol_bytes(), "s"), net.params, ROW, "s", "image")
+    graph = translate(parse_symbol(net.symbol_bytes(), "s"), net.params, {"image": (N, *ROW)}, "s")
     assert build_model(graph, 17).graph.input[0].name == "image"
 
 
@@ -206,7 +213,7 @@ def test_all_outputs_of_a_node() -> None:
     net.op("elemwise_sub", "difference", [1, 1])
     net.nodes[-1]["inputs"] = [[1, 2, 0], [1, 0, 0]]
     symbol = net.symbol() | {"heads": [[2, 0, 0], [1, 1, 0]]}
-    graph = translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, ROW, "s")
+    graph = translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, {"data": (N, *ROW)}, "s")
     assert graph.outputs == ["difference_output", "split_output1"]
     images = small_reference(small_network())["data"]
     difference, middle = run_all(graph, images)
@@ -214,7 +221,7 @@ def test_all_outputs_of_a_node() -> None:
     np.testing.assert_array_equal(middle, images[:, 1:2])
     symbol["nodes"][2]["inputs"][0][1] = 3
     with pytest.raises(UnsupportedOpError, match="output 3 of SliceChannel 'split' is used; only 3 can be translated"):
-        translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, ROW, "s")
+        translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, {"data": (N, *ROW)}, "s")
 
 
 def test_second_output_of_a_node_is_refused() -> None:

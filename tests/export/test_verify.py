@@ -111,15 +111,15 @@ def test_embedding_of_another_type_is_refused() -> None:
 
 def test_images_of_another_size_are_refused() -> None:
     good = reference()
-    with pytest.raises(MalformedModelError, match=r"takes images \(3, 19, 19\), the reference has \(3, 19, 18\)"):
-        verify(small_model(), replace(good, data=good.data[..., :18]))
+    with pytest.raises(MalformedModelError, match=r"takes \(N, 3, 19, 19\), the reference has \(5, 3, 19, 18\)"):
+        verify(small_model(), replace(good, inputs={"data": good.data[..., :18]}))
 
 
 def test_another_interface_is_refused() -> None:
     good = reference()
     two = replace(good, outputs={"embedding": good.outputs["embedding"], "fc": good.outputs["embedding"]})
     with pytest.raises(
-        MalformedModelError, match=r"outputs \['embedding'\]; expected one input and the outputs \['emb"
+        MalformedModelError, match=r"outputs \['embedding'\]; expected the inputs \['data'\] and the outputs \['emb"
     ):
         verify(small_model(), two)
 

@@ -13,6 +13,7 @@ from export.choices import CalibrationMethod, Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
+from serve_cli.cli.input_options import DEFAULT_SHAPE, Dtypes, Shapes, network_inputs
 from serve_cli.cli.network_options import (
     Channels,
     Fit,
@@ -25,10 +26,10 @@ from serve_cli.cli.network_options import (
     Std,
     network_preprocessing,
 )
-from serve_cli.cli.shared_options import Json, Tolerance, parse_shape
+from serve_cli.cli.shared_options import Json, Tolerance
 
 if TYPE_CHECKING:
-    from export import ExportReport
+    from export import ExportReport, NetworkInputs
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
@@ -44,14 +45,6 @@ Symbol = Annotated[
 Params = Annotated[
     Path | None,
     typer.Option("--params", help="Read the network's parameters from this .params file.", rich_help_panel=ANY_NETWORK),
-]
-Shape = Annotated[
-    str,
-    typer.Option(
-        "--shape",
-        help="Set name and shape of the input, as NAME:N,C,H,W; the model takes any N.",
-        rich_help_panel=ANY_NETWORK,
-    ),
 ]
 Reference = Annotated[
     Path | None,
@@ -122,7 +115,8 @@ def export(
     run: Run = None,
     symbol: Symbol = None,
     params: Params = None,
-    shape: Shape = "data:1,3,224,224",
+    shape: Shapes = [DEFAULT_SHAPE],  # noqa: B006  # Typer copies it
+    dtype: Dtypes = None,
     reference: Reference = None,
     output: Output = None,
     preprocessing: Preset = None,
@@ -168,10 +162,10 @@ def export(
         --shape data:1,3,112,112 --output fc1 \
         --preprocessing insightface --onnx face.onnx
     """
-    input_name, sizes = parse_shape(shape)
-    source = _source(run, symbol, params, input_name, output)
+    inputs = network_inputs(shape, dtype)
+    source = _source(run, symbol, params, output)
     pixel_settings = network_preprocessing(
-        sizes[-1], preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+        _side(inputs), preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
     )
     if isinstance(source, SavedNetwork) and pixel_settings is None:
         _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)
@@ -189,7 +183,7 @@ def export(
     )
     say(f"export: {run or symbol} to {onnx}")
     export_to = _exporter(
-        source, sizes, reference, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
+        source, inputs, reference, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
     )
     if precision == "fp32":
         report, comparison = export_to(onnx, options), None
@@ -211,9 +205,15 @@ def export(
         print_facts(_facts(report, precision) | compared | _next_step(report, has_card=has_card))
 
 
+def _side(inputs: NetworkInputs) -> int:
+    """Return the width of the images; 1 if the last size is the batch."""
+    size = next(iter(inputs.shapes.values()))[-1]
+    return size if isinstance(size, int) else 1
+
+
 def _exporter(
     source: Path | SavedNetwork,
-    sizes: tuple[int, ...],
+    inputs: NetworkInputs,
     reference: Path | None,
     preprocessing: Preprocessing | None,
     name: str | None,
@@ -230,19 +230,15 @@ def _exporter(
     if preprocessing is not None:
         name = name or source.symbol.name.removesuffix(".json").removesuffix("-symbol")
         embedding = EmbeddingNetwork(preprocessing=preprocessing, name=name, pixels=pixels, normalize=normalize)
-    return lambda onnx, options: export_network(
-        source, sizes[1:], onnx, options, reference=reference, embedding=embedding
-    )
+    return lambda onnx, options: export_network(source, inputs, onnx, options, reference=reference, embedding=embedding)
 
 
-def _source(
-    run: Path | None, symbol: Path | None, params: Path | None, input_name: str, output: str | None
-) -> Path | SavedNetwork:
+def _source(run: Path | None, symbol: Path | None, params: Path | None, output: str | None) -> Path | SavedNetwork:
     """Return the run folder, or the two files of a network."""
     if run is not None and symbol is None and params is None:
         return run
     if run is None and symbol is not None and params is not None:
-        return SavedNetwork(symbol, params, input_name, output)
+        return SavedNetwork(symbol, params, output)
     raise typer.BadParameter("give either RUN, or --symbol and --params")
 
 
@@ -271,5 +267,6 @@ def _facts(report: ExportReport, precision: Precision) -> dict[str, str]:
         if parity is None
         else f"max |d| {parity.max_abs_error:.1e}, min cosine {parity.min_cosine:.7f}, "
         f"at batch sizes {', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
+        **({"batch": f"fixed at {report.fixed_batch}"} if report.fixed_batch else {}),
         "time": f"{report.seconds:.1f} s",
     }

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from serve_cli.cli.console import print_facts, print_json, say
-from serve_cli.cli.shared_options import Json, parse_shape
+from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
+from serve_cli.cli.shared_options import Json
 
 Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network of this -symbol.json.")]
 Params = Annotated[Path, typer.Option("--params", help="Read the network's parameters from this .params file.")]
 Out = Annotated[Path, typer.Option("--out", help="Write the reference to this .npz file.")]
-Shape = Annotated[
-    str,
-    typer.Option("--shape", help="Feed random images of this name and shape, NAME:N,C,H,W, to the network."),
-]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -26,10 +23,6 @@ Output = Annotated[
         show_default="all outputs",
     ),
 ]
-InputType = Annotated[
-    Literal["float32", "float16"],
-    typer.Option("--dtype", help="Feed images of this type; MXNet runs float16 only on GPUs."),
-]
 MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
 
 
@@ -37,13 +30,13 @@ def reference(
     symbol: Symbol,
     params: Params,
     out: Out,
-    shape: Shape = "data:4,3,224,224",
-    dtype: InputType = "float32",
+    shape: Shapes = ["data:4,3,224,224"],  # noqa: B006  # Typer copies it
+    dtype: Dtypes = None,
     device: MxnetDevice = "cpu",
     output: Output = None,
     as_json: Json = False,
 ) -> None:
-    r"""Run an MXNet network on random images and save its outputs, and the output of every node for one image.
+    r"""Run an MXNet network on random inputs and save its outputs, and the output of every node for one image.
 
     With the file, `lifted verify` and `lifted export --reference` verify a
     translation without MXNet. This command needs MXNet.
@@ -56,23 +49,25 @@ def reference(
       lifted reference --symbol net-symbol.json --params net-0000.params \
         --shape data:2,3,299,299 --out reference.npz
     """
-    import numpy as np
-
     from gluon_lifted.contract import SavedNetwork
-    from gluon_lifted.networks.reference import write_reference
+    from gluon_lifted.networks.reference import random_inputs, write_reference
 
-    name, sizes = parse_shape(shape)
-    images = np.random.default_rng(0).normal(size=sizes).astype(dtype)
+    inputs = network_inputs(shape, dtype)
+    network = SavedNetwork(symbol, params, output)
+    feeds = random_inputs(network, inputs.fixed(), inputs.dtypes)
     say(f"reference: {symbol} on {device}")
-    outputs = write_reference(SavedNetwork(symbol, params, name, output), images, out, device)
+    outputs = write_reference(network, feeds, out, device)
+    shapes = " ".join(f"--shape {text}" for text in shape)
     facts = {
         "reference": str(out),
-        "images": f"{sizes[0]} random images of {sizes[1]} x {sizes[2]} x {sizes[3]}",
+        "inputs": ", ".join(f"{name}: random {array.dtype} {array.shape}" for name, array in feeds.items()),
         "outputs": ", ".join(outputs),
-        "next": f"lifted export --symbol {symbol} --params {params} --shape {shape} "
-        f"{f'--output {output} ' if output else ''}--reference {out} --onnx model.onnx",
+        "next": f"lifted export --symbol {symbol} --params {params} {shapes} "
+        f"{''.join(f'--dtype {text} ' for text in dtype or [])}{f'--output {output} ' if output else ''}"
+        f"--reference {out} --onnx model.onnx",
     }
     if as_json:
-        print_json({"reference": str(out), "shape": list(sizes), "outputs": outputs})
+        sizes = {name: list(array.shape) for name, array in feeds.items()}
+        print_json({"reference": str(out), "shapes": sizes, "outputs": outputs})
     else:
         print_facts(facts)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from export.errors import MalformedModelError
+from export.graph.shape import N
 from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -117,7 +118,9 @@ def test_convolution_that_is_an_output_is_kept() -> None:
     conv = net.conv("conv", net.variable("data"), "weight", "bias")
     norm = net.norm("bn", conv)
     symbol = net.symbol() | {"heads": [[conv, 0, 0], [norm, 0, 0]]}
-    graph = optimize(translate(parse_symbol(json.dumps(symbol).encode(), "net"), net.params, ROW, "net"))
+    graph = optimize(
+        translate(parse_symbol(json.dumps(symbol).encode(), "net"), net.params, {"data": (N, *ROW)}, "net")
+    )
     assert [node.op for node in graph.nodes] == ["Conv", "BatchNormalization"]
     plain, normed = run_all(graph, IMAGES)
     np.testing.assert_allclose(plain, oracles.convolution(IMAGES, net.params["weight"], net.params["bias"]), atol=1e-5)

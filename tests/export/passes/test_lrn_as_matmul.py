@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from export.graph.shape import N
 from export.passes import lrn_as_matmul as lrn
 from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
@@ -35,7 +36,7 @@ def test_fast_form_keeps_the_name() -> None:
 
 def test_exact_operator_if_asked_for() -> None:
     net = lrn_net()
-    graph = optimize(translate(parse_symbol(net.symbol_bytes(), "net"), {}, ROW, "net"), exact_lrn=True)
+    graph = optimize(translate(parse_symbol(net.symbol_bytes(), "net"), {}, {"data": (N, *ROW)}, "net"), exact_lrn=True)
     assert [node.op for node in graph.nodes] == ["LRN", "Flatten"]
     np.testing.assert_allclose(run_onnx(graph, IMAGES), expected(), rtol=1e-5)
 

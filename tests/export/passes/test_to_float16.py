@@ -7,6 +7,7 @@ import pytest
 
 from export.errors import UnsupportedOpError
 from export.graph.graph import FLOAT16, FLOAT32, Graph
+from export.graph.shape import N
 from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -20,8 +21,9 @@ RNG = np.random.default_rng(2)
 
 
 def halved(net: Net, row: tuple[int, ...]) -> Graph:
+    symbol = parse_symbol(net.symbol_bytes(), "net")
     return optimize(
-        translate(parse_symbol(net.symbol_bytes(), "net"), net.params, row, "net", outputs=("embedding",)),
+        translate(symbol, net.params, {"data": (N, *row)}, "net", outputs=("embedding",)),
         half=True,
     )
 

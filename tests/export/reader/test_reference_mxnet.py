@@ -12,7 +12,7 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from typing import TYPE_CHECKING
 
-from export import ParityError, export_network, read_reference
+from export import N, NetworkInputs, ParityError, export_network, read_reference
 from gluon_lifted.contract import SavedNetwork
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks import reference as reference_module
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.export.mxnet_files import Net
 
 ROW = (3, CROP, CROP)
+INPUTS = NetworkInputs({"data": (N, *ROW)})
 
 
 def save(net: Net, folder: Path) -> SavedNetwork:
@@ -42,7 +43,7 @@ def save(net: Net, folder: Path) -> SavedNetwork:
 def test_what_mxnet_computes(tmp_path: Path) -> None:
     net = small_network()
     expected = small_reference(net)
-    assert write_reference(save(net, tmp_path), expected["data"], tmp_path / "r.npz") == ["unit_output"]
+    assert write_reference(save(net, tmp_path), {"data": expected["data"]}, tmp_path / "r.npz") == ["unit_output"]
     reference = read_reference(tmp_path / "r.npz")
     np.testing.assert_array_equal(reference.data, expected["data"])
     np.testing.assert_allclose(reference.outputs["unit_output"], expected["embedding"], atol=1e-5)
@@ -55,8 +56,8 @@ def test_an_inner_node_is_the_output(tmp_path: Path) -> None:
     net = small_network()
     network = replace(save(net, tmp_path), output="conv2")
     expected = small_reference(net)
-    assert write_reference(network, expected["data"], tmp_path / "r.npz") == ["conv2_output"]
-    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
+    assert write_reference(network, {"data": expected["data"]}, tmp_path / "r.npz") == ["conv2_output"]
+    report = export_network(network, INPUTS, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-4
 
@@ -64,20 +65,20 @@ def test_an_inner_node_is_the_output(tmp_path: Path) -> None:
 def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
     net = small_network()
     network = save(net, tmp_path)
-    write_reference(network, small_reference(net)["data"], tmp_path / "r.npz")
-    report = export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
+    write_reference(network, {"data": small_reference(net)["data"]}, tmp_path / "r.npz")
+    report = export_network(network, INPUTS, tmp_path / "net.onnx", reference=tmp_path / "r.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-5
     net.params["bn_beta"] = net.params["bn_beta"] + np.float32(0.1)
     other = save(net, tmp_path)
     with pytest.raises(ParityError, match=r"First node to differ: 'bn' \(Conv\)"):
-        export_network(other, ROW, tmp_path / "other.onnx", reference=tmp_path / "r.npz")
+        export_network(other, INPUTS, tmp_path / "other.onnx", reference=tmp_path / "r.npz")
 
 
 def test_nodes_are_kept_as_long_as_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference_module, "MAX_NODE_BYTES", 4 * (4 * 10 * 10) * 2)
     net = small_network()
-    write_reference(save(net, tmp_path), small_reference(net)["data"], tmp_path / "r.npz")
+    write_reference(save(net, tmp_path), {"data": small_reference(net)["data"]}, tmp_path / "r.npz")
     assert list(read_reference(tmp_path / "r.npz").nodes) == ["conv1", "relu1"]
 
 
@@ -85,8 +86,8 @@ def test_labels_of_a_loss(tmp_path: Path) -> None:
     net = small_network()
     net.op("SoftmaxOutput", "softmax", [len(net.nodes) - 1, net.variable("softmax_label")])
     network = save(net, tmp_path)
-    assert write_reference(network, small_reference(net)["data"], tmp_path / "r.npz") == ["softmax_output"]
-    assert export_network(network, ROW, tmp_path / "net.onnx", reference=tmp_path / "r.npz").parity is not None
+    assert write_reference(network, {"data": small_reference(net)["data"]}, tmp_path / "r.npz") == ["softmax_output"]
+    assert export_network(network, INPUTS, tmp_path / "net.onnx", reference=tmp_path / "r.npz").parity is not None
 
 
 def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
@@ -99,13 +100,13 @@ def test_what_cannot_be_run_is_one_line(tmp_path: Path) -> None:
     for wrong_net, batch in ((missing, images), (half, images.astype(np.float16)), (net, images[:, :2])):
         network = save(wrong_net, tmp_path)
         with pytest.raises(DataError, match="MXNet cannot run this network") as caught:
-            write_reference(network, batch, tmp_path / "r.npz")
+            write_reference(network, {"data": batch}, tmp_path / "r.npz")
         assert "\n" not in str(caught.value)
     network.symbol.write_text("{")
     with pytest.raises(DataError, match="MXNet cannot run this network"):
-        write_reference(network, images, tmp_path / "r.npz")
+        write_reference(network, {"data": images}, tmp_path / "r.npz")
     with pytest.raises(DataError, match="cannot be written"):
-        write_reference(save(net, tmp_path), images, tmp_path / "none" / "r.npz")
+        write_reference(save(net, tmp_path), {"data": images}, tmp_path / "none" / "r.npz")
     assert not (tmp_path / "r.npz").exists()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from export.errors import MalformedModelError
+from export.graph.shape import N
 from export.ops.registry import TRANSLATORS
 from export.reader.symbol import parse_symbol
 from export.reader.upgrade import ALIASES
@@ -42,7 +43,7 @@ def test_statistics_that_old_batch_norms_imply(version: int | None) -> None:
     assert inputs == ["a", "b_gamma", "b_beta", "b_moving_mean", "b_moving_var"]
     assert symbol.nodes[symbol.heads[0].node].name == "sum"
     assert all(entry.node < index for index, node in enumerate(symbol.nodes) for entry in node.inputs)
-    graph = translate(symbol, params(), (3, 5, 5), "old")
+    graph = translate(symbol, params(), {"data": (N, 3, 5, 5)}, "old")
     assert graph.tensors[graph.outputs[0]].row == (3, 5, 5)
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from typing import TYPE_CHECKING
 
-from export import export_network
+from export import N, NetworkInputs, export_network
 from export.ops.registry import TRANSLATORS
 from export.reader.symbol import parse_symbol
 from export.reader.upgrade import ALIASES
@@ -70,10 +70,11 @@ def test_an_old_network_computes_what_mxnet_does(tmp_path: Path, prefixed: bool)
     nd.save(str(tmp_path / "old-0000.params"), arrays)
     network = SavedNetwork(tmp_path / "old-symbol.json", tmp_path / "old-0000.params")
     images = np.random.default_rng(1).normal(size=(2, 3, 5, 5)).astype(np.float32)
-    write_reference(network, images, tmp_path / "reference.npz")
+    write_reference(network, {"data": images}, tmp_path / "reference.npz")
     if not prefixed:
         nd.save(str(network.params), {name[4:]: array for name, array in arrays.items()})
-    report = export_network(network, (3, 5, 5), tmp_path / "old.onnx", reference=tmp_path / "reference.npz")
+    inputs = NetworkInputs({"data": (N, 3, 5, 5)})
+    report = export_network(network, inputs, tmp_path / "old.onnx", reference=tmp_path / "reference.npz")
     assert report.parity is not None
     assert report.parity.max_abs_error < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "old.onnx")

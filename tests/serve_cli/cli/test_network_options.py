@@ -147,7 +147,7 @@ def test_images_are_squares_of_three_channels(tmp_path, monkeypatch, capsys):
     for shape in ("data0:1,3,14,12", "data0:1,1,12,12"):
         arguments = ("--shape", shape, "--output", "fc1", "--preprocessing", "raw", "--onnx", tmp_path / "no.onnx")
         assert lifted(monkeypatch, "export", *files, *arguments) == 1
-        assert "a model that embeds takes (3, 12, 12)" in capsys.readouterr().err
+        assert "a model that embeds takes images (N, 3, 12, 12)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""The inputs of a network of others: their shapes, with the axis that counts images, and types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from export.graph.shape import Batch, BatchShape, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """What the two files do not say about a network's inputs.
+
+    Parameters
+    ----------
+    shapes : mapping
+        Name -> shape, with `export.N` on the axis that counts images: ``{"data": (N, 3, 224, 224)}``.
+    dtypes : mapping
+        Name -> type. The default is the type of the first weight that an input meets, else float32.
+    batch : int
+        The batch size of a network that works for one size only.
+    """
+
+    shapes: Mapping[str, BatchShape]
+    dtypes: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
+    batch: int = 1
+
+    def fixed(self) -> dict[str, Shape]:
+        """Return the shapes for `batch` images."""
+        return {
+            name: tuple(size.times * self.batch if isinstance(size, Batch) else size for size in shape)
+            for name, shape in self.shapes.items()
+        }
