@@ -22,8 +22,9 @@ from serve_cli.embed.ray_engine import Crew
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.part_formats import part_files
 from serve_cli.embeddings.reader import read_embeddings
-from serve_cli.embeddings.resume_plan import Survey
+from serve_cli.embeddings.resume_plan import Survey, read_plan
 from serve_cli.model.model_options import ModelOptions
+from serve_cli.provenance import version
 from tests.serve_cli.photos import broken_photos, photo
 from tests.serve_cli.tiny_model import CARD, write_model
 
@@ -125,18 +126,20 @@ def test_parts_that_are_there_are_kept(ray: Any, options: EmbedOptions, tmp_path
 def test_what_a_worker_finds_wrong_is_told_as_it_is(
     ray: Any, options: EmbedOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = EmbeddingFolder.claim
     monkeypatch.setattr(EmbeddingFolder, "claim", lambda folder: None)
     with pytest.raises(RunError, match=r"emb: does not exist on .*; give a folder on a disk that all hosts share"):
         embed_images(options)
 
-    def claim_and_change(folder: EmbeddingFolder) -> None:
-        claim(folder)
-        write_model(options.model, replace(CARD, name="another"))
 
-    monkeypatch.setattr(EmbeddingFolder, "claim", claim_and_change)
+def test_a_worker_with_another_model(options: EmbedOptions) -> None:
+    """Without Ray: a run that follows a failed one in the same process once waited for workers that did not come."""
+    embed_images(replace(options, engine="local", task=ArrayTask(1, 3)))
+    plan = read_plan(options.out)
+    assert plan is not None
+    write_model(options.model, replace(CARD, name="another"))
+    worker = ray_engine._Actor(options, plan.survey, version(ray_engine.PACKAGE))
     with pytest.raises(RunError, match="holds embeddings of another run: the model is another one"):
-        embed_images(options)
+        worker({"number": 0})
 
 
 @pytest.mark.slow
