@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import typer
+
+from export import N
+from serve_cli.cli.input_options import network_inputs
+
+
+def test_the_first_size_or_n_is_the_batch() -> None:
+    inputs = network_inputs(["data:4,3,224,224", "tokens:128,N"], ["tokens:int32"])
+    assert inputs.shapes == {"data": (N, 3, 224, 224), "tokens": (128, N)}
+    assert inputs.dtypes == {"tokens": np.dtype(np.int32)}
+    assert inputs.fixed() == {"data": (4, 3, 224, 224), "tokens": (128, 4)}
+
+
+def test_an_input_without_a_name_is_data() -> None:
+    inputs = network_inputs(["N,3,8,8"], ["float16"])
+    assert (inputs.shapes, inputs.batch) == ({"data": (N, 3, 8, 8)}, 1)
+    assert inputs.dtypes == {"data": np.dtype(np.float16)}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtypes", "message"),
+    [
+        (["data:1,0,3"], None, "'data:1,0,3' is not a shape such as data:1,3,224,224"),
+        (["data:N,3,N"], None, "'data:N,3,N' is not a shape"),
+        (["data:1,-3"], None, "is not a shape"),
+        (["a:1,3", "a:1,4"], None, "--shape gives input 'a' twice"),
+        (["a:1,3"], ["b:int32"], "--dtype is 'b:int32'; expected NAME:TYPE of an input"),
+        (["a:1,3"], ["a:complex64"], "--dtype is 'a:complex64'"),
+    ],
+)
+def test_other_text_is_refused(shapes: list[str], dtypes: list[str] | None, message: str) -> None:
+    with pytest.raises(typer.BadParameter, match=message):
+        network_inputs(shapes, dtypes)
