@@ -110,12 +110,17 @@ def expand_dims(node: Node) -> Tensor:
 
 @translates("squeeze")
 def squeeze(node: Node) -> Tensor:
-    """Require ``axis``: without it, MXNet would also remove the batch axis of a single image."""
+    """Remove axes of length 1: those of ``axis``, or all but the batch axis if there is no ``axis``.
+
+    Without ``axis``, MXNet would also remove the batch axis of a single image; the model keeps it.
+    """
     node.expect_inputs(1)
     row = node.tensor().row
-    named = node.attrs.integers("axis", minimum=-8)
-    axes = {axis + len(row) + 1 if axis < 0 else axis for axis in named}
-    if not all(1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
+    named = node.attrs.optional_integers("axis", minimum=-8)
+    if named is None:
+        return _reshaped(node, tuple(size for size in row if size != 1))
+    axes = {axis + len(row) + 1 if axis is not None and axis < 0 else axis for axis in named}
+    if not all(axis is not None and 1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
         raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1; axis 0 is the batch")
     return _reshaped(node, tuple(size for axis, size in enumerate(row, start=1) if axis not in axes))
 

@@ -15,7 +15,8 @@ import export
 from export.graph.attributes import Attrs
 from export.ops.registry import TRANSLATORS
 from export.translate import LOSSES
-from tests.export.op_cases import CASES, ROW
+from tests.export.op_case import ROW
+from tests.export.op_cases import CASES
 from tests.export.op_refusals import REFUSED
 from tests.export.ops_runner import translate_net
 

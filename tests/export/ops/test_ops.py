@@ -10,7 +10,8 @@ from export.errors import MalformedModelError, UnsupportedAttributeError, Unsupp
 from export.ops.registry import TRANSLATORS, translates
 from export.translate import LOSSES
 from tests.export.mxnet_files import Net
-from tests.export.op_cases import CASES, ROW, OpCase
+from tests.export.op_case import ROW, OpCase
+from tests.export.op_cases import CASES
 from tests.export.op_refusals import REFUSED
 from tests.export.ops_runner import (
     inferred_rows,
@@ -69,8 +70,10 @@ def test_every_opset_gives_the_same(case: OpCase, opset: int) -> None:
 @pytest.mark.parametrize("opset", [between(15), onnx.defs.onnx_opset_version()])
 def test_onnx_itself_agrees(case: OpCase, opset: int) -> None:
     """From 15 on: of older opsets onnx's evaluator takes a batch norm for one in training."""
-    if case.op == "Deconvolution" and "num_group" in case.attrs:
+    if (case.op == "Deconvolution" and "num_group" in case.attrs) or case.attrs.get("sample_type") == "bilinear":
         pytest.skip("onnx's evaluator has no transposed convolution in groups")
+    if case.op == "Pooling" and case.note == "global max, three axes":
+        pytest.skip("onnx's evaluator takes the maximum over the last two axes alone")
     actual = run_reference(translate_net(case.net(), ROW), images(2), opset)
     np.testing.assert_allclose(actual, case.expected(images(2)), rtol=1e-5, atol=1e-5)
 
