@@ -10,7 +10,7 @@ import typer
 
 from serve_cli.choices import Device
 
-SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){3})")
+SHAPE = re.compile(r"(?:(?P<name>[^:,]+):)?(?P<sizes>[0-9]{1,6}(?:,[0-9]{1,6}){1,4})")  # of batch and rows
 SIZE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?((?P<prefix>[kmgt])(?P<binary>i)?)?b?", re.IGNORECASE)
 MOST_RANKS = 1_000_000_000
 SOME_FAILED = 3  # exit status: done, but some rows have an error instead of an embedding
@@ -37,11 +37,17 @@ def parse_size(text: str) -> int:
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Parse ``"data:1,3,224,224"`` to the input's name and its shape. Raise `typer.BadParameter` for other text."""
+    """Parse ``"data:1,3,224,224"`` to the input's name and its shape, of 2 to 5 axes; the batch is the first.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is no shape.
+    """
     match = SHAPE.fullmatch(text)
     sizes = tuple(int(size) for size in match["sizes"].split(",")) if match else (0,)
     if match is None or min(sizes) < 1:
-        raise typer.BadParameter(f"{text!r} is not a shape such as data:1,3,224,224")
+        raise typer.BadParameter(f"{text!r} is not a shape of 2 to 5 axes such as data:1,3,224,224")
     return match["name"] or "data", sizes
 
 

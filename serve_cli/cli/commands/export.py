@@ -49,7 +49,7 @@ Shape = Annotated[
     str,
     typer.Option(
         "--shape",
-        help="Set name and shape of the input, as NAME:N,C,H,W; the model takes any N.",
+        help="Set name and shape of the input, as NAME:N,C,H,W or, for video, NAME:N,C,T,H,W; the model takes any N.",
         rich_help_panel=ANY_NETWORK,
     ),
 ]

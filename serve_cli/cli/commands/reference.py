@@ -67,7 +67,7 @@ def reference(
     outputs = write_reference(SavedNetwork(symbol, params, name, output), images, out, device)
     facts = {
         "reference": str(out),
-        "images": f"{sizes[0]} random images of {sizes[1]} x {sizes[2]} x {sizes[3]}",
+        "images": f"{sizes[0]} random images of {' x '.join(map(str, sizes[1:]))}",
         "outputs": ", ".join(outputs),
         "next": f"lifted export --symbol {symbol} --params {params} --shape {shape} "
         f"{f'--output {output} ' if output else ''}--reference {out} --onnx model.onnx",

@@ -71,7 +71,7 @@ def test_missing_array_is_named(missing: str) -> None:
     "wrong",
     [
         {"data": DATA.astype(np.float64)},
-        {"data": DATA.reshape(2, 12)},
+        {"data": DATA.reshape(2, 12, 1, 1, 1, 1)},
         {"data": DATA[:1]},
         {"data": DATA[:0], "embedding": EMBEDDING[:0]},
         {"data": DATA * np.float32(np.nan)},

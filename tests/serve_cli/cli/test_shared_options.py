@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from serve_cli.cli.shared_options import parse_ks, parse_size
+from serve_cli.cli.shared_options import parse_ks, parse_shape, parse_size
 
 
 def test_ks_are_sorted_and_each_once():
@@ -22,3 +22,15 @@ def test_amounts_of_memory(text, size):
     for wrong in ("", "GB", "4XB", "-1", "4 4"):
         with pytest.raises(typer.BadParameter, match="is not a size"):
             parse_size(wrong)
+
+
+def test_shapes_of_rows_images_and_videos():
+    assert parse_shape("x:1,7") == ("x", (1, 7))
+    assert parse_shape("1,3,224,224") == ("data", (1, 3, 224, 224))
+    assert parse_shape("clip:2,3,32,112,112") == ("clip", (2, 3, 32, 112, 112))
+
+
+@pytest.mark.parametrize("text", ["", "data:1", "data:1,0", "data:1,-3", "data:1,2,3,4,5,6", "1x3"])
+def test_shapes_of_no_input(text):
+    with pytest.raises(typer.BadParameter):
+        parse_shape(text)
