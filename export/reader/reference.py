@@ -130,9 +130,7 @@ def _array(content: bytes, where: str) -> Array:
 def _check(reference: Reference, where: str) -> None:
     data = reference.data
     if not 2 <= data.ndim <= 5 or data.size == 0:
-        raise MalformedModelError(
-            f"{where}: data is {data.shape}; expected 2 to 5 axes, as (n, C, H, W), and n > 0."
-        )
+        raise MalformedModelError(f"{where}: data is {data.shape}; expected 2 to 5 axes, as (n, C, H, W), and n > 0.")
     for name, output in reference.outputs.items():
         if output.ndim < 2 or len(output) != len(data) or output.size == 0:
             raise MalformedModelError(f"{where}: {name!r:.100} is {output.shape}; expected ({len(data)}, ...).")

@@ -18,6 +18,7 @@ from tests.export.ops_runner import (
     rows,
     run_onnx,
     run_reference,
+    translate_any,
     translate_net,
 )
 
@@ -212,3 +213,19 @@ def test_rows_are_normalized_however_small() -> None:
 def test_dropout_and_copies_leave_no_node() -> None:
     for op in ("Dropout", "_copy", "BlockGrad"):
         assert [node.op for node in translate_net(FIRST_CASE[op].net(), ROW).nodes] == ["Flatten"]
+
+
+@pytest.mark.parametrize(("attrs", "row"), [({}, (4,)), ({"axis": "()"}, (4, 1, 1)), ({"axis": "-1"}, (4, 1))])
+def test_squeeze_keeps_the_batch(attrs: dict[str, str], row: tuple[int, ...]) -> None:
+    net = Net()
+    peak = net.op("Pooling", "peak", [net.variable("data")], {"global_pool": "True"})
+    net.op("squeeze", "tested", [peak], attrs)
+    assert run_onnx(translate_any(net, ROW), images(1)).shape == (1, *row)
+
+
+def test_second_output_of_a_norm_is_refused() -> None:
+    for op in ("BatchNorm", "GroupNorm", "LayerNorm"):
+        net = with_attrs(FIRST_CASE[op], {"output_mean_var": "True"})
+        net.nodes[-1]["inputs"] = [[len(net.nodes) - 2, 1, 0]]
+        with pytest.raises(UnsupportedOpError, match=f"output 1 of {op} 'tested' is used"):
+            translate_net(net, ROW)
