@@ -81,8 +81,9 @@ def test_pooling(data: st.DataObject, rank: int, kind: str, convention: str, cou
     x = random(2, 2, *size) - 3  # mostly negative: a padding of zeros would win
     try:
         translate_any(net, x.shape[1:])
-    except UnsupportedAttributeError as error:
-        assert "covers none" in str(error)
+    except UnsupportedAttributeError:
+        expected = run_mxnet(net, x)  # only if a window covers nothing
+        assert (expected < -1e38).any() if kind == "max" else (expected == 1).any()  # `network` adds 1
         return
     compare(net, x)
 
