@@ -83,7 +83,9 @@ def test_pooling(data: st.DataObject, rank: int, kind: str, convention: str, cou
         translate_any(net, x.shape[1:])
     except UnsupportedAttributeError:
         expected = run_mxnet(net, x)  # only if a window covers nothing
-        assert (expected < -1e38).any() if kind == "max" else (expected == 1).any()  # `network` adds 1
+        assert (
+            (expected < -1e38).any() if kind == "max" else ((expected == 1) | np.isnan(expected)).any()
+        )  # `network` adds 1
         return
     compare(net, x)
 
