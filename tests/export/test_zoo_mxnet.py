@@ -49,7 +49,7 @@ def trained_like(name: str, images: np.ndarray) -> tuple[object, np.ndarray]:
     rng = np.random.default_rng(0)
     mx.random.seed(0)
     network = gluoncv_network(name)
-    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2), force_reinit=True)
     network.hybridize()
     network(nd.array(images[:1]))  # shapes
     for parameter, statistic in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
