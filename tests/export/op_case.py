@@ -28,6 +28,8 @@ SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]
     "even": ("slice_axis", {"axis": "3", "begin": "1", "end": "None"}, lambda x: x[..., 1:]),
     "sequence": ("Reshape", {"shape": "(0, 4, 42)"}, lambda x: x.reshape(len(x), 4, 42)),
     "volume": ("Reshape", {"shape": "(0, 2, 4, 3, 7)"}, lambda x: x.reshape(len(x), 2, 4, 3, 7)),
+    "pair": ("slice_axis", {"axis": "1", "begin": "0", "end": "2"}, lambda x: x[:, :2]),
+    "rows": ("mean", {"axis": "(1, 3)"}, lambda x: x.mean((1, 3))),
     "doubled": (
         "UpSampling",
         {"scale": "2", "sample_type": "nearest", "num_args": "1"},

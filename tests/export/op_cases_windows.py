@@ -214,4 +214,22 @@ SIZE_CASES = [
         for mode in ("constant", "edge", "reflect")
     ),
 ]
-WINDOW_CASES = [*CONVOLUTION_CASES, *POOLING_CASES, *SIZE_CASES]
+GRID_CASES = [
+    OpCase("BilinearSampler", "defaults", window_oracles.sampling, {"cudnn_off": "True"}, sources=("data", "pair")),
+    OpCase("GridGenerator", "warp", window_oracles.warped_grid, {"transform_type": "warp"}, sources=("pair",)),
+    OpCase(
+        "GridGenerator",
+        "affine",
+        partial(window_oracles.affine_grid, size=(3, 5)),
+        {"transform_type": "affine", "target_shape": "(3, 5)"},
+        sources=("rows",),
+    ),
+    OpCase(
+        "SpatialTransformer",
+        "affine",
+        lambda x, matrix: window_oracles.sampling(x, window_oracles.affine_grid(matrix, (3, 5))),
+        {"transform_type": "affine", "sampler_type": "bilinear", "target_shape": "(3, 5)", "cudnn_off": "0"},
+        sources=("data", "rows"),
+    ),
+]
+WINDOW_CASES = [*GRID_CASES, *CONVOLUTION_CASES, *POOLING_CASES, *SIZE_CASES]

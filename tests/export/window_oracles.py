@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -48,4 +50,33 @@ def pooling(x, kernel, reduce, stride=None, pad=None, full=False, fill=0.0):
         spans = (slice(at[a] * stride[a], at[a] * stride[a] + kernel[a]) for a in range(axes))
         window = padded[(slice(None), slice(None), *spans)]
         out[(slice(None), slice(None), *at)] = reduce(window, axis=tuple(range(2, axes + 2)))
+    return out
+
+
+def sampling(x, grid):
+    """Read images at positions x, y from -1 to 1, between four pixels; those outside of the image are 0."""
+    height, width = x.shape[2:]
+    out = np.zeros((*x.shape[:2], *grid.shape[2:]))
+    for n, i, j in np.ndindex(len(x), *grid.shape[2:]):
+        column, row = (grid[n, 0, i, j] + 1) * (width - 1) / 2, (grid[n, 1, i, j] + 1) * (height - 1) / 2
+        for r in (math.floor(row), math.floor(row) + 1):
+            for c in (math.floor(column), math.floor(column) + 1):
+                if 0 <= r < height and 0 <= c < width:
+                    out[n, :, i, j] += x[n, :, r, c] * (1 - abs(row - r)) * (1 - abs(column - c))
+    return out
+
+
+def affine_grid(matrix, size):
+    out = np.zeros((len(matrix), 2, *size))
+    for n, i, j in np.ndindex(len(matrix), *size):
+        position = (2 * j / (size[1] - 1) - 1, 2 * i / (size[0] - 1) - 1, 1)
+        out[n, :, i, j] = matrix[n].reshape(2, 3).astype(np.float64) @ position
+    return out
+
+
+def warped_grid(flow):
+    out = np.zeros(flow.shape)
+    for i, j in np.ndindex(flow.shape[2:]):
+        out[:, 0, i, j] = 2 * (flow[:, 0, i, j] + j) / (flow.shape[3] - 1) - 1
+        out[:, 1, i, j] = 2 * (flow[:, 1, i, j] + i) / (flow.shape[2] - 1) - 1
     return out
