@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from export.graph.node import Node
 
 
-@translates("_copy", "BlockGrad", "make_loss")
+@translates("_copy", "BlockGrad")
 def identity(node: Node) -> Tensor:
     """Return the input."""
     node.expect_inputs(1)

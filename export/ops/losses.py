@@ -10,12 +10,21 @@ if TYPE_CHECKING:
     from export.graph.graph import Tensor
     from export.graph.node import Node
 
+# Losses whose output is their input -> attributes, which change the gradient alone
+UNCHANGED = {
+    "LinearRegressionOutput": ("grad_scale",),
+    "MAERegressionOutput": ("grad_scale",),
+    "MakeLoss": ("grad_scale", "valid_thresh", "normalization"),
+    "SVMOutput": ("margin", "regularization_coefficient", "use_linear"),
+    "make_loss": (),
+}
 
-@translates("LinearRegressionOutput", "MAERegressionOutput")
-def regression(node: Node) -> Tensor:
+
+@translates(*UNCHANGED)
+def unchanged(node: Node) -> Tensor:
     """Return the input."""
     node.expect_inputs(1)
-    node.attrs.ignore("grad_scale")
+    node.attrs.ignore(*UNCHANGED[node.op])
     return node.tensor()
 
 
@@ -26,19 +35,3 @@ def logistic_regression(node: Node) -> Tensor:
     node.attrs.ignore("grad_scale")
     data = node.tensor()
     return node.emit("Sigmoid", (data,), data.row)
-
-
-@translates("SVMOutput")
-def support_vectors(node: Node) -> Tensor:
-    """Return the input, the scores of the classes."""
-    node.expect_inputs(1)
-    node.attrs.ignore("margin", "regularization_coefficient", "use_linear")
-    return node.tensor()
-
-
-@translates("MakeLoss")
-def make_loss(node: Node) -> Tensor:
-    """Return the input, which already is a loss."""
-    node.expect_inputs(1)
-    node.attrs.ignore("grad_scale", "valid_thresh", "normalization")
-    return node.tensor()

@@ -119,8 +119,8 @@ def squeeze(node: Node) -> Tensor:
     named = node.attrs.optional_integers("axis", minimum=-8)
     if named is None:
         return _reshaped(node, tuple(size for size in row if size != 1))
-    axes = {axis + len(row) + 1 if axis is not None and axis < 0 else axis for axis in named}
-    if not all(axis is not None and 1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
+    axes = {axis + len(row) + 1 if axis < 0 else axis for axis in named if axis is not None}
+    if None in named or not all(1 <= axis <= len(row) and row[axis - 1] == 1 for axis in axes):
         raise node.attrs.unsupported("axis", named, f"axes of length 1 of {row}, counted from 1; axis 0 is the batch")
     return _reshaped(node, tuple(size for axis, size in enumerate(row, start=1) if axis not in axes))
 
