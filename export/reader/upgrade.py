@@ -22,7 +22,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"_PlusScalar": "_plus_scalar", "_MinusScalar": "_minus_scalar", "_RMinusScalar": "_rminus_scalar"},
         **{"_MulScalar": "_mul_scalar", "_DivScalar": "_div_scalar", "_RDivScalar": "_rdiv_scalar"},
         **{"_MaximumScalar": "_maximum_scalar", "_MinimumScalar": "_minimum_scalar", "_PowerScalar": "_power_scalar"},
-        **{"_RPowerScalar": "_rpower_scalar"},
+        **{"_ModScalar": "_mod_scalar", "_RPowerScalar": "_rpower_scalar"},
         **{"broadcast_plus": "broadcast_add", "broadcast_minus": "broadcast_sub"},
         **{"max_axis": "max", "min_axis": "min", "sum_axis": "sum"},
         **{"cast": "Cast", "concat": "Concat", "crop": "slice", "flatten": "Flatten", "pad": "Pad"},

@@ -119,6 +119,8 @@ FUNCTION_CASES = [
     OpCase("log1p", "from 1", np.log1p, sources=ABOVE_1),
     OpCase("smooth_l1", "defaults", partial(_smooth, sigma=1.0)),
     OpCase("smooth_l1", "set", partial(_smooth, sigma=1.5), {"scalar": "1.5", "is_int": "False"}),
+    OpCase("_mod_scalar", "defaults: 1", lambda x: x, sources=BELOW_1),
+    OpCase("_mod_scalar", "negative", lambda x: x - 2, {"scalar": "-2", "is_int": "True"}, sources=BELOW_1),
     OpCase("_rpower_scalar", "defaults: 1", np.ones_like),
     OpCase("_rpower_scalar", "set", lambda x: 0.7**x, {"scalar": "0.7", "is_int": "False"}),
     OpCase("LeakyReLU", "prelu of rows", _prelu, {"act_type": "prelu"}, {"gamma": positive(168)}, ("flat",)),

@@ -34,6 +34,7 @@ REFUSED = [
     ("_contrib_AdaptiveAvgPooling2D", {"output_size": "(1, 2, 3)"}, "output_size=(1, 2, 3) is not supported"),
     ("UpSampling", {"sample_type": "cubic"}, "sample_type=cubic is not supported (expected nearest or bilinear)"),
     ("SpatialTransformer", {"target_shape": "(1, 5)"}, "target_shape=(1, 5) is not supported (expected at least 2 x 2"),
+    ("_mod_scalar", {"scalar": "0"}, "scalar=0.0 is not supported (expected a number other than 0)"),
     ("Crop", {"num_args": "3"}, "num_args=3 is not supported (expected 1 or 2)"),
     ("SoftmaxActivation", {"mode": "image"}, "mode=image is not supported (expected instance or channel)"),
     ("smooth_l1", {"scalar": "0"}, "scalar=0.0 is not supported"),

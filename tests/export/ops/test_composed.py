@@ -36,6 +36,10 @@ EXTREMES: dict[str, tuple[list[float], Callable[[float], float]]] = {
     "fix": (HALVES + BETWEEN, math.trunc),
     "trunc": (HALVES + BETWEEN, math.trunc),
     "logical_not": ([-1e-38, 1e-38, 0.0, -0.0, 3, *INFINITE], lambda x: float(x == 0)),
+    "_mod_scalar": (
+        [*HALVES, *TINY[:2], 1e-4, 3.75, -3.75, 8388609],
+        lambda x: float(np.mod(np.float32(x), np.float32(1))),
+    ),
     "expm1": ([*TINY, -200, -50, -1, 3, 80, *INFINITE], np.expm1),
     "log1p": ([*TINY, -1, -0.9999, -0.5, 0.999, 1, 1.001, 3, 1e8, 1e30, math.inf], np.log1p),
     "cbrt": ([*TINY, -8, 27, 1e30, *INFINITE], np.cbrt),
