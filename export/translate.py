@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
-LOSSES = {"SoftmaxOutput"}
+# Their second input is a label
+LOSSES = {"SoftmaxOutput", "SVMOutput"} | {f"{kind}RegressionOutput" for kind in ("Linear", "Logistic", "MAE")}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
 PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters")  # of Gluon's and Module's names

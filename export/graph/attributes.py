@@ -107,7 +107,7 @@ class Attrs:
         if len(numbers) != len(values):
             raise self._malformed(name, self._texts[name], f"a tuple of integers of at least {minimum}")
         if length is not None and len(numbers) != length:
-            raise self.unsupported(name, self._texts[name], f"{length} numbers, as for images")
+            raise self.unsupported(name, self._texts[name], f"{length} numbers")
         return numbers
 
     def optional_integers(self, name: str, minimum: int = MIN_INDEX) -> tuple[int | None, ...] | None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode, Tensor
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
+AXES_SINCE_18 = {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"}
+OPSET_OF = {"GridSample": 16}  # the first with these operators, where it is newer than `OLDEST_OPSET`
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
 MAX_CHECKED_ELEMENTS = 1024  # of a constant; the checker copies constants, so it gets no weights
@@ -50,11 +51,12 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
     Raises
     ------
     ConfigError
-        If the opset is not available.
+        If the opset is not available, or older than an operator of the graph.
     MalformedModelError
         If the parameters need more than 2 GiB.
     """
     check_opset(opset)
+    _check_operators(graph, opset)
     if graph.constant_bytes() > MAX_MODEL_BYTES:
         raise MalformedModelError(
             f"the network's constants take {graph.constant_bytes():,} bytes; "
@@ -62,6 +64,12 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
         )
     _check(_model(graph, opset, largest=MAX_CHECKED_ELEMENTS))
     return _model(graph, opset)
+
+
+def _check_operators(graph: Graph, opset: int) -> None:
+    for node in graph.nodes:
+        if opset < OPSET_OF.get(node.op, OLDEST_OPSET):
+            raise ConfigError(f"{node.name!r} needs {node.op} of opset {OPSET_OF[node.op]}; opset {opset} was chosen.")
 
 
 def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
@@ -99,7 +107,12 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
 
 
 def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
-    """Adapt a node to the opset: before 18, some reductions took their axes as an attribute."""
+    """Adapt a node to the opset.
+
+    Before 18, some reductions took their axes as an attribute; before 20, GridSample's mode was called bilinear.
+    """
+    if node.op == "GridSample" and opset < 20:
+        return replace(node, attrs={**node.attrs, "mode": "bilinear"})
     if node.op in AXES_SINCE_18 and opset < 18:
         axes = graph.constants[node.inputs[1]].tolist()
         return replace(node, inputs=node.inputs[:1], attrs={**node.attrs, "axes": axes})

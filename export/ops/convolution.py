@@ -1,10 +1,10 @@
-"""Convolution in two dimensions, grouped or not."""
+"""Convolution along one to three axes, grouped or not."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.ops._window import LAYOUTS, read_window
+from export.ops._window import pixels, positions, read_dilated_window
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -14,31 +14,27 @@ if TYPE_CHECKING:
 
 @translates("Convolution")
 def convolution(node: Node) -> Tensor:
-    """Convolve images (N, C, H, W) with ``num_filter`` filters in ``num_group`` groups."""
+    """Convolve (N, C, W), (N, C, H, W) or (N, C, D, H, W) with ``num_filter`` filters in ``num_group`` groups."""
     node.attrs.ignore("workspace", "cudnn_tune", "cudnn_off")
-    node.attrs.choice("layout", LAYOUTS, "NCHW")
-    window = read_window(node)
-    dilate = node.attrs.integers("dilate", 2, (1, 1), minimum=1)
+    window = read_dilated_window(node)
     filters = node.attrs.integer("num_filter", minimum=1)
     groups = node.attrs.integer("num_group", 1, minimum=1)
     no_bias = node.attrs.boolean("no_bias", default=False)
     node.expect_inputs(2 if no_bias else 3)
-    data, channels, *size = node.image()
+    data, channels, size = positions(node, len(window.kernel))
     if channels % groups or filters % groups:
         raise node.malformed(f"{channels} channels to {filters} do not divide into {groups} groups")
-    spare = [window.spare(size[axis], axis, dilate[axis]) for axis in (0, 1)]
+    spare = [window.spare(length, axis) for axis, length in enumerate(size)]
     if min(spare) < 0:
-        raise node.malformed(
-            f"kernel {window.kernel} does not fit into {size[0]} x {size[1]} px with padding {window.pad}"
-        )
+        raise node.malformed(f"kernel {window.kernel} does not fit into {pixels(size)} with padding {window.pad}")
     weight = node.parameter(1, (filters, channels // groups, *window.kernel))
     bias = () if no_bias else (node.parameter(2, (filters,)),)
-    row = (filters, *(spare[axis] // window.stride[axis] + 1 for axis in (0, 1)))
+    row = (filters, *(rest // stride + 1 for rest, stride in zip(spare, window.stride, strict=True)))
     attrs = {
         "kernel_shape": window.kernel,
         "strides": window.stride,
         "pads": (*window.pad, *window.pad),
-        "dilations": dilate,
+        "dilations": window.dilate,
         "group": groups,
     }
     return node.emit("Conv", (data, weight, *bias), row, attrs)

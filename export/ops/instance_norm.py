@@ -1,7 +1,8 @@
-"""InstanceNorm, LayerNorm: normalize within each image."""
+"""InstanceNorm, GroupNorm, LayerNorm: normalize within each image."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from export.ops.registry import translates
@@ -23,12 +24,33 @@ def instance_norm(node: Node) -> Tensor:
     return node.emit("InstanceNormalization", (data, gamma, beta), data.row, {"epsilon": epsilon})
 
 
+@translates("GroupNorm")
+def group_norm(node: Node) -> Tensor:
+    """Normalize each of ``num_groups`` groups of channels, by default one, over its channels and positions.
+
+    In MXNet 1.9.1, gamma and beta hold one number per group, not per channel (``group_norm.cc``: GroupNormShape).
+    """
+    node.expect_inputs(3)
+    node.attrs.ignore("output_mean_var")  # the outputs that it adds are refused where they are used
+    groups = node.attrs.integer("num_groups", 1, minimum=1)
+    epsilon = node.attrs.real("eps", 1e-5)
+    data = node.tensor()
+    if len(data.row) < 2 or data.row[0] % groups:
+        raise node.malformed(f"its input {data.row} is not (C, ...) with channels that divide into {groups} groups")
+    gamma, beta = (node.parameter(index, (groups,)) for index in (1, 2))
+    row = (groups, math.prod(data.row) // groups)
+    grouped = node.emit("Reshape", (data, node.integers("grouped_shape", 0, *row)), row, step="grouped")
+    normalized = node.emit(
+        "InstanceNormalization", (grouped, gamma, beta), row, {"epsilon": epsilon}, step="normalized"
+    )
+    return node.emit("Reshape", (normalized, node.integers("shape", 0, *data.row)), data.row)
+
+
 @translates("LayerNorm")
 def layer_norm(node: Node) -> Tensor:
     """Compute ``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has LayerNormalization only from opset 17."""
     node.expect_inputs(3)
-    if node.attrs.boolean("output_mean_var", default=False):
-        raise node.attrs.unsupported("output_mean_var", "True", "False")
+    node.attrs.ignore("output_mean_var")  # the outputs that it adds are refused where they are used
     axis = node.axis("axis", -1)
     epsilon = node.number("eps", node.attrs.real("eps", 1e-5))
     data = node.tensor()

@@ -115,13 +115,18 @@ def expand_dims(node: Node) -> Tensor:
 
 @translates("squeeze")
 def squeeze(node: Node) -> Tensor:
-    """Remove the axes ``axis``, or all of length 1. Without ``axis``, MXNet would also remove a batch of one image."""
+    """Remove axes of length 1: those of ``axis``, or all but the batch axis if there is no ``axis``.
+
+    Without ``axis``, MXNet would also remove the batch axis of a single image; the model keeps it.
+    """
     node.expect_inputs(1)
     shape = node.shape()
     ones = [axis for axis, size in enumerate(shape) if size == 1]
-    named = node.attrs.integers("axis", minimum=-8, default=tuple(ones))
-    axes = {axis + len(shape) if axis < 0 else axis for axis in named}
-    if not axes <= set(ones):
+    named = node.attrs.optional_integers("axis", minimum=-8)
+    axes = (
+        set(ones) if named is None else {axis + len(shape) if axis < 0 else axis for axis in named if axis is not None}
+    )
+    if not axes <= set(ones) or None in (named or ()):
         raise node.attrs.unsupported("axis", named, f"axes of length 1 of {shape}")
     return reshaped(node, tuple(size for axis, size in enumerate(shape) if axis not in axes))
 

@@ -16,17 +16,55 @@ if TYPE_CHECKING:
 
 @translates("UpSampling")
 def up_sampling(node: Node) -> Tensor:
-    """Turn each pixel into a square of ``scale`` x ``scale``."""
-    node.attrs.choice("sample_type", ("nearest",))
-    count = node.attrs.integer("num_args", 1)
-    if count != 1:
-        raise node.attrs.unsupported("num_args", count, "1")
-    node.expect_inputs(1)
-    node.attrs.ignore("num_filter", "workspace", "multi_input_mode")
+    """Enlarge images ``scale`` times: each pixel becomes a square, or ``bilinear`` with a weight per channel."""
+    kind = node.attrs.choice("sample_type", ("nearest", "bilinear"))
     scale = node.attrs.integer("scale", minimum=1)
+    count = node.attrs.integer("num_args", 1, minimum=1)
+    node.expect_inputs(count)
+    node.attrs.ignore("num_filter", "workspace")  # num_filter is the number of channels (``upsampling.cc``)
+    joined = node.attrs.choice("multi_input_mode", ("concat", "sum"), "concat")
     _, channels, height, width = node.image()
+    if kind == "bilinear":
+        return _bilinear_up_sampling(node, scale)
+    size = (height * scale, width * scale)
+    if count == 1:
+        return _nearest(node, 0, size)
+    tensors = tuple(_nearest(node, index, size, step=f"input{index}") for index in range(count))
+    node.require_one_type(*tensors)
+    rows = [tensor.row for tensor in tensors]
+    if joined == "concat":
+        return node.emit("Concat", tensors, (sum(row[0] for row in rows), *size), {"axis": 1})
+    if len(set(rows)) > 1:
+        raise node.malformed(f"its inputs have {sorted({row[0] for row in rows})!s:.60} channels and cannot be added")
+    return node.emit("Sum", tensors, (channels, *size))
+
+
+def _nearest(node: Node, index: int, size: tuple[int, int], step: str = "") -> Tensor:
+    """Repeat the pixels of one input until the image has ``size``, which must be the same multiple of both sides."""
+    data = node.tensor(index)
+    scale = size[0] // data.row[-2] if len(data.row) == 3 else 0
+    if not scale or tuple(length * scale for length in data.row[1:]) != size:
+        raise node.malformed(f"its input {index} is {data.row}, of which {size[0]} x {size[1]} px are no multiple")
+    if data.row[1:] == size and step:
+        return data
     attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return _resized(node, (channels, height * scale, width * scale), attrs)
+    return _resized(node, data, (data.row[0], *size), attrs, step)
+
+
+def _bilinear_up_sampling(node: Node, scale: int) -> Tensor:
+    """Apply a transposed convolution of each channel by itself (``upsampling-inl.h``: GetDeconvolutionParam)."""
+    node.expect_inputs(2)
+    data, channels, height, width = node.image()
+    kernel = (2 * scale - scale % 2,) * 2
+    attrs = {
+        "kernel_shape": kernel,
+        "strides": (scale, scale),
+        "pads": (scale // 2,) * 4,
+        "dilations": (1, 1),
+        "group": channels,
+    }
+    weight = node.parameter(1, (channels, 1, *kernel))
+    return node.emit("ConvTranspose", (data, weight), (channels, height * scale, width * scale), attrs)
 
 
 @translates("_contrib_BilinearResize2D")
@@ -49,9 +87,8 @@ def bilinear_resize(node: Node) -> Tensor:
     if (rows, columns) == data.row[1:]:
         return data
     transformation = "align_corners" if corners else "pytorch_half_pixel"  # an output of one pixel is the first pixel
-    return _resized(
-        node, (channels, rows, columns), {"mode": "linear", "coordinate_transformation_mode": transformation}
-    )
+    attrs = {"mode": "linear", "coordinate_transformation_mode": transformation}
+    return _resized(node, data, (channels, rows, columns), attrs)
 
 
 def _like(node: Node) -> tuple[int, int]:
@@ -72,11 +109,12 @@ def _size(node: Node) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _resized(node: Node, row: tuple[int, int, int], attrs: dict[str, str]) -> Tensor:
+def _resized(node: Node, data: Tensor, row: tuple[int, int, int], attrs: dict[str, str], step: str = "") -> Tensor:
     """Resize by factors, as ONNX takes a size only with N; `_factor` makes sure that the size is exact."""
-    data, _, height, width = node.image()
-    scales = node.constant("scales", np.array([1, 1, _factor(height, row[1]), _factor(width, row[2])], np.float32))
-    return node.emit("Resize", (data, NOTHING, scales), row, dict(attrs))
+    _, height, width = data.row
+    factors = np.array([1, 1, _factor(height, row[1]), _factor(width, row[2])], np.float32)
+    scales = node.constant(f"{step}/scales" if step else "scales", factors)
+    return node.emit("Resize", (data, NOTHING, scales), row, dict(attrs), step=step)
 
 
 def _factor(size: int, wanted: int) -> np.float32:

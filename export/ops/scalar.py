@@ -19,6 +19,7 @@ SCALARS = {
     "_div_scalar": ("Div", False),
     "_rdiv_scalar": ("Div", True),
     "_power_scalar": ("Pow", False),
+    "_rpower_scalar": ("Pow", True),
     "_maximum_scalar": ("Max", False),
     "_minimum_scalar": ("Min", False),
 }

@@ -1,4 +1,4 @@
-"""slice, slice_axis, slice_like, SliceChannel: cut tensors into parts."""
+"""slice, slice_axis, slice_like, SliceChannel, Crop: cut tensors into parts."""
 
 from __future__ import annotations
 
@@ -65,6 +65,29 @@ def slice_like(node: Node) -> Tensor:
         if isinstance(size, Batch) or isinstance(wanted, Batch) or wanted > size:
             raise node.malformed(f"its input {shape} is smaller than {other}, or has another batch")
         ranges[axis] = (0, wanted, 1)
+    return _slice(node, ranges)
+
+
+@translates("Crop")
+def crop(node: Node) -> Tensor:
+    """Cut images to ``h_w``, or to the size of the second input, from ``offset`` or from the center."""
+    count = node.attrs.integer("num_args", minimum=1)
+    if count > 2:
+        raise node.attrs.unsupported("num_args", count, "1 or 2")
+    node.expect_inputs(count)
+    offset, wanted = (node.attrs.integers(name, 2, (0, 0)) for name in ("offset", "h_w"))
+    centered = node.attrs.boolean("center_crop", default=False)
+    _, _, *size = node.image()
+    if count == 2:
+        other = node.tensor(1)
+        if len(other.row) != 3:
+            raise node.malformed(f"its second input is (N, {', '.join(map(str, other.row))}); expected (N, C, H, W)")
+        wanted = other.row[1:]
+    spare = [length - part for length, part in zip(size, wanted, strict=True)]
+    starts = [rest // 2 for rest in spare] if centered else list(offset)
+    if min(wanted) < 1 or any(not 0 <= start <= rest for start, rest in zip(starts, spare, strict=True)):
+        raise node.malformed(f"{wanted[0]} x {wanted[1]} px from {tuple(starts)} are not in {size[0]} x {size[1]} px")
+    ranges = {axis + 2: (starts[axis], starts[axis] + wanted[axis], 1) for axis in (0, 1) if spare[axis]}
     return _slice(node, ranges)
 
 

@@ -1,4 +1,4 @@
-"""softmax, log_softmax and SoftmaxOutput along one axis."""
+"""softmax, log_softmax, softmin, SoftmaxActivation and SoftmaxOutput along one axis."""
 
 from __future__ import annotations
 
@@ -25,12 +25,27 @@ def softmax_output(node: Node) -> Tensor:
     return node.emit("Softmax", (data,), data.row, {"axis": axis})
 
 
-ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
+@translates("SoftmaxActivation")
+def softmax_activation(node: Node) -> Tensor:
+    """Compute softmax along the last axis, or along the channels with ``mode=channel``.
+
+    Mode ``instance`` flattens all axes but the last (``softmax_activation-inl.h``: FlatTo2D), so on images it is not a
+    softmax of the whole image.
+    """
+    node.expect_inputs(1)
+    mode = node.attrs.choice("mode", ("instance", "channel"), "instance")
+    data = node.tensor()
+    if mode == "channel" and len(data.row) < 2:
+        raise node.malformed(f"its input is (N, {data.row[0]}); mode channel needs (N, C, ...)")
+    return node.emit("Softmax", (data,), data.row, {"axis": 1 if mode == "channel" else len(data.row)})
+
+
+ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "softmin": "Softmax"}
 
 
 @translates(*ONNX_OPS)
 def softmax(node: Node) -> Tensor:
-    """Compute softmax of ``data / temperature``."""
+    """Compute softmax of ``data / temperature``, or of ``-data / temperature`` for softmin."""
     if node.attrs.boolean("use_length", default=False):
         raise node.attrs.unsupported("use_length", "True", "False")
     node.expect_inputs(1)
@@ -38,6 +53,8 @@ def softmax(node: Node) -> Tensor:
     axis = node.axis("axis", -1)
     temperature = node.attrs.real("temperature", 1.0)
     data = node.tensor()
+    if node.op == "softmin":
+        data = node.emit("Neg", (data,), data.row, step="negative")
     if temperature != 1:
         number = node.number("temperature", temperature)
         data = node.emit_like(data, "Div", (data, number), step="tempered")

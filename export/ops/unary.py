@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 ONNX_OPS = {
     **{"abs": "Abs", "ceil": "Ceil", "erf": "Erf", "exp": "Exp", "floor": "Floor", "log": "Log"},
-    **{"negative": "Neg", "reciprocal": "Reciprocal", "sqrt": "Sqrt"},
+    **{"negative": "Neg", "reciprocal": "Reciprocal", "sign": "Sign", "sqrt": "Sqrt"},
+    **{"sin": "Sin", "cos": "Cos", "tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan"},
+    **{"sinh": "Sinh", "cosh": "Cosh", "arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh"},
 }
 
 

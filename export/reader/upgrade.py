@@ -22,6 +22,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"_PlusScalar": "_plus_scalar", "_MinusScalar": "_minus_scalar", "_RMinusScalar": "_rminus_scalar"},
         **{"_MulScalar": "_mul_scalar", "_DivScalar": "_div_scalar", "_RDivScalar": "_rdiv_scalar"},
         **{"_MaximumScalar": "_maximum_scalar", "_MinimumScalar": "_minimum_scalar", "_PowerScalar": "_power_scalar"},
+        **{"_ModScalar": "_mod_scalar", "_RPowerScalar": "_rpower_scalar"},
         **{"broadcast_plus": "broadcast_add", "broadcast_minus": "broadcast_sub"},
         **{"max_axis": "max", "min_axis": "min", "sum_axis": "sum"},
         **{"cast": "Cast", "concat": "Concat", "crop": "slice", "flatten": "Flatten", "pad": "Pad"},
@@ -34,7 +35,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"_npx_deconvolution": "Deconvolution", "_npx_dropout": "Dropout", "_npx_erf": "erf"},
         **{"_npx_fully_connected": "FullyConnected", "_npx_layer_norm": "LayerNorm", "_npx_leaky_relu": "LeakyReLU"},
         **{"_npx_log_softmax": "log_softmax", "_npx_pooling": "Pooling", "_npx_reshape_like": "reshape_like"},
-        **{"_npx_slice": "slice", "_npx_softmax": "softmax"},
+        **{"_npx_slice": "slice", "_npx_smooth_l1": "smooth_l1", "_npx_softmax": "softmax"},
         **{"_sparse_ElementWiseSum": "add_n", "_sparse_FullyConnected": "FullyConnected", "_sparse_add_n": "add_n"},
         **{"_sparse_broadcast_plus": "broadcast_add", "_sparse_broadcast_minus": "broadcast_sub"},
         **{"_sparse_concat": "Concat", "_sparse_stop_gradient": "BlockGrad"},
@@ -44,6 +45,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
                 *("abs", "broadcast_add", "broadcast_div", "broadcast_mul", "broadcast_sub", "ceil", "clip"),
                 *("elemwise_add", "elemwise_div", "elemwise_mul", "elemwise_sub", "exp", "floor", "log", "mean"),
                 *("negative", "relu", "sigmoid", "slice", "sqrt", "square", "sum", "tanh", "zeros_like"),
+                *("arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cos", "cosh", "sin", "sinh", "tan"),
+                *("cbrt", "degrees", "expm1", "log10", "log1p", "log2", "radians", "rsqrt", "sign"),
+                *("fix", "rint", "round", "trunc", "make_loss"),
+                *("LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput"),
             )
         },
     }

@@ -14,7 +14,9 @@ from tests.examples import examples
 from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.networks import CROP, small_network
-from tests.export.op_cases import CASES, ROW, OpCase
+from tests.export.op_case import ROW, OpCase
+from tests.export.op_cases import CASES
+from tests.export.op_cases_windows import TARGET_ALONE
 from tests.export.ops_runner import run_onnx, translate_net
 
 
@@ -32,6 +34,8 @@ def compare(net: Net, x: np.ndarray, tolerance: float = 1e-5) -> None:
 def test_equals_mxnet(case: OpCase) -> None:
     if case.op == "amp_multicast":
         pytest.skip("MXNet computes it in half precision on GPUs alone")
+    if case.note.startswith(TARGET_ALONE):
+        pytest.skip("MXNet's CPU kernel needs pad beside target_shape")
     compare(case.net(), images(2, *ROW))
 
 

@@ -18,6 +18,7 @@ from gluon_lifted.errors import DataError
 from gluon_lifted.networks import reference as reference_module
 from gluon_lifted.networks.reference import write_reference
 from serve_cli.cli.main import app
+from tests.export.mxnet_files import Net
 from tests.export.networks import (
     CROP,
     DIM,
@@ -27,8 +28,6 @@ from tests.export.networks import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.export.mxnet_files import Net
 
 ROW = (3, CROP, CROP)
 INPUTS = NetworkInputs({"data": (N, *ROW)})
@@ -123,3 +122,23 @@ def test_command_line(tmp_path: Path) -> None:
     assert read_reference(tmp_path / "r.npz").outputs["unit_output"].shape == (2, DIM)
     done = CliRunner().invoke(app, ["verify", str(tmp_path / "net.onnx"), str(tmp_path / "r.npz")])
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(("row", "layout"), [((3, 5, 6, 7), "NCDHW"), ((3, 9), "NCW")])
+def test_video_and_sequences(tmp_path: Path, row: tuple[int, ...], layout: str) -> None:
+    rng = np.random.default_rng(0)
+    kernel = (2,) * (len(row) - 1)
+    net = Net()
+    weight = net.variable("weight", rng.normal(size=(4, 3, *kernel)).astype(np.float32))
+    attrs = {"kernel": str(kernel), "num_filter": "4", "no_bias": "True", "layout": layout}
+    conv = net.op("Convolution", "conv", [net.variable("data"), weight], attrs)
+    norms = [net.variable(name, np.full(4, 2, np.float32)) for name in ("gamma", "beta", "moving_mean", "moving_var")]
+    norm = net.op("BatchNorm", "norm", [conv, *norms], {"fix_gamma": "False"})
+    net.op("Pooling", "pool", [norm], {"kernel": str(kernel), "pool_type": "avg", "pooling_convention": "full"})
+    network = save(net, tmp_path)
+    line = ["--symbol", str(network.symbol), "--params", str(network.params)]
+    line += ["--shape", f"data:2,{','.join(map(str, row))}"]
+    for arguments in (["reference", "--out"], ["export", "--onnx", str(tmp_path / "net.onnx"), "--reference"]):
+        done = CliRunner().invoke(app, [*arguments[:1], *line, *arguments[1:], str(tmp_path / "r.npz")])
+        assert done.exit_code == 0, done.output
+    assert read_reference(tmp_path / "r.npz").data.shape == (2, *row)

@@ -27,6 +27,8 @@ def test_an_input_without_a_name_is_data() -> None:
         (["data:1,0,3"], None, "'data:1,0,3' is not a shape such as data:1,3,224,224"),
         (["data:N,3,N"], None, "'data:N,3,N' is not a shape"),
         (["data:1,-3"], None, "is not a shape"),
+        (["data:1,2,3,4,5,6,7"], None, "is not a shape"),
+        ([""], None, "is not a shape"),
         (["a:1,3", "a:1,4"], None, "--shape gives input 'a' twice"),
         (["a:1,3"], ["b:int32"], "--dtype is 'b:int32'; expected NAME:TYPE of an input"),
         (["a:1,3"], ["a:complex64"], "--dtype is 'a:complex64'"),
