@@ -24,6 +24,16 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise MalformedModelError(f"{path} is not an ONNX model; export the network again.") from None
 
 
+def require_file_path(path: Path) -> None:
+    """Raise `ConfigError` if a model cannot be written to a path because that is a folder."""
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from None
+    if is_folder:
+        raise ConfigError(f"{path} is a folder; expected the path of the ONNX file to write.")
+
+
 def write_model(path: Path, model: onnx.ModelProto) -> int:
     """Write a model whole or not at all, with missing parent folders, and return its size in bytes.
 
