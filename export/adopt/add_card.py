@@ -75,7 +75,7 @@ def add_card(file: OnnxFile, out: Path, embedding: EmbeddingNetwork) -> ModelCar
     card = embedding.card(rows.shape[1:], where, unit_length=unit_length, provenance=source | _precision(model))
     added_norm = embedding.normalize and not unit_length
     if added_norm:
-        flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), LEAST_NORM)
+        flat = flat / np.maximum(np.linalg.norm(flat.astype(np.float64), axis=1, keepdims=True), LEAST_NORM)
     meet_contract(file, embedding.preprocessing.crop, rows, normalize=added_norm)
     _require_batches(model, data, flat, tolerance, where)
     metadata = {prop.key: prop.value for prop in model.metadata_props}

@@ -40,6 +40,14 @@ def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         yield tensor.indices
 
 
+def texts(model: onnx.ModelProto) -> Iterator[str | bytes]:
+    """Yield the metadata of a model and the names in its graphs; bytes where they are not UTF-8."""
+    for prop in model.metadata_props:
+        yield from (prop.key, prop.value)
+    for graph in (model.graph, *nested_graphs(model.graph.node)):
+        yield from _names(graph)
+
+
 def choose_output(graph: onnx.GraphProto, name: str) -> None:
     """Make a tensor the only output. Nodes and constants that only other outputs need are removed."""
     if [info.name for info in graph.output] == [name]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.adopt.graph_edits import choose_output, tensors
+from export.adopt.graph_edits import choose_output, tensors, texts
 from export.errors import MalformedModelError
 from export.libraries import onnx
 from export.model_file import read_model
@@ -73,6 +73,9 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
     path = Path(path)
     model = read_model(path)
     graph = model.graph
+    versions = [entry.version for entry in model.opset_import]
+    if not versions or min(versions) < 1 or not all(isinstance(text, str) for text in texts(model)):
+        raise MalformedModelError(f"{path} is a damaged ONNX model; export the network again.")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(model)):
         raise MalformedModelError(
             f"{path}: its weights are in other files; save it as one file first: onnx.save(onnx.load(PATH), NEW_PATH)."
@@ -105,7 +108,7 @@ def _images(info: onnx.ValueInfoProto, path: Path) -> tuple[int, int | None]:
     kind = tensor.elem_type
     shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)  # None: open
     pixels = kind == PIXEL and info.name == PIXEL_INPUT
-    described = f"{path}: its input {info.name!r} is {_type_name(kind)} {_shape_text(shape)}"
+    described = f"{path}: its input {info.name!r:.100} is {_type_name(kind)} {_shape_text(shape)}"
     expected = "expected float32 or float16 (N, 3, H, W)"
     if len(shape) != 4 or not (pixels or kind in (SINGLE, HALF)):
         raise MalformedModelError(f"{described}; {expected}.")
@@ -131,7 +134,7 @@ def _output(graph: onnx.GraphProto, wanted: str | None, path: Path) -> str:
         return outputs[0]
     inner = [name for node in graph.node for name in node.output if name]
     if wanted not in outputs and wanted not in inner:
-        similar = difflib.get_close_matches(wanted, inner[-1000:], cutoff=0.5)
+        similar = difflib.get_close_matches(wanted, [name for name in inner if len(name) < 200][-1000:], cutoff=0.5)
         hint = f" Similar ones are {_listed(similar)}." if similar else ""
         raise MalformedModelError(f"{path}: has no tensor {wanted!r}; its outputs are {_listed(outputs)}.{hint}")
     return wanted

@@ -194,6 +194,7 @@ def integers(model: onnx.ModelProto) -> None:
         (shape(1, 3), "expected float32 or float16"),
         (integers, r"is INT64 \(\?, 3, 12, 12\); expected float32"),
         (lambda model: model.ClearField("graph"), r"has 0 inputs \(none\)"),
+        (lambda model: model.ClearField("opset_import"), "is a damaged ONNX model"),
     ],
 )
 def test_files_that_do_not_take_images(tmp_path, change, message):
@@ -201,10 +202,13 @@ def test_files_that_do_not_take_images(tmp_path, change, message):
         read_onnx(edited(tmp_path / "theirs.onnx", change))
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x3a\xff\xff\xff\xff\x0f"])
+NOT_UTF_8 = Foreign().model().SerializeToString().replace(b"pooled", b"p\xffoled")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x3a\xff\xff\xff\xff\x0f", NOT_UTF_8])
 def test_files_that_are_no_models(tmp_path, content):
     (tmp_path / "no.onnx").write_bytes(content)
-    with pytest.raises(MalformedModelError, match=r"is not an ONNX model|has 0 inputs"):
+    with pytest.raises(MalformedModelError, match=r"is not an ONNX model|is a damaged ONNX model"):
         read_onnx(tmp_path / "no.onnx")
 
 
