@@ -37,7 +37,7 @@ def test_a_file_of_others_embeds_as_any_other(tmp_path, lifted, theirs, album):
         "card", theirs, "--preprocessing", "imagenet", "--resize", 16, "--name", "r50", "--out", tmp_path / "m.onnx"
     )
     assert status == 0
-    assert f"lifted embed {tmp_path / 'm.onnx'} PHOTOS" in in_one_line(out)
+    assert "m.onnx PHOTOS --out embeddings" in in_one_line(out)
     assert theirs.read_bytes() == before
     how = Preprocessing(resize=16, crop=SIDE, fit="cover")
     card = ModelCard("r50", "unknown", 8, False, how, "unknown", "unknown", {"onnx": "theirs.onnx"})
