@@ -1,4 +1,4 @@
-"""Read and write ONNX files."""
+"""Read and write ONNX files, and the model card inside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from export.errors import MalformedModelError
 from export.graph.model import MAX_MODEL_BYTES
 from export.libraries import DecodeError, onnx
 from export.reader.limits import read_limited
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 
@@ -50,3 +52,15 @@ def write_model(path: Path, model: onnx.ModelProto) -> int:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from None
     return len(content)
+
+
+def card_of(model: onnx.ModelProto, where: str) -> ModelCard | None:
+    """Return the card of a model, if any. Raises `RunError` that names ``where`` if it is damaged."""
+    texts = {prop.key: prop.value for prop in model.metadata_props}
+    return ModelCard.from_json(texts[CARD_KEY], where) if CARD_KEY in texts else None
+
+
+def set_card(model: onnx.ModelProto, card: ModelCard) -> None:
+    """Replace the card of a model; other metadata stays."""
+    texts = {prop.key: prop.value for prop in model.metadata_props}
+    onnx.helper.set_model_props(model, texts | {CARD_KEY: card.to_json()})

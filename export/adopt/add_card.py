@@ -8,7 +8,6 @@ import numpy as np
 
 from export.adopt.contract import meet_contract
 from export.adopt.graph_edits import free_reshapes
-from export.adopt.onnx_file import HALF
 from export.adopt.probe import (
     batch_problem,
     have_unit_length,
@@ -18,11 +17,9 @@ from export.adopt.probe import (
 )
 from export.errors import MalformedModelError
 from export.graph.model import MAX_MODEL_BYTES
-from export.libraries import onnx
-from export.model_file import require_file_path, write_model
+from export.model_file import require_file_path, set_card, write_model
 from export.passes.preprocessing import LEAST_NORM
-from export.verify import default_tolerance
-from gluon_lifted.contract import CARD_KEY
+from export.verify import HALF, default_tolerance
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import normalize
 
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
 
     from export.adopt.onnx_file import OnnxFile
     from export.embedding_network import EmbeddingNetwork
+    from export.libraries import onnx
     from gluon_lifted.card import ModelCard
 
 
@@ -78,8 +76,7 @@ def add_card(file: OnnxFile, out: Path, embedding: EmbeddingNetwork) -> ModelCar
         flat = flat / np.maximum(np.linalg.norm(flat.astype(np.float64), axis=1, keepdims=True), LEAST_NORM)
     meet_contract(file, embedding.preprocessing.crop, rows, normalize=added_norm)
     _require_batches(model, data, flat, tolerance, where)
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    onnx.helper.set_model_props(model, metadata | {CARD_KEY: card.to_json()})
+    set_card(model, card)
     if model.ByteSize() > MAX_MODEL_BYTES:
         raise MalformedModelError(f"{where}: with a card it takes more than {MAX_MODEL_BYTES:,} bytes.")
     write_model(out, model)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.adopt.graph_edits import Names, nested_graphs
-from export.adopt.onnx_file import HALF, SINGLE
 from export.errors import MalformedModelError
 from export.graph.model import BATCH
 from export.libraries import onnx
 from export.passes.preprocessing import LEAST_NORM
+from export.verify import HALF, SINGLE
 from gluon_lifted.contract import EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT
 
 if TYPE_CHECKING:

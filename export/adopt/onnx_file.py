@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from export.adopt.graph_edits import choose_output, tensors, texts
 from export.errors import MalformedModelError
 from export.libraries import onnx
-from export.model_file import read_model
-from gluon_lifted.card import ModelCard
-from gluon_lifted.contract import CARD_KEY, PIXEL_INPUT
+from export.model_file import card_of, read_model
+from export.verify import HALF, PIXEL, SINGLE
+from gluon_lifted.contract import PIXEL_INPUT
 
 if TYPE_CHECKING:
     import os
 
+    from gluon_lifted.card import ModelCard
 
-SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
+
 LEAST_IR_VERSION = 4  # the first where initializers need not be inputs, too
 MOST_NAMES = 20  # in a message
 
@@ -51,8 +52,7 @@ class OnnxFile:
 
     def card(self) -> ModelCard | None:
         """Return the model card in the file, if any. Raises `RunError` if it is damaged."""
-        texts = {prop.key: prop.value for prop in self.model.metadata_props}
-        return ModelCard.from_json(texts[CARD_KEY], str(self.path)) if CARD_KEY in texts else None
+        return card_of(self.model, str(self.path))
 
 
 def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFile:

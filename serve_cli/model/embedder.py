@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -40,7 +41,7 @@ from serve_cli.model.tuning import read_tuning
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -209,14 +210,15 @@ class Embedder:
         (2, 512)
         """
         embeddings = []
-        for index, image in enumerate(self.embed_each(images)):
-            if image.error is not None:
-                reason = image.error.removeprefix(f"{image.name}: ")
-                raise ImageError(f"images[{index}], {image.name}: {reason} To keep the others, use embed_each.")
-            embeddings.append(image.embedding)
+        with closing(self.embed_each(images)) as embedded:
+            for index, image in enumerate(embedded):
+                if image.error is not None:
+                    reason = image.error.removeprefix(f"{image.name}: ")
+                    raise ImageError(f"images[{index}], {image.name}: {reason} To keep the others, use embed_each.")
+                embeddings.append(image.embedding)
         return np.stack(embeddings) if embeddings else np.empty((0, self.card.dim), np.float32)
 
-    def embed_each(self, images: Iterable[GivenImage]) -> Iterator[EmbeddedImage]:
+    def embed_each(self, images: Iterable[GivenImage]) -> Generator[EmbeddedImage, None, None]:
         """Embed images as `embed_files` does, one result per image, for any number of images.
 
         Memory does not grow with their number. An image that cannot be read gives a result with an ``error``.
