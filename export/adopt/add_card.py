@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import normalize
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from gluon_lifted.card import ModelCard
 
 
-def add_card(file: OnnxFile, out: Path, embedding: EmbeddingNetwork) -> ModelCard:
+def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNetwork) -> ModelCard:
     """Make an ONNX file a model that embeds images, with a card, and write it.
 
     The network gets the input ``data``, float32 (N, 3, H, W), and the output ``embedding``, float32 (N, D), for any N.
@@ -44,7 +45,7 @@ def add_card(file: OnnxFile, out: Path, embedding: EmbeddingNetwork) -> ModelCar
     ----------
     file : OnnxFile
         From `read_onnx`; its model is changed.
-    out : Path
+    out : path-like
         Replaced if it exists, such as the file itself; untouched on any failure.
     embedding : EmbeddingNetwork
         The preprocessing, and what else the card says.
@@ -61,6 +62,7 @@ def add_card(file: OnnxFile, out: Path, embedding: EmbeddingNetwork) -> ModelCar
     ConfigError
         If the preprocessing or the card does not fit the network, or the file cannot be written.
     """
+    out = Path(out)
     require_file_path(out)
     _check_preprocessing(file, embedding)
     where, model = str(file.path), file.model

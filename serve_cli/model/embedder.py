@@ -62,7 +62,7 @@ class Embedder:
     Parameters
     ----------
     model : path
-        An ONNX file with a model card inside, as `lifted export` writes it.
+        An ONNX file with a model card inside, as `lifted export` and `lifted card` write it.
     options : ModelOptions
         Device, threads, sessions, batch size and so on; by default the CPU with all its cores.
     device : {"cpu", "openvino", "gpu", "tensorrt"}, optional

@@ -127,6 +127,10 @@ def test_a_card_in_place_of_the_options(tmp_path, monkeypatch, capsys):
     with Embedder(tmp_path / "face.onnx") as embedder:
         assert (embedder.card.name, embedder.card.normalized) == ("mine", True)
     (tmp_path / "face.onnx").unlink()
+    assert lifted(monkeypatch, "export", tmp_path, *given) == 2
+    assert "leave out --reference, --preprocessing and --card" in " ".join(
+        capsys.readouterr().err.replace("│", " ").split()
+    )
     for changed, more, message in (
         (card, ("--preprocessing", "raw", "--mean", "1"), "leave out --preprocessing, --mean"),
         (replace(card, dim=9), (), "gives 8 numbers per image, its card says 9"),
