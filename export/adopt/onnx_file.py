@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.adopt.graph_edits import choose_output, tensors, texts
+from export.adopt.external_data import read_external_data
+from export.adopt.graph_edits import choose_output, texts
 from export.errors import MalformedModelError
 from export.libraries import onnx
 from export.model_file import card_of, read_model
@@ -61,14 +62,14 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
     Parameters
     ----------
     path : path-like
-        At most 2 GiB, in one file.
+        At most 2 GiB, with its external data.
     output : str, optional
         The output with the embeddings: one of the file's outputs, or any tensor inside. Needed if the file has several.
 
     Raises
     ------
     MalformedModelError
-        If it is unreadable, has weights in other files, does not take images, or has no such output.
+        If it is unreadable or too large, does not take images, or has no such output.
     """
     path = Path(path)
     model = read_model(path)
@@ -76,10 +77,7 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
     versions = [entry.version for entry in model.opset_import]
     if not versions or min(versions) < 1 or not all(isinstance(text, str) for text in texts(model)):
         raise MalformedModelError(f"{path} is a damaged ONNX model; export the network again.")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors(model)):
-        raise MalformedModelError(
-            f"{path}: its weights are in other files; save it as one file first: onnx.save(onnx.load(PATH), NEW_PATH)."
-        )
+    read_external_data(model, path)
     _leave_only_images(model, path)
     kind, crop = _images(graph.input[0], path)
     choose_output(graph, _output(graph, output, path))

@@ -144,7 +144,7 @@ def test_a_file_that_normalizes_pixels_itself(tmp_path):
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(rows, expected, atol=1e-5)
     other = replace(changed, preprocessing=replace(PREPROCESSING, mean=(1, 2, 3)))
-    with pytest.raises(ConfigError, match="normalizes images itself.* cannot be changed in its card"):
+    with pytest.raises(ConfigError, match=r"normalizes images itself.* cannot be changed in its card"):
         add_card(read_onnx(path), tmp_path / "out.onnx", other)
 
 

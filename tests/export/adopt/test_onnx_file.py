@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from export import MalformedModelError, read_onnx
 from tests.export.foreign_models import SIDE, Foreign
@@ -23,21 +22,6 @@ def edited(path: Path, change: Any) -> Path:
     change(model)
     path.write_bytes(model.SerializeToString())
     return path
-
-
-def external(model: onnx.ModelProto) -> None:
-    tensor = model.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="/etc/passwd")
-
-
-def external_in_a_branch(model: onnx.ModelProto) -> None:
-    inner = helper.make_graph([], "inner", [], [], [numpy_helper.from_array(np.zeros(1, np.float32), "w")])
-    inner.initializer[0].data_location = TensorProto.EXTERNAL
-    node = helper.make_node("If", ["yes"], ["x"], then_branch=inner, else_branch=inner)
-    outer = helper.make_graph([node], "outer", [], [])
-    model.graph.node.append(helper.make_node("If", ["yes"], ["y"], then_branch=outer, else_branch=outer))
 
 
 def another_input(model: onnx.ModelProto) -> None:
@@ -58,8 +42,6 @@ def integers(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (external, r"its weights are in other files; save it as one file first: onnx\.save"),
-        (external_in_a_branch, "its weights are in other files"),
         (another_input, r"has 2 inputs \(input\.1, label\); expected one, the images"),
         (shape(1, SIDE, SIDE, 3), "expected float32 or float16 .N, 3, H, W.. Export it with channels first"),
         (shape(1, 1, SIDE, SIDE), r"'input\.1' is FLOAT \(1, 1, 12, 12\); expected float32"),
