@@ -9,7 +9,6 @@ import numpy as np
 
 from export.errors import MalformedModelError, ParityError
 from export.libraries import onnx
-from export.model_file import card_of
 from export.parity import (
     Parity,
     abs_errors,
@@ -18,6 +17,8 @@ from export.parity import (
 )
 from export.passes.preprocessing import LEAST_NORM
 from export.runner import SLOW_IMAGES, open_model
+from gluon_lifted.card import ModelCard
+from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize, normalize
 
@@ -170,7 +171,7 @@ def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any]
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected one input and the outputs {list(reference.outputs)} of the reference."
         )
-    card, kind = card_of(model, "the model"), model.graph.input[0].type.tensor_type
+    card, kind = _card(model), model.graph.input[0].type.tensor_type
     if kind.elem_type == PIXEL and card is not None:
         data = _pixels(reference.data, card.preprocessing)
     elif kind.elem_type in (SINGLE, HALF):
@@ -182,6 +183,11 @@ def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[NDArray[Any]
         raise MalformedModelError(f"the model takes images {shape[1:]}, the reference has {data.shape[1:]}.")
     unit = card is not None and card.normalized
     return data, {name: _unit(array) if unit else array for name, array in expected.items()}
+
+
+def _card(model: onnx.ModelProto) -> ModelCard | None:
+    texts = {prop.key: prop.value for prop in model.metadata_props}
+    return ModelCard.from_json(texts[CARD_KEY], "the model") if CARD_KEY in texts else None
 
 
 def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from export.adopt.contract import meet_contract
 from export.adopt.graph_edits import free_reshapes
+from export.adopt.onnx_file import HALF
 from export.adopt.probe import (
     batch_problem,
     have_unit_length,
@@ -20,7 +21,7 @@ from export.errors import MalformedModelError
 from export.graph.model import MAX_MODEL_BYTES
 from export.model_file import require_file_path, set_card, write_model
 from export.passes.preprocessing import LEAST_NORM
-from export.verify import HALF, default_tolerance
+from export.verify import default_tolerance
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import normalize
 

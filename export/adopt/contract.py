@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.adopt.graph_edits import Names, nested_graphs
+from export.adopt.onnx_file import HALF, SINGLE
 from export.errors import MalformedModelError
-from export.graph.model import BATCH
 from export.libraries import onnx
 from export.passes.preprocessing import LEAST_NORM
-from export.verify import HALF, SINGLE
 from gluon_lifted.contract import EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from export.adopt.onnx_file import OnnxFile
 
 helper = onnx.helper
+BATCH = "N"  # as in exported models
 MAX_BROADCASTS_SINCE, REDUCTIONS_TAKE_AXES_SINCE = 8, 18  # opsets
 
 

@@ -12,7 +12,6 @@ from export.adopt.graph_edits import choose_output, texts
 from export.errors import MalformedModelError
 from export.libraries import onnx
 from export.model_file import card_of, read_model
-from export.verify import HALF, PIXEL, SINGLE
 from gluon_lifted.contract import PIXEL_INPUT
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.card import ModelCard
 
-
+SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 LEAST_IR_VERSION = 4  # the first where initializers need not be inputs, too
 MOST_NAMES = 20  # in a message
 

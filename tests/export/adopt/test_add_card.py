@@ -197,7 +197,7 @@ def maps(model: onnx.ModelProto) -> None:
     [
         (Foreign(), infinite, "its output is not finite; correct the preprocessing"),
         (Foreign(), constant, "gives different images the same row"),
-        (Foreign(), unknown_op, "onnxruntime .* cannot load the model"),
+        (Foreign(), unknown_op, "onnxruntime cannot load it .*Rellu"),
         (Foreign(), another_width, "onnxruntime"),
         (Foreign(), maps, r"the output for an image has the shape \(6, 10, 10\), expected \(D,\)"),
         (Foreign(tail="batch"), None, "other rows in a batch of 2 than one by one; it works for single images alone"),
