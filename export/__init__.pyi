@@ -1,3 +1,6 @@
+from .adopt.add_card import add_card as add_card
+from .adopt.onnx_file import OnnxFile as OnnxFile
+from .adopt.onnx_file import read_onnx as read_onnx
 from .embedding_network import EmbeddingNetwork as EmbeddingNetwork
 from .errors import MalformedModelError as MalformedModelError
 from .errors import ParityError as ParityError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from export.errors import MalformedModelError
@@ -13,9 +13,7 @@ from gluon_lifted.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from export.graph.graph import Graph
     from export.graph.shape import BatchShape, Shape
     from export.reader.symbol import Symbol
     from gluon_lifted.images import Preprocessing
@@ -25,7 +23,7 @@ UNKNOWN = "unknown"  # data set and loss of a network of others
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingNetwork:
-    """What its two files do not say about a network.
+    """What its files do not say about a network.
 
     Parameters
     ----------
@@ -37,30 +35,61 @@ class EmbeddingNetwork:
         Put the normalization into the file: input ``images``, uint8 (N, H, W, 3) RGB.
     normalize : bool
         Give embeddings unit length in the file.
+    described : ModelCard, optional
+        Gives backbone, data set, loss and provenance. The network must have its ``dim``, and unit length if it says so.
     """
 
     preprocessing: Preprocessing
     name: str
     pixels: bool = False
     normalize: bool = False
+    described: ModelCard | None = None
 
-    def card(self, graph: Graph, symbol_file: Path, *, unit_length: bool) -> ModelCard:
-        """Describe the translated network. Raises `MalformedModelError` if an output row is no vector."""
-        (output,) = (graph.tensors[name].row for name in graph.outputs)
-        if not is_vector(output):
+    def card(self, row: Shape, where: str, *, unit_length: bool, provenance: dict[str, str]) -> ModelCard:
+        """Describe the network.
+
+        Parameters
+        ----------
+        row : tuple of int
+            Shape of the output for an image.
+        where : str
+            The file, for errors.
+        unit_length : bool
+            Whether the network itself gives embeddings unit length.
+        provenance : dict of str
+            What to add to the provenance of ``described``.
+
+        Raises
+        ------
+        MalformedModelError
+            If an output row is no vector.
+        ConfigError
+            If ``described`` is about another network.
+        """
+        if not is_vector(row):
             raise MalformedModelError(
-                f"{symbol_file}: the output for an image has the shape {output}, expected (D,) or (D, 1, 1); choose a "
+                f"{where}: the output for an image has the shape {row}, expected (D,) or (D, 1, 1); choose a "
                 "node with --output."
             )
-        return ModelCard(
+        dim, normalized, described = math.prod(row), self.normalize or unit_length, self.described
+        if described is None:
+            return ModelCard(self.name, UNKNOWN, dim, normalized, self.preprocessing, UNKNOWN, UNKNOWN, provenance)
+        if described.dim != dim:
+            raise ConfigError(
+                f"{where}: the network gives {dim} numbers per image, its card says {described.dim}; use another "
+                "--output, or correct the card."
+            )
+        if described.normalized and not normalized:
+            raise ConfigError(
+                f"{where}: the card says that embeddings have unit length, the network gives others; add --normalize, "
+                "or correct the card."
+            )
+        return replace(
+            described,
             name=self.name,
-            backbone=UNKNOWN,
-            dim=math.prod(output),
-            normalized=self.normalize or unit_length,
+            normalized=normalized,
             preprocessing=self.preprocessing,
-            dataset=UNKNOWN,
-            loss=UNKNOWN,
-            provenance={"symbol": symbol_file.name},
+            provenance={**described.provenance, **provenance},
         )
 
 

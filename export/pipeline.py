@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.adopt.probe import have_unit_length, open_network, probe_pixels
 from export.embedding_network import ends_in_unit_length, require_one_image, require_one_output
 from export.errors import MalformedModelError, ParityError, UnsupportedAttributeError, UnsupportedOpError
 from export.graph.graph import FLOAT32
 from export.graph.model import build_model
 from export.graph.shape import Batch, N
 from export.libraries import onnx
-from export.model_file import read_model, write_model
+from export.model_file import read_model, require_file_path, write_model
 from export.network_inputs import NetworkInputs
 from export.options import ExportOptions, ExportReport
 from export.passes.optimize import optimize
@@ -101,7 +102,7 @@ def export_run(
         If the file cannot be written.
     """
     run, onnx_path = Path(run), Path(onnx_path)
-    _check_path(onnx_path)
+    require_file_path(onnx_path)
     files = read_run(run)
     crop = files.card.preprocessing.crop
     normalize = normalize and not files.card.normalized
@@ -156,7 +157,7 @@ def export_network(
         As `export_run` does.
     """
     onnx_path = Path(onnx_path)
-    _check_path(onnx_path)
+    require_file_path(onnx_path)
     content, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
     symbol = parse_symbol(content, str(files.symbol))
     if files.output is not None:
@@ -212,7 +213,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     started = time.perf_counter()
     graph, fixed = _graph(network, options)
     if network.embedding is not None:
-        network = _with_card(network, network.embedding, graph)
+        network = _with_card(network, network.embedding, graph, options)
     if reference is not None:
         _require_shapes(graph, reference, network.where)
     try:
@@ -236,21 +237,33 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     )
 
 
-def _with_card(network: _Network, embedding: EmbeddingNetwork, graph: Graph) -> _Network:
+def _with_card(network: _Network, embedding: EmbeddingNetwork, graph: Graph, options: ExportOptions) -> _Network:
     """Describe a translated network of others by a card."""
-    unit_length = ends_in_unit_length(network.symbol)
-    card = embedding.card(graph, Path(network.where), unit_length=unit_length)
+    claimed = embedding.described is not None and embedding.described.normalized
+    unit_length = ends_in_unit_length(network.symbol) or (claimed and _gives_unit_length(graph, embedding, options))
+    row = graph.tensors[EMBEDDING_OUTPUT].row
+    source = {"symbol": Path(network.where).name}
+    if options.precision != "fp32":
+        source["precision"] = options.precision
+    card = embedding.card(row, network.where, unit_length=unit_length, provenance=source)
     added = GraphPreprocessing(
         embedding.preprocessing,
         pixels=embedding.pixels,
         normalize=embedding.normalize and not unit_length,
-        flatten=len(graph.tensors[EMBEDDING_OUTPUT].row) > 1,
+        flatten=len(row) > 1,
     )
     return replace(
         network,
         metadata={CARD_KEY: card.to_json()} | network.metadata,
         graph_preprocessing=added if added.changes_the_graph else None,
     )
+
+
+def _gives_unit_length(graph: Graph, embedding: EmbeddingNetwork, options: ExportOptions) -> bool:
+    """Run a translated network to see whether its embeddings have unit length."""
+    data = normalize(probe_pixels(embedding.preprocessing.crop), embedding.preprocessing)
+    rows = open_network(build_model(graph, options.opset), "the translated network")(data)
+    return have_unit_length(rows.reshape(len(rows), -1))
 
 
 def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None]:
@@ -332,15 +345,6 @@ def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
 def _fits(shape: BatchShape, sizes: Shape) -> bool:
     pairs = zip(shape, sizes, strict=False)
     return len(shape) == len(sizes) and all(isinstance(size, Batch) or size == number for size, number in pairs)
-
-
-def _check_path(onnx_path: Path) -> None:
-    try:
-        is_folder = onnx_path.is_dir()
-    except OSError as error:
-        raise ConfigError(f"{onnx_path}: cannot be written ({error.strerror}).") from None
-    if is_folder:
-        raise ConfigError(f"{onnx_path} is a folder; expected the path of the ONNX file to write.")
 
 
 def _hashes(symbol: str, params: str) -> dict[str, str]:

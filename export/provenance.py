@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.libraries import onnx
-from export.model_file import read_model, write_model
-from gluon_lifted.card import ModelCard
-from gluon_lifted.contract import CARD_KEY
+from export.model_file import card_of, read_model, set_card, write_model
+from gluon_lifted.errors import RunError
 
 if TYPE_CHECKING:
     import os
@@ -28,13 +26,14 @@ def add_provenance(source: str | os.PathLike[str], target: str | os.PathLike[str
 
     Raises
     ------
+    RunError
+        If the source has no card.
     ConfigError
         If the target cannot be written.
     """
     model = read_model(Path(source))
-    metadata = {prop.key: prop.value for prop in model.metadata_props}
-    card = ModelCard.from_json(metadata[CARD_KEY], str(source))
-    metadata[CARD_KEY] = replace(card, provenance=card.provenance | dict(facts)).to_json()
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, metadata)
+    card = card_of(model, str(source))
+    if card is None:
+        raise RunError(f"{source}: no model card inside; expected a model of `lifted export RUN`.")
+    set_card(model, replace(card, provenance=card.provenance | dict(facts)))
     write_model(Path(target), model)

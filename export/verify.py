@@ -10,6 +10,7 @@ import numpy as np
 from export.batches import Arrays, batch_axes, count_rows, join_rows, rows_first, take_rows
 from export.errors import MalformedModelError, ParityError
 from export.libraries import onnx
+from export.model_file import card_of
 from export.parity import (
     Parity,
     abs_errors,
@@ -18,8 +19,6 @@ from export.parity import (
 )
 from export.passes.preprocessing import LEAST_NORM
 from export.runner import SLOW_IMAGES, open_model
-from gluon_lifted.card import ModelCard
-from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize, normalize
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from export.passes.preprocessing import GraphPreprocessing
     from export.reader.reference import Array, Reference
     from export.runner import Run
+    from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
 
 LARGEST_BATCH = 64  # bounds memory for any number of rows
@@ -196,7 +196,7 @@ def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[Arrays, Arra
             f"the model has inputs {inputs} and outputs {outputs}; "
             f"expected the inputs {list(reference.inputs)} and the outputs {list(reference.outputs)} of the reference."
         )
-    card = _card(model)
+    card = card_of(model, "the model")
     feeds = {info.name: _as_taken(info, arrays[info.name], card) for info in model.graph.input}
     unit = card is not None and card.normalized
     return feeds, {name: _unit(array) if unit else array for name, array in expected.items()}
@@ -218,11 +218,6 @@ def _as_taken(info: onnx.ValueInfoProto, array: Array, card: ModelCard | None) -
         shape = ", ".join(str(size or "N") for size in declared)
         raise MalformedModelError(f"the model takes ({shape}), the reference has {array.shape}.")
     return array.astype(dtype, copy=False)
-
-
-def _card(model: onnx.ModelProto) -> ModelCard | None:
-    texts = {prop.key: prop.value for prop in model.metadata_props}
-    return ModelCard.from_json(texts[CARD_KEY], "the model") if CARD_KEY in texts else None
 
 
 def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:

@@ -13,7 +13,9 @@ from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import part_files
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.interface import read_card as read_model_card
 from serve_cli.model.model_options import ModelOptions
+from serve_cli.model.providers import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,19 +32,10 @@ class Inspection:
 
     def facts(self) -> dict[str, str]:
         """Return the card and the facts in words, one line each."""
-        pixels = self.card.preprocessing
         return {
             "file" if self.kind == "model" else "folder": str(self.path),
             "holds": {"model": "an ONNX model", "run": "a trained run", "embeddings": "embeddings"}[self.kind],
-            "name": self.card.name,
-            "backbone": self.card.backbone,
-            "embedding": f"{self.card.dim} numbers, {'unit norm' if self.card.normalized else 'not normalized'}",
-            "images": f"{'margins trimmed, ' if pixels.trim else ''}"
-            f"{FITS[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
-            f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
-            "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
-            "data set": self.card.dataset,
-            "loss": self.card.loss,
+            **card_facts(self.card),
             **{name: f"{value:,}" if isinstance(value, int) else value for name, value in self.about.items()},
             **self.card.provenance,
         }
@@ -50,6 +43,29 @@ class Inspection:
     def as_dict(self) -> dict[str, object]:
         """Return the same for JSON: not rounded, not in words."""
         return {"kind": self.kind, "path": str(self.path), "card": asdict(self.card), "about": self.about}
+
+
+def card_facts(card: ModelCard) -> dict[str, str]:
+    """Return a card in words, without its provenance."""
+    pixels = card.preprocessing
+    return {
+        "name": card.name,
+        "backbone": card.backbone,
+        "embedding": f"{card.dim} numbers, {'unit norm' if card.normalized else 'not normalized'}",
+        "images": f"{'margins trimmed, ' if pixels.trim else ''}"
+        f"{FITS[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
+        f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
+        "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
+        "data set": card.dataset,
+        "loss": card.loss,
+    }
+
+
+def model_card(path: Path) -> ModelCard:
+    """Read the card of an ONNX file. Raises `RunError` if the file is missing or damaged, or has no card."""
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; expected an ONNX model.")
+    return read_model_card(open_session(path, ModelOptions(threads=1, sessions=1, cache=False)), path)
 
 
 def inspect_path(path: Path) -> Inspection:

@@ -16,17 +16,17 @@ FEWER = {"--iterations": "2"}  # the README trains for minutes
 SHORTER = {"bench": ["--seconds", "0.1", "--batch-size", "4"]}
 
 
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
 def commands():
-    text = (ROOT / "README.md").read_text()
-    lines = [
-        line.split("#")[0].strip()
-        for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-        for line in block.splitlines()
-    ]
+    lines = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
     return [line for line in lines if line]
 
 
 def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
+    from serve_cli import read_embeddings
     from serve_cli.cli.main import main
     from serve_cli.compress import comparison
 
@@ -50,6 +50,11 @@ def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
             main()
         assert stop.value.code == 0, f"{line}: {capfd.readouterr().err}"
     assert (tmp_path / "embeddings" / "manifest.json").is_file()
+    names: dict[str, object] = {}
+    exec(blocks("python")[0], names)
+    written = read_embeddings("embeddings")
+    rows = dict(zip(map(str, tmp_path.rglob("photos/*/*.jpg")), names["vectors"], strict=True))
+    np.testing.assert_allclose([rows[path] for path in written.paths], written.embedding, atol=1e-5)
 
 
 def test_the_other_commands_exist():

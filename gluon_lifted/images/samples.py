@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from PIL import ImagePalette
+from PIL.TiffImagePlugin import TiffImageFile
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageFile import ImageFile
-    from PIL.TiffImagePlugin import TiffImageFile
 
 SAVE_AS = "save it with 8 or unsigned 16 bits"
 # TIFF 6.0, section 8 and appendix A
@@ -57,6 +58,16 @@ def stored_samples(image: ImageFile) -> Samples:
     if image.format == "PNG":
         return _of_png(image)
     return Samples(bits=16 if image.mode.startswith("I;16") else 8)
+
+
+def decoded_samples(image: Image.Image) -> Samples:
+    """Describe the samples of an image that a caller has decoded. Raises `ValueError` as `stored_samples` does."""
+    if isinstance(image, TiffImageFile):
+        return _of_tiff(image)
+    if not image.mode.startswith("I;16"):
+        return Samples()
+    transparent: Any = image.info.get("transparency")
+    return Samples(bits=16, transparent=transparent if isinstance(transparent, int) else None)
 
 
 def _of_png(image: ImageFile) -> Samples:

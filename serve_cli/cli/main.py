@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from gluon_lifted.errors import LiftedError, Terminated
 from gluon_lifted.redaction import without_credentials
 from serve_cli.cli.commands.bench import bench
+from serve_cli.cli.commands.card import card
 from serve_cli.cli.commands.demo import demo
 from serve_cli.cli.commands.doctor import doctor
 from serve_cli.cli.commands.embed import embed
@@ -88,6 +89,7 @@ def lifted(
 app.command("demo")(demo)
 app.command("train")(train)
 app.command("export")(export)
+app.command("card")(card)
 app.command("verify")(verify)
 app.command("reference")(reference)
 app.command("embed")(embed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,9 +13,10 @@ from gluon_lifted.images.fits import FITS_HELP
 from gluon_lifted.images.presets import PRESETS, preset
 
 if TYPE_CHECKING:
+    from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
 
-EMBED_WITH = "Any MXNet network, to embed with"
+EMBED_WITH = "Any network, to embed with"
 AS_PRESET = "as --preprocessing"
 
 Preset = Annotated[
@@ -72,9 +74,19 @@ Scale = Annotated[
     float | None,
     typer.Option("--scale", help="Then multiply by this.", show_default="1", rich_help_panel=EMBED_WITH),
 ]
+CardFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--card",
+        help="Take preprocessing and all else from this card.json, such as `lifted card MODEL --json` prints.",
+        rich_help_panel=EMBED_WITH,
+    ),
+]
 Name = Annotated[
     str | None,
-    typer.Option("--name", help="Name the model.", show_default="the symbol's file", rich_help_panel=EMBED_WITH),
+    typer.Option(
+        "--name", help="Name the model.", show_default="the card's, or the file's", rich_help_panel=EMBED_WITH
+    ),
 ]
 Output = Annotated[
     str | None,
@@ -88,48 +100,78 @@ Output = Annotated[
 ]
 
 
-def network_preprocessing(
-    crop: int,
-    preset_name: str | None,
-    *,
-    resize: int | None,
-    fit: str | None,
-    channels: str | None,
-    mean: str | None,
-    std: str | None,
-    scale: float | None,
-) -> Preprocessing | None:
-    """Build the preprocessing of a network with an input of ``crop`` px; None if no option describes it.
+@dataclass(frozen=True, kw_only=True)
+class PreprocessingOptions:
+    """The options above that describe preprocessing, as given; None where not."""
+
+    preset: str | None = None
+    resize: int | None = None
+    fit: str | None = None
+    channels: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    scale: float | None = None
+
+    def given(self) -> list[str]:
+        """Return the given options as on the command line."""
+        names = {field.name: f"--{'preprocessing' if field.name == 'preset' else field.name}" for field in fields(self)}
+        return [option for name, option in names.items() if getattr(self, name) is not None]
+
+    def build(self, crop: int, base: Preprocessing | None = None) -> Preprocessing | None:
+        """Build the preprocessing of a network with an input of ``crop`` px; None if no option describes it.
+
+        Parameters
+        ----------
+        base : Preprocessing, optional
+            What the options change if they name no preset.
+
+        Raises
+        ------
+        typer.BadParameter
+            If too little is given, or the options do not fit together.
+        """
+        if not self.given():
+            return base
+        if self.preset is None and base is None and (self.mean is None or (self.std is None and self.scale is None)):
+            raise typer.BadParameter("the card needs --preprocessing, or --mean with --std or --scale")
+        if self.scale is not None and not self.scale > 0:
+            raise typer.BadParameter(f"--scale is {self.scale:g}; expected a number above 0")
+        if self.preset is not None and self.preset not in PRESETS:
+            raise typer.BadParameter(f"--preprocessing is {self.preset!r}; choose one of {', '.join(PRESETS)}")
+        usual = base if self.preset is None and base is not None else preset(self.preset or "raw", crop)
+        divisor = self.scale or 1.0
+        replaced = usual is base and self.scale is not None  # --scale takes the place of the old card's std
+        red, green, blue = _triple("--std", self.std) or ((1.0, 1.0, 1.0) if replaced else usual.std)
+        try:
+            return replace(
+                usual,
+                resize=self.resize or usual.resize,
+                fit=self.fit or usual.fit,
+                channels=self.channels.upper() if self.channels else usual.channels,
+                mean=_triple("--mean", self.mean) or usual.mean,
+                std=(red / divisor, green / divisor, blue / divisor),
+            )
+        except ConfigError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+def given_card(path: Path | None, options: PreprocessingOptions) -> ModelCard | None:
+    """Read the file of ``--card``, if given.
 
     Raises
     ------
     typer.BadParameter
-        If too little is given, or the options do not fit together.
+        If preprocessing is given, too.
+    RunError
+        If the file is unreadable or no card.
     """
-    options = (resize, fit, channels, mean, std, scale)
-    if preset_name is None:
-        if options.count(None) == len(options):
-            return None
-        if mean is None or (std is None and scale is None):
-            raise typer.BadParameter("the card needs --preprocessing, or --mean with --std or --scale")
-    if scale is not None and not scale > 0:
-        raise typer.BadParameter(f"--scale is {scale:g}; expected a number above 0")
-    if preset_name is not None and preset_name not in PRESETS:
-        raise typer.BadParameter(f"--preprocessing is {preset_name!r}; choose one of {', '.join(PRESETS)}")
-    usual = preset(preset_name or "raw", crop)
-    red, green, blue = _triple("--std", std) or usual.std
-    divisor = scale or 1.0
-    try:
-        return replace(
-            usual,
-            resize=resize or usual.resize,
-            fit=fit or usual.fit,
-            channels=channels.upper() if channels else usual.channels,
-            mean=_triple("--mean", mean) or usual.mean,
-            std=(red / divisor, green / divisor, blue / divisor),
-        )
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from None
+    if path is None:
+        return None
+    if options.given():
+        raise typer.BadParameter(f"--card describes the preprocessing; leave out {', '.join(options.given())}")
+    from gluon_lifted.card import read_card
+
+    return read_card(path)
 
 
 def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.hardware.memory import resident_memory, return_large_blocks, usable_memory
-from gluon_lifted.images import DecodeLimits
+from gluon_lifted.images import MAX_PIXELS, DecodeLimits
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embeddings.embedding_folder import GROUP_BYTES, GROUP_ROWS
 from serve_cli.sources.image_row import MAX_IMAGE_BYTES
@@ -64,9 +65,17 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
             f"MB, and images need {LEAST_FOR_IMAGES / 1e6:,.0f} MB; give --max-memory "
             f"{enough}MB or more, or a smaller --batch-size."
         )
-    limits = DecodeLimits(options.pixel_limit, int(PIXELS_SHARE * room))
-    max_file_bytes = min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES)
-    return Decoding(threads, limits, max_file_bytes, options.output.checksums, options.image_timeout)
+    return replace(
+        decoding_within(room, threads, options.pixel_limit),
+        checksums=options.output.checksums,
+        image_timeout=options.image_timeout,
+    )
+
+
+def decoding_within(room: int, threads: int, max_pixels: int = MAX_PIXELS) -> Decoding:
+    """Divide ``room`` bytes of memory between image files and their pixels."""
+    limits = DecodeLimits(max_pixels, int(PIXELS_SHARE * room))
+    return Decoding(threads, limits, min(int(FILES_SHARE * room / threads), MAX_IMAGE_BYTES))
 
 
 def _carried(row_bytes: int, rows_in_flight: int) -> int:

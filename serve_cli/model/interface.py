@@ -17,8 +17,8 @@ def read_card(session: Any, model: Path) -> ModelCard:
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         raise RunError(
-            f"{model}: no model card inside, so its preprocessing is unknown; expected a model that "
-            "`lifted export RUN` wrote."
+            f"{model}: no model card inside, so its preprocessing is unknown; add one with "
+            f"`lifted card {model} --preprocessing NAME`, see `lifted card --help`."
         )
     return ModelCard.from_json(text, str(model))
 

@@ -163,6 +163,25 @@ class EmbeddedRows:
     errors: Sequence[str | None]
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddedImage:
+    """An image with its embedding.
+
+    Parameters
+    ----------
+    name : str
+        The image's path; a few words for an image without one.
+    embedding : ndarray, float32, (D,)
+        NaN if there is an error.
+    error : str or None
+        Why the image has no embedding.
+    """
+
+    name: str
+    embedding: NDArray[np.float32]
+    error: str | None
+
+
 def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: float = math.inf) -> Iterator[EmbeddedRows]:
     """Regroup rows in groups of ``size``, in order; smaller where they carry too much, and at the end."""
     held: list[EmbeddedRows] = []

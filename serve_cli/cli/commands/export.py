@@ -15,21 +15,24 @@ from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import DEFAULT_SHAPE, Dtypes, Shapes, network_inputs
 from serve_cli.cli.network_options import (
+    CardFile,
     Channels,
     Fit,
     Mean,
     Name,
     Output,
+    PreprocessingOptions,
     Preset,
     Resize,
     Scale,
     Std,
-    network_preprocessing,
+    given_card,
 )
 from serve_cli.cli.shared_options import Json, Tolerance
 
 if TYPE_CHECKING:
     from export import ExportReport, NetworkInputs
+    from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
@@ -126,6 +129,7 @@ def export(
     mean: Mean = None,
     std: Std = None,
     scale: Scale = None,
+    card: CardFile = None,
     name: Name = None,
     preprocess: Preprocess = "caller",
     normalize: Normalize = False,
@@ -161,16 +165,23 @@ def export(
       lifted export --symbol r50-symbol.json --params r50-0000.params \
         --shape data:1,3,112,112 --output fc1 \
         --preprocessing insightface --onnx face.onnx
+
+      lifted export --symbol net-symbol.json --params net-0000.params \
+        --card card.json --onnx net.onnx
     """
     inputs = network_inputs(shape, dtype)
     source = _source(run, symbol, params, output)
-    pixel_settings = network_preprocessing(
-        _side(inputs), preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+    pixel_options = PreprocessingOptions(
+        preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
     )
+    described = given_card(card, pixel_options)
+    pixel_settings = described.preprocessing if described else pixel_options.build(_side(inputs))
     if isinstance(source, SavedNetwork) and pixel_settings is None:
         _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)
     elif isinstance(source, Path) and (reference or pixel_settings):
-        raise typer.BadParameter("RUN contains its own reference and card; leave out --reference and --preprocessing")
+        raise typer.BadParameter(
+            "RUN contains its own reference and card; leave out --reference, --preprocessing and --card"
+        )
     from export import ExportOptions
 
     options = ExportOptions(
@@ -183,7 +194,7 @@ def export(
     )
     say(f"export: {run or symbol} to {onnx}")
     export_to = _exporter(
-        source, inputs, reference, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
+        source, inputs, reference, described, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
     )
     if precision == "fp32":
         report, comparison = export_to(onnx, options), None
@@ -215,6 +226,7 @@ def _exporter(
     source: Path | SavedNetwork,
     inputs: NetworkInputs,
     reference: Path | None,
+    described: ModelCard | None,
     preprocessing: Preprocessing | None,
     name: str | None,
     *,
@@ -228,8 +240,14 @@ def _exporter(
         return partial(export_run, source, pixels=pixels, normalize=normalize)
     embedding = None
     if preprocessing is not None:
-        name = name or source.symbol.name.removesuffix(".json").removesuffix("-symbol")
-        embedding = EmbeddingNetwork(preprocessing=preprocessing, name=name, pixels=pixels, normalize=normalize)
+        usual = described.name if described else source.symbol.name.removesuffix(".json").removesuffix("-symbol")
+        embedding = EmbeddingNetwork(
+            preprocessing=preprocessing,
+            name=name or usual,
+            pixels=pixels,
+            normalize=normalize,
+            described=described,
+        )
     return lambda onnx, options: export_network(source, inputs, onnx, options, reference=reference, embedding=embedding)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from PIL import Image
 
 onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 
+from gluon_lifted.card import ModelCard
 from gluon_lifted.images import Preprocessing
 from serve_cli import Embedder, read_embeddings
 from serve_cli.cli.main import main
-from serve_cli.cli.network_options import network_preprocessing
+from serve_cli.cli.network_options import PreprocessingOptions
 from tests.export.mxnet_files import Net
 from tests.serve_cli.photos import photo
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE = 12
-NOTHING = dict.fromkeys(("preset_name", "resize", "fit", "channels", "mean", "std", "scale"))
 
 
 def face_network(head: str = "fc") -> Net:
@@ -105,6 +106,43 @@ def test_a_pooled_output_is_flattened(tmp_path, monkeypatch):
         assert embedder.card.name == "net"
 
 
+def test_a_card_in_place_of_the_options(tmp_path, monkeypatch, capsys):
+    files = (*save(face_network(), tmp_path), "--shape", f"data0:1,3,{SIDE},{SIDE}", "--output", "fc1")
+    card = ModelCard(
+        name="r50",
+        backbone="resnet50",
+        dim=8,
+        normalized=False,
+        preprocessing=Preprocessing(16, SIDE, fit="pad", trim=True),
+        dataset="faces",
+        loss="arcface",
+        provenance={"epochs": "20"},
+    )
+    (tmp_path / "card.json").write_text(card.to_json())
+    given = ("--card", tmp_path / "card.json", "--onnx", tmp_path / "face.onnx")
+    assert lifted(monkeypatch, "export", *files, *given) == 0
+    with Embedder(tmp_path / "face.onnx") as embedder:
+        assert embedder.card == replace(card, provenance={"epochs": "20", "symbol": "net-symbol.json"})
+    assert lifted(monkeypatch, "export", *files, *given, "--name", "mine", "--normalize") == 0
+    with Embedder(tmp_path / "face.onnx") as embedder:
+        assert (embedder.card.name, embedder.card.normalized) == ("mine", True)
+    (tmp_path / "face.onnx").unlink()
+    assert lifted(monkeypatch, "export", tmp_path, *given) == 2
+    assert "leave out --reference, --preprocessing and --card" in " ".join(
+        capsys.readouterr().err.replace("│", " ").split()
+    )
+    for changed, more, message in (
+        (card, ("--preprocessing", "raw", "--mean", "1"), "leave out --preprocessing, --mean"),
+        (replace(card, dim=9), (), "gives 8 numbers per image, its card says 9"),
+        (replace(card, normalized=True), (), "says that embeddings have unit length"),
+        (replace(card, preprocessing=Preprocessing(16, 10)), (), "a model that embeds takes"),
+    ):
+        (tmp_path / "card.json").write_text(changed.to_json())
+        assert lifted(monkeypatch, "export", *files, *given, *more) in (1, 2)
+        assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+        assert not (tmp_path / "face.onnx").exists()
+
+
 @pytest.mark.slow
 def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
     for index in range(12):
@@ -118,6 +156,7 @@ def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
     assert status == 0
     with Embedder(tmp_path / "int8.onnx") as embedder:
         assert json.loads(embedder.card.to_json())["preprocessing"]["fit"] == "cover"
+        assert embedder.card.provenance["precision"] == "int8"
 
 
 @pytest.mark.parametrize(
@@ -153,23 +192,31 @@ def test_images_are_squares_of_three_channels(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("crop", "options", "expected"),
     [
-        (224, {"preset_name": "imagenet"}, Preprocessing(256, 224, fit="cover")),
-        (224, {"preset_name": "caffe"}, Preprocessing(256, 224, "BGR", (104, 117, 123), (1, 1, 1))),
-        (112, {"preset_name": "insightface"}, Preprocessing(112, 112, "RGB", (0, 0, 0), (1, 1, 1))),
-        (64, {"preset_name": "0-1", "resize": 72}, Preprocessing(72, 64, "RGB", (0, 0, 0), (255, 255, 255))),
+        (224, {"preset": "imagenet"}, Preprocessing(256, 224, fit="cover")),
+        (224, {"preset": "caffe"}, Preprocessing(256, 224, "BGR", (104, 117, 123), (1, 1, 1))),
+        (112, {"preset": "insightface"}, Preprocessing(112, 112, "RGB", (0, 0, 0), (1, 1, 1))),
+        (64, {"preset": "0-1", "resize": 72}, Preprocessing(72, 64, "RGB", (0, 0, 0), (255, 255, 255))),
         (
             64,
-            {"preset_name": None, "mean": "127.5", "scale": 1 / 128},
+            {"mean": "127.5", "scale": 1 / 128},
             Preprocessing(64, 64, "RGB", (127.5,) * 3, (128,) * 3),
         ),
         (64, {}, None),
     ],
 )
 def test_presets_and_changes(crop: int, options: dict[str, Any], expected: Preprocessing | None) -> None:
-    assert network_preprocessing(crop, **{**NOTHING, **options}) == expected
+    assert PreprocessingOptions(**options).build(crop) == expected
+
+
+def test_changes_of_an_old_card() -> None:
+    old = Preprocessing(72, 64, "BGR", (1, 2, 3), (4, 5, 6), fit="pad", trim=True)
+    assert PreprocessingOptions().build(64, old) == old
+    assert PreprocessingOptions(resize=80, mean="9").build(64, old) == replace(old, resize=80, mean=(9, 9, 9))
+    assert PreprocessingOptions(scale=0.5).build(64, old) == replace(old, std=(2, 2, 2))
+    assert PreprocessingOptions(preset="raw").build(64, old) == Preprocessing(64, 64, "RGB", (0, 0, 0), (1, 1, 1))
 
 
 def test_no_scale_of_zero() -> None:
     for scale in (0.0, -1.0, float("nan")):
         with pytest.raises(typer.BadParameter, match="expected a number above 0"):
-            network_preprocessing(64, **{**NOTHING, "preset_name": "raw", "scale": scale})
+            PreprocessingOptions(preset="raw", scale=scale).build(64)

@@ -1,0 +1,1 @@
+"""ONNX files that other programs exported, made into models that embed images."""

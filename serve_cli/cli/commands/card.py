@@ -1,0 +1,164 @@
+"""`lifted card`: show the model card of an ONNX file, add one to a file of others, or correct it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gluon_lifted.errors import RunError
+from serve_cli.cli.console import print_facts, print_json
+from serve_cli.cli.network_options import (
+    EMBED_WITH,
+    CardFile,
+    Channels,
+    Fit,
+    Mean,
+    Name,
+    PreprocessingOptions,
+    Preset,
+    Resize,
+    Scale,
+    Std,
+    given_card,
+)
+from serve_cli.cli.shared_options import Json
+
+if TYPE_CHECKING:
+    from export import OnnxFile
+    from gluon_lifted.card import ModelCard
+    from gluon_lifted.images import Preprocessing
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Show the card of this ONNX file, or change it.")]
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        "--crop",
+        min=1,
+        max=4096,
+        help="Feed images of this height and width.",
+        show_default="as the file",
+        rich_help_panel=EMBED_WITH,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="Take the embeddings from this output, or from any tensor inside.",
+        show_default="the only output",
+        rich_help_panel=EMBED_WITH,
+    ),
+]
+Normalize = Annotated[
+    bool, typer.Option("--normalize", help="Scale embeddings to unit length in the file.", rich_help_panel=EMBED_WITH)
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.", show_default="MODEL.onnx itself")]
+
+
+def card(
+    model: Model,
+    preprocessing: Preset = None,
+    resize: Resize = None,
+    fit: Fit = None,
+    channels: Channels = None,
+    mean: Mean = None,
+    std: Std = None,
+    scale: Scale = None,
+    card_file: CardFile = None,
+    name: Name = None,
+    crop: Crop = None,
+    output: Output = None,
+    normalize: Normalize = False,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    r"""Show the model card of an ONNX file, add one, or correct it.
+
+    Without options the command shows the card. With options it adds a card to a
+    file that any program exported, such as PyTorch or mx2onnx, or corrects the
+    card that is there. The network is run first, alone and in batches, and must
+    give the rows that it gave. Its input becomes "data", its output "embedding".
+
+    [bold]Examples[/bold]
+
+      lifted card model.onnx
+
+      lifted card resnet50.onnx --preprocessing imagenet --out model.onnx
+
+      lifted card arcface.onnx --mean 127.5 --std 127.5 --normalize
+
+      lifted card model.onnx --json > card.json
+
+      lifted card model.onnx --card card.json
+    """
+    options = PreprocessingOptions(
+        preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+    )
+    described = given_card(card_file, options)
+    if described is not None and crop is not None:
+        raise typer.BadParameter("--card says the crop; leave out --crop")
+    if not (described or options.given() or name or crop or output or normalize):
+        if out is not None:
+            raise typer.BadParameter("--out is written with a changed card; say what to change")
+        _show(_card_of(model), as_json=as_json)
+        return
+    from export import EmbeddingNetwork, add_card, read_onnx
+
+    file = read_onnx(model, output)
+    described = described or _old_card(file, repair=preprocessing is not None)
+    embedding = EmbeddingNetwork(
+        preprocessing=_preprocessing(file, described, options, crop),
+        name=name or (described.name if described else model.stem),
+        normalize=normalize,
+        described=described,
+    )
+    out = out or model
+    _show(add_card(file, out, embedding), as_json=as_json, written=out)
+
+
+def _card_of(model: Path) -> ModelCard:
+    from serve_cli.inspection import model_card
+
+    return model_card(model)
+
+
+def _old_card(file: OnnxFile, *, repair: bool) -> ModelCard | None:
+    """Return the card in the file, if any; also None if it is damaged and ``repair`` is set."""
+    try:
+        return file.card()
+    except RunError:
+        if repair:
+            return None
+        raise
+
+
+def _preprocessing(
+    file: OnnxFile, described: ModelCard | None, options: PreprocessingOptions, crop: int | None
+) -> Preprocessing:
+    """Return the preprocessing of the card, with the options applied."""
+    old = described.preprocessing if described else None
+    side = crop or file.crop or (old.crop if old else None)
+    if side is None:
+        raise typer.BadParameter(f"{file.path} takes images of any size; choose one with --crop")
+    chosen = options.build(side, replace(old, crop=crop) if old and crop else old)
+    if chosen is None:
+        raise typer.BadParameter(
+            f"{file.path} has no card yet; say how its images are prepared with --preprocessing, or --mean with --std, "
+            "or --card"
+        )
+    return chosen
+
+
+def _show(shown: ModelCard, *, as_json: bool, written: Path | None = None) -> None:
+    """Print a card, and the next step if it was written."""
+    from serve_cli.inspection import card_facts
+
+    if as_json:
+        print_json(asdict(shown))
+        return
+    next_step = {"next": f"lifted embed {written} PHOTOS --out embeddings"} if written else {}
+    print_facts(card_facts(shown) | shown.provenance | ({"model": str(written)} if written else {}) | next_step)
