@@ -3,6 +3,8 @@ from .errors import MalformedModelError as MalformedModelError
 from .errors import ParityError as ParityError
 from .errors import UnsupportedAttributeError as UnsupportedAttributeError
 from .errors import UnsupportedOpError as UnsupportedOpError
+from .inventory.inspect_network import NetworkInventory as NetworkInventory
+from .inventory.inspect_network import inspect_network as inspect_network
 from .options import ExportOptions as ExportOptions
 from .options import ExportReport as ExportReport
 from .parity import Parity as Parity
