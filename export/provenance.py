@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.external_data import map_constants
 from export.libraries import onnx
 from export.model_file import read_model, write_model
 from gluon_lifted.card import ModelCard
@@ -32,9 +33,10 @@ def add_provenance(source: str | os.PathLike[str], target: str | os.PathLike[str
         If the target cannot be written.
     """
     model = read_model(Path(source))
+    constants = map_constants(model, Path(source))
     metadata = {prop.key: prop.value for prop in model.metadata_props}
     card = ModelCard.from_json(metadata[CARD_KEY], str(source))
     metadata[CARD_KEY] = replace(card, provenance=card.provenance | dict(facts)).to_json()
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
-    write_model(Path(target), model)
+    write_model(Path(target), model, constants)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.errors import MalformedModelError, ParityError
+from export.external_data import NO_CONSTANTS, Constants
 from export.libraries import onnx
 from export.parity import (
     Parity,
@@ -36,7 +37,12 @@ PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 /
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 
 
-def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
+def verify(
+    model: onnx.ModelProto,
+    reference: Reference,
+    tolerance: float | None = None,
+    constants: Constants = NO_CONSTANTS,
+) -> Parity:
     """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
@@ -50,6 +56,8 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     tolerance : float, optional
         Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. The default is
         `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network that uses float16.
+    constants : mapping
+        Constants that the model only names (`export.external_data`).
 
     Raises
     ------
@@ -64,7 +72,7 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     check_tolerance(tolerance)
     tolerance = tolerance or default_tolerance(model)
     data, expected = _matched(model, reference)
-    runner = open_model(model)
+    runner = open_model(model, constants)
     if runner.engine == "onnx":
         data, expected = data[:SLOW_IMAGES], {name: array[:SLOW_IMAGES] for name, array in expected.items()}
     sizes = tuple(sorted({1, min(2, len(data)), min(LARGEST_BATCH, len(data))}))
@@ -72,7 +80,8 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     for size in sizes:
         for name, actual in _run(runner.run, data, expected, size).items():
             if wrong := problem(actual, expected[name], tolerance):
-                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, data, reference, tolerance)}")
+                first = _first_difference(model, data, reference, tolerance, constants)
+                raise ParityError(f"output {name!r} {wrong}. {first}")
             errors.append(abs_errors(actual, expected[name]).ravel())
             cosines.append(min_cosine(actual, expected[name]))
     all_errors = np.concatenate(errors)
@@ -85,7 +94,7 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     )
 
 
-def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
+def verify_alone(model: onnx.ModelProto, tolerance: float | None = None, constants: Constants = NO_CONSTANTS) -> None:
     """Verify without MXNet that a model runs on random images, and computes each image independently of the others.
 
     Raises
@@ -93,7 +102,7 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     ParityError
         If onnxruntime refuses the model, or an image's output depends on the others.
     """
-    run = open_model(model).run
+    run = open_model(model, constants).run
     kind = model.graph.input[0].type.tensor_type
     row = tuple(dim.dim_value for dim in kind.shape.dim)[1:]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
@@ -124,7 +133,11 @@ def default_tolerance(model: onnx.ModelProto) -> float:
 
 
 def verify_preprocessing(
-    model: onnx.ModelProto, core: onnx.ModelProto, added: GraphPreprocessing, tolerance: float
+    model: onnx.ModelProto,
+    core: onnx.ModelProto,
+    added: GraphPreprocessing,
+    tolerance: float,
+    constants: Constants = NO_CONSTANTS,
 ) -> None:
     """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
 
@@ -138,13 +151,15 @@ def verify_preprocessing(
         The preprocessing in ``model``.
     tolerance : float
         As for `verify`.
+    constants : mapping
+        Constants that the two models only name.
 
     Raises
     ------
     ParityError
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
-    whole, inner = open_model(model).run, open_model(core).run
+    whole, inner = open_model(model, constants).run, open_model(core, constants).run
     names = [info.name for info in core.graph.output]
     crop = added.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
@@ -220,7 +235,9 @@ def _run(run: Run, data: NDArray[Any], expected: dict[str, Array], batch_size: i
     return {name: np.concatenate(batch).astype(np.float32) for name, batch in zip(names, parts, strict=True)}
 
 
-def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float) -> str:
+def _first_difference(
+    model: onnx.ModelProto, data: NDArray[Any], reference: Reference, tolerance: float, constants: Constants
+) -> str:
     """Write a sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
@@ -229,7 +246,7 @@ def _first_difference(model: onnx.ModelProto, data: NDArray[Any], reference: Ref
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    values = open_model(traced).run(names, np.ascontiguousarray(data[:1]))
+    values = open_model(traced, constants).run(names, np.ascontiguousarray(data[:1]))
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or problem(value, expected, tolerance):

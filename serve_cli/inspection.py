@@ -13,6 +13,7 @@ from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import part_files
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _model(path: Path) -> Inspection:
         for role, values in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
         for value in values
     }
-    about: dict[str, str | int] = {**interface, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
+    about: dict[str, str | int] = {**interface, "bytes": model_bytes(path), "sha256": embedder.model_sha256}
     return Inspection("model", path, embedder.card, about)
 
 

@@ -18,9 +18,8 @@ from export.errors import MalformedModelError
 from export.inventory.embedding_node import EmbeddingNode, guess_embedding, needed_nodes
 from export.inventory.input_images import Guess, channels, declared_shape, guess_preprocessing
 from export.ops.registry import TRANSLATORS
-from export.reader.limits import read_limited
+from export.reader.limits import map_file, read_limited
 from export.reader.params import parse_params
-from export.reader.run_folder import MAX_PARAMS_BYTES
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
 from gluon_lifted.contract import IMAGE_INPUT
@@ -139,7 +138,7 @@ def inspect_network(
     params: Params | None = None
     if params_file is not None:
         params_file = Path(params_file)
-        params = parse_params(read_limited(params_file, MAX_PARAMS_BYTES), str(params_file))
+        params = parse_params(map_file(params_file), str(params_file))
     inputs, labels, missing = _free_variables(symbol, params)
     if not inputs:
         raise MalformedModelError(f"{where}: every variable is a parameter; expected one for images, such as data.")

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from export.reader.limits import read_limited
+from export.reader.limits import map_file, read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest possible ONNX file
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def read_run(folder: Path) -> RunFolder:
         raise RunError(f"{folder}: cannot be read ({error.strerror}).") from None
     card = read_card(folder / CARD_FILE)
     symbol = read_limited(folder / SYMBOL_FILE, MAX_SYMBOL_BYTES)
-    params = read_limited(folder / PARAMS_FILE, MAX_PARAMS_BYTES)
+    params = map_file(folder / PARAMS_FILE)
     reference = read_reference(folder / REFERENCE_FILE)
     crop, dim = card.preprocessing.crop, card.dim
     rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
