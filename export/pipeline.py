@@ -264,7 +264,12 @@ def _graph(network: _Network, options: ExportOptions) -> Graph:
         input_name=network.input_name,
         outputs=network.outputs,
     )
-    optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
+    optimize(
+        graph,
+        half=options.precision == "fp16",
+        exact_lrn=options.exact_lrn,
+        keep_batch_norm=options.keep_batch_norm,
+    )
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "

@@ -70,6 +70,10 @@ Preprocess = Annotated[
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
 Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
 ExactLrn = Annotated[bool, typer.Option("--exact-lrn", help="Keep ONNX's slow LRN operator.")]
+KeepBatchNorm = Annotated[
+    bool,
+    typer.Option("--keep-batch-norm", help="Keep batch norm and the trained weights, to train on; slower to run."),
+]
 ToPrecision = Annotated[
     Precision,
     typer.Option(
@@ -138,6 +142,7 @@ def export(
     opset: Opset = 17,
     tolerance: Tolerance = None,
     exact_lrn: ExactLrn = False,
+    keep_batch_norm: KeepBatchNorm = False,
     precision: ToPrecision = "fp32",
     calibration: Calibration = None,
     calibration_method: RangeMethod = "minmax",
@@ -183,6 +188,7 @@ def export(
         opset=opset,
         tolerance=tolerance,
         exact_lrn=exact_lrn,
+        keep_batch_norm=keep_batch_norm,
         precision=precision,
         calibration=calibration,
         calibration_method=calibration_method,
