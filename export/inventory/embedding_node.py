@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from export.reader.symbol import Entry, Symbol, SymbolNode
+    from export.reader.symbol import Symbol, SymbolNode
 
 LOSSES = {
     *("SoftmaxOutput", "softmax", "SoftmaxActivation", "log_softmax", "softmax_cross_entropy"),
@@ -65,18 +63,11 @@ def guess_embedding(symbol: Symbol) -> EmbeddingNode | None:
     return EmbeddingNode(node.name, is_output=False, reason=f"input of the last layer, {scores.name} ({scores.op})")
 
 
-def needed_nodes(symbol: Symbol, outputs: Iterable[Entry]) -> list[SymbolNode]:
-    """Return the nodes that outputs depend on, in topological order."""
-    needed = {entry.node for entry in outputs}
-    for index in range(len(symbol.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
-        if index in needed:
-            needed.update(entry.node for entry in symbol.nodes[index].inputs)
-    return [symbol.nodes[index] for index in sorted(needed)]
-
-
 def _before_loss(symbol: Symbol, loss: SymbolNode) -> SymbolNode | None:
     """Return the last layer that a loss depends on."""
-    layers = [node for node in needed_nodes(symbol, loss.inputs[:1]) if node.op in LAYERS and node.inputs]
+    layers = [
+        node for node in replace(symbol, heads=loss.inputs[:1]).needed_nodes() if node.op in LAYERS and node.inputs
+    ]
     return layers[-1] if layers else None
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import export.ops  # noqa: F401  # fills the table of translators
 from export.embedding_network import is_vector
 from export.errors import MalformedModelError
-from export.inventory.embedding_node import EmbeddingNode, guess_embedding, needed_nodes
+from export.inventory.embedding_node import EmbeddingNode, guess_embedding
 from export.inventory.input_images import Guess, channels, declared_shape, guess_preprocessing
 from export.ops.registry import TRANSLATORS
 from export.reader.limits import map_file, read_limited
@@ -154,7 +154,7 @@ def inspect_network(
         mxnet_version=_version(symbol.mxnet_version),
         operators=dict(Counter(node.op for node in symbol.nodes if not node.is_variable).most_common()),
         without_translator=_without_translator(symbol.nodes),
-        in_the_way=tuple(_without_translator(needed_nodes(cut, cut.heads))),
+        in_the_way=tuple(_without_translator(cut.needed_nodes())),
         inputs=inputs,
         labels=labels,
         missing_parameters=missing,

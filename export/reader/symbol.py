@@ -56,6 +56,14 @@ class Symbol:
     heads: tuple[Entry, ...]
     mxnet_version: int | None = None
 
+    def needed_nodes(self) -> list[SymbolNode]:
+        """Return the nodes that the outputs depend on, in topological order."""
+        needed = {head.node for head in self.heads}
+        for index in range(len(self.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
+            if index in needed:
+                needed.update(entry.node for entry in self.nodes[index].inputs)
+        return [self.nodes[index] for index in sorted(needed)]
+
     def with_output(self, name: str, where: str) -> Symbol:
         """Cut the network at a node, named as in the file or as MXNet names its output (``fc1_output``).
 

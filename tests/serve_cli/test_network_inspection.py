@@ -64,3 +64,22 @@ def test_json_of_another_kind(tmp_path, lifted):
     status, _, err = lifted("inspect", tmp_path / "card.json")
     assert status == 1
     assert "no list 'nodes'" in err
+
+
+def test_weights_with_and_without_a_model(symbol, tmp_path, lifted):
+    """`lifted export` writes what is asked for: weights, or both."""
+    files = ("--symbol", symbol, "--params", tmp_path / "my net-0007.params", "--shape", "data:1,3,19,19")
+    weights, model = tmp_path / "w.safetensors", tmp_path / "m.onnx"
+    status, out, err = lifted("export", *files, "--weights", weights, "--json")
+    assert (status, model.exists()) == (0, False), err
+    report = json.loads(out)["weights"]
+    assert (report["names"], report["size_bytes"]) == ("MXNet", weights.stat().st_size)
+    weights.unlink()
+    status, out, err = lifted("export", *files, "--weights", weights, "--onnx", model)
+    assert status == 0, err
+    assert weights.exists()
+    assert model.exists()
+    assert "names of MXNet" in " ".join(out.split())
+    status, _, err = lifted("export", *files)
+    assert status == 2
+    assert "give --onnx, --weights or both" in " ".join(err.split())

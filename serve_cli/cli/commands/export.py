@@ -28,7 +28,7 @@ from serve_cli.cli.network_options import (
 from serve_cli.cli.shared_options import Json, Tolerance, parse_shape
 
 if TYPE_CHECKING:
-    from export import ExportReport
+    from export import ExportReport, WeightsReport
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
@@ -36,7 +36,15 @@ ANY_NETWORK = "Any MXNet network"
 LOWER = "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
-Onnx = Annotated[Path, typer.Option("--onnx", help="Write the model to this file.")]
+Onnx = Annotated[Path | None, typer.Option("--onnx", help="Write the model to this file.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="Write the trained parameters to this .safetensors file, under torchvision's names where it has the same "
+        "backbone, else under MXNet's.",
+    ),
+]
 Symbol = Annotated[
     Path | None,
     typer.Option("--symbol", help="Export this -symbol.json instead of a RUN.", rich_help_panel=ANY_NETWORK),
@@ -122,8 +130,9 @@ Force = Annotated[
 
 
 def export(
-    onnx: Onnx,
     run: Run = None,
+    onnx: Onnx = None,
+    weights: Weights = None,
     symbol: Symbol = None,
     params: Params = None,
     shape: Shape = "data:1,3,224,224",
@@ -166,6 +175,8 @@ def export(
       lifted export runs/mine --onnx small.onnx \
         --precision int8 --calibration photos
 
+      lifted export runs/mine --weights mine.safetensors
+
       lifted export --symbol net-symbol.json --params net-0000.params \
         --shape data:1,3,224,224 --onnx net.onnx
 
@@ -173,6 +184,8 @@ def export(
         --shape data:1,3,112,112 --output fc1 \
         --preprocessing insightface --onnx face.onnx
     """
+    if onnx is None and weights is None:
+        raise typer.BadParameter("give --onnx, --weights or both")
     input_name, sizes = parse_shape(shape)
     source = _source(run, symbol, params, input_name, output)
     pixel_settings = network_preprocessing(
@@ -193,6 +206,10 @@ def export(
         calibration=calibration,
         calibration_method=calibration_method,
     )
+    if onnx is None:
+        written = _write_weights(source, weights)
+        print_json(_weights_json(written)) if as_json else print_facts(_weights_facts(written))
+        return
     say(f"export: {run or symbol} to {onnx}")
     export_to = _exporter(
         source, sizes, reference, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
@@ -209,10 +226,12 @@ def export(
         if isinstance(source, Path):
             reference = source / REFERENCE_FILE
         report, comparison = export_reduced(export_to, onnx, options, criteria, reference)
+    written = _write_weights(source, weights)
     if as_json:
-        print_json(asdict(report) | ({"comparison": asdict(comparison)} if comparison else {}))
+        compared_json = {"comparison": asdict(comparison)} if comparison else {}
+        print_json(asdict(report) | compared_json | _weights_json(written))
     else:
-        compared = comparison.facts() if comparison else {}
+        compared = (comparison.facts() if comparison else {}) | _weights_facts(written)
         has_card = isinstance(source, Path) or pixel_settings is not None
         print_facts(_facts(report, precision) | compared | _next_step(report, has_card=has_card))
 
@@ -239,6 +258,26 @@ def _exporter(
     return lambda onnx, options: export_network(
         source, sizes[1:], onnx, options, reference=reference, embedding=embedding
     )
+
+
+def _write_weights(source: Path | SavedNetwork, weights: Path | None) -> WeightsReport | None:
+    if weights is None:
+        return None
+    from export import export_weights
+
+    say(f"export: weights to {weights}")
+    return export_weights(source, weights)
+
+
+def _weights_json(report: WeightsReport | None) -> dict[str, object]:
+    return {} if report is None else {"weights": asdict(report)}
+
+
+def _weights_facts(report: WeightsReport | None) -> dict[str, str]:
+    if report is None:
+        return {}
+    size = f"{report.num_tensors} arrays, {report.num_parameters:,} parameters, {report.size_bytes / 1e6:.1f} MB"
+    return {"weights": f"{report.path}, {size}, names of {report.names}"}
 
 
 def _source(
