@@ -16,5 +16,6 @@ from .quantization.amx_weights import offset_weights as offset_weights
 from .quantization.calibration import calibration_images as calibration_images
 from .reader.reference import Reference as Reference
 from .reader.reference import read_reference as read_reference
+from .recorded import compare_with_recorded as compare_with_recorded
 from .weights import WeightsReport as WeightsReport
 from .weights import export_weights as export_weights

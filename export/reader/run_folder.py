@@ -52,7 +52,8 @@ def read_run(folder: Path) -> RunFolder:
     Raises
     ------
     RunError
-        If it is not a folder, a file is missing, the card is damaged, or card and reference disagree.
+        If it is not a folder, a file is missing, the card is damaged, card and reference disagree, or the parameters
+        are not those that the card has the hash of.
     MalformedModelError
         If symbol, parameters or reference are damaged.
     """
@@ -64,6 +65,12 @@ def read_run(folder: Path) -> RunFolder:
     symbol = read_limited(folder / SYMBOL_FILE, MAX_SYMBOL_BYTES)
     params = map_file(folder / PARAMS_FILE)
     reference = read_reference(folder / REFERENCE_FILE)
+    params_sha256 = hashlib.sha256(params).hexdigest()
+    if card.provenance.get("params sha256", params_sha256) != params_sha256:
+        raise RunError(
+            f"{folder}: {PARAMS_FILE} is not the file that {CARD_FILE} describes; it was damaged or replaced since "
+            "training. Copy the run again, or repeat `lifted train` with --resume."
+        )
     crop, dim = card.preprocessing.crop, card.dim
     rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
     if reference.data.shape[1:] != (3, crop, crop) or rows != {EMBEDDING_OUTPUT: (dim,)}:
@@ -79,7 +86,7 @@ def read_run(folder: Path) -> RunFolder:
         card=card,
         reference=reference,
         symbol_sha256=hashlib.sha256(symbol).hexdigest(),
-        params_sha256=hashlib.sha256(params).hexdigest(),
+        params_sha256=params_sha256,
     )
 
 

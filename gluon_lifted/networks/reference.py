@@ -16,7 +16,7 @@ from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     import numpy as np
@@ -29,7 +29,13 @@ MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
 Arrays = dict[str, "NDArray[np.float32]"]
 
 
-def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, device: str = "cpu") -> list[str]:
+def write_reference(
+    network: SavedNetwork,
+    images: NDArray[Any],
+    path: Path,
+    device: str = "cpu",
+    check: Callable[[Arrays, Arrays], None] = lambda outputs, nodes: None,
+) -> list[str]:
     """Compute a network's outputs and write them with the images, as ``lifted verify`` reads them.
 
     Parameters
@@ -42,6 +48,9 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
         The ``.npz`` file; replaced if it exists.
     device : str
         ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
+    check : callable
+        Called with the outputs and the nodes' outputs before the file is written. An error that it raises prevents
+        that.
 
     Returns
     -------
@@ -62,6 +71,7 @@ def write_reference(network: SavedNetwork, images: NDArray[Any], path: Path, dev
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
+    check(outputs, nodes)
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
             write_npz(file, {IMAGE_INPUT: images} | outputs | nodes)

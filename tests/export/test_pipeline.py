@@ -257,6 +257,20 @@ def test_a_run_verifies_its_own_model(run: Path, tmp_path: Path) -> None:
     assert verify_file(tmp_path / "model.onnx", run) == report.parity
 
 
+def test_parameters_that_the_card_does_not_describe_are_refused(run: Path, tmp_path: Path) -> None:
+    """One bit of one weight, too little for the parity to notice."""
+    path = run / FILES[1]
+    described = json.loads((run / "card.json").read_text())
+    described["provenance"]["params sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (run / "card.json").write_text(json.dumps(described))
+    assert export_run(run, tmp_path / "model.onnx").parity is not None
+    content = bytearray(path.read_bytes())
+    content[content.index(small_network().params["fc_weight"].tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"model-0000\.params is not the file that card\.json describes"):
+        export_run(run, tmp_path / "model.onnx")
+
+
 def _batch_norms(path: Path) -> list[str]:
     return [node.name for node in onnx.load(path).graph.node if node.op_type == "BatchNormalization"]
 
