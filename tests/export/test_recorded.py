@@ -38,7 +38,7 @@ def test_first_node_in_the_networks_order_is_named() -> None:
 def test_node_that_differs_without_effect_on_the_output_is_noticed() -> None:
     nodes = {"node/a": ROWS[:1], "node/b": ROWS[:1]}
     compare_with_recorded({"out": ROWS}, nodes, recorded(a=ROWS[:1]), 1e-4)
-    with pytest.raises(ParityError, match=r"node 'b' of the files differs .* though the outputs agree"):
+    with pytest.raises(ParityError, match=r"node 'b' of the files differs .* although the outputs are the same"):
         compare_with_recorded({"out": ROWS}, nodes, recorded(a=ROWS[:1], b=ROWS[:1] + 1), 1e-4)
 
 
