@@ -25,8 +25,8 @@ def test_tolerance_grows_with_the_largest_output(difference: float, differs: boo
 
 
 def test_first_node_in_the_networks_order_is_named() -> None:
-    nodes = {f"node/{name}": ROWS[:1] for name in ("a", "b", "c", "d")}
-    expected = {"d": ROWS[:1] + 1, "c": ROWS[:1, :1], "b": ROWS[:1], "x": ROWS[:1] + 1}
+    nodes = {f"node/{name}": ROWS[:1] for name in ("a", "b", "c", "d")} | {"node/c": np.ones((1, 2), np.float32)}
+    expected = {"d": ROWS[:1] + 1, "c": np.ones((1, 1), np.float32), "b": ROWS[:1], "x": ROWS[:1] + 1}
     with pytest.raises(ParityError, match="First node to differ: 'c'"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(**expected), 1e-4)
     with pytest.raises(ParityError, match=r"row 0\)\. The files do not hold"):
@@ -48,3 +48,9 @@ def test_node_that_differs_without_effect_on_the_output_is_noticed() -> None:
 def test_other_outputs_are_refused(outputs: dict[str, np.ndarray]) -> None:
     with pytest.raises(MalformedModelError, match=r"the program recorded out \(2, 2\)"):
         compare_with_recorded(outputs, {}, recorded(), 1e-4)
+
+
+def test_output_that_only_the_program_has_is_named() -> None:
+    reference = Reference(DATA, {"out": ROWS, "more": ROWS}, {})
+    with pytest.raises(MalformedModelError, match=r"computes out \(2, 2\); the program recorded out .*, more \(2, 2\)"):
+        compare_with_recorded({"out": ROWS}, {}, reference, 1e-4)

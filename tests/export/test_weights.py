@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RNG = np.random.default_rng(0)
 PAIR = "model-symbol.json", "model-0000.params"
-NUMPY = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I64": "<i8", "U8": "u1"}
+NUMPY = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "I8": "i1", "BOOL": "?"}
 
 
 def parsed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -30,6 +30,7 @@ def parsed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     metadata, arrays, end = header.pop("__metadata__"), {}, 0
     for name, entry in header.items():
         assert entry["data_offsets"][0] == end
+        assert end % np.dtype(NUMPY[entry["dtype"]]).itemsize == 0
         end = entry["data_offsets"][1]
         data = content[start + entry["data_offsets"][0] : start + end]
         arrays[name] = np.frombuffer(data, NUMPY[entry["dtype"]]).reshape(entry["shape"])
@@ -146,6 +147,7 @@ def test_every_type_of_numbers_as_the_safetensors_package_reads_it(tmp_path: Pat
     (tmp_path / "p").write_bytes(params_bytes({f"arg:{name}": array for name, array in params.items()}))
     export_weights(SavedNetwork(tmp_path / "s.json", tmp_path / "p"), tmp_path / "w.safetensors")
     assert_same_arrays(load_file(tmp_path / "w.safetensors"), params)
+    assert_same_arrays(parsed(tmp_path / "w.safetensors")[0], params)
 
 
 def test_missing_and_misnamed_parameters(tmp_path: Path) -> None:

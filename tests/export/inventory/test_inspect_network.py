@@ -181,6 +181,13 @@ def test_declared_shape_is_preferred(tmp_path: Path) -> None:
     assert inspect(net, tmp_path, params=False).image.shape == (3, 96, 128)
 
 
+@pytest.mark.parametrize("shape", ["(0, 3, 0, 128)", "(0, -1, 3, 96, 128)", "(3, 96, 128)", "x", "None"])
+def test_shape_that_is_declared_in_part_is_not_used(tmp_path: Path, shape: str) -> None:
+    net = classifier()
+    net.nodes[0]["attrs"] = {"__shape__": shape}
+    assert inspect(net, tmp_path, params=False).image.reason == "a guess"
+
+
 @pytest.mark.parametrize("classes", [10, 32])
 def test_shape_and_channels_are_those_that_fit_the_parameters(tmp_path: Path, classes: int) -> None:
     net = Net()
