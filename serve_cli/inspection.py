@@ -80,7 +80,7 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
         from serve_cli.network_inspection import inspect_network_files
 
         return inspect_network_files(path, params)
-    if params is not None:
+    if params is not None and path.exists():
         raise ConfigError(f"{path} is no MXNet network; --params belongs to its -symbol.json.")
     if path.is_file():
         return _model(path)

@@ -85,7 +85,8 @@ def _command(net: NetworkInventory, params: Path) -> tuple[str, ...]:
     words = ["lifted", "export", "--symbol", str(net.symbol), "--params", str(params), "--shape", shape]
     if net.embedding is not None and not net.embedding.is_output:
         words += ["--output", net.embedding.name]
-    if net.preprocessing is not None:
+    depth, height, width = net.image.shape
+    if net.preprocessing is not None and depth == 3 and height == width:  # a model card describes no others
         words += ["--preprocessing", net.preprocessing.value]
     return (*words, "--onnx", f"{stem}.onnx")
 

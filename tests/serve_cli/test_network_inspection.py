@@ -46,6 +46,15 @@ def test_facts_say_what_is_a_guess(symbol, tmp_path):
     assert f"--params '{tmp_path}/my net-0007.params' --shape data:1,3,19,19 --onnx 'my net.onnx'" in facts["try"]
 
 
+@pytest.mark.parametrize(("shape", "suggested"), [("3, 19, 19", True), ("3, 19, 20", False), ("1, 19, 19", False)])
+def test_card_is_suggested_for_square_images_of_three_channels(symbol, shape, suggested):
+    names = symbol.read_text().replace('"conv1"', '"resnetv10_conv0"').replace("3, 19, 19", shape)
+    symbol.write_text(names)
+    inspection = inspect_network_files(symbol, None)
+    assert inspection.inventory.preprocessing.value == "gluoncv"
+    assert ("--preprocessing" in inspection.command) == suggested
+
+
 def test_operators_without_a_translator_are_listed(symbol, tmp_path):
     symbol.write_text(symbol.read_text().replace('"LRN"', '"Strange"'))
     facts = inspect_network_files(symbol, tmp_path / "my net-0007.params").facts()
@@ -57,6 +66,12 @@ def test_parameters_belong_to_a_network(model, lifted):
     status, _, err = lifted("inspect", model, "--params", model)
     assert status == 1
     assert "--params belongs to its -symbol.json" in err
+
+
+def test_symbol_that_does_not_exist(tmp_path, lifted):
+    status, _, err = lifted("inspect", tmp_path / "no-symbol.json", "--params", tmp_path / "no.params")
+    assert status == 1
+    assert "no such file or folder" in err
 
 
 def test_json_of_another_kind(tmp_path, lifted):

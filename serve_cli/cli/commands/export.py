@@ -228,12 +228,11 @@ def export(
         report, comparison = export_reduced(export_to, onnx, options, criteria, reference)
     written = _write_weights(source, weights)
     if as_json:
-        compared_json = {"comparison": asdict(comparison)} if comparison else {}
-        print_json(asdict(report) | compared_json | _weights_json(written))
-    else:
-        compared = (comparison.facts() if comparison else {}) | _weights_facts(written)
-        has_card = isinstance(source, Path) or pixel_settings is not None
-        print_facts(_facts(report, precision) | compared | _next_step(report, has_card=has_card))
+        compared = {"comparison": asdict(comparison)} if comparison else {}
+        print_json(asdict(report) | compared | _weights_json(written))
+        return
+    facts = _facts(report, precision) | (comparison.facts() if comparison else {}) | _weights_facts(written)
+    print_facts(facts | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
 
 
 def _exporter(
