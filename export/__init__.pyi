@@ -7,6 +7,8 @@ from .errors import ParityError as ParityError
 from .errors import UnsupportedAttributeError as UnsupportedAttributeError
 from .errors import UnsupportedOpError as UnsupportedOpError
 from .graph.shape import N as N
+from .inventory.inspect_network import NetworkInventory as NetworkInventory
+from .inventory.inspect_network import inspect_network as inspect_network
 from .network_inputs import NetworkInputs as NetworkInputs
 from .options import ExportOptions as ExportOptions
 from .options import ExportReport as ExportReport
@@ -19,3 +21,6 @@ from .quantization.amx_weights import offset_weights as offset_weights
 from .quantization.calibration import calibration_images as calibration_images
 from .reader.reference import Reference as Reference
 from .reader.reference import read_reference as read_reference
+from .recorded import compare_with_recorded as compare_with_recorded
+from .weights import WeightsReport as WeightsReport
+from .weights import export_weights as export_weights

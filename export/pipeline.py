@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from export.adopt.probe import have_unit_length, open_network, probe_pixels
 from export.embedding_network import ends_in_unit_length, require_one_image, require_one_output
 from export.errors import MalformedModelError, ParityError, UnsupportedAttributeError, UnsupportedOpError
+from export.external_data import external_tensors, map_constants
 from export.graph.graph import FLOAT32
 from export.graph.model import build_model
 from export.graph.shape import Batch, N
@@ -23,10 +24,10 @@ from export.passes.preprocessing import NORMALIZED_PIXELS, GraphPreprocessing
 from export.quantization.calibration import calibration_images
 from export.quantization.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
 from export.quantization.ranges import activation_ranges
-from export.reader.limits import read_limited
+from export.reader.limits import map_file, read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
-from export.reader.run_folder import MAX_PARAMS_BYTES, read_run
+from export.reader.run_folder import read_run
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.translate import translate
 from export.verify import default_tolerance, verify, verify_alone, verify_preprocessing
@@ -158,7 +159,7 @@ def export_network(
     """
     onnx_path = Path(onnx_path)
     require_file_path(onnx_path)
-    content, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), read_limited(files.params, MAX_PARAMS_BYTES)
+    content, params = read_limited(files.symbol, MAX_SYMBOL_BYTES), map_file(files.params)
     symbol = parse_symbol(content, str(files.symbol))
     if files.output is not None:
         symbol = symbol.with_output(files.output, str(files.symbol))
@@ -206,7 +207,8 @@ def verify_file(
     """
     model, reference = Path(model), Path(reference)
     expected = read_reference(reference / REFERENCE_FILE if reference.is_dir() else reference)
-    return verify(read_model(model), expected, tolerance)
+    proto = read_model(model)
+    return verify(proto, expected, tolerance, map_constants(proto, model))
 
 
 def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
@@ -223,7 +225,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     if options.precision == "int8":
         model = _quantized(model, network, options)
     onnx.helper.set_model_props(model, network.metadata)
-    size_bytes = write_model(onnx_path, model)
+    size_bytes = write_model(onnx_path, model, graph.constants)
     used = {node.name for node in network.symbol.nodes if node.is_variable}
     return ExportReport(
         path=onnx_path,
@@ -279,7 +281,12 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
         except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
             raise error from None
         fixed = f"{network.inputs.batch}, as any other fails: {error}"
-    optimize(graph, half=options.precision == "fp16", exact_lrn=options.exact_lrn)
+    optimize(
+        graph,
+        half=options.precision == "fp16",
+        exact_lrn=options.exact_lrn,
+        keep_batch_norm=options.keep_batch_norm,
+    )
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
@@ -305,20 +312,23 @@ def _verified(
     """Build and verify the model, then add the preprocessing to the graph, and build and verify again."""
     model, parity = build_model(graph, options.opset), None
     if reference is None:
-        verify_alone(model, options.tolerance)
+        verify_alone(model, options.tolerance, graph.constants)
     else:
-        parity = verify(model, reference, options.tolerance)
+        parity = verify(model, reference, options.tolerance, graph.constants)
     if graph_preprocessing is None:
         return model, parity
     graph_preprocessing.add_to(graph)
     whole = build_model(graph, options.opset)
-    verify_preprocessing(whole, model, graph_preprocessing, options.tolerance or default_tolerance(model))
+    tolerance = options.tolerance or default_tolerance(model)
+    verify_preprocessing(whole, model, graph_preprocessing, tolerance, graph.constants)
     return whole, parity
 
 
 def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions) -> onnx.ModelProto:
     if network.preprocessing is None or options.calibration is None:
         raise ConfigError("int8 needs the model card of a run, which describes how images are preprocessed.")
+    if external_tensors(model):
+        raise ConfigError("int8 is for networks of less than 2 GiB; export this one in fp32 or fp16.")
     images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
     if model.graph.input[0].name != PIXEL_INPUT:
         images = normalize(images, network.preprocessing)

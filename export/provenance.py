@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.external_data import map_constants
 from export.model_file import card_of, read_model, set_card, write_model
 from gluon_lifted.errors import RunError
 
@@ -32,8 +33,9 @@ def add_provenance(source: str | os.PathLike[str], target: str | os.PathLike[str
         If the target cannot be written.
     """
     model = read_model(Path(source))
+    constants = map_constants(model, Path(source))
     card = card_of(model, str(source))
     if card is None:
         raise RunError(f"{source}: no model card inside; expected a model of `lifted export RUN`.")
     set_card(model, replace(card, provenance=card.provenance | dict(facts)))
-    write_model(Path(target), model)
+    write_model(Path(target), model, constants)

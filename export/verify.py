@@ -9,6 +9,7 @@ import numpy as np
 
 from export.batches import Arrays, batch_axes, count_rows, join_rows, rows_first, take_rows
 from export.errors import MalformedModelError, ParityError
+from export.external_data import NO_CONSTANTS, Constants
 from export.libraries import onnx
 from export.model_file import card_of
 from export.parity import (
@@ -38,7 +39,12 @@ HALF, PIXEL = onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
 RANDOM_IMAGES = 3  # to compare images beside others with the same alone
 
 
-def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None = None) -> Parity:
+def verify(
+    model: onnx.ModelProto,
+    reference: Reference,
+    tolerance: float | None = None,
+    constants: Constants = NO_CONSTANTS,
+) -> Parity:
     """Run a model on the CPU with onnxruntime and compare its outputs with MXNet's.
 
     Parameters
@@ -52,6 +58,8 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     tolerance : float, optional
         Bound on ``|onnx - mxnet|`` of any value, times the largest ``|mxnet|`` if that is above 1. The default is
         `DEFAULT_TOLERANCE`, or `HALF_TOLERANCE` for a network that uses float16.
+    constants : mapping
+        Constants that the model only names (`export.external_data`).
 
     Raises
     ------
@@ -66,7 +74,7 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     check_tolerance(tolerance)
     tolerance = tolerance or default_tolerance(model)
     feeds, expected = _matched(model, reference)
-    runner, axes = open_model(model), batch_axes(model.graph.output)
+    runner, axes = open_model(model, constants), batch_axes(model.graph.output)
     inputs = batch_axes(model.graph.input)
     count = count_rows(feeds, inputs)
     if count is None or None in axes.values():
@@ -81,7 +89,8 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
         for name, output in _run(runner.run, model, feeds, expected, size).items():
             actual, wanted = rows_first(output, axes[name]), rows_first(expected[name], axes[name])
             if wrong := problem(actual, wanted, tolerance):
-                raise ParityError(f"output {name!r} {wrong}. {_first_difference(model, feeds, reference, tolerance)}")
+                first = _first_difference(model, feeds, reference, tolerance, constants)
+                raise ParityError(f"output {name!r} {wrong}. {first}")
             errors.append(abs_errors(actual, wanted).ravel())
             cosines.append(min_cosine(actual, wanted))
     all_errors = np.concatenate(errors)
@@ -94,7 +103,7 @@ def verify(model: onnx.ModelProto, reference: Reference, tolerance: float | None
     )
 
 
-def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None:
+def verify_alone(model: onnx.ModelProto, tolerance: float | None = None, constants: Constants = NO_CONSTANTS) -> None:
     """Verify without MXNet that a model runs on random images, and computes each image independently of the others.
 
     Raises
@@ -102,7 +111,7 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None) -> None
     ParityError
         If onnxruntime refuses the model, or an image's output depends on the others.
     """
-    run = open_model(model).run
+    run = open_model(model, constants).run
     inputs, axes = batch_axes(model.graph.input), batch_axes(model.graph.output)
     feeds = {info.name: _random(info) for info in model.graph.input}
     names = [info.name for info in model.graph.output]
@@ -147,7 +156,11 @@ def default_tolerance(model: onnx.ModelProto) -> float:
 
 
 def verify_preprocessing(
-    model: onnx.ModelProto, core: onnx.ModelProto, added: GraphPreprocessing, tolerance: float
+    model: onnx.ModelProto,
+    core: onnx.ModelProto,
+    added: GraphPreprocessing,
+    tolerance: float,
+    constants: Constants = NO_CONSTANTS,
 ) -> None:
     """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
 
@@ -161,13 +174,15 @@ def verify_preprocessing(
         The preprocessing in ``model``.
     tolerance : float
         As for `verify`.
+    constants : mapping
+        Constants that the two models only name.
 
     Raises
     ------
     ParityError
         If they differ by more than the tolerance, times the largest value of the network's output.
     """
-    whole, inner = open_model(model).run, open_model(core).run
+    whole, inner = open_model(model, constants).run, open_model(core, constants).run
     names = [info.name for info in core.graph.output]
     crop = added.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (3, crop, crop, 3), np.uint8)
@@ -256,7 +271,9 @@ def _expected_types(wanted: NDArray[Any]) -> tuple[np.dtype[Any], ...]:
     return (wanted.dtype, np.dtype(np.float16)) if wanted.dtype == np.float32 else (wanted.dtype,)
 
 
-def _first_difference(model: onnx.ModelProto, feeds: Arrays, reference: Reference, tolerance: float) -> str:
+def _first_difference(
+    model: onnx.ModelProto, feeds: Arrays, reference: Reference, tolerance: float, constants: Constants
+) -> str:
     """Write a sentence on the first node, in the model's order, that differs from MXNet for the first image."""
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
@@ -265,7 +282,7 @@ def _first_difference(model: onnx.ModelProto, feeds: Arrays, reference: Referenc
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    values = open_model(traced).run(names, take_rows(feeds, batch_axes(model.graph.input), 0, 1))
+    values = open_model(traced, constants).run(names, take_rows(feeds, batch_axes(model.graph.input), 0, 1))
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or problem(value, expected, tolerance):

@@ -34,7 +34,8 @@ class ModelCard:
     dataset, loss : str
         Names of the data set and the loss that the model was trained with.
     provenance : dict of str
-        Iterations, seed, date, versions, file hashes. For people, never parsed.
+        Iterations, seed, date, versions, file hashes. For people; export compares the hash of the
+        parameters with their file.
     card_version : int
         Version of the card's layout.
     """

@@ -1,4 +1,4 @@
-"""Describe a model, a run folder or an embedding folder by its card and its files."""
+"""Describe a model, a run folder or an embedding folder by its card and its files; an MXNet network by its nodes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.card import ModelCard, read_card
 from gluon_lifted.contract import CARD_FILE, RUN_FILES
-from gluon_lifted.errors import RunError
+from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.fits import FITS
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import part_files
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.interface import read_card as read_model_card
+from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from serve_cli.network_inspection import NetworkInspection
+
+SYMBOL_SUFFIX = ".json"
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,31 @@ def model_card(path: Path) -> ModelCard:
     return read_model_card(open_session(path, ModelOptions(threads=1, sessions=1, cache=False)), path)
 
 
-def inspect_path(path: Path) -> Inspection:
-    """Inspect ``path``. Raise `RunError` if it is none of the three, or damaged."""
+def inspect_path(path: Path, params: Path | None = None) -> Inspection | NetworkInspection:
+    """Inspect ``path``.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX model, a run, a folder of embeddings, or the symbol of an MXNet network.
+    params : Path, optional
+        The network's parameters.
+
+    Raises
+    ------
+    RunError
+        If it is none of the four, or damaged.
+    ConfigError
+        If parameters are given for something other than a symbol.
+    MalformedModelError
+        If the network's files are damaged.
+    """
+    if path.is_file() and path.suffix == SYMBOL_SUFFIX:
+        from serve_cli.network_inspection import inspect_network_files
+
+        return inspect_network_files(path, params)
+    if params is not None and path.exists():
+        raise ConfigError(f"{path} is no MXNet network; --params belongs to its -symbol.json.")
     if path.is_file():
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
@@ -77,7 +105,10 @@ def inspect_path(path: Path) -> Inspection:
     if (path / CARD_FILE).is_file():
         return _run(path)
     problem = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
-    raise RunError(f"{path}: {problem}; expected an ONNX model, a run of `lifted train` or a folder of `lifted embed`.")
+    raise RunError(
+        f"{path}: {problem}; expected an ONNX model, an MXNet network's -symbol.json, a run of "
+        "`lifted train` or a folder of `lifted embed`."
+    )
 
 
 def _model(path: Path) -> Inspection:
@@ -87,7 +118,7 @@ def _model(path: Path) -> Inspection:
         for role, values in (("input", embedder.session.get_inputs()), ("output", embedder.session.get_outputs()))
         for value in values
     }
-    about: dict[str, str | int] = {**interface, "bytes": path.stat().st_size, "sha256": embedder.model_sha256}
+    about: dict[str, str | int] = {**interface, "bytes": model_bytes(path), "sha256": embedder.model_sha256}
     return Inspection("model", path, embedder.card, about)
 
 

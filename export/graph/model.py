@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from export.errors import MalformedModelError
+from export.external_data import external_tensor
 from export.graph.shape import Batch
 from export.libraries import onnx
 from gluon_lifted import __version__
@@ -21,6 +21,8 @@ OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
 MAX_CHECKED_ELEMENTS = 1024  # of a constant; the checker copies constants, so it gets no weights
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's limit for a message
+MAX_INLINE_BYTES = MAX_MODEL_BYTES - 2**26  # of constants; nodes, names and the card need the rest
+MIN_EXTERNAL_BYTES = 1024  # smaller constants stay in the model: shapes and axes, which runtimes read early
 
 
 def check_opset(opset: int) -> None:
@@ -46,22 +48,16 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
     -------
     ModelProto
         Sizes that grow with the batch have the symbolic dimension ``N``. Parameters are initializers and not inputs,
-        so that runtimes may fold them. The IR version is the oldest that allows the opset.
+        so that runtimes may fold them. The IR version is the oldest that allows the opset. If the parameters exceed
+        `MAX_INLINE_BYTES`, the model only names the large ones: see `export.external_data`, with the graph's constants.
 
     Raises
     ------
     ConfigError
         If the opset is not available, or older than an operator of the graph.
-    MalformedModelError
-        If the parameters need more than 2 GiB.
     """
     check_opset(opset)
     _check_operators(graph, opset)
-    if graph.constant_bytes() > MAX_MODEL_BYTES:
-        raise MalformedModelError(
-            f"the network's constants take {graph.constant_bytes():,} bytes; "
-            f"an ONNX file holds at most {MAX_MODEL_BYTES:,}."
-        )
     _check(_model(graph, opset, largest=MAX_CHECKED_ELEMENTS))
     return _model(graph, opset)
 
@@ -76,16 +72,19 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
     """Build the model. Constants of more than ``largest`` elements become inputs, known only by type and shape."""
     inputs = [_info(tensor) for tensor in graph.inputs]
     nodes = [_for_opset(node, graph, opset) for node in graph.nodes]
+    external = largest is None and graph.constant_bytes() > MAX_INLINE_BYTES
     taken = {name for node in nodes for name in node.inputs}
     constants = []
     for name, array in graph.constants.items():
         if name not in taken:
             continue
-        if largest is None or array.size <= largest:
-            constants.append(numpy_helper.from_array(array, name))
-        else:
+        if largest is not None and array.size > largest:
             kind = helper.np_dtype_to_tensor_dtype(array.dtype)
             inputs.append(helper.make_tensor_value_info(name, kind, array.shape))
+        elif external and array.nbytes >= MIN_EXTERNAL_BYTES:
+            constants.append(external_tensor(name, array))
+        else:
+            constants.append(numpy_helper.from_array(array, name))
     onnx_graph = helper.make_graph(
         [
             helper.make_node(node.op, list(node.inputs), list(node.outputs), name=node.name, **node.attrs)

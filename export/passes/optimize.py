@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph
 
 
-def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Graph:
+def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False, keep_batch_norm: bool = False) -> Graph:
     """Fold batch norm, remove unused nodes and replace LRN by its fast form, in place.
 
     Parameters
@@ -25,6 +25,8 @@ def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Gr
         Compute a float32 network in float16 where that is safe.
     exact_lrn : bool
         Keep ONNX's LRN operator instead of the form that runtimes compute faster.
+    keep_batch_norm : bool
+        Keep batch norm as operators of its own, with the parameters that were trained.
 
     Returns
     -------
@@ -38,7 +40,8 @@ def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False) -> Gr
     UnsupportedOpError
         If ``half`` is set for a network that is already in float16.
     """
-    fold_batch_norm(graph)
+    if not keep_batch_norm:
+        fold_batch_norm(graph)
     remove_expand(graph)
     if half:
         to_float16(graph)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 PREFIXES = ("arg:", "aux:")
 
 
-def parse_params(content: bytes, where: str) -> dict[str, NDArray[Any]]:
+def parse_params(content: bytes | memoryview, where: str) -> dict[str, NDArray[Any]]:
     """Read the arrays of a ``.params`` file that ``HybridBlock.export`` wrote.
 
     Parameters
     ----------
-    content : bytes
+    content : bytes-like
         Content of the file. The arrays are read-only views of it.
     where : str
         Name of the file, for messages.

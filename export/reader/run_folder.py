@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from export.reader.limits import read_limited
+from export.reader.limits import map_file, read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
 from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-MAX_PARAMS_BYTES = 2**32  # float64 parameters of the largest possible ONNX file
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,8 @@ def read_run(folder: Path) -> RunFolder:
     Raises
     ------
     RunError
-        If it is not a folder, a file is missing, the card is damaged, or card and reference disagree.
+        If it is not a folder, a file is missing, the card is damaged, card and reference disagree, or the parameters
+        are not those that the card has the hash of.
     MalformedModelError
         If symbol, parameters or reference are damaged.
     """
@@ -64,8 +63,14 @@ def read_run(folder: Path) -> RunFolder:
         raise RunError(f"{folder}: cannot be read ({error.strerror}).") from None
     card = read_card(folder / CARD_FILE)
     symbol = read_limited(folder / SYMBOL_FILE, MAX_SYMBOL_BYTES)
-    params = read_limited(folder / PARAMS_FILE, MAX_PARAMS_BYTES)
+    params = map_file(folder / PARAMS_FILE)
     reference = read_reference(folder / REFERENCE_FILE)
+    params_sha256 = hashlib.sha256(params).hexdigest()
+    if card.provenance.get("params sha256", params_sha256) != params_sha256:
+        raise RunError(
+            f"{folder}: {PARAMS_FILE} is not the file that {CARD_FILE} describes; it was damaged or replaced since "
+            "training. Copy the run again, or repeat `lifted train` with --resume."
+        )
     crop, dim = card.preprocessing.crop, card.dim
     rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
     if reference.data.shape[1:] != (3, crop, crop) or rows != {EMBEDDING_OUTPUT: (dim,)}:
@@ -81,7 +86,7 @@ def read_run(folder: Path) -> RunFolder:
         card=card,
         reference=reference,
         symbol_sha256=hashlib.sha256(symbol).hexdigest(),
-        params_sha256=hashlib.sha256(params).hexdigest(),
+        params_sha256=params_sha256,
     )
 
 

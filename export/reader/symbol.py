@@ -47,10 +47,22 @@ class SymbolNode:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A network: nodes in topological order, and the entries that are its outputs."""
+    """A network: nodes in topological order, the entries that are its outputs, and the version that wrote it.
+
+    The version is ``major * 10000 + minor * 100 + patch``; None if the file does not say.
+    """
 
     nodes: tuple[SymbolNode, ...]
     heads: tuple[Entry, ...]
+    mxnet_version: int | None = None
+
+    def needed_nodes(self) -> list[SymbolNode]:
+        """Return the nodes that the outputs depend on, in topological order."""
+        needed = {head.node for head in self.heads}
+        for index in range(len(self.nodes) - 1, -1, -1):  # inputs come before the nodes that take them
+            if index in needed:
+                needed.update(entry.node for entry in self.nodes[index].inputs)
+        return [self.nodes[index] for index in sorted(needed)]
 
     def with_output(self, name: str, where: str) -> Symbol:
         """Cut the network at a node, named as in the file or as MXNet names its output (``fc1_output``).
@@ -108,11 +120,12 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
     heads = _entries(document.get("heads"), len(nodes), f"{where}: heads")
     if not heads:
         raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
-    if statistics := implied_statistics(nodes, version_of(document)):
+    version = version_of(document)
+    if statistics := implied_statistics(nodes, version):
         upgraded, moved = with_variables(nodes, statistics)
         nodes, heads = tuple(upgraded), tuple(replace(head, node=moved[head.node]) for head in heads)
     _check_names(nodes, where)
-    return Symbol(nodes, heads)
+    return Symbol(nodes, heads, version)
 
 
 def _first_line(error: Exception) -> str:

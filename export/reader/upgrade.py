@@ -58,17 +58,17 @@ EXPLICIT_STATISTICS_VERSION = 900  # from 0.9 on, batch norm's statistics are in
 STATISTICS = ("moving_mean", "moving_var")
 
 
-def version_of(document: Mapping[str, Any]) -> int:
-    """Return the MXNet version that wrote a symbol, as ``major * 10000 + minor * 100 + patch``."""
+def version_of(document: Mapping[str, Any]) -> int | None:
+    """Return the MXNet version that wrote a symbol, as ``major * 10000 + minor * 100 + patch``; None if unknown."""
     attrs = document.get("attrs")
     entry = attrs.get("mxnet_version") if isinstance(attrs, dict) else None
     version = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-    return version if type(version) is int else LEGACY_VERSION
+    return version if type(version) is int else None
 
 
-def implied_statistics(nodes: Sequence[SymbolNode], version: int) -> dict[int, tuple[str, ...]]:
+def implied_statistics(nodes: Sequence[SymbolNode], version: int | None) -> dict[int, tuple[str, ...]]:
     """Return the names of the statistics that batch norms before MXNet 0.9 have without saying so, by node."""
-    if version >= EXPLICIT_STATISTICS_VERSION:
+    if (LEGACY_VERSION if version is None else version) >= EXPLICIT_STATISTICS_VERSION:
         return {}
     return {
         index: tuple(f"{node.name}_{name}" for name in STATISTICS)

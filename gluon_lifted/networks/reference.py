@@ -18,7 +18,7 @@ from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,7 +30,13 @@ MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
 Arrays = dict[str, "NDArray[Any]"]
 
 
-def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: str = "cpu") -> list[str]:
+def write_reference(
+    network: SavedNetwork,
+    feeds: Arrays,
+    path: Path,
+    device: str = "cpu",
+    check: Callable[[Arrays, Arrays], None] = lambda outputs, nodes: None,
+) -> list[str]:
     """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
 
     Parameters
@@ -43,6 +49,9 @@ def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: st
         The ``.npz`` file; replaced if it exists.
     device : str
         ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
+    check : callable
+        Called with the outputs and the nodes' outputs before the file is written. An error that it raises prevents
+        that.
 
     Returns
     -------
@@ -63,6 +72,7 @@ def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: st
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
+    check(outputs, nodes)
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
             write_npz(file, _stored(feeds) | outputs | nodes)

@@ -23,6 +23,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync, write_npz
 from gluon_lifted.mx import mx, nd
 from gluon_lifted.networks.reference import node_outputs
+from gluon_lifted.params_file import parse_params
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
     Raises
     ------
     RunError
-        If the embeddings are not finite. Nothing is written.
+        If the embeddings are not finite, or MXNet wrote other parameters than the network has. Nothing is written.
     OSError
         If the folder cannot be written, for example on a full disk.
     """
@@ -62,6 +63,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
             net.export(str(folder / "model"))
         except mx.MXNetError as error:  # MXNet's only error for files
             raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
+        _require_same(net, folder / PARAMS_FILE)
         network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
         nodes = node_outputs(network, {IMAGE_INPUT: images[:1]}, REFERENCE_OPS)
         with (folder / REFERENCE_FILE).open("wb") as reference:
@@ -75,3 +77,16 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
             sync(folder / file)
             (folder / file).replace(run / file)
     sync(run)
+
+
+def _require_same(net: Any, path: Path) -> None:
+    """Read the written parameters back and compare them with the network's, bit for bit."""
+    held = {name: parameter.data().asnumpy() for name, parameter in net.collect_params().items()}
+    for key, array in parse_params(memoryview(path.read_bytes()), str(path)).items():
+        expected = held[key.removeprefix("arg:").removeprefix("aux:")]
+        same_kind = (array.dtype, array.shape) == (expected.dtype, expected.shape)
+        if not same_kind or array.tobytes() != expected.tobytes():
+            raise RunError(
+                f"{path.parent.parent}: MXNet wrote other numbers for {key[4:]!r} than the network has. Repeat "
+                "`lifted train` with --resume to write the files again."
+            )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def compare_models(
     cosines = _cosines(*embeddings)
     single_rate, rate = _rates(models, pixels)
     return PrecisionComparison(
-        size_bytes=reduced.stat().st_size,
-        single_bytes=single.stat().st_size,
+        size_bytes=model_bytes(reduced),
+        single_bytes=model_bytes(single),
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
         images_per_s=rate,

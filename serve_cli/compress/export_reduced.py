@@ -24,6 +24,7 @@ from serve_cli.evaluate.eval_options import EvalOptions, Images
 from serve_cli.evaluate.eval_steps import evaluate
 from serve_cli.evaluate.metrics import recall_name
 from serve_cli.model.embedder import Embedder
+from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def export_reduced(
         if objection and not criteria.force:
             raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it anyway.")
         add_provenance(reduced, onnx_path, facts | comparison.facts())
-    return replace(report, path=onnx_path, size_bytes=onnx_path.stat().st_size), comparison
+    return replace(report, path=onnx_path, size_bytes=model_bytes(onnx_path)), comparison
 
 
 def _images(model: Path, options: ExportOptions, reference: Path | None) -> NDArray[np.uint8]:

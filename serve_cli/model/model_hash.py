@@ -56,6 +56,11 @@ def model_sha256(model: Path) -> str:
     return digest.hexdigest()
 
 
+def model_bytes(model: Path) -> int:
+    """Return the size of a model's file and of the files with its external data."""
+    return sum(file.stat().st_size for file in (model, *(model.parent / name for name in external_data(model))))
+
+
 def external_data(model: Path) -> list[str]:
     """List the names of the files that hold tensors of a model, sorted; empty for a file that is not ONNX.
 

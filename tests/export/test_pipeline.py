@@ -256,3 +256,42 @@ def test_labels_of_a_loss_are_left_out(tmp_path: Path) -> None:
 def test_a_run_verifies_its_own_model(run: Path, tmp_path: Path) -> None:
     report = export_run(run, tmp_path / "model.onnx")
     assert verify_file(tmp_path / "model.onnx", run) == report.parity
+
+
+def test_parameters_that_the_card_does_not_describe_are_refused(run: Path, tmp_path: Path) -> None:
+    """One bit of one weight, too little for the parity to notice."""
+    path = run / FILES[1]
+    described = json.loads((run / "card.json").read_text())
+    described["provenance"]["params sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (run / "card.json").write_text(json.dumps(described))
+    assert export_run(run, tmp_path / "model.onnx").parity is not None
+    content = bytearray(path.read_bytes())
+    content[content.index(small_network().params["fc_weight"].tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"model-0000\.params is not the file that card\.json describes"):
+        export_run(run, tmp_path / "model.onnx")
+
+
+def _batch_norms(path: Path) -> list[str]:
+    return [node.name for node in onnx.load(path).graph.node if node.op_type == "BatchNormalization"]
+
+
+def test_batch_norm_is_kept_with_the_trained_parameters(run: Path, tmp_path: Path) -> None:
+    path, options = tmp_path / "model.onnx", ExportOptions(keep_batch_norm=True)
+    report = export_run(run, path, options)
+    assert report.parity is not None
+    assert _batch_norms(path) == ["bn"]
+    own = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    for name, array in small_network().params.items():
+        np.testing.assert_array_equal(own[name], array, err_msg=name)
+    export_network(SavedNetwork(run / FILES[0], run / FILES[1]), INPUTS, path, options, reference=run / "reference.npz")
+    assert _batch_norms(path) == ["bn"]
+    export_run(run, path)
+    assert _batch_norms(path) == []
+
+
+def test_batch_norm_is_kept_in_half_precision(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    report = export_run(run, path, ExportOptions(keep_batch_norm=True, precision="fp16"))
+    assert report.parity is not None
+    assert _batch_norms(path) == ["bn"]

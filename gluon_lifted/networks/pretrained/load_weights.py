@@ -21,6 +21,7 @@ from gluon_lifted.networks.pretrained.names import (
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
 from gluon_lifted.networks.pretrained.store import fetch_imagenet
+from gluon_lifted.torchvision_names import TWINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGENET = "imagenet"
-BACKBONE_OF = {"caffemodel": "googlenet", "torch": "googlenet_bn", "safetensors": "googlenet_bn"}
+BACKBONES_OF = {"caffemodel": ("googlenet",), "torch": tuple(TWINS), "safetensors": tuple(TWINS)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def load_weights(
     Parameters
     ----------
     net : EmbeddingNet
-        Initialized. Its embedding layer is only set from the ``.params`` of another `EmbeddingNet` of equal width.
+        Initialized. Its embedding layer is only set from the ``.params`` of another `EmbeddingNet` of equal width, or
+        from the ``.safetensors`` that `lifted export --weights` wrote of one.
     source : str
         A file, or ``"imagenet"``: GluonCV's weights of this backbone, downloaded once.
     backbone : str
@@ -93,10 +95,10 @@ def load_weights(
     """
     path = fetch_imagenet(backbone, on_note) if source == IMAGENET else Path(source)
     kind, tensors = read_weights(path)
-    if BACKBONE_OF.get(kind, backbone) != backbone:
+    if backbone not in BACKBONES_OF.get(kind, (backbone,)):
         raise ConfigError(
-            f"{source}: {kind} weights are read for --backbone {BACKBONE_OF[kind]}, not for {backbone}; "
-            "give that backbone or another file."
+            f"{source}: {kind} weights are read for --backbone {', '.join(BACKBONES_OF[kind])}, not for {backbone}; "
+            "give such a backbone or another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
@@ -116,7 +118,7 @@ def load_weights(
 def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
-    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net)
+    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
@@ -161,9 +163,11 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
 
 def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
     """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
-    if kind != "params":
-        return "caffe" if kind == "caffemodel" else "inception"
-    if not own:  # GluonCV's; its CIFAR-10 networks use other statistics
+    if kind == "caffemodel":
+        return "caffe"
+    if kind != "params" and not own and TWINS[backbone] == "googlenet":
+        return "inception"
+    if not own:  # ImageNet's; GluonCV's CIFAR-10 networks use other statistics
         return None if backbone.startswith("cifar") else "imagenet"
     card = path.parent / CARD_FILE
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from gluon_lifted.mx import gluoncv_network
 from gluon_lifted.networks.backbones import gluoncv_name
 from gluon_lifted.networks.googlenet import caffe_name
+from gluon_lifted.torchvision_names import torchvision_name
 
 Names = dict[str, str]  # our name -> the file's
 
@@ -20,29 +21,9 @@ def caffe_names(net: Any) -> Names:
     return names
 
 
-def torchvision_names(net: Any) -> Names:
-    """Map parameters of ``googlenet_bn`` to torchvision's ``googlenet``."""
-    return {ours: torchvision_name(ours) for ours in net.backbone.collect_params()}
-
-
-def torchvision_name(parameter: str) -> str:
-    """Map a parameter of ``googlenet_bn`` to torchvision's ``googlenet``, which has the same structure.
-
-    GluonCV numbers the branches of an inception block from 0, the convolutions of a branch, and the two layers of
-    each, convolution and batch norm. torchvision names them.
-
-    Examples
-    --------
-    >>> torchvision_name("inception3a.1.0.1.gamma")
-    'inception3a.branch2.0.bn.weight'
-    >>> torchvision_name("inception3a.0.0.0.weight")
-    'inception3a.branch1.conv.weight'
-    """
-    block, *inside, layer, kind = parameter.split(".")
-    if inside:
-        branch, convolution = inside
-        inside = [f"branch{int(branch) + 1}"] + ([convolution] if branch != "0" else [])  # branch 0 has one convolution
-    return ".".join([block, *inside, ("conv", "bn")[int(layer)], {"gamma": "weight", "beta": "bias"}.get(kind, kind)])
+def torchvision_names(net: Any, backbone: str) -> Names:
+    """Map all parameters to torchvision's network of the same structure; the embedding layer's to our own files."""
+    return {ours: torchvision_name(ours, backbone) for ours in net.collect_params()}
 
 
 def mxnet_names(net: Any, backbone: str, file_names: set[str]) -> Names:

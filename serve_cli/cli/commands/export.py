@@ -31,7 +31,7 @@ from serve_cli.cli.network_options import (
 from serve_cli.cli.shared_options import Json, Tolerance
 
 if TYPE_CHECKING:
-    from export import ExportReport, NetworkInputs
+    from export import ExportReport, NetworkInputs, WeightsReport
     from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
@@ -40,7 +40,15 @@ ANY_NETWORK = "Any MXNet network"
 LOWER = "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
-Onnx = Annotated[Path, typer.Option("--onnx", help="Write the model to this file.")]
+Onnx = Annotated[Path | None, typer.Option("--onnx", help="Write the model to this file.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="Write the trained parameters to this .safetensors file, under torchvision's names where it has the same "
+        "backbone, else under MXNet's.",
+    ),
+]
 Symbol = Annotated[
     Path | None,
     typer.Option("--symbol", help="Export this -symbol.json instead of a RUN.", rich_help_panel=ANY_NETWORK),
@@ -66,6 +74,10 @@ Preprocess = Annotated[
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
 Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
 ExactLrn = Annotated[bool, typer.Option("--exact-lrn", help="Keep ONNX's slow LRN operator.")]
+KeepBatchNorm = Annotated[
+    bool,
+    typer.Option("--keep-batch-norm", help="Keep batch norm and the trained weights, to train on; slower to run."),
+]
 ToPrecision = Annotated[
     Precision,
     typer.Option(
@@ -114,8 +126,9 @@ Force = Annotated[
 
 
 def export(
-    onnx: Onnx,
     run: Run = None,
+    onnx: Onnx = None,
+    weights: Weights = None,
     symbol: Symbol = None,
     params: Params = None,
     shape: Shapes = [DEFAULT_SHAPE],  # noqa: B006  # Typer copies it
@@ -136,6 +149,7 @@ def export(
     opset: Opset = 17,
     tolerance: Tolerance = None,
     exact_lrn: ExactLrn = False,
+    keep_batch_norm: KeepBatchNorm = False,
     precision: ToPrecision = "fp32",
     calibration: Calibration = None,
     calibration_method: RangeMethod = "minmax",
@@ -159,6 +173,8 @@ def export(
       lifted export runs/mine --onnx small.onnx \
         --precision int8 --calibration photos
 
+      lifted export runs/mine --weights mine.safetensors
+
       lifted export --symbol net-symbol.json --params net-0000.params \
         --shape data:1,3,224,224 --onnx net.onnx
 
@@ -169,6 +185,8 @@ def export(
       lifted export --symbol net-symbol.json --params net-0000.params \
         --card card.json --onnx net.onnx
     """
+    if onnx is None and weights is None:
+        raise typer.BadParameter("give --onnx, --weights or both")
     inputs = network_inputs(shape, dtype)
     source = _source(run, symbol, params, output)
     pixel_options = PreprocessingOptions(
@@ -188,10 +206,15 @@ def export(
         opset=opset,
         tolerance=tolerance,
         exact_lrn=exact_lrn,
+        keep_batch_norm=keep_batch_norm,
         precision=precision,
         calibration=calibration,
         calibration_method=calibration_method,
     )
+    if onnx is None:
+        written = _write_weights(source, weights)
+        print_json(_weights_json(written)) if as_json else print_facts(_weights_facts(written))
+        return
     say(f"export: {run or symbol} to {onnx}")
     export_to = _exporter(
         source, inputs, reference, described, pixel_settings, name, pixels=preprocess == "graph", normalize=normalize
@@ -208,12 +231,13 @@ def export(
         if isinstance(source, Path):
             reference = source / REFERENCE_FILE
         report, comparison = export_reduced(export_to, onnx, options, criteria, reference)
+    written = _write_weights(source, weights)
     if as_json:
-        print_json(asdict(report) | ({"comparison": asdict(comparison)} if comparison else {}))
-    else:
-        compared = comparison.facts() if comparison else {}
-        has_card = isinstance(source, Path) or pixel_settings is not None
-        print_facts(_facts(report, precision) | compared | _next_step(report, has_card=has_card))
+        compared = {"comparison": asdict(comparison)} if comparison else {}
+        print_json(asdict(report) | compared | _weights_json(written))
+        return
+    facts = _facts(report, precision) | (comparison.facts() if comparison else {}) | _weights_facts(written)
+    print_facts(facts | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
 
 
 def _side(inputs: NetworkInputs) -> int:
@@ -249,6 +273,26 @@ def _exporter(
             described=described,
         )
     return lambda onnx, options: export_network(source, inputs, onnx, options, reference=reference, embedding=embedding)
+
+
+def _write_weights(source: Path | SavedNetwork, weights: Path | None) -> WeightsReport | None:
+    if weights is None:
+        return None
+    from export import export_weights
+
+    say(f"export: weights to {weights}")
+    return export_weights(source, weights)
+
+
+def _weights_json(report: WeightsReport | None) -> dict[str, object]:
+    return {} if report is None else {"weights": asdict(report)}
+
+
+def _weights_facts(report: WeightsReport | None) -> dict[str, str]:
+    if report is None:
+        return {}
+    size = f"{report.num_tensors} arrays, {report.num_parameters:,} parameters, {report.size_bytes / 1e6:.1f} MB"
+    return {"weights": f"{report.path}, {size}, names of {report.names}"}
 
 
 def _source(run: Path | None, symbol: Path | None, params: Path | None, output: str | None) -> Path | SavedNetwork:

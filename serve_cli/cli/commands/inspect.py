@@ -11,23 +11,36 @@ from serve_cli.cli.shared_options import Json
 
 Subject = Annotated[
     Path,
-    typer.Argument(metavar="PATH", help="Describe this ONNX model, run of `lifted train` or folder of `lifted embed`."),
+    typer.Argument(
+        metavar="PATH",
+        help="Describe this ONNX model, run of `lifted train`, folder of `lifted embed`, or -symbol.json of MXNet.",
+    ),
+]
+Params = Annotated[
+    Path | None,
+    typer.Option("--params", help="Read the MXNet network's parameters from this .params file."),
 ]
 
 
-def inspect(path: Subject, as_json: Json = False) -> None:
+def inspect(path: Subject, params: Params = None, as_json: Json = False) -> None:
     """Show the preprocessing, dimension, origin and files of a model, a run or a folder of embeddings.
+
+    For the -symbol.json of an MXNet network, show its operators, inputs and
+    outputs, which of them cannot be exported, and the `lifted export` command to
+    try. Its embedding and preprocessing are guesses. MXNet is not needed.
 
     [bold]Examples[/bold]
 
       lifted inspect model.onnx
 
       lifted inspect embeddings --json
+
+      lifted inspect r50-symbol.json --params r50-0000.params
     """
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.inspection import inspect_path
 
-    inspection = inspect_path(path)
+    inspection = inspect_path(path, params)
     if as_json:
         print_json(inspection.as_dict())
     else:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
-from serve_cli.cli.shared_options import Json
+from serve_cli.cli.shared_options import Json, Tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from export import NetworkInputs
 
 Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network of this -symbol.json.")]
 Params = Annotated[Path, typer.Option("--params", help="Read the network's parameters from this .params file.")]
@@ -23,6 +31,15 @@ Output = Annotated[
         show_default="all outputs",
     ),
 ]
+Expected = Annotated[
+    Path | None,
+    typer.Option(
+        "--expected",
+        metavar="OUTPUTS.npz",
+        help="Feed the inputs of this file instead, and compare with the outputs that the program which saved the "
+        "network recorded in it.",
+    ),
+]
 MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
 
 
@@ -34,12 +51,20 @@ def reference(
     dtype: Dtypes = None,
     device: MxnetDevice = "cpu",
     output: Output = None,
+    expected: Expected = None,
+    tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
     r"""Run an MXNet network on random inputs and save its outputs, and the output of every node for one image.
 
     With the file, `lifted verify` and `lifted export --reference` verify a
     translation without MXNet. This command needs MXNet.
+
+    MXNet 1.9.1 can save a scrambled weight, which two files alone do not show. In
+    the program that has the network, call mx.nd.waitall() before saving, record
+    images and outputs, and compare the files with them by --expected:
+
+      np.savez("outputs.npz", data=images.asnumpy(), out=net(images).asnumpy())
 
     [bold]Examples[/bold]
 
@@ -48,19 +73,27 @@ def reference(
 
       lifted reference --symbol net-symbol.json --params net-0000.params \
         --shape data:2,3,299,299 --out reference.npz
+
+      lifted reference --symbol net-symbol.json --params net-0000.params \
+        --expected outputs.npz --out reference.npz
     """
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.networks.reference import random_inputs, write_reference
 
     inputs = network_inputs(shape, dtype)
     network = SavedNetwork(symbol, params, output)
-    feeds = random_inputs(network, inputs.fixed(), inputs.dtypes)
     say(f"reference: {symbol} on {device}")
-    outputs = write_reference(network, feeds, out, device)
-    shapes = " ".join(f"--shape {text}" for text in shape)
+    if expected is None:
+        feeds, source = random_inputs(network, inputs.fixed(), inputs.dtypes), "random"
+        outputs = write_reference(network, feeds, out, device)
+    else:
+        feeds, check = _recorded(expected, inputs, tolerance)
+        source = f"{expected}:"
+        outputs = write_reference(network, feeds, out, device, check)
+    shapes = " ".join(f"--shape {name}:{','.join(map(str, array.shape))}" for name, array in feeds.items())
     facts = {
         "reference": str(out),
-        "inputs": ", ".join(f"{name}: random {array.dtype} {array.shape}" for name, array in feeds.items()),
+        "inputs": ", ".join(f"{name}: {source} {array.dtype} {array.shape}" for name, array in feeds.items()),
         "outputs": ", ".join(outputs),
         "next": f"lifted export --symbol {symbol} --params {params} {shapes} "
         f"{''.join(f'--dtype {text} ' for text in dtype or [])}{f'--output {output} ' if output else ''}"
@@ -71,3 +104,21 @@ def reference(
         print_json({"reference": str(out), "shapes": sizes, "outputs": outputs})
     else:
         print_facts(facts)
+
+
+def _recorded(
+    expected: Path, inputs: NetworkInputs, tolerance: float | None
+) -> tuple[dict[str, NDArray[Any]], Callable[..., None]]:
+    """Return the inputs that a program recorded, and the comparison of outputs with those that it recorded."""
+    from export import compare_with_recorded, read_reference
+    from export.verify import DEFAULT_TOLERANCE, HALF_TOLERANCE, check_tolerance
+
+    check_tolerance(tolerance)
+    half = any(dtype == "float16" for dtype in inputs.dtypes.values())
+    recorded = read_reference(expected)
+    arrays = recorded.inputs
+    if len(arrays) == len(inputs.shapes) == 1:
+        arrays = dict(zip(inputs.shapes, arrays.values(), strict=True))  # the file calls the only input data
+    feeds = {name: array.astype(inputs.dtypes.get(name, array.dtype)) for name, array in arrays.items()}
+    tolerance = tolerance or (HALF_TOLERANCE if half else DEFAULT_TOLERANCE)
+    return feeds, partial(compare_with_recorded, recorded=recorded, tolerance=tolerance)

@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import pytest
 
-from export.errors import MalformedModelError
+from export.external_data import external_tensors
 from export.graph import model as model_module
 from export.graph.graph import Tensor
-from export.graph.model import build_model
+from export.graph.model import MIN_EXTERNAL_BYTES, build_model
 from gluon_lifted.errors import ConfigError
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.ops_runner import run_onnx, run_reference, translate_net
@@ -54,14 +54,18 @@ def test_opset_that_is_not_available_is_refused(opset: int) -> None:
         build_model(translate_net(small_network(), ROW), opset)
 
 
-def test_model_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_constants_of_a_model_above_the_limit_are_only_named(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = translate_net(small_network(), ROW)
     total = sum(array.nbytes for array in graph.constants.values())
-    monkeypatch.setattr(model_module, "MAX_MODEL_BYTES", total)
-    build_model(graph, 17)
-    monkeypatch.setattr(model_module, "MAX_MODEL_BYTES", total - 1)
-    with pytest.raises(MalformedModelError, match=f"take {total:,} bytes; an ONNX file holds at most {total - 1:,}"):
-        build_model(graph, 17)
+    monkeypatch.setattr(model_module, "MAX_INLINE_BYTES", total)
+    assert not external_tensors(build_model(graph, 17))
+    monkeypatch.setattr(model_module, "MAX_INLINE_BYTES", total - 1)
+    named = external_tensors(build_model(graph, 17))
+    assert {tensor.name for tensor in named} == {
+        name for name, array in graph.constants.items() if array.nbytes >= MIN_EXTERNAL_BYTES
+    }
+    assert "fc_weight" in {tensor.name for tensor in named}
+    assert all(list(tensor.dims) == list(graph.constants[tensor.name].shape) for tensor in named)
 
 
 def test_wrong_shape_within_the_graph_is_noticed() -> None:

@@ -18,7 +18,7 @@ from gluon_lifted.errors import DataError
 from gluon_lifted.networks import reference as reference_module
 from gluon_lifted.networks.reference import write_reference
 from serve_cli.cli.main import app
-from tests.export.mxnet_files import Net
+from tests.export.mxnet_files import Net, npz_bytes
 from tests.export.networks import (
     CROP,
     DIM,
@@ -142,3 +142,36 @@ def test_video_and_sequences(tmp_path: Path, row: tuple[int, ...], layout: str) 
         done = CliRunner().invoke(app, [*arguments[:1], *line, *arguments[1:], str(tmp_path / "r.npz")])
         assert done.exit_code == 0, done.output
     assert read_reference(tmp_path / "r.npz").data.shape == (2, *row)
+
+
+def scrambled(net: Net) -> Net:
+    """The weights of conv2 in another order: every number is plausible."""
+    net.params["conv2_weight"] = np.ascontiguousarray(net.params["conv2_weight"][:, ::-1])
+    return net
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [(True, "First node to differ: 'conv2'. The files do not hold"), (False, "The program recorded no nodes")],
+)
+def test_weight_that_was_scrambled_while_saving_is_noticed(tmp_path: Path, nodes: bool, message: str) -> None:
+    """The program records what its live network computes: here, plain loops."""
+    live = small_reference(small_network())
+    live["any name"] = live.pop("embedding")
+    arrays = {name: array for name, array in live.items() if nodes or not name.startswith("node/")}
+    (tmp_path / "live.npz").write_bytes(npz_bytes(arrays))
+    line = ["reference", "--expected", str(tmp_path / "live.npz"), "--out", str(tmp_path / "r.npz")]
+    network = save(scrambled(small_network()), tmp_path)
+    line += ["--symbol", str(network.symbol), "--params", str(network.params)]
+    done = CliRunner().invoke(app, line)
+    assert isinstance(done.exception, ParityError)
+    assert "output 'unit_output' of the files differs from what the program recorded" in str(done.exception)
+    assert message in str(done.exception)
+    assert "mx.nd.waitall()" in str(done.exception)
+    assert not (tmp_path / "r.npz").exists()
+    save(small_network(), tmp_path)
+    done = CliRunner().invoke(app, [*line, "--json"])
+    assert done.exit_code == 0, done.output
+    assert '"shapes": {' in done.stdout
+    np.testing.assert_array_equal(read_reference(tmp_path / "r.npz").data, live["data"])
+    assert "conv2" in read_reference(tmp_path / "r.npz").nodes

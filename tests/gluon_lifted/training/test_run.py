@@ -21,6 +21,7 @@ from gluon_lifted.errors import (
     DeviceError,
     RunError,
 )
+from gluon_lifted.images import Preprocessing
 from gluon_lifted.mx import gluon, mx, nd
 from gluon_lifted.training.checkpoint import checkpoints
 from gluon_lifted.training.data import load_data
@@ -211,6 +212,31 @@ def test_gradient_that_is_not_finite_is_skipped_and_counted(config, tmp_path):
         trainer.step(batch, 9)
     with pytest.raises(RunError, match="embeddings are not finite"):
         freeze(trainer.net, tmp_path, None, images)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scramble", ["swap", "dtype", None])
+def test_parameters_are_read_back_after_they_were_written(config, tmp_path, monkeypatch, scramble):
+    """MXNet wrote another weight than the network has: plausible numbers, which no output of the files betrays."""
+    net, images = Trainer(config, [mx.cpu()]).net, np.zeros((1, 3, 32, 32), np.float32)
+    export, card = net.export, ModelCard("n", "b", 8, False, Preprocessing(36, 32), "d", "l")
+
+    def export_scrambled(path):
+        export(path)
+        arrays = nd.load(f"{path}-0000.params")
+        weight = arrays["arg:embedding_weight"].asnumpy()
+        if scramble == "swap":
+            weight[0, [0, 1]] = weight[0, [1, 0]]
+        arrays["arg:embedding_weight"] = nd.array(weight, dtype="float16" if scramble == "dtype" else "float32")
+        nd.save(f"{path}-0000.params", arrays)
+
+    monkeypatch.setattr(net, "export", export_scrambled)
+    if scramble is None:
+        freeze(net, tmp_path, card, images)
+        assert (tmp_path / "card.json").is_file()
+        return
+    with pytest.raises(RunError, match="MXNet wrote other numbers for 'embedding_weight' than the network has"):
+        freeze(net, tmp_path, card, images)
     assert not list(tmp_path.iterdir())
 
 

@@ -71,7 +71,15 @@ def test_export():
     from serve_cli.compress.acceptance import AcceptanceCriteria
 
     defaults, options, criteria = shown(export), ExportOptions(), AcceptanceCriteria()
-    for name in ("opset", "tolerance", "exact_lrn", "precision", "calibration", "calibration_method"):
+    for name in (
+        "opset",
+        "tolerance",
+        "exact_lrn",
+        "keep_batch_norm",
+        "precision",
+        "calibration",
+        "calibration_method",
+    ):
         assert defaults[name] == getattr(options, name), name
     for name in ("data", "max_recall_drop", "force", "device"):
         assert defaults[name] == getattr(criteria, name), name

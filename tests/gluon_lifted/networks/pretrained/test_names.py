@@ -9,6 +9,7 @@ from gluon_lifted.mx import nd
 from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
+from gluon_lifted.networks.pretrained.names import torchvision_names
 
 # torchvision/models/googlenet.py: inception_block(in, ch1x1, ch3x3red, ch3x3, ch5x5red, ch5x5, pool_proj)
 BLOCKS = {
@@ -94,6 +95,35 @@ def torchvision_googlenet(state, x):
         elif block == "inception4e":
             x = max_pool(x, 2, 2)
     return x.mean((2, 3))
+
+
+# torchvision/models/resnet.py: resnetN(block, layers)
+RESNETS = {18: (2, (2, 2, 2, 2)), 34: (2, (3, 4, 6, 3)), 50: (3, (3, 4, 6, 3)), 101: (3, (3, 4, 23, 3))}
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def resnet_names(convolutions, layers):
+    """Parameters of `ResNet` of BasicBlock (2 convolutions) or Bottleneck (3), without fc."""
+    names = {"conv1.weight", *(f"bn1.{kind}" for kind in NORM)}
+    for stage, blocks in enumerate(layers, 1):
+        for block in range(blocks):
+            at = f"layer{stage}.{block}"
+            for number in range(1, convolutions + 1):
+                names |= {f"{at}.conv{number}.weight", *(f"{at}.bn{number}.{kind}" for kind in NORM)}
+            if block == 0 and (stage > 1 or convolutions == 3):
+                names |= {f"{at}.downsample.0.weight", *(f"{at}.downsample.1.{kind}" for kind in NORM)}
+    return names
+
+
+@pytest.mark.parametrize("backbone", ["googlenet_bn", *(f"resnet{depth}_v1b" for depth in RESNETS)])
+def test_names_are_torchvisions(backbone):
+    if backbone == "googlenet_bn":
+        expected = {name for name in state_dict() if not name.startswith("fc.") and "num_batches" not in name}
+    else:
+        expected = resnet_names(*RESNETS[int(backbone[6:].removesuffix("_v1b"))])
+    names = torchvision_names(EmbeddingNet(build_backbone(backbone, 64), 4), backbone)
+    assert len(set(names.values())) == len(names)
+    assert set(names.values()) == expected | {"embedding.weight", "embedding.bias"}
 
 
 @pytest.mark.slow

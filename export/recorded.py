@@ -1,0 +1,80 @@
+"""Compare what a network's two files compute with what the program that saved them recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.errors import MalformedModelError, ParityError
+from export.parity import problem
+from export.reader.reference import NODE_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from export.reader.reference import Array, Reference
+
+LIVE = "what the program recorded"
+ADVICE = (
+    "The files do not hold the network that the program ran. MXNet 1.9.1 can save a scrambled weight while operators "
+    "still run: call mx.nd.waitall() before saving, save again, and compare again."
+)
+
+
+def compare_with_recorded(
+    outputs: Mapping[str, Array], nodes: Mapping[str, Array], recorded: Reference, tolerance: float
+) -> None:
+    """Raise an error unless outputs computed from files equal the recorded ones.
+
+    Parameters
+    ----------
+    outputs : mapping
+        Name of an output -> its values for the recorded images, (n, ...).
+    nodes : mapping
+        Name of a node, ``node/<name>`` -> its values for the first image, (1, ...), in the network's order.
+    recorded : Reference
+        Images and outputs of the live network; a single output may have any name.
+    tolerance : float
+        As for `export.verify.verify`.
+
+    Raises
+    ------
+    ParityError
+        If an output differs, or a recorded node: a weight can be wrong without effect on a few images' outputs. The
+        message names the first node that differs.
+    MalformedModelError
+        If outputs have other names or shapes than the recorded ones.
+    """
+    expected = recorded.outputs
+    if len(outputs) == len(expected) == 1:
+        expected = dict(zip(outputs, expected.values(), strict=True))
+    for name in outputs:
+        shape = expected[name].shape if name in expected else None
+        if set(outputs) != set(expected) or shape != outputs[name].shape:
+            raise MalformedModelError(
+                f"the network computes {_shapes(outputs)}; the program recorded {_shapes(recorded.outputs)}. Record "
+                "the same outputs, or choose one with --output."
+            )
+        if wrong := problem(outputs[name], expected[name], tolerance, LIVE):
+            known = "" if recorded.nodes else " The program recorded no nodes that would locate the error."
+            node = _first_node(nodes, recorded, tolerance)
+            first = f" First node to differ: {node!r}." if node else known
+            raise ParityError(f"output {name!r} of the files {wrong}.{first} {ADVICE}")
+    if node := _first_node(nodes, recorded, tolerance):
+        raise ParityError(
+            f"node {node!r} of the files differs from {LIVE}, although the outputs are the same. {ADVICE}"
+        )
+
+
+def _first_node(nodes: Mapping[str, Array], recorded: Reference, tolerance: float) -> str | None:
+    """Return the name of the first recorded node that differs for the first image."""
+    for key, array in nodes.items():
+        expected = recorded.nodes.get(key.removeprefix(NODE_PREFIX))
+        if expected is None:
+            continue
+        if array.shape != expected.shape or problem(array, expected, tolerance, LIVE):
+            return key.removeprefix(NODE_PREFIX)
+    return None
+
+
+def _shapes(arrays: Mapping[str, Array]) -> str:
+    return f"{', '.join(f'{name} {array.shape}' for name, array in arrays.items()):.200}"

@@ -1,0 +1,133 @@
+"""Write the parameters of a network for other frameworks, under torchvision's names where it has the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import MalformedModelError
+from export.reader.limits import map_file, read_limited
+from export.reader.params import parse_params
+from export.reader.run_folder import read_run
+from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
+from export.safetensors_file import write_safetensors
+from export.translate import PARAMETER_ENDINGS
+from gluon_lifted.contract import CARD_KEY, SYMBOL_FILE, SavedNetwork
+from gluon_lifted.torchvision_names import TWINS, torchvision_name
+
+if TYPE_CHECKING:
+    import os
+
+Arrays = Mapping[str, NDArray[Any]]
+MXNET = "MXNet"
+MEAN = ".running_mean"  # of batch norm; PyTorch counts batches beside it
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """Facts about a file of weights.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    names : str
+        Whose names the arrays have: ``"MXNet"``, or torchvision's network such as ``"torchvision resnet50"``.
+    num_tensors, num_parameters : int
+        Number of arrays, and of the numbers in those that were trained or measured.
+    size_bytes : int
+        Size of the file.
+    """
+
+    path: Path
+    names: str
+    num_tensors: int
+    num_parameters: int
+    size_bytes: int
+
+
+def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os.PathLike[str]) -> WeightsReport:
+    """Write the trained parameters of a network to a ``.safetensors`` file, bit for bit.
+
+    Parameters
+    ----------
+    source : path-like or SavedNetwork
+        A run folder, or the two files of another network. Of a network that is cut at a node, only the parameters that
+        the node needs are written.
+    path : path-like
+        Replaced if it exists. Missing parent folders are created.
+
+    Returns
+    -------
+    WeightsReport
+        Says which names were given: torchvision's for a run whose backbone torchvision has too
+        (`gluon_lifted.torchvision_names.TWINS`), with ``embedding.weight`` and ``embedding.bias`` for the embedding
+        layer; otherwise MXNet's.
+
+    Raises
+    ------
+    RunError, MalformedModelError
+        If the files are incomplete or damaged.
+    ConfigError
+        If the file cannot be written.
+    """
+    path, metadata = Path(path), {"format": "pt"}  # which the readers of PyTorch's world expect
+    if isinstance(source, SavedNetwork):
+        params, names = _network(source), MXNET
+    else:
+        files = read_run(Path(source))
+        params, names = _used(files.symbol, files.params, str(Path(source) / SYMBOL_FILE)), MXNET
+        metadata[CARD_KEY] = files.card.to_json()
+        if (backbone := files.card.backbone) in TWINS:
+            params, names = _torchvision(params, backbone), f"torchvision {TWINS[backbone]}"
+    return WeightsReport(
+        path=path,
+        names=names,
+        num_tensors=len(params),
+        num_parameters=sum(array.size for array in params.values() if array.ndim),
+        size_bytes=write_safetensors(path, params, metadata),
+    )
+
+
+def _network(source: SavedNetwork) -> Arrays:
+    symbol = parse_symbol(read_limited(source.symbol, MAX_SYMBOL_BYTES), str(source.symbol))
+    if source.output is not None:
+        symbol = symbol.with_output(source.output, str(source.symbol))
+    params = parse_params(map_file(source.params), str(source.params))
+    return _used(symbol, params, str(source.symbol))
+
+
+def _used(symbol: Symbol, params: Arrays, where: str) -> Arrays:
+    """Return the parameters that the outputs depend on, in the symbol's order."""
+    names = [node.name for node in symbol.needed_nodes() if node.is_variable]
+    missing = [name for name in names if name not in params and name.endswith(PARAMETER_ENDINGS)]
+    if missing:
+        raise MalformedModelError(
+            f"{where}: {len(missing)} parameters are not in the parameter file, such as {missing[0]!r:.100}. Take both "
+            "files from one run."
+        )
+    return {name: params[name] for name in names if name in params}
+
+
+def _torchvision(params: Arrays, backbone: str) -> Arrays:
+    """Rename the parameters, and add the number of batches that each of PyTorch's batch norms counts."""
+    try:
+        renamed = {torchvision_name(name, backbone): array for name, array in params.items()}
+    except (ValueError, IndexError):
+        raise MalformedModelError(
+            f"the parameters are not named as those of {backbone}, which the card says; export with --symbol and "
+            "--params instead."
+        ) from None
+    if len(renamed) != len(params):
+        raise MalformedModelError(f"two parameters have one name in torchvision's {TWINS[backbone]}.")
+    counts = {
+        name.removesuffix(MEAN) + ".num_batches_tracked": np.zeros((), np.int64)
+        for name in renamed
+        if name.endswith(MEAN)
+    }
+    return renamed | counts
