@@ -70,7 +70,7 @@ def prepare(backbone: str, folder: Path, peer_python: str | None) -> None:
     files = SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params")
     inputs = NetworkInputs({"data": (N, 3, CROP, CROP)})
     export_network(files, inputs, folder / "ours.onnx")
-    export_network(files, inputs, folder / "lrn.onnx", ExportOptions(exact_lrn=True))
+    export_network(files, inputs, folder / "lrn.onnx", ExportOptions(plain_operators=True))
     single = load(folder / "ours.onnx")
     batches = np.split(images(CALIBRATION), CALIBRATION // 10)
     save(quantize(single, activation_ranges(single, batches, QUANTIZED), sensitive_nodes(single)), folder / "dots.onnx")

@@ -284,7 +284,7 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
     optimize(
         graph,
         half=options.precision == "fp16",
-        exact_lrn=options.exact_lrn,
+        plain_operators=options.plain_operators,
         keep_batch_norm=options.keep_batch_norm,
     )
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from export.passes.fold_batch_norm import fold_batch_norm
 from export.passes.keep_float32 import keep_float32
 from export.passes.lrn_as_matmul import lrn_as_matmul
+from export.passes.prelu_as_convolution import prelu_as_convolution
 from export.passes.remove_expand import remove_expand
 from export.passes.to_float16 import to_float16
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph
 
 
-def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False, keep_batch_norm: bool = False) -> Graph:
-    """Fold batch norm, remove unused nodes and replace LRN by its fast form, in place.
+def optimize(
+    graph: Graph, *, half: bool = False, plain_operators: bool = False, keep_batch_norm: bool = False
+) -> Graph:
+    """Fold batch norm, remove unused nodes and replace LRN and PRelu by faster forms, in place.
 
     Parameters
     ----------
@@ -23,8 +26,8 @@ def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False, keep_
         From `export.translate.translate`.
     half : bool
         Compute a float32 network in float16 where that is safe.
-    exact_lrn : bool
-        Keep ONNX's LRN operator instead of the form that runtimes compute faster.
+    plain_operators : bool
+        Keep ONNX's LRN and PRelu instead of the forms that CPUs compute faster.
     keep_batch_norm : bool
         Keep batch norm as operators of its own, with the parameters that were trained.
 
@@ -46,7 +49,8 @@ def optimize(graph: Graph, *, half: bool = False, exact_lrn: bool = False, keep_
     if half:
         to_float16(graph)
     keep_float32(graph)
-    if not exact_lrn:
+    if not plain_operators:
         lrn_as_matmul(graph)
+        prelu_as_convolution(graph)
     graph.drop_unused()
     return graph

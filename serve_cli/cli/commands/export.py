@@ -73,7 +73,9 @@ Preprocess = Annotated[
 ]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
 Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
-ExactLrn = Annotated[bool, typer.Option("--exact-lrn", help="Keep ONNX's slow LRN operator.")]
+PlainOperators = Annotated[
+    bool, typer.Option("--plain-operators", help="Keep ONNX's LRN and PRelu instead of forms that CPUs compute faster.")
+]
 KeepBatchNorm = Annotated[
     bool,
     typer.Option("--keep-batch-norm", help="Keep batch norm and the trained weights, to train on; slower to run."),
@@ -148,7 +150,7 @@ def export(
     normalize: Normalize = False,
     opset: Opset = 17,
     tolerance: Tolerance = None,
-    exact_lrn: ExactLrn = False,
+    plain_operators: PlainOperators = False,
     keep_batch_norm: KeepBatchNorm = False,
     precision: ToPrecision = "fp32",
     calibration: Calibration = None,
@@ -205,7 +207,7 @@ def export(
     options = ExportOptions(
         opset=opset,
         tolerance=tolerance,
-        exact_lrn=exact_lrn,
+        plain_operators=plain_operators,
         keep_batch_norm=keep_batch_norm,
         precision=precision,
         calibration=calibration,

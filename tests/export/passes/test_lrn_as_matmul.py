@@ -36,7 +36,9 @@ def test_fast_form_keeps_the_name() -> None:
 
 def test_exact_operator_if_asked_for() -> None:
     net = lrn_net()
-    graph = optimize(translate(parse_symbol(net.symbol_bytes(), "net"), {}, {"data": (N, *ROW)}, "net"), exact_lrn=True)
+    graph = optimize(
+        translate(parse_symbol(net.symbol_bytes(), "net"), {}, {"data": (N, *ROW)}, "net"), plain_operators=True
+    )
     assert [node.op for node in graph.nodes] == ["LRN", "Flatten"]
     np.testing.assert_allclose(run_onnx(graph, IMAGES), expected(), rtol=1e-5)
 

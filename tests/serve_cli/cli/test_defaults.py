@@ -74,7 +74,7 @@ def test_export():
     for name in (
         "opset",
         "tolerance",
-        "exact_lrn",
+        "plain_operators",
         "keep_batch_norm",
         "precision",
         "calibration",
