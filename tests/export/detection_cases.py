@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from export.graph.shape import N
+from export.graph.shape import Batch, N
 from tests.export import detection_oracles as oracles
 from tests.export.array_case import ArrayCase, Given, normal, whole
 
@@ -272,4 +272,47 @@ SUPPRESSING = [
         then="broadcast_add",
     ),
 ]
-DETECTION_CASES = [*COMPARING, *DIVIDING, *REPEATING, *SELECTING, *DECODING, *SUPPRESSING]
+
+
+def regions(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Regions of the first image or, if there are more, the second; some beyond the image or with swapped edges."""
+    rows = np.zeros(shape, np.float32)
+    rows[:, 0] = np.arange(len(rows)) % 2 if len(rows) > 3 else 0
+    rows[:, 1:3] = rng.uniform(-2, 6, (len(rows), 2))
+    rows[:, 3:] = rows[:, 1:3] + rng.uniform(-1, 9, (len(rows), 2))
+    return rows
+
+
+POOLED = {"data": Given((N, 3, 6, 7)), "regions": Given((Batch(3), 5), regions)}
+POOLING = [
+    ArrayCase(
+        "_contrib_ROIAlign",
+        "defaults",
+        POOLED,
+        partial(oracles.roi_align, size=(2, 3)),
+        {"pooled_size": "(2, 3)", "spatial_scale": "1.0"},
+    ),
+    ArrayCase(
+        "_contrib_ROIAlign",
+        "everything set",
+        POOLED,
+        partial(oracles.roi_align, size=(2, 2), scale=0.5, samples=2),
+        {"pooled_size": "(2, 2)", "spatial_scale": "0.5", "sample_ratio": "2"}
+        | {"position_sensitive": "False", "aligned": "False"},
+    ),
+    ArrayCase(
+        "ROIPooling",
+        "defaults",
+        POOLED,
+        partial(oracles.roi_pooling, size=(2, 3)),
+        {"pooled_size": "(2, 3)", "spatial_scale": "1.0"},
+    ),
+    ArrayCase(
+        "ROIPooling",
+        "scaled",
+        POOLED,
+        partial(oracles.roi_pooling, size=(3, 2), scale=0.5),
+        {"pooled_size": "(3, 2)", "spatial_scale": "0.5"},
+    ),
+]
+DETECTION_CASES = [*COMPARING, *DIVIDING, *REPEATING, *SELECTING, *DECODING, *SUPPRESSING, *POOLING]

@@ -101,3 +101,54 @@ def overlap_of(one, other):
         return 0.0
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
     return sides[0] * sides[1] / (sum(areas) - sides[0] * sides[1])
+
+
+def roi_align(images, regions, size, scale=1.0, samples=0, aligned=False):
+    out = np.zeros((len(regions), images.shape[1], *size))
+    for index, (image, *edges) in enumerate(regions):
+        left, top, right, bottom = (edge * scale - aligned / 2 for edge in edges)
+        starts, lengths = (top, left), [bottom - top, right - left]
+        lengths = lengths if aligned else [max(length, 1) for length in lengths]
+        for i, j in np.ndindex(*size):
+            rows, columns = (
+                [
+                    starts[axis] + lengths[axis] / size[axis] * (cell + (step + 0.5) / count)
+                    for count in [samples or math.ceil(lengths[axis] / size[axis])]
+                    for step in range(count)
+                ]
+                for axis, cell in enumerate((i, j))
+            )
+            values = [bilinear(images[int(image)], y, x) for y in rows for x in columns]
+            out[index, :, i, j] = np.mean(values, axis=0) if image >= 0 else 0
+    return out.astype(np.float32)
+
+
+def bilinear(image, y, x):
+    """Interpolate a pixel; positions more than 1 outside are 0, others move to the edge."""
+    height, width = image.shape[1:]
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return np.zeros(len(image))
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = image[:, top, left] * (left + 1 - x) + image[:, top, right] * (x - left)
+    lower = image[:, bottom, left] * (left + 1 - x) + image[:, bottom, right] * (x - left)
+    return upper * (top + 1 - y) + lower * (y - top)
+
+
+def roi_pooling(images, regions, size, scale=1.0):
+    height, width = images.shape[2:]
+    out = np.zeros((len(regions), images.shape[1], *size), np.float32)
+    for index, (image, *edges) in enumerate(regions):
+        left, top, right, bottom = (math.floor(abs(edge * scale) + 0.5) * (-1 if edge < 0 else 1) for edge in edges)
+        lengths = [max(bottom - top + 1, 1), max(right - left + 1, 1)]
+        for i, j in np.ndindex(*size):
+            (first, last), (start, stop) = (
+                (math.floor(cell * lengths[axis] / size[axis]), math.ceil((cell + 1) * lengths[axis] / size[axis]))
+                for axis, cell in enumerate((i, j))
+            )
+            first, last = (min(max(edge + top, 0), height) for edge in (first, last))
+            start, stop = (min(max(edge + left, 0), width) for edge in (start, stop))
+            if last > first and stop > start:
+                out[index, :, i, j] = images[int(image), :, first:last, start:stop].max(axis=(1, 2))
+    return out

@@ -7,6 +7,8 @@ import pytest
 
 from export.errors import LiftedError, MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
 from export.graph.shape import N
+from gluon_lifted.errors import ConfigError
+from tests.export import detection_oracles as oracles
 from tests.export.array_case import ArrayCase, Given, normal, run_graph, whole
 
 BOXES, IMAGES = Given((N, 5, 6)), Given((N, 4, 3))
@@ -17,6 +19,9 @@ def halves(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return normal(rng, shape).astype(np.float16)
 
 
+ROIS = {"data": Given((N, 3, 6, 7)), "rois": Given((N, 5))}
+HALVES = {name: Given(given.shape, halves) for name, given in ROIS.items()}
+SIZES = {"pooled_size": "(2, 3)", "spatial_scale": "0.5"}
 REFUSED: list[tuple[str, dict[str, Given], dict[str, str], type[LiftedError], str]] = [
     ("_contrib_box_nms", {"data": BOXES}, {"overlap_thresh": "-0.1"}, UnsupportedAttributeError, "overlap_thresh=-0.1"),
     ("_contrib_box_nms", {"data": BOXES}, {"in_format": "edges"}, UnsupportedAttributeError, "in_format=edges"),
@@ -40,6 +45,17 @@ REFUSED: list[tuple[str, dict[str, Given], dict[str, str], type[LiftedError], st
     ("_greater", {"data": IMAGES, "other": Given((N, 3))}, {}, MalformedModelError, "differ in shape"),
     ("broadcast_equal", {"data": IMAGES, "other": Given((N, 3))}, {}, MalformedModelError, "cannot be broadcast"),
     ("broadcast_mod", {"data": IMAGES, "other": Given((3,), halves)}, {}, MalformedModelError, "float16 and float32"),
+    (
+        "_contrib_ROIAlign",
+        ROIS,
+        SIZES | {"position_sensitive": "1"},
+        UnsupportedAttributeError,
+        "position_sensitive=True",
+    ),
+    ("_contrib_ROIAlign", ROIS | {"rois": Given((3, 5))}, SIZES, MalformedModelError, "take some images"),
+    ("ROIPooling", ROIS | {"rois": Given((N, 4))}, SIZES, MalformedModelError, "expected (regions, 5)"),
+    ("ROIPooling", {"data": IMAGES, "rois": Given((N, 5))}, SIZES, MalformedModelError, "expected (N, C, H, W)"),
+    ("ROIPooling", HALVES, SIZES, UnsupportedOpError, "takes float32 only"),
     ("gather_nd", {"data": IMAGES, "indices": Given((4, N))}, {}, MalformedModelError, "expected up to 3"),
     ("gather_nd", {"data": IMAGES, "indices": Given((N, 1))}, {}, MalformedModelError, "expected up to 3"),
     ("gather_nd", {"data": IMAGES, "indices": Given((1, 5))}, {}, MalformedModelError, "take some images"),
@@ -104,3 +120,14 @@ def test_equal_scores_keep_the_order_of_boxes() -> None:
     boxes[:, :, 0] = np.arange(40)
     (actual,) = run_graph(graph, {"data": boxes})
     assert actual[:, :8, 0].tolist() == [[0, 1, 2, 3, 4, 5, 6, -1]] * 2
+
+
+def test_aligned_regions_need_opset_16() -> None:
+    operands: dict[str, Given | np.ndarray] = dict(ROIS)
+    case = ArrayCase("_contrib_ROIAlign", "aligned", operands, nothing, SIZES | {"aligned": "True"})
+    data = ROIS["data"].array(np.random.default_rng(0), 2)
+    rois = np.array([[1, 1.2, 2, 9, 11.3], [-1, 0, 0, 4, 4]], np.float32)  # none of an image for the second
+    (actual,) = run_graph(case.graph(), {"data": data, "rois": rois})
+    np.testing.assert_allclose(actual, oracles.roi_align(data, rois, (2, 3), scale=0.5, aligned=True), atol=1e-5)
+    with pytest.raises(ConfigError, match="half_pixel needs opset 16 or later; opset 13 was asked for"):
+        run_graph(case.graph(), {"data": data, "rois": rois}, opset=13)
