@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
-NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
+NUMBERED: Mapping[str, Callable[[Mapping[str, str]], bool]] = {  # operators whose output names may end in a number
+    "SliceChannel": lambda attrs: attrs.get("num_outputs") != "1",
+    "topk": lambda attrs: attrs.get("ret_typ") in ("both", "value"),
+    "_contrib_box_nms": lambda _: True,
+}
 # Their second input is a label
 LOSSES = {"SoftmaxOutput", "SVMOutput"} | {f"{kind}RegressionOutput" for kind in ("Linear", "Logistic", "MAE")}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
@@ -206,7 +210,7 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 def _output_name(symbol: Symbol, head: Entry) -> str:
     """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
     node = symbol.nodes[head.node]
-    several = node.op in NUMBERED and node.attrs.get("num_outputs") != "1"
+    several = node.op in NUMBERED and NUMBERED[node.op](node.attrs)
     return f"{node.name}_output{head.output if several else ''}"
 
 

@@ -128,6 +128,10 @@ class Attrs:
             raise self._malformed(name, text, f"a tuple of integers of at least {minimum}")
         return values
 
+    def is_none(self, name: str) -> bool:
+        """Return whether an attribute is stored as ``None``, for operators whose default is something else."""
+        return self._texts.get(name) == "None"
+
     def real(self, name: str, default: float | None = None) -> float:
         """Parse a finite real number such as ``"1e-05"``."""
         text = self._take(name)

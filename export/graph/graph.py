@@ -193,9 +193,21 @@ class Graph:
         self, output: Tensor, op: str, name: str, inputs: tuple[Operand, ...], attrs: Attributes | None = None
     ) -> None:
         """Append a node for an output whose name is already claimed."""
+        self.produce_several((output,), op, name, inputs, attrs)
+
+    def produce_several(
+        self,
+        outputs: tuple[Tensor, ...],
+        op: str,
+        name: str,
+        inputs: tuple[Operand, ...],
+        attrs: Attributes | None = None,
+    ) -> None:
+        """Append a node for outputs whose names are already claimed."""
         self.constants.update({operand.name: operand.array for operand in inputs if isinstance(operand, Constant)})
-        self.tensors[output.name] = output
-        self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), (output.name,), attrs or {}))
+        self.tensors.update({output.name: output for output in outputs})
+        names = tuple(output.name for output in outputs)
+        self.nodes.append(GraphNode(op, name, tuple(operand.name for operand in inputs), names, attrs or {}))
 
     def finish(self, heads: Sequence[Tensor]) -> None:
         """Rename the network's output tensors to the names in `outputs`. A tensor may be several outputs."""

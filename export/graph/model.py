@@ -115,7 +115,17 @@ def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
     if node.op in AXES_SINCE_18 and opset < 18:
         axes = graph.constants[node.inputs[1]].tolist()
         return replace(node, inputs=node.inputs[:1], attrs={**node.attrs, "axes": axes})
+    if node.op == "RoiAlign" and opset < 16:
+        return _unaligned(node, opset)
     return node
+
+
+def _unaligned(node: GraphNode, opset: int) -> GraphNode:
+    """Leave out the mode of a RoiAlign before opset 16, which has no other than output_half_pixel."""
+    attrs = dict(node.attrs)
+    if (mode := attrs.pop("coordinate_transformation_mode")) != "output_half_pixel":
+        raise ConfigError(f"{node.op} {node.name!r}: {mode} needs opset 16 or later; opset {opset} was asked for.")
+    return replace(node, attrs=attrs)
 
 
 def _check(model: onnx.ModelProto) -> None:

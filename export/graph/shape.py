@@ -22,6 +22,14 @@ class Batch:
         return "N" if self.times == 1 else f"{self.times}*N"
 
 
+@dataclass(frozen=True)
+class Selected(Batch):
+    """A size that the values decide, such as the number of boxes that remain. No output of an MXNet node has it."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
 Size = int | Batch
 Shape = tuple[int, ...]  # known numbers, such as the shape of a parameter
 BatchShape = tuple[Size, ...]

@@ -22,6 +22,7 @@ FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
 def constant_like(node: Node) -> Tensor:
     """Fill a tensor; `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
     node.expect_inputs(1)
+    node.attrs.ignore("dtype")  # MXNet stores it and takes the type of the input
     data = node.tensor()
     value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")
     shape = node.emit_shaped("Shape", (data,), (len(data.shape),), step="shape", dtype=INT64)

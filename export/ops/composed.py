@@ -122,31 +122,6 @@ def round_down(node: Node) -> Tensor:
     return add("Add", whole, add("Sign", nearer, step="up"))
 
 
-@translates("logical_not")
-def logical_not(node: Node) -> Tensor:
-    """Turn zeros into ones and anything else into zero."""
-    node.expect_inputs(1)
-    add = _steps(node)
-    nonzero = add("Abs", add("Sign", node.tensor(), step="sign"), step="nonzero")
-    return add("Sub", node.number("one", 1), nonzero)
-
-
-@translates("_mod_scalar")
-def modulo(node: Node) -> Tensor:
-    """Compute the remainder of a division by ``scalar``, 1 by default; it has the sign of ``scalar``, as in Python."""
-    node.expect_inputs(1)
-    node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
-    divisor = node.attrs.real("scalar", 1.0)
-    if not divisor:
-        raise node.attrs.unsupported("scalar", divisor, "a number other than 0")
-    data, add = node.tensor(), _steps(node)
-    number = node.number("scalar", divisor)
-    rest = node.emit("Mod", (data, number), data.row, {"fmod": 1}, step="rest")  # with the sign of the data
-    other = rest if divisor < 0 else add("Neg", rest, step="negative")
-    wrong = add("Sign", add("Relu", other, step="other_sign"), step="wrong")  # 1 where the signs differ
-    return add("Add", rest, add("Mul", wrong, number, step="correction"))
-
-
 @translates("smooth_l1")
 def smooth_l1(node: Node) -> Tensor:
     """Compute ``(s x)^2 / 2`` where ``|x| < 1 / s^2`` and ``|x| - 1 / (2 s^2)`` elsewhere; s is ``scalar``, or 1.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.graph.graph import Constant, Tensor
 from export.graph.shape import broadcast_shape
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
+    from export.graph.graph import Tensor
     from export.graph.node import Node
+    from export.graph.shape import BatchShape
 
 ONNX_OPS = {
     **{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"},
@@ -20,12 +21,18 @@ ONNX_OPS = {
 @translates("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div", "_power", "_maximum", "_minimum")
 def elementwise(node: Node) -> Tensor:
     """Combine two tensors of the same shape."""
+    left, right = two_alike(node)
+    return node.emit_like(left, ONNX_OPS[node.op.removeprefix("elemwise").removeprefix("_")], (left, right))
+
+
+def two_alike(node: Node) -> tuple[Tensor, Tensor]:
+    """Return two inputs, which must have the same shape and type."""
     node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
     if left.shape != right.shape:
         raise node.malformed(f"its inputs differ in shape: {left.shape} and {right.shape}")
     node.require_one_type(left, right)
-    return node.emit_like(left, ONNX_OPS[node.op.removeprefix("elemwise").removeprefix("_")], (left, right))
+    return left, right
 
 
 @translates("add_n")
@@ -42,15 +49,19 @@ def add_n(node: Node) -> Tensor:
 
 @translates(*(f"broadcast_{name}" for name in ONNX_OPS))
 def broadcast(node: Node) -> Tensor:
-    """Combine two operands, repeating axes of length 1. A parameter may have fewer axes than the tensor."""
+    """Combine two operands, repeating axes of length 1. The operand of fewer axes has the last axes of the other."""
+    shape = common_shape(node)
+    op = ONNX_OPS[node.op.removeprefix("broadcast_")]
+    return node.emit_shaped(op, node.inputs, shape, dtype=node.inputs[0].dtype)
+
+
+def common_shape(node: Node) -> BatchShape:
+    """Return the shape to which two inputs, which must have the same type, are broadcast."""
     node.expect_inputs(2)
-    left, right = node.inputs
-    dtypes = {operand.dtype for operand in (left, right)}
+    dtypes = {operand.dtype for operand in node.inputs}
     if len(dtypes) > 1:
         raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
-    shapes = node.shape(0), node.shape(1)
-    shape = broadcast_shape(*shapes)
-    aligned = len(shapes[0]) == len(shapes[1]) or isinstance(left, Constant) or isinstance(right, Constant)
-    if shape is None or not aligned:
-        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} cannot be broadcast")
-    return node.emit_shaped(ONNX_OPS[node.op.removeprefix("broadcast_")], (left, right), shape, dtype=left.dtype)
+    shape = broadcast_shape(node.shape(0), node.shape(1))
+    if shape is None:
+        raise node.malformed(f"its inputs {node.shape(0)} and {node.shape(1)} cannot be broadcast")
+    return shape

@@ -25,9 +25,9 @@ def reshape(node: Node) -> Tensor:
     return reshaped(node, _resolve(node, node.shape(), spec, backwards=backwards))
 
 
-def reshaped(node: Node, shape: BatchShape, step: str = "") -> Tensor:
-    """Give input 0 another shape of as many elements."""
-    data = node.tensor()
+def reshaped(node: Node, shape: BatchShape, step: str = "", data: Tensor | None = None) -> Tensor:
+    """Give input 0, or another tensor, another shape of as many elements."""
+    data = data or node.tensor()
     if shape == data.shape:
         return data
     return node.emit_shaped("Reshape", (data, onnx_shape(node, data.shape, shape)), shape, step=step)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Tensor
+    from export.graph.graph import Constant, Tensor
     from export.graph.node import Node
 
 # MXNet's operator -> ONNX's operator, and whether the number comes first
@@ -28,9 +30,21 @@ SCALARS = {
 @translates(*SCALARS)
 def scalar(node: Node) -> Tensor:
     """Combine a tensor with a number, by default 1 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarParam)."""
-    node.expect_inputs(1)
-    data = node.tensor()
-    node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
-    number = node.number("scalar", node.attrs.real("scalar", 1.0))
+    data, number = tensor_and_number(node)
     op, number_first = SCALARS[node.op]
     return node.emit_like(data, op, (number, data) if number_first else (data, number))
+
+
+def tensor_and_number(node: Node) -> tuple[Tensor, Constant]:
+    """Return input 0 and the attribute ``scalar`` in one type.
+
+    Beside integers a real number makes both float64; a whole number, the default, has its fraction cut off
+    (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarType).
+    """
+    node.expect_inputs(1)
+    data = node.tensor()
+    if not node.attrs.boolean("is_int", default=True) and data.dtype.kind != "f":
+        data = node.graph.cast(data, np.dtype(np.float64), f"{node.name}/real")
+    with np.errstate(over="ignore"):  # as in MXNet, numbers beyond float16 become infinite
+        number = np.array(node.attrs.real("scalar", 1.0)).astype(data.dtype)
+    return data, node.constant("scalar", number)

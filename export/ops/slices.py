@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.graph.attributes import MIN_INDEX
+from export.graph.graph import INT64
 from export.graph.shape import Batch
 from export.ops.registry import translates
 from export.ops.reshape import onnx_shape
@@ -12,6 +13,7 @@ from export.ops.reshape import onnx_shape
 if TYPE_CHECKING:
     from export.graph.graph import Tensor
     from export.graph.node import Node
+    from export.graph.shape import Size
 
 Range = tuple[int, int, int]  # start, stop, step along one axis
 
@@ -57,15 +59,24 @@ def slice_like(node: Node) -> Tensor:
     axes = sorted(axis + len(shape) if axis < 0 else axis for axis in named)
     if not set(axes) <= set(range(min(len(shape), len(other)))):
         raise node.malformed(f"axes {named} are not axes of its inputs {shape} and {other}")
-    ranges = {}
-    for axis in axes:
-        size, wanted = shape[axis], other[axis]
-        if size == wanted:
-            continue
-        if isinstance(size, Batch) or isinstance(wanted, Batch) or wanted > size:
+    lengths = {axis: other[axis] for axis in axes if shape[axis] != other[axis]}
+    for axis, wanted in lengths.items():
+        size = shape[axis]
+        if isinstance(size, Batch) or (not isinstance(wanted, Batch) and wanted > size):
             raise node.malformed(f"its input {shape} is smaller than {other}, or has another batch")
-        ranges[axis] = (0, wanted, 1)
-    return _slice(node, ranges)
+    known = {axis: (0, wanted, 1) for axis, wanted in lengths.items() if not isinstance(wanted, Batch)}
+    return _slice(node, known) if len(known) == len(lengths) else _slice_to_batch(node, lengths)
+
+
+def _slice_to_batch(node: Node, lengths: dict[int, Size]) -> Tensor:
+    """Cut axes to lengths that the second input has when the model runs, such as numbers for as many images."""
+    data, other = node.tensor(0), node.tensor(1)
+    axes = node.integers("axes", *lengths)
+    whole = node.emit_shaped("Shape", (other,), (len(other.shape),), step="like_shape", dtype=INT64)
+    ends = node.emit_shaped("Gather", (whole, axes), (len(lengths),), step="ends")
+    starts = node.integers("starts", *(0 for _ in lengths))
+    shape = tuple(lengths.get(axis, size) for axis, size in enumerate(data.shape))
+    return node.emit_shaped("Slice", (data, starts, ends, axes), shape, dtype=data.dtype)
 
 
 @translates("Crop")
