@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from export.embedding_network import EmbeddingNetwork
     from export.graph.graph import Graph
-    from export.graph.shape import BatchShape, Shape
+    from export.graph.shape import BatchShape, Shape, Size
     from export.parity import Parity
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.images import Preprocessing
@@ -257,12 +257,12 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
     """Translate and optimize. The text says why the batch is fixed, for a network that works for one size only."""
     fixed = None
     try:
-        graph = _translate(network, network.inputs.shapes)
+        graph = _translate(network, network.inputs.shapes, N)
     except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError) as error:
         if network.preprocessing is not None:
             raise
         try:
-            graph = _translate(network, network.inputs.fixed())
+            graph = _translate(network, network.inputs.fixed(), network.inputs.batch)
         except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
             raise error from None
         fixed = f"{network.inputs.batch}, as any other fails: {error}"
@@ -275,7 +275,7 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
     return graph, fixed
 
 
-def _translate(network: _Network, shapes: Mapping[str, BatchShape]) -> Graph:
+def _translate(network: _Network, shapes: Mapping[str, BatchShape], batch: Size) -> Graph:
     return translate(
         network.symbol,
         network.params,
@@ -283,6 +283,7 @@ def _translate(network: _Network, shapes: Mapping[str, BatchShape]) -> Graph:
         where=network.where,
         dtypes=network.inputs.dtypes,
         outputs=network.outputs,
+        batch=batch,
     )
 
 

@@ -14,17 +14,19 @@ from export.errors import BatchAxisError, MalformedModelError, UnsupportedOpErro
 from export.graph.attributes import Attrs
 from export.graph.graph import FLOAT16, FLOAT32, Graph, Operand, Tensor
 from export.graph.node import Node
+from export.graph.shape import N
 from export.ops.registry import TRANSLATORS
 from gluon_lifted.contract import distinct
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from export.graph.shape import BatchShape
+    from export.graph.shape import BatchShape, Size
     from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
+NAMED = {"RNN": ("output", "state", "state_cell")}  # operators whose outputs have names
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
@@ -47,6 +49,7 @@ def translate(
     *,
     dtypes: Mapping[str, np.dtype[Any]] | None = None,
     outputs: Sequence[str] | None = None,
+    batch: Size = N,
 ) -> Graph:
     """Translate a network.
 
@@ -64,6 +67,8 @@ def translate(
         Types of inputs. The default is the type of the first weight that an input meets, else float32.
     outputs : sequence of str, optional
         Names of the network's outputs. The default is MXNet's own names, ``<node>_output``.
+    batch : int or Batch
+        The batch size, which a symbol leaves open in shapes such as those of initial states.
 
     Returns
     -------
@@ -87,7 +92,7 @@ def translate(
         Tensor(name, shape, (dtypes or {}).get(name) or _input_dtype(symbol, needed, params, name))
         for name, shape in inputs.items()
     ]
-    graph = Graph(tensors, names)
+    graph = Graph(tensors, names, batch)
     operands = _variables(symbol, needed, params, graph, where)
     repeated = {name for name, count in Counter(node.name for node in symbol.nodes).items() if count > 1}
     for index in needed:
@@ -205,6 +210,8 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 def _output_name(symbol: Symbol, head: Entry) -> str:
     """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
     node = symbol.nodes[head.node]
+    if node.op in NAMED and head.output < len(NAMED[node.op]):
+        return f"{node.name}_{NAMED[node.op][head.output]}"
     several = node.op in NUMBERED and node.attrs.get("num_outputs") != "1"
     return f"{node.name}_output{head.output if several else ''}"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Gluon and MXNet's executors attach these for training, memory and devices. None of them changes the output.
 HARMLESS = frozenset(
     {
-        *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
+        *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__", "__layout__"),
         *("__ctx_group__", "__force_mirroring__", "__mirror_stage__", "__profiler_scope__"),
     }
 )
@@ -127,6 +127,10 @@ class Attrs:
         ):
             raise self._malformed(name, text, f"a tuple of integers of at least {minimum}")
         return values
+
+    def is_none(self, name: str) -> bool:
+        """Return whether an attribute is stored as ``None``, for operators whose default is something else."""
+        return self._texts.get(name) == "None"
 
     def real(self, name: str, default: float | None = None) -> float:
         """Parse a finite real number such as ``"1e-05"``."""

@@ -18,6 +18,8 @@ from export.graph.graph import (
 from export.graph.shape import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from export.graph.attributes import Attrs
@@ -184,6 +186,19 @@ class Node:
     ) -> Tensor:
         """Append an ONNX node like `emit` does, for an output of the shape of ``data``."""
         return self.emit_shaped(op, inputs, data.shape, attrs, step, dtype)
+
+    def emit_several(
+        self,
+        op: str,
+        inputs: tuple[Operand, ...],
+        outputs: Sequence[tuple[str, BatchShape, np.dtype[Any]]],
+        attrs: Attributes | None = None,
+        step: str = "",
+    ) -> tuple[Tensor, ...]:
+        """Append an ONNX node with several outputs; each has a step for its name, ``<node>/<step>``, shape and type."""
+        tensors = tuple(Tensor(self.graph.claim(self._named(suffix)), shape, dtype) for suffix, shape, dtype in outputs)
+        self.graph.produce_several(tensors, op, self._named(step), inputs, attrs)
+        return tensors
 
     def _named(self, step: str) -> str:
         return f"{self.name}/{step}" if step else self.name

@@ -1,4 +1,4 @@
-"""Cast, amp_cast, amp_multicast: between float32 and float16."""
+"""Cast, amp_cast, amp_multicast: between types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.graph.graph import FLOAT16, FLOAT32, Constant
+from export.graph.graph import Constant
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from export.graph.node import Node
 
 
-@translates("Cast", "amp_cast")
+TYPES = {
+    "amp_cast": ("float32", "float16"),
+    "Cast": ("float32", "float16", "float64", "int32", "int64", "int8", "uint8", "bool"),
+}
+
+
+@translates(*TYPES)
 def cast(node: Node) -> Operand:
-    """Cast a tensor when the model runs, a parameter when it is exported."""
+    """Cast a tensor when the model runs, a parameter when it is exported. Fractions are cut off."""
     node.expect_inputs(1)
-    wanted = np.dtype(node.attrs.choice("dtype", ("float32", "float16")))
+    wanted = np.dtype(node.attrs.choice("dtype", TYPES[node.op]))
     return _cast(node, 0, wanted)
 
 
@@ -38,8 +44,6 @@ def _cast(node: Node, index: int, wanted: np.dtype[Any], step: str = "") -> Oper
     if operand.dtype == wanted:
         return operand
     if isinstance(operand, Constant):
-        if operand.dtype not in (FLOAT16, FLOAT32):
-            raise node.malformed(f"parameter {operand.name!r} is {operand.dtype}; expected float16 or float32")
-        with np.errstate(over="ignore"):  # as in MXNet, numbers beyond float16 become infinite
+        with np.errstate(over="ignore", invalid="ignore"):  # as in MXNet, numbers beyond float16 become infinite
             return node.graph.constant(name, operand.array.astype(wanted))
     return node.graph.cast(operand, wanted, name)

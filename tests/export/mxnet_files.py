@@ -25,6 +25,7 @@ class Net:
     def __init__(self) -> None:
         self.nodes: list[dict[str, Any]] = []
         self.params: dict[str, np.ndarray] = {}
+        self.heads: list[list[int]] = []  # outputs, [node, output, 0]; the last node if empty
 
     def variable(self, name: str, array: np.ndarray | None = None) -> int:
         if array is not None:
@@ -40,12 +41,12 @@ class Net:
         return len(self.nodes) - 1
 
     def symbol(self) -> dict[str, Any]:
-        """The symbol whose output is the last node."""
+        """The symbol, whose output is the last node unless others are given."""
         return {
             "nodes": self.nodes,
             "arg_nodes": [index for index, node in enumerate(self.nodes) if node["op"] == "null"],
             "node_row_ptr": list(range(len(self.nodes) + 1)),
-            "heads": [[len(self.nodes) - 1, 0, 0]],
+            "heads": self.heads or [[len(self.nodes) - 1, 0, 0]],
             "attrs": {"mxnet_version": ["int", 10901]},
         }
 

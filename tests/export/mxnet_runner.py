@@ -26,3 +26,12 @@ def run_mxnet(net: Net, images: np.ndarray) -> np.ndarray:
         grad_req="null",
     )
     return executor.forward(is_train=False)[0].asnumpy()
+
+
+def run_mxnet_arrays(net: Net, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Run a network of any inputs; return all its outputs."""
+    symbol = mx.sym.load_json(net.symbol_bytes().decode())
+    arrays = {name: nd.array(array, dtype=array.dtype) for name, array in (feeds | net.params).items()}
+    arguments = {name: arrays[name] for name in symbol.list_arguments()}
+    executor = symbol.bind(mx.cpu(), args=arguments, grad_req="null")
+    return [output.asnumpy() for output in executor.forward(is_train=False)]

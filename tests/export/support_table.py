@@ -15,6 +15,7 @@ import export
 from export.graph.attributes import Attrs
 from export.ops.registry import TRANSLATORS
 from export.translate import LOSSES
+from tests.export.array_cases import ARRAY_CASES
 from tests.export.op_cases import CASES, ROW
 from tests.export.op_refusals import REFUSED
 from tests.export.ops_runner import translate_net
@@ -49,6 +50,8 @@ def read_attributes() -> dict[str, tuple[set[str], set[str]]]:
         patch.setattr(Attrs, "ignore", watched_ignore)
         for case in CASES:
             translate_net(case.net(), ROW)
+        for array_case in ARRAY_CASES:
+            array_case.graph()
     return attributes
 
 
