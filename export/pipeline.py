@@ -214,7 +214,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     if network.embedding is not None:
         network = _with_card(network, network.embedding, graph)
     if reference is not None:
-        _require_shapes(graph, reference, network.where)
+        _require_shapes(graph, reference, network.where, fixed)
     try:
         model, parity = _verified(graph, network.graph_preprocessing, reference, options)
     except ParityError as error:
@@ -320,14 +320,15 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
     return quantized
 
 
-def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
-    """Compare all sizes that are not the batch's."""
+def _require_shapes(graph: Graph, reference: Reference, where: str, fixed: str | None) -> None:
+    """Compare all sizes that are not the batch's. ``fixed`` says why the batch has one size only."""
     actual = {name: graph.tensors[name].shape for name in graph.outputs}
     expected = {name: output.shape for name, output in reference.outputs.items()}
     pairs = list(zip(actual.values(), expected.values(), strict=False))
     same_names = actual.keys() == expected.keys() or len(actual) == len(expected) == 1
     if not same_names or not all(_fits(shape, sizes) for shape, sizes in pairs):
-        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}.")
+        note = f" The batch is fixed at {fixed}" if fixed else ""
+        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}.{note}")
 
 
 def _fits(shape: BatchShape, sizes: Shape) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
-NAMED = {"RNN": ("output", "state", "state_cell")}  # operators whose outputs have names
+NAMED = {"RNN": ("output", "state_output", "statecell_output")}  # operators whose outputs have names
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0

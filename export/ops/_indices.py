@@ -30,14 +30,21 @@ def indices(node: Node, index: int, length: int, mode: str) -> Operand:
     stay ("raise"), as neither MXNet nor ONNX computes anything for them.
     """
     numbers = whole_numbers(node, index, "indices")
+    if mode == "clip":
+        return limited(node, numbers, 0, length - 1)
     if isinstance(numbers, Constant):
         array = numbers.array
         if mode == "raise" and array.size and not 0 <= array.min() <= array.max() < length:
             raise node.malformed(f"{numbers.name!r} holds an index that an axis of {length} does not have")
-        return node.constant("within", array % length if mode == "wrap" else array.clip(0, length - 1))
+        return node.constant("within", array % length)
     if mode == "wrap":
         return node.emit_like(numbers, "Mod", (numbers, node.constant("length", np.array(length))), step="within")
-    if mode == "clip":
-        bounds = node.constant("first", np.array(0)), node.constant("last", np.array(length - 1))
-        return node.emit_like(numbers, "Clip", (numbers, *bounds), step="within")
     return numbers
+
+
+def limited(node: Node, numbers: Operand, low: int, high: int) -> Operand:
+    """Limit whole numbers to a range."""
+    if isinstance(numbers, Constant):
+        return node.constant("within", numbers.array.clip(low, high))
+    bounds = node.constant("low", np.array(low)), node.constant("high", np.array(high))
+    return node.emit_like(numbers, "Clip", (numbers, *bounds), step="within")

@@ -11,6 +11,7 @@ import numpy as np
 from export.graph.graph import FLOAT32, INT32, NOTHING, Constant, Tensor
 from export.graph.shape import Batch
 from export.libraries import onnx
+from export.ops._indices import limited, whole_numbers
 from export.ops.registry import translates
 from export.ops.reshape import onnx_shape
 
@@ -112,10 +113,10 @@ def _lengths(node: Node, batch: Size) -> Operand:
     index = len(node.inputs) - 1
     if node.shape(index) != (batch,):
         raise node.malformed(f"its lengths are {node.shape(index)}; expected ({batch},)")
-    operand = node.inputs[index]
-    if isinstance(operand, Constant):
-        return node.constant("lengths", operand.array.astype(np.int32))
-    return operand if operand.dtype == INT32 else node.graph.cast(operand, INT32, f"{node.name}/lengths")
+    lengths = limited(node, whole_numbers(node, index, "whole_lengths"), 1, node.length(0))
+    if isinstance(lengths, Constant):
+        return node.constant("lengths", lengths.array.astype(np.int32))
+    return node.graph.cast(lengths, INT32, f"{node.name}/lengths")
 
 
 def _start(node: Node, index: int, kind: _Kind, batch: Size) -> Operand | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.graph.graph import BOOL, INT64
-from export.ops._indices import whole_numbers
+from export.ops._indices import limited, whole_numbers
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def sequence_mask(node: Node) -> Tensor:
 
 @translates("SequenceLast")
 def sequence_last(node: Node) -> Tensor:
-    """Take each sequence's last element. Time is ``axis``, 0 or 1; the other one counts sequences."""
+    """Take each sequence's last element. Time is ``axis``, 0 or 1; the other one counts sequences.
+
+    For lengths beyond the sequence, for which MXNet reads memory of others, it is the first or the last element.
+    """
     time, lengths = _sequences(node, (0, 1))
     data = node.tensor()
     shape = (*data.shape[:time], *data.shape[time + 1 :])
@@ -40,6 +43,7 @@ def sequence_last(node: Node) -> Tensor:
         order = [1, 0, *range(2, len(data.shape))]
         swapped = tuple(data.shape[axis] for axis in order)
         data = node.emit_shaped("Transpose", (data,), swapped, {"perm": order}, step="sequences")
+    lengths = limited(node, lengths, 1, node.length(time))
     one = node.constant("one", np.array(1))
     last_index = node.emit_shaped("Sub", (lengths, one), node.shape(1), step="last_index", dtype=INT64)
     column = (*node.shape(1), 1)
@@ -56,6 +60,7 @@ def sequence_reverse(node: Node) -> Tensor:
         begin, end = node.integers("begin", -1), node.integers("end", np.iinfo(np.int64).min)
         axes, step = node.integers("axes", time), node.integers("step", -1)
         return node.emit_like(data, "Slice", (data, begin, end, axes, step))
+    lengths = limited(node, lengths, 0, node.length(time))
     return node.emit_like(data, "ReverseSequence", (data, lengths), {"time_axis": 0, "batch_axis": 1})
 
 

@@ -9,8 +9,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gluon_lifted.contract import IMAGE_INPUT, distinct
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
@@ -18,7 +16,7 @@ from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -69,27 +67,6 @@ def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: st
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)
-
-
-def random_inputs(
-    network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
-) -> Arrays:
-    """Make inputs for a reference: normally distributed numbers; whole numbers below the smallest vocabulary.
-
-    Parameters
-    ----------
-    shapes, dtypes : mapping
-        Name of an input -> its shape, and its type if that is not float32.
-    """
-    nodes = json.loads(network.symbol.read_text())["nodes"]
-    vocabularies = [int(node["attrs"]["input_dim"]) for node in nodes if node["op"] == "Embedding"]
-    rng = np.random.default_rng(0)
-    return {
-        name: rng.normal(size=shape).astype(dtypes.get(name, np.float32))
-        if np.dtype(dtypes.get(name, np.float32)).kind == "f"
-        else rng.integers(0, min(vocabularies, default=2), shape, dtypes[name])
-        for name, shape in shapes.items()
-    }
 
 
 def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = (), context: Any = None) -> Arrays:

@@ -50,7 +50,8 @@ def reference(
         --shape data:2,3,299,299 --out reference.npz
     """
     from gluon_lifted.contract import SavedNetwork
-    from gluon_lifted.networks.reference import random_inputs, write_reference
+    from gluon_lifted.networks.random_inputs import random_inputs
+    from gluon_lifted.networks.reference import write_reference
 
     inputs = network_inputs(shape, dtype)
     network = SavedNetwork(symbol, params, output)
