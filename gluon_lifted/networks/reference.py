@@ -16,7 +16,7 @@ from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,7 +28,14 @@ MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
 Arrays = dict[str, "NDArray[Any]"]
 
 
-def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: str = "cpu") -> list[str]:
+def write_reference(
+    network: SavedNetwork,
+    feeds: Arrays,
+    path: Path,
+    device: str = "cpu",
+    *,
+    batch_axes: Mapping[str, int] | None = None,
+) -> list[str]:
     """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
 
     Parameters
@@ -41,6 +48,8 @@ def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: st
         The ``.npz`` file; replaced if it exists.
     device : str
         ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
+    batch_axes : mapping, optional
+        Name of an input -> its axis that counts images. The default is the first axis of every input.
 
     Returns
     -------
@@ -57,7 +66,7 @@ def write_reference(network: SavedNetwork, feeds: Arrays, path: Path, device: st
     context = mxnet_contexts(device)[0]
     try:
         outputs = _outputs(network, feeds, context)
-        nodes = node_outputs(network, _first_image(feeds), context=context)
+        nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
@@ -108,9 +117,10 @@ def _stored(feeds: Arrays) -> Arrays:
     return {f"input/{name}": array for name, array in feeds.items()}
 
 
-def _first_image(feeds: Arrays) -> Arrays:
-    """Cut the first image; nothing if the network has several inputs, whose batch axes may differ."""
-    return {name: array[:1] for name, array in feeds.items()} if len(feeds) == 1 else {}
+def _first_image(feeds: Arrays, batch_axes: Mapping[str, int] | None) -> Arrays:
+    """Cut the first image of every input."""
+    axes = dict.fromkeys(feeds, 0) if batch_axes is None else batch_axes
+    return {name: array.take([0], axis=axes[name]) if name in axes else array for name, array in feeds.items()}
 
 
 def _outputs(network: SavedNetwork, feeds: Arrays, context: Any) -> Arrays:

@@ -57,7 +57,7 @@ def reference(
     network = SavedNetwork(symbol, params, output)
     feeds = random_inputs(network, inputs.fixed(), inputs.dtypes)
     say(f"reference: {symbol} on {device}")
-    outputs = write_reference(network, feeds, out, device)
+    outputs = write_reference(network, feeds, out, device, batch_axes=inputs.batch_axes())
     shapes = " ".join(f"--shape {text}" for text in shape)
     facts = {
         "reference": str(out),
