@@ -29,6 +29,9 @@ NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
 NAMED = {"RNN": ("output", "state_output", "statecell_output")}  # operators whose outputs have names
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
+# Operators that take indices or lengths -> how many of their first inputs have the type of the weights
+INDEXED = {"Embedding": 0, "one_hot": 0, **dict.fromkeys(("pick", "softmax", "take"), 1)}
+INDEXED |= dict.fromkeys(("SequenceLast", "SequenceMask", "SequenceReverse"), 1)
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
 PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters")  # of Gluon's and Module's names
 # Prefixes of operators that will not get a translator -> what to do instead
@@ -120,7 +123,7 @@ def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: 
         node = symbol.nodes[index]
         if node.is_variable:
             reached.update([index] if node.name == input_name else ())
-        elif node.op in CASTS or not reached.intersection(entry.node for entry in node.inputs):
+        elif node.op in CASTS or not reached.intersection(_alike(node)):
             continue
         elif (
             node.op in WEIGHTED and len(node.inputs) > 1 and (name := symbol.nodes[node.inputs[1].node].name) in params
@@ -129,6 +132,11 @@ def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: 
         else:
             reached.add(index)
     return FLOAT32
+
+
+def _alike(node: SymbolNode) -> tuple[int, ...]:
+    """Return the inputs whose type the output has."""
+    return tuple(entry.node for entry in node.inputs[: INDEXED.get(node.op)])
 
 
 def _inputs(node: SymbolNode) -> tuple[Entry, ...]:

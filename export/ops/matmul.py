@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @translates("batch_dot")
 def batch_dot(node: Node) -> Tensor:
     """Multiply (N, ..., M, K) by (N, ..., K, P). ``transpose_a`` and ``transpose_b`` swap the last two axes first."""
+    node.expect_inputs(2)
     node.attrs.choice("forward_stype", ("default",), "default")
     return _matrix_products(node, least_axes=3)
 
@@ -25,6 +26,7 @@ def batch_dot(node: Node) -> Tensor:
 @translates("_linalg_gemm2")
 def gemm2(node: Node) -> Tensor:
     """Multiply as batch_dot does, and then by ``alpha``. Matrices are in the last two axes."""
+    node.expect_inputs(2)
     alpha, axis = node.attrs.real("alpha", 1.0), node.attrs.integer("axis", -2, minimum=-8)
     if axis not in (-2, len(node.shape()) - 2):
         raise node.attrs.unsupported("axis", axis, "-2")
@@ -35,7 +37,6 @@ def gemm2(node: Node) -> Tensor:
 
 
 def _matrix_products(node: Node, least_axes: int, step: str = "") -> Tensor:
-    node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
     node.require_one_type(left, right)
     if len(left.shape) < least_axes or left.shape[:-2] != right.shape[:-2]:

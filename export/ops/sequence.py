@@ -89,8 +89,10 @@ def _sequences(node: Node, axes: tuple[int, ...]) -> tuple[int, Operand | None]:
     shape = node.shape()
     if time not in axes or time not in node.inner_axes():
         raise node.attrs.unsupported("axis", time, f"{' or '.join(map(str, axes))}, and not the batch")
+    if len(shape) < 2:
+        raise node.malformed(f"its input is {shape}; expected (T, N, ...)")
     if not uses_lengths:
         return time, None
-    if len(shape) < 2 or node.shape(1) != (shape[1 - time],):
+    if node.shape(1) != (shape[1 - time],):
         raise node.malformed(f"its lengths are {node.shape(1)}; expected one for each sequence of {shape}")
     return time, whole_numbers(node, 1, "lengths")

@@ -89,7 +89,7 @@ def test_other_number_of_inputs_is_refused(op: str) -> None:
     case = FIRST_CASE[op]
     net = case.net()
     inputs = the_node(net)["inputs"]
-    for wrong in (inputs[:-1], [*inputs, [0, 0, 0]]):
+    for wrong in ([], inputs[:-1], [*inputs, [0, 0, 0]]):
         if wrong != inputs:
             the_node(net)["inputs"] = wrong
             with pytest.raises(MalformedModelError, match=r"inputs; expected"):
