@@ -41,7 +41,7 @@ INDEXING = [
     ArrayCase(
         "take",
         "wrapped, along an axis",
-        {"data": ROWS, "indices": np.array([[0, -1], [5, 2]], np.int32)},
+        {"data": ROWS, "indices": np.array([[0.9, -1], [5, 2.6]], np.float32)},
         partial(sequence_oracles.take, axis=1, mode="wrap"),
         {"axis": "1", "mode": "wrap"},
     ),
@@ -242,6 +242,7 @@ MATRICES = [
     ),
     ArrayCase("_linalg_gemm2", "batch in the matrix", {"a": Given((N, 3)), "b": MATRIX}, np.matmul),
     ArrayCase("norm", "one", {"data": ROWS}, lambda x: np.sqrt((x * x).sum(1)), {"axis": "1"}),
+    ArrayCase("norm", "set", {"data": ROWS}, lambda x: np.sqrt((x * x).sum(2)), {"axis": "(-1,)", "ord": "2"}),
     ArrayCase(
         "norm",
         "sum of two, kept",

@@ -146,3 +146,12 @@ def test_half_precision(op: str) -> None:
     for actual, wanted in zip(run_graph(half.graph(), feeds), half.expected(feeds), strict=True):
         assert actual.dtype in (FLOAT16, np.int32, np.int64)
         np.testing.assert_allclose(actual, wanted.astype(np.float32), rtol=1e-2, atol=1e-2)
+
+
+def test_states_may_be_parameters_of_one_batch_size() -> None:
+    feeds = RNN.feeds(3)
+    net = RNN.net()
+    net.params |= {name: feeds[name] for name in ("state", "memory")}
+    graph = RNN.graph(net, shapes={"data": (4, 3, 3)}, batch=3)
+    for actual, wanted in zip(run_graph(graph, {"data": feeds["data"]}), RNN.expected(feeds), strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-5)
