@@ -31,6 +31,11 @@ class NetworkInputs:
     dtypes: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
     batch: int = 1
 
+    def batch_axes(self) -> dict[str, int]:
+        """Return the axis of every input that counts images."""
+        axes = {name: [isinstance(size, Batch) for size in shape] for name, shape in self.shapes.items()}
+        return {name: counts.index(True) for name, counts in axes.items() if True in counts}
+
     def fixed(self) -> dict[str, Shape]:
         """Return the shapes for `batch` images."""
         return {

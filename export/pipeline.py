@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from export.embedding_network import EmbeddingNetwork
     from export.graph.graph import Graph
-    from export.graph.shape import BatchShape, Shape
+    from export.graph.shape import BatchShape, Shape, Size
     from export.parity import Parity
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.images import Preprocessing
@@ -217,11 +217,13 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     if network.embedding is not None:
         network = _with_card(network, network.embedding, graph, options)
     if reference is not None:
-        _require_shapes(graph, reference, network.where)
+        _require_shapes(graph, reference, network.where, fixed)
     try:
         model, parity = _verified(graph, network.graph_preprocessing, reference, options)
     except ParityError as error:
         raise ParityError(f"{error} Model not written.") from None
+    if parity and fixed:  # the file does not say which axis counts images
+        parity = replace(parity, batch_sizes=(network.inputs.batch,))
     if options.precision == "int8":
         model = _quantized(model, network, options)
     onnx.helper.set_model_props(model, network.metadata)
@@ -272,12 +274,12 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
     """Translate and optimize. The text says why the batch is fixed, for a network that works for one size only."""
     fixed = None
     try:
-        graph = _translate(network, network.inputs.shapes)
+        graph = _translate(network, network.inputs.shapes, N)
     except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError) as error:
         if network.preprocessing is not None:
             raise
         try:
-            graph = _translate(network, network.inputs.fixed())
+            graph = _translate(network, network.inputs.fixed(), network.inputs.batch)
         except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
             raise error from None
         fixed = f"{network.inputs.batch}, as any other fails: {error}"
@@ -295,7 +297,7 @@ def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None
     return graph, fixed
 
 
-def _translate(network: _Network, shapes: Mapping[str, BatchShape]) -> Graph:
+def _translate(network: _Network, shapes: Mapping[str, BatchShape], batch: Size) -> Graph:
     return translate(
         network.symbol,
         network.params,
@@ -303,6 +305,7 @@ def _translate(network: _Network, shapes: Mapping[str, BatchShape]) -> Graph:
         where=network.where,
         dtypes=network.inputs.dtypes,
         outputs=network.outputs,
+        batch=batch,
     )
 
 
@@ -342,14 +345,15 @@ def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions
     return quantized
 
 
-def _require_shapes(graph: Graph, reference: Reference, where: str) -> None:
-    """Compare all sizes that are not the batch's."""
+def _require_shapes(graph: Graph, reference: Reference, where: str, fixed: str | None) -> None:
+    """Compare all sizes that are not the batch's. ``fixed`` says why the batch has one size only."""
     actual = {name: graph.tensors[name].shape for name in graph.outputs}
     expected = {name: output.shape for name, output in reference.outputs.items()}
     pairs = list(zip(actual.values(), expected.values(), strict=False))
     same_names = actual.keys() == expected.keys() or len(actual) == len(expected) == 1
     if not same_names or not all(_fits(shape, sizes) for shape, sizes in pairs):
-        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}.")
+        note = f". The batch is fixed at {fixed}" if fixed else "."
+        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}{note}")
 
 
 def _fits(shape: BatchShape, sizes: Shape) -> bool:

@@ -14,13 +14,14 @@ from export.errors import BatchAxisError, MalformedModelError, UnsupportedOpErro
 from export.graph.attributes import Attrs
 from export.graph.graph import FLOAT16, FLOAT32, Graph, Operand, Tensor
 from export.graph.node import Node
+from export.graph.shape import N
 from export.ops.registry import TRANSLATORS
 from gluon_lifted.contract import distinct
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from export.graph.shape import BatchShape
+    from export.graph.shape import BatchShape, Size
     from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
@@ -29,9 +30,13 @@ NUMBERED: Mapping[str, Callable[[Mapping[str, str]], bool]] = {  # operators who
     "topk": lambda attrs: attrs.get("ret_typ") in ("both", "value"),
     "_contrib_box_nms": lambda _: True,
 }
+NAMED = {"RNN": ("output", "state_output", "statecell_output")}  # operators whose outputs have names
 # Their second input is a label
 LOSSES = {"SoftmaxOutput", "SVMOutput"} | {f"{kind}RegressionOutput" for kind in ("Linear", "Logistic", "MAE")}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
+# Operators that take indices or lengths -> how many of their first inputs have the type of the weights
+INDEXED = {"Embedding": 0, "one_hot": 0, **dict.fromkeys(("pick", "softmax", "take"), 1)}
+INDEXED |= dict.fromkeys(("SequenceLast", "SequenceMask", "SequenceReverse"), 1)
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
 PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "mean", "var", "parameters")  # of Gluon's and Module's names
 # Prefixes of operators that will not get a translator -> what to do instead
@@ -52,6 +57,7 @@ def translate(
     *,
     dtypes: Mapping[str, np.dtype[Any]] | None = None,
     outputs: Sequence[str] | None = None,
+    batch: Size = N,
 ) -> Graph:
     """Translate a network.
 
@@ -69,6 +75,8 @@ def translate(
         Types of inputs. The default is the type of the first weight that an input meets, else float32.
     outputs : sequence of str, optional
         Names of the network's outputs. The default is MXNet's own names, ``<node>_output``.
+    batch : int or Batch
+        The batch size, which a symbol leaves open in shapes such as those of initial states.
 
     Returns
     -------
@@ -92,7 +100,7 @@ def translate(
         Tensor(name, shape, (dtypes or {}).get(name) or _input_dtype(symbol, needed, params, name))
         for name, shape in inputs.items()
     ]
-    graph = Graph(tensors, names)
+    graph = Graph(tensors, names, batch)
     operands = _variables(symbol, needed, params, graph, where)
     repeated = {name for name, count in Counter(node.name for node in symbol.nodes).items() if count > 1}
     for index in needed:
@@ -120,7 +128,7 @@ def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: 
         node = symbol.nodes[index]
         if node.is_variable:
             reached.update([index] if node.name == input_name else ())
-        elif node.op in CASTS or not reached.intersection(entry.node for entry in node.inputs):
+        elif node.op in CASTS or not reached.intersection(_alike(node)):
             continue
         elif (
             node.op in WEIGHTED and len(node.inputs) > 1 and (name := symbol.nodes[node.inputs[1].node].name) in params
@@ -129,6 +137,11 @@ def _input_dtype(symbol: Symbol, needed: list[int], params: Params, input_name: 
         else:
             reached.add(index)
     return FLOAT32
+
+
+def _alike(node: SymbolNode) -> tuple[int, ...]:
+    """Return the inputs whose type the output has."""
+    return tuple(entry.node for entry in node.inputs[: INDEXED.get(node.op)])
 
 
 def _inputs(node: SymbolNode) -> tuple[Entry, ...]:
@@ -210,6 +223,8 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 def _output_name(symbol: Symbol, head: Entry) -> str:
     """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
     node = symbol.nodes[head.node]
+    if node.op in NAMED and head.output < len(NAMED[node.op]):
+        return f"{node.name}_{NAMED[node.op][head.output]}"
     several = node.op in NUMBERED and NUMBERED[node.op](node.attrs)
     return f"{node.name}_output{head.output if several else ''}"
 

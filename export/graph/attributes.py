@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Gluon and MXNet's executors attach these for training, memory and devices. None of them changes the output.
 HARMLESS = frozenset(
     {
-        *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__"),
+        *("__lr_mult__", "__wd_mult__", "__init__", "__shape__", "__dtype__", "__storage_type__", "__layout__"),
         *("__ctx_group__", "__force_mirroring__", "__mirror_stage__", "__profiler_scope__"),
     }
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.errors import BatchAxisError, MalformedModelError
-from export.graph.shape import Batch, BatchShape, Shape, row_elements
+from export.graph.shape import Batch, BatchShape, N, Shape, Size, row_elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
 FLOAT32, FLOAT16 = np.dtype(np.float32), np.dtype(np.float16)
-INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
+INT32, INT64, BOOL = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.bool_)
 ONNX_TYPES = {  # TensorProto.DataType
     **{FLOAT32: 1, FLOAT16: 10, np.dtype(np.float64): 11, INT64: 7, BOOL: 9},
-    **{np.dtype(np.int32): 6, np.dtype(np.int8): 3, np.dtype(np.uint8): 2},
+    **{INT32: 6, np.dtype(np.int8): 3, np.dtype(np.uint8): 2},
 }
 Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str or a list of them
 
@@ -90,6 +90,12 @@ class GraphNode:
     attrs: Attributes
 
 
+def check_size(where: str, shape: BatchShape) -> None:
+    """Raise `MalformedModelError` unless an output has elements, and not too many for one image."""
+    if row_elements(shape) > MAX_ROW_ELEMENTS or row_elements(shape) < 1:
+        raise MalformedModelError(f"{where}: its output for one image would have the shape {shape[1:]}.")
+
+
 class Graph:
     """A graph to which translators append nodes, and which passes rewrite.
 
@@ -99,6 +105,8 @@ class Graph:
         The network's inputs; one, the images, for most networks.
     outputs : sequence of str
         Names of the network's outputs.
+    batch : int or Batch
+        The batch size, for what a symbol leaves open, such as the shape of an initial state.
 
     Attributes
     ----------
@@ -114,9 +122,10 @@ class Graph:
         Name -> tensor, the inputs included.
     """
 
-    def __init__(self, inputs: Sequence[Tensor] = (), outputs: Sequence[str] = ()) -> None:
+    def __init__(self, inputs: Sequence[Tensor] = (), outputs: Sequence[str] = (), batch: Size = N) -> None:
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, NDArray[Any]] = {}
+        self.batch = batch
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.tensors = {tensor.name: tensor for tensor in inputs}
@@ -172,8 +181,7 @@ class Graph:
 
         The output has the node's name. Its type is that of the first tensor among the inputs unless ``dtype`` is given.
         """
-        if row_elements(shape) > MAX_ROW_ELEMENTS or row_elements(shape) < 1:
-            raise MalformedModelError(f"{op} {name!r}: its output for one image would have the shape {shape[1:]}.")
+        check_size(f"{op} {name!r}", shape)
         taken = next((operand.dtype for operand in inputs if isinstance(operand, Tensor)), FLOAT32)
         output = Tensor(self.claim(name), shape, dtype or taken)
         self.produce(output, op, name, inputs, attrs)

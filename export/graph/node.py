@@ -14,6 +14,7 @@ from export.graph.graph import (
     Graph,
     Operand,
     Tensor,
+    check_size,
 )
 from export.graph.shape import Batch
 
@@ -196,6 +197,8 @@ class Node:
         step: str = "",
     ) -> tuple[Tensor, ...]:
         """Append an ONNX node with several outputs; each has a step for its name, ``<node>/<step>``, shape and type."""
+        for _, shape, _ in outputs:
+            check_size(self.attrs.where, shape)
         tensors = tuple(Tensor(self.graph.claim(self._named(suffix)), shape, dtype) for suffix, shape, dtype in outputs)
         self.graph.produce_several(tensors, op, self._named(step), inputs, attrs)
         return tensors

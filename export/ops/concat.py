@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from export.graph.node import Node
 
 
-@translates("Concat")
+@translates("Concat", "_rnn_param_concat")
 def concat(node: Node) -> Tensor:
     """Join tensors along ``dim``, by default the channels."""
     count = node.attrs.integer("num_args", minimum=1)

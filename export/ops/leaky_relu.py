@@ -24,11 +24,11 @@ def leaky_relu(node: Node) -> Tensor:
     node.expect_inputs(2 if kind == "prelu" else 1)
     data = node.tensor()
     if kind == "leaky":
-        return node.emit("LeakyRelu", (data,), data.row, {"alpha": slope})
+        return node.emit_like(data, "LeakyRelu", (data,), {"alpha": slope})
     if kind == "elu":
-        return node.emit("Elu", (data,), data.row, {"alpha": slope})
+        return node.emit_like(data, "Elu", (data,), {"alpha": slope})
     if kind == "selu":
-        return node.emit("Selu", (data,), data.row)
+        return node.emit_like(data, "Selu", (data,))
     return _prelu(node, data) if kind == "prelu" else _gelu(node, data)
 
 
@@ -37,8 +37,8 @@ def _prelu(node: Node, data: Tensor) -> Tensor:
     slope = node.inputs[1]
     shared = isinstance(slope, Constant) and slope.array.shape == (1,)
     gamma = node.parameter(1, (1,) if shared else data.row[:1]).array
-    slopes = node.constant("slope", gamma.reshape(-1, *(1 for _ in data.row[1:])))  # (C,) -> (C, 1, 1)
-    return node.emit("PRelu", (data, slopes), data.row)
+    slopes = node.constant("slope", gamma.reshape(-1, *(1 for _ in data.shape[2:])))  # (C,) -> (C, 1, 1)
+    return node.emit_like(data, "PRelu", (data, slopes))
 
 
 def _gelu(node: Node, data: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ def _gelu(node: Node, data: Tensor) -> Tensor:
     root, unit, half = (
         node.number(name, number) for name, number in (("sqrt_half", SQRT_HALF), ("one", 1.0), ("half", 0.5))
     )
-    scaled = node.emit("Mul", (data, root), data.row, step="scaled")
-    error = node.emit("Erf", (scaled,), data.row, step="erf")
-    share = node.emit("Add", (error, unit), data.row, step="share")
-    both = node.emit("Mul", (data, share), data.row, step="both")
-    return node.emit("Mul", (both, half), data.row)
+    scaled = node.emit_like(data, "Mul", (data, root), step="scaled")
+    error = node.emit_like(data, "Erf", (scaled,), step="erf")
+    share = node.emit_like(data, "Add", (error, unit), step="share")
+    both = node.emit_like(data, "Mul", (data, share), step="both")
+    return node.emit_like(data, "Mul", (both, half))

@@ -29,5 +29,8 @@ def reduce(node: Node) -> Tensor:
         raise node.attrs.unsupported("axis", named or None, f"some of {node.expected_axes()}")
     keep = node.attrs.boolean("keepdims", default=False)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape) if keep or axis not in axes)
-    attrs = {"keepdims": int(keep)}
-    return node.emit_shaped(ONNX_OPS[node.op], (data, node.integers("axes", *sorted(axes))), shape, attrs)
+    inputs = data, node.integers("axes", *sorted(axes))
+    if shape:
+        return node.emit_shaped(ONNX_OPS[node.op], inputs, shape, {"keepdims": int(keep)})
+    number = node.emit_shaped(ONNX_OPS[node.op], inputs, (), {"keepdims": 0}, step="number")
+    return node.emit_shaped("Reshape", (number, node.integers("shape", 1)), (1,))  # MXNet has no tensors of 0 axes

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from export.ops._indices import whole_numbers
 from export.ops.registry import translates
+from export.ops.sequence import within_lengths
 
 if TYPE_CHECKING:
     from export.graph.graph import Tensor
@@ -45,10 +49,12 @@ ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "softmin": "Softm
 
 @translates(*ONNX_OPS)
 def softmax(node: Node) -> Tensor:
-    """Compute softmax of ``data / temperature``, or of ``-data / temperature`` for softmin."""
-    if node.attrs.boolean("use_length", default=False):
-        raise node.attrs.unsupported("use_length", "True", "False")
-    node.expect_inputs(1)
+    """Compute softmax of ``data / temperature``, or of ``-data / temperature`` for softmin.
+
+    With ``use_length``, only the first elements count; the rest is 0.
+    """
+    uses_length = node.op == "softmax" and node.attrs.boolean("use_length", default=False)
+    node.expect_inputs(2 if uses_length else 1)
     node.attrs.choice("dtype", ("float32",), "float32")
     axis = node.axis("axis", -1)
     temperature = node.attrs.real("temperature", 1.0)
@@ -58,4 +64,20 @@ def softmax(node: Node) -> Tensor:
     if temperature != 1:
         number = node.number("temperature", temperature)
         data = node.emit_like(data, "Div", (data, number), step="tempered")
+    if uses_length:
+        return _over_length(node, data, axis)
     return node.emit_like(data, ONNX_OPS[node.op], (data,), {"axis": axis})
+
+
+def _over_length(node: Node, data: Tensor, axis: int) -> Tensor:
+    """Compute softmax over as many elements as the second input says for each row; a row of none is all 0."""
+    shape = node.shape()
+    if node.shape(1) != (*shape[:axis], *shape[axis + 1 :]) or node.inputs[1].dtype.kind not in "iu":
+        raise node.malformed(
+            f"its lengths are {node.inputs[1].dtype} {node.shape(1)}; expected integers for {shape} without axis {axis}"
+        )
+    inside = within_lengths(node, data, whole_numbers(node, 1, "lengths"), axis)
+    least = node.constant("least", np.array(np.finfo(data.dtype).min, data.dtype))
+    masked = node.emit_shaped("Where", (inside, data, least), data.shape, step="masked", dtype=data.dtype)
+    shares = node.emit_like(data, "Softmax", (masked,), {"axis": axis}, step="shares")
+    return node.emit_shaped("Where", (inside, shares, node.number("zero", 0)), data.shape, dtype=data.dtype)

@@ -9,8 +9,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gluon_lifted.contract import IMAGE_INPUT, distinct
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
@@ -36,6 +34,8 @@ def write_reference(
     path: Path,
     device: str = "cpu",
     check: Callable[[Arrays, Arrays], None] = lambda outputs, nodes: None,
+    *,
+    batch_axes: Mapping[str, int] | None = None,
 ) -> list[str]:
     """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
 
@@ -52,6 +52,8 @@ def write_reference(
     check : callable
         Called with the outputs and the nodes' outputs before the file is written. An error that it raises prevents
         that.
+    batch_axes : mapping, optional
+        Name of an input -> its axis that counts images. The default is the first axis of every input.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def write_reference(
     context = mxnet_contexts(device)[0]
     try:
         outputs = _outputs(network, feeds, context)
-        nodes = node_outputs(network, _first_image(feeds), context=context)
+        nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
@@ -79,27 +81,6 @@ def write_reference(
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)
-
-
-def random_inputs(
-    network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
-) -> Arrays:
-    """Make inputs for a reference: normally distributed numbers; whole numbers below the smallest vocabulary.
-
-    Parameters
-    ----------
-    shapes, dtypes : mapping
-        Name of an input -> its shape, and its type if that is not float32.
-    """
-    nodes = json.loads(network.symbol.read_text())["nodes"]
-    vocabularies = [int(node["attrs"]["input_dim"]) for node in nodes if node["op"] == "Embedding"]
-    rng = np.random.default_rng(0)
-    return {
-        name: rng.normal(size=shape).astype(dtypes.get(name, np.float32))
-        if np.dtype(dtypes.get(name, np.float32)).kind == "f"
-        else rng.integers(0, min(vocabularies, default=2), shape, dtypes[name])
-        for name, shape in shapes.items()
-    }
 
 
 def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = (), context: Any = None) -> Arrays:
@@ -141,9 +122,10 @@ def _stored(feeds: Arrays) -> Arrays:
     return {f"input/{name}": array for name, array in feeds.items()}
 
 
-def _first_image(feeds: Arrays) -> Arrays:
-    """Cut the first image; nothing if the network has several inputs, whose batch axes may differ."""
-    return {name: array[:1] for name, array in feeds.items()} if len(feeds) == 1 else {}
+def _first_image(feeds: Arrays, batch_axes: Mapping[str, int] | None) -> Arrays:
+    """Cut the first image of every input."""
+    axes = dict.fromkeys(feeds, 0) if batch_axes is None else batch_axes
+    return {name: array.take([0], axis=axes[name]) if name in axes else array for name, array in feeds.items()}
 
 
 def _outputs(network: SavedNetwork, feeds: Arrays, context: Any) -> Arrays:

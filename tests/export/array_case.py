@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 
 from export.graph.model import build_model
-from export.graph.shape import Batch
+from export.graph.shape import Batch, N
 from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from export.graph.graph import Graph
-    from export.graph.shape import BatchShape
+    from export.graph.shape import BatchShape, Size
 
 Arrays = dict[str, np.ndarray]
 
@@ -87,12 +87,12 @@ class ArrayCase:
         outputs = self.oracle(*operands)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    def graph(self, net: Net | None = None, shapes: dict[str, BatchShape] | None = None) -> Graph:
+    def graph(self, net: Net | None = None, shapes: dict[str, BatchShape] | None = None, batch: Size = N) -> Graph:
         net = net or self.net()
         given = shapes or {name: given.shape for name, given in self.givens.items()}
         types = {name: array.dtype for name, array in self.feeds(1).items()}
         symbol = parse_symbol(net.symbol_bytes(), "net")
-        return optimize(translate(symbol, net.params, given, "net", dtypes=types))
+        return optimize(translate(symbol, net.params, given, "net", dtypes=types, batch=batch))
 
 
 def run_graph(graph: Graph, feeds: Arrays, opset: int = 17) -> list[np.ndarray]:

@@ -22,7 +22,6 @@ REFUSED = [
     ("SliceChannel", {"axis": "0"}, "axis=0 is not supported"),
     ("slice", {"begin": "(1, 1, 1)"}, "all of axis 0, the batch"),
     ("softmax", {"axis": "0"}, "axis=0 is not supported"),
-    ("softmax", {"use_length": "True"}, "use_length=True is not supported"),
     ("SoftmaxOutput", {"multi_output": "True", "mystery": "1"}, "does not know attribute mystery"),
     ("LeakyReLU", {"act_type": "rrelu"}, "act_type=rrelu is not supported"),
     ("_contrib_AdaptiveAvgPooling2D", {"output_size": "(1, 2, 3)"}, "output_size=(1, 2, 3) is not supported"),
@@ -47,6 +46,5 @@ REFUSED = [
     ("max", {"axis": "(0, 2)"}, "axis=(0, 2) is not supported"),
     ("min", {"axis": "()"}, "axis=None is not supported"),
     ("batch_dot", {"forward_stype": "csr"}, "forward_stype=csr is not supported (expected default)"),
-    ("broadcast_like", {"lhs_axes": "(1,)"}, "lhs_axes=(1,) is not supported (expected all)"),
     ("LayerNorm", {"axis": "0"}, "axis=0 is not supported"),
 ]

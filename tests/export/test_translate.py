@@ -270,3 +270,22 @@ def test_damaged_symbol_gives_a_valid_model_or_a_message() -> None:
             build_model(graph, 17)  # ONNX's checker and strict shape inference pass
             valid += 1
     assert 10 < valid < total - 100
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"), [("Embedding", {"input_dim": "3", "output_dim": "2"}), ("one_hot", {"depth": "2"})]
+)
+def test_indices_of_a_half_network_stay_single(op: str, attrs: dict[str, str]) -> None:
+    """Float16 could not count a vocabulary."""
+    net = Net()
+    table = [net.variable("table", np.ones((3, 2), np.float16))] if op == "Embedding" else []
+    words = net.op(op, "words", [net.variable("data"), *table], attrs | ({} if table else {"dtype": "float16"}))
+    masked = net.op(
+        "SequenceMask", "masked", [words, net.variable("lengths")], {"use_sequence_length": "1", "axis": "1"}
+    )
+    weight = net.variable("weight", np.ones((4, 2), np.float16))
+    net.op("FullyConnected", "dense", [masked, weight], {"num_hidden": "4", "no_bias": "1", "flatten": "0"})
+    symbol = parse_symbol(net.symbol_bytes(), "net")
+    graph = translate(symbol, net.params, {"data": (N, 5), "lengths": (N,)}, "net")
+    assert {tensor.name: str(tensor.dtype) for tensor in graph.inputs} == {"data": "float32", "lengths": "float32"}
+    assert graph.tensors[graph.outputs[0]].dtype == np.float16

@@ -13,7 +13,7 @@ from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
 from serve_cli.cli.shared_options import Json, Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -78,19 +78,21 @@ def reference(
         --expected outputs.npz --out reference.npz
     """
     from gluon_lifted.contract import SavedNetwork
-    from gluon_lifted.networks.reference import random_inputs, write_reference
+    from gluon_lifted.networks.random_inputs import random_inputs
+    from gluon_lifted.networks.reference import write_reference
 
     inputs = network_inputs(shape, dtype)
     network = SavedNetwork(symbol, params, output)
     say(f"reference: {symbol} on {device}")
+    axes = inputs.batch_axes()
     if expected is None:
         feeds, source = random_inputs(network, inputs.fixed(), inputs.dtypes), "random"
-        outputs = write_reference(network, feeds, out, device)
+        outputs = write_reference(network, feeds, out, device, batch_axes=axes)
     else:
         feeds, check = _recorded(expected, inputs, tolerance)
         source = f"{expected}:"
-        outputs = write_reference(network, feeds, out, device, check)
-    shapes = " ".join(f"--shape {name}:{','.join(map(str, array.shape))}" for name, array in feeds.items())
+        outputs = write_reference(network, feeds, out, device, check, batch_axes=axes)
+    shapes = " ".join(f"--shape {_shape_text(name, array, axes)}" for name, array in feeds.items())
     facts = {
         "reference": str(out),
         "inputs": ", ".join(f"{name}: {source} {array.dtype} {array.shape}" for name, array in feeds.items()),
@@ -122,3 +124,11 @@ def _recorded(
     feeds = {name: array.astype(inputs.dtypes.get(name, array.dtype)) for name, array in arrays.items()}
     tolerance = tolerance or (HALF_TOLERANCE if half else DEFAULT_TOLERANCE)
     return feeds, partial(compare_with_recorded, recorded=recorded, tolerance=tolerance)
+
+
+def _shape_text(name: str, array: NDArray[Any], axes: Mapping[str, int]) -> str:
+    """Write an input as --shape takes it, with N on its batch axis unless that is the first."""
+    sizes = [str(size) for size in array.shape]
+    if axis := axes.get(name, 0):
+        sizes[axis] = f"N={sizes[axis]}"
+    return f"{name}:{','.join(sizes)}"

@@ -61,7 +61,7 @@ def test_every_opset_gives_the_same(case: ArrayCase, opset: int) -> None:
 @every_case
 def test_fixed_batch_gives_the_same(case: ArrayCase) -> None:
     feeds = case.feeds(2)
-    graph = case.graph(shapes={name: array.shape for name, array in feeds.items()})
+    graph = case.graph(shapes={name: array.shape for name, array in feeds.items()}, batch=2)
     compare(case, run_graph(graph, feeds), feeds)
 
 
@@ -94,7 +94,7 @@ def test_other_number_of_inputs_is_refused(op: str) -> None:
     case = FIRST_CASE[op]
     net = case.net()
     inputs = the_node(net)["inputs"]
-    for wrong in (inputs[:-1], [*inputs, [0, 0, 0]]):
+    for wrong in ([], inputs[:-1], [*inputs, [0, 0, 0]]):
         if wrong != inputs:
             the_node(net)["inputs"] = wrong
             with pytest.raises(MalformedModelError, match=r"inputs; expected"):
