@@ -34,7 +34,9 @@ HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
         "The network is quantized: export the original network instead."
     ),
-    ("_npi_", "_np_", "_npx_"): "The network uses mx.np: export a network of mx.nd and mx.sym operators.",
+    ("_npi_", "_np_", "_npx_"): (
+        "Operators of mx.np that can be exported are in export/OPERATORS.md: rewrite the network with these."
+    ),
 }
 Params = Mapping[str, NDArray[Any]]
 

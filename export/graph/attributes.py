@@ -75,6 +75,10 @@ class Attrs:
     def _missing(self, name: str) -> MalformedModelError:
         return MalformedModelError(f"{self.where}: attribute {name} is missing, and MXNet has no default for it.")
 
+    def is_none(self, name: str) -> bool:
+        """Return whether the attribute is stored as ``None``, which is not always the same as its absence."""
+        return self._texts.get(name) == "None"
+
     def integer(self, name: str, default: int | None = None, minimum: int = 0) -> int:
         """Parse an integer such as ``"64"``."""
         number = self.optional_integer(name, minimum)
@@ -157,6 +161,13 @@ class Attrs:
             return default
         if text not in supported:
             raise self.unsupported(name, text, " or ".join(supported))
+        return text
+
+    def text(self, name: str) -> str:
+        """Return the text."""
+        text = self._take(name)
+        if text is None:
+            raise self._missing(name)
         return text
 
     def ignore(self, *names: str) -> None:

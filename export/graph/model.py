@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode, Tensor
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin"}
+AXES_SINCE_18 = {"ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"}
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
 MAX_CHECKED_ELEMENTS = 1024  # of a constant; the checker copies constants, so it gets no weights

@@ -27,7 +27,12 @@ def reduce(node: Node) -> Tensor:
     axes = axes or set(range(count))
     if not axes <= set(node.inner_axes()):
         raise node.attrs.unsupported("axis", named or None, f"some of {node.expected_axes()}")
-    keep = node.attrs.boolean("keepdims", default=False)
+    return reduced(node, ONNX_OPS[node.op], data, axes, keep=node.attrs.boolean("keepdims", default=False))
+
+
+def reduced(node: Node, op: str, data: Tensor, axes: set[int], *, keep: bool, step: str = "") -> Tensor:
+    """Reduce a tensor over ``axes``, none of which is negative."""
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape) if keep or axis not in axes)
     attrs = {"keepdims": int(keep)}
-    return node.emit_shaped(ONNX_OPS[node.op], (data, node.integers("axes", *sorted(axes))), shape, attrs)
+    names = f"{step}/axes" if step else "axes"
+    return node.emit_shaped(op, (data, node.integers(names, *sorted(axes))), shape, attrs, step)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from export.graph.graph import BOOL, FLOAT32, INT64
+from export.ops.cast import cast_input
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Tensor
+    from export.graph.graph import Constant, Operand, Tensor
     from export.graph.node import Node
 
+MAX_INTEGER = 2**31 - 1
 # MXNet's operator -> ONNX's operator, and whether the number comes first
 SCALARS = {
     "_plus_scalar": ("Add", False),
@@ -31,5 +36,39 @@ def scalar(node: Node) -> Tensor:
     data = node.tensor()
     node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
     number = node.number("scalar", node.attrs.real("scalar", 1.0))
-    op, number_first = SCALARS[node.op]
-    return node.emit_like(data, op, (number, data) if number_first else (data, number))
+    return _combined(node, SCALARS[node.op], data, number)
+
+
+NUMPY_SCALARS = {
+    **{"_npi_add_scalar": ("Add", False), "_npi_multiply_scalar": ("Mul", False)},
+    **{"_npi_subtract_scalar": ("Sub", False), "_npi_rsubtract_scalar": ("Sub", True)},
+    **{"_npi_true_divide_scalar": ("Div", False), "_npi_rtrue_divide_scalar": ("Div", True)},
+    **{"_npi_power_scalar": ("Pow", False), "_npi_rpower_scalar": ("Pow", True)},
+}
+
+
+@translates(*NUMPY_SCALARS)
+def numpy_scalar(node: Node) -> Tensor:
+    """Combine a tensor with a number; truth values become integers, and quotients of integers are real.
+
+    As in MXNet, and unlike NumPy, an integer tensor takes the integer part of the number.
+    """
+    node.expect_inputs(1)
+    node.attrs.ignore("is_int")
+    value = node.attrs.real("scalar", 1.0)
+    dtype = node.tensor().dtype
+    if dtype.kind != "f" and NUMPY_SCALARS[node.op][0] == "Div":
+        dtype = FLOAT32
+    elif dtype == BOOL:
+        dtype = INT64
+    if dtype.kind != "f" and abs(value) > MAX_INTEGER:
+        raise node.attrs.unsupported("scalar", value, f"at most {MAX_INTEGER} beside integers")
+    data = cast_input(node, 0, dtype, "data")
+    with np.errstate(over="ignore"):
+        number = node.constant("scalar", np.array(value, dtype))
+    return _combined(node, NUMPY_SCALARS[node.op], data, number)
+
+
+def _combined(node: Node, how: tuple[str, bool], data: Operand, number: Constant) -> Tensor:
+    op, number_first = how
+    return node.emit_shaped(op, (number, data) if number_first else (data, number), node.shape(), dtype=data.dtype)

@@ -20,7 +20,8 @@ from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
 from tests.export.networks import CROP, small_network
-from tests.export.op_cases import CASES, ROW
+from tests.export.op_case import ROW
+from tests.export.op_cases import CASES
 from tests.fuzzing import damaged_bytes, fuzz
 
 if TYPE_CHECKING:

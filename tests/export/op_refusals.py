@@ -1,5 +1,7 @@
 """Attributes that translators refuse, and what the message says of them."""
 
+from tests.export.op_refusals_numpy import NUMPY_REFUSED
+
 REFUSED = [
     ("Convolution", {"layout": "NHWC"}, "layout=NHWC is not supported (expected NCHW)"),
     ("Convolution", {"kernel": "(3,)"}, "kernel=(3,) is not supported (expected 2 numbers, as for images)"),
@@ -46,4 +48,5 @@ REFUSED = [
     ("broadcast_like", {"lhs_axes": "(1,)"}, "lhs_axes=(1,) is not supported (expected all)"),
     ("LayerNorm", {"axis": "0"}, "axis=0 is not supported"),
     ("LayerNorm", {"output_mean_var": "1"}, "output_mean_var=True is not supported"),
+    *NUMPY_REFUSED,
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.errors import MalformedModelError
-from tests.export.op_cases import ROW, OpCase
+from tests.export.op_case import ROW, OpCase
 from tests.export.ops_runner import translate_net
 
 VECTORS = {"gamma": np.ones(168, np.float32), "beta": np.zeros(168, np.float32)}

@@ -14,7 +14,8 @@ from tests.examples import examples
 from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.networks import CROP, small_network
-from tests.export.op_cases import CASES, ROW, OpCase
+from tests.export.op_case import ROW, OpCase
+from tests.export.op_cases import CASES
 from tests.export.ops_runner import run_onnx, translate_net
 
 

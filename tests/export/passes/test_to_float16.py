@@ -14,7 +14,8 @@ from export.translate import translate
 from tests.export import oracles
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network, small_reference
-from tests.export.op_cases import CASES, ROW, OpCase
+from tests.export.op_case import ROW, OpCase
+from tests.export.op_cases import CASES
 from tests.export.ops_runner import run_onnx, run_reference
 
 RNG = np.random.default_rng(2)
