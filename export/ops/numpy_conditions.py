@@ -10,7 +10,7 @@ from export.errors import UnsupportedOpError
 from export.graph.graph import BOOL, FLOAT32
 from export.graph.shape import broadcast_shape
 from export.ops.registry import translates
-from export.ops.scalar import MAX_INTEGER
+from export.ops.scalar import typed_number
 
 if TYPE_CHECKING:
     from typing import Any
@@ -96,7 +96,10 @@ def _truth(node: Node) -> Tensor:
 
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
     """Make a number of a tensor's type; beside integers, only a whole one."""
-    if dtype.kind != "f" and (abs(value) > MAX_INTEGER or not value.is_integer()):
-        raise node.attrs.unsupported(name, value, f"a whole number of at most {MAX_INTEGER} beside integers")
-    with np.errstate(over="ignore"):
+    if dtype == BOOL:
+        if value not in (0, 1):
+            raise node.attrs.unsupported(name, value, "0 or 1 beside truth values")
         return node.constant(name, np.array(value, dtype))
+    if dtype.kind != "f" and not value.is_integer():
+        raise node.attrs.unsupported(name, value, "a whole number beside integers")
+    return typed_number(node, name, value, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from export.graph.graph import Constant, Operand, Tensor
     from export.graph.node import Node
 
-MAX_INTEGER = 2**31 - 1
 # MXNet's operator -> ONNX's operator, and whether the number comes first
 SCALARS = {
     "_plus_scalar": ("Add", False),
@@ -61,12 +60,19 @@ def numpy_scalar(node: Node) -> Tensor:
         dtype = FLOAT32
     elif dtype == BOOL:
         dtype = INT64
-    if dtype.kind != "f" and abs(value) > MAX_INTEGER:
-        raise node.attrs.unsupported("scalar", value, f"at most {MAX_INTEGER} beside integers")
     data = cast_input(node, 0, dtype, "data")
-    with np.errstate(over="ignore"):
-        number = node.constant("scalar", np.array(value, dtype))
-    return _combined(node, NUMPY_SCALARS[node.op], data, number)
+    return _combined(node, NUMPY_SCALARS[node.op], data, typed_number(node, "scalar", value, dtype))
+
+
+def typed_number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
+    """Make the number of an attribute in a type; integers drop what is behind the point."""
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max:
+            raise node.attrs.unsupported(name, value, f"{limits.min} to {limits.max}, as its input is {dtype}")
+        return node.constant(name, np.array(int(value), dtype))
+    with np.errstate(over="ignore"):  # as in MXNet, numbers beyond float16 become infinite
+        return node.constant(name, np.array(value, dtype))
 
 
 def _combined(node: Node, how: tuple[str, bool], data: Operand, number: Constant) -> Tensor:

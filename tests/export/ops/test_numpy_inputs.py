@@ -104,6 +104,15 @@ def test_truth_values_become_numbers(op: str, attrs: dict[str, str], expected: o
     np.testing.assert_allclose(actual, expected(x), rtol=1e-6)
 
 
+def test_fraction_beside_integers_is_refused() -> None:
+    net = Net()
+    truth = net.op("_npi_greater_scalar", "truth", [net.variable("data")], {"scalar": "0"})
+    count = net.op("_np_sum", "count", [truth], {"axis": "1"})
+    net.op("_npi_less_scalar", "tested", [count], {"scalar": "1.5"})
+    with pytest.raises(UnsupportedAttributeError, match=r"scalar=1\.5 is not supported \(expected a whole number"):
+        translate_any(net, ROW)
+
+
 def test_number_too_large_beside_integers_is_refused() -> None:
     with pytest.raises(UnsupportedAttributeError, match=r"scalar=1e\+38 is not supported"):
         translate_net(case("_npi_add_scalar", "positive", scalar="1e38").net(), ROW)
