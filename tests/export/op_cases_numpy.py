@@ -104,6 +104,13 @@ RESHAPING = [
     OpCase(
         "_npi_concatenate", "width", lambda *xs: np.concatenate(xs, 3), TWO | {"axis": "-1"}, sources=("tall", "data")
     ),
+    OpCase("_npi_full_like", "ones", np.ones_like, {"fill_value": "1", "ctx": "cpu(0)"}),
+    OpCase(
+        "_npi_full_like",
+        "in single",
+        lambda x: np.full_like(x, -0.5, np.float32),
+        {"fill_value": "-0.5", "dtype": "float32"},
+    ),
     OpCase("_npi_hstack", "channels", lambda *xs: np.hstack(xs), TWO, sources=("data", "data")),
     OpCase("_npi_column_stack", "channels", lambda *xs: np.concatenate(xs, 1), TWO, sources=PAIR),
     OpCase("_npi_dstack", "rows", lambda *xs: np.dstack(xs), TWO, sources=("data", "data")),

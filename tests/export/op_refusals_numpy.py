@@ -6,6 +6,7 @@ NUMPY_REFUSED = [
     ("_npx_reshape", {"newshape": "(-6, -1, 2, -4)", "reverse": "True"}, "reverse=True is not supported"),
     ("_npi_concatenate", {"axis": "None"}, "axis=None is not supported (expected 0 to 3)"),
     ("_npi_concatenate", {"axis": "4"}, "axis=4 is not supported (expected 0 to 3)"),
+    ("_npi_full_like", {"dtype": "float64"}, "dtype=float64 is not supported (expected float32 or float16)"),
     ("_np_sum", {"axis": "None"}, "axis=None is not supported (expected some of 1 to 3; axis 0 is the batch)"),
     ("_np_sum", {"initial": "2.0"}, "initial=2.0 is not supported"),
     ("_np_max", {"axis": "(0, 1)"}, "axis=(0, 1) is not supported"),
