@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from export.reader.symbol import Entry, Symbol, SymbolNode
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
-NUMBERED = {"SliceChannel"}  # operators whose output names end in a number
+# Operators whose output names end in a number
+NUMBERED = {"SliceChannel", "_npi_average", "_npi_hsplit", "_split_v2", "amp_multicast"}
+NAMED = {  # operators whose outputs have names
+    **dict.fromkeys(("_npi_concatenate", "_npi_dstack", "_npi_hstack", "_npi_matmul"), ("out",)),
+    **{"_npi_std": ("std",), "_npi_var": ("var",)},
+}
 LOSSES = {"SoftmaxOutput"}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected"}  # input 1 is a weight, of the type of input 0
@@ -205,10 +210,12 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
+    """Name an output as MXNet does: ``fc_output``; a number follows if the node may have several outputs."""
     node = symbol.nodes[head.node]
-    several = node.op in NUMBERED and node.attrs.get("num_outputs") != "1"
-    return f"{node.name}_output{head.output if several else ''}"
+    if node.op in NAMED and head.output < len(NAMED[node.op]):
+        return f"{node.name}_{NAMED[node.op][head.output]}"
+    numbered = node.op in NUMBERED and node.attrs.get("sections") != "1"
+    return f"{node.name}_output{head.output if numbered else ''}"
 
 
 def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list[Tensor]:

@@ -29,6 +29,8 @@ MIN_INDEX = -(2**31)  # MXNet stores indices as 32-bit integers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
 TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
+PAIR = re.compile(r"[(\[]([0-9]{1,10})L?,([0-9]{1,10})L?[)\]]")
+PAIRS = re.compile(rf"[(\[](?:{PAIR.pattern},?)+[)\]]")
 REAL = re.compile(r"[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
 BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
@@ -74,6 +76,16 @@ class Attrs:
 
     def _missing(self, name: str) -> MalformedModelError:
         return MalformedModelError(f"{self.where}: attribute {name} is missing, and MXNet has no default for it.")
+
+    def pairs(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Parse pairs of integers of at least 0, such as ``"((0, 0), (1, 2))"``."""
+        text = self._take(name)
+        if text is None:
+            raise self._missing(name)
+        compact = text.replace(" ", "")
+        if not PAIRS.fullmatch(compact):
+            raise self._malformed(name, text, "a tuple of pairs of integers of at least 0")
+        return tuple((int(first), int(second)) for first, second in PAIR.findall(compact))
 
     def is_none(self, name: str) -> bool:
         """Return whether the attribute is stored as ``None``, which is not always the same as its absence."""

@@ -111,6 +111,23 @@ RESHAPING = [
         lambda x: np.full_like(x, -0.5, np.float32),
         {"fill_value": "-0.5", "dtype": "float32"},
     ),
+    OpCase("_npi_argmax", "the first", lambda x: x.argmax(1), {"axis": "1"}, sources=("rectified",)),
+    OpCase("_npi_argmin", "kept", lambda x: x.argmin(-1), {"axis": "-1", "keepdims": "True"}, sources=("rectified",)),
+    OpCase(
+        "_npi_pad",
+        "a number",
+        lambda x: np.pad(x, ((0, 0), (1, 0), (0, 2), (3, 1)), constant_values=x.dtype.type(-2.5)),
+        {"pad_width": "((0, 0), (1, 0), (0, 2), (3, 1))", "constant_value": "-2.5", "mode": "constant"},
+    ),
+    *(
+        OpCase(
+            "_npi_pad",
+            mode,
+            lambda x, mode=mode: np.pad(x, ((0, 0), (0, 0), (2, 1), (3, 0)), mode=mode),
+            {"pad_width": "[[0,0],[0,0],[2,1],[3,0]]", "mode": mode},
+        )
+        for mode in ("edge", "reflect")
+    ),
     OpCase("_npi_hstack", "channels", lambda *xs: np.hstack(xs), TWO, sources=("data", "data")),
     OpCase("_npi_column_stack", "channels", lambda *xs: np.concatenate(xs, 1), TWO, sources=PAIR),
     OpCase("_npi_dstack", "rows", lambda *xs: np.dstack(xs), TWO, sources=("data", "data")),

@@ -40,6 +40,8 @@ def case(op: str, *sources: str, **attrs: str) -> OpCase:
         (case("_np_moveaxis", "data", source="(1, 1)", destination="(1, 2)"), "are not different axes"),
         (case("_npi_broadcast_to", "data", shape="(3, 4, 6, 7)"), "the batch size is not known"),
         (case("_npi_broadcast_to", "data", shape="(4, 6, 7)"), "cannot be broadcast to"),
+        (case("_npi_pad", "data", pad_width="((1, 1), (2, 2))"), "pad_width has 2 pairs; its input"),
+        (case("_npi_pad", "data", pad_width="(1, 1)"), "is not a tuple of pairs of integers"),
         (case("_split_v2", "data", sections="3"), "4 cannot be split into 3 equal parts"),
         (case("_split_v2", "data", indices="(0, 3, 2)"), r"cannot be split at \(0, 3, 2\)"),
         (case("_split_v2", "data", indices="(1, 3)"), "cannot be split at"),
