@@ -22,6 +22,9 @@ NUMPY_NAMES: Mapping[str, str] = MappingProxyType(
         **{f"_npi_{name}": name for name in SAME_NAME},
         **{"_npi_abs": "abs", "_npi_absolute": "abs"},
         **{"_np_copy": "_copy", "_np_squeeze": "squeeze", "_np_transpose": "transpose"},
+        **{"_npi_arange": "_arange", "_npi_ones": "_ones", "_npi_zeros": "_zeros"},
+        **{"_npi_hypot": "broadcast_hypot", "_npi_mod": "broadcast_mod"},
+        **{"_npi_mod_scalar": "_mod_scalar", "_npi_rmod_scalar": "_rmod_scalar"},
         **{"_npx_relu": "relu", "_npx_sigmoid": "sigmoid"},
     }
 )

@@ -13,28 +13,41 @@ from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
 from tests.export.reader.test_upgrade_mxnet import canonical_name, described
 
-DIFFERENT_ARGUMENTS = {"a", "x", "data"}  # names of the input
+DIFFERENT_ARGUMENTS = {"a", "x", "data", "x1", "x2", "lhs", "rhs"}  # names of inputs
 X = np.random.default_rng(1).uniform(0.1, 0.9, (2, 1, 3, 4)).astype(np.float32)
 
 
-def computed(op: str, attrs: dict[str, str], images: np.ndarray) -> np.ndarray:
+CASES: dict[str, list[dict[str, str]]] = {  # counterpart -> attributes in which the two could differ
+    "stack": [{"num_args": "2"}, {"num_args": "2", "axis": "-1"}],
+    "squeeze": [{}, {"axis": "1"}, {"axis": "None"}, {"axis": "(-3,)"}],
+    "transpose": [{}, {"axes": "(0, 2, 3, 1)"}],
+    "_arange": [{"start": "0", "stop": "4"}, {"start": "1", "stop": "3", "step": "0.5"}, {"start": "4"}],
+    "_ones": [{"shape": "(3, 4)"}, {"shape": "(4,)", "ctx": "cpu(0)", "dtype": "float32"}],
+    "_zeros": [{"shape": "(3, 4)"}, {"shape": "(4,)", "ctx": "cpu(0)", "dtype": "float32"}],
+    "_mod_scalar": [{}, {"scalar": "0.3"}, {"scalar": "-0.3", "is_int": "False"}],
+    "_rmod_scalar": [{}, {"scalar": "0.7"}, {"scalar": "-0.7", "is_int": "False"}],
+}
+INPUTS = {"_arange": 0, "_ones": 0, "_zeros": 0, "stack": 2, "broadcast_hypot": 2, "broadcast_mod": 2}
+SIGNED = {"_mod_scalar", "_rmod_scalar", "abs", "broadcast_mod", "fix", "relu", "rint", "sign", "trunc"}
+
+
+def computed(op: str, inputs: int, attrs: dict[str, str], images: np.ndarray) -> np.ndarray:
     net = Net()
     data = net.variable("data")
-    net.op(op, "tested", [data, data] if op.endswith("stack") else [data], attrs)
+    other = net.op("negative", "other", [data])
+    tested = net.op(op, "tested", [data, other][:inputs], attrs)
+    if not inputs:
+        net.op("broadcast_add", "sum", [data, tested])
     return run_mxnet(net, images)
 
 
 @pytest.mark.parametrize(("name", "counterpart"), NUMPY_NAMES.items())
 def test_both_names_compute_the_same(name: str, counterpart: str) -> None:
-    """For each attribute that they could differ in, too."""
-    cases: list[dict[str, str]] = {
-        "stack": [{"num_args": "2"}, {"num_args": "2", "axis": "-1"}],
-        "squeeze": [{}, {"axis": "1"}, {"axis": "None"}, {"axis": "(-3,)"}],
-        "transpose": [{}, {"axes": "(0, 2, 3, 1)"}],
-    }.get(counterpart, [{}])
-    images = 1 + X if counterpart == "arccosh" else X - 0.5 if counterpart in ("abs", "sign", "fix", "relu") else X
-    for attrs in cases:
-        np.testing.assert_array_equal(computed(name, attrs, images), computed(counterpart, attrs, images))
+    images = 3 * X - 1.5 if counterpart in SIGNED else 1 + X if counterpart == "arccosh" else X
+    inputs = INPUTS.get(counterpart, 1)
+    for attrs in CASES.get(counterpart, [{}]):
+        theirs, ours = (computed(op, inputs, attrs, images) for op in (name, counterpart))
+        np.testing.assert_array_equal(theirs, ours)
 
 
 @pytest.mark.parametrize(("name", "counterpart"), NUMPY_NAMES.items())
