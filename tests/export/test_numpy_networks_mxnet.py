@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
+from export import N, NetworkInputs, export_network
+from gluon_lifted.contract import SavedNetwork
 from gluon_lifted.mx import gluon, mx
+from gluon_lifted.networks.reference import write_reference
 from tests.export.ops_runner import run_onnx, translate_files
 
 if TYPE_CHECKING:
@@ -20,12 +24,11 @@ nn = gluon.nn
 IMAGE = (3, 16, 16)
 
 
-@pytest.fixture(autouse=True)
+@contextmanager
 def numpy_interface() -> Iterator[None]:
-    """Switch MXNet to the NumPy interface for one test, as ``npx.set_np()`` does for a whole process."""
+    """Switch MXNet to the NumPy interface for a while, as ``npx.set_np()`` does for a whole process."""
     with mx.util.np_shape(True), mx.util.np_array(True):
         yield
-    assert not mx.util.is_np_array()
 
 
 def sequential(*layers: Any) -> Any:
@@ -228,20 +231,40 @@ def randomize(network: Any, rng: np.random.Generator) -> None:
         parameter.set_data(mx.np.array(np.tril(np.ones(parameter.shape)) if name.endswith("mask") else values))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
+def exported(name: str, folder: Path) -> tuple[SavedNetwork, np.ndarray, np.ndarray]:
+    """Make and export a network; return it with images, and what MXNet computes."""
     make, row = NETWORKS[name]
     rng = np.random.default_rng(0)
     images = rng.normal(size=(3, *row)).astype(np.float32)
-    network = make()
-    network.initialize()
-    network(mx.np.array(images[:1]))  # shapes
-    randomize(network, rng)
-    network.hybridize()
-    expected = network(mx.np.array(images)).asnumpy()
-    network.export(str(tmp_path / "model"))
-    graph = translate_files(tmp_path / "model-symbol.json", tmp_path / "model-0000.params", row)
+    with numpy_interface():
+        network = make()
+        network.initialize()
+        network(mx.np.array(images[:1]))  # shapes
+        randomize(network, rng)
+        network.hybridize()
+        expected = network(mx.np.array(images)).asnumpy()
+        network.export(str(folder / "model"))
+    return SavedNetwork(folder / "model-symbol.json", folder / "model-0000.params"), images, expected
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
+    network, images, expected = exported(name, tmp_path)
+    graph = translate_files(network.symbol, network.params, images.shape[1:])
     for batch in (images, images[:1]):
         actual = run_onnx(graph, batch)
         assert actual.shape[1:] == expected.shape[1:]
         np.testing.assert_allclose(actual, expected[: len(batch)], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["normalized by hand", "vision transformer"])  # without parameters; with many
+def test_reference_proves_the_export(name: str, tmp_path: Path) -> None:
+    network, images, expected = exported(name, tmp_path)
+    reference = tmp_path / "reference.npz"
+    (output,) = write_reference(network, {"data": images}, reference)
+    np.testing.assert_allclose(np.load(reference)[output], expected, rtol=1e-5, atol=1e-6)
+    inputs = NetworkInputs({"data": (N, *images.shape[1:])})
+    report = export_network(network, inputs, tmp_path / "model.onnx", reference=reference)
+    assert report.parity is not None
+    assert report.parity.max_abs_error < 1e-5
+    assert not mx.util.is_np_shape()
