@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 # Operators whose output names end in a number
-NUMBERED = {"SliceChannel", "_npi_average", "_npi_hsplit", "_split_v2", "amp_multicast"}
+NUMBERED = {"SliceChannel", "_npi_average", "_npi_hsplit", "_npi_norm", "_split_v2", "amp_multicast"}
 NAMED = {  # operators whose outputs have names
     **dict.fromkeys(("_npi_concatenate", "_npi_dstack", "_npi_hstack", "_npi_matmul"), ("out",)),
     **{"_npi_std": ("std",), "_npi_var": ("var",)},

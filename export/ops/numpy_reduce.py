@@ -1,4 +1,4 @@
-"""NumPy's sum, mean, max, min, prod, var, std and average over some axes."""
+"""NumPy's sum, mean, max, min, prod, var, std and average, norm and cumsum over some axes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.graph.graph import BOOL, FLOAT32, INT64, Constant
+from export.graph.graph import BOOL, FLOAT16, FLOAT32, INT64, Constant
 from export.ops.cast import cast_input
 from export.ops.reduce import reduced
 from export.ops.registry import translates
@@ -73,6 +73,36 @@ def numpy_variance(node: Node) -> Tensor:
     return node.emit_like(variance, "Sqrt", (variance,)) if root else variance
 
 
+@translates("_npi_norm")
+def numpy_norm(node: Node) -> Tensor:
+    """Compute the root of the sum of squares over ``axis`` (``flag`` is 1), or a vector's norm (``flag`` is -1)."""
+    node.expect_inputs(1)
+    flag, order = node.attrs.choice("flag", ("1", "-1")), node.attrs.choice("ord", ("1", "2"))
+    axes, keep, data = _axes(node), node.attrs.boolean("keepdims", default=False), node.tensor()
+    if not axes or (flag == "-1" and len(axes) > 1):
+        raise node.attrs.unsupported("axis", sorted(axes), "one axis")
+    if flag == "-1" and order == "1":
+        magnitude = node.emit_like(data, "Abs", (data,), step="magnitude")
+        return reduced(node, "ReduceSum", magnitude, axes, keep=keep)
+    square = node.emit_like(data, "Mul", (data, data), step="square")
+    total = reduced(node, "ReduceSum", square, axes, keep=keep, step="total")
+    return node.emit_like(total, "Sqrt", (total,))
+
+
+@translates("_np_cumsum")
+def numpy_cumsum(node: Node) -> Tensor:
+    """Add up along ``axis``; the default, all elements, is refused. Sums are taken in float32."""
+    node.expect_inputs(1)
+    if node.attrs.optional_integer("axis", minimum=-8) is None:
+        raise node.attrs.unsupported("axis", None, node.expected_axes())
+    axis, data = node.axis("axis"), _in_type(node)
+    position = node.constant("axis", np.array(axis, np.int64))
+    if data.dtype != FLOAT16:
+        return node.emit_like(data, "CumSum", (data, position), dtype=data.dtype)
+    single = node.graph.cast(data, FLOAT32, f"{node.name}/single")
+    return node.graph.cast(node.emit_like(single, "CumSum", (single, position), step="sums"), FLOAT16, node.name)
+
+
 def _reduced(node: Node, data: Tensor) -> Tensor:
     axes, keep = _axes(node), node.attrs.boolean("keepdims", default=False)
     return reduced(node, ONNX_OPS[node.op], data, axes, keep=keep) if axes else data
@@ -93,7 +123,7 @@ def _axes(node: Node) -> set[int]:
 def _in_type(node: Node) -> Tensor:
     """Return the input in the type ``dtype``, by default its own: of integers, only sums and products are integers."""
     dtype: np.dtype[Any] = node.tensor().dtype
-    if dtype.kind != "f" and node.op not in ("_np_sum", "_np_prod"):
+    if dtype.kind != "f" and node.op not in ("_np_cumsum", "_np_sum", "_np_prod"):
         dtype = FLOAT32
     name = node.attrs.choice("dtype", TYPES, str(INT64 if dtype == BOOL else dtype))
     operand = cast_input(node, 0, np.dtype(name), "input")

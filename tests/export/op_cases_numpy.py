@@ -165,6 +165,23 @@ REDUCTIONS = [
     *_reductions(),
     OpCase("_np_sum", "nothing", lambda x: x, {"axis": "()"}),
     OpCase("_npi_mean", "in single", lambda x: x.mean(1), {"axis": "1", "dtype": "float32"}),
+    OpCase("_np_cumsum", "channels", lambda x: x.cumsum(1), {"axis": "1"}, sources=BELOW_1),
+    OpCase("_np_cumsum", "in single", lambda x: x.cumsum(3), {"axis": "3", "dtype": "float32"}, sources=BELOW_1),
+    OpCase(
+        "_npi_norm",
+        "of two axes",
+        lambda x: np.sqrt(np.square(x).sum((2, 3))),
+        {"axis": "(2, 3)", "flag": "1", "ord": "2"},
+    ),
+    *(
+        OpCase(
+            "_npi_norm",
+            f"of vectors, order {order}",
+            lambda x, order=order: np.linalg.norm(x, order, axis=1, keepdims=True),
+            {"axis": "(1,)", "flag": "-1", "ord": str(order), "keepdims": "True"},
+        )
+        for order in (1, 2)
+    ),
     OpCase("_npi_average", "set", lambda x: x.mean(1), {"axis": "1", "weighted": "False", "returned": "0"}),
 ]
 PRODUCTS = [
