@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from export.errors import MalformedModelError
+from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph.shape import Batch
 from export.libraries import onnx
 from gluon_lifted import __version__
@@ -111,7 +111,13 @@ def _check(model: onnx.ModelProto) -> None:
 
     Sizes that ONNX does not infer are left out of the comparison, as are those that grow with the batch.
     """
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.shape_inference.InferenceError as error:  # most of ONNX's operators take some types alone
+        if "unsupported type" not in str(error):
+            raise
+        reason = str(error).strip().splitlines()[0].removeprefix("[ShapeInferenceError] ")
+        raise UnsupportedOpError(f"ONNX cannot express the network: {reason:.200}.") from None
     declared = [_output(info) for info in model.graph.output]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")

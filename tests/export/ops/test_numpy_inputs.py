@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from export.errors import MalformedModelError, UnsupportedAttributeError, UnsupportedOpError
+from export.graph.model import build_model
 from tests.export.mxnet_files import Net
 from tests.export.op_case import ROW, OpCase
 from tests.export.ops_runner import run_onnx, translate_any, translate_net
@@ -104,6 +105,22 @@ def test_truth_values_become_numbers(op: str, attrs: dict[str, str], expected: o
     actual = run_onnx(translate_any(net, (3, 4)), x)
     assert actual.dtype == expected(x).dtype
     np.testing.assert_allclose(actual, expected(x), rtol=1e-6)
+
+
+def test_function_that_onnx_has_for_real_numbers_alone_is_refused() -> None:
+    net = Net()
+    truth = net.op("_npi_greater_scalar", "truth", [net.variable("data")], {"scalar": "0"})
+    net.op("_npi_tanh", "tested", [truth])
+    with pytest.raises(UnsupportedOpError, match=r"ONNX cannot express .*Tanh.*tested.*tensor\(bool\)"):
+        build_model(translate_any(net, ROW), 17)
+
+
+def test_numbers_are_not_flattened() -> None:
+    net = Net()
+    vectors = [net.variable(name, np.ones(3, np.float32)) for name in ("left", "right")]
+    net.op("Flatten", "tested", [net.op("_npi_matmul", "number", vectors)])
+    with pytest.raises(MalformedModelError, match="Flatten 'tested': its input is a number"):
+        translate_any(net, ROW)
 
 
 def test_fraction_beside_integers_is_refused() -> None:
