@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 Operands = dict[int, tuple[Operand, ...]]  # index of a node -> its outputs
 NUMBERED: Mapping[str, Callable[[Mapping[str, str]], bool]] = {  # operators whose output names may end in a number
-    "SliceChannel": lambda attrs: attrs.get("num_outputs") != "1",
+    **dict.fromkeys(("SliceChannel", "_contrib_box_nms", "amp_multicast"), lambda _: True),
+    **dict.fromkeys(
+        ("_npi_average", "_npi_hsplit", "_npi_norm", "_split_v2"), lambda attrs: attrs.get("sections") != "1"
+    ),
     "topk": lambda attrs: attrs.get("ret_typ") in ("both", "value"),
-    "_contrib_box_nms": lambda _: True,
 }
-NAMED = {"RNN": ("output", "state_output", "statecell_output")}  # operators whose outputs have names
+NAMED = {  # operators whose outputs have names
+    **dict.fromkeys(("_npi_concatenate", "_npi_dstack", "_npi_hstack", "_npi_matmul"), ("out",)),
+    **{"_npi_std": ("std",), "_npi_var": ("var",), "RNN": ("output", "state_output", "statecell_output")},
+}
 # Their second input is a label
 LOSSES = {"SoftmaxOutput", "SVMOutput"} | {f"{kind}RegressionOutput" for kind in ("Linear", "Logistic", "MAE")}
 CASTS = {"Cast", "amp_cast", "amp_multicast"}
@@ -44,7 +49,9 @@ HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
         "The network is quantized: export the original network instead."
     ),
-    ("_npi_", "_np_", "_npx_"): "The network uses mx.np: export a network of mx.nd and mx.sym operators.",
+    ("_npi_", "_np_", "_npx_"): (
+        "Operators of mx.np that can be exported are in export/OPERATORS.md: rewrite the network with these."
+    ),
 }
 Params = Mapping[str, NDArray[Any]]
 
@@ -221,7 +228,7 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    """Name an output as MXNet does: ``fc_output``; a number follows if the node has several outputs."""
+    """Name an output as MXNet does: ``fc_output``; a number follows if the node may have several outputs."""
     node = symbol.nodes[head.node]
     if node.op in NAMED and head.output < len(NAMED[node.op]):
         return f"{node.name}_{NAMED[node.op][head.output]}"

@@ -29,6 +29,8 @@ MIN_INDEX = -(2**31)  # MXNet stores indices as 32-bit integers
 MAX_TEXT = 1000  # characters
 INTEGER = re.compile(r"[+-]?[0-9]{1,10}L?")  # Python 2 wrote 3L
 TUPLE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|([^()\[\]]+)")
+PAIR = re.compile(r"[(\[]([0-9]{1,10})L?,([0-9]{1,10})L?[)\]]")
+PAIRS = re.compile(rf"[(\[](?:{PAIR.pattern},?)+[)\]]")
 REAL = re.compile(r"[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
 BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
@@ -74,6 +76,20 @@ class Attrs:
 
     def _missing(self, name: str) -> MalformedModelError:
         return MalformedModelError(f"{self.where}: attribute {name} is missing, and MXNet has no default for it.")
+
+    def pairs(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Parse pairs of integers of at least 0, such as ``"((0, 0), (1, 2))"``."""
+        text = self._take(name)
+        if text is None:
+            raise self._missing(name)
+        compact = text.replace(" ", "")
+        if not PAIRS.fullmatch(compact):
+            raise self._malformed(name, text, "a tuple of pairs of integers of at least 0")
+        return tuple((int(first), int(second)) for first, second in PAIR.findall(compact))
+
+    def is_none(self, name: str) -> bool:
+        """Return whether the attribute is stored as ``None``, which is not always the same as its absence."""
+        return self._texts.get(name) == "None"
 
     def integer(self, name: str, default: int | None = None, minimum: int = 0) -> int:
         """Parse an integer such as ``"64"``."""
@@ -128,10 +144,6 @@ class Attrs:
             raise self._malformed(name, text, f"a tuple of integers of at least {minimum}")
         return values
 
-    def is_none(self, name: str) -> bool:
-        """Return whether an attribute is stored as ``None``, for operators whose default is something else."""
-        return self._texts.get(name) == "None"
-
     def real(self, name: str, default: float | None = None) -> float:
         """Parse a finite real number such as ``"1e-05"``."""
         text = self._take(name)
@@ -161,6 +173,13 @@ class Attrs:
             return default
         if text not in supported:
             raise self.unsupported(name, text, " or ".join(supported))
+        return text
+
+    def text(self, name: str) -> str:
+        """Return the text."""
+        text = self._take(name)
+        if text is None:
+            raise self._missing(name)
         return text
 
     def ignore(self, *names: str) -> None:

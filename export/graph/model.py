@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from export.errors import UnsupportedOpError
 from export.external_data import external_tensor
 from export.graph.shape import Batch
 from export.libraries import onnx
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Graph, GraphNode, Tensor
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-AXES_SINCE_18 = {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"}
+AXES_SINCE_18 = {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"}
 OPSET_OF = {"GridSample": 16}  # the first with these operators, where it is newer than `OLDEST_OPSET`
 OLDEST_OPSET = 13  # the first whose ReduceSum takes its axes as an input
 DEFAULT_OPSET = 17
@@ -133,7 +134,13 @@ def _check(model: onnx.ModelProto) -> None:
 
     Sizes that ONNX does not infer are left out of the comparison, as are those that grow with the batch.
     """
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.shape_inference.InferenceError as error:  # most of ONNX's operators take some types alone
+        if "unsupported type" not in str(error):
+            raise
+        reason = str(error).strip().splitlines()[0].removeprefix("[ShapeInferenceError] ")
+        raise UnsupportedOpError(f"ONNX cannot express the network: {reason:.200}.") from None
     declared = [_output(info) for info in model.graph.output]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")

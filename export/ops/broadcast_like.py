@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +10,12 @@ from export.graph.graph import INT64
 from export.graph.shape import Batch, broadcast_shape
 from export.libraries import onnx
 from export.ops.registry import translates
+from export.ops.scalar import typed_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from export.graph.graph import Operand, Tensor
     from export.graph.node import Node
@@ -26,10 +29,24 @@ def constant_like(node: Node) -> Tensor:
     """Fill a tensor; `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
     node.expect_inputs(1)
     node.attrs.ignore("dtype")  # MXNet stores it and takes the type of the input
+    return _filled(node, np.array([FILLS[node.op]], node.tensor().dtype))
+
+
+@translates("_npi_full_like")
+def full_like(node: Node) -> Tensor:
+    """Fill a tensor with ``fill_value``; NumPy's ones_like and zeros_like are this operator, too."""
+    node.expect_inputs(1)
+    node.attrs.ignore("ctx")
+    own = node.tensor().dtype
+    dtype = np.dtype(node.attrs.choice("dtype", ("float32", "float16"), str(own)))
+    return _filled(node, typed_number(node, "fill_value", node.attrs.real("fill_value"), dtype).array.reshape(1))
+
+
+def _filled(node: Node, value: NDArray[Any]) -> Tensor:
     data = node.tensor()
-    value = onnx.numpy_helper.from_array(np.array([FILLS[node.op]], data.dtype), "value")
     shape = node.emit_shaped("Shape", (data,), (len(data.shape),), step="shape", dtype=INT64)
-    return node.emit_like(data, "ConstantOfShape", (shape,), {"value": value}, dtype=data.dtype)
+    attrs = {"value": onnx.numpy_helper.from_array(value, "value")}
+    return node.emit_like(data, "ConstantOfShape", (shape,), attrs, dtype=value.dtype)
 
 
 @translates("broadcast_like")

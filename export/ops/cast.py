@@ -25,7 +25,7 @@ def cast(node: Node) -> Operand:
     """Cast a tensor when the model runs, a parameter when it is exported. Fractions are cut off."""
     node.expect_inputs(1)
     wanted = np.dtype(node.attrs.choice("dtype", TYPES[node.op]))
-    return _cast(node, 0, wanted)
+    return cast_input(node, 0, wanted)
 
 
 @translates("amp_multicast")
@@ -36,10 +36,11 @@ def multicast(node: Node) -> tuple[Operand, ...]:
     dtypes = {operand.dtype for operand in node.inputs}
     narrow = node.attrs.boolean("cast_narrow", default=False)
     wanted = (min if narrow else max)(dtypes, key=lambda dtype: dtype.itemsize)
-    return tuple(_cast(node, index, wanted, step=str(index)) for index in range(count))
+    return tuple(cast_input(node, index, wanted, step=str(index)) for index in range(count))
 
 
-def _cast(node: Node, index: int, wanted: np.dtype[Any], step: str = "") -> Operand:
+def cast_input(node: Node, index: int, wanted: np.dtype[Any], step: str = "") -> Operand:
+    """Cast an input when the model runs, or a parameter when it is exported."""
     operand, name = node.inputs[index], f"{node.name}/{step}" if step else node.name
     if operand.dtype == wanted:
         return operand

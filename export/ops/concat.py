@@ -19,11 +19,17 @@ def concat(node: Node) -> Tensor:
     node.expect_inputs(count)
     tensors = tuple(node.tensor(index) for index in range(count))
     node.require_one_type(*tensors)
-    first = tensors[0].shape
     value = node.attrs.integer("dim", 1, minimum=-8)
-    axis = value + len(first) if value < 0 else value
-    if axis not in range(len(first)):
-        raise node.attrs.unsupported("dim", value, f"0 to {len(first) - 1}")
+    axes = len(tensors[0].shape)
+    axis = value + axes if value < 0 else value
+    if axis not in range(axes):
+        raise node.attrs.unsupported("dim", value, f"0 to {axes - 1}")
+    return joined(node, tensors, axis)
+
+
+def joined(node: Node, tensors: tuple[Tensor, ...], axis: int) -> Tensor:
+    """Join tensors that differ in the length of one axis alone."""
+    first = tensors[0].shape
     length = total(tensor.shape[axis] for tensor in tensors if len(tensor.shape) > axis)
     others = {(tensor.shape[:axis], tensor.shape[axis + 1 :]) for tensor in tensors}
     if length is None or len(others) > 1:

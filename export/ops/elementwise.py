@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from export.errors import UnsupportedOpError
+from export.graph.graph import BOOL, FLOAT32, Constant
 from export.graph.shape import broadcast_shape
+from export.ops.cast import cast_input
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
-    from export.graph.graph import Tensor
+    import numpy as np
+
+    from export.graph.graph import Operand, Tensor
     from export.graph.node import Node
     from export.graph.shape import BatchShape
 
@@ -65,3 +70,33 @@ def common_shape(node: Node) -> BatchShape:
     if shape is None:
         raise node.malformed(f"its inputs {node.shape(0)} and {node.shape(1)} cannot be broadcast")
     return shape
+
+
+NUMPY_OPS = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "true_divide": "Div", "power": "Pow"}
+
+
+@translates(*(f"_npi_{name}" for name in NUMPY_OPS))
+def numpy_arithmetic(node: Node) -> Tensor:
+    """Combine two operands as NumPy does: of any number of axes, in the wider of their types."""
+    node.expect_inputs(2)
+    name = node.op.removeprefix("_npi_")
+    dtype = _common_type(*(operand.dtype for operand in node.inputs))
+    if name == "true_divide" and dtype.kind != "f":
+        dtype = FLOAT32
+    if dtype == BOOL:
+        raise UnsupportedOpError(f"{node.op} {node.name!r}: arithmetic on truth values is not supported. Cast them.")
+    left, right = (cast_input(node, index, dtype, step) for index, step in enumerate(("left", "right")))
+    return _combined(node, NUMPY_OPS[name], left, right)
+
+
+def _common_type(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the wider type; unlike NumPy, MXNet takes float16 and int64 as float16."""
+    return max(dtypes, key=lambda dtype: (dtype.kind == "f", dtype.kind != "b", dtype.itemsize))
+
+
+def _combined(node: Node, op: str, left: Operand, right: Operand) -> Tensor:
+    shapes = [operand.array.shape if isinstance(operand, Constant) else operand.shape for operand in (left, right)]
+    shape = broadcast_shape(*shapes)
+    if shape is None:
+        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} cannot be broadcast")
+    return node.emit_shaped(op, (left, right), shape, dtype=left.dtype)

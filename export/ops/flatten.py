@@ -19,4 +19,6 @@ def flatten(node: Node) -> Tensor:
     data = node.tensor()
     if len(data.shape) == 2:
         return data
+    if not data.shape:
+        raise node.malformed("its input is a number; expected at least one axis")
     return node.emit_shaped("Flatten", (data,), (data.shape[0], product(data.shape[1:])), {"axis": 1})

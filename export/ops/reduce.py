@@ -28,9 +28,14 @@ def reduce(node: Node) -> Tensor:
     if not axes <= set(node.inner_axes()):
         raise node.attrs.unsupported("axis", named or None, f"some of {node.expected_axes()}")
     keep = node.attrs.boolean("keepdims", default=False)
-    shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape) if keep or axis not in axes)
-    inputs = data, node.integers("axes", *sorted(axes))
-    if shape:
-        return node.emit_shaped(ONNX_OPS[node.op], inputs, shape, {"keepdims": int(keep)})
-    number = node.emit_shaped(ONNX_OPS[node.op], inputs, (), {"keepdims": 0}, step="number")
+    if keep or len(axes) < count:
+        return reduced(node, ONNX_OPS[node.op], data, axes, keep=keep)
+    number = reduced(node, ONNX_OPS[node.op], data, axes, keep=False, step="number")
     return node.emit_shaped("Reshape", (number, node.integers("shape", 1)), (1,))  # MXNet has no tensors of 0 axes
+
+
+def reduced(node: Node, op: str, data: Tensor, axes: set[int], *, keep: bool, step: str = "") -> Tensor:
+    """Reduce a tensor over ``axes``, none of which is negative."""
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape) if keep or axis not in axes)
+    inputs = data, node.integers(f"{step}/axes" if step else "axes", *sorted(axes))
+    return node.emit_shaped(op, inputs, shape, {"keepdims": int(keep)}, step)

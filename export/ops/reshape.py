@@ -51,7 +51,7 @@ def _resolve(node: Node, source: BatchShape, spec: tuple[int, ...], *, backwards
         if code == SPLIT:
             if backwards or len(codes) < 2 or at >= len(sizes):
                 raise node.malformed(f"shape {spec} of {source}: -4 splits one axis into the two sizes after it")
-            made += _split(node, sizes[at], codes.pop(0), codes.pop(0))
+            made += split_axis(node, sizes[at], codes.pop(0), codes.pop(0))
             at += 1
         elif code == COPY_REST:
             made += sizes[at:]
@@ -62,10 +62,11 @@ def _resolve(node: Node, source: BatchShape, spec: tuple[int, ...], *, backwards
                 raise node.malformed(f"shape {spec} of {source}: no axis is left for {code}")
             made.append(product(sizes[at : at + takes]) if code in (COPY, MERGE) else code)
             at += takes
-    return _inferred(node, source, tuple(made[::-1] if backwards else made))
+    return inferred_shape(node, source, tuple(made[::-1] if backwards else made))
 
 
-def _split(node: Node, size: Size, first: int, second: int) -> tuple[Size, Size]:
+def split_axis(node: Node, size: Size, first: int, second: int) -> tuple[Size, Size]:
+    """Return the two sizes into which an axis is split; one may be -1."""
     sizes: list[Size | None] = [first, second]
     if first == INFER and second > 0:
         sizes[0] = quotient(size, second)
@@ -73,11 +74,12 @@ def _split(node: Node, size: Size, first: int, second: int) -> tuple[Size, Size]
         sizes[1] = quotient(size, first)
     left, right = sizes
     if left is None or right is None or product((left, right)) != size or left == INFER:
-        raise node.malformed(f"-4 cannot split {size} into {first} and {second}")
+        raise node.malformed(f"{size} cannot be split into {first} and {second}")
     return left, right
 
 
-def _inferred(node: Node, source: BatchShape, made: BatchShape) -> BatchShape:
+def inferred_shape(node: Node, source: BatchShape, made: BatchShape) -> BatchShape:
+    """Replace the one -1 of a shape by the size that makes it hold as many elements as ``source``."""
     count, known = product(source), product(size for size in made if size != INFER)
     rest = quotient(count, known)
     if rest is None or made.count(INFER) > 1 or (INFER not in made and rest != 1):

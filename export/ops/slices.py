@@ -1,7 +1,8 @@
-"""slice, slice_axis, slice_like, SliceChannel, Crop: cut tensors into parts."""
+"""slice, slice_axis, slice_like, SliceChannel, split, Crop: cut tensors into parts."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from export.graph.attributes import MIN_INDEX
@@ -109,21 +110,44 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
     count = node.attrs.integer("num_outputs", minimum=1)
     axis = node.axis("axis", 1)
     squeeze = node.attrs.boolean("squeeze_axis", default=False)
-    data = node.tensor()
     size = node.length(axis)
     length, rest = size // count, size % count
     if rest or length < 1 or (squeeze and length != 1):
         raise node.malformed(f"its axis of {size} cannot be split into {count} equal parts (squeeze_axis={squeeze})")
-    parts = []
-    for index in range(count):
-        step = f"part{index}" if squeeze else f"{index}"
-        part = _slice(node, {axis: (index * length, (index + 1) * length, 1)}, step) if count > 1 else data
-        if squeeze:
-            shape = (*data.shape[:axis], *data.shape[axis + 1 :])
-            target = onnx_shape(node, part.shape, shape)
-            part = node.emit_shaped("Reshape", (part, target), shape, step=f"{index}")
-        parts.append(part)
-    return tuple(parts)
+    return tuple(
+        _part(node, axis, (index * length, (index + 1) * length, 1), index, squeeze=squeeze) for index in range(count)
+    )
+
+
+@translates("_split_v2", "_npi_hsplit")
+def split(node: Node) -> tuple[Tensor, ...]:
+    """Split along ``axis`` into ``sections`` equal parts, or where parts start, at ``indices``, of which 0 is first."""
+    node.expect_inputs(1)
+    axis = node.axis("axis", 1)
+    sections = node.attrs.integer("sections", 0)
+    starts = node.attrs.integers("indices", default=())
+    squeeze = node.attrs.boolean("squeeze_axis", default=False)
+    size = node.length(axis)
+    if sections:
+        if sections > size or size % sections:
+            raise node.malformed(f"its axis of {size} cannot be split into {sections} equal parts")
+        starts = tuple(range(0, size, size // sections))
+    bounds = (*starts, size)
+    lengths = {stop - start for start, stop in pairwise(bounds)}
+    if not starts or starts[0] or min(lengths) < 1 or (squeeze and lengths != {1}):
+        raise node.malformed(f"its axis of {size} cannot be split at {bounds[:-1]} (squeeze_axis={squeeze})")
+    return tuple(
+        _part(node, axis, (start, stop, 1), index, squeeze=squeeze)
+        for index, (start, stop) in enumerate(pairwise(bounds))
+    )
+
+
+def _part(node: Node, axis: int, bounds: Range, index: int, *, squeeze: bool) -> Tensor:
+    part = _slice(node, {axis: bounds}, f"part{index}" if squeeze else f"{index}")
+    if not squeeze:
+        return part
+    shape = (*part.shape[:axis], *part.shape[axis + 1 :])
+    return node.emit_shaped("Reshape", (part, onnx_shape(node, part.shape, shape)), shape, step=f"{index}")
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:

@@ -13,11 +13,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from export.errors import MalformedModelError
+from export.reader.numpy_names import NUMPY_NAMES
 from export.reader.upgrade import ALIASES, implied_statistics, version_of, with_variables
 
 MAX_SYMBOL_BYTES = 64 * 2**20  # ResNet-152's symbol has 0.5 MB
 MAX_NODES = 100_000  # DenseNet-201's symbol has 1,700
 MAX_NAME_LENGTH = 1000
+CURRENT_NAMES = {**ALIASES, **NUMPY_NAMES}  # of operators, by the name in a file
 VARIABLE = "null"  # nnvm's op name of an input or parameter
 ATTRIBUTE_KEYS = ("param", "attr", "attrs")
 
@@ -141,7 +143,7 @@ def _node(raw: object, index: int, where: str) -> SymbolNode:
     if op != VARIABLE and name in (None, ""):
         name = f"{op.lower()}{index}"  # MXNet accepts operators without a name
     node = SymbolNode(
-        op=ALIASES.get(op, op),
+        op=CURRENT_NAMES.get(op, op),
         name=_name(name, f"{where}: name"),
         attrs=_attributes(raw, where),
         inputs=_entries(raw.get("inputs", []), index, f"{where}: inputs"),

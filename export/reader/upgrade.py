@@ -36,6 +36,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"cast": "Cast", "concat": "Concat", "crop": "slice", "flatten": "Flatten", "pad": "Pad"},
         **{"reshape": "Reshape", "split": "SliceChannel", "swapaxes": "SwapAxis"},
         **{"_npi_cast": "Cast", "_npi_clip": "clip", "_npi_expand_dims": "expand_dims", "_npi_slice": "slice"},
+        **{"_np_amax": "_np_max", "_np_amin": "_np_min", "_np_product": "_np_prod", "cumsum": "_np_cumsum"},
+        **{"_npi_reshape": "_npx_reshape", "_npi_split": "_split_v2"},
         **{"_npi_maximum": "broadcast_maximum", "_npi_minimum": "broadcast_minimum", "_npi_swapaxes": "SwapAxis"},
         **{"_npi_maximum_scalar": "_maximum_scalar", "_npi_minimum_scalar": "_minimum_scalar"},
         **{"_npx_activation": "Activation", "_npx_batch_dot": "batch_dot", "_npx_batch_flatten": "Flatten"},

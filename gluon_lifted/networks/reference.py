@@ -69,8 +69,9 @@ def write_reference(
     """
     context = mxnet_contexts(device)[0]
     try:
-        outputs = _outputs(network, feeds, context)
-        nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
+        with _shapes_of(network):
+            outputs = _outputs(network, feeds, context)
+            nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
         raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
@@ -81,6 +82,13 @@ def write_reference(
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)
+
+
+def _shapes_of(network: SavedNetwork) -> Any:
+    """Let MXNet read shapes as it did when it wrote the symbol: in the NumPy interface, a size of 0 is not unknown."""
+    document = json.loads(network.symbol.read_text())
+    attrs = document.get("attrs") if isinstance(document, dict) else None
+    return mx.util.np_shape(isinstance(attrs, dict) and attrs.get("is_np_shape") == ["int", 1])
 
 
 def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = (), context: Any = None) -> Arrays:
@@ -138,7 +146,8 @@ def _outputs(network: SavedNetwork, feeds: Arrays, context: Any) -> Arrays:
 def _run(symbol: Any, network: SavedNetwork, feeds: Arrays, context: Any) -> list[NDArray[Any]]:
     """Run a symbol as a block: MXNet's executors fuse layers on the CPU and fail if an inner one is an output."""
     context = context or mx.cpu()
-    arrays = {name[4:]: array for name, array in nd.load(str(network.params)).items()}  # arg:<name>, aux:<name>
+    loaded = nd.load(str(network.params)) or {}  # a list if there are none
+    arrays = {name[4:]: array for name, array in loaded.items()}  # arg:<name>, aux:<name>
     inputs = {name: nd.array(array, ctx=context, dtype=array.dtype) for name, array in feeds.items()}
     shapes = symbol.infer_shape_partial(**{name: array.shape for name, array in feeds.items()})[0]
     for name, shape in zip(symbol.list_arguments(), shapes, strict=True):

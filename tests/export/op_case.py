@@ -36,6 +36,9 @@ SOURCES: dict[str, tuple[str, dict[str, str], Callable[[np.ndarray], np.ndarray]
         lambda x: x.repeat(2, axis=2).repeat(2, axis=3),
     ),
     "cosh": ("cosh", {}, np.cosh),
+    "columns": ("Reshape", {"shape": "(0, 1, 7, 24)"}, lambda x: x.reshape(len(x), 1, 7, 24)),
+    "rectified": ("relu", {}, lambda x: np.maximum(x, 0)),
+    "positive": ("_npi_greater_scalar", {"scalar": "0", "is_int": "True"}, lambda x: x > 0),
     "half": ("Cast", {"dtype": "float16"}, lambda x: x.astype(np.float16)),
 }
 

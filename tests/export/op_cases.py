@@ -11,6 +11,7 @@ import numpy as np
 from tests.export import oracles
 from tests.export.op_case import OpCase, normal, positive
 from tests.export.op_cases_functions import FUNCTION_CASES
+from tests.export.op_cases_numpy import NUMPY_CASES
 from tests.export.op_cases_windows import WINDOW_CASES
 
 if TYPE_CHECKING:
@@ -484,4 +485,5 @@ CASES = [
     *IMAGES,
     *WINDOW_CASES,
     *FUNCTION_CASES,
+    *NUMPY_CASES,
 ]

@@ -1,5 +1,7 @@
 """Attributes that translators refuse, and what the message says of them."""
 
+from tests.export.op_refusals_numpy import NUMPY_REFUSED
+
 REFUSED = [
     ("Convolution", {"layout": "NHWC"}, "layout=NHWC is not supported (expected NCHW)"),
     ("Convolution", {"kernel": "(1, 1, 1, 1)"}, "kernel=(1, 1, 1, 1) is not supported (expected 1 to 3 numbers)"),
@@ -47,4 +49,5 @@ REFUSED = [
     ("min", {"axis": "()"}, "axis=None is not supported"),
     ("batch_dot", {"forward_stype": "csr"}, "forward_stype=csr is not supported (expected default)"),
     ("LayerNorm", {"axis": "0"}, "axis=0 is not supported"),
+    *NUMPY_REFUSED,
 ]

@@ -14,6 +14,8 @@ import pytest
 import export
 from export.graph.attributes import Attrs
 from export.ops.registry import TRANSLATORS
+from export.reader.numpy_names import NUMPY_NAMES
+from export.reader.upgrade import ALIASES
 from export.translate import LOSSES
 from tests.export.array_cases import ARRAY_CASES
 from tests.export.op_case import ROW
@@ -32,6 +34,12 @@ images, except for batch norm's, which are float32. Other inputs have any shape,
 lengths of sequences may be whole or real numbers. An operator that works for one batch size only, such as a mean over
 the batch, makes a model of that size. The lengths that `RNN` takes with `use_sequence_length` count as in MXNet on
 GPUs; MXNet on CPUs ignores them. The column *refused* shows examples, with the translator's reason.
+
+"""
+OTHER_NAMES = """
+## Other names
+
+MXNet's NumPy interface (`mx.np`, `mx.npx`) and older MXNet versions write other names for operators of this table.
 
 """
 
@@ -73,7 +81,17 @@ def table() -> str:
         name = f"`{op}`" + (" (without its label)" if op in LOSSES else "")
         cells = (name, _listed(read), _listed(harmless - read), "; ".join(refused[op]))
         lines.append(f"| {' | '.join(cells)} |")
-    return INTRODUCTION + "\n".join(lines) + "\n"
+    return INTRODUCTION + "\n".join(lines) + "\n" + _other_names()
+
+
+def _other_names() -> str:
+    """Return the second table: names that are read as others."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, real in sorted({**ALIASES, **NUMPY_NAMES}.items()):
+        if real in TRANSLATORS:
+            names[real].append(f"`{name}`")
+    rows = [f"| `{real}` | {', '.join(names[real])} |" for real in sorted(names, key=str.lower)]
+    return OTHER_NAMES + "\n".join(["| operator | other names |", "|---|---|", *rows]) + "\n"
 
 
 def _listed(names: set[str]) -> str:

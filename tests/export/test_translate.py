@@ -91,7 +91,7 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
     [
         ("_contrib_quantized_conv", "The network is quantized: export the original network instead."),
         ("_sg_mkldnn_conv", "The network is quantized"),
-        ("_npi_add", "The network uses mx.np"),
+        ("_npi_svd", "Operators of mx.np that can be exported"),
     ],
 )
 def test_operators_that_will_not_be_translated_say_what_to_do(op: str, hint: str) -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from export.errors import UnsupportedAttributeError
+from export.translate import NAMED, NUMBERED
+from gluon_lifted.mx import mx
 from tests.examples import examples
 from tests.export.mxnet_files import Net
 from tests.export.mxnet_runner import run_mxnet
@@ -17,7 +19,7 @@ from tests.export.networks import CROP, small_network
 from tests.export.op_case import ROW, OpCase
 from tests.export.op_cases import CASES
 from tests.export.op_cases_windows import TARGET_ALONE
-from tests.export.ops_runner import run_onnx, translate_net
+from tests.export.ops_runner import run_onnx, translate_any, translate_net
 
 
 def images(*shape: int) -> np.ndarray:
@@ -37,6 +39,13 @@ def test_equals_mxnet(case: OpCase) -> None:
     if case.note.startswith(TARGET_ALONE):
         pytest.skip("MXNet's CPU kernel needs pad beside target_shape")
     compare(case.net(), images(2, *ROW))
+
+
+@pytest.mark.parametrize("op", sorted({case.op for case in CASES} & {*NUMBERED, *NAMED}))
+def test_outputs_are_named_as_in_mxnet(op: str) -> None:
+    net = next(case for case in CASES if case.op == op).net()
+    net.nodes.pop()  # Flatten
+    assert translate_any(net, ROW).outputs == mx.sym.load_json(net.symbol_bytes().decode()).list_outputs()[:1]
 
 
 def test_small_network_equals_mxnet() -> None:

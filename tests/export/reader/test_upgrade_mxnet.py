@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def canonical_name(name: str) -> str:
-    """Ask MXNet which operator it means by a name."""
+def described(name: str) -> tuple[str, list[str]]:
+    """Ask MXNet which operator it means by a name, and for the names of its inputs and attributes."""
     library = mx.base._LIB
     handle, real = ctypes.c_void_p(), ctypes.c_char_p()
     mx.base.check_call(library.NNGetOpHandle(mx.base.c_str(name), ctypes.byref(handle)))
@@ -39,7 +39,11 @@ def canonical_name(name: str) -> str:
             *map(ctypes.byref, (real, text, number, *strings, key, kind)),
         )
     )
-    return mx.base.py_str(real.value)
+    return mx.base.py_str(real.value), [mx.base.py_str(strings[0][index]) for index in range(number.value)]
+
+
+def canonical_name(name: str) -> str:
+    return described(name)[0]
 
 
 def test_the_aliases_are_mxnets() -> None:
