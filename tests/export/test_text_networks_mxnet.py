@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
-from export.ops.registry import TRANSLATORS
 from gluon_lifted.mx import mx, nd
 from serve_cli.cli.main import app
 from tests.export import text_networks
@@ -76,8 +75,6 @@ CASES = {
         text_networks.ImageText, ("data0:N,3,8,8", f"data1:N,{TIME}"), ("data1:int64",), {1: WORDS}
     ),
 }
-# An operator without which a network cannot be exported; GroupNorm came with convolutions of one axis.
-NEEDED = {"bert": "broadcast_lesser", "bert of real numbers": "broadcast_lesser", "text cnn": "GroupNorm"}
 
 
 def lifted(*arguments: object) -> dict[str, Any]:
@@ -103,8 +100,6 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_network_equals_mxnet(name: str, tmp_path: Path) -> None:
-    if NEEDED.get(name, "RNN") not in TRANSLATORS:
-        pytest.skip(f"{NEEDED[name]} has no translator yet")
     case = CASES[name]
     network = saved(case, tmp_path)
     lifted("reference", *files(tmp_path), *case.options(4), "--out", tmp_path / "reference.npz")
