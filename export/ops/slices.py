@@ -1,4 +1,4 @@
-"""slice, slice_axis, slice_like, SliceChannel: cut tensors into parts."""
+"""slice, slice_axis, slice_like, SliceChannel, reverse: cut tensors into parts, or turn them around."""
 
 from __future__ import annotations
 
@@ -101,6 +101,18 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
             part = node.emit_shaped("Reshape", (part, target), shape, step=f"{index}")
         parts.append(part)
     return tuple(parts)
+
+
+@translates("reverse")
+def reverse(node: Node) -> Tensor:
+    """Reverse the order of the elements along ``axis``, one or several."""
+    node.expect_inputs(1)
+    count = len(node.shape())
+    named = node.attrs.integers("axis", minimum=-8)
+    axes = {axis + count if axis < 0 else axis for axis in named}
+    if not axes <= set(node.inner_axes()):
+        raise node.attrs.unsupported("axis", named, f"some of {node.expected_axes()}")
+    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in sorted(axes)})
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:
