@@ -107,12 +107,10 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
 def reverse(node: Node) -> Tensor:
     """Reverse the order of the elements along ``axis``, one or several."""
     node.expect_inputs(1)
-    count = len(node.shape())
-    named = node.attrs.integers("axis", minimum=-8)
-    axes = {axis + count if axis < 0 else axis for axis in named}
-    if not axes <= set(node.inner_axes()):
-        raise node.attrs.unsupported("axis", named, f"some of {node.expected_axes()}")
-    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in sorted(axes)})
+    axes = sorted(set(node.attrs.integers("axis")))
+    if not set(axes) <= set(node.inner_axes()):
+        raise node.attrs.unsupported("axis", axes, f"some of {node.expected_axes()}")
+    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in axes})
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:

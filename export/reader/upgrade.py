@@ -33,7 +33,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"broadcast_plus": "broadcast_add", "broadcast_minus": "broadcast_sub"},
         **{"max_axis": "max", "min_axis": "min", "sum_axis": "sum"},
         **{"cast": "Cast", "concat": "Concat", "crop": "slice", "flatten": "Flatten", "pad": "Pad"},
-        **{"reshape": "Reshape", "split": "SliceChannel", "swapaxes": "SwapAxis"},
+        **{"flip": "reverse", "reshape": "Reshape", "split": "SliceChannel", "swapaxes": "SwapAxis"},
         **{"_npi_cast": "Cast", "_npi_clip": "clip", "_npi_expand_dims": "expand_dims", "_npi_slice": "slice"},
         **{"_npi_maximum": "broadcast_maximum", "_npi_minimum": "broadcast_minimum", "_npi_swapaxes": "SwapAxis"},
         **{"_npi_maximum_scalar": "_maximum_scalar", "_npi_minimum_scalar": "_minimum_scalar"},
