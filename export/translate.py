@@ -38,6 +38,9 @@ HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
         "The network is quantized: export the original network instead."
     ),
+    ("_contrib_Proposal", "_contrib_MultiProposal", "_contrib_MultiBox"): (
+        "ONNX has no such operator: export the network up to an earlier node, and make the boxes outside of it."
+    ),
     ("_npi_", "_np_", "_npx_"): "The network uses mx.np: export a network of mx.nd and mx.sym operators.",
 }
 Params = Mapping[str, NDArray[Any]]
