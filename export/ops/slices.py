@@ -1,4 +1,4 @@
-"""slice, slice_axis, slice_like, SliceChannel, reverse: cut tensors into parts, or turn them around."""
+"""slice, slice_axis, slice_like, SliceChannel: cut tensors into parts."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def slice_all(node: Node) -> Tensor:
             raise node.attrs.unsupported("begin", begins, f"all of axis {axis}, the batch")
         ranges[axis] = _range(node, axis, (begin, end, step or 1))
     return _slice(node, ranges)
+
+
+@translates("reverse")
+def reverse(node: Node) -> Tensor:
+    """Reverse the order of the elements along ``axis``, one or several."""
+    node.expect_inputs(1)
+    axes = sorted(set(node.attrs.integers("axis")))
+    if not set(axes) <= set(node.inner_axes()):
+        raise node.attrs.unsupported("axis", axes, f"some of {node.expected_axes()}")
+    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in axes})
 
 
 @translates("slice_like")
@@ -101,16 +111,6 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
             part = node.emit_shaped("Reshape", (part, target), shape, step=f"{index}")
         parts.append(part)
     return tuple(parts)
-
-
-@translates("reverse")
-def reverse(node: Node) -> Tensor:
-    """Reverse the order of the elements along ``axis``, one or several."""
-    node.expect_inputs(1)
-    axes = sorted(set(node.attrs.integers("axis")))
-    if not set(axes) <= set(node.inner_axes()):
-        raise node.attrs.unsupported("axis", axes, f"some of {node.expected_axes()}")
-    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in axes})
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:
