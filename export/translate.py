@@ -52,6 +52,9 @@ HINTS = {
     ("_npi_", "_np_", "_npx_"): (
         "Operators of mx.np that can be exported are in export/OPERATORS.md: rewrite the network with these."
     ),
+    ("_contrib_Proposal", "_contrib_MultiProposal", "_contrib_MultiBox"): (
+        "ONNX has no such operator: export the network up to an earlier node, and make the boxes outside of it."
+    ),
 }
 Params = Mapping[str, NDArray[Any]]
 

@@ -145,7 +145,7 @@ def _suppressed(node: Node, wanted: Suppression, rows: Tensor, scores: Tensor, c
     """Return in ascending order the ranks (images, count) of the boxes that remain, then ``count`` for the others."""
     if wanted.overlap > 1:  # no box overlaps another by more than 1
         valid = _test(node, "Greater", scores, node.number("nothing", -math.inf), "valid_top")
-        every = (node.integers("ranks", *range(count)), node.integers("none", count))
+        every = (node.constant("ranks", np.arange(count)), node.integers("none", count))
         return node.emit_like(scores, "Where", (valid, *every), step="valid_ranks", dtype=INT64)
     each = reshaped(node, (scores.shape[0], 1, count), "one_class", scores)
     if wanted.label >= 0 and not wanted.ignore_class:

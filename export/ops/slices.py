@@ -51,6 +51,16 @@ def slice_all(node: Node) -> Tensor:
     return _slice(node, ranges)
 
 
+@translates("reverse")
+def reverse(node: Node) -> Tensor:
+    """Reverse the order of the elements along ``axis``, one or several."""
+    node.expect_inputs(1)
+    axes = sorted(set(node.attrs.integers("axis")))
+    if not set(axes) <= set(node.inner_axes()):
+        raise node.attrs.unsupported("axis", axes, f"some of {node.expected_axes()}")
+    return _slice(node, {axis: (node.length(axis) - 1, -1, -1) for axis in axes})
+
+
 @translates("slice_like")
 def slice_like(node: Node) -> Tensor:
     """Cut to the length of the second input along ``axes``, by default all."""

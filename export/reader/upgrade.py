@@ -34,7 +34,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         **{"broadcast_plus": "broadcast_add", "broadcast_minus": "broadcast_sub"},
         **{"max_axis": "max", "min_axis": "min", "sum_axis": "sum"},
         **{"cast": "Cast", "concat": "Concat", "crop": "slice", "flatten": "Flatten", "pad": "Pad"},
-        **{"reshape": "Reshape", "split": "SliceChannel", "swapaxes": "SwapAxis"},
+        **{"flip": "reverse", "reshape": "Reshape", "split": "SliceChannel", "swapaxes": "SwapAxis"},
         **{"_npi_cast": "Cast", "_npi_clip": "clip", "_npi_expand_dims": "expand_dims", "_npi_slice": "slice"},
         **{"_np_amax": "_np_max", "_np_amin": "_np_min", "_np_product": "_np_prod", "cumsum": "_np_cumsum"},
         **{"_npi_reshape": "_npx_reshape", "_npi_split": "_split_v2"},

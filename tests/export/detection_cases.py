@@ -159,6 +159,8 @@ REPEATING = [
     ArrayCase("repeat", "defaults: all elements", {"data": ROWS}, lambda x: x.repeat(2), {"repeats": "2"}),
     ArrayCase("repeat", "an axis", {"data": ROWS}, lambda x: x.repeat(3, 1), {"repeats": "3", "axis": "-2"}),
     ArrayCase("repeat", "the batch", {"data": ROWS}, lambda x: x.repeat(2, 0), {"repeats": "2", "axis": "0"}),
+    ArrayCase("reverse", "one", {"data": ROWS}, lambda x: x[:, ::-1], {"axis": "1"}),
+    ArrayCase("reverse", "two", {"data": ROWS}, lambda x: x[:, ::-1, ::-1], {"axis": "(2, 1)"}),
     ArrayCase(
         "slice_like",
         "to the batch",

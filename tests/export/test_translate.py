@@ -90,6 +90,7 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
     ("op", "hint"),
     [
         ("_contrib_quantized_conv", "The network is quantized: export the original network instead."),
+        ("_contrib_MultiProposal", "ONNX has no such operator: export the network up to an earlier node, and make"),
         ("_sg_mkldnn_conv", "The network is quantized"),
         ("_npi_svd", "Operators of mx.np that can be exported"),
     ],

@@ -39,6 +39,7 @@ REFUSED: list[tuple[str, dict[str, Given], dict[str, str], type[LiftedError], st
     ("topk", {"data": Given((N, 300))}, {"dtype": "uint8"}, UnsupportedAttributeError, "indices of 300 elements"),
     ("repeat", {"data": IMAGES}, {"repeats": "2", "axis": "3"}, UnsupportedAttributeError, "axis=3"),
     ("repeat", {"data": IMAGES}, {"repeats": "0"}, MalformedModelError, "repeats='0'"),
+    ("reverse", {"data": IMAGES}, {"axis": "(0, 1)"}, UnsupportedAttributeError, "axis=[0, 1]"),
     ("tile", {"data": IMAGES}, {"reps": "(0, 1)"}, MalformedModelError, "reps='(0, 1)'"),
     ("where", {**PAIR, "third": Given((N, 3))}, {}, MalformedModelError, "expected one shape"),
     ("where", {"rows": Given((4,)), **PAIR}, {}, MalformedModelError, "expected one shape"),
