@@ -1,4 +1,4 @@
-"""Measure parity and speed in ONNX of the zoos' classification, segmentation and pose networks.
+"""Measure parity and speed in ONNX of the zoos' classification, segmentation and pose networks, and of face networks.
 
     python benchmarks/export_zoo.py --work /tmp/zoo [--peer-python PATH] [--only resnet18_v1b,vgg16]
 
@@ -13,7 +13,8 @@ mx2onnx does not run with a current onnx and needs an environment of its own:
     python3.11 -m venv peer && peer/bin/pip install 'numpy<1.24' mxnet==1.9.1 onnx==1.14.1 'protobuf<4'
 
 Each step of a network is a process of its own, and nothing else runs during the timing. An interrupted command resumes
-where it stopped. It writes results/export_zoo.md next to this file; failed networks are listed with the reason.
+where it stopped. It writes results/export_zoo.json and export_zoo.md next to this file; `--only` replaces some of the
+rows. Failed networks are listed with the reason.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).parent / "results"
+STORED = RESULTS / "export_zoo.json"  # rows of all networks; --only replaces some
 IMAGES, TOLERANCE = 3, 1e-5
 CHUNK = 8  # networks whose files are on disk at a time
 ROUNDS, SECONDS = 3, 0.6  # of the timing: turns per file, minimum duration of a turn
@@ -56,6 +58,8 @@ def freeze(zoo: str, name: str, folder: Path) -> None:
     for parameter_name, parameter in network.collect_params(".*(gamma|beta|running_mean|running_var)").items():
         middle = float(parameter_name.endswith(("gamma", "running_var")))
         parameter.set_data(nd.array(rng.uniform(middle - 0.3, middle + 0.3, parameter.shape)))
+    for parameter in network.collect_params(".*prelu.*").values():
+        parameter.set_data(nd.array(rng.uniform(0.1, 0.4, parameter.shape)))
     outputs = network(nd.array(images))
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     network.export(str(folder / "net"))
@@ -222,13 +226,12 @@ def measure(options: argparse.Namespace, zoo: str, name: str) -> dict[str, Any]:
     return dict(json.loads(done.read_text()))
 
 
-def row(zoo: str, name: str, results: dict[str, Any]) -> tuple[str, float | None]:
-    """Return a line of the table, and the speed of ours over the peer's."""
+def facts(results: dict[str, Any]) -> dict[str, Any]:
+    """Return what the table says of a network."""
     failed = next((results[kind]["failed"] for kind in ("freeze", "ours") if "failed" in results.get(kind, {})), None)
     if failed:
-        return f"| {zoo} | {name} | - | - | - | - | - | - | {failed} |", None
+        return {"failed": failed}
     mine, rates, other = results["ours"], results["speed"], results.get("peer", {})
-    ratio = rates["ours"] / rates["peer"] if "peer" in rates else None
     notes = []
     if mine["error"] > TOLERANCE:
         itself = results["again"].get("error")
@@ -237,18 +240,27 @@ def row(zoo: str, name: str, results: dict[str, Any]) -> tuple[str, float | None
         notes.append(f"mx2onnx: {other.get('failed') or rates['peer failed']}")
     elif rates.get("peer error", 0) > TOLERANCE:
         notes.append(f"mx2onnx's file is off by {rates['peer error']:.1e}")
-    cells = [
-        *(zoo, name, mine["nodes"], f"{mine['error']:.1e}", f"{mine['seconds']:.2f}", f"{rates['ours']:.1f}"),
-        *((f"{rates['peer']:.1f}", f"{ratio:.2f}") if ratio else ("-", "-")),
-        "; ".join(notes).replace("|", "/"),
-    ]
-    return f"| {' | '.join(map(str, cells))} |", ratio
+    measured = {key: mine[key] for key in ("nodes", "error", "seconds")} | {"ours": rates["ours"]}
+    beside = {"peer": rates["peer"], "ratio": rates["ours"] / rates["peer"]} if "peer" in rates else {}
+    return measured | beside | ({"notes": "; ".join(notes)} if notes else {})
 
 
-def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) -> str:
+def line(name: str, row: dict[str, Any]) -> str:
+    """Return a line of the table."""
+    cells = [*name.split("/", 1)]
+    if "failed" in row:
+        cells += ["-"] * 6 + [row["failed"]]
+    else:
+        cells += [f"{row['nodes']}", f"{row['error']:.1e}", f"{row['seconds']:.2f}", f"{row['ours']:.1f}"]
+        cells += [f"{row['peer']:.1f}", f"{row['ratio']:.2f}"] if "ratio" in row else ["-", "-"]
+        cells.append(row.get("notes", ""))
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def report(threads: int, rows: dict[str, dict[str, Any]]) -> str:
     import onnxruntime
 
-    ratios = [ratio for _, ratio in rows if ratio]
+    ratios = [row["ratio"] for row in rows.values() if "ratio" in row]
     mean = math.exp(statistics.fmean(map(math.log, ratios))) if ratios else math.nan
     least = min(ratios, default=math.nan)
     heads = ["zoo", "network", "nodes", "max error", "export s", "ours images/s", "mx2onnx images/s", "ratio", "notes"]
@@ -256,16 +268,16 @@ def report(options: argparse.Namespace, rows: list[tuple[str, float | None]]) ->
         [
             "# The model zoos in ONNX",
             "",
-            f"Written by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {options.threads} "
-            f"threads, batches of {BATCH}, "
-            "single images for segmentation. Errors are relative to the largest output.",
+            f"Written by `python benchmarks/export_zoo.py`: onnxruntime {onnxruntime.__version__}, {threads} "
+            f"threads, batches of {BATCH}, single images for segmentation and detection. Errors are relative to the "
+            "largest output.",
             "",
             f"{len(rows)} networks; {len(ratios)} beside mx2onnx: geometric mean of the ratios {mean:.2f}, "
             f"least {least:.2f}.",
             "",
             f"| {' | '.join(heads)} |",
             "|---" * len(heads) + "|",
-            *(line for line, _ in rows),
+            *(line(name, row) for name, row in rows.items()),
             "",
         ]
     )
@@ -290,18 +302,18 @@ def main() -> None:
         return
     wanted = options.only.split(",") if options.only else None
     chosen = [(zoo, name) for zoo, name in networks() if wanted is None or name in wanted]
-    rows = []
+    rows = json.loads(STORED.read_text()) if STORED.exists() else {}
     for start in range(0, len(chosen), CHUNK):
         chunk = chosen[start : start + CHUNK]
         with ThreadPoolExecutor(options.jobs) as pool:  # mx2onnx takes longest, on one core
             list(pool.map(lambda network: prepare(options, *network), chunk))
         for zoo, name in chunk:
-            rows.append(row(zoo, name, measure(options, zoo, name)))
-            print(rows[-1][0], flush=True)
-    text = report(options, rows)
-    if wanted is None:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "export_zoo.md").write_text(text)
+            rows[f"{zoo}/{name}"] = facts(measure(options, zoo, name))
+            print(line(f"{zoo}/{name}", rows[f"{zoo}/{name}"]), flush=True)
+    text = report(options.threads, rows)
+    RESULTS.mkdir(exist_ok=True)
+    STORED.write_text(json.dumps(rows, indent=0) + "\n")
+    (RESULTS / "export_zoo.md").write_text(text)
     print(text.split("| zoo")[0])
 
 

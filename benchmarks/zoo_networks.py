@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from face_networks import SIDE as FACE_SIDE
+from face_networks import face_network
+
 BATCH = 8  # images per batch of the timing
 SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
 # Segmentation at 480 px and pose at 256 px, one per architecture
@@ -27,6 +30,10 @@ MXNET_ZOO = (
 ATTENTIVE = ("residualattention", "resnest", "se_res", "senet", "danet", "mobilenetv3")
 
 
+FACES = ("arcface_r18", "arcface_r50", "mobilefacenet")
+DETECTION = ("ssd_300_vgg16_atrous_voc", "ssd_512_mobilenet1.0_voc", "yolo3_mobilenet1.0_voc")
+
+
 def magnitude(name: str) -> float:
     """Return the variance of the weights times the number of inputs."""
     return 0.25 if any(part in name for part in ATTENTIVE) else 2
@@ -37,12 +44,16 @@ def side(name: str) -> int:
         return 480
     if name in POSE:
         return 256
+    if name in FACES:
+        return FACE_SIDE
+    if name in DETECTION:
+        return 416 if name.startswith("yolo3") else int(name.split("_")[1])
     return next((pixels for part, pixels in SIDES.items() if part in name), 224)
 
 
 def batch_size(name: str) -> int:
     """Return the batch size of the timing."""
-    return 1 if name in SEGMENTATION else BATCH
+    return 1 if name in (*SEGMENTATION, *DETECTION) else BATCH
 
 
 def build(zoo: str, name: str) -> Any:
@@ -50,7 +61,9 @@ def build(zoo: str, name: str) -> Any:
 
     if zoo == "mxnet":
         return mx.gluon.model_zoo.vision.get_model(name)
-    if name not in (*SEGMENTATION, *POSE):
+    if name in FACES:
+        return face_network(name)
+    if name not in (*SEGMENTATION, *POSE, *DETECTION):
         return gluoncv_network(name)
     options = {} if name.endswith("_s") else {"pretrained_base": False}  # hrnet has no option for its base
     if name in SEGMENTATION and options:
@@ -62,4 +75,5 @@ def networks() -> list[tuple[str, str]]:
     from gluon_lifted.networks.backbones import classifier_names
 
     names = (*classifier_names(), "googlenet", *SEGMENTATION, *POSE)
-    return [("gluoncv", name) for name in names] + [("mxnet", name) for name in MXNET_ZOO]
+    zoos = {"gluoncv": (*names, *DETECTION), "mxnet": MXNET_ZOO, "insightface": FACES}
+    return [(zoo, name) for zoo, names in zoos.items() for name in names]
