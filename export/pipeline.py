@@ -4,68 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from export.adopt.probe import have_unit_length, open_network, probe_pixels
-from export.embedding_network import ends_in_unit_length, require_one_image, require_one_output
-from export.errors import MalformedModelError, ParityError, UnsupportedAttributeError, UnsupportedOpError
-from export.external_data import external_tensors, map_constants
-from export.graph.graph import FLOAT32
+from export.embedding_network import require_one_image, require_one_output
+from export.errors import MalformedModelError, ParityError
+from export.external_data import map_constants
 from export.graph.model import build_model
 from export.graph.shape import Batch, N
 from export.libraries import onnx
 from export.model_file import read_model, require_file_path, write_model
 from export.network_inputs import NetworkInputs
 from export.options import ExportOptions, ExportReport
-from export.passes.optimize import optimize
-from export.passes.preprocessing import NORMALIZED_PIXELS, GraphPreprocessing
-from export.quantization.calibration import calibration_images
-from export.quantization.quantize import QUANTIZED, coarse_sums, quantize, sensitive_nodes
-from export.quantization.ranges import activation_ranges
+from export.parsed_network import ParsedNetwork, optimized_graph, with_card
+from export.passes.preprocessing import GraphPreprocessing
+from export.quantization.static import quantize_static
 from export.reader.limits import map_file, read_limited
 from export.reader.params import parse_params
 from export.reader.reference import Reference, read_reference
 from export.reader.run_folder import read_run
-from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
-from export.translate import translate
+from export.reader.symbol import MAX_SYMBOL_BYTES, parse_symbol
 from export.verify import default_tolerance, verify, verify_alone, verify_preprocessing
-from gluon_lifted.contract import CARD_KEY, EMBEDDING_OUTPUT, IMAGE_INPUT, PIXEL_INPUT, REFERENCE_FILE, SYMBOL_FILE
-from gluon_lifted.errors import ConfigError
-from gluon_lifted.images import normalize
+from gluon_lifted.contract import CARD_KEY, EMBEDDING_OUTPUT, IMAGE_INPUT, REFERENCE_FILE, SYMBOL_FILE
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
     from export.embedding_network import EmbeddingNetwork
     from export.graph.graph import Graph
-    from export.graph.shape import BatchShape, Shape, Size
+    from export.graph.shape import BatchShape, Shape
     from export.parity import Parity
     from gluon_lifted.contract import SavedNetwork
-    from gluon_lifted.images import Preprocessing
 
 
 DEFAULTS = ExportOptions()
-CALIBRATION_BATCH = 10  # keeps the memory of all activations bounded
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A parsed network, and the metadata to write with it."""
-
-    symbol: Symbol
-    params: Mapping[str, NDArray[Any]]
-    inputs: NetworkInputs
-    where: str
-    metadata: dict[str, str]
-    outputs: tuple[str, ...] | None = None
-    preprocessing: Preprocessing | None = None  # of the card
-    embedding: EmbeddingNetwork | None = None  # for networks of others
-    graph_preprocessing: GraphPreprocessing | None = None  # added once the network itself is verified
 
 
 def export_run(
@@ -113,7 +86,7 @@ def export_run(
         normalized=files.card.normalized or normalize,
         provenance={**files.card.provenance, **precision},
     )
-    network = _Network(
+    network = ParsedNetwork(
         symbol=files.symbol,
         params=files.params,
         inputs=NetworkInputs({IMAGE_INPUT: (N, 3, crop, crop)}),
@@ -163,7 +136,7 @@ def export_network(
     symbol = parse_symbol(content, str(files.symbol))
     if files.output is not None:
         symbol = symbol.with_output(files.output, str(files.symbol))
-    network = _Network(
+    network = ParsedNetwork(
         symbol=symbol,
         params=parse_params(params, str(files.params)),
         inputs=inputs,
@@ -211,11 +184,13 @@ def verify_file(
     return verify(proto, expected, tolerance, map_constants(proto, model))
 
 
-def _export(network: _Network, reference: Reference | None, onnx_path: Path, options: ExportOptions) -> ExportReport:
+def _export(
+    network: ParsedNetwork, reference: Reference | None, onnx_path: Path, options: ExportOptions
+) -> ExportReport:
     started = time.perf_counter()
-    graph, fixed = _graph(network, options)
+    graph, fixed = optimized_graph(network, options)
     if network.embedding is not None:
-        network = _with_card(network, network.embedding, graph, options)
+        network = with_card(network, network.embedding, graph, options)
     if reference is not None:
         _require_shapes(graph, reference, network.where, fixed)
     try:
@@ -225,7 +200,7 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
     if parity and fixed:  # the file does not say which axis counts images
         parity = replace(parity, batch_sizes=(network.inputs.batch,))
     if options.precision == "int8":
-        model = _quantized(model, network, options)
+        model = quantize_static(model, network.preprocessing, options)
     onnx.helper.set_model_props(model, network.metadata)
     size_bytes = write_model(onnx_path, model, graph.constants)
     used = {node.name for node in network.symbol.nodes if node.is_variable}
@@ -238,74 +213,6 @@ def _export(network: _Network, reference: Reference | None, onnx_path: Path, opt
         parity=parity,
         fixed_batch=fixed,
         seconds=time.perf_counter() - started,
-    )
-
-
-def _with_card(network: _Network, embedding: EmbeddingNetwork, graph: Graph, options: ExportOptions) -> _Network:
-    """Describe a translated network of others by a card."""
-    claimed = embedding.described is not None and embedding.described.normalized
-    unit_length = ends_in_unit_length(network.symbol) or (claimed and _gives_unit_length(graph, embedding, options))
-    row = graph.tensors[EMBEDDING_OUTPUT].row
-    source = {"symbol": Path(network.where).name}
-    if options.precision != "fp32":
-        source["precision"] = options.precision
-    card = embedding.card(row, network.where, unit_length=unit_length, provenance=source)
-    added = GraphPreprocessing(
-        embedding.preprocessing,
-        pixels=embedding.pixels,
-        normalize=embedding.normalize and not unit_length,
-        flatten=len(row) > 1,
-    )
-    return replace(
-        network,
-        metadata={CARD_KEY: card.to_json()} | network.metadata,
-        graph_preprocessing=added if added.changes_the_graph else None,
-    )
-
-
-def _gives_unit_length(graph: Graph, embedding: EmbeddingNetwork, options: ExportOptions) -> bool:
-    """Run a translated network to see whether its embeddings have unit length."""
-    data = normalize(probe_pixels(embedding.preprocessing.crop), embedding.preprocessing)
-    rows = open_network(build_model(graph, options.opset), "the translated network")(data)
-    return have_unit_length(rows.reshape(len(rows), -1))
-
-
-def _graph(network: _Network, options: ExportOptions) -> tuple[Graph, str | None]:
-    """Translate and optimize. The text says why the batch is fixed, for a network that works for one size only."""
-    fixed = None
-    try:
-        graph = _translate(network, network.inputs.shapes, N)
-    except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError) as error:
-        if network.preprocessing is not None:
-            raise
-        try:
-            graph = _translate(network, network.inputs.fixed(), network.inputs.batch)
-        except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
-            raise error from None
-        fixed = f"{network.inputs.batch}, as any other fails: {error}"
-    optimize(
-        graph,
-        half=options.precision == "fp16",
-        plain_operators=options.plain_operators,
-        keep_batch_norm=options.keep_batch_norm,
-    )
-    if network.preprocessing is not None and graph.input.dtype != FLOAT32:
-        raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
-            "files with --symbol and --params, without preprocessing."
-        )
-    return graph, fixed
-
-
-def _translate(network: _Network, shapes: Mapping[str, BatchShape], batch: Size) -> Graph:
-    return translate(
-        network.symbol,
-        network.params,
-        shapes,
-        where=network.where,
-        dtypes=network.inputs.dtypes,
-        outputs=network.outputs,
-        batch=batch,
     )
 
 
@@ -325,24 +232,6 @@ def _verified(
     tolerance = options.tolerance or default_tolerance(model)
     verify_preprocessing(whole, model, graph_preprocessing, tolerance, graph.constants)
     return whole, parity
-
-
-def _quantized(model: onnx.ModelProto, network: _Network, options: ExportOptions) -> onnx.ModelProto:
-    if network.preprocessing is None or options.calibration is None:
-        raise ConfigError("int8 needs the model card of a run, which describes how images are preprocessed.")
-    if external_tensors(model):
-        raise ConfigError("int8 is for networks of less than 2 GiB; export this one in fp32 or fp16.")
-    images: NDArray[Any] = calibration_images(options.calibration, network.preprocessing)
-    if model.graph.input[0].name != PIXEL_INPUT:
-        images = normalize(images, network.preprocessing)
-    batches = (images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH))
-    ranges = activation_ranges(model, batches, QUANTIZED, options.calibration_method)
-    keep = [*sensitive_nodes(model), NORMALIZED_PIXELS]
-    quantized = quantize(model, ranges, keep)
-    if coarse := coarse_sums(model, quantized):
-        quantized = quantize(model, ranges, [*keep, *coarse])
-    verify_alone(quantized)
-    return quantized
 
 
 def _require_shapes(graph: Graph, reference: Reference, where: str, fixed: str | None) -> None:
