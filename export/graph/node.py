@@ -103,9 +103,10 @@ class Node:
     def expected_axes(self) -> str:
         """Describe `inner_axes` for a message."""
         axes = self.inner_axes()
+        consecutive = len(axes) > 1 and axes == list(range(axes[0], axes[-1] + 1))
         batch = [str(axis) for axis, size in enumerate(self.shape()) if isinstance(size, Batch)]
         note = f"; axis {', '.join(batch)} is the batch" if batch else ""
-        listed = f"{axes[0]} to {axes[-1]}" if axes == list(range(axes[0], axes[0] + len(axes))) else str(axes)
+        listed = f"{axes[0]} to {axes[-1]}" if consecutive else str(axes)
         return listed + note
 
     def parameter(self, index: int, shape: Shape, dtype: np.dtype[Any] | None = None) -> Constant:

@@ -1,4 +1,4 @@
-"""Hostile symbols and parameters, without end: `python -m tests.export.fuzz --minutes 10 [--seed 0]`.
+"""Hostile symbols, parameters and ONNX files, without end: `python -m tests.export.fuzz --minutes 10 [--seed 0]`.
 
 Files of networks that translate are damaged at random: bytes changed, cut out, doubled; attributes, inputs, names and
 operators exchanged for junk. Each must end in a model or in one of our own errors, within seconds and within bounded
@@ -7,10 +7,20 @@ memory. Anything else is printed with its seed, and the exit status is 1.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx
+
+from export import EmbeddingNetwork, inspect_network
+from export.adopt.add_card import add_card
+from export.adopt.onnx_file import read_onnx
 from export.graph.model import build_model
 from export.graph.shape import N
 from export.ops.registry import TRANSLATORS
@@ -19,6 +29,8 @@ from export.reader.params import parse_params
 from export.reader.symbol import parse_symbol
 from export.translate import translate
 from gluon_lifted.errors import LiftedError
+from gluon_lifted.images.presets import preset
+from tests.export.array_cases import ARRAY_CASES
 from tests.export.networks import CROP, small_network
 from tests.export.op_case import ROW
 from tests.export.op_cases import CASES
@@ -27,8 +39,10 @@ from tests.fuzzing import damaged_bytes, fuzz
 if TYPE_CHECKING:
     import random
 
+    from export.graph.shape import BatchShape
     from tests.export.mxnet_files import Net
 
+SIDE = 8
 JUNK_TEXTS = [
     *("", "0", "-1", "1", "7", "999999999", "-999999999", "99999999999999999999", "1e38", "-0.0", "nan", "inf", "None"),
     *("()", "(0, 0)", "(-1, -1)", "(999999999, 999999999)", "(1,)", "(0, -4, -1, -1)", "(None, None)", "((1, 2), 3)"),
@@ -66,9 +80,13 @@ def damaged_symbol(net: Net, rng: random.Random) -> bytes:
 
 
 def attempt(rng: random.Random) -> str:
-    """One damaged network; what became of it, in a word."""
-    some = [(case.net(half=rng.random() < 0.3), ROW) for case in rng.sample(CASES, 3)]
-    net, row = rng.choice([(small_network(), (3, CROP, CROP)), *some])
+    """One damaged file; what became of it, in a word."""
+    return damaged_onnx(rng) if rng.random() < 0.2 else damaged_network(rng)
+
+
+def damaged_network(rng: random.Random) -> str:
+    """Translate a network of which one file is damaged, and take its inventory."""
+    net, shapes, dtypes = some_network(rng)
     symbol, params = net.symbol_bytes(), net.params_bytes()
     kind, half = rng.randrange(3), rng.random() < 0.3
     if kind == 0:
@@ -77,15 +95,64 @@ def attempt(rng: random.Random) -> str:
         symbol = damaged_symbol(net, rng)
     else:
         params = damaged_bytes(params, rng)
+    with contextlib.suppress(LiftedError), tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "net-symbol.json"), Path(folder, "net-0000.params")
+        for path, content in zip(files, (symbol, params), strict=True):
+            path.write_bytes(content)
+        inspect_network(*files)
     try:
-        graph = optimize(
-            translate(parse_symbol(symbol, "s"), parse_params(params, "p"), {"data": (N, *row)}, "s"),
-            half=half,
-        )
-        build_model(graph, 17)
+        parsed, arrays = parse_symbol(symbol, "s"), parse_params(params, "p")
+        build_model(optimize(translate(parsed, arrays, shapes, "s", dtypes=dtypes), half=half), 17)
     except LiftedError:
         return "refused"
     return "translated"
+
+
+def some_network(rng: random.Random) -> tuple[Net, dict[str, BatchShape], dict[str, np.dtype[Any]]]:
+    """Return a network with the shapes and types of its inputs."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return small_network(), {"data": (N, 3, CROP, CROP)}, {}
+    if kind < 3:
+        return rng.choice(CASES).net(half=rng.random() < 0.3), {"data": (N, *ROW)}, {}
+    case = rng.choice(ARRAY_CASES)
+    types = {name: array.dtype for name, array in case.feeds(1).items()}
+    return case.net(), {name: given.shape for name, given in case.givens.items()}, types
+
+
+def damaged_onnx(rng: random.Random) -> str:
+    """Add a card to a damaged model of another program."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.onnx")
+        path.write_bytes(damaged_bytes(foreign_model(), rng))
+        try:
+            network = EmbeddingNetwork(preprocessing=preset("0-1", SIDE), name="net")
+            add_card(read_onnx(path), path, network)
+        except LiftedError:
+            return "card refused"
+    return "card added"
+
+
+@cache
+def foreign_model() -> bytes:
+    """A convolution and a mean, as PyTorch's exporter names them."""
+    helper = onnx.helper
+    weight = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["input.1", "conv.weight"], ["4"], kernel_shape=[3, 3]),
+        helper.make_node("GlobalAveragePool", ["4"], ["5"]),
+        helper.make_node("Flatten", ["5"], ["6"]),
+    ]
+    infos = [
+        helper.make_tensor_value_info("input.1", onnx.TensorProto.FLOAT, ["batch_size", 3, SIDE, SIDE]),
+        helper.make_tensor_value_info("6", onnx.TensorProto.FLOAT, ["batch_size", 4]),
+    ]
+    weights = [onnx.numpy_helper.from_array(weight, "conv.weight")]
+    graph = helper.make_graph(nodes, "main_graph", infos[:1], infos[1:], weights)
+    content: bytes = helper.make_model(
+        graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]
+    ).SerializeToString()
+    return content
 
 
 if __name__ == "__main__":
