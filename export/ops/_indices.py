@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from export.graph.graph import Operand
     from export.graph.node import Node
 
+LARGEST = 2.0**31  # MXNet's indices have 32 bits
+
 
 def whole_numbers(node: Node, index: int, step: str) -> Operand:
     """Return input ``index`` as int64; the fractions of real numbers are cut off, as in MXNet."""
@@ -19,6 +21,8 @@ def whole_numbers(node: Node, index: int, step: str) -> Operand:
     if operand.dtype == INT64:
         return operand
     if isinstance(operand, Constant):
+        if not (np.abs(operand.array) < LARGEST).all():
+            raise node.malformed(f"parameter {operand.name!r} holds NaN, infinity or a number too large for an index")
         return node.constant(step, np.trunc(operand.array).astype(np.int64))
     return node.graph.cast(operand, INT64, f"{node.name}/{step}")
 

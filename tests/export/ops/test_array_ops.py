@@ -99,3 +99,12 @@ def test_other_number_of_inputs_is_refused(op: str) -> None:
             the_node(net)["inputs"] = wrong
             with pytest.raises(MalformedModelError, match=r"inputs; expected"):
                 case.graph(net)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e30])
+def test_parameter_that_is_no_index_is_refused(number: float) -> None:
+    case = next(case for case in ARRAY_CASES if case.op == "take" and "wrapped, along" in case.note)
+    net = case.net()
+    net.params["indices"] = np.array([[number, 1]], np.float32)
+    with pytest.raises(MalformedModelError, match="parameter 'indices' holds NaN, infinity or a number too large"):
+        case.graph(net)
