@@ -42,11 +42,12 @@ format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix-only .
 	$(VENV)/bin/ruff format .
 
+# Property tests try all examples in test-main alone
 test-serve: $(SERVE)/installed
-	$(SERVE)/bin/python $(PYTEST) -m "not slow" tests/test_imports.py tests/serve_cli tests/gluon_lifted/images tests/gluon_lifted/metrics
+	LIFTED_QUICK_TESTS=1 $(SERVE)/bin/python $(PYTEST) -m "not slow" tests/test_imports.py tests/serve_cli tests/gluon_lifted/images tests/gluon_lifted/metrics
 
 test-export: $(EXPORT)/installed
-	$(EXPORT)/bin/python $(PYTEST) tests/export
+	LIFTED_QUICK_TESTS=1 $(EXPORT)/bin/python $(PYTEST) -m "not slow" tests/export
 
 test-engines: $(ENGINES)/installed
 	$(ENGINES)/bin/python -m pytest tests/serve_cli/embed/test_ray_engine.py tests/serve_cli/embed/test_arrow_embedder.py

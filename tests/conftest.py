@@ -7,6 +7,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LONGEST = {"test_readme.py", "test_trust.py", "test_limits.py", "test_train_line.py"}
+
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -18,5 +20,5 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest test first, so that no worker is left with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """Start the longest tests first, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="export needs onnx")
 
-from export import EmbeddingNetwork, ExportOptions, export_network, export_run
+from export import EmbeddingNetwork, ExportOptions, N, NetworkInputs, export_network, export_run
 from export.graph import model as model_module
 from gluon_lifted.contract import SavedNetwork
 from gluon_lifted.images.presets import preset
@@ -59,7 +59,8 @@ def test_half_precision_and_preprocessing_of_a_network_of_others(run: Path, tmp_
     network = SavedNetwork(run / "model-symbol.json", run / "model-0000.params")
     embedding = EmbeddingNetwork(preprocessing=preset("raw", CROP), name="n", pixels=True, normalize=True)
     path = tmp_path / "model.onnx"
-    export_network(network, (3, CROP, CROP), path, ExportOptions(precision="fp16"), embedding=embedding)
+    inputs = NetworkInputs({"data": (N, 3, CROP, CROP)})
+    export_network(network, inputs, path, ExportOptions(precision="fp16"), embedding=embedding)
     assert data_of(path).stat().st_size > 0
     with Embedder(path, ModelOptions(threads=1, cache=False)) as embedder:
         assert embedder.embed(np.zeros((1, CROP, CROP, 3), np.uint8)).shape == (1, 6)
