@@ -50,10 +50,10 @@ def write_reference(
     device : str
         ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
     check : callable
-        Called with the outputs and the nodes' outputs before the file is written. An error that it raises prevents
-        that.
+        Called with the outputs and the nodes' outputs before the file is written. If it raises an error, nothing is
+        written.
     batch_axes : mapping, optional
-        Name of an input -> its axis that counts images. The default is the first axis of every input.
+        Name of an input -> its batch axis. The default is the first axis of every input.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def write_reference(
 
 
 def _shapes_of(network: SavedNetwork) -> Any:
-    """Let MXNet read shapes as it did when it wrote the symbol: in the NumPy interface, a size of 0 is not unknown."""
+    """Read shapes as MXNet did when it wrote the symbol: in the NumPy interface, a size of 0 does not mean unknown."""
     document = json.loads(network.symbol.read_text())
     attrs = document.get("attrs") if isinstance(document, dict) else None
     return mx.util.np_shape(isinstance(attrs, dict) and attrs.get("is_np_shape") == ["int", 1])

@@ -313,9 +313,9 @@ def _source(run: Path | None, symbol: Path | None, params: Path | None, output: 
 def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precision) -> None:
     """Raise `typer.BadParameter` for options that need to know how images are preprocessed."""
     if normalize or preprocess == "graph":
-        raise typer.BadParameter("--preprocess and --normalize need a model card: a RUN's, or add --preprocessing")
+        raise typer.BadParameter("--preprocess and --normalize need a model card; export a RUN, or add --preprocessing")
     if precision != "fp32":
-        raise typer.BadParameter("--precision needs a model card: a RUN's, or add --preprocessing")
+        raise typer.BadParameter("--precision needs a model card; export a RUN, or add --preprocessing")
 
 
 def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:

@@ -103,10 +103,10 @@ def test_a_model_of_ours(lifted, model, tmp_path):
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),
         (("--card", "card.json", "--crop", "12"), 2, "--card contains the crop; leave out --crop"),
-        (("--card", "card.json"), 1, "takes images of 12 px, the card says a crop of 16"),
+        (("--card", "card.json"), 1, "takes images of 12 px, but the card's crop is 16"),
         (("--card", "none.json"), 1, "none.json: cannot be read"),
         (("--out", "other.onnx"), 2, "--out needs a change to the card"),
-        (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, the card says a crop of 10"),
+        (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, but the card's crop is 10"),
         (("--preprocessing", "raw", "--out", "."), 1, ". is a folder; expected the path of the ONNX file to write"),
     ],
 )
