@@ -74,7 +74,10 @@ def write_reference(
             nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
-        raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
+        raise DataError(
+            f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}). Check --shape, --dtype, "
+            "--output and that the two files belong together."
+        ) from None
     check(outputs, nodes)
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
