@@ -1,4 +1,4 @@
-"""Cut and join the arrays of a model along the batch axis that its inputs and outputs declare."""
+"""Split and concatenate the arrays of a model along the batch axis of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from export.libraries import onnx
 
 Arrays = dict[str, "NDArray[Any]"]
-Axes = dict[str, "int | None"]  # name -> axis that counts images; None if no axis does
+Axes = dict[str, "int | None"]  # name -> batch axis; None if there is none
 
 
 def batch_axes(infos: Iterable[onnx.ValueInfoProto]) -> Axes:

@@ -1,4 +1,4 @@
-"""Compute at export what depends on parameters alone, such as the weight of a weight-normalized layer."""
+"""Fold nodes that depend on parameters only, such as the weight of a weight-normalized layer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def evaluate_constants(graph: Graph, start: int, outputs: tuple[Operand, ...]) -> tuple[Operand, ...]:
-    """Replace the nodes from ``start`` on by the constants that they compute, if they take nothing but constants.
+    """Fold the nodes from ``start`` on into constants, if all their inputs are constants.
 
     Parameters
     ----------
     graph : Graph
         Under construction; ``start`` is the number of its nodes before one MXNet node was translated.
     start : int
-        Index of the first node to look at.
+        Index of the first node to fold.
     outputs : tuple of Tensor or Constant
         Outputs of the MXNet node.
 

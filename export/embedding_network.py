@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from export.reader.symbol import Symbol
     from gluon_lifted.images import Preprocessing
 
-UNKNOWN = "unknown"  # data set and loss of a network of others
+UNKNOWN = "unknown"  # data set and loss of a network from elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)

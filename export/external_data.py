@@ -1,7 +1,7 @@
-"""Constants that an ONNX model names but does not hold, as protobuf limits a file to 2 GiB.
+"""Constants that an ONNX model keeps in a second file, because protobuf limits a file to 2 GiB.
 
-They are in a second file beside the model. A model in memory names them, and a mapping from names to arrays goes with
-it: views of the parameter file or of the second file, so that no constant is held twice.
+In memory, a model comes with a mapping from their names to arrays. The arrays are views of the parameter file or of the
+second file, so that no constant is held twice.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ NO_CONSTANTS: Constants = MappingProxyType({})
 
 
 def external_tensor(name: str, array: NDArray[Any]) -> onnx.TensorProto:
-    """Name an array as a constant whose elements are elsewhere; `set_locations` says where."""
+    """Declare an array as a constant with external data; `set_locations` sets where it is."""
     kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
     return onnx.TensorProto(name=name, data_type=kind, dims=array.shape, data_location=EXTERNAL)
 
 
 def external_tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """Return the constants that a model does not hold itself, in order."""
+    """Return the constants of a model that have external data, in order."""
     return [tensor for tensor in model.graph.initializer if tensor.data_location == EXTERNAL]
 
 
 def set_locations(model: onnx.ModelProto, file_name: str) -> None:
-    """Declare that the constants follow each other in a file, as `data_chunks` writes them."""
+    """Set file, offset and length of the constants, as `data_chunks` writes them."""
     offset = 0
     for tensor in external_tensors(model):
         length = math.prod(tensor.dims) * _dtype(tensor).itemsize
@@ -64,7 +64,7 @@ def data_chunks(model: onnx.ModelProto, constants: Constants) -> Iterator[memory
 
 
 def data_file_name(model_name: str, model: onnx.ModelProto, constants: Constants) -> str:
-    """Name the second file after its content, so that no model ever finds the data of another."""
+    """Name the second file after its content, so that a model never reads another model's data."""
     digest = hashlib.sha256()
     for chunk in data_chunks(model, constants):
         digest.update(chunk)
@@ -72,7 +72,7 @@ def data_file_name(model_name: str, model: onnx.ModelProto, constants: Constants
 
 
 def is_data_file(name: str, model_name: str) -> bool:
-    """Whether `data_file_name` gives a name to the data of a model of this file name."""
+    """Whether a name is one that `data_file_name` gives for this model."""
     return re.fullmatch(re.escape(model_name) + r"\.[0-9a-f]{16}\.data", name) is not None
 
 
@@ -98,7 +98,9 @@ def map_constants(model: onnx.ModelProto, path: Path) -> Constants:
         location = entries.get("location", "")
         relative = PurePosixPath(location)
         if not location or relative.is_absolute() or ".." in relative.parts or "\0" in location:
-            raise MalformedModelError(f"{path}: its data are in {location!r:.100}, outside the model's folder.")
+            raise MalformedModelError(
+                f"{path}: its data are in {location!r:.100}, outside the model's folder; export it again."
+            )
         if location not in files:
             files[location] = map_file(path.parent / relative)
         constants[tensor.name] = _view(tensor, entries, files[location], f"{path}: constant {tensor.name!r:.100}")
@@ -106,7 +108,7 @@ def map_constants(model: onnx.ModelProto, path: Path) -> Constants:
 
 
 def inlined(model: onnx.ModelProto, constants: Constants) -> onnx.ModelProto:
-    """Return a copy of a model that holds its constants itself; the model if it already does."""
+    """Return a copy of a model with all constants inside; the model itself if they already are."""
     if not external_tensors(model):
         return model
     whole = onnx.ModelProto()
@@ -121,11 +123,11 @@ def _view(tensor: onnx.TensorProto, entries: dict[str, str], content: memoryview
     dtype, count = _dtype(tensor), math.prod(tensor.dims)
     offset, length = entries.get("offset", "0"), entries.get("length", str(len(content)))
     if not WHOLE_NUMBER.fullmatch(offset) or not WHOLE_NUMBER.fullmatch(length) or min(tensor.dims, default=1) < 0:
-        raise MalformedModelError(f"{where} declares offset {offset!r:.40} and length {length!r:.40}.")
+        raise MalformedModelError(f"{where} declares offset {offset!r:.40} and length {length!r:.40}; export again.")
     if int(length) != count * dtype.itemsize or int(offset) + int(length) > len(content):
         raise MalformedModelError(
-            f"{where} takes {count * dtype.itemsize:,} bytes, and declares {int(length):,} from {int(offset):,} on in "
-            f"a file of {len(content):,}; export the network again, and copy both files."
+            f"{where} takes {count * dtype.itemsize:,} bytes, but declares {int(length):,} at offset {int(offset):,} "
+            f"of a file of {len(content):,}; copy both files again, or export the network again."
         )
     return np.frombuffer(content, dtype, count, int(offset)).reshape(tensor.dims)
 
@@ -135,7 +137,7 @@ def _dtype(tensor: onnx.TensorProto) -> np.dtype[Any]:
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)) if known and tensor.data_type else None
     if dtype is None or dtype.kind not in "fiub":
         raise MalformedModelError(
-            f"constant {tensor.name!r:.100} has the type {tensor.data_type}; expected a type of numbers that NumPy has."
+            f"constant {tensor.name!r:.100} has data type {tensor.data_type}; expected a numeric type of NumPy."
         )
     return dtype.newbyteorder("<")
 

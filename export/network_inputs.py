@@ -1,4 +1,4 @@
-"""The inputs of a network of others: their shapes, with the axis that counts images, and types."""
+"""The inputs of a saved MXNet network: shapes, batch axes and types."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """What the two files do not say about a network's inputs.
+    """Shapes and types of a network's inputs, which its two files do not contain.
 
     Parameters
     ----------
     shapes : mapping
-        Name -> shape, with `export.N` on the axis that counts images: ``{"data": (N, 3, 224, 224)}``.
+        Name -> shape, with `export.N` on the batch axis: ``{"data": (N, 3, 224, 224)}``.
     dtypes : mapping
-        Name -> type. The default is the type of the first weight that an input meets, else float32.
+        Name -> type. The default is the type of the first weight that an input is combined with, else float32.
     batch : int
         The batch size of a network that works for one size only.
     """
@@ -32,7 +32,7 @@ class NetworkInputs:
     batch: int = 1
 
     def batch_axes(self) -> dict[str, int]:
-        """Return the axis of every input that counts images."""
+        """Return the batch axis of every input that has one."""
         axes = {name: [isinstance(size, Batch) for size in shape] for name, shape in self.shapes.items()}
         return {name: counts.index(True) for name, counts in axes.items() if True in counts}
 

@@ -1,4 +1,4 @@
-"""A parsed network with what its files do not say, on its way to an optimized graph with a card."""
+"""A parsed network with its inputs and metadata: translate it, optimize it, describe it by a card."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class ParsedNetwork:
     metadata: dict[str, str]
     outputs: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None  # of the card
-    embedding: EmbeddingNetwork | None = None  # for networks of others
+    embedding: EmbeddingNetwork | None = None  # for networks from elsewhere
     graph_preprocessing: GraphPreprocessing | None = None  # added once the network itself is verified
 
 
 def optimized_graph(network: ParsedNetwork, options: ExportOptions) -> tuple[Graph, str | None]:
-    """Translate and optimize. The text says why the batch is fixed, for a network that works for one size only."""
+    """Translate and optimize. The text says why the batch size is fixed; None if it is not."""
     fixed = None
     try:
         graph = _translate(network, network.inputs.shapes, N)
@@ -59,7 +59,7 @@ def optimized_graph(network: ParsedNetwork, options: ExportOptions) -> tuple[Gra
             graph = _translate(network, network.inputs.fixed(), network.inputs.batch)
         except (UnsupportedOpError, UnsupportedAttributeError, MalformedModelError):
             raise error from None
-        fixed = f"{network.inputs.batch}, as any other fails: {error}"
+        fixed = f"{network.inputs.batch}, because other sizes fail: {error}"
     optimize(
         graph,
         half=options.precision == "fp16",
@@ -69,7 +69,7 @@ def optimized_graph(network: ParsedNetwork, options: ExportOptions) -> tuple[Gra
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
             f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
-            "files with --symbol and --params, without preprocessing."
+            "files with --symbol and --params, without --preprocessing."
         )
     return graph, fixed
 
@@ -89,7 +89,7 @@ def _translate(network: ParsedNetwork, shapes: Mapping[str, BatchShape], batch: 
 def with_card(
     network: ParsedNetwork, embedding: EmbeddingNetwork, graph: Graph, options: ExportOptions
 ) -> ParsedNetwork:
-    """Describe a translated network of others by a card."""
+    """Describe a translated network from elsewhere by a card."""
     claimed = embedding.described is not None and embedding.described.normalized
     unit_length = ends_in_unit_length(network.symbol) or (claimed and _gives_unit_length(graph, embedding, options))
     row = graph.tensors[EMBEDDING_OUTPUT].row

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LIVE = "what the program recorded"
 ADVICE = (
-    "The files do not hold the network that the program ran. MXNet 1.9.1 can save a scrambled weight while operators "
-    "still run: call mx.nd.waitall() before saving, save again, and compare again."
+    "The files do not contain the network that the program ran. MXNet 1.9.1 can save a scrambled weight while "
+    "operators still run: call mx.nd.waitall() before saving, save again, and compare again."
 )
 
 
@@ -39,7 +39,7 @@ def compare_with_recorded(
     Raises
     ------
     ParityError
-        If an output differs, or a recorded node: a weight can be wrong without effect on a few images' outputs. The
+        If an output or a recorded node differs: a wrong weight may not change the outputs for a few images. The
         message names the first node that differs.
     MalformedModelError
         If outputs have other names or shapes than the recorded ones.

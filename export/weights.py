@@ -37,7 +37,7 @@ class WeightsReport:
     path : Path
         The file.
     names : str
-        Whose names the arrays have: ``"MXNet"``, or torchvision's network such as ``"torchvision resnet50"``.
+        Naming scheme of the arrays: ``"MXNet"``, or torchvision's network such as ``"torchvision resnet50"``.
     num_tensors, num_parameters : int
         Number of arrays, and of the numbers in those that were trained or measured.
     size_bytes : int
@@ -57,15 +57,15 @@ def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os
     Parameters
     ----------
     source : path-like or SavedNetwork
-        A run folder, or the two files of another network. Of a network that is cut at a node, only the parameters that
-        the node needs are written.
+        A run folder, or the two files of another network. If the network is cut at a node, only the parameters
+        that the node needs are written.
     path : path-like
         Replaced if it exists. Missing parent folders are created.
 
     Returns
     -------
     WeightsReport
-        Says which names were given: torchvision's for a run whose backbone torchvision has too
+        The names are torchvision's for a run whose backbone torchvision also has
         (`gluon_lifted.torchvision_names.TWINS`), with ``embedding.weight`` and ``embedding.bias`` for the embedding
         layer; otherwise MXNet's.
 
@@ -76,7 +76,7 @@ def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os
     ConfigError
         If the file cannot be written.
     """
-    path, metadata = Path(path), {"format": "pt"}  # which the readers of PyTorch's world expect
+    path, metadata = Path(path), {"format": "pt"}  # expected by PyTorch's readers
     if isinstance(source, SavedNetwork):
         params, names = _network(source), MXNET
     else:
@@ -108,8 +108,8 @@ def _used(symbol: Symbol, params: Arrays, where: str) -> Arrays:
     missing = [name for name in names if name not in params and name.endswith(PARAMETER_ENDINGS)]
     if missing:
         raise MalformedModelError(
-            f"{where}: {len(missing)} parameters are not in the parameter file, such as {missing[0]!r:.100}. Take both "
-            "files from one run."
+            f"{where}: {len(missing)} parameters are not in the parameter file, such as {missing[0]!r:.100}. Give two "
+            "files that were saved together."
         )
     return {name: params[name] for name in names if name in params}
 
@@ -120,11 +120,11 @@ def _torchvision(params: Arrays, backbone: str) -> Arrays:
         renamed = {torchvision_name(name, backbone): array for name, array in params.items()}
     except (ValueError, IndexError):
         raise MalformedModelError(
-            f"the parameters are not named as those of {backbone}, which the card says; export with --symbol and "
+            f"the parameters are not named as those of the card's backbone, {backbone}; export with --symbol and "
             "--params instead."
         ) from None
     if len(renamed) != len(params):
-        raise MalformedModelError(f"two parameters have one name in torchvision's {TWINS[backbone]}.")
+        raise MalformedModelError(f"two parameters have the same name in torchvision's {TWINS[backbone]}.")
     counts = {
         name.removesuffix(MEAN) + ".num_batches_tracked": np.zeros((), np.int64)
         for name in renamed

@@ -1,4 +1,4 @@
-"""Describe an MXNet network that is not exported yet, and write the command to export it with."""
+"""Describe an MXNet network before its export, and suggest the command that exports it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBER = r"-[0-9]{4}\.params"
 
 @dataclass(frozen=True)
 class NetworkInspection:
-    """The inventory of a network, and the words of the command that exports it."""
+    """The inventory of a network, and the arguments of the command that exports it."""
 
     inventory: NetworkInventory
     command: tuple[str, ...]
@@ -34,7 +34,7 @@ class NetworkInspection:
             "written by": f"MXNet, version {net.mxnet_version}",
             "operators": _listed([f"{op} x{count}" for op, count in net.operators.items()]),
             "no translator": self._untranslated(),
-            "inputs": _listed(net.inputs) + ("" if net.params else " (a guess by names; give --params)"),
+            "inputs": _listed(net.inputs) + ("" if net.params else " (guessed from names; give --params)"),
             "labels": _listed(net.labels),
             "not in --params": _listed(net.missing_parameters),
             "parameters": "" if net.num_parameters is None else f"{net.num_parameters:,}",

@@ -53,7 +53,7 @@ def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
     names: dict[str, object] = {}
     exec(blocks("python")[0], names)
     written = read_embeddings("embeddings")
-    rows = dict(zip(map(str, tmp_path.rglob("photos/*/*.jpg")), names["vectors"], strict=True))
+    rows = dict(zip(map(str, tmp_path.rglob("photos/*/*.jpg")), names["embeddings"], strict=True))
     np.testing.assert_allclose([rows[path] for path in written.paths], written.embedding, atol=1e-5)
 
 

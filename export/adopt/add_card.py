@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 
 def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNetwork) -> ModelCard:
-    """Make an ONNX file a model that embeds images, with a card, and write it.
+    """Add a model card to an ONNX network, give it the shared input and output, and write it.
 
     The network gets the input ``data``, float32 (N, 3, H, W), and the output ``embedding``, float32 (N, D), for any N.
-    It is run before it is written: it must give each image the row that the file gave it, alone and in a batch.
+    It is run before it is written: its embeddings must equal those of the file, for single images and in batches.
 
     Parameters
     ----------
     file : OnnxFile
         From `read_onnx`; its model is changed.
     out : path-like
-        Replaced if it exists, such as the file itself; untouched on any failure.
+        Replaced if it exists, and may be the file itself. Left unchanged on any failure.
     embedding : EmbeddingNetwork
-        The preprocessing, and what else the card says.
+        Preprocessing and other fields of the card.
 
     Returns
     -------
@@ -81,7 +81,9 @@ def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNe
     _require_batches(model, data, flat, tolerance, where)
     set_card(model, card)
     if model.ByteSize() > MAX_MODEL_BYTES:
-        raise MalformedModelError(f"{where}: with a card it takes more than {MAX_MODEL_BYTES:,} bytes.")
+        raise MalformedModelError(
+            f"{where}: takes more than {MAX_MODEL_BYTES:,} bytes with a card, the limit of an ONNX file."
+        )
     write_model(out, model)
     return card
 
@@ -89,13 +91,15 @@ def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNe
 def _check_preprocessing(file: OnnxFile, embedding: EmbeddingNetwork) -> None:
     crop, old = embedding.preprocessing.crop, file.card() if file.takes_pixels else None
     if file.crop not in (crop, None):
-        raise ConfigError(f"{file.path}: takes images of {file.crop} px, the card says a crop of {crop} px.")
+        raise ConfigError(
+            f"{file.path}: takes images of {file.crop} px, but the card's crop is {crop} px; change it to {file.crop}."
+        )
     if old is not None:
         chosen, inside = ((each.channels, each.mean, each.std) for each in (embedding.preprocessing, old.preprocessing))
         if chosen != inside:
             raise ConfigError(
                 f"{file.path}: normalizes images itself, with channels, mean and std {inside}; these cannot be changed "
-                "in its card. Export it again."
+                "in its card. Export the network again to change them."
             )
 
 
@@ -107,12 +111,12 @@ def _precision(model: onnx.ModelProto) -> dict[str, str]:
 def _require_batches(
     model: onnx.ModelProto, data: NDArray[Any], expected: NDArray[Any], tolerance: float, where: str
 ) -> None:
-    """Raise `MalformedModelError` unless the network gives the expected rows at any batch size."""
+    """Raise `MalformedModelError` unless the network gives the expected rows at every batch size."""
     problem = batch_problem(open_network(model, where), data, expected, tolerance)
     if problem and free_reshapes(model.graph):
         problem = batch_problem(open_network(model, where), data, expected, tolerance)
     if problem:
         raise MalformedModelError(
-            f"{where}: {problem.removeprefix(f'{where}: ').rstrip('.')}; it works for single images alone. Export it "
-            "again with a free batch size, such as with dynamic_axes in PyTorch."
+            f"{where}: {problem.removeprefix(f'{where}: ').rstrip('.')}; it works for single images only. Export it "
+            "again with a dynamic batch size, for example with dynamic_axes in PyTorch."
         )

@@ -1,4 +1,4 @@
-"""Give an ONNX graph the input and the output that the packages share."""
+"""Give an ONNX graph the input and the output that all packages expect."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ MAX_BROADCASTS_SINCE, REDUCTIONS_TAKE_AXES_SINCE = 8, 18  # opsets
 
 
 def meet_contract(file: OnnxFile, crop: int, rows: NDArray[Any], *, normalize: bool) -> None:
-    """Change the model of a file in place.
+    """Change the input and the output of a model, in place.
 
     Parameters
     ----------
     crop : int
         Height and width of the images.
     rows : ndarray, float32 or float16, (N, D) or (N, D, 1, 1)
-        What the network gives for some images.
+        The network's output for some images.
     normalize : bool
-        Give embeddings unit length.
+        Scale embeddings to unit length.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def meet_contract(file: OnnxFile, crop: int, rows: NDArray[Any], *, normalize: b
     """
     graph = file.model.graph
     for part in (graph, *nested_graphs(graph.node)):
-        del part.value_info[:]  # with the batch size and the names of the old graph
+        del part.value_info[:]  # it has the old batch size and names
         del part.quantization_annotation[:]
     names = Names(graph)
     name, kind, shape = PIXEL_INPUT, file.kind, (crop, crop, 3)

@@ -52,7 +52,7 @@ def _content(tensor: onnx.TensorProto, path: Path, room: int) -> bytes:
     start, size = _part(entries, file, path)
     if size > room:
         raise MalformedModelError(
-            f"{path}: takes more than {MAX_MODEL_BYTES:,} bytes with its weights files; an ONNX file holds no more."
+            f"{path}: takes more than {MAX_MODEL_BYTES:,} bytes with its weights files, the limit of an ONNX file."
         )
     with file.open("rb") as opened:
         opened.seek(start)
@@ -87,6 +87,6 @@ def _part(entries: dict[str, str], file: Path, path: Path) -> tuple[int, int]:
 
 
 def _number(text: object) -> int:
-    """Return a number that is written in digits; -1 for any other text."""
+    """Parse an integer of decimal digits; -1 for any other text."""
     digits = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= DIGITS
     return int(str(text)) if digits else -1

@@ -1,4 +1,4 @@
-"""Edits of an ONNX graph that keep what it computes: names, and parts that are not needed."""
+"""Edits of an ONNX graph that do not change its results: renaming, and removing what is not needed."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def texts(model: onnx.ModelProto) -> Iterator[str | bytes]:
 
 
 def choose_output(graph: onnx.GraphProto, name: str) -> None:
-    """Make a tensor the only output. Nodes and constants that only other outputs need are removed."""
+    """Make a tensor the only output, and remove nodes and constants that it does not need."""
     if [info.name for info in graph.output] == [name]:
         return
     declared = [info for info in graph.output if info.name == name]
     del graph.output[:]
     graph.output.extend(declared or [onnx.ValueInfoProto(name=name)])
     needed = {name}
-    for index in reversed(range(len(graph.node))):  # a node comes after those that it needs
+    for index in reversed(range(len(graph.node))):  # nodes are in topological order
         node = graph.node[index]
         if needed.isdisjoint(node.output):
             del graph.node[index]
@@ -85,7 +85,7 @@ class Names:
         return name
 
     def rename(self, old: str, new: str) -> None:
-        """Rename a tensor everywhere. Another tensor of the new name gets a third one."""
+        """Rename a tensor everywhere. A tensor that already has the new name gets a fresh one."""
         if old == new:
             return
         if new in self._taken:
@@ -94,7 +94,7 @@ class Names:
         self._taken.add(new)
 
     def vacate(self, name: str, base: str) -> str:
-        """Give a tensor a fresh name, so that another one can have its own; return the fresh name."""
+        """Give a tensor a fresh name to free its old one; return the fresh name."""
         new = self.fresh(base)
         self._replace(name, new)
         return new
@@ -115,7 +115,7 @@ class Names:
 def free_reshapes(graph: onnx.GraphProto) -> bool:
     """Let Reshape nodes that fix the batch size at 1 take it from their input; return whether there are any.
 
-    PyTorch's exporter writes ``x.view(x.size(0), -1)`` so.
+    PyTorch's exporter writes such nodes for ``x.view(x.size(0), -1)``.
     """
     shapes = {tensor.name: tensor for tensor in graph.initializer}
     shapes |= {

@@ -1,4 +1,4 @@
-"""Read an ONNX file that any program wrote, and find its images and its embeddings."""
+"""Read an ONNX file from any program, with its input for images and its output of embeddings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
     Parameters
     ----------
     path : path-like
-        At most 2 GiB, with its external data.
+        At most 2 GiB, including its external data.
     output : str, optional
         The output with the embeddings: one of the file's outputs, or any tensor inside. Needed if the file has several.
 
@@ -84,7 +84,7 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
 
 
 def _leave_only_images(model: onnx.ModelProto, path: Path) -> None:
-    """Remove initializers from the inputs, where old files list them, too."""
+    """Remove initializers from the inputs, where old exporters list them too."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer} | {
         sparse.values.name for sparse in graph.sparse_initializer
@@ -115,9 +115,11 @@ def _images(info: onnx.ValueInfoProto, path: Path) -> tuple[int, int | None]:
         hint = " Export it with channels first." if row[2] == 3 else ""
         raise MalformedModelError(f"{described}; {expected}.{hint}")
     if height != width:
-        raise MalformedModelError(f"{described}; expected images as high as wide.")
+        raise MalformedModelError(f"{described}; expected square images.")
     if batch not in (1, None):
-        raise MalformedModelError(f"{described}, always {batch} images; export it with a batch size of 1, or any.")
+        raise MalformedModelError(
+            f"{described}, with a fixed batch of {batch}; export it with a batch size of 1 or a dynamic one."
+        )
     return kind, height
 
 

@@ -1,4 +1,4 @@
-"""Run a network on a few images: what it computes, and whether it can embed images."""
+"""Run a network on a few images to learn whether it embeds them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def probe_pixels(crop: int) -> NDArray[np.uint8]:
 
 
 def open_network(model: onnx.ModelProto, where: str) -> Network:
-    """Load a network of one input and one output. Raises `MalformedModelError` if onnxruntime refuses it."""
+    """Load a network with one input and one output. Raises `MalformedModelError` if onnxruntime refuses it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL_ONLY  # errors are raised as exceptions
     try:
@@ -74,7 +74,7 @@ def rows_one_by_one(network: Network, data: NDArray[Any], where: str) -> NDArray
     outputs = [network(data[index : index + 1]) for index in range(len(data))]
     if any(output.dtype not in (np.float32, np.float16) or output.shape[:1] != (1,) for output in outputs):
         raise MalformedModelError(
-            f"{where}: gives {outputs[0].dtype} {outputs[0].shape} for an image, expected float32 (1, D); choose "
+            f"{where}: gives {outputs[0].dtype} {outputs[0].shape} for an image; expected float32 (1, D). Choose "
             "another --output."
         )
     rows = np.concatenate(outputs)
@@ -91,19 +91,19 @@ def rows_one_by_one(network: Network, data: NDArray[Any], where: str) -> NDArray
 
 
 def batch_problem(network: Network, data: NDArray[Any], expected: NDArray[Any], tolerance: float) -> str:
-    """Compare the rows of one image, of two and so on with what is expected of them.
+    """Compare the rows for batches of one image, two images and so on with the expected ones.
 
     Parameters
     ----------
     expected : ndarray, (N, D)
-        The rows of ``data``.
+        The expected rows for ``data``.
     tolerance : float
         Share of the largest value by which they may differ.
 
     Returns
     -------
     str
-        What differs; empty if nothing does.
+        The problem; empty if there is none.
     """
     allowed = tolerance * float(np.abs(expected).max())
     for size in range(1, len(data) + 1):
@@ -114,7 +114,7 @@ def batch_problem(network: Network, data: NDArray[Any], expected: NDArray[Any], 
         if rows.shape != expected[:size].shape:
             return f"gives {rows.shape} for {size} images, expected {expected[:size].shape}"
         if not np.abs(rows - expected[:size]).max() <= allowed:  # NaN is a difference
-            return f"gives images other rows in a batch of {size} than one by one"
+            return f"gives different rows in a batch of {size} than for single images"
     return ""
 
 

@@ -120,7 +120,10 @@ class Node:
         dtype = dtype or self.tensor().dtype
         if operand.array.shape != shape or operand.array.dtype != dtype:
             actual = f"{operand.array.dtype} {operand.array.shape}"
-            raise self.malformed(f"parameter {operand.name!r} is {actual}; expected {dtype} {shape}")
+            raise self.malformed(
+                f"parameter {operand.name!r} is {actual}; expected {dtype} {shape}. Check --shape, and that the two "
+                "files belong together"
+            )
         return operand
 
     def constant(self, step: str, array: NDArray[Any]) -> Constant:

@@ -1,1 +1,1 @@
-"""Describe an MXNet network before it is exported: what is in its files, and guesses of what they do not say."""
+"""Describe an MXNet network before it is exported: the content of its files, and guesses of what they omit."""

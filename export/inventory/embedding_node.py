@@ -32,7 +32,7 @@ class EmbeddingNode:
     is_output : bool
         Whether it is the network's only output, so that no cut is needed.
     reason : str
-        The sign that led to the guess.
+        Evidence for the guess.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Guess how images become the input of a network: their preprocessing and their size."""
+"""Guess the preprocessing and the size of a network's input images."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ZOO = re.compile(
 
 @dataclass(frozen=True)
 class Guess:
-    """A guess, and the sign that led to it."""
+    """A guess, and the evidence for it."""
 
     value: str
     reason: str
 
 
 def guess_preprocessing(symbol: Symbol, image: int, params: Mapping[str, NDArray[Any]] | None) -> Guess | None:
-    """Guess the preset of `gluon_lifted.images.presets`; None if the network has no known sign.
+    """Guess the preset of `gluon_lifted.images.presets`; None without evidence.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def guess_preprocessing(symbol: Symbol, image: int, params: Mapping[str, NDArray
 
 
 def declared_shape(symbol: Symbol, image: int) -> tuple[int, int, int] | None:
-    """Return (C, H, W) if the variable for the images declares its whole shape, N aside."""
+    """Return (C, H, W) if the variable for the images declares all three."""
     node = symbol.nodes[image]
     try:
         axes = Attrs(f"variable {node.name!r}", node.attrs).optional_integers("__shape__", minimum=-1) or ()
@@ -74,7 +74,7 @@ def declared_shape(symbol: Symbol, image: int) -> tuple[int, int, int] | None:
 
 
 def channels(symbol: Symbol, image: int, params: Mapping[str, NDArray[Any]]) -> int:
-    """Return the channels that the first convolution takes; 3 if its weight is not known."""
+    """Return the number of channels that the first convolution takes; 3 if its weight is unknown."""
     for node in _first_nodes(symbol, image):
         if node.op == "Convolution" and len(node.inputs) > 1:
             weight = params.get(symbol.nodes[node.inputs[1].node].name)
@@ -84,13 +84,13 @@ def channels(symbol: Symbol, image: int, params: Mapping[str, NDArray[Any]]) -> 
 
 
 def _of_batch_norm(symbol: Symbol, norm: SymbolNode, params: Mapping[str, NDArray[Any]] | None) -> Guess | None:
-    """Read what the images are from the mean that a batch norm in front of the network measured."""
+    """Guess from the running mean of a batch norm at the start of the network."""
     name = symbol.nodes[norm.inputs[3].node].name if len(norm.inputs) > 3 else ""
     mean = (params or {}).get(name)
     if mean is not None and np.isfinite(mean).all() and mean.any():
         largest = float(np.abs(mean).max())
-        said = f"{norm.name}, a batch norm of the images, measured a mean of up to {largest:.3g}"
-        return Guess("raw" if largest >= LEAST_PIXEL_MEAN else "gluoncv", said)
+        reason = f"{norm.name}, a batch norm of the images, measured a mean of up to {largest:.3g}"
+        return Guess("raw" if largest >= LEAST_PIXEL_MEAN else "gluoncv", reason)
     if norm.name == "bn_data":
         return Guess("raw", "bn_data: MXNet's ResNets take pixels of 0-255 and normalize them by a batch norm")
     return Guess("gluoncv", f"names as in GluonCV's model zoo, such as {norm.name}") if ZOO.match(norm.name) else None

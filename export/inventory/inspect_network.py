@@ -55,7 +55,7 @@ class Output:
 
 @dataclass(frozen=True)
 class InputShape:
-    """Shape (C, H, W) of an image, and how it is known."""
+    """Shape (C, H, W) of an image, and where it is from."""
 
     shape: tuple[int, int, int]
     reason: str
@@ -63,24 +63,24 @@ class InputShape:
 
 @dataclass(frozen=True)
 class NetworkInventory:
-    """What the files of a network say, and what they suggest.
+    """Content of a network's files, and guesses of what they omit.
 
     Parameters
     ----------
     symbol, params : Path
         The files; the parameters are optional.
     mxnet_version : str
-        Version that wrote the symbol, or ``"unknown"``.
+        Version of MXNet that wrote the symbol, or ``"unknown"``.
     operators : dict
         Operator -> number of nodes, the most frequent first, under MXNet 1.9.1's names.
     without_translator : dict
         Operators that have no translator -> name of the first node.
     in_the_way : tuple of str
-        Those that the embedding needs, or the outputs if none is guessed. The others are cut off.
+        The operators without a translator that the embedding needs, or the outputs if no embedding is guessed.
     inputs : tuple of str
         Variables for images. Without the parameters, a guess by names.
     labels : tuple of str
-        Variables for a loss's labels, which inference does not need.
+        Variables for the labels of a loss. Inference does not need them.
     missing_parameters : tuple of str
         Variables named as parameters that the parameter file lacks.
     num_parameters : int or None
@@ -96,7 +96,7 @@ class NetworkInventory:
     image : InputShape
         Shape of an image.
     problem : str or None
-        Why the network, cut at ``embedding``, cannot be exported. None if nothing is known to be in the way.
+        Why the network, cut at ``embedding``, cannot be exported. None if no reason is known.
     """
 
     symbol: Path
@@ -127,7 +127,7 @@ def inspect_network(
     symbol_file : path-like
         The ``-symbol.json`` file.
     params_file : path-like, optional
-        The ``.params`` file. With it, inputs are known, and the shape of an image is tried out.
+        The ``.params`` file. With it, inputs are certain, and image sizes are tried until one fits.
 
     Raises
     ------
@@ -206,9 +206,9 @@ def _without_translator(nodes: Iterable[SymbolNode]) -> dict[str, str]:
 
 
 def _try_shapes(symbol: Symbol, cut: Symbol, image: int, params: Params | None, where: str, usual_side: int) -> _Trial:
-    """Translate the network for images of common sizes until one fits its parameters; then translate what is cut.
+    """Translate the network for common image sizes until one fits its parameters; then translate it up to the cut.
 
-    Layers after the cut have parameters that tell the size too. What cannot be translated as a whole is tried cut.
+    The whole network is tried first, as parameters after the cut also depend on the size; then the cut network.
     """
     declared = declared_shape(symbol, image)
     usual = InputShape(declared or (3, usual_side, usual_side), "declared in the file" if declared else "a guess")

@@ -27,13 +27,13 @@ def _imagenet_side(crop: int) -> int:
 
 
 PRESETS = {
-    "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "RGB, minus mean, by std"),
-    "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "as imagenet"),
+    "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "RGB, ImageNet's mean and std"),
+    "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "same as imagenet"),
     # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale by themselves
-    "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces, RGB 0-255"),
-    "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "BGR, minus mean"),
-    "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB from 0 to 1"),
-    "raw": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "RGB from 0 to 255"),
+    "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces: RGB, 0 to 255"),
+    "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "BGR, mean subtracted"),
+    "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB, 0 to 1"),
+    "raw": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "RGB, 0 to 255"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Random inputs for a reference: numbers, and where a network takes them, indices and lengths of sequences."""
+"""Random inputs for a reference: normal values, or indices and sequence lengths where a network takes them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from gluon_lifted.contract import SavedNetwork
 
-# Operators whose output has the numbers of an input; lengths are repeated for every head and every position.
+# Operators that pass an input's values on; lengths are repeated for every head and every position.
 PASSING = {
     *("_copy", "amp_cast", "Cast", "expand_dims", "Flatten", "Reshape", "slice_axis", "squeeze", "SwapAxis"),
     *("transpose", "broadcast_axis", "broadcast_like", "broadcast_mul", "broadcast_to"),
 }
-# Operators that take lengths -> the position of the lengths among their inputs, and the default of the axis of time
+# Operators that take lengths -> the position of the lengths among their inputs, and the default of the time axis
 WITH_LENGTHS = {"SequenceMask": (1, 0), "SequenceLast": (1, 0), "SequenceReverse": (1, 0), "softmax": (1, -1)}
-Range = tuple[int, int]  # the smallest number, and the first beyond
+Range = tuple[int, int]  # first, and one past the last
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -51,7 +51,7 @@ def random_inputs(
 
 
 def _inferred(network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
-    """Ask MXNet for the shapes of all tensors, by the names of their nodes; what it cannot infer is left out."""
+    """Ask MXNet for the shapes of all tensors, by node name; shapes that it cannot infer are left out."""
     internals = mx.sym.load(str(network.symbol)).get_internals()
     outputs = internals.infer_shape_partial(**shapes)[1]
     named = zip(internals.list_outputs(), outputs, strict=True)
@@ -64,7 +64,7 @@ def _attributes(node: dict[str, Any]) -> dict[str, str]:
 
 
 def _ranges(nodes: list[dict[str, Any]], shapes: Shapes, name: str) -> Iterator[Range]:
-    """Find what whole numbers the operators take that an input reaches unchanged."""
+    """Yield the ranges of integers accepted by the operators that an input reaches unchanged."""
     reached = {index for index, node in enumerate(nodes) if node["op"] == "null" and node["name"] == name}
     for index, node in enumerate(nodes):
         attrs, sources = _attributes(node), [entry[0] for entry in node["inputs"]]

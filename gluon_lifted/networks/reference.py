@@ -50,10 +50,10 @@ def write_reference(
     device : str
         ``"cpu"``, or a GPU that MXNet can use: ``"gpu:0"``.
     check : callable
-        Called with the outputs and the nodes' outputs before the file is written. An error that it raises prevents
-        that.
+        Called with the outputs and the nodes' outputs before the file is written. If it raises an error, nothing is
+        written.
     batch_axes : mapping, optional
-        Name of an input -> its axis that counts images. The default is the first axis of every input.
+        Name of an input -> its batch axis. The default is the first axis of every input.
 
     Returns
     -------
@@ -74,7 +74,10 @@ def write_reference(
             nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
-        raise DataError(f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}).") from None
+        raise DataError(
+            f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}). Check --shape, --dtype, "
+            "--output and that the two files belong together."
+        ) from None
     check(outputs, nodes)
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
@@ -85,7 +88,7 @@ def write_reference(
 
 
 def _shapes_of(network: SavedNetwork) -> Any:
-    """Let MXNet read shapes as it did when it wrote the symbol: in the NumPy interface, a size of 0 is not unknown."""
+    """Read shapes as MXNet did when it wrote the symbol: in the NumPy interface, a size of 0 does not mean unknown."""
     document = json.loads(network.symbol.read_text())
     attrs = document.get("attrs") if isinstance(document, dict) else None
     return mx.util.np_shape(isinstance(attrs, dict) and attrs.get("is_np_shape") == ["int", 1])

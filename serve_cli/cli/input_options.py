@@ -1,4 +1,4 @@
-"""Options that give the inputs of a network of others: names, shapes and types."""
+"""Options for the inputs of a saved MXNet network: names, shapes and types."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ SIZE = r"(?:N(?:=[0-9]{1,6})?|[0-9]{1,6})"
 SHAPE = re.compile(rf"(?:(?P<name>[^:,]+):)?(?P<sizes>{SIZE}(?:,{SIZE}){{0,5}})")
 DTYPES = ("float32", "float16", "float64", "int32", "int64", "int8", "uint8")
 DEFAULT_SHAPE = "data:1,3,224,224"
+ANY_NETWORK = "Any MXNet network"  # title of a panel of --help
 
 Shapes = Annotated[
     list[str],
     typer.Option(
         "--shape",
-        help="Set name and shape of an input, as NAME:N,C,H,W. The first size, or the one written as N or N=4, counts "
-        "the images; the model takes any number if the network does. Repeat it for several inputs.",
-        rich_help_panel="Any MXNet network",
+        metavar="NAME:N,C,H,W",
+        help="Set the name and shape of an input. The batch axis is the first, or the one written as N or N=4. The "
+        "model accepts any batch size unless the network works for one size only. Repeat it for several inputs.",
+        rich_help_panel=ANY_NETWORK,
     ),
 ]
 Dtypes = Annotated[
@@ -30,9 +32,9 @@ Dtypes = Annotated[
     typer.Option(
         "--dtype",
         metavar="NAME:TYPE",
-        help=f"Set the type of an input: {', '.join(DTYPES)}.",
-        show_default="that of the first weight",
-        rich_help_panel="Any MXNet network",
+        help=f"Set the type of an input: {', '.join(DTYPES)}. Repeat it for several inputs.",
+        show_default="type of the first weight",
+        rich_help_panel=ANY_NETWORK,
     ),
 ]
 
@@ -43,7 +45,7 @@ def network_inputs(shapes: list[str], dtypes: list[str] | None) -> NetworkInputs
     Raises
     ------
     typer.BadParameter
-        For other text, an input that is given twice or has a type but no shape, or two batch sizes.
+        If a text cannot be parsed, an input is given twice or has a type but no shape, or batch sizes differ.
     """
     import numpy as np
 
@@ -57,19 +59,20 @@ def network_inputs(shapes: list[str], dtypes: list[str] | None) -> NetworkInputs
         counted = [axis for axis, size in enumerate(sizes) if size.startswith("N")] or [0]
         numbers = [size.removeprefix("N").removeprefix("=") for size in sizes]
         if match is None or len(counted) > 1 or any(number and not int(number) for number in numbers):
-            raise typer.BadParameter(f"{text!r} is not a shape such as {DEFAULT_SHAPE}")
+            raise typer.BadParameter(f"--shape is {text!r}; expected NAME:SIZES, such as {DEFAULT_SHAPE}")
         name = match["name"] or "data"
         if name in parsed:
-            raise typer.BadParameter(f"--shape gives input {name!r} twice")
+            raise typer.BadParameter(f"--shape gives input {name!r} twice; give each input once")
         batches.update(int(number) for number in numbers[counted[0] : counted[0] + 1] if number)
         parsed[name] = tuple(N if axis == counted[0] else int(number) for axis, number in enumerate(numbers))
     if len(batches) > 1:
         listed = " and ".join(map(str, sorted(batches)))
-        raise typer.BadParameter(f"--shape counts {listed} images; write N, or N=4, for the axis that counts them")
+        raise typer.BadParameter(f"--shape has batch sizes {listed}; expected one. Write N or N=4 for the batch axis")
     types = {}
     for text in dtypes or []:
         name, _, dtype = text.rpartition(":")
         if dtype not in DTYPES or (name or "data") not in parsed:
-            raise typer.BadParameter(f"--dtype is {text!r}; expected NAME:TYPE of an input, with {', '.join(DTYPES)}")
+            expected = f"NAME:TYPE, an input of --shape and one of {', '.join(DTYPES)}"
+            raise typer.BadParameter(f"--dtype is {text!r}; expected {expected}")
         types[name or "data"] = np.dtype(dtype)
     return NetworkInputs(parsed, types, next(iter(batches), 1))

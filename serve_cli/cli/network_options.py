@@ -1,4 +1,4 @@
-"""Options that describe a network of others: its output, and the preprocessing that it was trained with."""
+"""Options that describe a network from elsewhere: its output, and the preprocessing that it was trained with."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import typer
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images.fits import FITS_HELP
 from gluon_lifted.images.presets import PRESETS, preset
+from serve_cli.cli.input_options import ANY_NETWORK
 
 if TYPE_CHECKING:
     from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
 
-EMBED_WITH = "Any network, to embed with"
-AS_PRESET = "as --preprocessing"
+MODEL_CARD = "Model card"  # title of a panel of --help
+FROM_PRESET = "from --preprocessing"
 
 Preset = Annotated[
     str | None,
@@ -25,7 +26,7 @@ Preset = Annotated[
         "--preprocessing",
         help="Add a model card with this preprocessing: "
         f"{', '.join(f'{name} ({choice.help})' for name, choice in PRESETS.items())}. The options below change it.",
-        rich_help_panel=EMBED_WITH,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Resize = Annotated[
@@ -35,8 +36,8 @@ Resize = Annotated[
         min=1,
         max=4096,
         help="Resize images to a square of this side.",
-        show_default=AS_PRESET,
-        rich_help_panel=EMBED_WITH,
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Fit = Annotated[
@@ -44,14 +45,14 @@ Fit = Annotated[
     typer.Option(
         "--fit",
         help=f"Make images square: {FITS_HELP}.",
-        show_default=AS_PRESET,
-        rich_help_panel=EMBED_WITH,
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Channels = Annotated[
     Literal["rgb", "bgr"] | None,
     typer.Option(
-        "--channels", help="Feed the channels in this order.", show_default=AS_PRESET, rich_help_panel=EMBED_WITH
+        "--channels", help="Feed the channels in this order.", show_default=FROM_PRESET, rich_help_panel=MODEL_CARD
     ),
 ]
 Mean = Annotated[
@@ -60,32 +61,41 @@ Mean = Annotated[
         "--mean",
         metavar="X,X,X",
         help="Subtract this from pixels of 0-255, per channel.",
-        show_default=AS_PRESET,
-        rich_help_panel=EMBED_WITH,
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Std = Annotated[
     str | None,
     typer.Option(
-        "--std", metavar="X,X,X", help="Then divide by this.", show_default=AS_PRESET, rich_help_panel=EMBED_WITH
+        "--std",
+        metavar="X,X,X",
+        help="Divide by this after --mean, per channel.",
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Scale = Annotated[
     float | None,
-    typer.Option("--scale", help="Then multiply by this.", show_default="1", rich_help_panel=EMBED_WITH),
+    typer.Option(
+        "--scale",
+        help="Multiply by this after --mean and --std.",
+        show_default="no scaling",
+        rich_help_panel=MODEL_CARD,
+    ),
 ]
 CardFile = Annotated[
     Path | None,
     typer.Option(
         "--card",
-        help="Take preprocessing and all else from this card.json, such as `lifted card MODEL --json` prints.",
-        rich_help_panel=EMBED_WITH,
+        help="Copy the model card from this JSON file, as `lifted card MODEL --json` prints it.",
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Name = Annotated[
     str | None,
     typer.Option(
-        "--name", help="Name the model.", show_default="the card's, or the file's", rich_help_panel=EMBED_WITH
+        "--name", help="Name the model.", show_default="from the card, else from the file", rich_help_panel=MODEL_CARD
     ),
 ]
 Output = Annotated[
@@ -95,14 +105,14 @@ Output = Annotated[
         metavar="NODE",
         help="Cut the network at this node, such as fc1 before a margin loss.",
         show_default="all outputs",
-        rich_help_panel=EMBED_WITH,
+        rich_help_panel=ANY_NETWORK,
     ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessingOptions:
-    """The options above that describe preprocessing, as given; None where not."""
+    """The options above that describe preprocessing. None means not given."""
 
     preset: str | None = None
     resize: int | None = None
@@ -113,22 +123,22 @@ class PreprocessingOptions:
     scale: float | None = None
 
     def given(self) -> list[str]:
-        """Return the given options as on the command line."""
+        """Return the names of the given options, as on the command line."""
         names = {field.name: f"--{'preprocessing' if field.name == 'preset' else field.name}" for field in fields(self)}
         return [option for name, option in names.items() if getattr(self, name) is not None]
 
     def build(self, crop: int, base: Preprocessing | None = None) -> Preprocessing | None:
-        """Build the preprocessing of a network with an input of ``crop`` px; None if no option describes it.
+        """Build the preprocessing for input images of ``crop`` px; ``base`` if no option is given.
 
         Parameters
         ----------
         base : Preprocessing, optional
-            What the options change if they name no preset.
+            The preprocessing to change if no preset is named.
 
         Raises
         ------
         typer.BadParameter
-            If too little is given, or the options do not fit together.
+            If options are missing or contradict each other.
         """
         if not self.given():
             return base
@@ -161,9 +171,9 @@ def given_card(path: Path | None, options: PreprocessingOptions) -> ModelCard | 
     Raises
     ------
     typer.BadParameter
-        If preprocessing is given, too.
+        If preprocessing options are given, too.
     RunError
-        If the file is unreadable or no card.
+        If the file cannot be read or is not a model card.
     """
     if path is None:
         return None

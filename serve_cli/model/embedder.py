@@ -170,18 +170,18 @@ class Embedder:
         return np.asarray(embedding, np.float32)
 
     def embed_files(self, images: Iterable[GivenImage]) -> NDArray[np.float32]:
-        """Embed image files as `lifted embed` does, to the bit.
+        """Embed image files as `lifted embed` does, bit for bit.
 
-        Use this rather than resizing by yourself. An image is turned upright, converted to RGB, resized, cropped and
-        normalized as the model card says. With other interpolation or another crop, embeddings still look right but no
-        longer match: a search with images resized by hand found only 22 % of them again.
+        Use this instead of resizing images yourself. An image is turned upright, converted to RGB, resized, cropped and
+        normalized as the model card says. With a different interpolation or crop, embeddings look right but do not
+        match: a search with images resized by hand found only 22 % of them again.
 
         Parameters
         ----------
         images : iterable of path, bytes or PIL.Image.Image
-            Paths or URLs, contents of image files, and Pillow's images, in any order and mixed. They are taken from the
-            iterable as they are needed. A JPEG that Pillow has already decoded gives slightly another embedding than
-            its file, which is decoded at a smaller scale where that suffices.
+            Paths or URLs, contents of image files, and Pillow's images, in any order and mixed. The iterable is
+            consumed as needed. A JPEG that Pillow has already decoded gives a slightly different embedding than its
+            file, which is decoded at a smaller scale where that suffices.
 
         Returns
         -------
@@ -191,9 +191,9 @@ class Embedder:
         Raises
         ------
         ImageError
-            If an image cannot be read. The message names its index and path. `embed_each` carries on instead.
+            If an image cannot be read. The message names its index and path. `embed_each` continues instead.
         ConfigError
-            If ``images`` is a single image, one is neither of the three, or the embedder is closed.
+            If ``images`` is a single image, an item is none of the three, or the embedder is closed.
         DeviceError, RunError
             As for `embed`.
 

@@ -169,9 +169,9 @@ def _damage(model: onnx.ModelProto, key: str, value: str) -> None:
         ("location", "a\0b", "outside the model's folder"),
         ("location", "none.data", r"none\.data: cannot be read \(No such file"),
         ("offset", "-1", "declares offset '-1'"),
-        ("offset", "9" * 17, "from 99,999,999,999,999,999 on in a file of"),
+        ("offset", "9" * 17, "at offset 99,999,999,999,999,999 of a file of"),
         ("offset", "9" * 40, "declares offset '9999"),
-        ("length", "4", "and declares 4 from"),
+        ("length", "4", "but declares 4 at offset"),
         ("length", "x", "length 'x'"),
     ],
 )

@@ -29,7 +29,7 @@ def test_first_node_in_the_networks_order_is_named() -> None:
     expected = {"d": ROWS[:1] + 1, "c": np.ones((1, 1), np.float32), "b": ROWS[:1], "x": ROWS[:1] + 1}
     with pytest.raises(ParityError, match="First node to differ: 'c'"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(**expected), 1e-4)
-    with pytest.raises(ParityError, match=r"row 0\)\. The files do not hold"):
+    with pytest.raises(ParityError, match=r"row 0\)\. The files do not contain"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(b=ROWS[:1]), 1e-4)
     with pytest.raises(ParityError, match=r"row 0\)\. The program recorded no nodes"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(), 1e-4)

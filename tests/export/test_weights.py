@@ -120,10 +120,10 @@ def test_torchvisions_names(
 
 def test_parameters_of_another_structure_than_the_card_says(run: Path, tmp_path: Path) -> None:
     as_backbone(run, {"conv1_weight": "conv1.weight.x"}, "googlenet_bn")
-    with pytest.raises(MalformedModelError, match="not named as those of googlenet_bn, which the card says"):
+    with pytest.raises(MalformedModelError, match="not named as those of the card's backbone, googlenet_bn"):
         export_weights(run, tmp_path / "w.safetensors")
     as_backbone(run, {"fc_weight": "embedding_weight", "conv2_weight": "embedding.weight"}, "resnet18_v1b")
-    with pytest.raises(MalformedModelError, match="two parameters have one name"):
+    with pytest.raises(MalformedModelError, match="two parameters have the same name"):
         export_weights(run, tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
 

@@ -1,4 +1,4 @@
-"""`lifted card`: show the model card of an ONNX file, add one to a file of others, or correct it."""
+"""`lifted card`: show the model card of an ONNX file, add one to a file from another program, or correct it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from gluon_lifted.errors import RunError
 from serve_cli.cli.console import print_facts, print_json
 from serve_cli.cli.network_options import (
-    EMBED_WITH,
+    MODEL_CARD,
     CardFile,
     Channels,
     Fit,
@@ -39,8 +39,8 @@ Crop = Annotated[
         min=1,
         max=4096,
         help="Feed images of this height and width.",
-        show_default="as the file",
-        rich_help_panel=EMBED_WITH,
+        show_default="size in the file",
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Output = Annotated[
@@ -48,15 +48,15 @@ Output = Annotated[
     typer.Option(
         "--output",
         metavar="NAME",
-        help="Take the embeddings from this output, or from any tensor inside.",
+        help="Take the embeddings from this output, or from an inner tensor.",
         show_default="the only output",
-        rich_help_panel=EMBED_WITH,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Normalize = Annotated[
-    bool, typer.Option("--normalize", help="Scale embeddings to unit length in the file.", rich_help_panel=EMBED_WITH)
+    bool, typer.Option("--normalize", help="Scale embeddings to unit length in the file.", rich_help_panel=MODEL_CARD)
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.", show_default="MODEL.onnx itself")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.", show_default="replace MODEL.onnx")]
 
 
 def card(
@@ -78,10 +78,11 @@ def card(
 ) -> None:
     r"""Show the model card of an ONNX file, add one, or correct it.
 
-    Without options the command shows the card. With options it adds a card to a
-    file that any program exported, such as PyTorch or mx2onnx, or corrects the
-    card that is there. The network is run first, alone and in batches, and must
-    give the rows that it gave. Its input becomes "data", its output "embedding".
+    Without options, show the card. With options, add a card to a file that any
+    program exported, such as PyTorch or mx2onnx, or correct the existing card.
+    The input is renamed to "data", the output to "embedding". The command runs
+    the changed network on single images and on batches, and writes it only if
+    the embeddings are those of the original file.
 
     [bold]Examples[/bold]
 
@@ -100,10 +101,10 @@ def card(
     )
     described = given_card(card_file, options)
     if described is not None and crop is not None:
-        raise typer.BadParameter("--card says the crop; leave out --crop")
+        raise typer.BadParameter("--card contains the crop; leave out --crop")
     if not (described or options.given() or name or crop or output or normalize):
         if out is not None:
-            raise typer.BadParameter("--out is written with a changed card; say what to change")
+            raise typer.BadParameter("--out needs a change to the card; add an option such as --preprocessing")
         _show(_card_of(model), as_json=as_json)
         return
     from export import EmbeddingNetwork, add_card, read_onnx
@@ -143,11 +144,11 @@ def _preprocessing(
     old = described.preprocessing if described else None
     side = crop or file.crop or (old.crop if old else None)
     if side is None:
-        raise typer.BadParameter(f"{file.path} takes images of any size; choose one with --crop")
+        raise typer.BadParameter(f"{file.path} takes images of any size; choose a size with --crop")
     chosen = options.build(side, replace(old, crop=crop) if old and crop else old)
     if chosen is None:
         raise typer.BadParameter(
-            f"{file.path} has no card yet; say how its images are prepared with --preprocessing, or --mean with --std, "
+            f"{file.path} has no card yet; give the preprocessing of its images: --preprocessing, --mean with --std, "
             "or --card"
         )
     return chosen

@@ -13,7 +13,7 @@ from export.choices import CalibrationMethod, Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
-from serve_cli.cli.input_options import DEFAULT_SHAPE, Dtypes, Shapes, network_inputs
+from serve_cli.cli.input_options import ANY_NETWORK, DEFAULT_SHAPE, Dtypes, Shapes, network_inputs
 from serve_cli.cli.network_options import (
     CardFile,
     Channels,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
-ANY_NETWORK = "Any MXNet network"
 LOWER = "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
@@ -45,13 +44,13 @@ Weights = Annotated[
     Path | None,
     typer.Option(
         "--weights",
-        help="Write the trained parameters to this .safetensors file, under torchvision's names where it has the same "
-        "backbone, else under MXNet's.",
+        help="Write the trained parameters to this .safetensors file, under torchvision's names if it has the same "
+        "backbone, otherwise under MXNet's.",
     ),
 ]
 Symbol = Annotated[
     Path | None,
-    typer.Option("--symbol", help="Export this -symbol.json instead of a RUN.", rich_help_panel=ANY_NETWORK),
+    typer.Option("--symbol", help="Export the network in this -symbol.json, not a RUN.", rich_help_panel=ANY_NETWORK),
 ]
 Params = Annotated[
     Path | None,
@@ -61,7 +60,7 @@ Reference = Annotated[
     Path | None,
     typer.Option(
         "--reference",
-        help="Verify the model with this .npz of `lifted reference`.",
+        help="Compare the model with MXNet's outputs in this .npz file of `lifted reference`.",
         rich_help_panel=ANY_NETWORK,
     ),
 ]
@@ -74,11 +73,15 @@ Preprocess = Annotated[
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
 Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
 PlainOperators = Annotated[
-    bool, typer.Option("--plain-operators", help="Keep ONNX's LRN and PRelu instead of forms that CPUs compute faster.")
+    bool,
+    typer.Option("--plain-operators", help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs."),
 ]
 KeepBatchNorm = Annotated[
     bool,
-    typer.Option("--keep-batch-norm", help="Keep batch norm and the trained weights, to train on; slower to run."),
+    typer.Option(
+        "--keep-batch-norm",
+        help="Keep batch norm and the weights as trained, for further training. Inference is slower.",
+    ),
 ]
 ToPrecision = Annotated[
     Precision,
@@ -166,7 +169,8 @@ def export(
 
     The command does not need MXNet. It writes the file only if the model passes
     ONNX's checker, strict shape inference, and a comparison with MXNet's outputs
-    at several batch sizes.
+    at several batch sizes. A RUN contains these outputs. For other networks,
+    record them with `lifted reference` and add --reference.
 
     [bold]Examples[/bold]
 
@@ -309,9 +313,9 @@ def _source(run: Path | None, symbol: Path | None, params: Path | None, output: 
 def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precision) -> None:
     """Raise `typer.BadParameter` for options that need to know how images are preprocessed."""
     if normalize or preprocess == "graph":
-        raise typer.BadParameter("--preprocess and --normalize need a model card: a RUN's, or add --preprocessing")
+        raise typer.BadParameter("--preprocess and --normalize need a model card; export a RUN, or add --preprocessing")
     if precision != "fp32":
-        raise typer.BadParameter("--precision needs a model card: a RUN's, or add --preprocessing")
+        raise typer.BadParameter("--precision needs a model card; export a RUN, or add --preprocessing")
 
 
 def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`lifted inspect`."""
+"""`lifted inspect`: describe a model, a run, a folder of embeddings or an MXNet network."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ Params = Annotated[
 def inspect(path: Subject, params: Params = None, as_json: Json = False) -> None:
     """Show the preprocessing, dimension, origin and files of a model, a run or a folder of embeddings.
 
-    For the -symbol.json of an MXNet network, show its operators, inputs and
-    outputs, which of them cannot be exported, and the `lifted export` command to
-    try. Its embedding and preprocessing are guesses. MXNet is not needed.
+    For the -symbol.json of an MXNet network, show its inputs, outputs and
+    operators, the operators that cannot be exported, and the `lifted export`
+    command to try. The embedding and the preprocessing are guesses. The command
+    does not need MXNet.
 
     [bold]Examples[/bold]
 

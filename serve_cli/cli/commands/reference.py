@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from export import NetworkInputs
 
-Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network of this -symbol.json.")]
+Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network in this -symbol.json.")]
 Params = Annotated[Path, typer.Option("--params", help="Read the network's parameters from this .params file.")]
 Out = Annotated[Path, typer.Option("--out", help="Write the reference to this .npz file.")]
 Output = Annotated[
@@ -36,8 +36,8 @@ Expected = Annotated[
     typer.Option(
         "--expected",
         metavar="OUTPUTS.npz",
-        help="Feed the inputs of this file instead, and compare with the outputs that the program which saved the "
-        "network recorded in it.",
+        help="Run on the inputs in this file instead of random ones, and compare with its outputs, which the program "
+        "that saved the network recorded.",
     ),
 ]
 MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
@@ -57,11 +57,11 @@ def reference(
 ) -> None:
     r"""Run an MXNet network on random inputs and save its outputs, and the output of every node for one image.
 
-    With the file, `lifted verify` and `lifted export --reference` verify a
-    translation without MXNet. This command needs MXNet.
+    `lifted verify` and `lifted export --reference` compare a translation with
+    this file, without MXNet. This command needs MXNet.
 
-    MXNet 1.9.1 can save a scrambled weight, which two files alone do not show. In
-    the program that has the network, call mx.nd.waitall() before saving, record
+    MXNet 1.9.1 can save a scrambled weight, and the saved files do not show it.
+    In the program that saves the network, call mx.nd.waitall() first. Then record
     images and outputs, and compare the files with them by --expected:
 
       np.savez("outputs.npz", data=images.asnumpy(), out=net(images).asnumpy())
@@ -111,7 +111,7 @@ def reference(
 def _recorded(
     expected: Path, inputs: NetworkInputs, tolerance: float | None
 ) -> tuple[dict[str, NDArray[Any]], Callable[..., None]]:
-    """Return the inputs that a program recorded, and the comparison of outputs with those that it recorded."""
+    """Return the inputs that a program recorded, and a function that compares outputs with the recorded ones."""
     from export import compare_with_recorded, read_reference
     from export.verify import DEFAULT_TOLERANCE, HALF_TOLERANCE, check_tolerance
 

@@ -200,9 +200,9 @@ def maps(model: onnx.ModelProto) -> None:
         (Foreign(), unknown_op, "onnxruntime cannot load it .*Rellu"),
         (Foreign(), another_width, "onnxruntime"),
         (Foreign(), maps, r"the output for an image has the shape \(6, 10, 10\), expected \(D,\)"),
-        (Foreign(tail="batch"), None, "other rows in a batch of 2 than one by one; it works for single images alone"),
-        (Foreign(tail="batch", weight_scale=1e-3), None, "other rows in a batch of 2"),
-        (Foreign(tail="batch", batch=1), None, "Export it again with a free batch size"),
+        (Foreign(tail="batch"), None, "in a batch of 2 than for single images; it works for single images only"),
+        (Foreign(tail="batch", weight_scale=1e-3), None, "different rows in a batch of 2"),
+        (Foreign(tail="batch", batch=1), None, "Export it again with a dynamic batch size"),
     ],
 )
 def test_networks_that_cannot_embed(tmp_path, net, change, message):
@@ -225,7 +225,7 @@ def test_a_card_of_another_network(tmp_path):
     ):
         with pytest.raises(ConfigError, match=message):
             add_card(read_onnx(path), path, replace(TAKE, described=described))
-    with pytest.raises(ConfigError, match="takes images of 12 px, the card says a crop of 10"):
+    with pytest.raises(ConfigError, match="takes images of 12 px, but the card's crop is 10 px; change it to 12"):
         add_card(read_onnx(path), path, replace(TAKE, preprocessing=replace(PREPROCESSING, crop=10)))
 
 

@@ -152,7 +152,7 @@ def scrambled(net: Net) -> Net:
 
 @pytest.mark.parametrize(
     ("nodes", "message"),
-    [(True, "First node to differ: 'conv2'. The files do not hold"), (False, "The program recorded no nodes")],
+    [(True, "First node to differ: 'conv2'. The files do not contain"), (False, "The program recorded no nodes")],
 )
 def test_weight_that_was_scrambled_while_saving_is_noticed(tmp_path: Path, nodes: bool, message: str) -> None:
     """The program records what its live network computes: here, plain loops."""

@@ -73,7 +73,7 @@ def test_sizes_left_open(lifted, tmp_path):
     path = Foreign(side="s").write(tmp_path / "open.onnx")
     status, _, err = lifted("card", path, "--preprocessing", "raw")
     assert status == 2
-    assert "takes images of any size; choose one with --crop" in in_one_line(err)
+    assert "takes images of any size; choose a size with --crop" in in_one_line(err)
     assert lifted("card", path, "--preprocessing", "raw", "--crop", SIDE)[0] == 0
     assert inspect_path(path).card.preprocessing.crop == SIDE
 
@@ -99,14 +99,14 @@ def test_a_model_of_ours(lifted, model, tmp_path):
     ("arguments", "status", "message"),
     [
         ((), 1, "no model card inside, so its preprocessing is unknown; add one with `lifted card"),
-        (("--name", "x"), 2, "has no card yet; say how its images are prepared with --preprocessing"),
+        (("--name", "x"), 2, "has no card yet; give the preprocessing of its images: --preprocessing"),
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),
-        (("--card", "card.json", "--crop", "12"), 2, "--card says the crop; leave out --crop"),
-        (("--card", "card.json"), 1, "takes images of 12 px, the card says a crop of 16"),
+        (("--card", "card.json", "--crop", "12"), 2, "--card contains the crop; leave out --crop"),
+        (("--card", "card.json"), 1, "takes images of 12 px, but the card's crop is 16"),
         (("--card", "none.json"), 1, "none.json: cannot be read"),
-        (("--out", "other.onnx"), 2, "say what to change"),
-        (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, the card says a crop of 10"),
+        (("--out", "other.onnx"), 2, "--out needs a change to the card"),
+        (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, but the card's crop is 10"),
         (("--preprocessing", "raw", "--out", "."), 1, ". is a folder; expected the path of the ONNX file to write"),
     ],
 )

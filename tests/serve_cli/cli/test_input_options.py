@@ -24,13 +24,13 @@ def test_an_input_without_a_name_is_data() -> None:
 @pytest.mark.parametrize(
     ("shapes", "dtypes", "message"),
     [
-        (["data:1,0,3"], None, "'data:1,0,3' is not a shape such as data:1,3,224,224"),
-        (["data:N,3,N"], None, "'data:N,3,N' is not a shape"),
-        (["data:1,-3"], None, "is not a shape"),
-        (["data:1,2,3,4,5,6,7"], None, "is not a shape"),
-        ([""], None, "is not a shape"),
+        (["data:1,0,3"], None, "--shape is 'data:1,0,3'; expected NAME:SIZES, such as data:1,3,224,224"),
+        (["data:N,3,N"], None, "--shape is 'data:N,3,N'; expected"),
+        (["data:1,-3"], None, "expected NAME:SIZES"),
+        (["data:1,2,3,4,5,6,7"], None, "expected NAME:SIZES"),
+        ([""], None, "expected NAME:SIZES"),
         (["a:1,3", "a:1,4"], None, "--shape gives input 'a' twice"),
-        (["a:1,3"], ["b:int32"], "--dtype is 'b:int32'; expected NAME:TYPE of an input"),
+        (["a:1,3"], ["b:int32"], "--dtype is 'b:int32'; expected NAME:TYPE, an input of --shape"),
         (["a:1,3"], ["a:complex64"], "--dtype is 'a:complex64'"),
     ],
 )
@@ -55,10 +55,10 @@ def test_any_axis_may_count_images(texts: list[str], shapes: dict[str, object], 
 
 @pytest.mark.parametrize("text", ["data:N=0,3", "data:N=,3", "data:N,N=2", "data:3,"])
 def test_other_batch_sizes_are_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is not a shape"):
+    with pytest.raises(typer.BadParameter, match="expected NAME:SIZES"):
         network_inputs([text], None)
 
 
 def test_two_batch_sizes_are_refused() -> None:
-    with pytest.raises(typer.BadParameter, match="counts 2 and 3 images; write N, or N=4"):
+    with pytest.raises(typer.BadParameter, match="batch sizes 2 and 3; expected one"):
         network_inputs(["a:2,5", "b:3"], None)
