@@ -19,6 +19,8 @@ class Parity:
     ----------
     max_abs_error, mean_abs_error : float
         Over the single values of the outputs.
+    largest : float
+        The largest absolute value that MXNet computed; tolerances are relative to it if it is above 1.
     min_cosine : float
         Smallest cosine between a row and its reference; 1 is the same direction.
     batch_sizes : tuple of int
@@ -30,6 +32,7 @@ class Parity:
 
     max_abs_error: float
     mean_abs_error: float
+    largest: float
     min_cosine: float
     batch_sizes: tuple[int, ...]
     engine: str = "onnxruntime"

@@ -97,6 +97,7 @@ def verify(
     return Parity(
         max_abs_error=float(all_errors.max()),
         mean_abs_error=float(all_errors.mean()),
+        largest=max(float(np.abs(array).max()) for array in expected.values()),
         min_cosine=min(cosines),
         batch_sizes=sizes,
         engine=runner.engine,

@@ -40,6 +40,17 @@ Resize = Annotated[
         rich_help_panel=MODEL_CARD,
     ),
 ]
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        "--crop",
+        min=1,
+        max=4096,
+        help="Feed images of this height and width, cut from the center.",
+        show_default="size of the input",
+        rich_help_panel=MODEL_CARD,
+    ),
+]
 Fit = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from serve_cli.cli.network_options import (
     MODEL_CARD,
     CardFile,
     Channels,
+    Crop,
     Fit,
     Mean,
     Name,
@@ -32,17 +33,6 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Show the card of this ONNX file, or change it.")]
-Crop = Annotated[
-    int | None,
-    typer.Option(
-        "--crop",
-        min=1,
-        max=4096,
-        help="Feed images of this height and width.",
-        show_default="size in the file",
-        rich_help_panel=MODEL_CARD,
-    ),
-]
 Output = Annotated[
     str | None,
     typer.Option(

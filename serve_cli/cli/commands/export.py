@@ -17,6 +17,7 @@ from serve_cli.cli.input_options import ANY_NETWORK, DEFAULT_SHAPE, Dtypes, Shap
 from serve_cli.cli.network_options import (
     CardFile,
     Channels,
+    Crop,
     Fit,
     Mean,
     Name,
@@ -142,6 +143,7 @@ def export(
     output: Output = None,
     preprocessing: Preset = None,
     resize: Resize = None,
+    crop: Crop = None,
     fit: Fit = None,
     channels: Channels = None,
     mean: Mean = None,
@@ -193,13 +195,15 @@ def export(
     """
     if onnx is None and weights is None:
         raise typer.BadParameter("give --onnx, --weights or both")
+    if crop is not None and shape == [DEFAULT_SHAPE]:
+        shape = [f"data:1,3,{crop},{crop}"]
     inputs = network_inputs(shape, dtype)
     source = _source(run, symbol, params, output)
     pixel_options = PreprocessingOptions(
         preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
     )
     described = given_card(card, pixel_options)
-    pixel_settings = described.preprocessing if described else pixel_options.build(_side(inputs))
+    pixel_settings = described.preprocessing if described else pixel_options.build(crop or _side(inputs))
     if isinstance(source, SavedNetwork) and pixel_settings is None:
         _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)
     elif isinstance(source, Path) and (reference or pixel_settings):
@@ -333,7 +337,7 @@ def _facts(report: ExportReport, precision: Precision) -> dict[str, str]:
         if precision == "int8"
         else "parity": "not verified against MXNet: needs --reference (see `lifted reference`)"
         if parity is None
-        else f"max |d| {parity.max_abs_error:.1e}, min cosine {parity.min_cosine:.7f}, "
+        else f"max |d| {parity.max_abs_error:.1e} of {parity.largest:.2g}, min cosine {parity.min_cosine:.7f}, "
         f"at batch sizes {', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
         **({"batch": f"fixed at {report.fixed_batch}"} if report.fixed_batch else {}),
         "time": f"{report.seconds:.1f} s",

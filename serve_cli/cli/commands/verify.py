@@ -48,6 +48,7 @@ def verify(
         {
             "model": f"{model} computes what MXNet computed",
             "error": f"max |d| {parity.max_abs_error:.1e}, mean |d| {parity.mean_abs_error:.1e}",
+            "largest": f"{parity.largest:.3g}, of MXNet's values",
             "cosine": f"min {parity.min_cosine:.7f}",
             "batch sizes": f"{', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
         }

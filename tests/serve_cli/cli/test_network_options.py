@@ -97,6 +97,19 @@ def test_from_two_files_to_embeddings(tmp_path, monkeypatch, in_graph):
         assert (embedder.card.name, embedder.card.dim, embedder.card.normalized) == ("r50", 8, in_graph)
 
 
+def test_the_crop_gives_the_size_of_the_input(tmp_path, monkeypatch, capsys):
+    net = face_network()
+    net.nodes[0]["name"] = "data"
+    files, path = save(net, tmp_path), tmp_path / "face.onnx"
+    arguments = ("--output", "fc1", "--mean", "127.5", "--std", "128", "--resize", "16", "--onnx", path)
+    assert lifted(monkeypatch, "export", *files, "--crop", SIDE, *arguments) == 0
+    with Embedder(path) as embedder:
+        assert embedder.card.preprocessing.resize == 16
+        assert embedder.card.preprocessing.crop == SIDE
+    assert lifted(monkeypatch, "export", *files, "--crop", SIDE, "--shape", "data:1,3,10,10", *arguments) == 1
+    assert f"takes images (N, 3, {SIDE}, {SIDE})" in capsys.readouterr().err
+
+
 def test_a_pooled_output_is_flattened(tmp_path, monkeypatch):
     files = save(face_network("pool"), tmp_path)
     arguments = ("export", *files, "--shape", f"data0:1,3,{SIDE},{SIDE}", "--preprocessing", "0-1", "--onnx")
