@@ -22,7 +22,7 @@ QUERIES, KEYS, VALUES = 0, 1, 2  # positions in a head of self-attention
 def div_sqrt_dim(node: Node) -> Tensor:
     """Divide by the square root of the length of the last axis."""
     node.expect_inputs(1)
-    data = node.tensor()
+    data = node.real_tensor()
     root = node.number("root", math.sqrt(node.length(len(data.shape) - 1)))
     return node.emit_like(data, "Div", (data, root))
 

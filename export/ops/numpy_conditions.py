@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.errors import UnsupportedOpError
 from export.graph.graph import BOOL, FLOAT32
 from export.graph.shape import broadcast_shape
 from export.ops.registry import translates
-from export.ops.scalar import typed_number
 
 if TYPE_CHECKING:
     from typing import Any
+
+    import numpy as np
 
     from export.graph.graph import Constant, Operand, Tensor
     from export.graph.node import Node
@@ -96,10 +95,6 @@ def _truth(node: Node) -> Tensor:
 
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
     """Make a number of a tensor's type; beside integers, only a whole one."""
-    if dtype == BOOL:
-        if value not in (0, 1):
-            raise node.attrs.unsupported(name, value, "0 or 1 beside truth values")
-        return node.constant(name, np.array(value, dtype))
-    if dtype.kind != "f" and not value.is_integer():
+    if dtype.kind in "iu" and not value.is_integer():
         raise node.attrs.unsupported(name, value, "a whole number beside integers")
-    return typed_number(node, name, value, dtype)
+    return node.number(name, value, dtype)

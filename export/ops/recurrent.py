@@ -74,7 +74,7 @@ def rnn(node: Node) -> tuple[Tensor, ...]:
     data = node.tensor()
     if len(data.shape) != 3:
         raise node.malformed(f"its input is {data.shape}; expected (T, N, C)")
-    batch, width = data.shape[1], _number(data.shape[2])
+    batch, width = data.shape[1], node.length(2)
     node.length(0)
     lengths = _lengths(node, batch) if uses_lengths else NOTHING
     starts = [_start(node, 2 + state, kind, batch) for state in range(kind.num_states)]
