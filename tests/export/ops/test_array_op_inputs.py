@@ -94,6 +94,11 @@ CASES = [
         for op in ("radians", "degrees", "smooth_l1", "cbrt", "log1p", "round", "_contrib_div_sqrt_dim")
     ),
     *((case(op, WHOLE, axis="(1,)"), MIXING, "its input is int64") for op in ("_npi_var", "_npi_std")),
+    (
+        case("Pad", Given((N, 1, 3, 3)), mode="reflect", pad_width="(0, 0, 0, 0, 3, 0, 0, 0)"),
+        REFUSED,
+        "less than the length",
+    ),
     (rnn_of(Given((4, 3, N))), MIXING, "axis 2 of its input .* is the batch"),
     (case("RNN", ROWS, WEIGHT, ROWS, mode="gru", state_size="2", num_layers="1"), MIXING, "is the batch"),
 ]
