@@ -69,10 +69,10 @@ class Node:
         operand = self.inputs[index]
         return operand.array.shape if isinstance(operand, Constant) else operand.shape
 
-    def require_one_type(self, *tensors: Tensor) -> None:
-        """Raise `MalformedModelError` unless all tensors have the same type."""
-        if len({tensor.dtype for tensor in tensors}) > 1:
-            raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
+    def require_one_type(self, *operands: Operand) -> None:
+        """Raise `MalformedModelError` unless all operands have the same type."""
+        if len({operand.dtype for operand in operands}) > 1:
+            raise self.malformed(f"its inputs are {' and '.join(str(operand.dtype) for operand in operands):.80}")
 
     def image(self) -> tuple[Tensor, int, int, int]:
         """Return input 0, which must be (N, C, H, W), and C, H, W."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from export.errors import UnsupportedOpError
 from export.graph.graph import BOOL, FLOAT32
 from export.graph.shape import broadcast_shape
+from export.ops.elementwise import common_shape
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
@@ -31,13 +32,8 @@ WHERE_NUMBERS = {  # operator -> its numbers, in the order of NumPy's arguments 
 @translates(*(f"_npi_{name}" for name in COMPARISONS))
 def compare(node: Node) -> Tensor:
     """Compare two tensors, element by element, to truth values."""
-    node.expect_inputs(2)
-    left, right = node.tensor(0), node.tensor(1)
-    node.require_one_type(left, right)
-    shape = broadcast_shape(left.shape, right.shape)
-    if shape is None:
-        raise node.malformed(f"its inputs {left.shape} and {right.shape} cannot be broadcast")
-    return _compared(node, node.op.removeprefix("_npi_"), (left, right), shape)
+    shape = common_shape(node)
+    return _compared(node, node.op.removeprefix("_npi_"), (node.tensor(0), node.tensor(1)), shape)
 
 
 @translates(*(f"_npi_{name}_scalar" for name in COMPARISONS))
