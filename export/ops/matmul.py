@@ -30,6 +30,7 @@ def gemm2(node: Node) -> Tensor:
     alpha, axis = node.attrs.real("alpha", 1.0), node.attrs.integer("axis", -2, minimum=-8)
     if axis not in (-2, len(node.shape()) - 2):
         raise node.attrs.unsupported("axis", axis, "-2")
+    node.real_tensor()
     if alpha == 1:
         return _matrix_products(node, least_axes=2)
     products = _matrix_products(node, least_axes=2, step="product")

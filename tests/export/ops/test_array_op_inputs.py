@@ -19,6 +19,7 @@ REFUSED, WRONG, MIXING = UnsupportedAttributeError, MalformedModelError, Unsuppo
 ROWS, WEIGHT = Given((N, 4, 3)), np.zeros((5, 3), np.float32)
 LENGTHS = {"use_sequence_length": "True"}
 WHOLE, BYTES, TRUTHS, HALF_ROWS = (Given((N, 4), whole(0, 1, dtype)) for dtype in ("int64", "uint8", "bool", "float16"))
+PIXELS = Given((N, 2, 3, 3), whole(0, 9, "int32"))
 RNN = next(case for case in ARRAY_CASES if case.op == "RNN")
 
 
@@ -85,6 +86,9 @@ CASES = [
     (rnn(lstm_state_clip_min="-1"), REFUSED, "lstm_state_clip_min=-1 is not supported"),
     (rnn(state_size="3"), WRONG, r"its state 'state' is \(1, N, 2\); expected \(1, N, 3\)"),
     (rnn(num_layers="999999999"), WRONG, "its state"),
+    (case("_contrib_AdaptiveAvgPooling2D", PIXELS, output_size="2"), MIXING, "its input is int32"),
+    (case("GridGenerator", PIXELS, transform_type="warp"), MIXING, "its input is int32"),
+    (case("_linalg_gemm2", PIXELS, PIXELS, alpha="0.5"), MIXING, "its input is int32"),
     (case("softmax", HALF_ROWS, dtype="float32"), REFUSED, r"dtype=float32 is not supported \(expected float16\)"),
     (case("clip", BYTES, a_min="-1.5", a_max="2"), REFUSED, r"a_min=-1.5 is not supported \(expected 0 to 255"),
     (case("_plus_scalar", BYTES, scalar="300"), REFUSED, r"scalar=300.0 is not supported \(expected 0 to 255"),
