@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MAX_ROW_ELEMENTS = 2**28  # 1 GiB of float32 for one image
 
-FLOAT32, FLOAT16 = np.dtype(np.float32), np.dtype(np.float16)
+FLOAT32, FLOAT16, FLOAT64 = np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.float64)
 INT32, INT64, BOOL = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.bool_)
 ONNX_TYPES = {  # TensorProto.DataType
-    **{FLOAT32: 1, FLOAT16: 10, np.dtype(np.float64): 11, INT64: 7, BOOL: 9},
+    **{FLOAT32: 1, FLOAT16: 10, FLOAT64: 11, INT64: 7, BOOL: 9},
     **{INT32: 6, np.dtype(np.int8): 3, np.dtype(np.uint8): 2},
 }
 Attributes = dict[str, Any]  # what onnx.helper.make_node takes: int, float, str or a list of them

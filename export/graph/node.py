@@ -9,6 +9,7 @@ import numpy as np
 
 from export.errors import MalformedModelError, UnsupportedOpError
 from export.graph.graph import (
+    BOOL,
     Attributes,
     Constant,
     Graph,
@@ -68,10 +69,10 @@ class Node:
         operand = self.inputs[index]
         return operand.array.shape if isinstance(operand, Constant) else operand.shape
 
-    def require_one_type(self, *tensors: Tensor) -> None:
-        """Raise `MalformedModelError` unless all tensors have the same type."""
-        if len({tensor.dtype for tensor in tensors}) > 1:
-            raise self.malformed(f"its inputs are {' and '.join(str(tensor.dtype) for tensor in tensors):.80}")
+    def require_one_type(self, *operands: Operand) -> None:
+        """Raise `MalformedModelError` unless all operands have the same type."""
+        if len({operand.dtype for operand in operands}) > 1:
+            raise self.malformed(f"its inputs are {' and '.join(str(operand.dtype) for operand in operands):.80}")
 
     def image(self) -> tuple[Tensor, int, int, int]:
         """Return input 0, which must be (N, C, H, W), and C, H, W."""
@@ -130,10 +131,26 @@ class Node:
         """Add an array that belongs to this node, named ``<node>/<step>``."""
         return self.graph.constant(f"{self.name}/{step}", array)
 
-    def number(self, step: str, value: float) -> Constant:
-        """Add a real number of input 0's type. In float16, numbers beyond 65,504 become infinite, as in MXNet."""
+    def number(self, step: str, value: float, dtype: np.dtype[Any] | None = None) -> Constant:
+        """Add a number of a type, by default that of input 0; ``step`` is the attribute it is from, for messages.
+
+        Integers drop the fraction. In float16, numbers beyond 65,504 become infinite. Both are as in MXNet.
+        """
+        dtype = dtype or self.inputs[0].dtype
+        if dtype == BOOL and value not in (0, 1):
+            raise self.attrs.unsupported(step, value, "0 or 1 beside truth values")
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:
+            limits = f"{np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
+            raise self.attrs.unsupported(step, value, f"{limits}, as its input is {dtype}")
         with np.errstate(over="ignore"):
-            return self.constant(step, np.array(value, self.tensor().dtype))
+            return self.constant(step, np.array(value if dtype.kind == "f" else int(value), dtype))
+
+    def real_tensor(self) -> Tensor:
+        """Return input 0, which must hold real numbers; MXNet rounds what it computes of integers."""
+        data = self.tensor()
+        if data.dtype.kind != "f":
+            raise UnsupportedOpError(f"{self.op} {self.name!r}: its input is {data.dtype}; cast it to float32 first.")
+        return data
 
     def integers(self, step: str, *numbers: int) -> Constant:
         """Add axes, sizes or indices, which ONNX takes as int64."""

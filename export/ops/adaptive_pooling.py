@@ -27,6 +27,7 @@ def adaptive_average(node: Node) -> Tensor:
     divide H the windows differ in height, and the average is a product with a matrix: A X B^T.
     """
     node.expect_inputs(1)
+    node.real_tensor()
     data, channels, height, width = node.image()
     sizes = node.attrs.integers("output_size", default=(1,), minimum=1)
     if len(sizes) > 2:

@@ -9,7 +9,7 @@ import numpy as np
 
 from export.graph.shape import Batch, product
 from export.ops.registry import translates
-from export.ops.reshape import onnx_shape
+from export.ops.reshape import reshaped, transposed
 
 if TYPE_CHECKING:
     from export.graph.graph import Tensor
@@ -22,7 +22,7 @@ QUERIES, KEYS, VALUES = 0, 1, 2  # positions in a head of self-attention
 def div_sqrt_dim(node: Node) -> Tensor:
     """Divide by the square root of the length of the last axis."""
     node.expect_inputs(1)
-    data = node.tensor()
+    data = node.real_tensor()
     root = node.number("root", math.sqrt(node.length(len(data.shape) - 1)))
     return node.emit_like(data, "Div", (data, root))
 
@@ -74,7 +74,7 @@ def _heads(node: Node, index: int, heads: int, parts: int = 1, part: int = 0) ->
     rows = product((batch, heads))
     step = f"input{index}_part{part}"
     shape = (time, rows, depth) if parts == 1 else (time, rows, parts, depth)
-    split = node.emit_shaped("Reshape", (data, onnx_shape(node, data.shape, shape)), shape, step=f"{step}_heads")
+    split = reshaped(node, shape, f"{step}_heads", data)
     if parts == 1:
         return split
     chosen = node.constant(f"{step}_index", np.array(part))
@@ -88,8 +88,8 @@ def _scores(node: Node, query: Tensor, key: Tensor) -> Tensor:
     (time, rows, depth), others = query.shape, key.shape[0]
     root = node.number("root", math.sqrt(1 if isinstance(depth, Batch) else depth))
     scaled = node.emit_like(query, "Div", (query, root), step="scaled")
-    left = node.emit_shaped("Transpose", (scaled,), (rows, time, depth), {"perm": (1, 0, 2)}, step="queries")
-    right = node.emit_shaped("Transpose", (key,), (rows, depth, others), {"perm": (1, 2, 0)}, step="keys")
+    left = transposed(node, (1, 0, 2), "queries", scaled)
+    right = transposed(node, (1, 2, 0), "keys", key)
     return node.emit_shaped("MatMul", (left, right), (rows, time, others))
 
 
@@ -100,8 +100,8 @@ def _attended(node: Node, values: Tensor, heads: int) -> Tensor:
         raise node.malformed(f"its attention is {attention.shape}; expected {(rows, 'T', others)}")
     node.require_one_type(values, attention)
     time = attention.shape[1]
-    right = node.emit_shaped("Transpose", (values,), (rows, others, depth), {"perm": (1, 0, 2)}, step="values")
+    right = transposed(node, (1, 0, 2), "values", values)
     means = node.emit_shaped("MatMul", (attention, right), (rows, time, depth), step="means")
-    order = node.emit_shaped("Transpose", (means,), (time, rows, depth), {"perm": (1, 0, 2)}, step="by_time")
+    order = transposed(node, (1, 0, 2), "by_time", means)
     shape = (time, node.shape(0)[1], product((heads, depth)))
-    return node.emit_shaped("Reshape", (order, onnx_shape(node, order.shape, shape)), shape)
+    return reshaped(node, shape, data=order)

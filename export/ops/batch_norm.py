@@ -28,7 +28,7 @@ def batch_norm(node: Node) -> Tensor:
     axis = node.axis("axis", 1)
     epsilon = node.attrs.real("eps", 1e-3)
     data = node.tensor()
-    channels = (data.row[axis - 1],)
+    channels = (node.length(axis),)
     # MXNet keeps these in float32 even if the images are float16 (`batch_norm.cc`: BatchNormType)
     gamma, beta, mean, variance = (node.parameter(index, channels, FLOAT32) for index in range(1, 5))
     if epsilon + float(variance.array.min()) <= 0:

@@ -10,7 +10,6 @@ from export.graph.graph import INT64
 from export.graph.shape import Batch, broadcast_shape
 from export.libraries import onnx
 from export.ops.registry import translates
-from export.ops.scalar import typed_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +38,7 @@ def full_like(node: Node) -> Tensor:
     node.attrs.ignore("ctx")
     own = node.tensor().dtype
     dtype = np.dtype(node.attrs.choice("dtype", ("float32", "float16"), str(own)))
-    return _filled(node, typed_number(node, "fill_value", node.attrs.real("fill_value"), dtype).array.reshape(1))
+    return _filled(node, node.number("fill_value", node.attrs.real("fill_value"), dtype).array.reshape(1))
 
 
 def _filled(node: Node, value: NDArray[Any]) -> Tensor:

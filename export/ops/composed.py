@@ -19,7 +19,7 @@ ANGLES = {"degrees": 180 / math.pi, "radians": math.pi / 180}
 
 def _steps(node: Node) -> Callable[..., Tensor]:
     """Return a function that appends an ONNX node with the shape of input 0; without ``step``, it is the last one."""
-    data = node.tensor()
+    data = node.real_tensor()
     return lambda op, *inputs, step="": node.emit_like(data, op, inputs, step=step)
 
 
@@ -131,7 +131,7 @@ def smooth_l1(node: Node) -> Tensor:
     With t = min(|x|, 1 / s^2), both are ``|x| - t + s^2 t^2 / 2``.
     """
     node.expect_inputs(1)
-    node.attrs.ignore("is_int")  # how the number was written; tensors hold real numbers in any case
+    node.attrs.ignore("is_int")  # how the number was written; the input holds real numbers in any case
     sigma = node.attrs.real("scalar", 1.0)
     square = sigma * sigma
     if not 1e-30 < square < 1e30:

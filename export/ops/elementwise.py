@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from export.errors import UnsupportedOpError
-from export.graph.graph import BOOL, FLOAT32, Constant
+from export.graph.graph import BOOL, FLOAT32
 from export.graph.shape import broadcast_shape
 from export.ops.cast import cast_input
 from export.ops.registry import translates
@@ -13,7 +13,7 @@ from export.ops.registry import translates
 if TYPE_CHECKING:
     import numpy as np
 
-    from export.graph.graph import Operand, Tensor
+    from export.graph.graph import Tensor
     from export.graph.node import Node
     from export.graph.shape import BatchShape
 
@@ -63,9 +63,11 @@ def broadcast(node: Node) -> Tensor:
 def common_shape(node: Node) -> BatchShape:
     """Return the shape to which two inputs, which must have the same type, are broadcast."""
     node.expect_inputs(2)
-    dtypes = {operand.dtype for operand in node.inputs}
-    if len(dtypes) > 1:
-        raise node.malformed(f"its inputs are {' and '.join(sorted(map(str, dtypes)))}")
+    node.require_one_type(*node.inputs)
+    return _broadcast(node)
+
+
+def _broadcast(node: Node) -> BatchShape:
     shape = broadcast_shape(node.shape(0), node.shape(1))
     if shape is None:
         raise node.malformed(f"its inputs {node.shape(0)} and {node.shape(1)} cannot be broadcast")
@@ -86,17 +88,9 @@ def numpy_arithmetic(node: Node) -> Tensor:
     if dtype == BOOL:
         raise UnsupportedOpError(f"{node.op} {node.name!r}: arithmetic on truth values is not supported. Cast them.")
     left, right = (cast_input(node, index, dtype, step) for index, step in enumerate(("left", "right")))
-    return _combined(node, NUMPY_OPS[name], left, right)
+    return node.emit_shaped(NUMPY_OPS[name], (left, right), _broadcast(node), dtype=dtype)
 
 
 def _common_type(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
     """Return the wider type; unlike NumPy, MXNet takes float16 and int64 as float16."""
     return max(dtypes, key=lambda dtype: (dtype.kind == "f", dtype.kind != "b", dtype.itemsize))
-
-
-def _combined(node: Node, op: str, left: Operand, right: Operand) -> Tensor:
-    shapes = [operand.array.shape if isinstance(operand, Constant) else operand.shape for operand in (left, right)]
-    shape = broadcast_shape(*shapes)
-    if shape is None:
-        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} cannot be broadcast")
-    return node.emit_shaped(op, (left, right), shape, dtype=left.dtype)

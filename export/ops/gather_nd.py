@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.graph.graph import INT64, ONNX_TYPES
+from export.graph.graph import INT64
 from export.graph.shape import Batch
 from export.ops.registry import translates
+from export.ops.reshape import transposed
 
 if TYPE_CHECKING:
     from export.graph.graph import Operand, Tensor
@@ -30,12 +31,9 @@ def gather_nd(node: Node) -> Tensor:
     if any(batch) and not any(isinstance(size, Batch) for size in indices.shape):
         raise node.malformed(f"its indices {indices.shape} take some images of its input {data.shape}")
     if indices.dtype != INT64:
-        whole = {"to": ONNX_TYPES[INT64]}
-        indices = node.emit_like(indices, "Cast", (indices,), whole, step="whole", dtype=INT64)
-    order = [*range(1, len(indices.shape)), 0]
-    shape = (*indices.shape[1:], depth)
-    indices = node.emit_shaped("Transpose", (indices,), shape, {"perm": order}, step="last")
-    return node.emit_shaped("GatherND", (data, indices), (*shape[:-1], *data.shape[depth:]), dtype=data.dtype)
+        indices = node.graph.cast(indices, INT64, f"{node.name}/whole")
+    last = transposed(node, (*range(1, len(indices.shape)), 0), "last", indices)
+    return node.emit_shaped("GatherND", (data, last), (*indices.shape[1:], *data.shape[depth:]), dtype=data.dtype)
 
 
 @translates("shape_array")

@@ -40,7 +40,7 @@ def grid_generator(node: Node) -> Tensor:
     node.expect_inputs(1)
     kind = node.attrs.choice("transform_type", ("affine", "warp"))
     target = node.attrs.integers("target_shape", 2, (0, 0))
-    data = node.tensor()
+    data = node.real_tensor()
     if kind == "affine":
         row = (2, *target)
         return node.emit("Reshape", (_affine(node, data, target), node.integers("shape", 0, *row)), row)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.errors import UnsupportedOpError
 from export.graph.graph import BOOL, FLOAT32
 from export.graph.shape import broadcast_shape
+from export.ops.elementwise import common_shape
 from export.ops.registry import translates
-from export.ops.scalar import typed_number
 
 if TYPE_CHECKING:
     from typing import Any
+
+    import numpy as np
 
     from export.graph.graph import Constant, Operand, Tensor
     from export.graph.node import Node
@@ -32,13 +32,8 @@ WHERE_NUMBERS = {  # operator -> its numbers, in the order of NumPy's arguments 
 @translates(*(f"_npi_{name}" for name in COMPARISONS))
 def compare(node: Node) -> Tensor:
     """Compare two tensors, element by element, to truth values."""
-    node.expect_inputs(2)
-    left, right = node.tensor(0), node.tensor(1)
-    node.require_one_type(left, right)
-    shape = broadcast_shape(left.shape, right.shape)
-    if shape is None:
-        raise node.malformed(f"its inputs {left.shape} and {right.shape} cannot be broadcast")
-    return _compared(node, node.op.removeprefix("_npi_"), (left, right), shape)
+    shape = common_shape(node)
+    return _compared(node, node.op.removeprefix("_npi_"), (node.tensor(0), node.tensor(1)), shape)
 
 
 @translates(*(f"_npi_{name}_scalar" for name in COMPARISONS))
@@ -96,10 +91,6 @@ def _truth(node: Node) -> Tensor:
 
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
     """Make a number of a tensor's type; beside integers, only a whole one."""
-    if dtype == BOOL:
-        if value not in (0, 1):
-            raise node.attrs.unsupported(name, value, "0 or 1 beside truth values")
-        return node.constant(name, np.array(value, dtype))
-    if dtype.kind != "f" and not value.is_integer():
+    if dtype.kind in "iu" and not value.is_integer():
         raise node.attrs.unsupported(name, value, "a whole number beside integers")
-    return typed_number(node, name, value, dtype)
+    return node.number(name, value, dtype)

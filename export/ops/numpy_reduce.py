@@ -55,6 +55,7 @@ def numpy_average(node: Node) -> Tensor:
 def numpy_variance(node: Node) -> Tensor:
     """Compute the mean squared deviation over ``axis``, with ``ddof`` fewer elements than there are; or its root."""
     node.expect_inputs(1)
+    node.real_tensor()
     data, axes = _in_type(node), _axes(node)
     less, keep = node.attrs.integer("ddof", 0, minimum=-8), node.attrs.boolean("keepdims", default=False)
     count = int(np.prod([node.length(axis) for axis in axes], dtype=np.int64))

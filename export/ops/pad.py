@@ -10,7 +10,7 @@ from export.ops.registry import translates
 if TYPE_CHECKING:
     from export.graph.graph import Operand, Tensor
     from export.graph.node import Node
-    from export.graph.shape import BatchShape, Size
+    from export.graph.shape import Size
 
 MODES = ("constant", "edge", "reflect")
 
@@ -27,8 +27,7 @@ def pad(node: Node) -> Tensor:
     before, after = widths[::2], widths[1::2]
     if before[0] or after[0]:
         raise node.attrs.unsupported("pad_width", widths, "0 for axis 0, the batch")
-    row = tuple(sum(sizes) for sizes in zip(before[1:], data.row, after[1:], strict=True))
-    return _padded(node, before, after, (data.shape[0], *row), mode, value)
+    return _padded(node, tuple(zip(before, after, strict=True)), mode, value)
 
 
 @translates("_npi_pad")
@@ -41,19 +40,17 @@ def numpy_pad(node: Node) -> Tensor:
     mode = node.attrs.choice("mode", MODES, "constant")
     node.attrs.choice("reflect_type", ("even",), "even")
     value = node.attrs.real("constant_value", 0.0)
+    return _padded(node, pairs, mode, value)
+
+
+def _padded(node: Node, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Tensor:
+    data = node.tensor()
     padded: list[Size] = []
-    for size, pair in zip(shape, pairs, strict=True):
+    for size, pair in zip(data.shape, pairs, strict=True):
         if any(pair) and (isinstance(size, Batch) or (mode == "reflect" and max(pair) >= size)):
             raise node.attrs.unsupported("pad_width", pairs, f"0 for the batch, and for {mode} less than the length")
         padded.append(size if isinstance(size, Batch) else size + sum(pair))
-    before, after = zip(*pairs, strict=True)
-    return _padded(node, before, after, tuple(padded), mode, value)
-
-
-def _padded(
-    node: Node, before: tuple[int, ...], after: tuple[int, ...], shape: BatchShape, mode: str, value: float
-) -> Tensor:
-    data = node.tensor()
+    shape, (before, after) = tuple(padded), zip(*pairs, strict=True)
     if shape == data.shape:
         return data
     inputs: tuple[Operand, ...] = (data, node.integers("pads", *before, *after))

@@ -13,7 +13,7 @@ from export.graph.shape import Batch
 from export.libraries import onnx
 from export.ops._indices import limited, whole_numbers
 from export.ops.registry import translates
-from export.ops.reshape import onnx_shape
+from export.ops.reshape import reshaped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def rnn(node: Node) -> tuple[Tensor, ...]:
     data = node.tensor()
     if len(data.shape) != 3:
         raise node.malformed(f"its input is {data.shape}; expected (T, N, C)")
-    batch, width = data.shape[1], _number(data.shape[2])
+    batch, width = data.shape[1], node.length(2)
     node.length(0)
     lengths = _lengths(node, batch) if uses_lengths else NOTHING
     starts = [_start(node, 2 + state, kind, batch) for state in range(kind.num_states)]
@@ -199,9 +199,8 @@ def _layer(node: Node, kind: _Kind, layer: int, data: Tensor, operands: tuple[Op
             "Transpose", (output,), order, {"perm": (0, 2, 1, 3)}, step=f"layer{layer}_by_sequence"
         )
     shape: BatchShape = (time, batch, directions * kind.units)
-    target = onnx_shape(node, output.shape, shape)
     step = f"layer{layer}_joined" if layer + 1 < kind.layers else ""
-    return node.emit_shaped("Reshape", (output, target), shape, step=step), *last
+    return reshaped(node, shape, step, output), *last
 
 
 def _joined(node: Node, states: list[Tensor], state: int) -> Tensor:

@@ -8,6 +8,8 @@ from export.graph.shape import Batch, BatchShape, N, Size, product, quotient
 from export.ops.registry import translates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from export.graph.graph import Constant, Tensor
     from export.graph.node import Node
 
@@ -30,10 +32,10 @@ def reshaped(node: Node, shape: BatchShape, step: str = "", data: Tensor | None 
     data = data or node.tensor()
     if shape == data.shape:
         return data
-    return node.emit_shaped("Reshape", (data, onnx_shape(node, data.shape, shape)), shape, step=step)
+    return node.emit_shaped("Reshape", (data, _onnx_shape(node, data.shape, shape)), shape, step=step)
 
 
-def onnx_shape(node: Node, old: BatchShape, new: BatchShape) -> Constant:
+def _onnx_shape(node: Node, old: BatchShape, new: BatchShape) -> Constant:
     """Return the shape for ONNX's Reshape: 0 copies a size, -1 is the one that grows with the batch."""
     sizes = [0 if old[axis : axis + 1] == (size,) else size for axis, size in enumerate(new)]
     return node.integers("shape", *(-1 if isinstance(size, Batch) else size for size in sizes))
@@ -158,9 +160,9 @@ def transpose(node: Node) -> Tensor:
     return transposed(node, order)
 
 
-def transposed(node: Node, order: list[int], step: str = "") -> Tensor:
-    """Reorder the axes of input 0."""
-    data = node.tensor()
+def transposed(node: Node, order: Sequence[int], step: str = "", data: Tensor | None = None) -> Tensor:
+    """Reorder the axes of input 0, or of another tensor."""
+    data, order = data or node.tensor(), list(order)
     if order == sorted(order):
         return data
     shape = tuple(data.shape[axis] for axis in order)

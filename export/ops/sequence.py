@@ -9,6 +9,7 @@ import numpy as np
 from export.graph.graph import BOOL, INT64
 from export.ops._indices import limited, whole_numbers
 from export.ops.registry import translates
+from export.ops.reshape import transposed
 
 if TYPE_CHECKING:
     from export.graph.graph import Operand, Tensor
@@ -40,9 +41,7 @@ def sequence_last(node: Node) -> Tensor:
         last = node.constant("last", np.array(node.length(time) - 1))
         return node.emit_shaped("Gather", (data, last), shape, {"axis": time})
     if time == 0:
-        order = [1, 0, *range(2, len(data.shape))]
-        swapped = tuple(data.shape[axis] for axis in order)
-        data = node.emit_shaped("Transpose", (data,), swapped, {"perm": order}, step="sequences")
+        data = transposed(node, (1, 0, *range(2, len(data.shape))), "sequences")
     lengths = limited(node, lengths, 1, node.length(time))
     one = node.constant("one", np.array(1))
     last_index = node.emit_shaped("Sub", (lengths, one), node.shape(1), step="last_index", dtype=INT64)

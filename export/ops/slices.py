@@ -9,7 +9,7 @@ from export.graph.attributes import MIN_INDEX
 from export.graph.graph import INT64
 from export.graph.shape import Batch
 from export.ops.registry import translates
-from export.ops.reshape import onnx_shape
+from export.ops.reshape import reshaped
 
 if TYPE_CHECKING:
     from export.graph.graph import Tensor
@@ -157,7 +157,7 @@ def _part(node: Node, axis: int, bounds: Range, index: int, *, squeeze: bool) ->
     if not squeeze:
         return part
     shape = (*part.shape[:axis], *part.shape[axis + 1 :])
-    return node.emit_shaped("Reshape", (part, onnx_shape(node, part.shape, shape)), shape, step=f"{index}")
+    return reshaped(node, shape, f"{index}", part)
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:

@@ -55,12 +55,12 @@ def softmax(node: Node) -> Tensor:
     """
     uses_length = node.op == "softmax" and node.attrs.boolean("use_length", default=False)
     node.expect_inputs(2 if uses_length else 1)
-    node.attrs.choice("dtype", ("float32",), "float32")
+    node.attrs.choice("dtype", (str(node.inputs[0].dtype),), "None")
     axis = node.axis("axis", -1)
     temperature = node.attrs.real("temperature", 1.0)
     data = node.tensor()
     if node.op == "softmin":
-        data = node.emit("Neg", (data,), data.row, step="negative")
+        data = node.emit_like(data, "Neg", (data,), step="negative")
     if temperature != 1:
         number = node.number("temperature", temperature)
         data = node.emit_like(data, "Div", (data, number), step="tempered")

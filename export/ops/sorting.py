@@ -1,65 +1,31 @@
-"""argmax, argmin, argmax_channel, sort, argsort: order the elements along one axis."""
+"""sort, argsort, topk: elements in order, and their indices."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.graph.graph import FLOAT16, FLOAT32, INT64
-from export.graph.shape import product
+from export.graph.graph import INT64
+from export.graph.shape import Batch, product
+from export.ops.argmax import single
 from export.ops.indexing import NUMBER_TYPES
 from export.ops.registry import translates
+from export.ops.reshape import reshaped
 
 if TYPE_CHECKING:
     from export.graph.graph import Tensor
     from export.graph.node import Node
 
-ONNX_OPS = {"argmax": "ArgMax", "argmin": "ArgMin", "argmax_channel": "ArgMax"}
-
-
-@translates(*ONNX_OPS)
-def extreme_index(node: Node) -> Tensor:
-    """Return the index of the first largest or smallest element, in the type of the input.
-
-    argmax_channel has axis 1. Without ``axis``, the index is that in the flattened tensor, of shape (1,).
-    """
-    node.expect_inputs(1)
-    channel = node.op == "argmax_channel"
-    keep = not channel and node.attrs.boolean("keepdims", default=False)
-    data = _single(node, node.tensor())
-    if not channel and node.attrs.optional_integer("axis", minimum=-8) is None:
-        index = _of_all(node, data, keep=keep)
-    else:
-        axis = node.axis("axis", 1 if channel else None)
-        shape = (*data.shape[:axis], *([1] if keep else []), *data.shape[axis + 1 :]) or (1,)
-        attrs = {"axis": axis, "keepdims": int(keep or len(data.shape) == 1)}
-        index = node.emit_shaped(ONNX_OPS[node.op], (data,), shape, attrs, "index", INT64)
-    return node.graph.cast(index, node.tensor().dtype, node.name)
-
-
-def _of_all(node: Node, data: Tensor, *, keep: bool) -> Tensor:
-    """Return the index in the flattened tensor."""
-    if len(node.inner_axes()) < len(data.shape):
-        raise node.attrs.unsupported("axis", None, node.expected_axes())
-    shape = (1,) * (len(data.shape) if keep else 1)
-    flat = node.emit_shaped("Reshape", (data, node.integers("all", -1)), (product(data.shape),), step="flat")
-    index = node.emit_shaped(ONNX_OPS[node.op], (flat,), (1,), {"axis": 0}, "flat_index", INT64)
-    return node.emit_shaped("Reshape", (index, node.integers("shape", *shape)), shape, step="index")
-
-
-def _single(node: Node, data: Tensor) -> Tensor:
-    """Return float16 as float32, of which onnxruntime finds extremes."""
-    return node.graph.cast(data, FLOAT32, f"{node.name}/single") if data.dtype == FLOAT16 else data
+INDEX_TYPES = ("float32", "float16", "float64", "int32", "int64", "uint8")
 
 
 @translates("sort")
 def sort(node: Node) -> Tensor:
     """Sort along ``axis``, by default the last, from the smallest on or with ``is_ascend=False`` from the largest."""
     node.expect_inputs(1)
-    dtype = node.tensor().dtype
-    values, _ = _sorted(node, "values" if dtype == FLOAT16 else "")
-    return values if dtype == values.dtype else node.graph.cast(values, dtype, node.name)
+    values, _ = _sorted(node)
+    return _as_input(node, values)
 
 
 @translates("argsort")
@@ -67,18 +33,67 @@ def argsort(node: Node) -> Tensor:
     """Return the indices that sort, as ``dtype``, by default float32. Equal elements keep their order."""
     node.expect_inputs(1)
     dtype = np.dtype(node.attrs.choice("dtype", NUMBER_TYPES, "float32"))
-    _, index = _sorted(node, "values")
+    _, index = _sorted(node)
     return node.graph.cast(index, dtype, node.name)
 
 
-def _sorted(node: Node, step: str) -> tuple[Tensor, Tensor]:
+def _sorted(node: Node) -> tuple[Tensor, Tensor]:
     if node.attrs.is_none("axis"):
         raise node.attrs.unsupported("axis", None, "one axis")
     axis = node.axis("axis", -1)
     ascending = node.attrs.boolean("is_ascend", default=True)
-    data = _single(node, node.tensor())
-    length = node.integers("length", node.length(axis))
-    attrs = {"axis": axis, "largest": int(not ascending), "sorted": 1}
-    outputs = [(step, data.shape, data.dtype), ("indices", data.shape, INT64)]
-    values, index = node.emit_several("TopK", (data, length), outputs, attrs, step)
-    return values, index
+    data = single(node)
+    return _top(node, data, axis, node.length(axis), smallest=ascending)
+
+
+@translates("topk")
+def top_k(node: Node) -> tuple[Tensor, ...]:
+    """Return the ``k`` largest elements in order, their indices, or both; all elements for ``k`` below 1.
+
+    Equal elements are in the order of their indices, as MXNet has them for ``k`` above an eighth of the elements; for
+    smaller ``k`` it does not define their order (``ordering_op-inl.h``: TopKSort).
+    """
+    node.expect_inputs(1)
+    kind = node.attrs.choice("ret_typ", ("indices", "value", "both"), "indices")
+    flat = node.attrs.is_none("axis")
+    value = node.attrs.optional_integer("axis", minimum=-8)
+    shape = (product(node.shape()),) if flat else node.shape()
+    axis = 0 if flat else (-1 if value is None else value)
+    axis += len(shape) if axis < 0 else 0
+    if axis not in range(len(shape)) or isinstance(size := shape[axis], Batch):
+        raise node.attrs.unsupported(
+            "axis", None if flat else value, f"an axis of {node.shape()} that is not the batch"
+        )
+    k = node.attrs.integer("k", 1, minimum=-(2**31))
+    count = k if k >= 1 else size
+    if count > size:
+        raise node.malformed(f"k is {k}, and axis {axis} has {size} elements")
+    ascending = node.attrs.boolean("is_ascend", default=False)
+    dtype = np.dtype(node.attrs.choice("dtype", INDEX_TYPES, "float32"))
+    data = reshaped(node, shape, "flat", single(node))
+    values, indices = _top(node, data, axis, count, smallest=ascending)
+    if kind == "value":
+        return (_as_input(node, values),)
+    _check_index_type(node, dtype, size)
+    indices = node.graph.cast(indices, dtype, f"{node.name}/as_{dtype}") if indices.dtype != dtype else indices
+    return (indices,) if kind == "indices" else (_as_input(node, values), indices)
+
+
+def _check_index_type(node: Node, dtype: np.dtype[Any], size: int) -> None:
+    largest = 2 ** (np.finfo(dtype).nmant + 1) if dtype.kind == "f" else int(np.iinfo(dtype).max)
+    if size > largest:
+        raise node.attrs.unsupported("dtype", dtype, f"a type that holds the indices of {size:,} elements exactly")
+
+
+def _top(node: Node, data: Tensor, axis: int, count: int, *, smallest: bool) -> tuple[Tensor, Tensor]:
+    """Return the ``count`` largest or smallest elements in order, and their indices as int64."""
+    shape = (*data.shape[:axis], count, *data.shape[axis + 1 :])
+    attrs = {"axis": axis, "largest": int(not smallest), "sorted": 1}
+    outputs = [("values", shape, data.dtype), ("indices", shape, INT64)]
+    values, indices = node.emit_several("TopK", (data, node.integers("k", count)), outputs, attrs, "top")
+    return values, indices
+
+
+def _as_input(node: Node, values: Tensor) -> Tensor:
+    dtype = node.tensor().dtype
+    return values if values.dtype == dtype else node.graph.cast(values, dtype, f"{node.name}/as_input")

@@ -62,7 +62,8 @@ def _halved(graph: Graph, nodes: list[GraphNode]) -> set[str]:
         fits = all(np.abs(array).max(initial=0) <= LARGEST for array in arrays if array.dtype == FLOAT32)
         follows = node.op in FOLLOWING and all(name in half or name in bounded for name in tensors)
         square = node.op == "Mul" and len(set(node.inputs)) == 1
-        if fits and (node.op in HEAVY or (follows and not square)):
+        real = all(graph.tensors[name].dtype == FLOAT32 for name in node.outputs)
+        if fits and real and (node.op in HEAVY or (follows and not square)):
             half.update(node.outputs)
         elif node.op in NORMALIZED:
             bounded.update(node.outputs)

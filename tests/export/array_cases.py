@@ -172,6 +172,7 @@ SEQUENCES = [
         sequence_oracles.sequence_reverse,
         WITH_LENGTHS,
     ),
+    ArrayCase("softmin", "time first", {"data": STEPS}, lambda x: np.exp(-x) / np.exp(-x).sum(-1, keepdims=True)),
     ArrayCase(
         "softmax",
         "of lengths",

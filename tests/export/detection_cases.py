@@ -94,6 +94,23 @@ COMPARING = [
         lambda x: x * 2.7,
         {"scalar": "2.7", "is_int": "0"},
     ),
+    *(
+        ArrayCase(
+            f"_npi_{name}_scalar",
+            "of integers with a real number: float64",
+            {"data": Given((N, 4), INTEGERS)},
+            oracle,
+            {"scalar": "2.5", "is_int": "False"},
+        )
+        for name, oracle in (("add", lambda x: x + 2.5), ("rsubtract", lambda x: 2.5 - x))
+    ),
+    ArrayCase(
+        "_equal_scalar",
+        "of truth values with a whole number: int64",
+        {"data": Given((N, 4), whole(0, 1, "bool"))},
+        lambda x: (x == 3).astype(np.int64),
+        {"scalar": "3"},
+    ),
     ArrayCase(
         "_greater_scalar",
         "in half precision",

@@ -18,6 +18,8 @@ from tests.export.layer_cases import rnn_case
 REFUSED, WRONG, MIXING = UnsupportedAttributeError, MalformedModelError, UnsupportedOpError
 ROWS, WEIGHT = Given((N, 4, 3)), np.zeros((5, 3), np.float32)
 LENGTHS = {"use_sequence_length": "True"}
+WHOLE, BYTES, TRUTHS, HALF_ROWS = (Given((N, 4), whole(0, 1, dtype)) for dtype in ("int64", "uint8", "bool", "float16"))
+PIXELS = Given((N, 2, 3, 3), whole(0, 9, "int32"))
 RNN = next(case for case in ARRAY_CASES if case.op == "RNN")
 
 
@@ -27,6 +29,10 @@ def case(op: str, *operands: Given | np.ndarray, **attrs: str) -> ArrayCase:
 
 def rnn(**attrs: str) -> ArrayCase:
     return ArrayCase("RNN", "wrong", RNN.operands, np.add, RNN.attrs | attrs)
+
+
+def rnn_of(data: Given) -> ArrayCase:
+    return ArrayCase("RNN", "wrong", RNN.operands | {"data": data}, np.add, RNN.attrs)
 
 
 CASES = [
@@ -60,8 +66,8 @@ CASES = [
         r"its attention is \(N, 4, 4\)",
     ),
     (case("dot", Given((N, 3)), Given((N, 3)), transpose_b="True"), MIXING, "grow with the square of the batch"),
-    (case("dot", Given((N, 3)), Given((N, 3)), transpose_a="True"), MIXING, "add up all images of the batch"),
-    (case("dot", Given((N, 3)), WEIGHT), WRONG, "cannot be multiplied"),
+    (case("dot", Given((N, 3)), Given((N, 3)), transpose_a="True"), MIXING, "sums over the batch"),
+    (case("dot", Given((N, 3)), WEIGHT), WRONG, "cannot be summed over axes"),
     (case("_linalg_gemm2", ROWS, ROWS, axis="0"), REFUSED, "axis=0 is not supported"),
     (case("norm", ROWS), REFUSED, r"axis=\(0, 1, 2\) is not supported \(expected some of 1 to 2"),
     (case("norm", ROWS, axis="1", ord="3"), REFUSED, "ord=3 is not supported"),
@@ -80,6 +86,24 @@ CASES = [
     (rnn(lstm_state_clip_min="-1"), REFUSED, "lstm_state_clip_min=-1 is not supported"),
     (rnn(state_size="3"), WRONG, r"its state 'state' is \(1, N, 2\); expected \(1, N, 3\)"),
     (rnn(num_layers="999999999"), WRONG, "its state"),
+    (case("_contrib_AdaptiveAvgPooling2D", PIXELS, output_size="2"), MIXING, "its input is int32"),
+    (case("GridGenerator", PIXELS, transform_type="warp"), MIXING, "its input is int32"),
+    (case("_linalg_gemm2", PIXELS, PIXELS, alpha="0.5"), MIXING, "its input is int32"),
+    (case("softmax", HALF_ROWS, dtype="float32"), REFUSED, r"dtype=float32 is not supported \(expected float16\)"),
+    (case("clip", BYTES, a_min="-1.5", a_max="2"), REFUSED, r"a_min=-1.5 is not supported \(expected 0 to 255"),
+    (case("_plus_scalar", BYTES, scalar="300"), REFUSED, r"scalar=300.0 is not supported \(expected 0 to 255"),
+    (case("_npi_full_like", TRUTHS, fill_value="1.5"), REFUSED, "fill_value=1.5 is not supported"),
+    *(
+        (case(op, WHOLE), MIXING, f"{op} 'tested': its input is int64; cast it to float32 first")
+        for op in ("radians", "degrees", "smooth_l1", "cbrt", "log1p", "round", "_contrib_div_sqrt_dim")
+    ),
+    *((case(op, WHOLE, axis="(1,)"), MIXING, "its input is int64") for op in ("_npi_var", "_npi_std")),
+    (
+        case("Pad", Given((N, 1, 3, 3)), mode="reflect", pad_width="(0, 0, 0, 0, 3, 0, 0, 0)"),
+        REFUSED,
+        "less than the length",
+    ),
+    (rnn_of(Given((4, 3, N))), MIXING, "axis 2 of its input .* is the batch"),
     (case("RNN", ROWS, WEIGHT, ROWS, mode="gru", state_size="2", num_layers="1"), MIXING, "is the batch"),
 ]
 
@@ -155,3 +179,19 @@ def test_states_may_be_parameters_of_one_batch_size() -> None:
     graph = RNN.graph(net, shapes={"data": (4, 3, 3)}, batch=3)
     for actual, wanted in zip(run_graph(graph, {"data": feeds["data"]}), RNN.expected(feeds), strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_over_the_first_axis() -> None:
+    """In a model of one batch size."""
+    numbers = np.arange(1, 4, dtype=np.float32)
+    operands = {"data": Given((3, 4)), **dict.fromkeys(("gamma", "beta", "moving_mean", "moving_var"), numbers)}
+    attrs = {"axis": "0", "fix_gamma": "False", "eps": "0.001"}
+    case = ArrayCase(
+        "BatchNorm",
+        "first axis",
+        operands,
+        lambda x, *_: (x.T - numbers).T / np.sqrt(numbers + 0.001)[:, None] * numbers[:, None] + numbers[:, None],
+        attrs,
+    )
+    feeds = case.feeds(1)
+    np.testing.assert_allclose(run_graph(case.graph(), feeds)[0], case.expected(feeds)[0], rtol=1e-5, atol=1e-5)

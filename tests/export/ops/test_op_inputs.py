@@ -38,7 +38,7 @@ WRONG = [
     (case("add_n", "data", "peak", num_args="2"), "its inputs differ in shape"),
     (case("add_n", "data", "half", num_args="2"), "its inputs are float32 and float16"),
     (case("Concat", "data", "half", num_args="2"), "its inputs are float32 and float16"),
-    (case("broadcast_add", "data", "half"), "its inputs are float16 and float32"),
+    (case("broadcast_add", "data", "half"), "its inputs are float32 and float16"),
     (OpCase("InstanceNorm", "rows", np.add, {}, VECTORS, ("flat",)), r"its input is \(N, 168\); expected"),
     (
         OpCase("broadcast_add", "for some images", np.add, {}, {"each": np.ones((2, 4, 6, 7), np.float32)}),

@@ -12,6 +12,7 @@ from export.passes.optimize import optimize
 from export.reader.symbol import parse_symbol
 from export.translate import translate
 from tests.export import oracles
+from tests.export.array_case import ArrayCase, Given, run_graph, whole
 from tests.export.mxnet_files import Net
 from tests.export.networks import CROP, small_network, small_reference
 from tests.export.op_case import ROW, OpCase
@@ -114,6 +115,16 @@ def test_squares_stay_single() -> None:
     weight = net.variable("weight", 300 * np.eye(4, dtype=np.float32)[:, :, None, None])
     net.op("square", "square", [conv(net, "conv", net.variable("data"), weight)])
     np.testing.assert_allclose(run_onnx(halved(net, ROW), np.ones((1, *ROW), np.float32)), 9e4)
+
+
+def test_products_of_integers_stay_integers() -> None:
+    numbers = Given((N, 3, 3), whole(-3, 3, "int32"))
+    operands = {"left": numbers, "right": numbers}
+    case = ArrayCase("batch_dot", "integers", operands, lambda a, b: (a == a @ b).astype(a.dtype), then="_equal")
+    symbol, feeds = parse_symbol(case.net().symbol_bytes(), "net"), case.feeds(2)
+    types = {name: array.dtype for name, array in feeds.items()}
+    graph = optimize(translate(symbol, {}, dict.fromkeys(feeds, numbers.shape), "net", dtypes=types), half=True)
+    np.testing.assert_array_equal(run_graph(graph, feeds)[0], case.expected(feeds)[0])
 
 
 def test_network_in_half_precision_is_refused() -> None:
