@@ -54,9 +54,15 @@ def randomize(network: Any) -> None:
             parameter.set_data(nd.array(rng.uniform(middle - spread, middle + spread, parameter.shape)))
 
 
-def save(network: Any, folder: Path, shapes: dict[str, BatchShape], dtypes: dict[str, str] | None = None) -> SavedCase:
+def save(
+    network: Any,
+    folder: Path,
+    shapes: dict[str, BatchShape],
+    dtypes: dict[str, str] | None = None,
+    batch: int = 3,
+) -> SavedCase:
     """Run a network once for its shapes, and save it."""
-    inputs = NetworkInputs(shapes, {name: np.dtype(dtype) for name, dtype in (dtypes or {}).items()}, batch=3)
+    inputs = NetworkInputs(shapes, {name: np.dtype(dtype) for name, dtype in (dtypes or {}).items()}, batch)
     arrays = [nd.ones(shape, dtype=inputs.dtypes.get(name, np.float32)) for name, shape in inputs.fixed().items()]
     network.hybridize()
     network(*arrays)
@@ -67,19 +73,23 @@ def save(network: Any, folder: Path, shapes: dict[str, BatchShape], dtypes: dict
     return SavedCase(SavedNetwork(folder / "net-symbol.json", folder / "net-0000.params"), inputs)
 
 
-def zoo(name: str, row: tuple[int, ...], folder: Path, magnitude: float = 2, **options: Any) -> SavedCase:
+def zoo(
+    name: str, row: tuple[int, ...], folder: Path, magnitude: float = 2, batch: int = 3, **options: Any
+) -> SavedCase:
     """Save a network of GluonCV's zoo."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = gluoncv_zoo().get_model(name, pretrained=False, **options)
     initialize(network, magnitude)
-    return save(network, folder, {"data": (N, *row)})
+    return save(network, folder, {"data": (N, *row)}, batch=batch)
 
 
-def detector(name: str, side: int, folder: Path, nms: tuple[float, int] | None = (0.45, 400)) -> SavedCase:
+def detector(
+    name: str, side: int, folder: Path, nms: tuple[float, int] | None = (0.45, 400), magnitude: float = 2
+) -> SavedCase:
     """Save a detection network of GluonCV's zoo with its post-processing."""
     images = np.random.default_rng(0).normal(size=(3, 3, side, side)).astype(np.float32)
-    network = random_detector(name, images, nms)
+    network = random_detector(name, images, nms, magnitude=magnitude)
     network(nd.array(images))
     nd.waitall()
     network.export(str(folder / "net"))
@@ -147,11 +157,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
         for name, side, magnitude in (
             *(("resnet50_v1b", 64, 2), ("resnet50_v2", 64, 2), ("densenet121", 224, 2), ("googlenet", 224, 2)),
             *(("mobilenetv3_large", 64, 0.25), ("se_resnext50_32x4d", 64, 0.25), ("vgg16_bn", 64, 2)),
-            *(("inceptionv3", 299, 2), ("resnest50", 64, 0.25), ("squeezenet1.1", 64, 2), ("nasnet_4_1056", 224, 2)),
+            *(("inceptionv3", 299, 2), ("resnest50", 64, 0.25), ("squeezenet1.1", 224, 2), ("nasnet_4_1056", 224, 2)),
         )
     },
     "segmentation": {
-        name: partial(zoo, name, images(480), magnitude=0.25, pretrained_base=False, crop_size=480)
+        name: partial(zoo, name, images(480), magnitude=0.25, batch=2, pretrained_base=False, crop_size=480)
         for name in ("fcn_resnet50_ade", "psp_resnet50_ade", "deeplab_resnet50_ade", "icnet_resnet50_citys")
     },
     "pose": {

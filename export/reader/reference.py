@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from export.errors import MalformedModelError
 from export.reader.limits import read_limited
-from gluon_lifted.contract import IMAGE_INPUT
+from gluon_lifted.contract import IMAGE_INPUT, MAX_REFERENCE_BYTES
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-MAX_REFERENCE_BYTES = 2**30  # unpacked; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
 INPUT_PREFIX, NODE_PREFIX = "input/", "node/"
 NPY_MAGIC = b"\x93NUMPY\x01\x00"
 # numpy.lib.format writes a Python literal, always in this form for an array of numbers.

@@ -9,7 +9,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.contract import IMAGE_INPUT, distinct
+from gluon_lifted.contract import IMAGE_INPUT, MAX_REFERENCE_BYTES, distinct
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import replaced_file, write_npz
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gluon_lifted.contract import SavedNetwork
 
 MAX_NODE_BYTES = 2**28  # node outputs of a reference, in total
+HEADER_BYTES = 512  # of an array in the archive, at most
 
 Arrays = dict[str, "NDArray[Any]"]
 
@@ -63,7 +64,7 @@ def write_reference(
     Raises
     ------
     DataError
-        If MXNet cannot load or run the network, or the file cannot be written.
+        If MXNet cannot load or run the network, or the file would be too large or cannot be written.
     DeviceError
         If the GPU does not exist, or is too new for MXNet.
     """
@@ -79,9 +80,16 @@ def write_reference(
             "--output and that the two files belong together."
         ) from None
     check(outputs, nodes)
+    arrays = _stored(feeds) | outputs | nodes
+    size = sum(array.nbytes + HEADER_BYTES for array in arrays.values())
+    if size > MAX_REFERENCE_BYTES:
+        raise DataError(
+            f"{path}: inputs and outputs take {size:,} bytes; a reference has at most {MAX_REFERENCE_BYTES:,}. Give "
+            "fewer images with --shape."
+        )
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            write_npz(file, _stored(feeds) | outputs | nodes)
+            write_npz(file, arrays)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
     return list(outputs)

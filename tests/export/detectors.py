@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def random_detector(name: str, images: np.ndarray, nms: tuple[float, int] | None = None, **options: Any) -> Any:
-    """Create a detector whose weights and statistics are no defaults; ``nms`` is overlap and number of candidates."""
+def random_detector(
+    name: str, images: np.ndarray, nms: tuple[float, int] | None = None, *, magnitude: float = 2, **options: Any
+) -> Any:
+    """Create a detector whose weights and statistics are no defaults; ``nms`` is overlap and number of candidates.
+
+    A smaller ``magnitude`` of the weights keeps the scores of deep networks finite and apart.
+    """
     rng = np.random.default_rng(0)
     mx.random.seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = gluoncv_zoo().get_model(name, pretrained=False, pretrained_base=False, **options)
     network.initialize(force_reinit=True)
-    weights = mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
+    weights = mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=magnitude)
     network.collect_params(".*weight").initialize(weights, force_reinit=True)
     if nms is not None:
         network.set_nms(*nms)

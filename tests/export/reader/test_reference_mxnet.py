@@ -124,6 +124,14 @@ def test_command_line(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_a_reference_that_verify_would_refuse_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, feeds = save(small_network(), tmp_path), {"data": small_reference(small_network())["data"]}
+    monkeypatch.setattr(reference_module, "MAX_REFERENCE_BYTES", feeds["data"].nbytes)
+    with pytest.raises(DataError, match=r"r\.npz: inputs and outputs take .* bytes; .*fewer images with --shape"):
+        write_reference(network, feeds, tmp_path / "r.npz")
+    assert not (tmp_path / "r.npz").exists()
+
+
 @pytest.mark.parametrize(("row", "layout"), [((3, 5, 6, 7), "NCDHW"), ((3, 9), "NCW")])
 def test_video_and_sequences(tmp_path: Path, row: tuple[int, ...], layout: str) -> None:
     rng = np.random.default_rng(0)
