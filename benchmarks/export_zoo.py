@@ -106,12 +106,14 @@ def load(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def try_to_load(path: Path, threads: int) -> Any:
-    """Return a session, or the reason why there is none."""
+def try_to_run(path: Path, threads: int, batch: np.ndarray) -> Any:
+    """Return a session that runs, or the reason why there is none."""
     try:
-        return load(path, threads)
+        session = load(path, threads)
+        session.run(None, {session.get_inputs()[0].name: batch})
+        return session
     except Exception as error:  # onnxruntime's exceptions share no base class
-        return " ".join(str(error).split()).rpartition("failed:")[2][:300]
+        return " ".join(str(error).split()).rpartition("failed:")[2][:120]
 
 
 def ours(folder: Path, name: str, threads: int) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def speed(folder: Path, name: str, threads: int) -> dict[str, Any]:
     size = batch_size(name)
     batch = np.random.default_rng(1).normal(size=(size, 3, side(name), side(name))).astype(np.float32)
     files = [path for path in (folder / "ours.onnx", folder / "peer.onnx") if path.exists()]
-    loaded = {path.stem: try_to_load(path, threads) for path in files}
+    loaded = {path.stem: try_to_run(path, threads, batch) for path in files}
     sessions = {key: session for key, session in loaded.items() if not isinstance(session, str)}
     results: dict[str, Any] = {f"{key} failed": reason for key, reason in loaded.items() if isinstance(reason, str)}
     rates: dict[str, list[float]] = {key: [] for key in sessions}

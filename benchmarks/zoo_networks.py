@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from face_networks import SIDE as FACE_SIDE
-from face_networks import face_network
-
 BATCH = 8  # images per batch of the timing
 SIDES = {"inception": 299, "nasnet": 299, "xception": 299, "cifar_": 32}  # others: 224 px
 # Segmentation at 480 px and pose at 256 px, one per architecture
@@ -31,7 +28,7 @@ ATTENTIVE = ("residualattention", "resnest", "se_res", "senet", "danet", "mobile
 
 
 FACES = ("arcface_r18", "arcface_r50", "mobilefacenet")
-DETECTION = ("ssd_300_vgg16_atrous_voc", "ssd_512_mobilenet1.0_voc", "yolo3_mobilenet1.0_voc")
+DETECTION = ("yolo3_mobilenet1.0_voc",)
 
 
 def magnitude(name: str) -> float:
@@ -45,9 +42,9 @@ def side(name: str) -> int:
     if name in POSE:
         return 256
     if name in FACES:
-        return FACE_SIDE
+        return 112
     if name in DETECTION:
-        return 416 if name.startswith("yolo3") else int(name.split("_")[1])
+        return 416
     return next((pixels for part, pixels in SIDES.items() if part in name), 224)
 
 
@@ -62,6 +59,8 @@ def build(zoo: str, name: str) -> Any:
     if zoo == "mxnet":
         return mx.gluon.model_zoo.vision.get_model(name)
     if name in FACES:
+        from face_networks import face_network
+
         return face_network(name)
     if name not in (*SEGMENTATION, *POSE, *DETECTION):
         return gluoncv_network(name)
