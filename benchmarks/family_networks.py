@@ -174,14 +174,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     "detection": {
         **{
-            name: partial(detector, name, side)
-            for name, side in (
-                *(
-                    ("ssd_300_vgg16_atrous_voc", 300),
-                    ("ssd_512_resnet50_v1_voc", 256),
-                    ("ssd_512_mobilenet1.0_voc", 256),
-                ),
-                *(("yolo3_darknet53_voc", 128), ("yolo3_mobilenet1.0_voc", 128)),
+            name: partial(detector, name, side, magnitude=magnitude)
+            for name, side, magnitude in (
+                *(("ssd_300_vgg16_atrous_voc", 300, 1), ("ssd_512_resnet50_v1_voc", 128, 0.5)),
+                *(("ssd_512_mobilenet1.0_voc", 128, 1), ("yolo3_darknet53_voc", 128, 1)),
+                ("yolo3_mobilenet1.0_voc", 128, 2),
             )
         },
         "center_net_resnet18_v1b_voc": partial(detector, "center_net_resnet18_v1b_voc", 128, nms=None),
