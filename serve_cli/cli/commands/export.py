@@ -323,8 +323,8 @@ def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precisi
 
 
 def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:
-    """Return the command that embeds with the model, unless it has no card or was not verified in onnxruntime."""
-    ready = has_card and report.parity is not None and report.parity.engine == "onnxruntime"
+    """Return the command that embeds with the model, unless it has no card or onnxruntime cannot run it."""
+    ready = has_card and (report.parity is None or report.parity.engine == "onnxruntime")
     return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
 
 
