@@ -161,8 +161,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
         )
     },
     "segmentation": {
-        name: partial(zoo, name, images(480), magnitude=0.25, batch=2, pretrained_base=False, crop_size=480)
-        for name in ("fcn_resnet50_ade", "psp_resnet50_ade", "deeplab_resnet50_ade", "icnet_resnet50_citys")
+        "fcn_resnet50_ade": partial(
+            zoo, "fcn_resnet50_ade", images(120), magnitude=0.25, batch=2, pretrained_base=False, crop_size=120
+        ),
+        "icnet_resnet50_citys": partial(
+            zoo, "icnet_resnet50_citys", images(480), magnitude=0.25, batch=2, pretrained_base=False, crop_size=480
+        ),
     },
     "pose": {
         name: partial(zoo, name, images(256), magnitude=0.25, pretrained_base=False)
