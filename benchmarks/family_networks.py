@@ -161,9 +161,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
         )
     },
     "segmentation": {
-        "fcn_resnet50_ade": partial(
-            zoo, "fcn_resnet50_ade", images(120), magnitude=0.25, batch=2, pretrained_base=False, crop_size=120
-        ),
         "icnet_resnet50_citys": partial(
             zoo, "icnet_resnet50_citys", images(480), magnitude=0.25, batch=2, pretrained_base=False, crop_size=480
         ),
