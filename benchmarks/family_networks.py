@@ -178,14 +178,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
             name: partial(detector, name, side, magnitude=magnitude)
             for name, side, magnitude in (
                 *(("ssd_300_vgg16_atrous_voc", 300, 1), ("ssd_512_resnet50_v1_voc", 128, 0.5)),
-                *(("ssd_512_mobilenet1.0_voc", 128, 1), ("yolo3_darknet53_voc", 128, 1)),
+                *(("ssd_512_mobilenet1.0_voc", 128, 1), ("yolo3_darknet53_voc", 128, 1.5)),
                 ("yolo3_mobilenet1.0_voc", 128, 2),
             )
         },
         "center_net_resnet18_v1b_voc": partial(detector, "center_net_resnet18_v1b_voc", 128, nms=None),
         "center_net_resnet18_v1b_dcnv2_voc": partial(detector, "center_net_resnet18_v1b_dcnv2_voc", 128, nms=None),
         "faster_rcnn_resnet50_v1b_voc": partial(region_detector, "faster_rcnn_resnet50_v1b_voc", 128),
-        "mask_rcnn_resnet18_v1b_coco": partial(region_detector, "mask_rcnn_resnet18_v1b_coco", 128),
     },
     "video": {
         name: partial(zoo, name, row, magnitude=0.5, **options)

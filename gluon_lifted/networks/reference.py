@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.contract import IMAGE_INPUT, MAX_REFERENCE_BYTES, distinct
@@ -116,12 +117,14 @@ def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = ()
         return {}
     symbol = mx.sym.load(str(network.symbol))
     internals = symbol.get_internals()
-    outputs = set(internals.list_outputs())
+    outputs = Counter(internals.list_outputs())  # a block that is used several times gives its name to several nodes
     names = [
         node["name"]
         for node in json.loads(network.symbol.read_text())["nodes"]
-        if node["op"] != "null" and (not ops or node["op"] in ops) and f"{node['name']}_output" in outputs
+        if node["op"] != "null" and (not ops or node["op"] in ops) and outputs[f"{node['name']}_output"] == 1
     ]
+    if not names:
+        return {}
     group = mx.sym.Group([internals[f"{name}_output"] for name in names])
     shapes = group.infer_shape_partial(**{name: array.shape for name, array in feeds.items()})[1]
     kept, taken = [], 0

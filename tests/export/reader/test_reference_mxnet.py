@@ -124,6 +124,17 @@ def test_command_line(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_a_block_that_is_used_twice_names_two_nodes(tmp_path: Path) -> None:
+    net = Net()
+    once = net.op("tanh", "act", [net.variable("data")])
+    net.op("Flatten", "flat", [net.op("tanh", "act", [net.op("negative", "minus", [once])])])
+    feeds = {"data": small_reference(small_network())["data"]}
+    write_reference(save(net, tmp_path), feeds, tmp_path / "r.npz")
+    reference = read_reference(tmp_path / "r.npz")
+    assert list(reference.nodes) == ["minus", "flat"]
+    np.testing.assert_allclose(reference.nodes["minus"], -np.tanh(feeds["data"][:1]), rtol=1e-5)
+
+
 def test_a_reference_that_verify_would_refuse_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, feeds = save(small_network(), tmp_path), {"data": small_reference(small_network())["data"]}
     monkeypatch.setattr(reference_module, "MAX_REFERENCE_BYTES", feeds["data"].nbytes)
