@@ -21,7 +21,7 @@ def whole_numbers(node: Node, index: int, step: str) -> Operand:
     if operand.dtype == INT64:
         return operand
     if isinstance(operand, Constant):
-        if not (np.abs(operand.array) < LARGEST).all():
+        if not (np.abs(operand.array.astype(np.float64)) < LARGEST).all():
             raise node.malformed(f"parameter {operand.name!r} holds NaN, infinity or a number too large for an index")
         return node.constant(step, np.trunc(operand.array).astype(np.int64))
     return node.graph.cast(operand, INT64, f"{node.name}/{step}")
