@@ -177,8 +177,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
         **{
             name: partial(detector, name, side, magnitude=magnitude)
             for name, side, magnitude in (
-                *(("ssd_300_vgg16_atrous_voc", 300, 1), ("ssd_512_resnet50_v1_voc", 128, 0.5)),
-                *(("ssd_512_mobilenet1.0_voc", 128, 1), ("yolo3_darknet53_voc", 128, 1.5)),
+                *(("ssd_300_vgg16_atrous_voc", 300, 0.5), ("ssd_512_resnet50_v1_voc", 128, 0.5)),
+                *(("ssd_512_mobilenet1.0_voc", 128, 1), ("yolo3_darknet53_voc", 128, 0.7)),
                 ("yolo3_mobilenet1.0_voc", 128, 2),
             )
         },
@@ -195,11 +195,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
             ("i3d_resnet50_v1_kinetics400", (3, 8, 64, 64), {"pretrained_base": False}),
             ("i3d_inceptionv1_kinetics400", (3, 16, 224, 224), {"pretrained_base": False}),
             ("slowfast_4x16_resnet50_kinetics400", (3, 36, 64, 64), {"pretrained_base": False}),
-        )
-    },
-    "depth": {
-        "monodepth2_resnet18_kitti_mono_640x192": partial(
-            zoo, "monodepth2_resnet18_kitti_mono_640x192", (3, 192, 640), pretrained_base=False
         )
     },
     "text": {
