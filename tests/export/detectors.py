@@ -39,6 +39,9 @@ def random_detector(
     if hasattr(network, "heatmap_nms"):  # of CenterNet: scores of 1 are equal, and MXNet leaves their order open
         for weight in network.heads[0].collect_params(".*weight").values():
             weight.set_data(weight.data() / 40)
+    if hasattr(network, "class_predictors"):  # of SSD, whose scores would be 1, too
+        for weight in network.class_predictors.collect_params(".*weight").values():
+            weight.set_data(weight.data() / 40)
     return network
 
 
