@@ -39,7 +39,7 @@ class WeightsReport:
     names : str
         Naming scheme of the arrays: ``"MXNet"``, or torchvision's network such as ``"torchvision resnet50"``.
     num_tensors, num_parameters : int
-        Number of arrays, and of the numbers in those that were trained or measured.
+        Number of arrays, and of trained or measured values in them.
     size_bytes : int
         Size of the file.
     """

@@ -49,7 +49,7 @@ def open_network(model: onnx.ModelProto, where: str) -> Network:
     def network(data: NDArray[Any]) -> NDArray[Any]:
         try:
             (rows,) = session.run([output], {images: np.ascontiguousarray(data)})
-        except Exception as error:
+        except Exception as error:  # the same exceptions as on loading
             raise MalformedModelError(
                 f"{where}: onnxruntime cannot run it on {len(data)} images ({_reason(error)})."
             ) from None

@@ -132,7 +132,7 @@ def _unaligned(node: GraphNode, opset: int) -> GraphNode:
 def _check(model: onnx.ModelProto) -> None:
     """Run ONNX's checker and its shape inference, which must not contradict the declared shapes of the outputs.
 
-    Sizes that ONNX does not infer are left out of the comparison, as are those that grow with the batch.
+    Only sizes that ONNX infers and that do not grow with the batch are compared.
     """
     try:
         onnx.checker.check_model(model, full_check=True)

@@ -52,8 +52,8 @@ def read_run(folder: Path) -> RunFolder:
     Raises
     ------
     RunError
-        If it is not a folder, a file is missing, the card is damaged, card and reference disagree, or the parameters
-        are not those that the card has the hash of.
+        If it is not a folder, a file is missing, the card is damaged, card and reference disagree, or the hash of
+        the parameters is not the card's.
     MalformedModelError
         If symbol, parameters or reference are damaged.
     """

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 SIZE = r"(?:N(?:=[0-9]{1,6})?|[0-9]{1,6})"
 SHAPE = re.compile(rf"(?:(?P<name>[^:,]+):)?(?P<sizes>{SIZE}(?:,{SIZE}){{0,5}})")
 DTYPES = ("float32", "float16", "float64", "int32", "int64", "int8", "uint8")
-DEFAULT_SHAPE = "data:1,3,224,224"
 ANY_NETWORK = "Any MXNet network"  # title of a panel of --help
 
 Shapes = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--shape",
         metavar="NAME:N,C,H,W",
+        show_default="images named data, of 224 px",
         help="Set the name and shape of an input. The batch axis is the first, or the one written as N or N=4. The "
         "model accepts any batch size unless the network works for one size only. Repeat it for several inputs.",
         rich_help_panel=ANY_NETWORK,
@@ -59,7 +59,7 @@ def network_inputs(shapes: list[str], dtypes: list[str] | None) -> NetworkInputs
         counted = [axis for axis, size in enumerate(sizes) if size.startswith("N")] or [0]
         numbers = [size.removeprefix("N").removeprefix("=") for size in sizes]
         if match is None or len(counted) > 1 or any(number and not int(number) for number in numbers):
-            raise typer.BadParameter(f"--shape is {text!r}; expected NAME:SIZES, such as {DEFAULT_SHAPE}")
+            raise typer.BadParameter(f"--shape is {text!r}; expected NAME:SIZES, such as data:1,3,224,224")
         name = match["name"] or "data"
         if name in parsed:
             raise typer.BadParameter(f"--shape gives input {name!r} twice; give each input once")

@@ -176,20 +176,21 @@ class PreprocessingOptions:
             raise typer.BadParameter(str(error)) from None
 
 
-def given_card(path: Path | None, options: PreprocessingOptions) -> ModelCard | None:
+def given_card(path: Path | None, options: PreprocessingOptions, crop: int | None) -> ModelCard | None:
     """Read the file of ``--card``, if given.
 
     Raises
     ------
     typer.BadParameter
-        If preprocessing options are given, too.
+        If preprocessing options or ``--crop`` are given, too.
     RunError
         If the file cannot be read or is not a model card.
     """
     if path is None:
         return None
-    if options.given():
-        raise typer.BadParameter(f"--card describes the preprocessing; leave out {', '.join(options.given())}")
+    given = [*options.given(), *(["--crop"] if crop else [])]
+    if given:
+        raise typer.BadParameter(f"--card describes the preprocessing; leave out {', '.join(given)}")
     from gluon_lifted.card import read_card
 
     return read_card(path)

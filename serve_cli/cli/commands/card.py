@@ -89,9 +89,7 @@ def card(
     options = PreprocessingOptions(
         preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
     )
-    described = given_card(card_file, options)
-    if described is not None and crop is not None:
-        raise typer.BadParameter("--card contains the crop; leave out --crop")
+    described = given_card(card_file, options, crop)
     if not (described or options.given() or name or crop or output or normalize):
         if out is not None:
             raise typer.BadParameter("--out needs a change to the card; add an option such as --preprocessing")

@@ -13,7 +13,7 @@ from export.choices import CalibrationMethod, Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
-from serve_cli.cli.input_options import ANY_NETWORK, DEFAULT_SHAPE, Dtypes, Shapes, network_inputs
+from serve_cli.cli.input_options import ANY_NETWORK, Dtypes, Shapes, network_inputs
 from serve_cli.cli.network_options import (
     CardFile,
     Channels,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
+USUAL_SIDE = 224  # of images, without --shape, --crop and --card
 LOWER = "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
@@ -137,7 +138,7 @@ def export(
     weights: Weights = None,
     symbol: Symbol = None,
     params: Params = None,
-    shape: Shapes = [DEFAULT_SHAPE],  # noqa: B006  # Typer copies it
+    shape: Shapes = None,
     dtype: Dtypes = None,
     reference: Reference = None,
     output: Output = None,
@@ -195,14 +196,13 @@ def export(
     """
     if onnx is None and weights is None:
         raise typer.BadParameter("give --onnx, --weights or both")
-    if crop is not None and shape == [DEFAULT_SHAPE]:
-        shape = [f"data:1,3,{crop},{crop}"]
-    inputs = network_inputs(shape, dtype)
     source = _source(run, symbol, params, output)
     pixel_options = PreprocessingOptions(
         preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
     )
-    described = given_card(card, pixel_options)
+    described = given_card(card, pixel_options, crop)
+    side = crop or (described.preprocessing.crop if described else USUAL_SIDE)
+    inputs = network_inputs(shape or [f"data:1,3,{side},{side}"], dtype)
     pixel_settings = described.preprocessing if described else pixel_options.build(crop or _side(inputs))
     if isinstance(source, SavedNetwork) and pixel_settings is None:
         _refuse_without_card(normalize=normalize, preprocess=preprocess, precision=precision)

@@ -47,7 +47,7 @@ def reference(
     symbol: Symbol,
     params: Params,
     out: Out,
-    shape: Shapes = ["data:4,3,224,224"],  # noqa: B006  # Typer copies it
+    shape: Shapes = None,
     dtype: Dtypes = None,
     device: MxnetDevice = "cpu",
     output: Output = None,
@@ -81,7 +81,7 @@ def reference(
     from gluon_lifted.networks.random_inputs import random_inputs
     from gluon_lifted.networks.reference import write_reference
 
-    inputs = network_inputs(shape, dtype)
+    inputs = network_inputs(shape or ["data:4,3,224,224"], dtype)
     network = SavedNetwork(symbol, params, output)
     say(f"reference: {symbol} on {device}")
     axes = inputs.batch_axes()

@@ -102,7 +102,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
         (("--name", "x"), 2, "has no card yet; give the preprocessing of its images: --preprocessing"),
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),
-        (("--card", "card.json", "--crop", "12"), 2, "--card contains the crop; leave out --crop"),
+        (("--card", "card.json", "--crop", "12"), 2, "--card describes the preprocessing; leave out --crop"),
         (("--card", "card.json"), 1, "takes images of 12 px, but the card's crop is 16"),
         (("--card", "none.json"), 1, "none.json: cannot be read"),
         (("--out", "other.onnx"), 2, "--out needs a change to the card"),

@@ -139,6 +139,14 @@ def test_a_card_in_place_of_the_options(tmp_path, monkeypatch, capsys):
     assert lifted(monkeypatch, "export", *files, *given, "--name", "mine", "--normalize") == 0
     with Embedder(tmp_path / "face.onnx") as embedder:
         assert (embedder.card.name, embedder.card.normalized) == ("mine", True)
+    net = face_network()
+    net.nodes[0]["name"] = "data"
+    files = (*save(net, tmp_path), "--output", "fc1")
+    assert lifted(monkeypatch, "export", *files, *given) == 0  # the card gives the size of the input
+    assert lifted(monkeypatch, "export", *files, *given, "--crop", SIDE) == 2
+    assert "--card describes the preprocessing; leave out --crop" in " ".join(
+        capsys.readouterr().err.replace("│", "").split()
+    )
     (tmp_path / "face.onnx").unlink()
     assert lifted(monkeypatch, "export", tmp_path, *given) == 2
     assert "leave out --reference, --preprocessing and --card" in " ".join(
