@@ -141,9 +141,10 @@ def test_a_card_in_place_of_the_options(tmp_path, monkeypatch, capsys):
         assert (embedder.card.name, embedder.card.normalized) == ("mine", True)
     net = face_network()
     net.nodes[0]["name"] = "data"
-    files = (*save(net, tmp_path), "--output", "fc1")
-    assert lifted(monkeypatch, "export", *files, *given) == 0  # the card gives the size of the input
-    assert lifted(monkeypatch, "export", *files, *given, "--crop", SIDE) == 2
+    (tmp_path / "usual").mkdir()
+    usual = (*save(net, tmp_path / "usual"), "--output", "fc1")
+    assert lifted(monkeypatch, "export", *usual, *given) == 0  # the card gives the size of the input
+    assert lifted(monkeypatch, "export", *usual, *given, "--crop", SIDE) == 2
     assert "--card describes the preprocessing; leave out --crop" in " ".join(
         capsys.readouterr().err.replace("│", "").split()
     )
