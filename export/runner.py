@@ -55,7 +55,7 @@ def open_model(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> R
         If onnxruntime refuses the model although it knows the opset.
     """
     try:
-        session = _session(model, constants)
+        session = open_session(model, constants)
     except Exception as error:  # onnxruntime's own exceptions share no base class
         opset, reason = model.opset_import[0].version, " ".join(str(error).split())
         if opset > onnx.defs.onnx_opset_version() or _runtime_knows(opset):
@@ -67,7 +67,7 @@ def open_model(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> R
     return Runner(lambda names, feeds: list(session(list(names), dict(feeds))), "onnxruntime")
 
 
-def _session(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> RunSession:
+def open_session(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> RunSession:
     """Load a model into onnxruntime. It copies external constants once."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised as exceptions
@@ -80,7 +80,9 @@ def _session(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> Run
     if values:
         options.add_session_config_entry("session.disable_prepacking", "1")  # which would copy all of them again
         options.add_external_initializers(list(values), list(values.values()))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
     return partial(_run, session, values)
 
 
@@ -99,7 +101,7 @@ def _runtime_knows(opset: int) -> bool:
     version = onnx.helper.find_min_ir_version_for(opsets)
     graph = onnx.helper.make_graph([node], "one", infos[:1], infos[1:])
     try:
-        _session(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version))
+        open_session(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version))
     except Exception:  # onnxruntime's own exceptions share no base class
         return False
     return True

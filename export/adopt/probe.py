@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.errors import MalformedModelError
-from export.libraries import onnxruntime
+from export.runner import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Network: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
 
 NUM_IMAGES = 3
-FATAL_ONLY = 4  # onnxruntime's log severity
 LEAST_DIFFERENCE = 1e-5  # between two images' rows, as a share of the largest value
 UNIT_TOLERANCE = 1e-3  # of a length, which float16 rounds by up to 5e-4
 
@@ -36,19 +35,15 @@ def probe_pixels(crop: int) -> NDArray[np.uint8]:
 
 def open_network(model: onnx.ModelProto, where: str) -> Network:
     """Load a network with one input and one output. Raises `MalformedModelError` if onnxruntime refuses it."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY  # errors are raised as exceptions
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
+        run = open_session(model)
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise MalformedModelError(f"{where}: onnxruntime cannot load it ({_reason(error)}).") from None
     images, output = model.graph.input[0].name, model.graph.output[0].name
 
     def network(data: NDArray[Any]) -> NDArray[Any]:
         try:
-            (rows,) = session.run([output], {images: np.ascontiguousarray(data)})
+            (rows,) = run([output], {images: np.ascontiguousarray(data)})
         except Exception as error:  # the same exceptions as on loading
             raise MalformedModelError(
                 f"{where}: onnxruntime cannot run it on {len(data)} images ({_reason(error)})."

@@ -136,7 +136,7 @@ def test_opset_that_onnxruntime_does_not_know_is_run_by_onnx(monkeypatch: pytest
     def refuse(model: onnx.ModelProto) -> None:
         raise RuntimeError("Unsupported model IR version")
 
-    monkeypatch.setattr(runner_module, "_session", refuse)
+    monkeypatch.setattr(runner_module, "open_session", refuse)
     parity = verify(small_model(), reference())
     assert parity.max_abs_error < 1e-6
     assert (parity.batch_sizes, parity.engine) == ((1, 2), "onnx")
