@@ -104,6 +104,7 @@ def train(
     data = load_data(config)
     residual = mean_residual(config)
     with join_cluster(hardware.cluster) as cluster:
+        from gluon_lifted.training.embedding_start import start_from_pca
         from gluon_lifted.training.loop import Loop
         from gluon_lifted.training.trainer import Trainer
 
@@ -114,11 +115,13 @@ def train(
         config = replace(config, colors=_settled_colors(config, trainer, hooks, resume=resume))
         preprocessing = preprocessing_of(config)
         with (
-            ImageLoader(data.learned, preprocessing, hardware.threads, residual) as loader,
+            ImageLoader(data.learned, preprocessing, hardware.threads, residual, config.augment) as loader,
             ImageLoader(data.watched, preprocessing, hardware.threads) as watcher,
         ):
             loader.check_readable()
             watcher.check_readable()
+            if config.embedding_init == "pca" and cluster.is_writer and not resume:
+                start_from_pca(trainer, loader, hooks.on_note)
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
             return Loop(
                 config=config,

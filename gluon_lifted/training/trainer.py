@@ -98,7 +98,7 @@ class Trainer:
         self.loss = _traced_loss(config, devices[0])
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
-        backbone = build_backbone(config.backbone, config.crop)
+        backbone = build_backbone(config.backbone, config.crop, fixed_batch_norm=config.batch_norm == "fixed")
         center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
         self.net = EmbeddingNet(backbone, config.dim, config.dropout, normalize=config.normalize, mean_residual=center)
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
