@@ -110,7 +110,7 @@ def train(
         sampler = build_sampler(config, data.learned)
         _require_same_work(cluster, config, data.learned)
         _check_batches(config, data, len(sampler.batch(0)), len(devices) * cluster.size, hooks)
-        trainer = Trainer(config, devices, cluster, residual)
+        trainer = Trainer(config, devices, cluster, residual, len(data.learned.class_names))
         config = replace(config, colors=_settled_colors(config, trainer, hooks, resume=resume))
         preprocessing = preprocessing_of(config)
         with (

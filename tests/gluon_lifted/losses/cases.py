@@ -5,10 +5,22 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from gluon_lifted.losses import LOSSES
-from gluon_lifted.mx import autograd, nd
+from gluon_lifted.losses import LOSSES, build_loss
+from gluon_lifted.mx import autograd, mx, nd
 
 POINTS = st.tuples(st.integers(-2, 2), st.integers(-2, 2), st.integers(0, 3))  # x, y, label: many duplicates and ties
+
+
+CLASSES = 48  # proxies of the losses that have some
+
+
+def build(name, embedding, margin=1.0):
+    """The loss of that name for such embeddings, always with the same proxies."""
+    net = build_loss(name, margin, CLASSES, embedding.shape[1])
+    mx.random.seed(7)
+    net.initialize()
+    net.cast(embedding.dtype)
+    return net
 
 
 def run(net, embedding, label, label_dtype="int32", head=1.0):
