@@ -53,9 +53,19 @@ def _losses_where(chosen: Callable[[LossDeclaration], bool]) -> str:
     return ", ".join(name for name, declaration in LOSSES.items() if chosen(declaration))
 
 
-def _batch_sizes() -> str:
-    sizes = {name: loss.defaults["batch_size"][0] for name, loss in LOSSES.items() if "batch_size" in loss.defaults}
-    return "".join(f"; {size} with --loss {name}" for name, size in sizes.items())
+def _defaults_by_loss(field: str) -> str:
+    """List the values of a field whose default changes with the loss: ``"; 120 with --loss triplet"``."""
+    values = {name: loss.defaults[field][0] for name, loss in LOSSES.items() if field in loss.defaults}
+    return "".join(f"; {value:g} with --loss {name}" for name, value in values.items())
+
+
+def _margins() -> str:
+    """List what the margin measures: ``"a distance; a cosine for ..."``."""
+    losses: dict[str, list[str]] = {}
+    for name, loss in LOSSES.items():
+        losses.setdefault(loss.margin, []).append(name)
+    usual, *others = losses
+    return usual + "".join(f"; {margin} for {', '.join(losses[margin])}" for margin in others)
 
 
 @dataclass(frozen=True)
@@ -139,11 +149,13 @@ class TrainConfig:
         8.0, "Mean distance of embeddings at the start, in margins, with --embedding-init pca.", NETWORK, lowest=1e-3
     )
     dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0 with --weights.", NETWORK, lowest=0)
-    normalize: bool = _flag("Scale embeddings to unit length, in training and in the exported model.", NETWORK)
-    loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
-    margin: float = _option(
-        1.0, f"Margin of the loss: a distance; squared for {_losses_where(lambda loss: loss.squared_margin)}.", LOSS
+    normalize: bool = _flag(
+        "Scale embeddings to unit length, in training and in the exported model; the default with "
+        f"{_losses_where(lambda loss: loss.distance == 'cosine')}.",
+        NETWORK,
     )
+    loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
+    margin: float = _option(1.0, f"Margin of the loss: {_margins()}{_defaults_by_loss('margin')}.", LOSS)
     sampler: str = _option(
         "balanced",
         "Build batches by: balanced (P classes x K images), "
@@ -152,7 +164,9 @@ class TrainConfig:
         LOSS,
         choices=("balanced", *BATCH_MULTIPLES),
     )
-    batch_size: int = _option(128, f"Images per batch, over all devices{_batch_sizes()}.", LOSS, lowest=2)
+    batch_size: int = _option(
+        128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
+    )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
     iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
     optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
@@ -162,6 +176,12 @@ class TrainConfig:
     )
     embedding_lr_mult: float = _option(1.0, "Learning-rate multiplier for the embedding layer.", LEARNING, lowest=0)
     bias_lr_mult: float = _option(2.0, "Learning-rate multiplier for biases.", LEARNING, lowest=0)
+    proxy_lr_mult: float = _option(
+        1.0,
+        f"Learning-rate multiplier for proxies{_defaults_by_loss('proxy_lr_mult')}. They do not decay.",
+        LEARNING,
+        lowest=0,
+    )
     schedule: str = _option(
         "linear",
         "Learning-rate schedule: constant, linear or cosine (both down to 0), step.",
@@ -173,7 +193,7 @@ class TrainConfig:
     step_factor: float = _option(0.96, "Multiply the learning rate by this at each step.", LEARNING, lowest=0)
     weight_decay: float = _option(2e-4, "Weight decay; not applied to biases.", LEARNING, lowest=0)
     clip_gradient: float = _option(
-        0.0, "Clip the norm of the gradient of all weights to this value; 0: no limit.", LEARNING, lowest=0
+        0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
     amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)

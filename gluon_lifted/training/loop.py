@@ -9,14 +9,13 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
 from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
-from gluon_lifted.metrics.retrieval import recall_at_k
+from gluon_lifted.losses.known_losses import LOSSES
+from gluon_lifted.metrics.retrieval import can_rank, recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
@@ -177,8 +176,9 @@ class Loop:
         recall = None
         if self._due(iteration, self.config.eval_every) and not interrupted:
             embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            if np.isfinite(embedding).all():  # if not, the trainer reports divergence later
-                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
+            distance = LOSSES[self.config.loss].distance
+            if can_rank(embedding, distance):  # if not, the trainer reports divergence later
+                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
             save_checkpoint(self.folder, iteration, self.trainer.state())
         return recall
@@ -209,6 +209,7 @@ class Loop:
             preprocessing=self.loader.preprocessing,
             dataset=config.dataset,
             loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",
+            distance=LOSSES[config.loss].distance,
             provenance={
                 "iterations": str(config.iterations),
                 "sampler": config.sampler,

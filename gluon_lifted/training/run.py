@@ -112,7 +112,7 @@ def train(
         sampler = build_sampler(config, data.learned)
         _require_same_work(cluster, config, data.learned)
         _check_batches(config, data, len(sampler.batch(0)), len(devices) * cluster.size, hooks)
-        trainer = Trainer(config, devices, cluster, residual)
+        trainer = Trainer(config, devices, cluster, residual, len(data.learned.class_names))
         config = _settled(config, trainer, hooks, resume=resume)
         preprocessing = preprocessing_of(config)
         with (
