@@ -1,7 +1,7 @@
 """Read messages of protobuf without their declarations: field numbers and values.
 
-A field is a varint ``number << 3 | type``, followed by a varint (type 0), 8 bytes (1), a varint length and as many bytes
-(2), or 4 bytes (5).
+A field is a varint ``number << 3 | type``, followed by a varint (type 0), 8 bytes (1), a varint length and as many
+bytes (2), or 4 bytes (5).
 """
 
 from __future__ import annotations
