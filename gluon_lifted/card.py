@@ -10,7 +10,8 @@ from typing import Any
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
 
-CARD_VERSION = 3  # 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling
+# 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling; 4: preprocessing with interpolation
+CARD_VERSION = 4
 MAX_DIM = 1 << 20
 MAX_CARD_BYTES = 1 << 20
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.fits import FITS, FITS_HELP
+from gluon_lifted.images.interpolations import INTERPOLATION_HELP, INTERPOLATIONS
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class TrainConfig:
         f"Make images square: {FITS_HELP}.",
         DATA_SET,
         choices=tuple(FITS),
+    )
+    interpolation: str = _option(
+        "auto",
+        f"Resize by: {INTERPOLATION_HELP}, or auto: as for --weights, else bilinear.",
+        DATA_SET,
+        choices=("auto", *INTERPOLATIONS),
     )
     resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)

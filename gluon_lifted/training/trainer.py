@@ -10,6 +10,7 @@ import numpy as np
 from gluon_lifted.distributed import ALONE
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import center_crop
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.losses import build_loss
 from gluon_lifted.mx import (
     autograd,
@@ -195,23 +196,25 @@ class Trainer:
         padded[batch.start : batch.start + len(own)] = own.as_in_context(mx.cpu())
         return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
 
-    def load_weights(self, on_note: Callable[[str], None]) -> str:
-        """Load trained weights and return the colors to train with, a key of `COLORS`.
+    def load_weights(self, on_note: Callable[[str], None]) -> dict[str, str]:
+        """Load trained weights and return the colors and interpolation to train with, by field of the configuration.
 
         Raises
         ------
         ConfigError, DataError
             If the weights cannot be read or downloaded, or belong to another network.
         """
-        source, wanted = self.config.weights, self.config.colors
+        source = self.config.weights
         report = load_weights(self.net, source, self.config.backbone, on_note)
         on_note(str(report))
         self.weights = report
-        expected = report.colors or "imagenet"
-        if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}; training continues with --colors {wanted}.")
-            return wanted
-        return expected
+        used = {"colors": report.colors or "imagenet", "interpolation": report.interpolation or DEFAULT_INTERPOLATION}
+        for name, expected in used.items():
+            wanted = getattr(self.config, name)
+            if wanted not in ("auto", expected):
+                on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
+                used[name] = wanted
+        return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embed all batches in order, without dropout: (N, D)."""

@@ -220,7 +220,17 @@ def test_colors_of_our_own_run_are_its_cards(tmp_path, name):
     card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
     (tmp_path / "card.json").write_text(card.to_json())
     report = load_weights(receiver("googlenet"), str(tmp_path / "model-0000.params"), "googlenet")
-    assert report.colors == name
+    assert (report.colors, report.interpolation) == (name, "bilinear")
+
+
+def test_interpolation_of_our_own_run_is_its_cards(tmp_path):
+    path = tmp_path / "model-0000.params"
+    sender("googlenet").save_parameters(str(path))
+    assert load_weights(receiver("googlenet"), str(path), "googlenet").interpolation is None
+    preprocessing = Preprocessing(256, CROP, interpolation="bicubic")
+    card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
+    (tmp_path / "card.json").write_text(card.to_json())
+    assert load_weights(receiver("googlenet"), str(path), "googlenet").interpolation == "bicubic"
 
 
 def test_embedding_layer_of_another_width_is_left_alone(tmp_path):
