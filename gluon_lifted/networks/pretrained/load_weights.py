@@ -18,6 +18,7 @@ from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
     mxnet_names,
+    onnx_names,
     torchvision_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 IMAGENET = "imagenet"
-BACKBONES_OF = {"caffemodel": ("googlenet",), "torch": tuple(TWINS), "safetensors": tuple(TWINS)}
+BACKBONES_OF = {
+    "caffemodel": ("googlenet",),
+    "onnx": ("googlenet",),
+    "torch": tuple(TWINS),
+    "safetensors": tuple(TWINS),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class WeightsReport:
     source : str
         The file, or ``"imagenet"``.
     format : str
-        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+        ``"caffemodel"``, ``"onnx"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     used : tuple of str
         The network's parameters that were set.
     skipped : tuple of str
@@ -127,6 +133,8 @@ def load_weights(
 def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
+    if kind == "onnx":
+        return onnx_names(net)
     return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
 
 
@@ -172,7 +180,7 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
 
 def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
     """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
-    if kind == "caffemodel":
+    if kind in ("caffemodel", "onnx"):
         return "caffe"
     if kind != "params" and not own and TWINS[backbone] == "googlenet":
         return "inception"
