@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,5 +41,5 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, on_note: Callable[[str
     moments = Moments(net.embedding.weight.shape[1])
     for batch in loader.test_batches(BATCH, rows):
         moments.add(net.pool(nd.array(batch.images, ctx=trainer.devices[0])).asnumpy())
-    margin = math.sqrt(abs(config.margin)) if LOSSES[config.loss].squared_margin else abs(config.margin)
-    net.set_embedding_layer(*whitened_layer(moments, config.dim, config.init_distance * (margin or 1.0)))
+    distance = config.init_distance * LOSSES[config.loss].as_distance(config.margin)
+    net.set_embedding_layer(*whitened_layer(moments, config.dim, distance))
