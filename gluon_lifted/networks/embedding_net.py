@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.mx import HybridBlock, mx, nn
+from gluon_lifted.mx import HybridBlock, mx, nd, nn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +58,23 @@ class EmbeddingNet(HybridBlock):
         """Embed images ``x`` (N, 3, H, W): (N, D)."""
         if mean_residual is not None:
             x = F.broadcast_sub(x, mean_residual)
-        x = self.backbone(x)  # (N, C, 1, 1)
-        x = self.embedding(self.dropout(x))  # (N, D)
+        return self._embed(F, self.backbone(x))  # the backbone gives (N, C, 1, 1)
+
+    def _embed(self, F: Any, pooled: Any) -> Any:
+        x = self.embedding(self.dropout(pooled))  # (N, D)
         return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
+
+    def pool_and_embed(self, images: Any) -> tuple[Any, Any]:
+        """Compute the backbone's pooled features (N, C) and the embedding (N, D) in one pass, outside of a graph.
+
+        Parameters
+        ----------
+        images : mx.nd.NDArray, (N, 3, H, W)
+        """
+        if "mean_residual" in self._reg_params:
+            images = images - self.mean_residual.data(images.context)
+        pooled = self.backbone(images)
+        return pooled.flatten(), self._embed(nd, pooled)
 
     def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
         """Set the learning-rate multipliers of the embedding layer and of biases.
