@@ -32,9 +32,8 @@ def test_a_batch_is_copied_before_the_one_before_it_is_used():
             requested.append(first)
             yield batch(2, first)
 
-    seen = []
-    for copied in device_batches.copied_ahead(batches(), [mx.cpu()]):
-        seen.append((float(copied.images[0].asnumpy()[0, 0, 0, 0]), len(requested)))
+    copies = device_batches.copied_ahead(batches(), [mx.cpu()])
+    seen = [(float(copied.images[0].asnumpy()[0, 0, 0, 0]), len(requested)) for copied in copies]
     assert seen == [(0, 2), (100, 3), (200, 3)]
     assert list(device_batches.copied_ahead([], [mx.cpu()])) == []
 

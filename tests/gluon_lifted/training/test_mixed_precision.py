@@ -37,7 +37,7 @@ from gluon_lifted.networks.backbones import build_backbone
 from gluon_lifted.training.precision import start_computing_in
 from gluon_lifted.training.trainer import _traced_loss
 
-loss = _traced_loss(TrainConfig(amp=True), mx.cpu())
+loss = _traced_loss(TrainConfig(amp=True), [mx.cpu()], 0)
 start_computing_in(sys.argv[1])
 network = EmbeddingNet(build_backbone("cifar_resnet20_v1", 32), 8)(mx.sym.var("data"))
 nodes = json.loads(network.tojson(remove_amp_cast=False))["nodes"]

@@ -62,7 +62,7 @@ def test_run_folder(whole_run, config):
     run, report = whole_run
     assert report.finished
     assert 0 <= report.recall <= 1
-    assert TrainConfig.read(run) == replace(config, colors="imagenet")
+    assert TrainConfig.read(run) == replace(config, colors="imagenet", interpolation="bilinear")
     assert report.watched == "24 images of 4 test classes"
     log = log_of(run)
     assert [line["iteration"] for line in log] == [1, 2, 3, 4]
@@ -247,8 +247,11 @@ def test_files_that_compute_something_else_are_refused(config, tmp_path, monkeyp
     net, images = Trainer(config, [mx.cpu()]).net, np.zeros((1, 3, 32, 32), np.float32)
     card = ModelCard("n", "b", 8, False, Preprocessing(36, 32), "d", "l")
     outputs = module.network_outputs
-    off_by = lambda network, feeds: {name: 1.01 * array for name, array in outputs(network, feeds).items()}
-    monkeypatch.setattr(module, "network_outputs", off_by)
+
+    def off_by_a_hundredth(network, feeds):
+        return {name: 1.01 * array for name, array in outputs(network, feeds).items()}
+
+    monkeypatch.setattr(module, "network_outputs", off_by_a_hundredth)
     net.embedding.bias.set_data(nd.ones(8))
     with pytest.raises(RunError, match="the frozen network's embeddings differ from the trained network's by"):
         freeze(net, tmp_path, card, images)
