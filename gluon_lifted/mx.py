@@ -131,11 +131,11 @@ autograd, gluon, nd = mx.autograd, mx.gluon, mx.nd
 HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 
-def start_mixed_precision() -> None:
-    """Make networks built from now on compute in float16 where MXNet lists it as safe. Affects the whole process."""
+def start_mixed_precision(dtype: str) -> None:
+    """Make networks built from now on cast to ``dtype`` where MXNet lists it as safe. Affects the whole process."""
     from mxnet.contrib import amp  # MXNet does not import it by itself
 
-    amp.init()
+    amp.init(dtype)
 
 
 def gluoncv_zoo() -> Any:

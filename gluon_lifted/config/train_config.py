@@ -195,7 +195,7 @@ class TrainConfig:
     clip_gradient: float = _option(
         0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
-    amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
+    amp: bool = _flag("Train in mixed precision: float16 on GPUs, bfloat16 on CPUs with units for it.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
     test: bool = _option(

@@ -134,7 +134,7 @@ class Loop:
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
             tick = time.monotonic()
-            for batch in batches:
+            for batch in self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
                 rate = learning_rate(self.config, iteration)
@@ -202,7 +202,7 @@ class Loop:
             draw_curves(self.folder)
             if complete:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.folder, self._card(), images)
+                freeze(self.trainer.net, self.folder, self._card(), images, self.trainer.dtype)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
