@@ -11,7 +11,8 @@ from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
 from gluon_lifted.metrics.choices import Distance
 
-CARD_VERSION = 4  # 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling; 4: distance
+# 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling; 4: preprocessing with interpolation, distance
+CARD_VERSION = 4
 DISTANCES = get_args(Distance)
 MAX_DIM = 1 << 20
 MAX_CARD_BYTES = 1 << 20

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.fits import FITS, FITS_HELP
+from gluon_lifted.images.interpolations import INTERPOLATION_HELP, INTERPOLATIONS
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 DATA_SET, NETWORK, LOSS, LEARNING, RUN = "Data set", "Network", "Loss and batches", "Learning", "Run"
 SCHEDULES = ("constant", "linear", "step", "cosine")
+EMBEDDING_INITS = ("random", "pca")
 BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}  # by sampler; balanced uses images_per_class
 
 
@@ -91,6 +93,12 @@ class TrainConfig:
         DATA_SET,
         choices=tuple(FITS),
     )
+    interpolation: str = _option(
+        "auto",
+        f"Resize by: {INTERPOLATION_HELP}, or auto: as for --weights, else bilinear.",
+        DATA_SET,
+        choices=("auto", *INTERPOLATIONS),
+    )
     resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)
     colors: str = _option(
@@ -102,6 +110,12 @@ class TrainConfig:
     )
     mean_image: str = _option(
         "", "Subtract this mean image, a Caffe .binaryproto, before cropping; needs --colors caffe.", DATA_SET
+    )
+    augment: str = _option(
+        "paper",
+        "Change training images at random: paper (crop position, mirror) or standard (crop size and shape too).",
+        DATA_SET,
+        choices=("paper", "standard"),
     )
     validation_classes: float = _option(
         0.1,
@@ -118,7 +132,23 @@ class TrainConfig:
         "", "Start from these weights: imagenet, or a .caffemodel, .pth, .safetensors or .params file.", NETWORK
     )
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
-    dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0.4 with --weights.", NETWORK, lowest=0)
+    batch_norm: str = _option(
+        "batch",
+        "Normalize in training by each batch, or by the fixed statistics of --weights.",
+        NETWORK,
+        choices=("batch", "fixed"),
+    )
+    embedding_init: str = _option(
+        "random",
+        "Start the embedding layer as random numbers, or as pca: whitened principal components of the training "
+        "images' features, the default with --weights.",
+        NETWORK,
+        choices=EMBEDDING_INITS,
+    )
+    init_distance: float = _option(
+        8.0, "Mean distance of embeddings at the start, in margins, with --embedding-init pca.", NETWORK, lowest=1e-3
+    )
+    dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0 with --weights.", NETWORK, lowest=0)
     normalize: bool = _flag(
         "Scale embeddings to unit length, in training and in the exported model; the default with "
         f"{_losses_where(lambda loss: loss.distance == 'cosine')}.",
@@ -144,9 +174,7 @@ class TrainConfig:
     learning_rate: float = _option(
         2e-3, "Learning rate of the backbone's weights; 1e-4 with --weights.", LEARNING, lowest=0
     )
-    embedding_lr_mult: float = _option(
-        1.0, "Learning-rate multiplier for the embedding layer; 10 with --weights.", LEARNING, lowest=0
-    )
+    embedding_lr_mult: float = _option(1.0, "Learning-rate multiplier for the embedding layer.", LEARNING, lowest=0)
     bias_lr_mult: float = _option(2.0, "Learning-rate multiplier for biases.", LEARNING, lowest=0)
     proxy_lr_mult: float = _option(
         1.0,
@@ -170,6 +198,9 @@ class TrainConfig:
     amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
+    test: bool = _option(
+        default=True, help="Measure recall on the test classes at the end, once. Slow for many images.", panel=RUN
+    )
     checkpoint_every: int = _option(500, "Iterations between checkpoints; 0: only at the end.", RUN, lowest=0)
     tensorboard: bool = _flag("Also write TensorBoard event files to the run folder.", RUN)
 
@@ -183,6 +214,10 @@ class TrainConfig:
             raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
         if self.mean_image and self.colors != "caffe":
             raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
+        if self.mean_image and self.augment != "paper":
+            raise ConfigError(f"mean-image needs --augment paper, not {self.augment}; give it, or omit the mean image.")
+        if self.batch_norm == "fixed" and not self.weights:
+            raise ConfigError("batch-norm fixed needs the statistics of trained weights; give --weights, or omit it.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from gluon_lifted.losses.metric_loss import MetricLoss
     from gluon_lifted.metrics.choices import Distance
+
+SQUARED_DISTANCE = "a squared distance"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class LossDeclaration:
     has_proxies: bool = False
     defaults: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
+    def as_distance(self, margin: float) -> float:
+        """Return the Euclidean distance that a margin stands for; 1 for cosines, which do not depend on scale."""
+        if self.distance == "cosine" or margin == 0:
+            return 1.0
+        return math.sqrt(abs(margin)) if self.margin == SQUARED_DISTANCE else abs(margin)
+
     @property
     def loss_class(self) -> type[MetricLoss]:
         """The loss's class, imported from its module."""
@@ -71,14 +80,14 @@ LOSSES: dict[str, LossDeclaration] = {
         "TripletLoss",
         "disjoint triplets",
         sampler="triplets",
-        margin="a squared distance",
+        margin=SQUARED_DISTANCE,
         defaults={
             "sampler": ("triplets", "the loss reads triplets"),
             "batch_size": (120, "paper: 120 images, 40 triplets"),
         },
     ),
     "triplet-semihard": LossDeclaration(
-        "triplet", "SemiHardTripletLoss", "semi-hard negatives of the batch", margin="a squared distance"
+        "triplet", "SemiHardTripletLoss", "semi-hard negatives of the batch", margin=SQUARED_DISTANCE
     ),
     "generalized-lifted": LossDeclaration(
         "generalized_lifted", "GeneralizedLiftedStructureLoss", "each image, all its positives and negatives"

@@ -10,6 +10,7 @@ import numpy as np
 from gluon_lifted.distributed import ALONE
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import center_crop
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.losses import build_loss
 from gluon_lifted.mx import (
     autograd,
@@ -24,7 +25,7 @@ from gluon_lifted.training.optimizer import Optimizer
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -103,7 +104,7 @@ class Trainer:
         self.loss = _traced_loss(config, devices, num_classes)
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
-        backbone = build_backbone(config.backbone, config.crop)
+        backbone = build_backbone(config.backbone, config.crop, fixed_batch_norm=config.batch_norm == "fixed")
         center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
         self.net = EmbeddingNet(backbone, config.dim, config.dropout, normalize=config.normalize, mean_residual=center)
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
@@ -202,23 +203,25 @@ class Trainer:
         padded[batch.start : batch.start + len(own)] = own.as_in_context(mx.cpu())
         return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
 
-    def load_weights(self, on_note: Callable[[str], None]) -> str:
-        """Load trained weights and return the colors to train with, a key of `COLORS`.
+    def load_weights(self, on_note: Callable[[str], None]) -> dict[str, str]:
+        """Load trained weights and return the colors and interpolation to train with, by field of the configuration.
 
         Raises
         ------
         ConfigError, DataError
             If the weights cannot be read or downloaded, or belong to another network.
         """
-        source, wanted = self.config.weights, self.config.colors
+        source = self.config.weights
         report = load_weights(self.net, source, self.config.backbone, on_note)
         on_note(str(report))
         self.weights = report
-        expected = report.colors or "imagenet"
-        if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}; training continues with --colors {wanted}.")
-            return wanted
-        return expected
+        used = {"colors": report.colors or "imagenet", "interpolation": report.interpolation or DEFAULT_INTERPOLATION}
+        for name, expected in used.items():
+            wanted = getattr(self.config, name)
+            if wanted not in ("auto", expected):
+                on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
+                used[name] = wanted
+        return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embed all batches in order, without dropout: (N, D)."""
@@ -226,6 +229,18 @@ class Trainer:
         return np.concatenate(
             [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
         )
+
+    def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout.
+
+        They are computed on the first device. `freeze` may have moved the network to the CPU: it is moved back.
+        """
+        if self.net.embedding.weight.list_ctx() != self.devices:
+            self.net.collect_params().reset_ctx(self.devices)
+        self._average_batch_norm()
+        for batch in batches:
+            pooled, embedding = self.net.pool_and_embed(nd.array(batch.images, ctx=self.devices[0]))
+            yield pooled.asnumpy().astype(np.float32), embedding.asnumpy().astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
