@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.contract import RUN_FILES
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.mx import autograd, nd
+from gluon_lifted.training.data import load_data
 from gluon_lifted.training.proxies import share_proxy_gradient
 from gluon_lifted.training.run import train
 from gluon_lifted.training.trainer import Trainer
@@ -150,3 +152,22 @@ def test_a_short_run_freezes_a_network_without_proxies(photos, tmp_path, loss):
         assert b"loss_" not in content, name
     card = read_card(tmp_path / "run" / "card.json")
     assert (card.distance, card.normalized) == ("cosine", True)
+
+
+def test_recall_is_measured_by_the_distance_of_the_loss(photos, tmp_path, monkeypatch):
+    """Embeddings of two directions, whose lengths say nothing about the class."""
+    config = replace(CONFIG, data=str(photos), iterations=0, validation_classes=0.0, eval_every=1)
+    table = load_data(config).watched
+    rows = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], np.float32)[table.labels]
+    rows *= np.random.default_rng(0).permutation(len(rows))[:, None] + 1
+    monkeypatch.setattr(Trainer, "pool_and_embed", lambda self, batches: iter([(rows, rows)]))
+    monkeypatch.setattr(Trainer, "embed", lambda self, batches: rows)
+    recalls = {}
+    for loss in ("normalized-softmax", "lifted"):
+        train(replace(config, loss=loss, iterations=1), tmp_path / loss)
+        (line,) = (tmp_path / loss / "metrics.jsonl").read_text().splitlines()
+        recalls[loss] = json.loads(line)["recall@1"]
+        result = json.loads((tmp_path / loss / "result.json").read_text())
+        (measured,) = (entry for entry in result["validation"]["embeddings"] if entry["name"] == "embedding")
+        assert measured["recall"]["1"]["value"] == recalls[loss]
+    assert recalls["normalized-softmax"] == 1 > recalls["lifted"]
