@@ -15,6 +15,7 @@ from gluon_lifted.logs.recall_files import (
     read_start,
     write_recall,
 )
+from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall_comparison import (
     EMBEDDING,
@@ -164,7 +165,7 @@ class Evaluation:
         before = total - len(table)
         pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
         network = (
-            *measure_recall(EMBEDDING, embedding, table.labels),
+            *measure_recall(EMBEDDING, embedding, table.labels, LOSSES[self.config.loss].distance),
             *measure_recall(POOLED, pooled, table.labels, "cosine"),
         )
         return RecallComparison(kind, table.labels, network + baseline)
