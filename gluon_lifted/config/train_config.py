@@ -204,6 +204,9 @@ class TrainConfig:
     amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
+    test: bool = _option(
+        default=True, help="Measure recall on the test classes at the end, once. Slow for many images.", panel=RUN
+    )
     checkpoint_every: int = _option(500, "Iterations between checkpoints; 0: only at the end.", RUN, lowest=0)
     tensorboard: bool = _flag("Also write TensorBoard event files to the run folder.", RUN)
 

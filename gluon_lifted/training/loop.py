@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
     from gluon_lifted.batches.samplers import Sampler
     from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.training.evaluation import Evaluation, RunRecall
     from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
 
@@ -56,6 +57,9 @@ class TrainReport:
         Duration of this run, without earlier parts of a resumed one.
     signal : int, optional
         Number of the signal that interrupted the run.
+    measured : RunRecall, optional
+        Recall before and after training, beside baselines. None for an interrupted run, and on all hosts but the
+        first.
     """
 
     run: Path
@@ -69,6 +73,7 @@ class TrainReport:
     waiting: float
     seconds: float
     signal: int | None = None
+    measured: RunRecall | None = None
 
     @property
     def finished(self) -> bool:
@@ -108,16 +113,18 @@ class Loop:
         loader: ImageLoader,
         watcher: ImageLoader,
         watched_as: str,
+        evaluation: Evaluation,
     ) -> None:
         self.config, self.folder, self.trainer, self.sampler = config, folder, trainer, sampler
         self.loader, self.watcher = loader, watcher
-        self.watched_as = watched_as
+        self.watched_as, self.evaluation = watched_as, evaluation
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
 
-    def run(self, start: int, hooks: Hooks) -> TrainReport:
+    def run(self, start: int, hooks: Hooks, *, resume: bool) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
+        before = self.evaluation.measure_start(start, resume=resume) if self.writes else None
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
@@ -152,9 +159,12 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
+        report = replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
         if self.writes:
-            self._finish(complete=iteration == self.config.iterations)
-        return replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
+            self._finish(complete=report.finished)
+            if report.finished:
+                report = replace(report, measured=self.evaluation.measure_end(before))
+        return report
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(

@@ -25,7 +25,7 @@ from gluon_lifted.training.optimizer import Optimizer
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -229,6 +229,18 @@ class Trainer:
         return np.concatenate(
             [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
         )
+
+    def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout.
+
+        They are computed on the first device. `freeze` may have moved the network to the CPU: it is moved back.
+        """
+        if self.net.embedding.weight.list_ctx() != self.devices:
+            self.net.collect_params().reset_ctx(self.devices)
+        self._average_batch_norm()
+        for batch in batches:
+            pooled, embedding = self.net.pool_and_embed(nd.array(batch.images, ctx=self.devices[0]))
+            yield pooled.asnumpy().astype(np.float32), embedding.asnumpy().astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
