@@ -168,7 +168,13 @@ class TrainConfig:
         128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
     )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
-    iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
+    iterations: int = _option(
+        2000,
+        "Batches to train on; 0 writes the untrained network. More with --resume extend a finished run; linear and "
+        "cosine schedules then raise the rate again.",
+        LEARNING,
+        lowest=0,
+    )
     optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
     momentum: float = _option(0.9, "Momentum of sgd.", LEARNING, lowest=0)
     learning_rate: float = _option(
