@@ -22,6 +22,7 @@ from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
 from gluon_lifted.training.optimizer import Optimizer
+from gluon_lifted.training.size_note import size_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -214,6 +215,8 @@ class Trainer:
             if wanted not in ("auto", expected):
                 on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
                 used[name] = wanted
+        if note := size_note(report.preprocessing, self.config):
+            on_note(f"{source}: {note}")
         return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
