@@ -63,6 +63,7 @@ def card_facts(card: ModelCard) -> dict[str, str]:
         "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
         "data set": card.dataset,
         "loss": card.loss,
+        "distance": card.distance,
     }
 
 

@@ -80,13 +80,6 @@ def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:
     return image[top : top + crop, left : left + crop]
 
 
-def random_crop_mirror(image: NDArray[Value], crop: int, rng: np.random.Generator) -> NDArray[Value]:
-    """Cut at a uniform random offset and mirror with probability 1/2: (H, W, 3) -> (crop, crop, 3), a view."""
-    top, left = rng.integers(image.shape[0] - crop + 1), rng.integers(image.shape[1] - crop + 1)
-    cut = image[top : top + crop, left : left + crop]
-    return cut[:, ::-1] if rng.random() < 0.5 else cut
-
-
 def normalize(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Turn cropped pixels into network input.
 

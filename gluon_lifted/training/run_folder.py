@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "weights.json"  # `WeightsReport` of the initial weights
 # Fields that can differ when a run is resumed
-MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "tensorboard")
+MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "test", "tensorboard")
 
 
 def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
