@@ -21,6 +21,8 @@ NOT_CLASSIFIERS = re.compile(
     r"|rcnn|pose|kitti"
 )
 LARGER_CROPS = 256  # pixels; range of the search for a crop that a network accepts
+# GluonCV's MobileNetV3 has a hidden layer of 1280 after the pooling. torchvision's has a bias, or another width.
+CLASSIFIER_LAYERS = {"mobilenetv3_large": 2, "mobilenetv3_small": 2}
 CIFAR_SIDE = 32  # pixels of the images that the cifar_ networks are made for
 
 
@@ -81,7 +83,8 @@ def _build_classifier(name: str, crop: int) -> Any:
             f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or a classification network of "
             f"GluonCV, such as {', '.join(close)}."
         )
-    block = headless(gluoncv_network(name), CIFAR_SIDE if name.startswith("cifar_") else SIDE)
+    side = CIFAR_SIDE if name.startswith("cifar_") else SIDE
+    block = headless(gluoncv_network(name), side, CLASSIFIER_LAYERS.get(name, 1))
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
         advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
     mxnet_names,
-    torchvision_names,
+    twin_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
 from gluon_lifted.networks.pretrained.store import fetch_imagenet
-from gluon_lifted.torchvision_names import TWINS
+from gluon_lifted.twins.batch_norm import from_twin
+from gluon_lifted.twins.colors import twin_colors
+from gluon_lifted.twins.twin_networks import TWINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGENET = "imagenet"
-BACKBONES_OF = {"caffemodel": ("googlenet",), "torch": tuple(TWINS), "safetensors": tuple(TWINS)}
+TWIN_FORMATS = ("torch", "safetensors")
+BACKBONES_OF = {"caffemodel": ("googlenet",), **dict.fromkeys(TWIN_FORMATS, tuple(TWINS))}
 
 
 @dataclass(frozen=True)
@@ -96,14 +100,17 @@ def load_weights(
     path = fetch_imagenet(backbone, on_note) if source == IMAGENET else Path(source)
     kind, tensors = read_weights(path)
     if backbone not in BACKBONES_OF.get(kind, (backbone,)):
+        close = difflib.get_close_matches(backbone, BACKBONES_OF[kind], 3, cutoff=0.0)
         raise ConfigError(
-            f"{source}: {kind} weights are read for --backbone {', '.join(BACKBONES_OF[kind])}, not for {backbone}; "
+            f"{source}: {kind} weights are read for --backbone {', '.join(close)}"
+            f"{' and others' if len(BACKBONES_OF[kind]) > len(close) else ''}, not for {backbone}; "
             "give such a backbone or another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
     parameters = net.collect_params()
-    for ours, array in chosen.items():
+    for ours, values in chosen.items():
+        array = from_twin(values, ours, backbone) if kind in TWIN_FORMATS else values
         parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
     return WeightsReport(
         source=source,
@@ -111,14 +118,14 @@ def load_weights(
         used=tuple(chosen),
         skipped=tuple(sorted(set(tensors) - {names[ours] for ours in chosen})),
         missing=tuple(ours for ours in parameters if ours not in chosen),
-        colors=_colors(kind, path, backbone, own=names.get(net.embedding.weight.name) in tensors),
+        colors=_colors(kind, path, backbone, tensors, own=names.get(net.embedding.weight.name) in tensors),
     )
 
 
 def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
-    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
+    return (mxnet_names if kind == "params" else twin_names)(net, backbone, file_names)
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
@@ -161,12 +168,12 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     return single
 
 
-def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
-    """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
+def _colors(kind: str, path: Path, backbone: str, tensors: Tensors, *, own: bool) -> str | None:
+    """Return the input colors of the weights, or None if the file does not show which they are."""
     if kind == "caffemodel":
         return "caffe"
-    if kind != "params" and not own and TWINS[backbone] == "googlenet":
-        return "inception"
+    if kind in TWIN_FORMATS and not own:
+        return twin_colors(backbone, tensors)
     if not own:  # ImageNet's; GluonCV's CIFAR-10 networks use other statistics
         return None if backbone.startswith("cifar") else "imagenet"
     card = path.parent / CARD_FILE
