@@ -27,14 +27,17 @@ class Sourced(NamedTuple):
 REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
     "fit": Sourced("stretch", "paper: images normalized to 256 x 256; re-implementations ignore the aspect ratio"),
+    "interpolation": Sourced("bicubic", "code/load_cropped_images.m: imresize with its default"),
     "resize": Sourced(256, "code/config.m"),
     "crop": Sourced(227, "train_val: crop_size 227"),
     "colors": Sourced("caffe", "bvlc_googlenet: BGR, mean_value 104, 117, 123"),
+    "augment": Sourced("paper", "train_val: crop_size, mirror"),
     "mean_image": Sourced("", "not as published: train_val subtracts imagenet_mean.binaryproto; name yours"),
     "validation_classes": Sourced(0.0, "no validation split in the published code"),
     "backbone": Sourced("googlenet", "train_val: the layers of bvlc_googlenet"),
     "weights": Sourced("bvlc_googlenet.caffemodel", "README: fine-tuned from bvlc_googlenet"),
     "dim": Sourced(64, "issue 11: embed64"),
+    "embedding_init": Sourced("random", "train_val: fc_embedding weight_filler xavier"),
     "dropout": Sourced(0.4, "train_val: drop7 dropout_ratio 0.4"),
     "normalize": Sourced(value=False, source="issue 25: unnecessary; no such layer in train_val"),
     "loss": Sourced("lifted", "train_val: LiftedStructSimilaritySoftmaxLoss"),

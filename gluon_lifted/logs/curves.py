@@ -10,6 +10,11 @@ import numpy as np
 
 from gluon_lifted.errors import MissingPackageError, RunError
 from gluon_lifted.files import replaced_file
+from gluon_lifted.logs.baseline_lines import (
+    draw_baseline,
+    spread_labels,
+)
+from gluon_lifted.logs.recall_files import read_baselines
 from gluon_lifted.logs.run_log import METRICS_FILE
 
 if TYPE_CHECKING:
@@ -17,7 +22,10 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
     from numpy.typing import NDArray
+
+    from gluon_lifted.logs.recall_files import Baselines
 
 CURVES_FILE = "curves.png"
 WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
@@ -38,6 +46,9 @@ class Curve(NamedTuple):
 
 def draw_curves(run: Path) -> Path:
     """Draw the log of a run to ``curves.png`` in its folder: loss above, recall@1 below.
+
+    Horizontal lines in the lower panel are what was measured before training: raw pixels, pooled features and the
+    embedding.
 
     The loss of each iteration is a faint point. The line is the running median over a fiftieth of the run, which is
     robust to single bad batches. Its last value and the last recall are printed. If the largest loss is more than 20
@@ -65,13 +76,17 @@ def draw_curves(run: Path) -> Path:
     figure = _new_figure()
     above, below = figure.subplots(2, sharex=True)
     _draw_loss(above, loss)
-    _draw_recall(below, recall)
+    labels = _draw_recall(below, recall, read_baselines(run))
     above.set_title(_printable(run.resolve().name), fontsize=15, pad=12, parse_math=False)
     below.set_xlabel("iteration", fontsize=13)
     below.xaxis.set_major_formatter("{x:,.0f}")
     below.locator_params(axis="x", integer=True, min_n_ticks=1)
     figure.align_ylabels()
-    _save(figure, run / CURVES_FILE)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # in the run's name; drawn as a box
+        if len(labels) > 1:
+            spread_labels(figure, below, labels)
+        _save(figure, run / CURVES_FILE)
     return run / CURVES_FILE
 
 
@@ -140,21 +155,26 @@ def _draw_loss(axes: Axes, loss: Curve) -> None:
     _write_last(axes, loss.iterations[-1], median[-1], f"{median[-1]:.4g}", LOSS)
 
 
-def _draw_recall(axes: Axes, recall: Curve) -> None:
-    _style(axes, "recall@1 (%)")
-    if not len(recall.values):
-        return _note_none_measured(axes)
-    axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
+def _draw_recall(axes: Axes, recall: Curve, baselines: Baselines) -> list[Annotation]:
+    """Draw the curve and the baselines. Return the labels in the right margin."""
+    _style(axes, f"recall@1 (%)\n{baselines.images}".rstrip())
+    labels = [draw_baseline(axes, name, 100 * value) for name, value in baselines.recall.items()]
+    if not len(recall.values) and not labels:
+        _note_none_measured(axes)
+        return []
+    if len(recall.values):
+        axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
+        last = 100 * recall.values[-1]
+        labels.append(_write_last(axes, recall.iterations[-1], last, f"{last:.3g} %", RECALL))
     low, high = axes.get_ylim()
     spare = max(0, MIN_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
-    _write_last(axes, recall.iterations[-1], 100 * recall.values[-1], f"{100 * recall.values[-1]:.3g} %", RECALL)
+    return labels
 
 
 def _save(figure: Figure, path: Path) -> None:
     try:
-        with warnings.catch_warnings(), replaced_file(path) as temporary:
-            warnings.filterwarnings("ignore", "Glyph .* missing from")  # in the run's name; drawn as a box
+        with replaced_file(path) as temporary:
             figure.savefig(temporary, format="png", dpi=DPI, backend="agg")
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change the permissions.") from None
@@ -167,10 +187,10 @@ def _style(axes: Axes, name: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _write_last(axes: Axes, iteration: float, value: float, text: str, color: str) -> None:
+def _write_last(axes: Axes, iteration: float, value: float, text: str, color: str) -> Annotation:
     """Mark a curve's last point and print its value to the right."""
     axes.plot(iteration, value, "o", color=color, markersize=6)
-    axes.annotate(
+    return axes.annotate(
         text,
         (iteration, value),
         (8, 0),

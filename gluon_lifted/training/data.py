@@ -31,16 +31,19 @@ class TrainingData:
 
     Parameters
     ----------
-    learned, watched : ImageTable
-        Images to train on, and images to measure recall on; disjoint.
-    watched_as : str
-        Description of the watched images.
+    learned, watched, test : ImageTable
+        Images to train on, images to measure recall on during training, and test images. Only the last two can be
+        the same.
+    watched_kind, watched_as : str
+        ``"validation"`` or ``"test"``, and the description of the watched images.
     notes : tuple of str
         Sentences to show the user.
     """
 
     learned: ImageTable
     watched: ImageTable
+    test: ImageTable
+    watched_kind: str
     watched_as: str
     notes: tuple[str, ...] = ()
 
@@ -60,7 +63,14 @@ def load_data(config: TrainConfig) -> TrainingData:
     watched, kind = (validation, "validation") if held_out else (splits.test, "test")
     watched_as = f"{len(watched):,} images of {len(watched.class_names)} {kind} classes"
     notes = (f"recall is measured on {watched_as}.",)
-    return TrainingData(learned, watched, watched_as, (splits.note, *notes) if splits.note else notes)
+    return TrainingData(
+        learned=learned,
+        watched=watched,
+        test=splits.test,
+        watched_kind=kind,
+        watched_as=watched_as,
+        notes=(splits.note, *notes) if splits.note else notes,
+    )
 
 
 def build_sampler(config: TrainConfig, table: ImageTable) -> Sampler:

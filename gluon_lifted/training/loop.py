@@ -9,14 +9,13 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
 from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
-from gluon_lifted.metrics.retrieval import recall_at_k
+from gluon_lifted.losses.known_losses import LOSSES
+from gluon_lifted.metrics.retrieval import can_rank, recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
     from gluon_lifted.batches.samplers import Sampler
     from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.training.evaluation import Evaluation, RunRecall
     from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
 
@@ -57,6 +57,9 @@ class TrainReport:
         Duration of this run, without earlier parts of a resumed one.
     signal : int, optional
         Number of the signal that interrupted the run.
+    measured : RunRecall, optional
+        Recall before and after training, beside baselines. None for an interrupted run, and on all hosts but the
+        first.
     """
 
     run: Path
@@ -70,6 +73,7 @@ class TrainReport:
     waiting: float
     seconds: float
     signal: int | None = None
+    measured: RunRecall | None = None
 
     @property
     def finished(self) -> bool:
@@ -109,16 +113,18 @@ class Loop:
         loader: ImageLoader,
         watcher: ImageLoader,
         watched_as: str,
+        evaluation: Evaluation,
     ) -> None:
         self.config, self.folder, self.trainer, self.sampler = config, folder, trainer, sampler
         self.loader, self.watcher = loader, watcher
-        self.watched_as = watched_as
+        self.watched_as, self.evaluation = watched_as, evaluation
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
 
-    def run(self, start: int, hooks: Hooks) -> TrainReport:
+    def run(self, start: int, hooks: Hooks, *, resume: bool) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
+        before = self.evaluation.measure_start(start, resume=resume) if self.writes else None
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
@@ -152,9 +158,12 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
+        report = replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
         if self.writes:
-            self._finish(complete=iteration == self.config.iterations)
-        return replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
+            self._finish(complete=report.finished)
+            if report.finished:
+                report = replace(report, measured=self.evaluation.measure_end(before))
+        return report
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
@@ -177,8 +186,9 @@ class Loop:
         recall = None
         if self._due(iteration, self.config.eval_every) and not interrupted:
             embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            if np.isfinite(embedding).all():  # if not, the trainer reports divergence later
-                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
+            distance = LOSSES[self.config.loss].distance
+            if can_rank(embedding, distance):  # if not, the trainer reports divergence later
+                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
             save_checkpoint(self.folder, iteration, self.trainer.state())
         return recall
@@ -209,6 +219,7 @@ class Loop:
             preprocessing=self.loader.preprocessing,
             dataset=config.dataset,
             loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",
+            distance=LOSSES[config.loss].distance,
             provenance={
                 "iterations": str(config.iterations),
                 "sampler": config.sampler,

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import rich.progress
-
-    from gluon_lifted.logs.run_log import TrainProgress
 
 GAP = 3  # between two columns
 LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
@@ -239,22 +237,3 @@ def _bar() -> rich.progress.Progress:
         TextColumn("{task.fields[status]}", markup=False),
         console=Console(stderr=True),
     )
-
-
-class TrainingBar(ExitStack):
-    """Progress of training, which starts with the first batch: a resumed run does not start with batch 1."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bar: Progress | None = None
-        self._recall = ""
-
-    def show(self, progress: TrainProgress) -> None:
-        """Show the progress after a batch, and the newest recall@1."""
-        if self._bar is None:
-            start = progress.iteration - 1
-            self._bar = self.enter_context(Progress("train", progress.iterations, "batches", start))
-        if progress.recall is not None:
-            self._recall = f", recall@1 {progress.recall:.3f} at {progress.iteration:,}"
-        text = f"loss {progress.loss:.3f}, {progress.images_per_second:.1f} images/s{self._recall}"
-        self._bar.update(progress.iteration, text)

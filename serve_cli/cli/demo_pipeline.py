@@ -13,7 +13,8 @@ from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.datasets.glyphs import load_glyphs
 from gluon_lifted.errors import DataError
 from gluon_lifted.training.run import Hooks, train
-from serve_cli.cli.console import TrainingBar, say
+from serve_cli.cli.console import say
+from serve_cli.cli.training_console import TrainingBar
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.evaluate.eval_options import EvalOptions, Images

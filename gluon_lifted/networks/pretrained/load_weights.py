@@ -13,11 +13,13 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.contract import CARD_FILE
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.images.colors import COLORS
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.mx import nd
 from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
     mxnet_names,
+    onnx_names,
     twin_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
@@ -31,9 +33,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gluon_lifted.images import Preprocessing
+
 IMAGENET = "imagenet"
 TWIN_FORMATS = ("torch", "safetensors")
-BACKBONES_OF = {"caffemodel": ("googlenet",), **dict.fromkeys(TWIN_FORMATS, tuple(TWINS))}
+BACKBONES_OF = {
+    "caffemodel": ("googlenet",),
+    "onnx": ("googlenet",),
+    **dict.fromkeys(TWIN_FORMATS, tuple(TWINS)),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class WeightsReport:
     source : str
         The file, or ``"imagenet"``.
     format : str
-        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+        ``"caffemodel"``, ``"onnx"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     used : tuple of str
         The network's parameters that were set.
     skipped : tuple of str
@@ -56,6 +64,9 @@ class WeightsReport:
     colors : str or None
         Input colors that the weights were trained with, a key of `gluon_lifted.images.colors.COLORS`; None if
         unknown.
+    interpolation : str or None
+        How the images that the weights were trained with were resized, one of
+        `gluon_lifted.images.interpolations.INTERPOLATIONS`; None if unknown.
     """
 
     source: str
@@ -64,6 +75,7 @@ class WeightsReport:
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
     colors: str | None
+    interpolation: str | None
 
     def __str__(self) -> str:
         return (
@@ -112,19 +124,23 @@ def load_weights(
     for ours, values in chosen.items():
         array = from_twin(values, ours, backbone) if kind in TWIN_FORMATS else values
         parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
+    own = names.get(net.embedding.weight.name) in tensors
     return WeightsReport(
         source=source,
         format=kind,
         used=tuple(chosen),
         skipped=tuple(sorted(set(tensors) - {names[ours] for ours in chosen})),
         missing=tuple(ours for ours in parameters if ours not in chosen),
-        colors=_colors(kind, path, backbone, tensors, own=names.get(net.embedding.weight.name) in tensors),
+        colors=_colors(kind, path, backbone, tensors, own=own),
+        interpolation=_interpolation(kind, path, own=own),
     )
 
 
 def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
+    if kind == "onnx":
+        return onnx_names(net)
     return (mxnet_names if kind == "params" else twin_names)(net, backbone, file_names)
 
 
@@ -170,15 +186,30 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
 
 def _colors(kind: str, path: Path, backbone: str, tensors: Tensors, *, own: bool) -> str | None:
     """Return the input colors of the weights, or None if the file does not show which they are."""
-    if kind == "caffemodel":
+    if kind in ("caffemodel", "onnx"):
         return "caffe"
     if kind in TWIN_FORMATS and not own:
         return twin_colors(backbone, tensors)
     if not own:  # ImageNet's; GluonCV's CIFAR-10 networks use other statistics
         return None if backbone.startswith("cifar") else "imagenet"
-    card = path.parent / CARD_FILE
-    try:
-        used = ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
-    except (OSError, UnicodeDecodeError, RunError):
+    used = _preprocessing_beside(path)
+    if used is None:
         return None
     return next((name for name, colors in COLORS.items() if colors == (used.channels, used.mean, used.std)), None)
+
+
+def _interpolation(kind: str, path: Path, *, own: bool) -> str | None:
+    """Return how images were resized for the weights. torchvision, GluonCV and Caffe's tools do it bilinearly."""
+    if kind != "caffemodel" and own:
+        used = _preprocessing_beside(path)
+        return used.interpolation if used else None
+    return DEFAULT_INTERPOLATION
+
+
+def _preprocessing_beside(path: Path) -> Preprocessing | None:
+    """Return the preprocessing of the model card in the folder of the weights; None without an intact card."""
+    card = path.parent / CARD_FILE
+    try:
+        return ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
+    except (OSError, UnicodeDecodeError, RunError):
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +13,9 @@ from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
-    TrainingBar,
     print_facts,
     print_json,
+    print_table,
     say,
 )
 from serve_cli.cli.shared_options import Json, Threads
@@ -114,6 +114,7 @@ def train(
     from gluon_lifted.hardware.cpus import usable_cpus
     from gluon_lifted.training.run import Hardware, Hooks
     from gluon_lifted.training.run import train as run_training
+    from serve_cli.cli.training_console import TrainingBar
 
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)
@@ -133,9 +134,8 @@ def train(
     cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
     with TrainingBar() as bar:
         hardware = Hardware(device, threads or usable_cpus(), cluster)
-        report = run_training(
-            resolved, out, hardware, resume=resume, hooks=Hooks(bar.show, lambda note: say(f"train: {note}"))
-        )
+        hooks = Hooks(bar.show, lambda note: say(f"train: {note}"), bar.show_start, bar.show_measuring)
+        report = run_training(resolved, out, hardware, resume=resume, hooks=hooks)
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
@@ -156,8 +156,12 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         )
     if report.not_finite:
         say(f"train: {report.not_finite:,} batches were skipped: the gradient was not finite; lower --learning-rate")
+    measured = report.measured
+    if measured is not None and measured.warning:
+        say(f"train: {measured.warning}")
     if as_json:
-        print_json({**asdict(report), "finished": report.finished})
+        values = asdict(replace(report, measured=None))
+        print_json(values | {"measured": measured and measured.to_json(), "finished": report.finished})
         return
     facts = {
         "run": report.run,
@@ -170,4 +174,10 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         if report.finished
         else "interrupted; repeat the command with --resume",
     }
+    if measured is not None:
+        from serve_cli.cli.training_console import recall_facts, recall_table
+
+        print_table(*recall_table(measured))
+        del facts["recall@1"]
+        facts = {"run": facts.pop("run")} | recall_facts(measured) | facts
     print_facts(facts)

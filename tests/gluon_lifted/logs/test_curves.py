@@ -245,3 +245,31 @@ def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[train\]'"):
         draw_curves(write_log(tmp_path, losses(3)))
+
+
+def write_start(run, **recall):
+    entries = [{"name": name.replace("_", " "), "recall": {"1": {"value": value}}} for name, value in recall.items()]
+    (run / "start.json").write_text(json.dumps({"images": 1842, "classes": 10, "embeddings": entries}))
+
+
+@pytest.mark.parametrize("values", [(0.4, 0.301, 0.302), (0.0, 1.0, 0.299)], ids=str)
+def test_labels_of_baselines_do_not_cover_each_other(tmp_path, drawn, values):
+    write_log(tmp_path, losses(30, **{"recall@1": 0.3}))
+    write_start(tmp_path, embedding=values[0], pooled_features=values[1], raw_pixels=values[2])
+    draw_curves(tmp_path)
+    axes = drawn[0].axes[1]
+    assert axes.get_ylabel() == "recall@1 (%)\n1,842 images, 10 classes"
+    drawn[0].draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(4) for j in range(i))
+    assert all(box.x1 <= drawn[0].bbox.x1 for box in boxes)
+    lines = [line for line in axes.lines if line.get_linestyle() != "-" and len(line.get_xdata()) == 2]
+    assert [line.get_ydata()[0] for line in lines] == pytest.approx([100 * value for value in values])
+    assert len({line.get_linestyle() for line in lines}) == 3  # distinct without color
+
+
+def test_baselines_are_drawn_without_a_curve(tmp_path, drawn):
+    write_start(write_log(tmp_path, []), raw_pixels=0.25)
+    draw_curves(tmp_path)
+    assert texts(drawn[0].axes[1]) == ["raw pixels 25 %"]

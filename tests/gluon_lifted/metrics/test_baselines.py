@@ -25,3 +25,13 @@ def test_file_that_cannot_be_read(tmp_path):
 
 def test_no_files():
     assert pixel_thumbnails([]).shape == (0, 768)
+
+
+def test_a_box_is_cut_out_and_progress_is_reported(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    done = []
+    rows = pixel_thumbnails([tmp_path / "a.png"] * 2, 1, [(10.0, 20.0, 26.0, 36.0), None], done.append)
+    np.testing.assert_array_equal(rows[0], picture[20:36, 10:26].ravel())
+    assert (rows[1] != rows[0]).any()
+    assert done == [1, 2]

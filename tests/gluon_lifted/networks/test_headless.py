@@ -141,3 +141,18 @@ def test_training_reaches_every_weight():
     with autograd.record():
         block(nd.random.normal(shape=(2, 3, 48, 48))).square().sum().backward()
     assert all(abs(parameter.grad().asnumpy()).max() > 0 for parameter in block.collect_params().values())
+
+
+def test_fixed_batch_norm_normalizes_training_batches_by_the_running_statistics():
+    block = headless(classifier(nn.GlobalAvgPool2D(), nn.Dense(4)), side=32, fixed_batch_norm=True)
+    block.initialize(mx.init.Xavier())
+    parameters = block.collect_params()
+    for name, value in (("1.gamma", 2.0), ("1.running_mean", 3.0), ("1.running_var", 5.0)):
+        parameters[name].set_data(nd.full((6,), value))
+    images = nd.random.normal(shape=(2, 3, 8, 8))
+    with autograd.record():
+        output = block(images)
+    output.backward()
+    np.testing.assert_allclose(output.asnumpy(), block(images).asnumpy(), rtol=1e-5, atol=1e-6)
+    assert (parameters["1.running_mean"].data().asnumpy() == 3).all()
+    assert (parameters["1.running_var"].data().asnumpy() == 5).all()

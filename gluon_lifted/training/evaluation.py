@@ -1,0 +1,201 @@
+"""Recall of a run before and after training, beside the baselines that it must beat. Kept in the run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.batches.loader import ImageLoader
+from gluon_lifted.errors import DataError
+from gluon_lifted.logs.recall_files import (
+    RESULT_FILE,
+    START_FILE,
+    read_start,
+    write_recall,
+)
+from gluon_lifted.metrics.baselines import pixel_thumbnails
+from gluon_lifted.metrics.recall_comparison import (
+    EMBEDDING,
+    PIXELS,
+    POOLED,
+    EmbeddingRecall,
+    RecallComparison,
+    measure_recall,
+)
+from gluon_lifted.training.verdict import Verdict, baseline_verdicts, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.batches.loader import Batch
+    from gluon_lifted.config.train_config import TrainConfig
+    from gluon_lifted.datasets import ImageTable
+    from gluon_lifted.training.data import TrainingData
+    from gluon_lifted.training.run import Hooks
+    from gluon_lifted.training.trainer import Trainer
+
+BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecall:
+    """Recall before and after training.
+
+    Parameters
+    ----------
+    start : RecallComparison, optional
+        Raw pixels, pooled features and embedding of the validation images before training. None if a resumed run has
+        no record of it.
+    validation : RecallComparison
+        The same images after training. They are the test images if no classes were held out.
+    test : RecallComparison, optional
+        The test images after training; None if they were not measured, or are the validation images.
+    verdicts : tuple of Verdict
+        The trained embedding against each baseline.
+    warning : str
+        What training lost to, or cannot be told apart from, and what to try. Empty if it beat all baselines.
+    """
+
+    start: RecallComparison | None
+    validation: RecallComparison
+    test: RecallComparison | None
+    verdicts: tuple[Verdict, ...]
+    warning: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "start": self.start and self.start.to_json(),
+            "validation": self.validation.to_json(),
+            "test": self.test and self.test.to_json(),
+            "baselines": [verdict.to_json() for verdict in self.verdicts],
+            "warning": self.warning or None,
+        }
+
+
+class Evaluation:
+    """Measures a run at its start and at its end. Only the host that writes the run folder does.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings of the run.
+    folder : Path
+        The run folder.
+    trainer : Trainer
+        Has the network.
+    watcher : ImageLoader
+        Images that recall is measured on during training.
+    data : TrainingData
+        Says what the watched images are, and has the test images.
+    threads : int
+        Images decoded at a time.
+    hooks : Hooks
+        Callbacks for progress, notes and the measured start.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: TrainConfig,
+        folder: Path,
+        trainer: Trainer,
+        watcher: ImageLoader,
+        data: TrainingData,
+        threads: int,
+        hooks: Hooks,
+    ) -> None:
+        self.config, self.folder, self.trainer = config, folder, trainer
+        self.watcher, self.threads, self.hooks = watcher, threads, hooks
+        self.kind = data.watched_kind
+        several = len(data.test.class_names) > 1  # recall within a single class is always 1
+        self.test = data.test if config.test and several and data.test is not data.watched else None
+        if self.test is not None:
+            with self._loader(self.test) as tester:
+                tester.check_readable()
+
+    def measure_start(self, iteration: int, *, resume: bool) -> RecallComparison | None:
+        """Measure the images before training and write ``start.json``; a resumed run reads it."""
+        path = self.folder / START_FILE
+        start = read_start(self.folder, self.watcher.table.labels) if resume else None
+        if start is None and iteration == 0:
+            start = self._compare("before training", self.kind, self.watcher)
+            write_recall(path, start.to_json_with_hits())
+        if start is None:
+            self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
+        else:
+            self.hooks.on_start(start)
+        return start
+
+    def measure_end(self, start: RecallComparison | None) -> RunRecall:
+        """Measure validation and test images with the network that was frozen, and write ``result.json``."""
+        trained = self.config.iterations > 0
+        validation, test = start, None
+        if trained or start is None:
+            pixels = start.get(PIXELS) if start else None
+            validation = self._compare("validation", self.kind, self.watcher, pixels)
+        assert validation is not None
+        if self.test is not None:
+            test = self._compare_test(self.test)
+        verdicts = baseline_verdicts(start, validation, test) if trained else ()
+        result = RunRecall(start, validation, test, verdicts, warning(self.config, verdicts))
+        write_recall(self.folder / RESULT_FILE, result.to_json())
+        return result
+
+    def _compare(
+        self, label: str, kind: str, loader: ImageLoader, pixels: EmbeddingRecall | None = None
+    ) -> RecallComparison:
+        """Measure embedding, pooled features and, unless given, raw pixels of all images of a loader."""
+        table = loader.table
+        passes = 1 if pixels else 2
+        total = passes * len(table)
+        baseline: tuple[EmbeddingRecall, ...] = (pixels,) if pixels else ()
+        if pixels is None:
+            boxes = [table.box(row) for row in range(len(table))]
+            thumbnails = pixel_thumbnails(
+                table.paths, self.threads, boxes, lambda done: self.hooks.on_measuring(label, done, total)
+            )
+            baseline = measure_recall(PIXELS, thumbnails, table.labels)
+        before = total - len(table)
+        pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
+        network = (
+            *measure_recall(EMBEDDING, embedding, table.labels),
+            *measure_recall(POOLED, pooled, table.labels, "cosine"),
+        )
+        return RecallComparison(kind, table.labels, network + baseline)
+
+    def _compare_test(self, table: ImageTable) -> RecallComparison | None:
+        """Measure the test images; None, with a note, if one is damaged: training must not end in an error then."""
+        try:
+            with self._loader(table) as tester:
+                return self._compare("test", "test", tester)
+        except DataError as error:
+            self.hooks.on_note(f"{error} The test images were not measured.")
+            return None
+
+    def _embed(self, batches: Iterator[Batch], num_images: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Compute pooled features (N, C) and embedding (N, D) of all images."""
+        arrays: list[NDArray[np.float32]] = []
+        first = 0
+        for parts in self.trainer.pool_and_embed(batches):
+            arrays = arrays or [np.empty((num_images, part.shape[1]), np.float32) for part in parts]
+            last = first + len(parts[0])
+            for array, part in zip(arrays, parts, strict=True):
+                array[first:last] = part
+            first = last
+        pooled, embedding = arrays
+        return pooled, embedding
+
+    def _counted(self, batches: Iterable[Batch], label: str, done: int, total: int) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch
+            done += len(batch.images)
+            self.hooks.on_measuring(label, done, total)
+
+    def _loader(self, table: ImageTable) -> ImageLoader:
+        return ImageLoader(table, self.watcher.preprocessing, self.threads)
