@@ -6,6 +6,9 @@ from .losses import AllPairsContrastiveLoss as AllPairsContrastiveLoss
 from .losses import ContrastiveLoss as ContrastiveLoss
 from .losses import GeneralizedLiftedStructureLoss as GeneralizedLiftedStructureLoss
 from .losses import LiftedStructureLoss as LiftedStructureLoss
+from .losses import MultiSimilarityLoss as MultiSimilarityLoss
+from .losses import NormalizedSoftmaxLoss as NormalizedSoftmaxLoss
+from .losses import ProxyAnchorLoss as ProxyAnchorLoss
 from .losses import SemiHardTripletLoss as SemiHardTripletLoss
 from .losses import TripletLoss as TripletLoss
 from .losses import build_loss as build_loss

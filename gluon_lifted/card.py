@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import Preprocessing, preprocessing_from_json
+from gluon_lifted.metrics.choices import Distance
 
-CARD_VERSION = 3  # 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling
+# 2: preprocessing with fit and trim; 3: ``normalized``, in US spelling; 4: preprocessing with interpolation, distance
+CARD_VERSION = 4
+DISTANCES = get_args(Distance)
 MAX_DIM = 1 << 20
 MAX_CARD_BYTES = 1 << 20
 
@@ -36,6 +39,8 @@ class ModelCard:
     provenance : dict of str
         Iterations, seed, date, versions, file hashes. For people; export compares the hash of the
         parameters with their file.
+    distance : {"euclidean", "cosine"}
+        Distance that the network was trained for, and that its embeddings should be ranked by.
     card_version : int
         Version of the card's layout.
     """
@@ -48,6 +53,7 @@ class ModelCard:
     dataset: str
     loss: str
     provenance: dict[str, str] = field(default_factory=dict)
+    distance: Distance = "euclidean"
     card_version: int = CARD_VERSION
 
     def to_json(self) -> str:
@@ -100,6 +106,8 @@ def _check_types(card: dict[str, Any]) -> None:
             raise TypeError(f"{name} is {card[name]!r:.100}, expected {kind.__name__}")
     if not 1 <= card["dim"] <= MAX_DIM:
         raise ValueError(f"dim is {card['dim']!s:.40}, expected 1 to {MAX_DIM:,}")
+    if card["distance"] not in DISTANCES:
+        raise ValueError(f"distance is {card['distance']!r:.100}, expected {' or '.join(DISTANCES)}")
     provenance = card["provenance"]
     if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
         raise TypeError(f"provenance is {provenance!r:.100}, expected texts by name")

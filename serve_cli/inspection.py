@@ -58,11 +58,12 @@ def card_facts(card: ModelCard) -> dict[str, str]:
         "backbone": card.backbone,
         "embedding": f"{card.dim} numbers, {'unit norm' if card.normalized else 'not normalized'}",
         "images": f"{'margins trimmed, ' if pixels.trim else ''}"
-        f"{FITS[pixels.fit]} to {pixels.resize} x {pixels.resize} px, "
+        f"{FITS[pixels.fit]} to {pixels.resize} x {pixels.resize} px ({pixels.interpolation}), "
         f"center {pixels.crop} x {pixels.crop}, {pixels.channels}",
         "mean, std": f"{_numbers(pixels.mean)}, {_numbers(pixels.std)}",
         "data set": card.dataset,
         "loss": card.loss,
+        "distance": card.distance,
     }
 
 

@@ -14,9 +14,9 @@ from gluon_lifted.images import (
     center_crop,
     check_image,
     normalize,
-    random_crop_mirror,
     read_image,
 )
+from gluon_lifted.images.augmentations import AUGMENTATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,7 +68,9 @@ class ImageLoader:
         Images decoded at a time. Does not affect the result.
     residual : ndarray, float32, (resize, resize, 3), optional
         Subtracted from each pixel, except for what the network subtracts: the residual's center crop
-        (`gluon_lifted.networks.mean_image`).
+        (`gluon_lifted.networks.mean_image`). Only with the augmentation ``"paper"``.
+    augment : str
+        A key of `AUGMENTATIONS`, for `training_batches`.
     """
 
     def __init__(
@@ -77,9 +79,11 @@ class ImageLoader:
         preprocessing: Preprocessing,
         threads: int,
         residual: NDArray[np.float32] | None = None,
+        augment: str = "paper",
     ) -> None:
         self.table = table
         self._residual = residual
+        self._augment = AUGMENTATIONS[augment]
         self.preprocessing = preprocessing
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._cache: dict[int, NDArray[np.uint8]] = {}
@@ -101,29 +105,30 @@ class ImageLoader:
     def training_batches(
         self, sampler: Sampler, start: int, stop: int, host: int = 0, hosts: int = 1
     ) -> Iterator[Batch]:
-        """Iterate over one host's share of batches ``start`` ... ``stop - 1``, randomly cropped and mirrored."""
+        """Iterate over one host's share of batches ``start`` ... ``stop - 1``, augmented."""
 
         def submit(iteration: int) -> _Pending:
             rows = sampler.batch(iteration)
 
             def cut(square: Square, slot: int) -> Square:
                 rng = np.random.default_rng([sampler.seed, iteration, slot])
-                return random_crop_mirror(square, self.preprocessing.crop, rng)
+                return self._augment(square, self.preprocessing.crop, rng)
 
             return self._submit(rows, np.array_split(np.arange(len(rows)), hosts)[host], cut)
 
         return self._prefetched(submit, range(start, stop))
 
-    def test_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Iterate over all images once, in order, center-cropped. The last batch can be smaller."""
+    def test_batches(self, batch_size: int, rows: NDArray[np.int64] | None = None) -> Iterator[Batch]:
+        """Iterate over images once, center-cropped: all in order, or ``rows``. The last batch can be smaller."""
+        chosen = np.arange(len(self.table)) if rows is None else rows
 
         def submit(first: int) -> _Pending:
-            rows = np.arange(first, min(first + batch_size, len(self.table)))
+            part = chosen[first : first + batch_size]
             return self._submit(
-                rows, np.arange(len(rows)), lambda square, _: center_crop(square, self.preprocessing.crop)
+                part, np.arange(len(part)), lambda square, _: center_crop(square, self.preprocessing.crop)
             )
 
-        return self._prefetched(submit, range(0, len(self.table), batch_size))
+        return self._prefetched(submit, range(0, len(chosen), batch_size))
 
     def _submit(
         self, rows: NDArray[np.int64], slots: NDArray[np.intp], cut: Callable[[Square, int], Square]

@@ -27,6 +27,7 @@ class Sourced(NamedTuple):
 REPOSITORY = "https://github.com/rksltnl/Deep-Metric-Learning-CVPR16"
 _PAPER = {
     "fit": Sourced("stretch", "paper: images normalized to 256 x 256; re-implementations ignore the aspect ratio"),
+    "interpolation": Sourced("bicubic", "code/load_cropped_images.m: imresize with its default"),
     "resize": Sourced(256, "code/config.m"),
     "crop": Sourced(227, "train_val: crop_size 227"),
     "colors": Sourced("caffe", "bvlc_googlenet: BGR, mean_value 104, 117, 123"),

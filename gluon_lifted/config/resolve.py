@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1 << 20
 DEFAULT = "default"
-FINE_TUNING = {  # defaults with trained weights
+FINE_TUNING = {  # defaults with trained weights; measured in benchmarks/results/study_defaults.md
     "learning_rate": Sourced(1e-4, "trained weights; Fehervari et al. 2019: Adam 1e-4 with this loss"),
-    "dropout": Sourced(0.4, "trained weights; train_val: drop7 dropout_ratio 0.4"),
-    "embedding_lr_mult": Sourced(10.0, "trained weights; train_val: fc_embedding lr_mult 10"),
+    "dropout": Sourced(0.0, "trained weights; the study of defaults"),
+    "embedding_init": Sourced("pca", "trained weights; the study of defaults"),
 }
 Settings = dict[str, Sourced]
 

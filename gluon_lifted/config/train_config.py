@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.fits import FITS, FITS_HELP
+from gluon_lifted.images.interpolations import INTERPOLATION_HELP, INTERPOLATIONS
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 DATA_SET, NETWORK, LOSS, LEARNING, RUN = "Data set", "Network", "Loss and batches", "Learning", "Run"
 SCHEDULES = ("constant", "linear", "step", "cosine")
+EMBEDDING_INITS = ("random", "pca")
 BATCH_MULTIPLES = {"pairs": 2, "triplets": 3, "shuffle": 1}  # by sampler; balanced uses images_per_class
 
 
@@ -51,9 +53,19 @@ def _losses_where(chosen: Callable[[LossDeclaration], bool]) -> str:
     return ", ".join(name for name, declaration in LOSSES.items() if chosen(declaration))
 
 
-def _batch_sizes() -> str:
-    sizes = {name: loss.defaults["batch_size"][0] for name, loss in LOSSES.items() if "batch_size" in loss.defaults}
-    return "".join(f"; {size} with --loss {name}" for name, size in sizes.items())
+def _defaults_by_loss(field: str) -> str:
+    """List the values of a field whose default changes with the loss: ``"; 120 with --loss triplet"``."""
+    values = {name: loss.defaults[field][0] for name, loss in LOSSES.items() if field in loss.defaults}
+    return "".join(f"; {value:g} with --loss {name}" for name, value in values.items())
+
+
+def _margins() -> str:
+    """List what the margin measures: ``"a distance; a cosine for ..."``."""
+    losses: dict[str, list[str]] = {}
+    for name, loss in LOSSES.items():
+        losses.setdefault(loss.margin, []).append(name)
+    usual, *others = losses
+    return usual + "".join(f"; {margin} for {', '.join(losses[margin])}" for margin in others)
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,12 @@ class TrainConfig:
         DATA_SET,
         choices=tuple(FITS),
     )
+    interpolation: str = _option(
+        "auto",
+        f"Resize by: {INTERPOLATION_HELP}, or auto: as for --weights, else bilinear.",
+        DATA_SET,
+        choices=("auto", *INTERPOLATIONS),
+    )
     resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)
     colors: str = _option(
@@ -92,6 +110,12 @@ class TrainConfig:
     )
     mean_image: str = _option(
         "", "Subtract this mean image, a Caffe .binaryproto, before cropping; needs --colors caffe.", DATA_SET
+    )
+    augment: str = _option(
+        "paper",
+        "Change training images at random: paper (crop position, mirror) or standard (crop size and shape too).",
+        DATA_SET,
+        choices=("paper", "standard"),
     )
     validation_classes: float = _option(
         0.1,
@@ -108,12 +132,30 @@ class TrainConfig:
         "", "Start from these weights: imagenet, or a .caffemodel, .pth, .safetensors or .params file.", NETWORK
     )
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
-    dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0.4 with --weights.", NETWORK, lowest=0)
-    normalize: bool = _flag("Scale embeddings to unit length, in training and in the exported model.", NETWORK)
-    loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
-    margin: float = _option(
-        1.0, f"Margin of the loss: a distance; squared for {_losses_where(lambda loss: loss.squared_margin)}.", LOSS
+    batch_norm: str = _option(
+        "batch",
+        "Normalize in training by each batch, or by the fixed statistics of --weights.",
+        NETWORK,
+        choices=("batch", "fixed"),
     )
+    embedding_init: str = _option(
+        "random",
+        "Start the embedding layer as random numbers, or as pca: whitened principal components of the training "
+        "images' features, the default with --weights.",
+        NETWORK,
+        choices=EMBEDDING_INITS,
+    )
+    init_distance: float = _option(
+        8.0, "Mean distance of embeddings at the start, in margins, with --embedding-init pca.", NETWORK, lowest=1e-3
+    )
+    dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0 with --weights.", NETWORK, lowest=0)
+    normalize: bool = _flag(
+        "Scale embeddings to unit length, in training and in the exported model; the default with "
+        f"{_losses_where(lambda loss: loss.distance == 'cosine')}.",
+        NETWORK,
+    )
+    loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
+    margin: float = _option(1.0, f"Margin of the loss: {_margins()}{_defaults_by_loss('margin')}.", LOSS)
     sampler: str = _option(
         "balanced",
         "Build batches by: balanced (P classes x K images), "
@@ -122,7 +164,9 @@ class TrainConfig:
         LOSS,
         choices=("balanced", *BATCH_MULTIPLES),
     )
-    batch_size: int = _option(128, f"Images per batch, over all devices{_batch_sizes()}.", LOSS, lowest=2)
+    batch_size: int = _option(
+        128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
+    )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
     iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
     optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
@@ -130,10 +174,14 @@ class TrainConfig:
     learning_rate: float = _option(
         2e-3, "Learning rate of the backbone's weights; 1e-4 with --weights.", LEARNING, lowest=0
     )
-    embedding_lr_mult: float = _option(
-        1.0, "Learning-rate multiplier for the embedding layer; 10 with --weights.", LEARNING, lowest=0
-    )
+    embedding_lr_mult: float = _option(1.0, "Learning-rate multiplier for the embedding layer.", LEARNING, lowest=0)
     bias_lr_mult: float = _option(2.0, "Learning-rate multiplier for biases.", LEARNING, lowest=0)
+    proxy_lr_mult: float = _option(
+        1.0,
+        f"Learning-rate multiplier for proxies{_defaults_by_loss('proxy_lr_mult')}. They do not decay.",
+        LEARNING,
+        lowest=0,
+    )
     schedule: str = _option(
         "linear",
         "Learning-rate schedule: constant, linear or cosine (both down to 0), step.",
@@ -145,7 +193,7 @@ class TrainConfig:
     step_factor: float = _option(0.96, "Multiply the learning rate by this at each step.", LEARNING, lowest=0)
     weight_decay: float = _option(2e-4, "Weight decay; not applied to biases.", LEARNING, lowest=0)
     clip_gradient: float = _option(
-        0.0, "Clip the norm of the gradient of all weights to this value; 0: no limit.", LEARNING, lowest=0
+        0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
     amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
@@ -166,6 +214,10 @@ class TrainConfig:
             raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
         if self.mean_image and self.colors != "caffe":
             raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
+        if self.mean_image and self.augment != "paper":
+            raise ConfigError(f"mean-image needs --augment paper, not {self.augment}; give it, or omit the mean image.")
+        if self.batch_norm == "fixed" and not self.weights:
+            raise ConfigError("batch-norm fixed needs the statistics of trained weights; give --weights, or omit it.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(

@@ -1,3 +1,4 @@
+from .augmentations import random_crop_mirror as random_crop_mirror
 from .formats import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .formats import MISSING_PACKAGES as MISSING_PACKAGES
 from .formats import open_image as open_image
@@ -8,6 +9,5 @@ from .preprocessing import center_crop as center_crop
 from .preprocessing import denormalize as denormalize
 from .preprocessing import normalize as normalize
 from .preprocessing import preprocessing_from_json as preprocessing_from_json
-from .preprocessing import random_crop_mirror as random_crop_mirror
 from .reading import check_image as check_image
 from .reading import read_image as read_image

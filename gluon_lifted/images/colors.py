@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
+
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.images.preprocessing import Preprocessing
@@ -28,8 +30,14 @@ COLORS = {
 
 
 def preprocessing_of(config: TrainConfig) -> Preprocessing:
-    """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet``."""
+    """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet`` and ``bilinear``."""
     from gluon_lifted.images.preprocessing import Preprocessing
 
-    colors = COLORS["imagenet" if config.colors == "auto" else config.colors]
-    return Preprocessing(resize=config.resize, crop=config.crop, fit=config.fit, trim=config.trim, **colors._asdict())
+    return Preprocessing(
+        resize=config.resize,
+        crop=config.crop,
+        fit=config.fit,
+        trim=config.trim,
+        interpolation=DEFAULT_INTERPOLATION if config.interpolation == "auto" else config.interpolation,
+        **COLORS["imagenet" if config.colors == "auto" else config.colors]._asdict(),
+    )

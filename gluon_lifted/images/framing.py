@@ -18,6 +18,7 @@ TRIM_MARGIN = 15  # pixels kept around the object
 BOX_SLACK = 1  # pixels that a box may exceed the image: annotators count from 0 or 1, and round
 
 EXIF_ORIENTATION = 0x0112
+KERNELS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}  # one per `INTERPOLATIONS`
 QUARTER_TURNS = (5, 6, 7, 8)  # orientations that swap width and height (CIPA DC-008)
 
 
@@ -76,16 +77,17 @@ def trim_background(image: Image.Image) -> Image.Image:
     )
 
 
-def fit_square(image: Image.Image, side: int, fit: str) -> Image.Image:
+def fit_square(image: Image.Image, side: int, fit: str, interpolation: str) -> Image.Image:
     """Resize to ``side`` x ``side`` px: stretched; or with the aspect ratio kept, and padded in white or cropped."""
+    kernel = KERNELS[interpolation]
     if fit == "stretch":
-        return image.resize((side, side), Image.Resampling.BILINEAR)
+        return image.resize((side, side), kernel)
     if fit == "cover":
-        return image.resize((side, side), Image.Resampling.BILINEAR, box=_central_box(image.size, side))
+        return image.resize((side, side), kernel, box=_central_box(image.size, side))
     longer = max(image.size)
     width, height = (max(round(length * side / longer), 1) for length in image.size)
     square = Image.new("RGB", (side, side), "white")
-    square.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((side - width) // 2, (side - height) // 2))
+    square.paste(image.resize((width, height), kernel), ((side - width) // 2, (side - height) // 2))
     return square
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Preset(NamedTuple):
-    """Colors, how an image becomes a square, the side of that square for a crop, and a few words of help."""
+    """Colors, how an image becomes a square, the side of that square for a crop, and a few words of help.
+
+    All of these publishers resize by bilinear interpolation; timm's weights name theirs.
+    """
 
     colors: Colors
     fit: str

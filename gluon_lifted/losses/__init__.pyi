@@ -5,5 +5,9 @@ from .known_losses import LOSSES as LOSSES
 from .known_losses import build_loss as build_loss
 from .lifted import LiftedStructureLoss as LiftedStructureLoss
 from .metric_loss import MetricLoss as MetricLoss
+from .multi_similarity import MultiSimilarityLoss as MultiSimilarityLoss
+from .normalized_softmax import NormalizedSoftmaxLoss as NormalizedSoftmaxLoss
+from .proxy_anchor import ProxyAnchorLoss as ProxyAnchorLoss
+from .proxy_loss import ProxyLoss as ProxyLoss
 from .triplet import SemiHardTripletLoss as SemiHardTripletLoss
 from .triplet import TripletLoss as TripletLoss

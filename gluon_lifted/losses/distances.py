@@ -1,4 +1,4 @@
-"""Building blocks of the losses: distances and masks of all pairs of a batch, and sums over them.
+"""Building blocks of the losses: distances, cosines and masks of all pairs of a batch, and sums over them.
 
 On a CPU the cost of a loss depends on the number of passes over a (B, B) matrix and on the operators: MXNet's `sum`
 takes ten times as long as `dot`, which runs in BLAS.
@@ -34,8 +34,8 @@ def sum_of_products(F: Any, left: Any, right: Any) -> Any:
 
 
 def row_sums(F: Any, matrix: Any) -> Any:
-    """Sum each row: (B, B) -> (B, 1)."""
-    return F.dot(matrix, F.ones_like(F.slice_axis(matrix, axis=1, begin=0, end=1)))
+    """Sum each row: (M, N) -> (M, 1)."""
+    return F.dot(matrix, F.ones_like(F.slice_axis(matrix, axis=0, begin=0, end=1)), transpose_b=True)
 
 
 def centered(F: Any, embedding: Any) -> Any:
@@ -53,6 +53,18 @@ def squared_distances(F: Any, X: Any) -> Any:
 def distances(F: Any, D2: Any) -> Any:
     """Compute the root of squared distances, with gradient 0 instead of 0/0 where D2 is 0."""
     return F.sqrt(F.maximum(D2, TINY))
+
+
+def unit_rows(F: Any, X: Any) -> Any:
+    """Scale each row to unit length, (N, D) -> (N, D). Rows shorter than 1e-18 become 0, with gradient 0."""
+    squares = F.sum(F.square(X), axis=1, keepdims=True)  # (N, 1)
+    counted = (squares > TINY) + 0 * squares  # 0 * inf is NaN: reports lengths that overflow
+    return F.broadcast_mul(X, counted / distances(F, squares))
+
+
+def products(F: Any, X: Any, Y: Any) -> Any:
+    """Multiply each row of ``X`` with each row of ``Y``, (M, D), (N, D) -> (M, N): the cosines of unit rows."""
+    return F.linalg.gemm2(X, Y, transpose_b=True)
 
 
 def label_vector(F: Any, label: Any, embedding: Any) -> Any:
@@ -73,11 +85,24 @@ def masks(F: Any, label: Any, D: Any) -> tuple[Any, Any]:
     return same, same - F.broadcast_equal(column(F, index), row(F, index))
 
 
+def class_mask(F: Any, label: Any, embedding: Any, proxies: Any, like: Any) -> Any:
+    """Return 1 where the row's label is the proxy's class, its index: (B, C) in the dtype of ``like``."""
+    label = F.cast(label_vector(F, label, embedding), "float64")  # exact up to 2^53, unlike float32
+    classes = F.cast(F.contrib.arange_like(proxies, axis=0), "float64")
+    return indicator(F, F.broadcast_equal(column(F, label), row(F, classes)), like)
+
+
 def log_sum_exp(F: Any, logits: Any) -> tuple[Any, Any]:
-    """Return the log-sum-exp of each row, (B, B) -> (B, 1), and its softmax (B, B).
+    """Return the log-sum-exp of each row, (M, N) -> (M, 1), and its softmax (M, N).
 
     It is computed as logit - log(softmax) at the largest logit, for accuracy.
     """
     softmax = F.softmax(logits)
     largest = F.argmax(logits, axis=1)
     return F.pick(logits, largest, keepdims=True) - F.log(F.pick(softmax, largest, keepdims=True)), softmax
+
+
+def log_one_plus_sum_exp(F: Any, logits: Any, keep: Any) -> Any:
+    """Return log(1 + sum of exp) of each row, over the logits where ``keep`` is 1: (M, N) -> (M, 1). 0 over none."""
+    total, _ = log_sum_exp(F, logits - (1 - keep) * FAR)
+    return F.Activation(total, act_type="softrelu")

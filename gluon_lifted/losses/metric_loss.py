@@ -14,7 +14,7 @@ class MetricLoss(HybridBlock):
     Parameters
     ----------
     margin : float
-        Finite. The paper uses 1 for all its losses.
+        Finite. Its meaning is the loss's own.
 
     Raises
     ------
@@ -24,6 +24,6 @@ class MetricLoss(HybridBlock):
 
     def __init__(self, margin: float = 1.0) -> None:
         if not math.isfinite(margin):
-            raise ConfigError(f"the margin of {type(self).__name__} is {margin}; expected a finite number (paper: 1).")
-        super().__init__()
+            raise ConfigError(f"the margin of {type(self).__name__} is {margin}; expected a finite number.")
+        super().__init__(prefix="loss_")  # without Gluon's process-wide counter
         self.margin = float(margin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -208,7 +208,9 @@ def retrieval_scores(
     return Scores(first_rank, positives, of_all)
 
 
-def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> dict[int, float]:
+def recall_at_k(
+    embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int], distance: Distance = "euclidean"
+) -> dict[int, float]:
     r"""Compute the share of queries with at least one image of their class among the k nearest others.
 
     Every row is a query, and its gallery is all other rows (the authors' ``evaluate_recall.m``). The only row of a
@@ -217,11 +219,13 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     Parameters
     ----------
     embedding : array_like, (N, D)
-        Compared by Euclidean distance in float64.
+        Compared in float64.
     labels : array_like, (N,)
         Class of each row: integers or strings.
     ks : sequence of int
         Values of k, each at least 1.
+    distance : {"euclidean", "cosine"}
+        Distance that ranks the gallery.
 
     Returns
     -------
@@ -231,7 +235,8 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     Raises
     ------
     DataError
-        If there are fewer than two rows, a value is not finite, or a k is below 1.
+        If there are fewer than two rows, a value is not finite, a k is below 1, or the distance is cosine and a row is
+        all zeros.
 
     Notes
     -----
@@ -249,8 +254,13 @@ def recall_at_k(embedding: ArrayLike, labels: ArrayLike, ks: Sequence[int]) -> d
     """
     if isinstance(ks, int) or not ks or min(ks) < 1:
         raise DataError(f"ks is {ks}; expected a sequence of integers, each at least 1, such as (1, 2, 4, 8).")
-    scores = retrieval_scores(Search.leave_one_out(embedding, labels), only_first=True)
+    scores = retrieval_scores(Search.leave_one_out(embedding, labels), distance, only_first=True)
     return {k: float(scores.recall_at_k(k).mean()) for k in ks}
+
+
+def can_rank(embedding: NDArray[np.floating[Any]], distance: Distance) -> bool:
+    """Return whether all rows can be ranked: they are finite and, for cosine, not all zeros."""
+    return bool(np.isfinite(embedding).all() and (distance == "euclidean" or embedding.any(axis=1).all()))
 
 
 def _ranks(before: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:

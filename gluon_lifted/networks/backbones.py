@@ -27,16 +27,19 @@ CIFAR_SIDE = 32  # pixels of the images that the cifar_ networks are made for
 class Backbone(NamedTuple):
     """A builder of a backbone, and the smallest crop in pixels that survives its pooling layers."""
 
-    build: Callable[[], Any]
+    build: Callable[[bool], Any]
     smallest_crop: int
 
 
-def googlenet_bn() -> Any:
+def googlenet_bn(*, fixed_batch_norm: bool = False) -> Any:
     """Build GluonCV's ``googlenet``, with batch norm after every convolution: images -> (N, 1024, 1, 1)."""
-    return headless(gluoncv_network("googlenet"))
+    return headless(gluoncv_network("googlenet"), fixed_batch_norm=fixed_batch_norm)
 
 
-BACKBONES = {"googlenet": Backbone(GoogLeNet, 47), "googlenet_bn": Backbone(googlenet_bn, 31)}
+BACKBONES = {
+    "googlenet": Backbone(lambda _: GoogLeNet(), 47),
+    "googlenet_bn": Backbone(lambda fixed: googlenet_bn(fixed_batch_norm=fixed), 31),
+}
 
 
 def classifier_names() -> list[str]:
@@ -50,7 +53,7 @@ def gluoncv_name(backbone: str) -> str | None:
     return {"googlenet": None, "googlenet_bn": "googlenet"}.get(backbone, backbone)
 
 
-def build_backbone(name: str, crop: int) -> Any:
+def build_backbone(name: str, crop: int, *, fixed_batch_norm: bool = False) -> Any:
     """Build a backbone. Its parameters are not initialized.
 
     Parameters
@@ -59,6 +62,8 @@ def build_backbone(name: str, crop: int) -> Any:
         ``"googlenet"``, ``"googlenet_bn"`` or one of `classifier_names`.
     crop : int
         Side of the images in pixels.
+    fixed_batch_norm : bool
+        See `headless`. Has no effect on a network without batch norm.
 
     Raises
     ------
@@ -66,14 +71,14 @@ def build_backbone(name: str, crop: int) -> Any:
         If the name is unknown, or the crop does not suit the network.
     """
     if name not in BACKBONES:
-        return _build_classifier(name, crop)
+        return _build_classifier(name, crop, fixed_batch_norm=fixed_batch_norm)
     backbone = BACKBONES[name]
     if crop < backbone.smallest_crop:
         raise ConfigError(f"crop {crop} px is too small for {name}; give {backbone.smallest_crop} or more.")
-    return backbone.build()
+    return backbone.build(fixed_batch_norm)
 
 
-def _build_classifier(name: str, crop: int) -> Any:
+def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
     names = classifier_names()
     if name not in names:
         close = difflib.get_close_matches(name, [*BACKBONES, *names], 3) or ["resnet50_v1b"]
@@ -81,7 +86,8 @@ def _build_classifier(name: str, crop: int) -> Any:
             f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or a classification network of "
             f"GluonCV, such as {', '.join(close)}."
         )
-    block = headless(gluoncv_network(name), CIFAR_SIDE if name.startswith("cifar_") else SIDE)
+    side = CIFAR_SIDE if name.startswith("cifar_") else SIDE
+    block = headless(gluoncv_network(name), side, fixed_batch_norm=fixed_batch_norm)
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
         advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"

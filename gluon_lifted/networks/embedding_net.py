@@ -64,26 +64,32 @@ class EmbeddingNet(HybridBlock):
         x = self.embedding(self.dropout(pooled))  # (N, D)
         return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
 
-    def pool_and_embed(self, images: Any) -> tuple[Any, Any]:
-        """Compute the backbone's pooled features (N, C) and the embedding (N, D) in one pass, outside of a graph.
+    def pool(self, images: Any) -> Any:
+        """Compute what the embedding layer reads, without dropout: images (N, 3, H, W) -> (N, C)."""
+        if hasattr(self, "mean_residual"):
+            images = nd.broadcast_sub(images, self.mean_residual.data(images.context))
+        return nd.flatten(self.backbone(images))
 
-        Parameters
-        ----------
-        images : mx.nd.NDArray, (N, 3, H, W)
-        """
-        if "mean_residual" in self._reg_params:
-            images = images - self.mean_residual.data(images.context)
-        pooled = self.backbone(images)
-        return pooled.flatten(), self._embed(nd, pooled)
+    def embed_pooled(self, pooled: Any) -> Any:
+        """Compute the embedding (N, D) of what `pool` returned."""
+        return self._embed(nd, pooled)
+
+    def set_embedding_layer(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        """Set the embedding layer: weight (D, C) and bias (D,)."""
+        for parameter, values in ((self.embedding.weight, weight), (self.embedding.bias, bias)):
+            parameter.set_data(nd.array(values, dtype=parameter.dtype))
 
     def set_learning_rates(self, embedding_mult: float, bias_mult: float) -> None:
         """Set the learning-rate multipliers of the embedding layer and of biases.
 
         The embedding layer's bias gets the product of both. Biases do not decay. The authors' train_val has lr_mult
-        1 and 2 (weights and biases), 10 and 20 in the embedding layer, and decay_mult 1 and 0.
+        1 and 2 (weights and biases), 10 and 20 in the embedding layer, and decay_mult 1 and 0. Batch norm's gamma and
+        beta do not decay either (Goyal et al. 2017, section 5.3, and He et al. 2019, "Bag of tricks", section 3.1).
         """
         for name, parameter in self.collect_params().items():
             parameter.lr_mult = embedding_mult if name.startswith(self.embedding.prefix) else 1.0
             if name.endswith("bias"):
                 parameter.lr_mult *= bias_mult
+                parameter.wd_mult = 0.0
+            elif name.endswith(("gamma", "beta")):
                 parameter.wd_mult = 0.0

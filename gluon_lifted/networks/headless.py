@@ -20,7 +20,7 @@ SIDE = 224  # pixels; the usual crop of ImageNet networks
 Node = dict[str, Any]
 
 
-def headless(network: Any, side: int = SIDE) -> Any:
+def headless(network: Any, side: int = SIDE, *, fixed_batch_norm: bool = False) -> Any:
     """Cut off a network's classifier and pool its features: images (N, 3, H, W) -> (N, C, 1, 1) or (N, C).
 
     Parameters
@@ -30,6 +30,8 @@ def headless(network: Any, side: int = SIDE) -> Any:
         counts.
     side : int
         Side in pixels of the images that the network is made for. Decides whether features remain to be pooled.
+    fixed_batch_norm : bool
+        Normalize by the running mean and variance in training too, and leave them as they are.
 
     Returns
     -------
@@ -42,6 +44,10 @@ def headless(network: Any, side: int = SIDE) -> Any:
     parameters = network._collect_params_with_prefix()  # {"features.0.weight": Parameter}
     graph: dict[str, list[Node]] = json.loads(output.tojson(remove_amp_cast=False))
     _rename(graph["nodes"], {parameter.name: name for name, parameter in parameters.items()})
+    if fixed_batch_norm:
+        for node in graph["nodes"]:
+            if node["op"] == "BatchNorm":
+                node["attrs"]["use_global_stats"] = "True"
     internals = mx.sym.load_json(json.dumps(graph)).get_internals()
     features = internals[f"{_features(graph['nodes'])['name']}_output"]
     height, width = (*_shape(features, side)[2:], 1, 1)[:2]

@@ -9,14 +9,13 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
 from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
-from gluon_lifted.metrics.retrieval import recall_at_k
+from gluon_lifted.losses.known_losses import LOSSES
+from gluon_lifted.metrics.retrieval import can_rank, recall_at_k
 from gluon_lifted.mx import mx
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
@@ -123,9 +122,8 @@ class Loop:
         self.loss: float | None = None
         self.recall: float | None = None
 
-    def run(self, start: int, hooks: Hooks, *, resume: bool) -> TrainReport:
+    def run(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
-        before = self.evaluation.measure_start(start, resume=resume) if self.writes else None
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
@@ -159,12 +157,9 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
-        report = replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
-        if self.writes:
-            self._finish(complete=report.finished)
-            if report.finished:
-                report = replace(report, measured=self.evaluation.measure_end(before))
-        return report
+        measured = self._finish(complete=iteration == self.config.iterations) if self.writes else None
+        report = self._report(iteration, times, time.monotonic() - began)
+        return replace(report, signal=interrupted.signal, measured=measured)
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
@@ -187,8 +182,9 @@ class Loop:
         recall = None
         if self._due(iteration, self.config.eval_every) and not interrupted:
             embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            if np.isfinite(embedding).all():  # if not, the trainer reports divergence later
-                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,))[1]
+            distance = LOSSES[self.config.loss].distance
+            if can_rank(embedding, distance):  # if not, the trainer reports divergence later
+                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
             save_checkpoint(self.folder, iteration, self.trainer.state())
         return recall
@@ -196,8 +192,8 @@ class Loop:
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
 
-    def _finish(self, *, complete: bool) -> None:
-        """Draw the curves, and freeze the network of a complete run."""
+    def _finish(self, *, complete: bool) -> RunRecall | None:
+        """Draw the curves. Freeze the network of a complete run and measure its recall."""
         try:
             draw_curves(self.folder)
             if complete:
@@ -208,6 +204,7 @@ class Loop:
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
                 "make room and run the same command with --resume."
             ) from None
+        return self.evaluation.measure_end() if complete else None
 
     def _card(self) -> ModelCard:
         config = self.config
@@ -219,6 +216,7 @@ class Loop:
             preprocessing=self.loader.preprocessing,
             dataset=config.dataset,
             loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",
+            distance=LOSSES[config.loss].distance,
             provenance={
                 "iterations": str(config.iterations),
                 "sampler": config.sampler,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.devices import mxnet_contexts
@@ -12,6 +12,7 @@ from gluon_lifted.distributed import ClusterSpec, join_cluster
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.images.colors import preprocessing_of
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
@@ -111,6 +112,7 @@ def train(
     data = load_data(config)
     residual = mean_residual(config)
     with join_cluster(hardware.cluster) as cluster:
+        from gluon_lifted.training.embedding_start import start_from_pca
         from gluon_lifted.training.evaluation import Evaluation
         from gluon_lifted.training.loop import Loop
         from gluon_lifted.training.trainer import Trainer
@@ -118,25 +120,21 @@ def train(
         sampler = build_sampler(config, data.learned)
         _require_same_work(cluster, config, data.learned)
         _check_batches(config, data, len(sampler.batch(0)), len(devices) * cluster.size, hooks)
-        trainer = Trainer(config, devices, cluster, residual)
-        config = replace(config, colors=_settled_colors(config, trainer, hooks, resume=resume))
+        trainer = Trainer(config, devices, cluster, residual, len(data.learned.class_names))
+        config = _settled(config, trainer, hooks, resume=resume)
         preprocessing = preprocessing_of(config)
         with (
-            ImageLoader(data.learned, preprocessing, hardware.threads, residual) as loader,
+            ImageLoader(data.learned, preprocessing, hardware.threads, residual, config.augment) as loader,
             ImageLoader(data.watched, preprocessing, hardware.threads) as watcher,
         ):
             loader.check_readable()
             watcher.check_readable()
-            evaluation = Evaluation(
-                config=config,
-                folder=run,
-                trainer=trainer,
-                watcher=watcher,
-                data=data,
-                threads=hardware.threads,
-                hooks=hooks,
-            )
+            evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
+            if config.embedding_init == "pca" and cluster.is_writer and not resume:
+                start_from_pca(trainer, loader, hooks.on_note)
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
+            if cluster.is_writer:
+                evaluation.measure_start(start, resume=resume)
             return Loop(
                 config=config,
                 folder=run,
@@ -146,14 +144,18 @@ def train(
                 watcher=watcher,
                 watched_as=data.watched_as,
                 evaluation=evaluation,
-            ).run(start, hooks, resume=resume)
+            ).run(start, hooks)
 
 
-def _settled_colors(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> str:
-    """Return the colors that the initial weights were trained with. A resumed run keeps its own."""
+def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> TrainConfig:
+    """Set what ``auto`` leaves to the initial weights, after loading them. A resumed run keeps its own values."""
+    values: dict[str, Any]
     if config.weights and not resume:
-        return trainer.load_weights(hooks.on_note)
-    return "imagenet" if config.colors == "auto" else config.colors
+        values = dict(trainer.load_weights(hooks.on_note))
+    else:
+        without_weights = {"colors": "imagenet", "interpolation": DEFAULT_INTERPOLATION}
+        values = {name: value for name, value in without_weights.items() if getattr(config, name) == "auto"}
+    return replace(config, **values)
 
 
 def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable) -> None:

@@ -25,7 +25,7 @@ MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "test", "t
 
 
 def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
-    """Check the run folder and return the configuration to train with: colors ``"auto"`` of a resumed run are settled.
+    """Check the run folder and return the configuration to train with: ``"auto"`` of a resumed run is settled.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
             raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
         return config
     started = TrainConfig.read(run)
-    if config.colors == "auto":  # settled when the run began
-        config = replace(config, colors=started.colors)
+    settled = [name for name in ("colors", "interpolation") if getattr(config, name) == "auto"]  # when the run began
+    config = replace(config, **{name: getattr(started, name) for name in settled})
     same = replace(started, **{name: getattr(config, name) for name in MAY_CHANGE})
     for setting in fields(config):
         if getattr(same, setting.name) != getattr(config, setting.name):

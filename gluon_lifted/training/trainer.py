@@ -10,6 +10,7 @@ import numpy as np
 from gluon_lifted.distributed import ALONE
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images import center_crop
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.losses import build_loss
 from gluon_lifted.mx import (
     autograd,
@@ -21,6 +22,7 @@ from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
 from gluon_lifted.training.optimizer import Optimizer
+from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 
 MAX_SKIPPED = 10  # consecutive batches
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
+PROXY_STREAM = -1  # the random stream that draws proxies; iterations have streams from 1 on
 SKIPPED = "skipped"  # name in a state
-WEIGHT = "weight:"  # prefix of weights in a state; the optimizer's arrays have none
+WEIGHT, PROXY = "weight:", "proxy:"  # prefixes in a state; the optimizer's arrays have none
 
 
 @dataclass
@@ -83,6 +86,8 @@ class Trainer:
         The hosts that train together.
     residual : ndarray, float32, (resize, resize, 3), optional
         Residual of a mean image. The network subtracts its center crop.
+    num_classes : int
+        Classes to train on, for losses with proxies.
     """
 
     def __init__(
@@ -91,14 +96,15 @@ class Trainer:
         devices: list[Any],
         cluster: Cluster = ALONE,
         residual: NDArray[np.float32] | None = None,
+        num_classes: int = 0,
     ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
         self.skipped = Skipped()
         self.weights: WeightsReport | None = None  # set by `load_weights`
-        self.loss = _traced_loss(config, devices[0])
+        self.loss = _traced_loss(config, devices, num_classes)
         _start_mixed_precision(config, devices)
         mx.random.seed(config.seed)
-        backbone = build_backbone(config.backbone, config.crop)
+        backbone = build_backbone(config.backbone, config.crop, fixed_batch_norm=config.batch_norm == "fixed")
         center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
         self.net = EmbeddingNet(backbone, config.dim, config.dropout, normalize=config.normalize, mean_residual=center)
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
@@ -110,6 +116,7 @@ class Trainer:
         self._statistics = [
             parameter for name, parameter in parameters.items() if name.endswith(("running_mean", "running_var"))
         ]
+        parameters.update(self.loss.collect_params())
         self.optimizer = Optimizer(parameters, config, cluster)
 
     def step(self, batch: Batch, iteration: int) -> float:
@@ -165,6 +172,7 @@ class Trainer:
     def _backward(
         self, embeddings: list[Any], gradient: Any, device_rows: list[NDArray[np.intp]], batch: Batch
     ) -> None:
+        share_proxy_gradient(self.loss, self.optimizer.gradient_scale if self.cluster.is_writer else 0.0)
         scaled = gradient * self.optimizer.gradient_scale
         shares = [
             scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1]
@@ -195,23 +203,25 @@ class Trainer:
         padded[batch.start : batch.start + len(own)] = own.as_in_context(mx.cpu())
         return self.cluster.all_sum("embedding", padded).as_in_context(own.context)
 
-    def load_weights(self, on_note: Callable[[str], None]) -> str:
-        """Load trained weights and return the colors to train with, a key of `COLORS`.
+    def load_weights(self, on_note: Callable[[str], None]) -> dict[str, str]:
+        """Load trained weights and return the colors and interpolation to train with, by field of the configuration.
 
         Raises
         ------
         ConfigError, DataError
             If the weights cannot be read or downloaded, or belong to another network.
         """
-        source, wanted = self.config.weights, self.config.colors
+        source = self.config.weights
         report = load_weights(self.net, source, self.config.backbone, on_note)
         on_note(str(report))
         self.weights = report
-        expected = report.colors or "imagenet"
-        if wanted not in ("auto", expected):
-            on_note(f"{source}: was trained with --colors {expected}; training continues with --colors {wanted}.")
-            return wanted
-        return expected
+        used = {"colors": report.colors or "imagenet", "interpolation": report.interpolation or DEFAULT_INTERPOLATION}
+        for name, expected in used.items():
+            wanted = getattr(self.config, name)
+            if wanted not in ("auto", expected):
+                on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
+                used[name] = wanted
+        return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embed all batches in order, without dropout: (N, D)."""
@@ -229,33 +239,46 @@ class Trainer:
             self.net.collect_params().reset_ctx(self.devices)
         self._average_batch_norm()
         for batch in batches:
-            pooled, embedding = self.net.pool_and_embed(nd.array(batch.images, ctx=self.devices[0]))
+            pooled = self.net.pool(nd.array(batch.images, ctx=self.devices[0]))
+            embedding = self.net.embed_pooled(pooled)
             yield pooled.asnumpy().astype(np.float32), embedding.asnumpy().astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights and optimizer state as arrays by name: the content of a checkpoint."""
+        """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
         self._average_batch_norm()
-        weights = self.net._collect_params_with_prefix()  # names without Gluon's process-wide counters
-        arrays = {WEIGHT + name: parameter.list_data()[0].asnumpy() for name, parameter in weights.items()}
+        arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in self._trained().items()}
         return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Restore what `state` returned. Raises KeyError or ValueError if it belongs to another network."""
-        weights = self.net._collect_params_with_prefix()
-        for name, parameter in weights.items():
-            if state[WEIGHT + name].shape != parameter.shape:
-                raise ValueError(f"{name} is {state[WEIGHT + name].shape}, expected {parameter.shape}")
-        for name, parameter in weights.items():
-            parameter.set_data(nd.array(state[WEIGHT + name], dtype=parameter.dtype))
+        trained = self._trained()
+        for name, parameter in trained.items():
+            if state[name].shape != parameter.shape:
+                raise ValueError(f"{name} is {state[name].shape}, expected {parameter.shape}")
+        for name, parameter in trained.items():
+            parameter.set_data(nd.array(state[name], dtype=parameter.dtype))
         self.optimizer.restore(state)
         self.skipped = Skipped(*map(int, state[SKIPPED]))
 
+    def _trained(self) -> dict[str, Any]:
+        """Return the parameters of the network and the loss by their names in a state."""
+        blocks = {WEIGHT: self.net, PROXY: self.loss}
+        return {
+            prefix + name: parameter  # names without Gluon's process-wide counters
+            for prefix, block in blocks.items()
+            for name, parameter in block._collect_params_with_prefix().items()
+        }
 
-def _traced_loss(config: TrainConfig, device: Any) -> Any:
+
+def _traced_loss(config: TrainConfig, devices: list[Any], num_classes: int) -> Any:
     """Build the loss and its graph before mixed precision starts, which would put float16 into it."""
-    loss = build_loss(config.loss, config.margin)
+    loss = build_loss(config.loss, config.margin, num_classes, config.dim)
+    mx.random.seed((config.seed * SEED_STRIDE + PROXY_STREAM) % 2**31)
+    loss.initialize(ctx=devices)
+    set_proxy_rates(loss, config.proxy_lr_mult)
     loss.hybridize(static_alloc=True, static_shape=True)
-    loss(nd.zeros((6, config.dim), ctx=device), nd.zeros((6,), ctx=device))  # 6 rows form pairs and triplets
+    home = devices[0]
+    loss(nd.zeros((6, config.dim), ctx=home), nd.zeros((6,), ctx=home))  # 6 rows form pairs and triplets
     return loss
 
 

@@ -10,6 +10,7 @@ import typer
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.images.fits import FITS_HELP
+from gluon_lifted.images.interpolations import INTERPOLATION_HELP
 from gluon_lifted.images.presets import PRESETS, preset
 from serve_cli.cli.input_options import ANY_NETWORK
 
@@ -56,6 +57,15 @@ Fit = Annotated[
     typer.Option(
         "--fit",
         help=f"Make images square: {FITS_HELP}.",
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
+    ),
+]
+Interpolation = Annotated[
+    str | None,
+    typer.Option(
+        "--interpolation",
+        help=f"Resize by: {INTERPOLATION_HELP}.",
         show_default=FROM_PRESET,
         rich_help_panel=MODEL_CARD,
     ),
@@ -128,6 +138,7 @@ class PreprocessingOptions:
     preset: str | None = None
     resize: int | None = None
     fit: str | None = None
+    interpolation: str | None = None
     channels: str | None = None
     mean: str | None = None
     std: str | None = None
@@ -168,6 +179,7 @@ class PreprocessingOptions:
                 usual,
                 resize=self.resize or usual.resize,
                 fit=self.fit or usual.fit,
+                interpolation=self.interpolation or usual.interpolation,
                 channels=self.channels.upper() if self.channels else usual.channels,
                 mean=_triple("--mean", self.mean) or usual.mean,
                 std=(red / divisor, green / divisor, blue / divisor),

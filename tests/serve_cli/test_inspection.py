@@ -40,7 +40,7 @@ def test_run(tmp_path):
 
 def test_facts_name_the_preprocessing_and_the_origin(model):
     facts = inspect_path(model).facts()
-    assert facts["images"] == "stretched to 20 x 20 px, center 16 x 16, RGB"
+    assert facts["images"] == "stretched to 20 x 20 px (bilinear), center 16 x 16, RGB"
     assert facts["mean, std"] == "123.675 116.28 103.53, 58.395 57.12 57.375"
     assert facts["embedding"] == "8 numbers, not normalized"
     assert facts["iterations"] == "0"

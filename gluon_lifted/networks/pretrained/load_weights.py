@@ -12,11 +12,13 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.contract import CARD_FILE
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.images.colors import COLORS
+from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.mx import nd
 from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
     mxnet_names,
+    onnx_names,
     torchvision_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
@@ -28,8 +30,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gluon_lifted.images import Preprocessing
+
 IMAGENET = "imagenet"
-BACKBONES_OF = {"caffemodel": ("googlenet",), "torch": tuple(TWINS), "safetensors": tuple(TWINS)}
+BACKBONES_OF = {
+    "caffemodel": ("googlenet",),
+    "onnx": ("googlenet",),
+    "torch": tuple(TWINS),
+    "safetensors": tuple(TWINS),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class WeightsReport:
     source : str
         The file, or ``"imagenet"``.
     format : str
-        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+        ``"caffemodel"``, ``"onnx"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     used : tuple of str
         The network's parameters that were set.
     skipped : tuple of str
@@ -52,6 +61,9 @@ class WeightsReport:
     colors : str or None
         Input colors that the weights were trained with, a key of `gluon_lifted.images.colors.COLORS`; None if
         unknown.
+    interpolation : str or None
+        How the images that the weights were trained with were resized, one of
+        `gluon_lifted.images.interpolations.INTERPOLATIONS`; None if unknown.
     """
 
     source: str
@@ -60,6 +72,7 @@ class WeightsReport:
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
     colors: str | None
+    interpolation: str | None
 
     def __str__(self) -> str:
         return (
@@ -105,19 +118,23 @@ def load_weights(
     parameters = net.collect_params()
     for ours, array in chosen.items():
         parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
+    own = names.get(net.embedding.weight.name) in tensors
     return WeightsReport(
         source=source,
         format=kind,
         used=tuple(chosen),
         skipped=tuple(sorted(set(tensors) - {names[ours] for ours in chosen})),
         missing=tuple(ours for ours in parameters if ours not in chosen),
-        colors=_colors(kind, path, backbone, own=names.get(net.embedding.weight.name) in tensors),
+        colors=_colors(kind, path, backbone, own=own),
+        interpolation=_interpolation(kind, path, own=own),
     )
 
 
 def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
     if kind == "caffemodel":
         return caffe_names(net)
+    if kind == "onnx":
+        return onnx_names(net)
     return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
 
 
@@ -163,15 +180,30 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
 
 def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
     """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
-    if kind == "caffemodel":
+    if kind in ("caffemodel", "onnx"):
         return "caffe"
     if kind != "params" and not own and TWINS[backbone] == "googlenet":
         return "inception"
     if not own:  # ImageNet's; GluonCV's CIFAR-10 networks use other statistics
         return None if backbone.startswith("cifar") else "imagenet"
-    card = path.parent / CARD_FILE
-    try:
-        used = ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
-    except (OSError, UnicodeDecodeError, RunError):
+    used = _preprocessing_beside(path)
+    if used is None:
         return None
     return next((name for name, colors in COLORS.items() if colors == (used.channels, used.mean, used.std)), None)
+
+
+def _interpolation(kind: str, path: Path, *, own: bool) -> str | None:
+    """Return how images were resized for the weights. torchvision, GluonCV and Caffe's tools do it bilinearly."""
+    if kind != "caffemodel" and own:
+        used = _preprocessing_beside(path)
+        return used.interpolation if used else None
+    return DEFAULT_INTERPOLATION
+
+
+def _preprocessing_beside(path: Path) -> Preprocessing | None:
+    """Return the preprocessing of the model card in the folder of the weights; None without an intact card."""
+    card = path.parent / CARD_FILE
+    try:
+        return ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
+    except (OSError, UnicodeDecodeError, RunError):
+        return None

@@ -21,6 +21,18 @@ def caffe_names(net: Any) -> Names:
     return names
 
 
+def onnx_names(net: Any) -> Names:
+    """Map parameters of our GoogLeNet to initializers of the ONNX model zoo's: ``"conv1/7x7_s2_w_0"``.
+
+    Caffe2 named them, when it converted ``bvlc_googlenet``: a layer's blobs w and b.
+    """
+    names = {}
+    for ours in net.backbone.collect_params():
+        layer, blob = caffe_name(ours.removeprefix(net.backbone.prefix))
+        names[ours] = f"{layer}_{'wb'[blob]}_0"
+    return names
+
+
 def torchvision_names(net: Any, backbone: str) -> Names:
     """Map all parameters to torchvision's network of the same structure; the embedding layer's to our own files."""
     return {ours: torchvision_name(ours, backbone) for ours in net.collect_params()}

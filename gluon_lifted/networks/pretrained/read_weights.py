@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
+from gluon_lifted.networks.pretrained.onnx_file import ONNX_START, parse_onnx
 from gluon_lifted.networks.pretrained.safetensors_file import is_safetensors, read_safetensors
 from gluon_lifted.networks.pretrained.torch_file import LEGACY_START, ZIP_MAGIC, parse_torch
 from gluon_lifted.params_file import LIST_MAGIC, parse_params
@@ -23,12 +24,12 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def read_weights(path: Path) -> tuple[str, Tensors]:
-    """Read the tensors of a ``.caffemodel``, ``.pth``, ``.safetensors`` or MXNet ``.params`` file.
+    """Read the tensors of a ``.caffemodel``, ``.onnx``, ``.pth``, ``.safetensors`` or MXNet ``.params`` file.
 
     Returns
     -------
     format : str
-        ``"caffemodel"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
+        ``"caffemodel"``, ``"onnx"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     tensors : dict
         Name in the file -> array, a view of the file where the format allows it.
 
@@ -43,7 +44,8 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"
         raise DataError(
-            f"{path}: cannot be read ({reason}); expected imagenet, or a weights file of Caffe, PyTorch or MXNet."
+            f"{path}: cannot be read ({reason}); expected the name of published weights, or a weights "
+            "file of Caffe, ONNX, PyTorch or MXNet."
         ) from None
     kind, tensors = _parse(path, content)
     if not tensors:
@@ -61,4 +63,8 @@ def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
         return "safetensors", read_safetensors(path)
     if start.startswith(CAFFE_STARTS):
         return "caffemodel", parse_caffemodel(content, str(path))
-    raise DataError(f"{path}: begins with {start!r}; expected a .caffemodel, .pth, .safetensors or .params file.")
+    if start.startswith(ONNX_START):
+        return "onnx", parse_onnx(content, str(path))
+    raise DataError(
+        f"{path}: begins with {start!r}; expected a .caffemodel, .onnx, .pth, .safetensors or .params file."
+    )

@@ -16,6 +16,7 @@ from serve_cli.cli.network_options import (
     Channels,
     Crop,
     Fit,
+    Interpolation,
     Mean,
     Name,
     PreprocessingOptions,
@@ -54,6 +55,7 @@ def card(
     preprocessing: Preset = None,
     resize: Resize = None,
     fit: Fit = None,
+    interpolation: Interpolation = None,
     channels: Channels = None,
     mean: Mean = None,
     std: Std = None,
@@ -87,7 +89,14 @@ def card(
       lifted card model.onnx --card card.json
     """
     options = PreprocessingOptions(
-        preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+        preset=preprocessing,
+        resize=resize,
+        fit=fit,
+        interpolation=interpolation,
+        channels=channels,
+        mean=mean,
+        std=std,
+        scale=scale,
     )
     described = given_card(card_file, options, crop)
     if not (described or options.given() or name or crop or output or normalize):

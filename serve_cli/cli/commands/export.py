@@ -19,6 +19,7 @@ from serve_cli.cli.network_options import (
     Channels,
     Crop,
     Fit,
+    Interpolation,
     Mean,
     Name,
     Output,
@@ -146,6 +147,7 @@ def export(
     resize: Resize = None,
     crop: Crop = None,
     fit: Fit = None,
+    interpolation: Interpolation = None,
     channels: Channels = None,
     mean: Mean = None,
     std: Std = None,
@@ -198,7 +200,14 @@ def export(
         raise typer.BadParameter("give --onnx, --weights or both")
     source = _source(run, symbol, params, output)
     pixel_options = PreprocessingOptions(
-        preset=preprocessing, resize=resize, fit=fit, channels=channels, mean=mean, std=std, scale=scale
+        preset=preprocessing,
+        resize=resize,
+        fit=fit,
+        interpolation=interpolation,
+        channels=channels,
+        mean=mean,
+        std=std,
+        scale=scale,
     )
     described = given_card(card, pixel_options, crop)
     side = crop or (described.preprocessing.crop if described else USUAL_SIDE)

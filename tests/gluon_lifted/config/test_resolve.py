@@ -41,6 +41,7 @@ PUBLISHED = {
     "sampler": "pairs", "batch_size": 128, "iterations": 20_000, "optimizer": "sgd", "momentum": 0.9,
     "learning_rate": 1e-4, "embedding_lr_mult": 10.0, "bias_lr_mult": 2.0, "schedule": "step", "step_every": 32_000,
     "step_factor": 0.96, "weight_decay": 2e-4, "resize": 256, "crop": 227, "colors": "caffe", "fit": "stretch",
+    "interpolation": "bicubic",
     "trim": False, "validation_classes": 0.0, "clip_gradient": 0.0, "warmup": 0, "use_boxes": False, "amp": False,
 }  # fmt: skip
 DIFFERING = {

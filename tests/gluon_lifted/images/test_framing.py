@@ -56,21 +56,21 @@ def test_padding_keeps_the_aspect_ratio_and_centers():
     wide = Image.new("RGB", (60, 20), "red")
     expected = np.full((30, 30, 3), 255, np.uint8)
     expected[10:20] = (255, 0, 0)
-    np.testing.assert_array_equal(np.asarray(fit_square(wide, 30, "pad")), expected)
+    np.testing.assert_array_equal(np.asarray(fit_square(wide, 30, "pad", "bilinear")), expected)
     tall = wide.transpose(Image.Transpose.ROTATE_90)
-    np.testing.assert_array_equal(np.asarray(fit_square(tall, 30, "pad")), expected.swapaxes(0, 1))
+    np.testing.assert_array_equal(np.asarray(fit_square(tall, 30, "pad", "bilinear")), expected.swapaxes(0, 1))
 
 
 def test_small_images_are_enlarged_and_an_odd_rest_of_white_goes_below():
     expected = np.full((9, 9, 3), 255, np.uint8)
     expected[2:6] = 0  # 4.5 rounds to 4; of 5 white rows 2 are above
-    np.testing.assert_array_equal(np.asarray(fit_square(Image.new("RGB", (2, 1)), 9, "pad")), expected)
+    np.testing.assert_array_equal(np.asarray(fit_square(Image.new("RGB", (2, 1)), 9, "pad", "bilinear")), expected)
 
 
 @PLAIN
 @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 64), st.sampled_from(list(FITS)))
 def test_any_size_becomes_a_square(width, height, side, fit):
-    square = np.asarray(fit_square(Image.new("RGB", (width, height)), side, fit))
+    square = np.asarray(fit_square(Image.new("RGB", (width, height)), side, fit, "bilinear"))
     assert square.shape == (side, side, 3)
     used = (square == 0).all(axis=2)
     rows, columns = used.any(axis=1).sum(), used.any(axis=0).sum()
@@ -92,11 +92,12 @@ def test_covering_is_resizing_the_shorter_side_and_cropping(width, height, side,
     whole = np.asarray(image.resize(size, Image.Resampling.BILINEAR), int)
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
     cropped = whole[top : top + side, left : left + side]
-    assert np.abs(np.asarray(fit_square(image, side, "cover"), int) - cropped).max() <= 1  # weights are rounded
+    covered = np.asarray(fit_square(image, side, "cover", "bilinear"), int)
+    assert np.abs(covered - cropped).max() <= 1  # weights are rounded
 
 
 def test_covering_a_line_makes_no_large_image():
-    assert fit_square(Image.new("RGB", (1_000_000, 1)), 256, "cover").size == (256, 256)
+    assert fit_square(Image.new("RGB", (1_000_000, 1)), 256, "cover", "bilinear").size == (256, 256)
 
 
 def test_boxes_grow_to_whole_pixels_and_are_cut_off_at_the_edges():

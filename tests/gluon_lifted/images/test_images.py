@@ -349,6 +349,7 @@ def test_normalize_defaults_are_image_nets_statistics():
         ({"mean": (1.0, float("inf"), 1.0)}, "finite"),
         ({"mean": (1.0, 1.0)}, "three finite values"),
         ({"fit": "crop"}, "fit 'crop' is unknown; use 'stretch', 'pad', 'cover'"),
+        ({"interpolation": "nearest"}, "interpolation 'nearest' is unknown; use 'bilinear', 'bicubic'"),
     ],
 )
 def test_preprocessing_that_cannot_work(wrong, message):
@@ -364,11 +365,12 @@ FIELDS = {
     "std": [1, 1, 1],
     "fit": "pad",
     "trim": True,
+    "interpolation": "bicubic",
 }
 
 
 def test_preprocessing_from_json():
-    expected = Preprocessing(72, 64, "BGR", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0), "pad", True)
+    expected = Preprocessing(72, 64, "BGR", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0), "pad", True, "bicubic")
     assert preprocessing_from_json(FIELDS) == expected
     assert set(asdict(expected)) == set(FIELDS)
 
@@ -385,6 +387,8 @@ def test_preprocessing_from_json():
         {"fit": None},
         {"trim": 1},
         {"trim": "false"},
+        {"interpolation": "nearest"},
+        {"interpolation": None},
     ],
 )
 def test_preprocessing_from_damaged_json(change):

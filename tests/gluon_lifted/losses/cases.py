@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 
-from gluon_lifted.losses import LOSSES
-from gluon_lifted.mx import autograd, nd
+from gluon_lifted.losses import LOSSES, build_loss
+from gluon_lifted.mx import autograd, mx, nd
 
 POINTS = st.tuples(st.integers(-2, 2), st.integers(-2, 2), st.integers(0, 3))  # x, y, label: many duplicates and ties
+
+
+CLASSES = 48  # proxies of the losses that have some
+
+
+def build(name, embedding, margin=1.0):
+    """The loss of that name for such embeddings, always with the same proxies."""
+    net = build_loss(name, margin, CLASSES, embedding.shape[1])
+    mx.random.seed(7)
+    net.initialize()
+    net.cast(embedding.dtype)
+    return net
 
 
 def run(net, embedding, label, label_dtype="int32", head=1.0):
@@ -40,6 +54,39 @@ def batch_for(name, rows, **how):
     if LOSSES[name].sampler == "triplets":
         label = np.concatenate([label[: rows // 3], label[: rows // 3], label[: rows // 3] + 1])
     return embedding, label
+
+
+def cosine(x, y):
+    """Of two vectors; 0 if one of them is 0."""
+    lengths = math.hypot(*x) * math.hypot(*y)
+    return sum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
+
+
+def slopes(function, array, step=1e-6):
+    """Gradient of a function of an array by central differences; the array is changed and restored."""
+    gradient = np.zeros_like(array)
+    for index in np.ndindex(array.shape):
+        before, sides = array[index], []
+        for sign in (1, -1):
+            array[index] = before + sign * step
+            sides.append(function(array))
+        array[index] = before
+        gradient[index] = (sides[0] - sides[1]) / (2 * step)
+    return gradient
+
+
+def with_proxies(loss, proxies):
+    """The loss, initialized with these proxies (C, D) and in their dtype."""
+    loss.initialize()
+    loss.cast(proxies.dtype)
+    loss.proxies.set_data(nd.array(proxies, dtype=proxies.dtype))
+    return loss
+
+
+def run_proxies(loss, embedding, label):
+    """Loss, its gradient by the embedding, and its gradient by the proxies."""
+    value, gradient = run(loss, embedding, label)
+    return value, gradient, loss.proxies.grad().asnumpy()
 
 
 def assert_agree(net, loops, embedding, label, rtol):

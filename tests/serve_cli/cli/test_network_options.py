@@ -234,6 +234,7 @@ def test_changes_of_an_old_card() -> None:
     old = Preprocessing(72, 64, "BGR", (1, 2, 3), (4, 5, 6), fit="pad", trim=True)
     assert PreprocessingOptions().build(64, old) == old
     assert PreprocessingOptions(resize=80, mean="9").build(64, old) == replace(old, resize=80, mean=(9, 9, 9))
+    assert PreprocessingOptions(interpolation="bicubic").build(64, old) == replace(old, interpolation="bicubic")
     assert PreprocessingOptions(scale=0.5).build(64, old) == replace(old, std=(2, 2, 2))
     assert PreprocessingOptions(preset="raw").build(64, old) == Preprocessing(64, 64, "RGB", (0, 0, 0), (1, 1, 1))
 

@@ -122,6 +122,22 @@ def test_caffemodel_out_and_in(tmp_path, write_caffemodel, legacy):
     np.testing.assert_array_equal(net.embedding.weight.data().asnumpy(), before)
 
 
+def test_onnx_model_zoos_googlenet_out_and_in(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    net, path = receiver("googlenet"), tmp_path / "googlenet-9.onnx"
+    blobs = caffe_layers(sender("googlenet")) | {"loss3/classifier": [np.ones((5, 4), "f4"), np.ones(5, "f4")]}
+    tensors = [
+        onnx.numpy_helper.from_array(array, f"{layer}_{suffix}_0")
+        for layer, arrays in blobs.items()
+        for suffix, array in zip("wb", arrays, strict=True)
+    ]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "net", [], [], initializer=tensors)), path)
+    report = load_weights(net, str(path), "googlenet")
+    assert_same_layers(sender("googlenet"), net)
+    assert (report.format, len(report.used), report.colors) == ("onnx", 114, "caffe")
+    assert report.skipped == ("loss3/classifier_b_0", "loss3/classifier_w_0")
+
+
 @pytest.mark.parametrize("kind", ["torch", "torch legacy", "safetensors"])
 def test_torchvision_out_and_in(tmp_path, write_torch, kind):
     net, path = receiver("googlenet_bn"), tmp_path / "weights"
@@ -204,7 +220,17 @@ def test_colors_of_our_own_run_are_its_cards(tmp_path, name):
     card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
     (tmp_path / "card.json").write_text(card.to_json())
     report = load_weights(receiver("googlenet"), str(tmp_path / "model-0000.params"), "googlenet")
-    assert report.colors == name
+    assert (report.colors, report.interpolation) == (name, "bilinear")
+
+
+def test_interpolation_of_our_own_run_is_its_cards(tmp_path):
+    path = tmp_path / "model-0000.params"
+    sender("googlenet").save_parameters(str(path))
+    assert load_weights(receiver("googlenet"), str(path), "googlenet").interpolation is None
+    preprocessing = Preprocessing(256, CROP, interpolation="bicubic")
+    card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
+    (tmp_path / "card.json").write_text(card.to_json())
+    assert load_weights(receiver("googlenet"), str(path), "googlenet").interpolation == "bicubic"
 
 
 def test_embedding_layer_of_another_width_is_left_alone(tmp_path):
@@ -291,7 +317,7 @@ def test_network_that_has_seen_no_image_takes_weights_too(tmp_path):
         (b"", "it is empty"),
         (
             b"<!DOCTYPE html><html>",
-            "begins with b'<!DOCTYPE html><'; expected a .caffemodel, .pth, .safetensors or",
+            "begins with b'<!DOCTYPE html><'; expected a .caffemodel, .onnx, .pth, .safetensors or",
         ),
         (b"\n\nsome text", "damaged"),
         (b"\x0a\x01a", "holds no tensors"),

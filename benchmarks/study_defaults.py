@@ -1,0 +1,125 @@
+"""Which settings pay when training starts from weights? Measured on classes held out from training.
+
+One setting at a time differs from a base. A fifth of the training classes is held out, and decides; the test classes
+take no part. All runs see the same number of images, so their time is about equal, apart from the settings that change
+the cost of an image. Each is a single-threaded process; an interrupted command resumes where it stopped.
+It writes results/study_defaults.md next to this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from training_runs import embedded, measured, run_jobs, train_run, write_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESULTS = Path(__file__).parent / "results"
+COLUMNS = ["R@1", "R@1 cosine", "R@8", "NMI"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A setting to try: what differs from the base, and why it might pay."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    images: float = 1.0  # share of the base's images, where an image costs more
+
+
+VARIANTS = [
+    Variant("base"),
+    Variant("untrained", {"iterations": 0}),
+    Variant("random layer", {"embedding_init": "random", "dropout": 0.4, "embedding_lr_mult": 10.0}),
+    Variant("mean distance of 2 margins", {"init_distance": 2.0}),
+    Variant("mean distance of 4 margins", {"init_distance": 4.0}),
+    Variant("mean distance of 16 margins", {"init_distance": 16.0}),
+    Variant("unit length", {"normalize": True}),
+    Variant("unit length, margin 0.5", {"normalize": True, "margin": 0.5}),
+    Variant("batch norm fixed", {"batch_norm": "fixed"}),
+    Variant("learning rate 3e-5", {"learning_rate": 3e-5}),
+    Variant("learning rate 3e-4", {"learning_rate": 3e-4}),
+    Variant("learning rate 1e-3", {"learning_rate": 1e-3}),
+    Variant("augment standard", {"augment": "standard"}),
+    Variant("layer learns 10 times as fast", {"embedding_lr_mult": 10.0}),
+    Variant("dropout 0.4", {"dropout": 0.4}),
+    Variant("batches of 32", {"batch_size": 32}),
+    Variant("batches of 128", {"batch_size": 128}),
+    Variant("4 images of a class", {"images_per_class": 4}),
+    Variant("width 64", {"dim": 64}),
+    Variant("width 512", {"dim": 512}),
+]
+
+
+def config_for(options: argparse.Namespace, variant: Variant) -> Any:
+    from gluon_lifted.config.resolve import config_of, resolve
+
+    base = {
+        "dataset": "cars196",
+        "data": str(options.data),
+        "backbone": "mobilenetv2_1.0",
+        "weights": str(options.weights),
+        "crop": options.crop,
+        "resize": round(options.crop / 0.875),
+        "dim": 128,
+        "batch_size": 64,
+        "validation_classes": 0.2,
+        "eval_every": 0,
+        "checkpoint_every": 100,
+    }
+    config = config_of(resolve(base | dict(variant.settings)))
+    if "iterations" in variant.settings:
+        return config
+    return replace(config, iterations=round(variant.images * options.images / config.batch_size))
+
+
+def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
+    """Train and measure one variant, and write its result."""
+    from gluon_lifted.training.data import load_data
+
+    variant = next(variant for variant in VARIANTS if variant.name == job["name"])
+    config, run = config_for(options, variant), options.work / job["name"].replace(" ", "-")
+    seconds = train_run(config, run)
+    watched = load_data(config).watched
+    scores = measured(embedded(run, watched, options.data), watched.labels)
+    write_result(options.work, job["name"], scores | {"minutes": seconds / 60})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of CARS196")
+    parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of mobilenetv2_1.0")
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs")
+    parser.add_argument("--images", type=int, default=6400, help="images that a run sees (%(default)s)")
+    parser.add_argument("--crop", type=int, default=112, help="side of an image in pixels (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
+    parser.add_argument("--only", nargs="*", help="names of variants; all by default")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.worker:
+        work(options, json.loads(options.worker))
+        return
+    chosen = [variant for variant in VARIANTS if not options.only or variant.name in options.only]
+    results = run_jobs(__file__, options.work, [{"name": variant.name} for variant in chosen], options.jobs)
+    print(table(chosen, results))
+
+
+def table(variants: list[Variant], results: list[dict[str, float]]) -> str:
+    columns = [*COLUMNS, "minutes"]
+    lines = [f"| setting | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for variant, scores in zip(variants, results, strict=True):
+        lines.append(f"| {variant.name} | {' | '.join(f'{scores[column]:.1f}' for column in columns)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
