@@ -122,9 +122,8 @@ class Loop:
         self.loss: float | None = None
         self.recall: float | None = None
 
-    def run(self, start: int, hooks: Hooks, *, resume: bool) -> TrainReport:
+    def run(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
-        before = self.evaluation.measure_start(start, resume=resume) if self.writes else None
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
@@ -159,12 +158,9 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
-        report = replace(self._report(iteration, times, time.monotonic() - began), signal=interrupted.signal)
-        if self.writes:
-            self._finish(complete=report.finished)
-            if report.finished:
-                report = replace(report, measured=self.evaluation.measure_end(before))
-        return report
+        measured = self._finish(complete=iteration == self.config.iterations) if self.writes else None
+        report = self._report(iteration, times, time.monotonic() - began)
+        return replace(report, signal=interrupted.signal, measured=measured)
 
     def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
         return TrainReport(
@@ -200,8 +196,8 @@ class Loop:
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
 
-    def _finish(self, *, complete: bool) -> None:
-        """Draw the curves, and freeze the network of a complete run."""
+    def _finish(self, *, complete: bool) -> RunRecall | None:
+        """Draw the curves. Freeze the network of a complete run and measure its recall."""
         try:
             draw_curves(self.folder)
             if complete:
@@ -212,6 +208,7 @@ class Loop:
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
                 "make room and run the same command with --resume."
             ) from None
+        return self.evaluation.measure_end() if complete else None
 
     def _card(self) -> ModelCard:
         config = self.config
