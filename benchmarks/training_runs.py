@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from gluon_lifted.config.train_config import TrainConfig
@@ -87,12 +87,20 @@ def embedded(run: Path, table: ImageTable, root: Path) -> NDArray[np.float32]:
     return result.embedding
 
 
-def measured(embedding: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
-    """Return recall@K by Euclidean distance, recall@1 by cosine, and NMI, in percent."""
+def measured(embedding: NDArray[np.float32], labels: NDArray[np.int64], *, cosine: bool = False) -> dict[str, float]:
+    """Return recall@K by Euclidean or cosine distance, recall@1 by cosine, and NMI, in percent."""
     from gluon_lifted.metrics.clustering import cluster_scores
     from gluon_lifted.metrics.retrieval import recall_at_k
 
-    recalls = {f"R@{k}": 100 * value for k, value in recall_at_k(embedding, labels, KS).items()}
     unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)  # of equal order by both distances
-    cosine = 100 * recall_at_k(unit, labels, (1,))[1]
-    return recalls | {"R@1 cosine": cosine, "NMI": 100 * cluster_scores(embedding, labels, seed=0).nmi}
+    compared = unit if cosine else embedding
+    recalls = {f"R@{k}": 100 * value for k, value in recall_at_k(compared, labels, KS).items()}
+    by_cosine = 100 * recall_at_k(unit, labels, (1,))[1]
+    return recalls | {"R@1 cosine": by_cosine, "NMI": 100 * cluster_scores(compared, labels, seed=0).nmi}
+
+
+def machine() -> str:
+    """Describe the machine in a few words."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, one thread a run"
