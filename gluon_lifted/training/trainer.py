@@ -30,6 +30,7 @@ from gluon_lifted.training.precision import (
     start_computing_in,
 )
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
+from gluon_lifted.training.size_note import size_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -229,6 +230,8 @@ class Trainer:
             if wanted not in ("auto", expected):
                 on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
                 used[name] = wanted
+        if note := size_note(report.preprocessing, self.config):
+            on_note(f"{source}: {note}")
         return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
