@@ -20,6 +20,9 @@ TOLERANCE = {FLOAT32: 1e-3, FLOAT16: 2e-2, BFLOAT16: 1e-1}
 def compute_type(config: TrainConfig, devices: list[Any]) -> str:
     """Return the type that the devices compute in, a key of `TOLERANCE`.
 
+    On CPUs with bfloat16 units a step at 64 px is about 1.05 to 1.3 times as fast as in float32. It has not been
+    measured at 224 px, so no help text recommends it.
+
     Raises
     ------
     ConfigError
