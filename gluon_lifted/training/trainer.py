@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,10 @@ from gluon_lifted.mx import (
 from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
+from gluon_lifted.training.best_recall import BestRecall
 from gluon_lifted.training.optimizer import Optimizer
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
+from gluon_lifted.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 MAX_SKIPPED = 10  # consecutive batches
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
 PROXY_STREAM = -1  # the random stream that draws proxies; iterations have streams from 1 on
-SKIPPED = "skipped"  # name in a state
+SKIPPED, BEST = "skipped", "best"  # names in a state
 WEIGHT, PROXY = "weight:", "proxy:"  # prefixes in a state; the optimizer's arrays have none
 
 
@@ -99,7 +102,7 @@ class Trainer:
         num_classes: int = 0,
     ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
-        self.skipped = Skipped()
+        self.skipped, self.best = Skipped(), BestRecall()
         self.weights: WeightsReport | None = None  # set by `load_weights`
         self.loss = _traced_loss(config, devices, num_classes)
         _start_mixed_precision(config, devices)
@@ -117,6 +120,7 @@ class Trainer:
             parameter for name, parameter in parameters.items() if name.endswith(("running_mean", "running_var"))
         ]
         parameters.update(self.loss.collect_params())
+        self._average = WeightAverage(_named(WEIGHT, self.net), config.average) if config.average else None
         self.optimizer = Optimizer(parameters, config, cluster)
 
     def step(self, batch: Batch, iteration: int) -> float:
@@ -142,6 +146,8 @@ class Trainer:
         if not dead and not self.cluster.any("not finite", flag=not np.isfinite(largest)):
             self._backward(embeddings, gradient, device_rows, batch)
             applied = self.optimizer.step(iteration)
+            if applied and self._average:
+                self._average.update()
         if not applied:
             self._restore_batch_norm(before)
         self.skipped.count(applied=applied, dead=dead)
@@ -224,11 +230,30 @@ class Trainer:
         return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
-        """Embed all batches in order, without dropout: (N, D)."""
+        """Embed all batches in order with the averaged weights, if any, and without dropout: (N, D)."""
         self._average_batch_norm()
-        return np.concatenate(
-            [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
-        )
+        with self._averaged():
+            embedding = [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy() for batch in batches]
+        return np.concatenate([rows.astype(np.float32) for rows in embedding])
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Let the network have the averaged weights, if weights are averaged, in the block."""
+        if self._average is None:
+            yield
+            return
+        self._average.swap()
+        try:
+            yield
+        finally:
+            self._average.swap()
+
+    def finish(self) -> None:
+        """Let the network have the averaged weights, if weights are averaged, for good."""
+        if self._average is not None:
+            self._average_batch_norm()
+            self._average.swap()
+            self._average = None
 
     def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout.
@@ -246,27 +271,35 @@ class Trainer:
         """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
         self._average_batch_norm()
         arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in self._trained().items()}
-        return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
+        averages = self._average.state() if self._average else {}
+        counts = {SKIPPED: self.skipped.numbers(), BEST: self.best.numbers()}
+        return arrays | averages | self.optimizer.state() | counts
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Restore what `state` returned. Raises KeyError or ValueError if it belongs to another network."""
+        self.restore_weights(state)
+        self.optimizer.restore(state)
+        self.skipped, self.best = Skipped(*map(int, state[SKIPPED])), BestRecall.from_numbers(state[BEST])
+
+    def restore_weights(self, state: dict[str, NDArray[Any]]) -> None:
+        """Restore only weights, proxies and averages of what `state` returned. Raises as `restore` does."""
         trained = self._trained()
         for name, parameter in trained.items():
             if state[name].shape != parameter.shape:
                 raise ValueError(f"{name} is {state[name].shape}, expected {parameter.shape}")
         for name, parameter in trained.items():
             parameter.set_data(nd.array(state[name], dtype=parameter.dtype))
-        self.optimizer.restore(state)
-        self.skipped = Skipped(*map(int, state[SKIPPED]))
+        if self._average:
+            self._average.restore(state)
 
     def _trained(self) -> dict[str, Any]:
         """Return the parameters of the network and the loss by their names in a state."""
-        blocks = {WEIGHT: self.net, PROXY: self.loss}
-        return {
-            prefix + name: parameter  # names without Gluon's process-wide counters
-            for prefix, block in blocks.items()
-            for name, parameter in block._collect_params_with_prefix().items()
-        }
+        return _named(WEIGHT, self.net) | _named(PROXY, self.loss)
+
+
+def _named(prefix: str, block: Any) -> dict[str, Any]:
+    """Return the parameters of a block by names without Gluon's process-wide counters."""
+    return {prefix + name: parameter for name, parameter in block._collect_params_with_prefix().items()}
 
 
 def _traced_loss(config: TrainConfig, devices: list[Any], num_classes: int) -> Any:
