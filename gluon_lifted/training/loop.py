@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
     from gluon_lifted.batches.samplers import Sampler
     from gluon_lifted.config.train_config import TrainConfig
-    from gluon_lifted.metrics.recall_comparison import RecallComparison
     from gluon_lifted.training.evaluation import Evaluation, RunRecall
     from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
@@ -137,9 +136,10 @@ class Loop:
         self._every = iterations_between_measurements(config, len(watcher.table))
         self._saved_best = -1  # the best iteration of the newest checkpoint
 
-    def run(self, start: int, hooks: Hooks, *, resume: bool) -> TrainReport:
+    def run(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
-        before = self._start(start, resume=resume) if self.writes else None
+        if self.writes:
+            self._count_start(start)
         ended = self._out_of_patience()
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
@@ -150,7 +150,7 @@ class Loop:
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
             tick = time.monotonic()
-            for batch in () if ended else batches:
+            for batch in () if ended else self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
                 rate = learning_rate(self.config, iteration)
@@ -176,30 +176,25 @@ class Loop:
                 if stop:
                     break
                 tick = time.monotonic()
-        report = self._report(iteration, times, time.monotonic() - began)
+        report = self._report(iteration, times)
         report = replace(report, signal=interrupted.signal, stopped_early=ended)
-        if not self.writes:
-            return report
-        if report.finished:
-            report = self._keep(report, hooks)
-        self._finish(report)
-        return replace(report, measured=self.evaluation.measure_end(before)) if report.finished else report
+        if self.writes:
+            report = self._finish(report, hooks)
+        return replace(report, seconds=time.monotonic() - began)
 
-    def _start(self, start: int, *, resume: bool) -> RecallComparison | None:
-        """Measure the network before training, or read what was measured. It counts as the first measurement."""
-        before = self.evaluation.measure_start(start, resume=resume)
-        embedding = before.get(EMBEDDING) if before else None
-        comparable = embedding is not None and embedding.distance == LOSSES[self.config.loss].distance
-        if embedding is not None and comparable and start == 0:
+    def _count_start(self, start: int) -> None:
+        """Count what was measured before training as the first measurement."""
+        before = self.evaluation.start
+        embedding = before.get(EMBEDDING) if before and start == 0 else None
+        if embedding is not None and embedding.distance == LOSSES[self.config.loss].distance:
             self.trainer.best.count(0, embedding.recall[1].value)
         self._saved_best = self.trainer.best.iteration
-        return before
 
     def _out_of_patience(self) -> bool:
         """Whether recall has not improved for ``patience`` measurements. Only the host that measures knows."""
         return 0 < self.config.patience <= self.trainer.best.measured_since
 
-    def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
+    def _report(self, iteration: int, times: _Times) -> TrainReport:
         return TrainReport(
             run=self.folder,
             iteration=iteration,
@@ -210,7 +205,7 @@ class Loop:
             dead=self.trainer.skipped.dead,
             not_finite=self.trainer.skipped.not_finite,
             waiting=times.waiting_share,
-            seconds=seconds,
+            seconds=0.0,
         )
 
     def _measured(self, iteration: int) -> float | None:
@@ -253,18 +248,21 @@ class Loop:
         recall = best.recall if kept == best.iteration else self.recall
         return replace(report, kept=kept, kept_recall=recall)
 
-    def _finish(self, report: TrainReport) -> None:
-        """Draw the curves, and freeze the network of a complete run."""
+    def _finish(self, report: TrainReport, hooks: Hooks) -> TrainReport:
+        """Draw the curves. Freeze the network of a complete run and measure its recall."""
+        if report.finished:
+            report = self._keep(report, hooks)
         try:
             draw_curves(self.folder, report.kept)
             if report.kept is not None:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.folder, self._card(report.kept), images)
+                freeze(self.trainer.net, self.folder, self._card(report.kept), images, self.trainer.dtype)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
                 "make room and run the same command with --resume."
             ) from None
+        return replace(report, measured=self.evaluation.measure_end()) if report.finished else report
 
     def _card(self, kept: int) -> ModelCard:
         config = self.config

@@ -267,6 +267,26 @@ def test_parameters_are_read_back_after_they_were_written(config, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+def test_files_that_compute_something_else_are_refused(config, tmp_path, monkeypatch):
+    """An operator whose float32 version differs: by more than rounding in the type that the network computes in."""
+    from gluon_lifted.training import freeze as module
+
+    net, images = Trainer(config, [mx.cpu()]).net, np.zeros((1, 3, 32, 32), np.float32)
+    card = ModelCard("n", "b", 8, False, Preprocessing(36, 32), "d", "l")
+    outputs = module.network_outputs
+
+    def off_by_a_hundredth(network, feeds):
+        return {name: 1.01 * array for name, array in outputs(network, feeds).items()}
+
+    monkeypatch.setattr(module, "network_outputs", off_by_a_hundredth)
+    net.embedding.bias.set_data(nd.ones(8))
+    with pytest.raises(RunError, match="the frozen network's embeddings differ from the trained network's by"):
+        freeze(net, tmp_path, card, images)
+    assert not list(tmp_path.iterdir())
+    freeze(net, tmp_path, card, images, "float16")
+    assert (tmp_path / "card.json").is_file()
+
+
 def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):
     report = train(replace(config, iterations=0), tmp_path / "untrained")
     assert report.finished
