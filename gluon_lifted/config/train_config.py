@@ -207,7 +207,28 @@ class TrainConfig:
     )
     amp: bool = _flag("Train in mixed precision: float16 on GPUs, bfloat16 on CPUs with units for it.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
-    eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
+    average: int = _option(
+        0,
+        "Average the weights over about this many of the last iterations; 0: use the last weights.",
+        LEARNING,
+        lowest=0,
+    )
+    eval_every: int = _option(
+        -1,
+        "Iterations between measurements of recall; 0: only at the end; -1: 20 measurements a run, fewer if they take "
+        "more than 5 % of the computation.",
+        RUN,
+        lowest=-1,
+    )
+    keep: str = _option(
+        "auto",
+        "Freeze the weights with the best recall, or the last ones; auto: best if validation classes are held out.",
+        RUN,
+        choices=("auto", "best", "last"),
+    )
+    patience: int = _option(
+        0, "Stop after this many measurements in a row without a better recall; 0: never.", RUN, lowest=0
+    )
     test: bool = _option(
         default=True, help="Measure recall on the test classes at the end, once. Slow for many images.", panel=RUN
     )

@@ -44,7 +44,7 @@ class Curve(NamedTuple):
     values: NDArray[np.float64]
 
 
-def draw_curves(run: Path) -> Path:
+def draw_curves(run: Path, kept: int | None = None) -> Path:
     """Draw the log of a run to ``curves.png`` in its folder: loss above, recall@1 below.
 
     Horizontal lines in the lower panel are what was measured before training: raw pixels, pooled features and the
@@ -59,6 +59,8 @@ def draw_curves(run: Path) -> Path:
     ----------
     run : Path
         A run folder with its ``metrics.jsonl``.
+    kept : int, optional
+        Iteration whose weights were kept. A ring marks its recall.
 
     Returns
     -------
@@ -77,6 +79,7 @@ def draw_curves(run: Path) -> Path:
     above, below = figure.subplots(2, sharex=True)
     _draw_loss(above, loss)
     labels = _draw_recall(below, recall, read_baselines(run))
+    _mark_kept(below, recall, kept)
     above.set_title(_printable(run.resolve().name), fontsize=15, pad=12, parse_math=False)
     below.set_xlabel("iteration", fontsize=13)
     below.xaxis.set_major_formatter("{x:,.0f}")
@@ -170,6 +173,14 @@ def _draw_recall(axes: Axes, recall: Curve, baselines: Baselines) -> list[Annota
     spare = max(0, MIN_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
     return labels
+
+
+def _mark_kept(axes: Axes, recall: Curve, kept: int | None) -> None:
+    at = recall.iterations == kept
+    if at.any():
+        point = (recall.iterations[at], 100 * recall.values[at])
+        axes.plot(*point, "o", color=RECALL, fillstyle="none", markersize=12, markeredgewidth=1.8, label="kept weights")
+        axes.legend(loc="best", frameon=False, fontsize=11)
 
 
 def _save(figure: Figure, path: Path) -> None:

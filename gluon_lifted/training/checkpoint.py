@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything needed to resume, one NumPy archive each. The newest two are kept.
+"""Checkpoints of a run: everything needed to resume, one NumPy archive each. The newest two are kept, and the best.
 
 An archive of plain arrays holds no code, unlike MXNet's pickle of an optimizer's state. It has a CRC-32 per array, so
 damaged files are detected and the previous checkpoint is used.
@@ -16,7 +16,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file, write_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,8 +27,13 @@ KEEP = 2
 FOLDER = "checkpoints"
 
 
-def save_checkpoint(run: Path, iteration: int, state: State) -> None:
-    """Write ``run/checkpoints/<iteration>.npz``: complete or not at all.
+def save_checkpoint(run: Path, iteration: int, state: State, kept: Collection[int] = ()) -> None:
+    """Write ``run/checkpoints/<iteration>.npz``, complete or not at all, and remove old checkpoints.
+
+    Parameters
+    ----------
+    kept : collection of int
+        Iterations whose checkpoints stay, besides the newest `KEEP`.
 
     Raises
     ------
@@ -36,14 +41,15 @@ def save_checkpoint(run: Path, iteration: int, state: State) -> None:
         If it cannot be written, for example on a full disk. Earlier checkpoints are unchanged.
     """
     folder = run / FOLDER
-    path = folder / f"{iteration:08d}.npz"
+    path = folder / _name(iteration)
     try:
         folder.mkdir(exist_ok=True)
         with replaced_file(path) as temporary, temporary.open("wb") as file:
             write_npz(file, state)
             file.flush()
         for old in checkpoints(run)[:-KEEP]:
-            old.unlink()
+            if int(old.stem) not in kept:
+                old.unlink()
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror}); {_newest(run)}. "
@@ -80,6 +86,15 @@ def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callab
     if candidates:
         raise RunError(f"{run}: none of its {len(candidates)} checkpoints can be used; train again into a new folder.")
     raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
+
+
+def restore_checkpoint(run: Path, iteration: int, restore: Callable[[State], None]) -> str | None:
+    """Restore the checkpoint of an iteration. Return what is wrong with it, or None."""
+    return _problem(run / FOLDER / _name(iteration), restore)
+
+
+def _name(iteration: int) -> str:
+    return f"{iteration:08d}.npz"
 
 
 def _problem(path: Path, restore: Callable[[State], None]) -> str | None:

@@ -15,9 +15,11 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
 from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log, sync_log
 from gluon_lifted.losses.known_losses import LOSSES
+from gluon_lifted.metrics.recall_comparison import EMBEDDING
 from gluon_lifted.metrics.retrieval import can_rank, recall_at_k
 from gluon_lifted.mx import mx
-from gluon_lifted.training.checkpoint import save_checkpoint
+from gluon_lifted.training.best_recall import iterations_between_measurements
+from gluon_lifted.training.checkpoint import restore_checkpoint, save_checkpoint
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.interrupt import interruptible
 
@@ -57,6 +59,13 @@ class TrainReport:
         Duration of this run, without earlier parts of a resumed one.
     signal : int, optional
         Number of the signal that interrupted the run.
+    stopped_early : bool
+        Whether ``patience`` ended the run.
+    kept : int, optional
+        Iteration whose weights were frozen, 0 for those of the start. None for an interrupted run, and on all hosts
+        but the first.
+    kept_recall : float, optional
+        Recall@1 of these weights on the ``watched`` images; None if it was not measured.
     measured : RunRecall, optional
         Recall before and after training, beside baselines. None for an interrupted run, and on all hosts but the
         first.
@@ -73,12 +82,15 @@ class TrainReport:
     waiting: float
     seconds: float
     signal: int | None = None
+    stopped_early: bool = False
+    kept: int | None = None
+    kept_recall: float | None = None
     measured: RunRecall | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether all iterations were done."""
-        return self.iteration == self.iterations
+        """Whether all iterations were done, or as many as ``patience`` allowed."""
+        return self.iteration == self.iterations or self.stopped_early
 
 
 @dataclass
@@ -121,9 +133,14 @@ class Loop:
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
+        self._every = iterations_between_measurements(config, len(watcher.table))
+        self._saved_best = -1  # the best iteration of the newest checkpoint
 
     def run(self, start: int, hooks: Hooks) -> TrainReport:
         """Train from iteration ``start`` to the last, or until Ctrl-C or SIGTERM."""
+        if self.writes:
+            self._count_start(start)
+        ended = self._out_of_patience()
         began, iteration, times = time.monotonic(), start, _Times()
         self.loss, self.recall = last_values(self.folder, start)
         cluster = self.trainer.cluster
@@ -133,15 +150,16 @@ class Loop:
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
             tick = time.monotonic()
-            for batch in self.trainer.copied_ahead(batches):
+            for batch in () if ended else self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
                 rate = learning_rate(self.config, iteration)
                 iteration += 1
                 times.training += time.monotonic() - tick
                 times.images += len(batch.labels)
-                stop = cluster.any("stop", flag=interrupted.is_set())
-                recall = None if stop else self._measured(iteration)
+                recall = None if interrupted.is_set() else self._measured(iteration)
+                stop = cluster.any("stop", flag=interrupted.is_set() or self._out_of_patience())
+                ended = stop and cluster.any("patience", flag=self._out_of_patience())
                 progress = TrainProgress(
                     iteration=iteration,
                     iterations=self.config.iterations,
@@ -153,16 +171,30 @@ class Loop:
                 )
                 if log is not None:
                     log(progress)
-                    self._save(iteration, interrupted=stop)
+                    self._save(iteration, stop=stop)
                 hooks.on_progress(progress)
                 if stop:
                     break
                 tick = time.monotonic()
-        measured = self._finish(complete=iteration == self.config.iterations) if self.writes else None
-        report = self._report(iteration, times, time.monotonic() - began)
-        return replace(report, signal=interrupted.signal, measured=measured)
+        report = self._report(iteration, times)
+        report = replace(report, signal=interrupted.signal, stopped_early=ended)
+        if self.writes:
+            report = self._finish(report, hooks)
+        return replace(report, seconds=time.monotonic() - began)
 
-    def _report(self, iteration: int, times: _Times, seconds: float) -> TrainReport:
+    def _count_start(self, start: int) -> None:
+        """Count what was measured before training as the first measurement."""
+        before = self.evaluation.start
+        embedding = before.get(EMBEDDING) if before and start == 0 else None
+        if embedding is not None and embedding.distance == LOSSES[self.config.loss].distance:
+            self.trainer.best.count(0, embedding.recall[1].value)
+        self._saved_best = self.trainer.best.iteration
+
+    def _out_of_patience(self) -> bool:
+        """Whether recall has not improved for ``patience`` measurements. Only the host that measures knows."""
+        return 0 < self.config.patience <= self.trainer.best.measured_since
+
+    def _report(self, iteration: int, times: _Times) -> TrainReport:
         return TrainReport(
             run=self.folder,
             iteration=iteration,
@@ -173,44 +205,66 @@ class Loop:
             dead=self.trainer.skipped.dead,
             not_finite=self.trainer.skipped.not_finite,
             waiting=times.waiting_share,
-            seconds=seconds,
+            seconds=0.0,
         )
 
     def _measured(self, iteration: int) -> float | None:
         """Measure recall if it is due. Return None if it is not, or the embeddings cannot be ranked."""
-        if not self.writes or not self._due(iteration, self.config.eval_every):
+        if not self.writes or not self._due(iteration, self._every):
             return None
         embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
         distance = LOSSES[self.config.loss].distance
         if not can_rank(embedding, distance):  # the trainer reports divergence later
             return None
         self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
+        self.trainer.best.count(iteration, self.recall)
         return self.recall
 
-    def _save(self, iteration: int, *, interrupted: bool) -> None:
-        """Save a checkpoint if it is due. The log line of its iteration is on disk before."""
-        if self._due(iteration, self.config.checkpoint_every) or interrupted:
+    def _save(self, iteration: int, *, stop: bool) -> None:
+        """Save a checkpoint if it is due, or has the best recall. The log line of its iteration is on disk before.
+
+        The best checkpoint stays, and so does the one that was the best at the checkpoint before: if the newest is
+        damaged, training resumes from there.
+        """
+        best = self.trainer.best.iteration if self.config.keep == "best" else -1
+        if self._due(iteration, self.config.checkpoint_every) or stop or best == iteration:
             sync_log(self.folder)
-            save_checkpoint(self.folder, iteration, self.trainer.state())
+            save_checkpoint(self.folder, iteration, self.trainer.state(), (best, self._saved_best))
+            self._saved_best = best
 
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
 
-    def _finish(self, *, complete: bool) -> RunRecall | None:
+    def _keep(self, report: TrainReport, hooks: Hooks) -> TrainReport:
+        """Restore the weights to freeze, and report which they are."""
+        best, kept = self.trainer.best, report.iteration
+        if self.config.keep == "best" and best.known and best.iteration != kept:
+            problem = restore_checkpoint(self.folder, best.iteration, self.trainer.restore_weights)
+            if problem is None:
+                kept = best.iteration
+            else:
+                hooks.on_note(f"the best weights, of iteration {best.iteration:,}, are damaged ({problem}).")
+        self.trainer.finish()
+        recall = best.recall if kept == best.iteration else self.recall
+        return replace(report, kept=kept, kept_recall=recall)
+
+    def _finish(self, report: TrainReport, hooks: Hooks) -> TrainReport:
         """Draw the curves. Freeze the network of a complete run and measure its recall."""
+        if report.finished:
+            report = self._keep(report, hooks)
         try:
-            draw_curves(self.folder)
-            if complete:
+            draw_curves(self.folder, report.kept)
+            if report.kept is not None:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.folder, self._card(), images, self.trainer.dtype)
+                freeze(self.trainer.net, self.folder, self._card(report.kept), images, self.trainer.dtype)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
                 "make room and run the same command with --resume."
             ) from None
-        return self.evaluation.measure_end() if complete else None
+        return replace(report, measured=self.evaluation.measure_end()) if report.finished else report
 
-    def _card(self) -> ModelCard:
+    def _card(self, kept: int) -> ModelCard:
         config = self.config
         return ModelCard(
             name=self.folder.resolve().name,
@@ -223,6 +277,7 @@ class Loop:
             distance=LOSSES[config.loss].distance,
             provenance={
                 "iterations": str(config.iterations),
+                "weights of iteration": str(kept),
                 "sampler": config.sampler,
                 "weights": config.weights or "random",
                 "seed": str(config.seed),

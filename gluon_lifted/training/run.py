@@ -15,6 +15,7 @@ from gluon_lifted.images.colors import preprocessing_of
 from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
+from gluon_lifted.training.best_recall import settle_keep
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
 from gluon_lifted.training.run_folder import check_run, open_run
 
@@ -110,6 +111,7 @@ def train(
         require_tensorboardx()
     devices = mxnet_contexts(hardware.device)
     data = load_data(config)
+    config = settle_keep(config, data.watched_kind, hooks.on_note)
     residual = mean_residual(config)
     with join_cluster(hardware.cluster) as cluster:
         from gluon_lifted.training.embedding_start import start_from_pca

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "weights.json"  # `WeightsReport` of the initial weights
 # Fields that can differ when a run is resumed
-MAY_CHANGE = ("data", "iterations", "eval_every", "checkpoint_every", "test", "tensorboard")
+MAY_CHANGE = ("data", "iterations", "eval_every", "patience", "checkpoint_every", "test", "tensorboard")
 
 
 def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
@@ -41,8 +41,8 @@ def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
             raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
         return config
     started = TrainConfig.read(run)
-    settled = [name for name in ("colors", "interpolation") if getattr(config, name) == "auto"]  # when the run began
-    config = replace(config, **{name: getattr(started, name) for name in settled})
+    settled = {setting.name: getattr(started, setting.name) for setting in fields(config)}  # when the run began
+    config = replace(config, **{name: value for name, value in settled.items() if getattr(config, name) == "auto"})
     same = replace(started, **{name: getattr(config, name) for name in MAY_CHANGE})
     for setting in fields(config):
         if getattr(same, setting.name) != getattr(config, setting.name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
 from gluon_lifted.training.batch_norm import BatchNormStatistics
+from gluon_lifted.training.best_recall import BestRecall
 from gluon_lifted.training.inference import infer
 from gluon_lifted.training.loss_scale import LossScale
 from gluon_lifted.training.optimizer import Optimizer
@@ -31,6 +33,7 @@ from gluon_lifted.training.precision import (
 )
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
 from gluon_lifted.training.size_note import size_note
+from gluon_lifted.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 MAX_SKIPPED = 10  # consecutive batches, without those that overflowed in the search for a loss scale
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
 PROXY_STREAM = -1  # the random stream that draws proxies; iterations have streams from 1 on
-SKIPPED = "skipped"  # name in a state
+SKIPPED, BEST = "skipped", "best"  # names in a state
 WEIGHT, PROXY = "weight:", "proxy:"  # prefixes in a state; the optimizer's arrays have none
 
 
@@ -116,7 +119,7 @@ class Trainer:
         num_classes: int = 0,
     ) -> None:
         self.config, self.devices, self.cluster = config, devices, cluster
-        self.skipped = Skipped()
+        self.skipped, self.best = Skipped(), BestRecall()
         self.weights: WeightsReport | None = None  # set by `load_weights`
         self.loss = _traced_loss(config, devices, num_classes)
         self.dtype = compute_type(config, devices)
@@ -138,6 +141,7 @@ class Trainer:
             require_computable(self.net, shape, devices[0], self.dtype)
             self._statistics.restore(untouched)
         parameters.update(self.loss.collect_params())
+        self._average = WeightAverage(_named(WEIGHT, self.net), config.average) if config.average else None
         self.optimizer = Optimizer(parameters, config, cluster, LossScale(dynamic=self.dtype == FLOAT16))
 
     def step(self, batch: Batch | DeviceBatch, iteration: int) -> float:
@@ -163,6 +167,8 @@ class Trainer:
         broken = self.cluster.any("not finite", flag=not np.isfinite(sums.gradient))
         searching = not broken and self.optimizer.scale.can_fall
         applied = not dead and not broken and self.optimizer.step(iteration, sums.squared_norm)
+        if applied and self._average:
+            self._average.update()
         if not applied:
             self._statistics.restore(statistics)
         self.skipped.count(applied=applied, dead=dead, searching=searching)
@@ -235,9 +241,30 @@ class Trainer:
         return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
-        """Embed all batches in order, without dropout: (N, D)."""
+        """Embed all batches in order with the averaged weights, if any, and without dropout: (N, D)."""
         self._statistics.average()
-        return np.concatenate([rows for (rows,) in infer(batches, self.devices, lambda images: (self.net(images),))])
+        with self._averaged():
+            outputs = list(infer(batches, self.devices, lambda images: (self.net(images),)))
+        return np.concatenate([rows for (rows,) in outputs])
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Let the network have the averaged weights, if weights are averaged, in the block."""
+        if self._average is None:
+            yield
+            return
+        self._average.swap()
+        try:
+            yield
+        finally:
+            self._average.swap()
+
+    def finish(self) -> None:
+        """Let the network have the averaged weights, if weights are averaged, for good."""
+        if self._average is not None:
+            self._statistics.average()
+            self._average.swap()
+            self._average = None
 
     def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], ...]]:
         """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout."""
@@ -248,27 +275,35 @@ class Trainer:
         """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
         self._statistics.average()
         arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in self._trained().items()}
-        return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
+        averages = self._average.state() if self._average else {}
+        counts = {SKIPPED: self.skipped.numbers(), BEST: self.best.numbers()}
+        return arrays | averages | self.optimizer.state() | counts
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Restore what `state` returned. Raises KeyError or ValueError if it belongs to another network."""
+        self.restore_weights(state)
+        self.optimizer.restore(state)
+        self.skipped, self.best = Skipped(*map(int, state[SKIPPED])), BestRecall.from_numbers(state[BEST])
+
+    def restore_weights(self, state: dict[str, NDArray[Any]]) -> None:
+        """Restore only weights, proxies and averages of what `state` returned. Raises as `restore` does."""
         trained = self._trained()
         for name, parameter in trained.items():
             if state[name].shape != parameter.shape:
                 raise ValueError(f"{name} is {state[name].shape}, expected {parameter.shape}")
         for name, parameter in trained.items():
             parameter.set_data(nd.array(state[name], dtype=parameter.dtype))
-        self.optimizer.restore(state)
-        self.skipped = Skipped(*map(int, state[SKIPPED]))
+        if self._average:
+            self._average.restore(state)
 
     def _trained(self) -> dict[str, Any]:
         """Return the parameters of the network and the loss by their names in a state."""
-        blocks = {WEIGHT: self.net, PROXY: self.loss}
-        return {
-            prefix + name: parameter  # names without Gluon's process-wide counters
-            for prefix, block in blocks.items()
-            for name, parameter in block._collect_params_with_prefix().items()
-        }
+        return _named(WEIGHT, self.net) | _named(PROXY, self.loss)
+
+
+def _named(prefix: str, block: Any) -> dict[str, Any]:
+    """Return the parameters of a block by names without Gluon's process-wide counters."""
+    return {prefix + name: parameter for name, parameter in block._collect_params_with_prefix().items()}
 
 
 def _traced_loss(config: TrainConfig, devices: list[Any], num_classes: int) -> Any:

@@ -148,6 +148,17 @@ def _announce(config: TrainConfig) -> None:
     )
 
 
+def _kept(report: TrainReport) -> str:
+    """Say in words which weights were frozen."""
+    if report.kept is None:
+        return "-"
+    early = f"; stopped early at {report.iteration:,}" if report.stopped_early else ""
+    if report.kept == report.iteration:
+        return f"of the last iteration{early}"
+    origin = f"of iteration {report.kept:,}" if report.kept else "of the start, which no training improved"
+    return f"{origin}, with the best recall@1: {report.kept_recall:.4f}{early}"
+
+
 def _print_report(report: TrainReport, as_json: bool) -> None:
     if report.dead:
         say(
@@ -169,6 +180,7 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
         "loss": "-" if report.loss is None else f"{report.loss:.4g}",
         "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on {report.watched}",
+        "weights": _kept(report),
         "curves": report.run / "curves.png",
         "next": f"lifted export {report.run} --onnx model.onnx"
         if report.finished

@@ -70,6 +70,16 @@ def test_the_picture_holds_the_measured_values(tmp_path, drawn):
     assert (loss.get_ylabel(), recall.get_ylabel(), recall.get_xlabel()) == ("loss", "recall@1 (%)", "iteration")
 
 
+def test_a_ring_marks_the_kept_weights(tmp_path, drawn):
+    entries = losses(30)
+    for i in (9, 19, 29):
+        entries[i]["recall@1"] = i / 100
+    for kept, expected in ((20, [(20, 19)]), (7, []), (None, [])):  # 7 was not measured
+        draw_curves(write_log(tmp_path, entries), kept)
+        rings = [line for line in drawn[-1].axes[1].lines if line.get_fillstyle() == "none"]
+        assert [tuple(point) for ring in rings for point in ring.get_xydata()] == expected
+
+
 def test_both_panels_have_the_same_iterations(tmp_path, drawn):
     draw_curves(write_log(tmp_path, losses(30, **{"recall@1": 0.5})))
     loss, recall = drawn[0].axes

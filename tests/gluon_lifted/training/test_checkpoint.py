@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from gluon_lifted.training.checkpoint import checkpoints, load_checkpoint, restore_checkpoint, save_checkpoint
 
 
 def state(value):
@@ -35,6 +35,23 @@ def test_the_newest_two_are_kept_and_the_newest_is_loaded(run):
     for name, array in state(15).items():
         np.testing.assert_array_equal(loaded[name], array)
         assert loaded[name].dtype == array.dtype
+
+
+def test_chosen_checkpoints_are_kept_besides_the_newest_two(run):
+    for iteration in (20, 25, 30):
+        save_checkpoint(run, iteration, state(iteration), (10, 15))
+    assert [int(path.stem) for path in checkpoints(run)] == [10, 15, 25, 30]
+    save_checkpoint(run, 35, state(35), (15, 15))
+    assert [int(path.stem) for path in checkpoints(run)] == [15, 30, 35]
+
+
+def test_a_chosen_checkpoint_is_restored_or_its_damage_reported(run):
+    restored = []
+    assert restore_checkpoint(run, 10, restored.append) is None
+    assert restored[0]["updates"] == 10
+    checkpoints(run)[0].write_bytes(b"")
+    assert "not a zip file" in restore_checkpoint(run, 10, restored.append)
+    assert "No such file" in restore_checkpoint(run, 5, restored.append)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "text"])

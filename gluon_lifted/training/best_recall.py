@@ -1,0 +1,96 @@
+"""Which measurement of recall was the best so far. It is part of a checkpoint, so that a killed run still knows it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.config.train_config import TrainConfig
+
+MOST_MEASUREMENTS = 20  # of a run, unless --eval-every says otherwise
+LARGEST_SHARE = 0.05  # of the computation that measuring may take
+FORWARD_SHARE = 1 / 3  # a forward pass alone, of the computation of training on the same images
+
+
+@dataclass
+class BestRecall:
+    """The best recall@1 so far.
+
+    Parameters
+    ----------
+    iteration : int
+        Iteration after which it was measured; the earliest if several are equal. -1: none was measured.
+    recall : float
+        Recall@1 of that iteration.
+    measured_since : int
+        Measurements since then.
+    """
+
+    iteration: int = -1
+    recall: float = -1.0
+    measured_since: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether recall was measured at all."""
+        return self.iteration >= 0
+
+    def count(self, iteration: int, recall: float) -> bool:
+        """Count a measurement. Return whether it is the best so far."""
+        if recall > self.recall:
+            self.iteration, self.recall, self.measured_since = iteration, recall, 0
+            return True
+        self.measured_since += 1
+        return False
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return the three values as an array, for a checkpoint."""
+        return np.array([self.iteration, self.recall, self.measured_since], np.float64)
+
+    @staticmethod
+    def from_numbers(numbers: NDArray[np.generic]) -> BestRecall:
+        """Return what `numbers` described."""
+        iteration, recall, measured_since = (float(number) for number in numbers)
+        return BestRecall(int(iteration), recall, int(measured_since))
+
+
+def settle_keep(config: TrainConfig, watched_kind: str, on_note: Callable[[str], None]) -> TrainConfig:
+    """Decide whether ``--keep auto`` means best or last. Say so where recall is measured on the test classes."""
+    held_out = watched_kind == "validation"
+    if config.keep == "best" and not held_out:
+        on_note("the weights are chosen by recall on the test classes; do not report that recall as a result.")
+    if config.keep != "auto":
+        return config
+    if not held_out:
+        on_note(
+            "the last weights are kept: to choose the best by recall on the test classes would be to train on them; "
+            "hold out --validation-classes."
+        )
+    return replace(config, keep="best" if held_out else "last")
+
+
+def iterations_between_measurements(config: TrainConfig, num_images: int) -> int:
+    """Return ``eval_every``, or a default: 20 measurements a run, fewer if they took over 5 % of the computation.
+
+    Parameters
+    ----------
+    num_images : int
+        Images that recall is measured on.
+
+    Returns
+    -------
+    int
+        0 means only at the end.
+    """
+    if config.eval_every >= 0:
+        return config.eval_every
+    affordable = num_images * FORWARD_SHARE / (LARGEST_SHARE * config.batch_size)
+    return math.ceil(max(config.iterations / MOST_MEASUREMENTS, affordable, 1))
