@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ from gluon_lifted.networks.pretrained.names import (
     caffe_names,
     mxnet_names,
     onnx_names,
-    torchvision_names,
+    twin_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
 from gluon_lifted.networks.pretrained.trained_with import trained_with
-from gluon_lifted.torchvision_names import TWINS
+from gluon_lifted.twins.batch_norm import from_twin
+from gluon_lifted.twins.twin_networks import TWINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
 
     from gluon_lifted.images import Preprocessing
 
+TWIN_FORMATS = ("torch", "safetensors")
 BACKBONES_OF = {
     "caffemodel": ("googlenet",),
     "onnx": ("googlenet",),
-    "torch": tuple(TWINS),
-    "safetensors": tuple(TWINS),
+    **dict.fromkeys(TWIN_FORMATS, tuple(TWINS)),
 }
 
 
@@ -112,16 +114,19 @@ def load_weights(
     fetched = fetch(source, backbone, on_note)
     kind, tensors = read_weights(fetched.path)
     if backbone not in BACKBONES_OF.get(kind, (backbone,)):
+        close = difflib.get_close_matches(backbone, BACKBONES_OF[kind], 3, cutoff=0.0)
         raise ConfigError(
-            f"{source}: {kind} weights are read for --backbone {', '.join(BACKBONES_OF[kind])}, not for {backbone}; "
+            f"{source}: {kind} weights are read for --backbone {', '.join(close)}"
+            f"{' and others' if len(BACKBONES_OF[kind]) > len(close) else ''}, not for {backbone}; "
             "give such a backbone or another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
     parameters = net.collect_params()
-    for ours, array in chosen.items():
+    for ours, values in chosen.items():
+        array = from_twin(values, ours, backbone) if kind in TWIN_FORMATS else values
         parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
-    used = trained_with(fetched, kind, backbone, own=names.get(net.embedding.weight.name) in tensors)
+    used = trained_with(fetched, kind, backbone, tensors, own=names.get(net.embedding.weight.name) in tensors)
     return WeightsReport(
         source=source,
         origin=fetched.origin,
@@ -140,7 +145,7 @@ def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
         return caffe_names(net)
     if kind == "onnx":
         return onnx_names(net)
-    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
+    return (mxnet_names if kind == "params" else twin_names)(net, backbone, file_names)
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:

@@ -9,10 +9,10 @@ from gluon_lifted.contract import CARD_FILE
 from gluon_lifted.errors import RunError
 from gluon_lifted.images.colors import Colors, spell_colors
 from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
-from gluon_lifted.published.torchvision_weights import FROM_TENSORFLOW
-from gluon_lifted.twins.twin_networks import TWINS
+from gluon_lifted.twins.colors import twin_colors
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from gluon_lifted.images import Preprocessing
@@ -26,13 +26,15 @@ class TrainedWith(NamedTuple):
     interpolation: str | None
 
 
-def trained_with(fetched: Fetched, kind: str, backbone: str, *, own: bool) -> TrainedWith:
+def trained_with(fetched: Fetched, kind: str, backbone: str, tensors: Container[str], *, own: bool) -> TrainedWith:
     """Return how the images looked that weights were trained with.
 
     Parameters
     ----------
     kind : str
         Format of the file, as in `WeightsReport`.
+    tensors : container of str
+        Names in the file.
     own : bool
         Whether the weights are those of an embedding network of ours.
     """
@@ -43,8 +45,7 @@ def trained_with(fetched: Fetched, kind: str, backbone: str, *, own: bool) -> Tr
         return TrainedWith(None, None if own else DEFAULT_INTERPOLATION)
     if kind in ("caffemodel", "onnx"):
         return TrainedWith("caffe", DEFAULT_INTERPOLATION)
-    port = kind != "params" and any(twin.architecture in FROM_TENSORFLOW for twin in TWINS.get(backbone, ()))
-    return TrainedWith("inception" if port else "imagenet", DEFAULT_INTERPOLATION)
+    return TrainedWith("imagenet" if kind == "params" else twin_colors(backbone, tensors), DEFAULT_INTERPOLATION)
 
 
 def _preprocessing_beside(path: Path) -> Preprocessing | None:

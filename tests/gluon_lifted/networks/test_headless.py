@@ -98,6 +98,23 @@ class TwoHeads(HybridBlock):
         return self.head(F.contrib.AdaptiveAvgPooling2D(x)), self.other(x)
 
 
+def test_hidden_layer_after_the_pooling_can_belong_to_the_classifier():
+    tail = [nn.GlobalAvgPool2D(), nn.Conv2D(9, 1), nn.Activation("relu"), nn.Dropout(0.5), nn.Dense(4)]
+    net, images = classifier(*tail), nd.random.normal(shape=(2, 3, 32, 32))
+    assert "3.weight" in headless(net, side=32).collect_params()
+    block = headless(net, side=32, classifier_layers=2)
+    assert list(block.collect_params()) == [
+        "0.weight",
+        "0.bias",
+        "1.gamma",
+        "1.beta",
+        "1.running_mean",
+        "1.running_var",
+    ]
+    block.initialize()
+    assert block(images).shape == (2, 6, 1, 1)
+
+
 def test_first_of_several_outputs_counts():
     block = headless(TwoHeads(), side=32)
     assert list(block.collect_params()) == ["body.weight", "body.bias"]
