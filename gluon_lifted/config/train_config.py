@@ -172,7 +172,13 @@ class TrainConfig:
         128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
     )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
-    iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
+    iterations: int = _option(
+        2000,
+        "Batches to train on; 0 writes the untrained network. More with --resume extend a finished run; linear and "
+        "cosine schedules then raise the rate again.",
+        LEARNING,
+        lowest=0,
+    )
     optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
     momentum: float = _option(0.9, "Momentum of sgd.", LEARNING, lowest=0)
     learning_rate: float = _option(
@@ -199,7 +205,7 @@ class TrainConfig:
     clip_gradient: float = _option(
         0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
-    amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
+    amp: bool = _flag("Train in mixed precision: float16 on GPUs, bfloat16 on CPUs with units for it.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
     test: bool = _option(

@@ -90,7 +90,7 @@ def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
         )
     side = CIFAR_SIDE if name.startswith("cifar_") else SIDE
     layers = CLASSIFIER_LAYERS.get(name, 1)
-    block = headless(gluoncv_network(name), side, layers, fixed_batch_norm=fixed_batch_norm)
+    block = headless(gluoncv_network(name), side, classifier_layers=layers, fixed_batch_norm=fixed_batch_norm)
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
         advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"

@@ -20,7 +20,7 @@ SIDE = 224  # pixels; the usual crop of ImageNet networks
 Node = dict[str, Any]
 
 
-def headless(network: Any, side: int = SIDE, classifier_layers: int = 1, *, fixed_batch_norm: bool = False) -> Any:
+def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixed_batch_norm: bool = False) -> Any:
     """Cut off a network's classifier and pool its features: images (N, 3, H, W) -> (N, C, 1, 1) or (N, C).
 
     Parameters

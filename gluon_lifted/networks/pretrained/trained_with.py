@@ -26,14 +26,14 @@ class TrainedWith(NamedTuple):
     interpolation: str | None
 
 
-def trained_with(fetched: Fetched, kind: str, backbone: str, tensors: Container[str], *, own: bool) -> TrainedWith:
+def trained_with(fetched: Fetched, kind: str, backbone: str, parameters: Container[str], *, own: bool) -> TrainedWith:
     """Return how the images looked that weights were trained with.
 
     Parameters
     ----------
     kind : str
         Format of the file, as in `WeightsReport`.
-    tensors : container of str
+    parameters : container of str
         Names in the file.
     own : bool
         Whether the weights are those of an embedding network of ours.
@@ -45,7 +45,7 @@ def trained_with(fetched: Fetched, kind: str, backbone: str, tensors: Container[
         return TrainedWith(None, None if own else DEFAULT_INTERPOLATION)
     if kind in ("caffemodel", "onnx"):
         return TrainedWith("caffe", DEFAULT_INTERPOLATION)
-    return TrainedWith("imagenet" if kind == "params" else twin_colors(backbone, tensors), DEFAULT_INTERPOLATION)
+    return TrainedWith("imagenet" if kind == "params" else twin_colors(backbone, parameters), DEFAULT_INTERPOLATION)
 
 
 def _preprocessing_beside(path: Path) -> Preprocessing | None:

@@ -220,7 +220,7 @@ def test_parameters_of_2017_in_python_2s_dict(call):
     assert value == {"w": tensor, "mean": tensor}
 
 
-@pytest.mark.parametrize("items", [b"]U\x01wa", b"](](U\x01wee", b"](](](NNeNee", b"K\x01", b"U\x02ab"])
+@pytest.mark.parametrize("items", [b"]U\x02wxa", b"](](U\x01wNU\x01xe](Nee", b"K\x01", b"U\x02ab"])
 def test_dict_of_something_other_than_pairs_is_refused(items):
     with pytest.raises(DataError, match="its pickle is damaged"):
         read_pickle(memoryview(b"\x80\x02ccollections\nOrderedDict\n" + items + b"\x85R."), "x")
