@@ -129,23 +129,9 @@ def train(
         ):
             loader.check_readable()
             watcher.check_readable()
-<<<<<<< HEAD
-            if config.embedding_init == "pca" and cluster.is_writer and not resume:
-                start_from_pca(trainer, loader, hooks.on_note)
-            evaluation = Evaluation(
-                config=config,
-                folder=run,
-                trainer=trainer,
-                watcher=watcher,
-                data=data,
-                threads=hardware.threads,
-                hooks=hooks,
-            )
-=======
             evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
             if config.embedding_init == "pca" and cluster.is_writer and not resume:
                 start_from_pca(trainer, loader, hooks.on_note)
->>>>>>> start
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
             if cluster.is_writer:
                 evaluation.measure_start(start, resume=resume)
