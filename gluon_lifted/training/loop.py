@@ -20,6 +20,7 @@ from gluon_lifted.mx import mx
 from gluon_lifted.training.checkpoint import save_checkpoint
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.interrupt import interruptible
+from gluon_lifted.training.run_folder import weights_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,7 +225,7 @@ class Loop:
             provenance={
                 "iterations": str(config.iterations),
                 "sampler": config.sampler,
-                "weights": config.weights or "random",
+                "weights": weights_origin(self.folder),
                 "seed": str(config.seed),
                 "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 **{name: metadata.version(name) for name in ("gluon-lifted", "numpy", "pillow")},
