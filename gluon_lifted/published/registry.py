@@ -40,6 +40,15 @@ def backbones_with_weights() -> list[str]:
     return [backbone for backbone in (ONNX_BACKBONE, *TWINS) if published_weights(backbone)]
 
 
+def weights_of(backbone: str) -> list[PublishedWeights]:
+    """List all weights of a backbone. Raises `ConfigError` if none are published."""
+    if weights := published_weights(backbone):
+        return weights
+    known = backbones_with_weights()
+    close = difflib.get_close_matches(backbone, known, 3, cutoff=0.3) or known[:3]
+    raise ConfigError(f"{backbone}: has no published weights; backbones that have some: {', '.join(close)}.")
+
+
 def named_weights(source: str, backbone: str) -> PublishedWeights:
     """Return the weights of a name such as ``"torchvision:resnet50.IMAGENET1K_V2"``.
 

@@ -22,6 +22,7 @@ from gluon_lifted.training.best_recall import iterations_between_measurements
 from gluon_lifted.training.checkpoint import restore_checkpoint, save_checkpoint
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.interrupt import interruptible
+from gluon_lifted.training.run_folder import weights_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,7 +280,7 @@ class Loop:
                 "iterations": str(config.iterations),
                 "weights of iteration": str(kept),
                 "sampler": config.sampler,
-                "weights": config.weights or "random",
+                "weights": weights_origin(self.folder),
                 "seed": str(config.seed),
                 "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 **{name: metadata.version(name) for name in ("gluon-lifted", "numpy", "pillow")},

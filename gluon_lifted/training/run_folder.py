@@ -94,6 +94,16 @@ def _note_rate(before: TrainConfig, now: TrainConfig, start: int, on_note: Calla
         )
 
 
+def weights_origin(run: Path) -> str:
+    """Return where a run's initial weights are from: the ``origin`` in their report; ``"random"`` without a report."""
+    try:
+        return str(json.loads((run / WEIGHTS_FILE).read_text())["origin"])
+    except FileNotFoundError:
+        return "random"
+    except (OSError, KeyError, TypeError, ValueError):
+        return "unknown"
+
+
 def _write_settings(config: TrainConfig, run: Path, trainer: Trainer) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)

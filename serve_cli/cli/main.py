@@ -29,6 +29,7 @@ from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
+from serve_cli.cli.commands.weights import weights
 from serve_cli.cli.console import ResultStream, library_on_console, say
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def lifted(
 
 
 app.command("demo")(demo)
+app.command("weights")(weights)
 app.command("train")(train)
 app.command("export")(export)
 app.command("card")(card)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.errors import ConfigError, DataError, MissingPackageError
-from gluon_lifted.networks.pretrained.caches import cached_path
 from gluon_lifted.networks.pretrained.download import FAILURES, download, failure_reason, matches
 from gluon_lifted.networks.pretrained.hub import PREFIX, cached_weights, hub_address, hub_config, hub_weights
 from gluon_lifted.networks.pretrained.store import Stored, fetch_stored, stored_weights
+from gluon_lifted.published.caches import cached_path
 from gluon_lifted.published.hub_config import preprocessing_of_hub
 from gluon_lifted.published.registry import NAMED, first_weights, named_weights, published_weights
 from gluon_lifted.published.weights import HubFile, PublishedWeights, WebFile

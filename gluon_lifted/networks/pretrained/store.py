@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from gluon_lifted.files import replaced_file
 from gluon_lifted.mx import gluoncv_zoo
 from gluon_lifted.networks.backbones import gluoncv_name
-from gluon_lifted.networks.pretrained.caches import gluoncv_models
 from gluon_lifted.networks.pretrained.download import CHUNK, MAX_FILE_BYTES, copy_url, matches
+from gluon_lifted.published.caches import gluoncv_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable

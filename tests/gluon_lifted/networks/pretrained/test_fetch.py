@@ -9,9 +9,9 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 
 from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.networks.pretrained import fetch as fetching
-from gluon_lifted.networks.pretrained.caches import cached_path
 from gluon_lifted.networks.pretrained.fetch import fetch
 from gluon_lifted.networks.pretrained.store import Stored
+from gluon_lifted.published.caches import cached_path
 from gluon_lifted.published.weights import HubFile, PublishedWeights, WebFile, evaluation
 from tests.gluon_lifted.networks.pretrained.web_host import COMMIT, publish_on_hub
 

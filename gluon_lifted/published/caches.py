@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from gluon_lifted.published.weights import WebFile
+from gluon_lifted.published.weights import HubFile, WebFile
 
 
 def cached_path(file: WebFile) -> Path:
@@ -17,9 +15,24 @@ def cached_path(file: WebFile) -> Path:
     return _home("TORCH_HOME", "torch") / "hub" / "checkpoints" / file.name
 
 
+def is_cached(location: WebFile | HubFile) -> bool:
+    """Whether a cache has the file, verified or not. Needs neither the network nor `huggingface_hub`."""
+    if isinstance(location, WebFile):
+        return cached_path(location).is_file()
+    folder = _hub_cache() / f"models--{location.repository.replace('/', '--')}" / "snapshots"
+    return any(folder.glob(f"{location.revision or '*'}/model.safetensors"))
+
+
 def gluoncv_models() -> Path:
     """Return the folder in which GluonCV and MXNet cache models."""
     return Path(os.environ.get("MXNET_HOME") or Path.home() / ".mxnet") / "models"
+
+
+def _hub_cache() -> Path:
+    """Return the folder that `huggingface_hub` documents for its variables HF_HUB_CACHE and HF_HOME."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache).expanduser()
+    return _home("HF_HOME", "huggingface") / "hub"
 
 
 def _home(variable: str, name: str) -> Path:
