@@ -15,6 +15,7 @@ from gluon_lifted.logs.recall_files import (
     read_start,
     write_recall,
 )
+from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall_comparison import (
     EMBEDDING,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.batches.loader import Batch
-    from gluon_lifted.config.train_config import TrainConfig
     from gluon_lifted.datasets import ImageTable
     from gluon_lifted.training.data import TrainingData
     from gluon_lifted.training.run import Hooks
@@ -83,43 +83,38 @@ class Evaluation:
 
     Parameters
     ----------
-    config : TrainConfig
-        Settings of the run.
-    folder : Path
-        The run folder.
     trainer : Trainer
-        Has the network.
+        Has the network and the settings of the run.
     watcher : ImageLoader
         Images that recall is measured on during training.
     data : TrainingData
         Says what the watched images are, and has the test images.
+    folder : Path
+        The run folder.
     threads : int
         Images decoded at a time.
     hooks : Hooks
         Callbacks for progress, notes and the measured start.
+
+    Raises
+    ------
+    DataError
+        If a test image cannot be read.
     """
 
     def __init__(
-        self,
-        *,
-        config: TrainConfig,
-        folder: Path,
-        trainer: Trainer,
-        watcher: ImageLoader,
-        data: TrainingData,
-        threads: int,
-        hooks: Hooks,
+        self, trainer: Trainer, watcher: ImageLoader, data: TrainingData, *, folder: Path, threads: int, hooks: Hooks
     ) -> None:
-        self.config, self.folder, self.trainer = config, folder, trainer
-        self.watcher, self.threads, self.hooks = watcher, threads, hooks
-        self.kind = data.watched_kind
+        self.trainer, self.config, self.watcher, self.kind = trainer, trainer.config, watcher, data.watched_kind
+        self.folder, self.threads, self.hooks = folder, threads, hooks
+        self.start: RecallComparison | None = None
         several = len(data.test.class_names) > 1  # recall within a single class is always 1
-        self.test = data.test if config.test and several and data.test is not data.watched else None
+        self.test = data.test if self.config.test and several and data.test is not data.watched else None
         if self.test is not None:
             with self._loader(self.test) as tester:
                 tester.check_readable()
 
-    def measure_start(self, iteration: int, *, resume: bool) -> RecallComparison | None:
+    def measure_start(self, iteration: int, *, resume: bool) -> None:
         """Measure the images before training and write ``start.json``; a resumed run reads it."""
         path = self.folder / START_FILE
         start = read_start(self.folder, self.watcher.table.labels) if resume else None
@@ -130,15 +125,15 @@ class Evaluation:
             self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
         else:
             self.hooks.on_start(start)
-        return start
+        self.start = start
 
-    def measure_end(self, start: RecallComparison | None) -> RunRecall:
+    def measure_end(self) -> RunRecall:
         """Measure validation and test images with the network that was frozen, and write ``result.json``."""
-        trained = self.config.iterations > 0
+        trained, start = self.config.iterations > 0, self.start
         validation, test = start, None
         if trained or start is None:
             pixels = start.get(PIXELS) if start else None
-            validation = self._compare("validation", self.kind, self.watcher, pixels)
+            validation = self._compare(self.kind, self.kind, self.watcher, pixels)
         assert validation is not None
         if self.test is not None:
             test = self._compare_test(self.test)
@@ -164,7 +159,7 @@ class Evaluation:
         before = total - len(table)
         pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
         network = (
-            *measure_recall(EMBEDDING, embedding, table.labels),
+            *measure_recall(EMBEDDING, embedding, table.labels, LOSSES[self.config.loss].distance),
             *measure_recall(POOLED, pooled, table.labels, "cosine"),
         )
         return RecallComparison(kind, table.labels, network + baseline)

@@ -129,18 +129,12 @@ def train(
         ):
             loader.check_readable()
             watcher.check_readable()
+            evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
             if config.embedding_init == "pca" and cluster.is_writer and not resume:
                 start_from_pca(trainer, loader, hooks.on_note)
-            evaluation = Evaluation(
-                config=config,
-                folder=run,
-                trainer=trainer,
-                watcher=watcher,
-                data=data,
-                threads=hardware.threads,
-                hooks=hooks,
-            )
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
+            if cluster.is_writer:
+                evaluation.measure_start(start, resume=resume)
             return Loop(
                 config=config,
                 folder=run,
@@ -150,7 +144,7 @@ def train(
                 watcher=watcher,
                 watched_as=data.watched_as,
                 evaluation=evaluation,
-            ).run(start, hooks, resume=resume)
+            ).run(start, hooks)
 
 
 def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> TrainConfig:

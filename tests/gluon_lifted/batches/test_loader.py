@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gluon_lifted.batches.image_cache import ImageCache
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.batches.samplers import BalancedSampler
 from gluon_lifted.datasets import load_dataset
@@ -77,9 +78,9 @@ def test_an_image_is_decoded_once_while_memory_lasts(table, monkeypatch):
 
     reads = []
     monkeypatch.setattr(module, "read_image", lambda path, *how: reads.append(path) or read_image(path, *how))
-    for budget, expected in ((module.CACHE_BYTES, len(table)), (10 * 3 * 24 * 24, 2 * len(table) - 10)):
+    for room, expected in ((1 << 30, len(table)), (0, 2 * len(table))):
         reads.clear()
-        monkeypatch.setattr(module, "CACHE_BYTES", budget)
+        monkeypatch.setattr(module, "ImageCache", lambda room=room: ImageCache(lambda: room))
         with ImageLoader(table, SMALL, threads=1) as loader:
             for _ in range(2):
                 assert sum(len(batch.labels) for batch in loader.test_batches(8)) == len(table)

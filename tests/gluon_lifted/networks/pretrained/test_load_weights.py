@@ -220,7 +220,7 @@ def test_colors_of_our_own_run_are_its_cards(tmp_path, name):
     card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
     (tmp_path / "card.json").write_text(card.to_json())
     report = load_weights(receiver("googlenet"), str(tmp_path / "model-0000.params"), "googlenet")
-    assert (report.colors, report.interpolation) == (name, "bilinear")
+    assert (report.colors, report.interpolation) == (name or "RGB:1,2,3:4,5,6", "bilinear")
 
 
 def test_interpolation_of_our_own_run_is_its_cards(tmp_path):
