@@ -27,14 +27,12 @@ Answer = dict[str, Any]
 
 
 def build(library: str, architecture: str) -> Any:
-    """Build a network whose parameters are not initialized, which takes long."""
+    """Build a network without memory for its parameters."""
     options = {"init_weights": False} if architecture in WITH_AUXILIARY else {}
     with torch.device("meta"):
         if library == "timm":
-            network = timm.create_model(architecture, pretrained=False)
-        else:
-            network = torchvision.models.get_model(architecture, weights=None, **options)
-    return network.to_empty(device="cpu")
+            return timm.create_model(architecture, pretrained=False)
+        return torchvision.models.get_model(architecture, weights=None, **options)
 
 
 def remove_classifier(network: Any) -> None:
@@ -51,9 +49,17 @@ def remove_classifier(network: Any) -> None:
         setattr(network, name, torch.nn.Identity())
 
 
+def names(library: str, architecture: str) -> Answer:
+    """Return a hash of the names and shapes that the pooled features depend on."""
+    network = build(library, architecture)
+    remove_classifier(network)
+    shapes = [(name, tensor.shape) for name, tensor in network.state_dict().items() if not name.endswith(COUNT)]
+    return {"digest": digest_of_names(shapes)}
+
+
 def make(library: str, architecture: str, side: int, folder: str) -> Answer:
     """Save weights as ``weights`` and the output for `random_images` as ``output.npy``."""
-    network = build(library, architecture).eval()
+    network = build(library, architecture).to_empty(device="cpu").eval()
     state = network.state_dict()
     for name, tensor in state.items():
         if name.endswith(COUNT):
@@ -69,33 +75,32 @@ def make(library: str, architecture: str, side: int, folder: str) -> Answer:
     with torch.inference_mode():
         output = network(torch.from_numpy(random_images(side))).numpy()
     np.save(Path(folder, "output.npy"), output)
-    shapes = [(name, tensor.shape) for name, tensor in network.state_dict().items() if not name.endswith(COUNT)]
-    return {"names": digest_of_names(shapes), "num_parameters": sum(tensor.numel() for tensor in network.parameters())}
+    return {"num_parameters": sum(tensor.numel() for tensor in network.parameters())}
 
 
 def accept(library: str, architecture: str, path: str) -> Answer:
     """Load weights written by `lifted export`, and compare them with those of `make`."""
-    network = build(library, architecture)
+    network = build(library, architecture).to_empty(device="cpu")
     state = load_file(path)
     keys = network.load_state_dict(state, strict=False)
     remove_classifier(network)
-    names = {name for name in network.state_dict() if not name.endswith(COUNT)}
+    needed = {name for name in network.state_dict() if not name.endswith(COUNT)}
     differences = [
         float(np.abs(state[name].numpy() - random_parameter(name, tuple(state[name].shape))).max())
-        for name in names & state.keys()
+        for name in needed & state.keys()
     ]
     return {
-        "missing": sorted(names & set(keys.missing_keys)),
+        "missing": sorted(needed & set(keys.missing_keys)),
         "unexpected": sorted(keys.unexpected_keys),
         "difference": max(differences),
     }
 
 
 def main() -> None:
-    torch.manual_seed(0)
+    tasks = {"names": names, "make": make, "accept": accept}
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps({"make": make, "accept": accept}[request.pop("task")](**request)), flush=True)
+        print(json.dumps(tasks[request.pop("task")](**request)), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Backbones without a twin, though a network of a similar name exists:
 
 - ``mobilenetv2_0.75``, ``mobilenetv2_0.5``: timm rounds channels to multiples of 8, GluonCV does not.
 - ``mobilenetv2_0.25``, ``resnet*_v1e``, ``se_resnext101e_64x4d``, ``resnext101e_64x4d``: neither library has them.
-- ``resnet*_v1``, ``se_resnet*_v1``: the stride is in the first 1x1 convolution of a block, which has a bias.
+- ``resnet*_v1``, ``se_resnet*_v1``: from 50 layers on, the stride is in the first 1x1 convolution of a block, which
+  has a bias. ``resnet18_v1`` and ``resnet34_v1`` are ``resnet18_v1b`` and ``resnet34_v1b`` under other names.
 - timm's ``senet154`` pads the stem's pooling, unlike GluonCV's ``senet_154``: ``legacy_senet154`` does not.
 """
 
