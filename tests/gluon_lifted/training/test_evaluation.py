@@ -17,6 +17,7 @@ from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.images import Preprocessing
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
 from gluon_lifted.mx import gluon, nd
+from gluon_lifted.training import evaluation
 from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.run import Hooks, train
@@ -38,7 +39,9 @@ def config(photos):
 def finished(config, tmp_path_factory):
     run, starts, measuring = tmp_path_factory.mktemp("runs") / "run", [], []
     hooks = Hooks(on_start=starts.append, on_measuring=lambda *state: measuring.append(state))
-    return run, train(config, run, hooks=hooks), starts, measuring
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "BATCH", 5)  # several batches, the last smaller
+        return run, train(config, run, hooks=hooks), starts, measuring
 
 
 def recall_by_loops(rows, labels, k, distance="euclidean"):
