@@ -1,4 +1,4 @@
-"""Write the parameters of a network for other frameworks, under torchvision's names where it has the same network."""
+"""Write the parameters of a network for other frameworks, under torchvision's or timm's names if they have it too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from export.reader.symbol import MAX_SYMBOL_BYTES, Symbol, parse_symbol
 from export.safetensors_file import write_safetensors
 from export.translate import PARAMETER_ENDINGS
 from gluon_lifted.contract import CARD_KEY, SYMBOL_FILE, SavedNetwork
-from gluon_lifted.torchvision_names import TWINS, torchvision_name
+from gluon_lifted.twins.batch_norm import to_twin
+from gluon_lifted.twins.names import twin_name
+from gluon_lifted.twins.twin_networks import TWINS
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +39,7 @@ class WeightsReport:
     path : Path
         The file.
     names : str
-        Naming scheme of the arrays: ``"MXNet"``, or torchvision's network such as ``"torchvision resnet50"``.
+        Naming scheme of the arrays: ``"MXNet"``, or its first twin such as ``"torchvision resnet50"``.
     num_tensors, num_parameters : int
         Number of arrays, and of trained or measured values in them.
     size_bytes : int
@@ -52,7 +54,7 @@ class WeightsReport:
 
 
 def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os.PathLike[str]) -> WeightsReport:
-    """Write the trained parameters of a network to a ``.safetensors`` file, bit for bit.
+    """Write the trained parameters of a network to a ``.safetensors`` file.
 
     Parameters
     ----------
@@ -65,9 +67,10 @@ def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os
     Returns
     -------
     WeightsReport
-        The names are torchvision's for a run whose backbone torchvision also has
-        (`gluon_lifted.torchvision_names.TWINS`), with ``embedding.weight`` and ``embedding.bias`` for the embedding
-        layer; otherwise MXNet's.
+        The names are torchvision's or timm's for a run whose backbone they also have
+        (`gluon_lifted.twins.twin_networks.TWINS`), with ``embedding.weight`` and ``embedding.bias`` for the embedding
+        layer; otherwise MXNet's. Values are written bit for bit, apart from variances of batch norm whose epsilon
+        differs in the twin (`gluon_lifted.twins.batch_norm`).
 
     Raises
     ------
@@ -84,7 +87,7 @@ def export_weights(source: str | os.PathLike[str] | SavedNetwork, path: str | os
         params, names = _used(files.symbol, files.params, str(Path(source) / SYMBOL_FILE)), MXNET
         metadata[CARD_KEY] = files.card.to_json()
         if (backbone := files.card.backbone) in TWINS:
-            params, names = _torchvision(params, backbone), f"torchvision {TWINS[backbone]}"
+            params, names = _for_twin(params, backbone), str(TWINS[backbone][0])
     return WeightsReport(
         path=path,
         names=names,
@@ -114,17 +117,17 @@ def _used(symbol: Symbol, params: Arrays, where: str) -> Arrays:
     return {name: params[name] for name in names if name in params}
 
 
-def _torchvision(params: Arrays, backbone: str) -> Arrays:
+def _for_twin(params: Arrays, backbone: str) -> Arrays:
     """Rename the parameters, and add the number of batches that each of PyTorch's batch norms counts."""
     try:
-        renamed = {torchvision_name(name, backbone): array for name, array in params.items()}
-    except (ValueError, IndexError):
+        renamed = {twin_name(name, backbone): to_twin(array, name, backbone) for name, array in params.items()}
+    except ValueError:
         raise MalformedModelError(
             f"the parameters are not named as those of the card's backbone, {backbone}; export with --symbol and "
             "--params instead."
         ) from None
     if len(renamed) != len(params):
-        raise MalformedModelError(f"two parameters have the same name in torchvision's {TWINS[backbone]}.")
+        raise MalformedModelError(f"two parameters have the same name in {TWINS[backbone][0]}.")
     counts = {
         name.removesuffix(MEAN) + ".num_batches_tracked": np.zeros((), np.int64)
         for name in renamed

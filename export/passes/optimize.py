@@ -8,6 +8,7 @@ from export.passes.fold_batch_norm import fold_batch_norm
 from export.passes.keep_float32 import keep_float32
 from export.passes.lrn_as_matmul import lrn_as_matmul
 from export.passes.prelu_as_convolution import prelu_as_convolution
+from export.passes.relu_and_min_as_clip import relu_and_min_as_clip
 from export.passes.remove_expand import remove_expand
 from export.passes.to_float16 import to_float16
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def optimize(
     graph: Graph, *, half: bool = False, plain_operators: bool = False, keep_batch_norm: bool = False
 ) -> Graph:
-    """Fold batch norm, remove unused nodes and replace LRN and PRelu by faster forms, in place.
+    """Fold batch norm, join and remove nodes, and replace LRN and PRelu by faster forms, in place.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ def optimize(
     if not keep_batch_norm:
         fold_batch_norm(graph)
     remove_expand(graph)
+    relu_and_min_as_clip(graph)
     if half:
         to_float16(graph)
     keep_float32(graph)

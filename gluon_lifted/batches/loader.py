@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gluon_lifted.batches.image_cache import ImageCache
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import (
     Preprocessing,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Square = Any  # NDArray of (side, side, 3): pixels or, as float32, what to subtract from them
 BATCHES_AHEAD = 2
-CACHE_BYTES = 1 << 30  # cache of decoded images; a data set that fits is decoded once
 
 
 class Batch(NamedTuple):
@@ -86,8 +86,7 @@ class ImageLoader:
         self._augment = AUGMENTATIONS[augment]
         self.preprocessing = preprocessing
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._cache: dict[int, NDArray[np.uint8]] = {}
-        self._cached_rows = CACHE_BYTES // (3 * preprocessing.resize**2)
+        self._cache = ImageCache()
 
     def __enter__(self) -> ImageLoader:
         return self
@@ -163,6 +162,5 @@ class ImageLoader:
         square = self._cache.get(row)
         if square is None:
             square = read_image(self.table.paths[row], self.preprocessing, self.table.box(row))
-            if len(self._cache) < self._cached_rows:
-                self._cache[row] = square
+            self._cache.add(row, square)
         return square

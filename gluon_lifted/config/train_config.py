@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.datasets.known_datasets import DATASETS
 from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.images.colors import colors_of
 from gluon_lifted.images.fits import FITS, FITS_HELP
 from gluon_lifted.images.interpolations import INTERPOLATION_HELP, INTERPOLATIONS
 from gluon_lifted.losses.known_losses import LOSSES
@@ -103,10 +104,9 @@ class TrainConfig:
     crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)
     colors: str = _option(
         "auto",
-        "Channel order, mean and scale: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), or auto: "
-        "the colors that --weights were trained with.",
+        "Channel order, mean and scale: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), "
+        "CHANNELS:MEAN:STD such as RGB:0,0,0:255,255,255, or auto: the colors that --weights were trained with.",
         DATA_SET,
-        choices=("auto", "imagenet", "caffe", "inception"),
     )
     mean_image: str = _option(
         "", "Subtract this mean image, a Caffe .binaryproto, before cropping; needs --colors caffe.", DATA_SET
@@ -129,7 +129,11 @@ class TrainConfig:
         NETWORK,
     )
     weights: str = _option(
-        "", "Start from these weights: imagenet, or a .caffemodel, .pth, .safetensors or .params file.", NETWORK
+        "",
+        "Start from these weights: imagenet (the first source that answers), a name that `lifted weights` lists, "
+        "hf://OWNER/NAME, or a .caffemodel, .onnx, .pth, .safetensors or .params file. They bring their colors and "
+        "interpolation, not their size: the usual --crop 224 --resize 256 --fit cover is slower than smaller crops.",
+        NETWORK,
     )
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
     batch_norm: str = _option(
@@ -168,7 +172,13 @@ class TrainConfig:
         128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
     )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
-    iterations: int = _option(2000, "Batches to train on; 0 writes the untrained network.", LEARNING, lowest=0)
+    iterations: int = _option(
+        2000,
+        "Batches to train on; 0 writes the untrained network. More with --resume extend a finished run; linear and "
+        "cosine schedules then raise the rate again.",
+        LEARNING,
+        lowest=0,
+    )
     optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
     momentum: float = _option(0.9, "Momentum of sgd.", LEARNING, lowest=0)
     learning_rate: float = _option(
@@ -195,7 +205,7 @@ class TrainConfig:
     clip_gradient: float = _option(
         0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
-    amp: bool = _flag("Train in mixed precision: float16 where it is safe. GPUs only.", LEARNING)
+    amp: bool = _flag("Train in mixed precision: float16 on GPUs, bfloat16 on CPUs with units for it.", LEARNING)
     seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
     eval_every: int = _option(500, "Iterations between measurements of recall; 0: only at the end.", RUN, lowest=0)
     test: bool = _option(
@@ -212,6 +222,8 @@ class TrainConfig:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
             raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
+        if self.colors != "auto":
+            colors_of(self.colors)
         if self.mean_image and self.colors != "caffe":
             raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
         if self.mean_image and self.augment != "paper":

@@ -4,7 +4,8 @@ Three layouts are supported:
 
 - one folder: ``cars_annos.mat`` beside ``car_ims/``;
 - split: ``devkit/cars_train_annos.mat`` and ``cars_train/``, and ``cars_test_annos_withlabels.mat`` (in
-  ``devkit/`` or beside it) and ``cars_test/``;
+  ``devkit/`` or beside it) and ``cars_test/``; images may lie one folder deeper, in ``cars_train/cars_train/``, and
+  all of it in ``stanford_cars/``, as torchvision expects it;
 - Kaggle's: ``anno_train.csv``, ``anno_test.csv`` and ``names.csv`` beside ``car_data/car_data/train/<class>/`` and
   ``.../test/<class>/``.
 
@@ -93,16 +94,17 @@ def load_cars196(root: Path, published: Mapping[str, PublishedCounts] = PUBLISHE
 
 def _read_halves(root: Path) -> dict[str, list[Annotation]]:
     """Read annotations by official half, or all of them as ``"whole"``."""
+    nested = root / "stanford_cars"
+    root = nested if nested.is_dir() else root
     whole = root / "cars_annos.mat"
-    if whole.is_file():
+    split = (root / "cars_train").is_dir() and not (root / "car_ims").is_dir()  # may have a cars_annos.mat, too
+    if whole.is_file() and not split:
         return {"whole": _read_mat(_MatLayout(whole, root, "relative_im_path", whole))}
     folders = root / "car_data" / "car_data"
     halves = {half: _read_csv(root, half) for half in HALVES if (folders / half).is_dir()}
     halves = halves or {
         half: _read_mat(
-            _MatLayout(
-                _split_annotations(root, half), root / f"cars_{half}", "fname", root / "devkit" / "cars_meta.mat"
-            )
+            _MatLayout(_split_annotations(root, half), _images(root, half), "fname", root / "devkit" / "cars_meta.mat")
         )
         for half in HALVES
         if (root / f"cars_{half}").is_dir()
@@ -113,6 +115,12 @@ def _read_halves(root: Path) -> dict[str, list[Annotation]]:
             f"or names.csv with car_data/; {REMEDY}."
         )
     return halves
+
+
+def _images(root: Path, half: str) -> Path:
+    folder = root / f"cars_{half}"
+    deeper = folder / folder.name
+    return deeper if deeper.is_dir() else folder
 
 
 def _split_annotations(root: Path, half: str) -> Path:

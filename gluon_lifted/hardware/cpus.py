@@ -35,6 +35,11 @@ def sums_int8(instructions: str) -> bool:
     return "sse2" not in instructions.split() or "vnni" in instructions
 
 
+def has_bfloat16_units(instructions: str) -> bool:
+    """Check whether a processor multiplies bfloat16 itself, by its flags in Linux."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(instructions.split())
+
+
 def cgroup_quota(root: Path = Path("/")) -> float | None:
     """Return the cores that the cgroups of this process allow (CPU time per wall time), or None without a limit.
 

@@ -28,6 +28,19 @@ def usable_memory(root: Path = Path("/")) -> int:
     return min([installed, *(limit for limit in limits if limit is not None)])
 
 
+def available_memory(root: Path = Path("/")) -> int:
+    """Return the memory that this process can still take without swapping: of the host, and of each of its cgroups.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that contains ``proc`` and ``sys``; tests pass a fake tree.
+    """
+    free = [_free_in(folder) for folder in cgroup_folders(root, "memory")]
+    on_host = _field(root / "proc/meminfo", "MemAvailable:") or DEFAULT_MEMORY
+    return max(0, min([on_host, *(size for size in free if size is not None)]))
+
+
 def resident_memory() -> int:
     """Return the current memory of this process; its peak where only that is known."""
     return _field(Path("/proc/self/status"), "VmRSS:") or _peak_by_resource()
@@ -67,3 +80,24 @@ def _limit_of(folder: Path) -> int | None:
         with suppress(OSError, ValueError):
             return int((folder / name).read_text())
     return None
+
+
+def _free_in(folder: Path) -> int | None:
+    """Return a cgroup's limit less what it uses. Pages of files that were read once do not count: they are dropped."""
+    limit = _limit_of(folder)
+    if limit is None:
+        return None
+    for usage, reclaimable in (("memory.current", "inactive_file"), ("memory.usage_in_bytes", "total_inactive_file")):
+        with suppress(OSError, ValueError):
+            used = int((folder / usage).read_text())
+            return limit - used + _statistic(folder / "memory.stat", reclaimable)
+    return limit
+
+
+def _statistic(path: Path, name: str) -> int:
+    """Read a number of bytes from a cgroup's ``memory.stat``; 0 if it is missing."""
+    with suppress(OSError):
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name} "):
+                return int(line.split()[1])
+    return 0

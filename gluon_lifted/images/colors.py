@@ -1,9 +1,12 @@
-"""Named color normalizations: channel order, mean, scale."""
+"""Color normalizations, by name or spelled out: channel order, mean, scale."""
 
 from __future__ import annotations
 
+import difflib
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from gluon_lifted.errors import ConfigError
 from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 
 if TYPE_CHECKING:
@@ -29,6 +32,52 @@ COLORS = {
 }
 
 
+def colors_of(text: str) -> Colors:
+    """Return the colors that `spell_colors` wrote: a key of `COLORS`, or ``CHANNELS:MEAN:STD``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither.
+
+    Examples
+    --------
+    >>> colors_of("RGB:0,0,0:255,255,255").std
+    (255.0, 255.0, 255.0)
+    """
+    if text in COLORS:
+        return COLORS[text]
+    parts = text.split(":")
+    try:
+        channels, mean, std = parts[0], _three(parts[1]), _three(parts[2])
+    except (IndexError, ValueError):
+        channels = ""
+    if len(parts) != 3 or channels not in ("RGB", "BGR") or min(std) <= 0:
+        close = difflib.get_close_matches(text, COLORS, 1)
+        hint = f", perhaps {close[0]}," if close else ""
+        raise ConfigError(
+            f"colors {text!r:.100} are unknown; expected {', '.join(COLORS)},{hint} or CHANNELS:MEAN:STD of pixels of "
+            "0-255, such as RGB:127.5,127.5,127.5:64,64,64."
+        )
+    return Colors(channels, mean, std)
+
+
+def spell_colors(colors: Colors) -> str:
+    """Return a text for `colors_of`: the name, or ``CHANNELS:MEAN:STD`` of colors without one."""
+    for name, known in COLORS.items():
+        if colors == known:
+            return name
+    return ":".join([colors.channels, *(",".join(f"{value:.15g}" for value in row) for row in colors[1:])])
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    """Read three finite numbers. Raises `ValueError` for anything else."""
+    red, green, blue = (float(value) for value in text.split(","))
+    if not math.isfinite(red + green + blue):
+        raise ValueError(text)
+    return red, green, blue
+
+
 def preprocessing_of(config: TrainConfig) -> Preprocessing:
     """Build the preprocessing of a run. Without pretrained weights ``auto`` means ``imagenet`` and ``bilinear``."""
     from gluon_lifted.images.preprocessing import Preprocessing
@@ -39,5 +88,5 @@ def preprocessing_of(config: TrainConfig) -> Preprocessing:
         fit=config.fit,
         trim=config.trim,
         interpolation=DEFAULT_INTERPOLATION if config.interpolation == "auto" else config.interpolation,
-        **COLORS["imagenet" if config.colors == "auto" else config.colors]._asdict(),
+        **colors_of("imagenet" if config.colors == "auto" else config.colors)._asdict(),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.files import replaced_file
+from gluon_lifted.files import replaced_file, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +90,15 @@ def run_log(run: Path, start: int, *, tensorboard: bool) -> Iterator[Callable[[T
                 raise _unwritable(path, error) from None
 
         yield write
+
+
+def sync_log(run: Path) -> None:
+    """Flush the log's lines to disk: a checkpoint that is saved next covers them. Raises `RunError` on failure."""
+    path = run / METRICS_FILE
+    try:
+        sync(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def last_values(run: Path, start: int) -> tuple[float | None, float | None]:

@@ -21,6 +21,8 @@ NOT_CLASSIFIERS = re.compile(
     r"|rcnn|pose|kitti"
 )
 LARGER_CROPS = 256  # pixels; range of the search for a crop that a network accepts
+# GluonCV's MobileNetV3 has a hidden layer of 1280 after the pooling. torchvision's has a bias, or another width.
+CLASSIFIER_LAYERS = {"mobilenetv3_large": 2, "mobilenetv3_small": 2}
 CIFAR_SIDE = 32  # pixels of the images that the cifar_ networks are made for
 
 
@@ -87,7 +89,8 @@ def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
             f"GluonCV, such as {', '.join(close)}."
         )
     side = CIFAR_SIDE if name.startswith("cifar_") else SIDE
-    block = headless(gluoncv_network(name), side, fixed_batch_norm=fixed_batch_norm)
+    layers = CLASSIFIER_LAYERS.get(name, 1)
+    block = headless(gluoncv_network(name), side, classifier_layers=layers, fixed_batch_norm=fixed_batch_norm)
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
         advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"

@@ -65,14 +65,15 @@ class EmbeddingNet(HybridBlock):
         return F.L2Normalization(x, mode="instance", name="normalized") if self.normalize else x
 
     def pool(self, images: Any) -> Any:
-        """Compute what the embedding layer reads, without dropout: images (N, 3, H, W) -> (N, C)."""
-        if hasattr(self, "mean_residual"):
-            images = nd.broadcast_sub(images, self.mean_residual.data(images.context))
-        return nd.flatten(self.backbone(images))
+        """Compute the features that the embedding layer reads, outside of a graph: images (N, 3, H, W) -> (N, C)."""
+        if "mean_residual" in self._reg_params:
+            images = images - self.mean_residual.data(images.context)
+        return self.backbone(images).flatten()
 
-    def embed_pooled(self, pooled: Any) -> Any:
-        """Compute the embedding (N, D) of what `pool` returned."""
-        return self._embed(nd, pooled)
+    def pool_and_embed(self, images: Any) -> tuple[Any, Any]:
+        """Compute the pooled features (N, C) and the embedding (N, D) of images (N, 3, H, W) in one pass."""
+        pooled = self.pool(images)
+        return pooled, self._embed(nd, pooled)
 
     def set_embedding_layer(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         """Set the embedding layer: weight (D, C) and bias (D,)."""

@@ -20,16 +20,17 @@ SIDE = 224  # pixels; the usual crop of ImageNet networks
 Node = dict[str, Any]
 
 
-def headless(network: Any, side: int = SIDE, *, fixed_batch_norm: bool = False) -> Any:
+def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixed_batch_norm: bool = False) -> Any:
     """Cut off a network's classifier and pool its features: images (N, 3, H, W) -> (N, C, 1, 1) or (N, C).
 
     Parameters
     ----------
     network : HybridBlock
-        Images -> classes. Its last convolution or fully connected layer is the classifier. Only the first output
-        counts.
+        Images -> classes. Only the first output counts.
     side : int
         Side in pixels of the images that the network is made for. Decides whether features remain to be pooled.
+    classifier_layers : int
+        Number of convolutions and fully connected layers in the classifier, the last of the network.
     fixed_batch_norm : bool
         Normalize by the running mean and variance in training too, and leave them as they are.
 
@@ -49,7 +50,7 @@ def headless(network: Any, side: int = SIDE, *, fixed_batch_norm: bool = False) 
             if node["op"] == "BatchNorm":
                 node["attrs"]["use_global_stats"] = "True"
     internals = mx.sym.load_json(json.dumps(graph)).get_internals()
-    features = internals[f"{_features(graph['nodes'])['name']}_output"]
+    features = internals[f"{_features(graph['nodes'], classifier_layers)['name']}_output"]
     height, width = (*_shape(features, side)[2:], 1, 1)[:2]
     if height * width > 1:
         features = mx.sym.Pooling(features, kernel=(1, 1), global_pool=True, pool_type="avg", name="global_pool")
@@ -81,9 +82,9 @@ def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
             seen[kind] += 1
 
 
-def _features(nodes: list[Node]) -> Node:
+def _features(nodes: list[Node], classifier_layers: int) -> Node:
     """Return the node whose output feeds the classifier, before a pooling of fixed window; nodes are sorted."""
-    node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-1]
+    node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-classifier_layers]
     node = nodes[node["inputs"][0][0]]
     while node["op"] in BETWEEN:
         node = nodes[node["inputs"][0][0]]

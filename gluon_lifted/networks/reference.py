@@ -72,7 +72,7 @@ def write_reference(
     context = mxnet_contexts(device)[0]
     try:
         with _shapes_of(network):
-            outputs = _outputs(network, feeds, context)
+            outputs = network_outputs(network, feeds, context)
             nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines() or [repr(error)]
@@ -101,6 +101,14 @@ def _shapes_of(network: SavedNetwork) -> Any:
     document = json.loads(network.symbol.read_text())
     attrs = document.get("attrs") if isinstance(document, dict) else None
     return mx.util.np_shape(isinstance(attrs, dict) and attrs.get("is_np_shape") == ["int", 1])
+
+
+def network_outputs(network: SavedNetwork, feeds: Arrays, context: Any = None) -> Arrays:
+    """Compute a network's outputs for its inputs ``feeds``, by name; on the CPU by default."""
+    symbol = mx.sym.load(str(network.symbol))
+    if network.output is not None:
+        symbol = symbol.get_internals()[f"{network.output.removesuffix('_output')}_output"]
+    return dict(zip(distinct(symbol.list_outputs()), _run(symbol, network, feeds, context), strict=True))
 
 
 def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = (), context: Any = None) -> Arrays:
@@ -148,13 +156,6 @@ def _first_image(feeds: Arrays, batch_axes: Mapping[str, int] | None) -> Arrays:
     """Cut the first image of every input."""
     axes = dict.fromkeys(feeds, 0) if batch_axes is None else batch_axes
     return {name: array.take([0], axis=axes[name]) if name in axes else array for name, array in feeds.items()}
-
-
-def _outputs(network: SavedNetwork, feeds: Arrays, context: Any) -> Arrays:
-    symbol = mx.sym.load(str(network.symbol))
-    if network.output is not None:
-        symbol = symbol.get_internals()[f"{network.output.removesuffix('_output')}_output"]
-    return dict(zip(distinct(symbol.list_outputs()), _run(symbol, network, feeds, context), strict=True))
 
 
 def _run(symbol: Any, network: SavedNetwork, feeds: Arrays, context: Any) -> list[NDArray[Any]]:

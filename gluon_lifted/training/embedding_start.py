@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.losses.known_losses import LOSSES
-from gluon_lifted.mx import nd
 from gluon_lifted.networks.whitening import Moments, whitened_layer
+from gluon_lifted.training.inference import infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,8 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, on_note: Callable[[str
         rows = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:MAX_IMAGES])
     on_note(f"the embedding layer starts as whitened principal components of {len(rows):,} training images.")
     moments = Moments(net.embedding.weight.shape[1])
-    for batch in loader.test_batches(BATCH, rows):
-        moments.add(net.pool(nd.array(batch.images, ctx=trainer.devices[0])).asnumpy())
+    batches = loader.test_batches(BATCH, rows)
+    for (pooled,) in infer(batches, trainer.devices, lambda images: (net.pool(images),)):
+        moments.add(pooled)
     distance = config.init_distance * LOSSES[config.loss].as_distance(config.margin)
     net.set_embedding_layer(*whitened_layer(moments, config.dim, distance))

@@ -15,6 +15,7 @@ from gluon_lifted.logs.recall_files import (
     read_start,
     write_recall,
 )
+from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.recall_comparison import (
     EMBEDDING,
@@ -159,7 +160,7 @@ class Evaluation:
         before = total - len(table)
         pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
         network = (
-            *self._rank(label, EMBEDDING, embedding, table),
+            *self._rank(label, EMBEDDING, embedding, table, LOSSES[self.config.loss].distance),
             *self._rank(label, POOLED, pooled, table, "cosine"),
         )
         return RecallComparison(kind, table.labels, network + baseline)

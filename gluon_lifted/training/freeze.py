@@ -22,8 +22,9 @@ from gluon_lifted.contract import (
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import sync, write_npz
 from gluon_lifted.mx import mx, nd
-from gluon_lifted.networks.reference import node_outputs
+from gluon_lifted.networks.reference import network_outputs, node_outputs
 from gluon_lifted.params_file import parse_params
+from gluon_lifted.training.precision import FLOAT32, TOLERANCE, as_float32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 REFERENCE_OPS = {"Concat", "FullyConnected", "LRN", "Pooling"}
 
 
-def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) -> None:
+def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32], dtype: str = FLOAT32) -> None:
     """Write symbol, params, reference and card into ``run``. The card is last: it marks the others as complete.
+
+    The files compute in float32, on any CPU, whatever type the network was trained in: MXNet keeps weights in float32
+    and leaves out the casts of mixed precision. The reference is what the files compute.
 
     Parameters
     ----------
@@ -43,18 +47,21 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
         Initialized, with one input and one output.
     images : ndarray, float32, (n, 3, H, W)
         Inputs of the reference. The exported model must reproduce their embeddings.
+    dtype : str
+        Type that the network computes in, a key of `TOLERANCE`.
 
     Raises
     ------
     RunError
-        If the embeddings are not finite, or MXNet wrote other parameters than the network has. Nothing is written.
+        If the embeddings are not finite, if MXNet wrote other parameters than the network has, or if the files
+        compute other embeddings than the network. Nothing is written.
     OSError
         If the folder cannot be written, for example on a full disk.
     """
-    net.collect_params().reset_ctx(mx.cpu())
+    device = next(iter(net.collect_params().values())).list_ctx()[0]
     net.hybridize(static_alloc=True, static_shape=True)
-    embedding = net(nd.array(images)).asnumpy()  # (n, D)
-    if not np.isfinite(embedding).all():
+    trained = as_float32(net(nd.array(images, ctx=device))).asnumpy()  # (n, D)
+    if not np.isfinite(trained).all():
         raise RunError(f"{run}: the network's embeddings are not finite; train again with a lower learning rate.")
     with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
         folder = Path(name)
@@ -65,6 +72,8 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
             raise OSError(f"MXNet: {str(error).strip().splitlines()[-1]:.200}") from None
         _require_same(net, folder / PARAMS_FILE)
         network = SavedNetwork(folder / SYMBOL_FILE, folder / PARAMS_FILE)
+        (embedding,) = network_outputs(network, {IMAGE_INPUT: images}).values()
+        _require_close(embedding, trained, run, TOLERANCE[dtype])
         nodes = node_outputs(network, {IMAGE_INPUT: images[:1]}, REFERENCE_OPS)
         with (folder / REFERENCE_FILE).open("wb") as reference:
             write_npz(reference, {IMAGE_INPUT: images, EMBEDDING_OUTPUT: embedding} | nodes)
@@ -81,7 +90,7 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32]) ->
 
 def _require_same(net: Any, path: Path) -> None:
     """Read the written parameters back and compare them with the network's, bit for bit."""
-    held = {name: parameter.data().asnumpy() for name, parameter in net.collect_params().items()}
+    held = {name: parameter._reduce().asnumpy() for name, parameter in net.collect_params().items()}
     for key, array in parse_params(memoryview(path.read_bytes()), str(path)).items():
         expected = held[key.removeprefix("arg:").removeprefix("aux:")]
         same_kind = (array.dtype, array.shape) == (expected.dtype, expected.shape)
@@ -90,3 +99,13 @@ def _require_same(net: Any, path: Path) -> None:
                 f"{path.parent.parent}: MXNet wrote other numbers for {key[4:]!r} than the network has. Repeat "
                 "`lifted train` with --resume to write the files again."
             )
+
+
+def _require_close(frozen: NDArray[np.float32], trained: NDArray[np.float32], run: Path, tolerance: float) -> None:
+    difference = float(np.linalg.norm(frozen - trained))
+    if not difference <= tolerance * float(np.linalg.norm(trained)):
+        raise RunError(
+            f"{run}: the frozen network's embeddings differ from the trained network's by {difference:.3g} of "
+            f"{np.linalg.norm(trained):.3g} (Frobenius norms; at most {tolerance:g} of it expected). Repeat "
+            "`lifted train` with --resume to write the files again."
+        )

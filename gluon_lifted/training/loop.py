@@ -13,7 +13,7 @@ from gluon_lifted.card import ModelCard
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.errors import RunError
 from gluon_lifted.logs.curves import draw_curves
-from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log
+from gluon_lifted.logs.run_log import TrainProgress, last_values, run_log, sync_log
 from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.metrics.retrieval import can_rank, recall_at_k
 from gluon_lifted.mx import mx
@@ -133,7 +133,7 @@ class Loop:
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
             tick = time.monotonic()
-            for batch in batches:
+            for batch in self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
                 rate = learning_rate(self.config, iteration)
@@ -141,7 +141,7 @@ class Loop:
                 times.training += time.monotonic() - tick
                 times.images += len(batch.labels)
                 stop = cluster.any("stop", flag=interrupted.is_set())
-                recall = self._after(iteration, interrupted=stop)
+                recall = None if stop else self._measured(iteration)
                 progress = TrainProgress(
                     iteration=iteration,
                     iterations=self.config.iterations,
@@ -153,6 +153,7 @@ class Loop:
                 )
                 if log is not None:
                     log(progress)
+                    self._save(iteration, interrupted=stop)
                 hooks.on_progress(progress)
                 if stop:
                     break
@@ -175,19 +176,22 @@ class Loop:
             seconds=seconds,
         )
 
-    def _after(self, iteration: int, *, interrupted: bool) -> float | None:
-        """Measure recall and save a checkpoint if they are due. Return the recall if it was measured."""
-        if not self.writes:
+    def _measured(self, iteration: int) -> float | None:
+        """Measure recall if it is due. Return None if it is not, or the embeddings cannot be ranked."""
+        if not self.writes or not self._due(iteration, self.config.eval_every):
             return None
-        recall = None
-        if self._due(iteration, self.config.eval_every) and not interrupted:
-            embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
-            distance = LOSSES[self.config.loss].distance
-            if can_rank(embedding, distance):  # if not, the trainer reports divergence later
-                recall = self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
+        embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
+        distance = LOSSES[self.config.loss].distance
+        if not can_rank(embedding, distance):  # the trainer reports divergence later
+            return None
+        self.recall = recall_at_k(embedding, self.watcher.table.labels, (1,), distance)[1]
+        return self.recall
+
+    def _save(self, iteration: int, *, interrupted: bool) -> None:
+        """Save a checkpoint if it is due. The log line of its iteration is on disk before."""
         if self._due(iteration, self.config.checkpoint_every) or interrupted:
+            sync_log(self.folder)
             save_checkpoint(self.folder, iteration, self.trainer.state())
-        return recall
 
     def _due(self, iteration: int, every: int) -> bool:
         return iteration == self.config.iterations or (every > 0 and iteration % every == 0)
@@ -198,7 +202,7 @@ class Loop:
             draw_curves(self.folder)
             if complete:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.folder, self._card(), images)
+                freeze(self.trainer.net, self.folder, self._card(), images, self.trainer.dtype)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.config.train_config import CONFIG_FILE, TrainConfig, spelled
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import remove_leftovers, replaced_file
@@ -72,6 +73,7 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable
                     f"{run}: has trained {start:,} iterations, more than --iterations {config.iterations:,}; "
                     f"give --iterations {start} or more."
                 )
+            _note_rate(TrainConfig.read(run), config, start, on_note)
         _write_settings(config, run, trainer)
         if not resume:
             save_checkpoint(run, 0, trainer.state())
@@ -80,6 +82,16 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable
         trainer.restore(state)
         start = int(state["start"])
     return start
+
+
+def _note_rate(before: TrainConfig, now: TrainConfig, start: int, on_note: Callable[[str], None]) -> None:
+    """Say that a schedule that ends at ``iterations`` moves the learning rate where a run is extended."""
+    last, following = learning_rate(before, max(start - 1, 0)), learning_rate(now, start)
+    if learning_rate(before, start) != following:
+        on_note(
+            f"the {now.schedule} schedule now ends at iteration {now.iterations:,} instead of {before.iterations:,}: "
+            f"the learning rate continues at {following:.3g}; the last batch had {last:.3g}."
+        )
 
 
 def _write_settings(config: TrainConfig, run: Path, trainer: Trainer) -> None:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gluon_lifted.batches.device_batches import DeviceBatch, copied_ahead, to_devices
 from gluon_lifted.distributed import ALONE
-from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.errors import RunError
 from gluon_lifted.images import center_crop
 from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
 from gluon_lifted.losses import build_loss
-from gluon_lifted.mx import (
-    autograd,
-    mx,
-    nd,
-    start_mixed_precision,
-)
+from gluon_lifted.mx import autograd, mx, nd
 from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.pretrained.load_weights import load_weights
+from gluon_lifted.training.batch_norm import BatchNormStatistics
+from gluon_lifted.training.inference import infer
+from gluon_lifted.training.loss_scale import LossScale
 from gluon_lifted.training.optimizer import Optimizer
+from gluon_lifted.training.precision import (
+    FLOAT16,
+    FLOAT32,
+    as_float32,
+    compute_type,
+    require_computable,
+    start_computing_in,
+)
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
+from gluon_lifted.training.size_note import size_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
     from gluon_lifted.distributed import Cluster
     from gluon_lifted.networks.pretrained.load_weights import WeightsReport
 
-MAX_SKIPPED = 10  # consecutive batches
+MAX_SKIPPED = 10  # consecutive batches, without those that overflowed in the search for a loss scale
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
 PROXY_STREAM = -1  # the random stream that draws proxies; iterations have streams from 1 on
 SKIPPED = "skipped"  # name in a state
@@ -50,7 +58,7 @@ class Skipped:
     dead : int
         Batches with a gradient of zero.
     not_finite : int
-        Batches whose gradient has NaN or infinity.
+        Batches whose gradient has NaN or infinity, also without a loss scale.
     in_a_row : int
         ``not_finite`` batches since the last applied one.
     """
@@ -59,15 +67,24 @@ class Skipped:
     not_finite: int = 0
     in_a_row: int = 0
 
-    def count(self, *, applied: bool, dead: bool) -> None:
-        """Count a batch by its outcome."""
+    def count(self, *, applied: bool, dead: bool, searching: bool) -> None:
+        """Count a batch by its outcome. Batches skipped while ``searching`` a loss scale do not count."""
+        not_finite = not applied and not dead and not searching
         self.dead += dead
-        self.not_finite += not applied and not dead
-        self.in_a_row = 0 if applied else self.in_a_row + (not dead)
+        self.not_finite += not_finite
+        self.in_a_row = 0 if applied else self.in_a_row + not_finite
 
     def numbers(self) -> NDArray[np.float64]:
         """Return the three counts as an array, for a checkpoint."""
         return np.array([self.dead, self.not_finite, self.in_a_row], np.float64)
+
+
+class _Sums(NamedTuple):
+    """Loss, sum of its gradient's absolute values, and squared norm of the gradient of all parameters."""
+
+    loss: float
+    gradient: float
+    squared_norm: float
 
 
 class Trainer:
@@ -102,7 +119,8 @@ class Trainer:
         self.skipped = Skipped()
         self.weights: WeightsReport | None = None  # set by `load_weights`
         self.loss = _traced_loss(config, devices, num_classes)
-        _start_mixed_precision(config, devices)
+        self.dtype = compute_type(config, devices)
+        start_computing_in(self.dtype)
         mx.random.seed(config.seed)
         backbone = build_backbone(config.backbone, config.crop, fixed_batch_norm=config.batch_norm == "fixed")
         center = None if residual is None else center_crop(residual, config.crop).transpose(2, 0, 1)[None]
@@ -110,17 +128,22 @@ class Trainer:
         self.net.set_learning_rates(config.embedding_lr_mult, config.bias_lr_mult)
         self.net.initialize(backbone_initializer(), ctx=devices)
         self.net.hybridize(static_alloc=True, static_shape=True)
+        shape = (1, 3, config.crop, config.crop)
         for device in devices:  # the first forward pass infers shapes and draws weights
-            self.net(nd.zeros((1, 3, config.crop, config.crop), ctx=device))
+            self.net(nd.zeros(shape, ctx=device))
         parameters = self.net.collect_params()
-        self._statistics = [
-            parameter for name, parameter in parameters.items() if name.endswith(("running_mean", "running_var"))
-        ]
+        self._statistics = BatchNormStatistics(parameters)
+        if self.dtype != FLOAT32:
+            untouched = self._statistics.copy()
+            require_computable(self.net, shape, devices[0], self.dtype)
+            self._statistics.restore(untouched)
         parameters.update(self.loss.collect_params())
-        self.optimizer = Optimizer(parameters, config, cluster)
+        self.optimizer = Optimizer(parameters, config, cluster, LossScale(dynamic=self.dtype == FLOAT16))
 
-    def step(self, batch: Batch, iteration: int) -> float:
+    def step(self, batch: Batch | DeviceBatch, iteration: int) -> float:
         """Train on one batch and return its loss. A gradient of zero, NaN or infinity changes nothing.
+
+        The host waits for the devices once, when all gradients are queued.
 
         Raises
         ------
@@ -128,74 +151,60 @@ class Trainer:
             After `MAX_SKIPPED` batches in a row without a finite gradient: training has diverged.
         """
         self._seed_dropout(iteration)
-        before = [[copy.copy() for copy in parameter.list_data()] for parameter in self._statistics]
-        device_rows = np.array_split(np.arange(len(batch.images)), len(self.devices))
+        if not isinstance(batch, DeviceBatch):
+            batch = to_devices(batch, self.devices)
+        statistics = self._statistics.copy()  # the backward pass changes them before the host knows of NaN
         with autograd.record():
-            embeddings = [
-                self.net(nd.array(batch.images[rows[0] : rows[-1] + 1], ctx=device))
-                for rows, device in zip(device_rows, self.devices, strict=True)
-            ]
+            embeddings = [as_float32(self.net(images)) for images in batch.images]
         loss, gradient = self._loss_and_gradient(embeddings, batch)
-        largest = float(np.abs(gradient.asnumpy()).max())
-        dead = self.cluster.any("dead batch", flag=largest == 0)  # no pair violates the margin, or there is none
-        applied = False
-        if not dead and not self.cluster.any("not finite", flag=not np.isfinite(largest)):
-            self._backward(embeddings, gradient, device_rows, batch)
-            applied = self.optimizer.step(iteration)
+        self._backward(embeddings, gradient, batch)
+        sums = _read(loss, gradient, self.optimizer.sum_gradients())
+        dead = self.cluster.any("dead batch", flag=sums.gradient == 0)  # no pair violates the margin, or there is none
+        broken = self.cluster.any("not finite", flag=not np.isfinite(sums.gradient))
+        searching = not broken and self.optimizer.scale.can_fall
+        applied = not dead and not broken and self.optimizer.step(iteration, sums.squared_norm)
         if not applied:
-            self._restore_batch_norm(before)
-        self.skipped.count(applied=applied, dead=dead)
+            self._statistics.restore(statistics)
+        self.skipped.count(applied=applied, dead=dead, searching=searching)
         if self.skipped.in_a_row == MAX_SKIPPED:
             raise RunError(
                 f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
                 f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
             )
-        return loss
+        return sums.loss
 
-    def _restore_batch_norm(self, statistics: list[list[Any]]) -> None:
-        """Restore batch norm's statistics, which a backward pass has changed; NaN would stay in them for good."""
-        for parameter, copies in zip(self._statistics, statistics, strict=True):
-            for now, before in zip(parameter.list_data(), copies, strict=True):
-                before.copyto(now)
-
-    def _average_batch_norm(self) -> None:
-        """Average batch norm's statistics over devices, as each has seen other images."""
-        if len(self.devices) > 1:
-            for parameter in self._statistics:
-                parameter.set_data(parameter._reduce())
+    def copied_ahead(self, batches: Iterable[Batch]) -> Iterator[DeviceBatch]:
+        """Copy batches to the devices, each before the one before it is trained on."""
+        return copied_ahead(batches, self.devices)
 
     def _seed_dropout(self, iteration: int) -> None:
         """Seed a stream per iteration and host, so that a resumed run draws the same as an uninterrupted one."""
         stream = (iteration + 1) * self.cluster.size + self.cluster.index
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
-    def _backward(
-        self, embeddings: list[Any], gradient: Any, device_rows: list[NDArray[np.intp]], batch: Batch
-    ) -> None:
-        share_proxy_gradient(self.loss, self.optimizer.gradient_scale if self.cluster.is_writer else 0.0)
-        scaled = gradient * self.optimizer.gradient_scale
+    def _backward(self, embeddings: list[Any], gradient: Any, batch: DeviceBatch) -> None:
+        scale = self.optimizer.scale.value
+        share_proxy_gradient(self.loss, scale if self.cluster.is_writer else 0.0)
+        scaled = gradient * scale
+        ends = batch.start + np.cumsum([len(embedding) for embedding in embeddings])
         shares = [
-            scaled[batch.start + int(rows[0]) : batch.start + int(rows[-1]) + 1]
-            .astype(embedding.dtype)
-            .as_in_context(device)
-            for rows, device, embedding in zip(device_rows, self.devices, embeddings, strict=True)
+            scaled[int(end) - len(embedding) : int(end)].as_in_context(embedding.context)
+            for end, embedding in zip(ends, embeddings, strict=True)
         ]
         autograd.backward(embeddings, shares)
 
-    def _loss_and_gradient(self, embeddings: list[Any], batch: Batch) -> tuple[float, Any]:
-        """Return the loss of the entire batch, and its gradient (B, D) on the first device."""
+    def _loss_and_gradient(self, embeddings: list[Any], batch: DeviceBatch) -> tuple[Any, Any]:
+        """Return the loss (1,) of the entire batch, and its gradient (B, D), both on the first device."""
         home = self.devices[0]
-        own = nd.concat(
-            *(embedding.detach().as_in_context(home).astype("float32") for embedding in embeddings), dim=0
-        )  # (b, D)
+        own = nd.concat(*(embedding.detach().as_in_context(home) for embedding in embeddings), dim=0)  # (b, D)
         gathered = self._gathered(own, batch)  # (B, D)
         gathered.attach_grad()
         with autograd.record():
-            loss = self.loss(gathered, nd.array(batch.labels, ctx=home))
+            loss = self.loss(gathered, batch.labels)
         loss.backward()
-        return float(loss.asscalar()), gathered.grad
+        return loss, gathered.grad
 
-    def _gathered(self, own: Any, batch: Batch) -> Any:
+    def _gathered(self, own: Any, batch: DeviceBatch) -> Any:
         """Gather the embeddings of all hosts: each adds its rows to zeros."""
         if self.cluster.size == 1:
             return own
@@ -221,31 +230,23 @@ class Trainer:
             if wanted not in ("auto", expected):
                 on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
                 used[name] = wanted
+        if note := size_note(report.preprocessing, self.config):
+            on_note(f"{source}: {note}")
         return used
 
     def embed(self, batches: Iterable[Batch]) -> NDArray[np.float32]:
         """Embed all batches in order, without dropout: (N, D)."""
-        self._average_batch_norm()
-        return np.concatenate(
-            [self.net(nd.array(batch.images, ctx=self.devices[0])).asnumpy().astype(np.float32) for batch in batches]
-        )
+        self._statistics.average()
+        return np.concatenate([rows for (rows,) in infer(batches, self.devices, lambda images: (self.net(images),))])
 
-    def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout.
-
-        They are computed on the first device. `freeze` may have moved the network to the CPU: it is moved back.
-        """
-        if self.net.embedding.weight.list_ctx() != self.devices:
-            self.net.collect_params().reset_ctx(self.devices)
-        self._average_batch_norm()
-        for batch in batches:
-            pooled = self.net.pool(nd.array(batch.images, ctx=self.devices[0]))
-            embedding = self.net.embed_pooled(pooled)
-            yield pooled.asnumpy().astype(np.float32), embedding.asnumpy().astype(np.float32)
+    def pool_and_embed(self, batches: Iterable[Batch]) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        """Yield pooled features of the backbone (b, C) and embedding (b, D) of each batch, without dropout."""
+        self._statistics.average()
+        return infer(batches, self.devices, self.net.pool_and_embed)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, proxies and optimizer state as arrays by name: the content of a checkpoint."""
-        self._average_batch_norm()
+        self._statistics.average()
         arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in self._trained().items()}
         return arrays | self.optimizer.state() | {SKIPPED: self.skipped.numbers()}
 
@@ -282,10 +283,7 @@ def _traced_loss(config: TrainConfig, devices: list[Any], num_classes: int) -> A
     return loss
 
 
-def _start_mixed_precision(config: TrainConfig, devices: list[Any]) -> None:
-    """Let MXNet cast to float16 where it is safe: before the network is built, and for the whole process."""
-    if not config.amp:
-        return
-    if any(device.device_type != "gpu" for device in devices):
-        raise ConfigError("--amp needs GPUs; train on --device gpu, or omit --amp.")
-    start_mixed_precision()
+def _read(loss: Any, gradient: Any, squared_norm: Any) -> _Sums:
+    """Read three numbers from the first device in one transfer, which waits for all that they depend on."""
+    sums = nd.concat(loss.reshape(1), gradient.abs().sum(), squared_norm, dim=0)
+    return _Sums(*sums.asnumpy().tolist())

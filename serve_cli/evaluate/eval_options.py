@@ -51,8 +51,8 @@ class EvalOptions:
     gallery : Path, optional
         Folder of embeddings in which the images of the only source are searched; by default, each image is searched
         among all others of its source.
-    distance : {"euclidean", "cosine"}
-        Distance that ranks the gallery.
+    distance : {"euclidean", "cosine"}, optional
+        Distance that ranks the gallery; by default the one that the models were trained for, as their cards say.
     recall_only : bool
         Leave out the metrics that need all positives of each query.
     queries : int, optional
@@ -71,7 +71,7 @@ class EvalOptions:
     ks: tuple[int, ...] = (1, 2, 4, 8)
     images: Images = field(default_factory=Images)
     gallery: Path | None = None
-    distance: Distance = "euclidean"
+    distance: Distance | None = None
     recall_only: bool = False
     queries: int | None = None
     clustering: ClusteringProtocol | None = None

@@ -24,11 +24,12 @@ def evaluate(options: EvalOptions) -> EvalReport:
     RunError, DeviceError
         If embeddings or a model cannot be used.
     ConfigError
-        If a model comes without a data set, a data set without a model, or a gallery with more than one source.
+        If a model comes without a data set, a data set without a model, a gallery with more than one source, or models
+        were trained for different distances and none is chosen.
     MissingPackageError
         If clustering is requested and scikit-learn is not installed.
     """
     inputs = read_inputs(options)
-    rankings = [search_gallery(embeddings, inputs.gallery, options) for embeddings in inputs.sources]
+    rankings = [search_gallery(embeddings, inputs.gallery, inputs.distance, options) for embeddings in inputs.sources]
     results, differences = measure(inputs, rankings, options)
     return present(inputs, results, differences, options)

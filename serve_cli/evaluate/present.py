@@ -24,7 +24,7 @@ def present(
         published=published_rows(options.published) if options.published else (),
         gallery=inputs.gallery.name if inputs.gallery else None,
         failed=inputs.failed,
-        distance=options.distance,
+        distance=inputs.distance,
         interval=_interval_text(inputs, results),
         clustering=_clustering_text(options),
         note=_note(inputs, results, options),

@@ -25,6 +25,7 @@ from serve_cli.sources.resolve import dataset_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gluon_lifted.metrics.choices import Distance
     from serve_cli.evaluate.eval_options import EvalOptions, Images
 
 
@@ -41,6 +42,8 @@ class EvalInputs:
         The others are compared with the first.
     gallery : Embeddings or None
         None if each row is searched among all others of its source.
+    distance : {"euclidean", "cosine"}
+        Distance that ranks the gallery.
     paired : bool
         Whether all sources have the same images.
     failed : int
@@ -49,6 +52,7 @@ class EvalInputs:
 
     sources: tuple[Embeddings, ...]
     gallery: Embeddings | None
+    distance: Distance
     paired: bool
     failed: int
 
@@ -57,6 +61,7 @@ def read_inputs(options: EvalOptions) -> EvalInputs:
     """Read every source and the gallery. Raise as `evaluate` does."""
     _check(options)
     sources = [_read_source(source, options.images) for source in options.sources]
+    distance = options.distance or _trained_distance(sources)
     gallery = None if options.gallery is None else _read_gallery(options.gallery, sources[0])
     failed = sum(embeddings.failed for embeddings in (*sources, gallery) if embeddings is not None)
     comparable, paired = _comparable(_with_unique_names(sources, options.sources))
@@ -65,6 +70,7 @@ def read_inputs(options: EvalOptions) -> EvalInputs:
     return EvalInputs(
         sources=tuple(comparable),
         gallery=None if gallery is None else gallery.only(gallery.embedded),
+        distance=distance,
         paired=paired,
         failed=failed,
     )
@@ -151,6 +157,15 @@ def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
             f"{folder} and {queries.name} come from models with different cards ({differ}); embed both with one model."
         )
     return gallery
+
+
+def _trained_distance(sources: Sequence[Embeddings]) -> Distance:
+    """Return the distance that the models were trained for. Unit vectors have the same order by both."""
+    distances = {source.name: source.card.distance for source in sources if not source.card.normalized}
+    if len(set(distances.values())) > 1:
+        differ = ", ".join(f"{name}: {distance}" for name, distance in distances.items())
+        raise ConfigError(f"the models were trained for different distances ({differ}); choose one with --distance.")
+    return next(iter(distances.values()), "euclidean")
 
 
 def _with_unique_names(embeddings: Sequence[Embeddings], sources: Sequence[Path]) -> list[Embeddings]:

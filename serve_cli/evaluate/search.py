@@ -15,6 +15,7 @@ from serve_cli.progress import open_progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gluon_lifted.metrics.choices import Distance
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.embeddings.reader import Embeddings
     from serve_cli.evaluate.eval_options import EvalOptions
@@ -39,7 +40,9 @@ class Ranking:
     gallery_size: int
 
 
-def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: EvalOptions) -> Ranking:
+def search_gallery(
+    embeddings: Embeddings, gallery: Embeddings | None, distance: Distance, options: EvalOptions
+) -> Ranking:
     """Rank the positives of every query.
 
     Parameters
@@ -48,8 +51,10 @@ def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: 
         The queries, or the rows from which they are sampled.
     gallery : Embeddings or None
         None to search each query among all other rows of ``embeddings``.
+    distance : {"euclidean", "cosine"}
+        Distance that ranks the gallery.
     options : EvalOptions
-        Distance, and number of queries.
+        Number of queries, and threads.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def search_gallery(embeddings: Embeddings, gallery: Embeddings | None, options: 
     with open_progress(f"rank {embeddings.name}", len(queries), "queries") as progress:
         scores = retrieval_scores(
             search,
-            options.distance,
+            distance,
             only_first=options.recall_only,
             threads=options.images.model_options.threads,
             report=lambda share: progress.update(round(share * len(queries))),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RNG = np.random.default_rng(0)
 PAIR = "model-symbol.json", "model-0000.params"
+TWIN = {"googlenet_bn": "torchvision googlenet", "resnet50_v1b": "torchvision resnet50",
+        "se_resnext50_32x4d": "timm seresnext50_32x4d"}  # fmt: skip
 NUMPY = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "I8": "i1", "BOOL": "?"}
 
 
@@ -92,6 +94,18 @@ def test_another_backbone_keeps_mxnets_names(run: Path, tmp_path: Path) -> None:
              "embedding.weight", "embedding.bias"},
         ),
         (
+            "se_resnext50_32x4d",
+            {"conv1_weight": "features.0.weight", "conv1_bias": "features.7.2.se.0.bias",
+             "conv2_weight": "features.4.0.body.3.weight", "bn_gamma": "features.5.0.downsample.1.gamma",
+             "bn_beta": "features.5.0.downsample.1.beta", "bn_moving_mean": "features.5.0.downsample.1.running_mean",
+             "bn_moving_var": "features.5.0.downsample.1.running_var", "fc_weight": "embedding_weight",
+             "fc_bias": "embedding_bias"},
+            {"conv1.weight", "layer4.2.se.fc1.bias", "layer1.0.conv2.weight",
+             *(f"layer2.0.downsample.1.{kind}" for kind in
+               ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")),
+             "embedding.weight", "embedding.bias"},
+        ),
+        (
             "resnet50_v1b",
             {"conv1_weight": "conv1.weight", "conv1_bias": "mean_residual", "conv2_weight": "layer1.0.conv1.weight",
              "bn_gamma": "layer1.0.downsample.1.gamma", "bn_beta": "layer1.0.downsample.1.beta",
@@ -105,17 +119,32 @@ def test_another_backbone_keeps_mxnets_names(run: Path, tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_torchvisions_names(
-    run: Path, tmp_path: Path, backbone: str, names: dict[str, str], expected: set[str]
-) -> None:
+def test_names_of_the_twin(run: Path, tmp_path: Path, backbone: str, names: dict[str, str], expected: set[str]) -> None:
     params = as_backbone(run, names, backbone)
     report = export_weights(run, tmp_path / "w.safetensors")
     arrays, _ = parsed(report.path)
     assert set(arrays) == expected
-    assert report.names == {"googlenet_bn": "torchvision googlenet", "resnet50_v1b": "torchvision resnet50"}[backbone]
+    assert report.names == TWIN[backbone]
     counts = [arrays.pop(name) for name in list(arrays) if name.endswith("num_batches_tracked")]
     assert [(count.dtype, count.shape, int(count)) for count in counts] == [(np.dtype("<i8"), (), 0)]
     assert sorted(array.tobytes() for array in arrays.values()) == sorted(array.tobytes() for array in params.values())
+
+
+def test_variances_for_torchvisions_larger_epsilon(run: Path, tmp_path: Path) -> None:
+    """sqrt(variance + 0.001) there is sqrt(variance + 0.00001) here."""
+    names = {"bn_gamma": "features.1.gamma", "bn_moving_var": "features.1.running_var",
+             "conv1_weight": "features.0.weight", "conv2_weight": "features.4.expand.conv.weight",
+             "conv1_bias": "features.6.se.conv1.bias", "bn_beta": "features.1.beta",
+             "bn_moving_mean": "features.1.running_mean", "fc_weight": "embedding_weight",
+             "fc_bias": "embedding_bias"}  # fmt: skip
+    params = as_backbone(run, names, "mobilenetv3_large")
+    report = export_weights(run, tmp_path / "w.safetensors")
+    assert report.names == "torchvision mobilenet_v3_large"
+    arrays, _ = parsed(report.path)
+    ours, theirs = params["features.1.running_var"].astype(float), arrays["features.0.1.running_var"].astype(float)
+    np.testing.assert_allclose(theirs + 0.001, ours + 0.00001, rtol=1e-6)
+    assert arrays["features.0.1.weight"].tobytes() == params["features.1.gamma"].tobytes()
+    assert "features.2.block.0.0.weight" in arrays
 
 
 def test_parameters_of_another_structure_than_the_card_says(run: Path, tmp_path: Path) -> None:

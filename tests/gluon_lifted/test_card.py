@@ -15,6 +15,7 @@ CARD = ModelCard(
     dataset="cars196",
     loss="lifted structure, margin 1",
     provenance={"seed": "0", "iterations": "20000"},
+    distance="cosine",
 )
 
 
@@ -65,6 +66,9 @@ def test_field_that_is_missing(missing):
         {"normalized": "false"},
         {"name": None},
         {"loss": 3},
+        {"distance": "manhattan"},
+        {"distance": ["cosine"]},
+        {"distance": None},
         {"provenance": ["seed"]},
         {"provenance": {"seed": 0}},
         {"preprocessing": None},

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gluon_lifted.card import ModelCard
-from gluon_lifted.contract import CARD_FILE
-from gluon_lifted.errors import ConfigError, DataError, RunError
-from gluon_lifted.images.colors import COLORS
-from gluon_lifted.images.interpolations import DEFAULT_INTERPOLATION
+from gluon_lifted.errors import ConfigError, DataError
 from gluon_lifted.mx import nd
+from gluon_lifted.networks.pretrained.fetch import fetch
 from gluon_lifted.networks.pretrained.names import (
     Names,
     caffe_names,
     mxnet_names,
     onnx_names,
-    torchvision_names,
+    twin_names,
 )
 from gluon_lifted.networks.pretrained.read_weights import Tensors, read_weights
-from gluon_lifted.networks.pretrained.store import fetch_imagenet
-from gluon_lifted.torchvision_names import TWINS
+from gluon_lifted.networks.pretrained.trained_with import trained_with
+from gluon_lifted.twins.batch_norm import from_twin
+from gluon_lifted.twins.twin_networks import TWINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +30,11 @@ if TYPE_CHECKING:
 
     from gluon_lifted.images import Preprocessing
 
-IMAGENET = "imagenet"
+TWIN_FORMATS = ("torch", "safetensors")
 BACKBONES_OF = {
     "caffemodel": ("googlenet",),
     "onnx": ("googlenet",),
-    "torch": tuple(TWINS),
-    "safetensors": tuple(TWINS),
+    **dict.fromkeys(TWIN_FORMATS, tuple(TWINS)),
 }
 
 
@@ -48,7 +45,9 @@ class WeightsReport:
     Parameters
     ----------
     source : str
-        The file, or ``"imagenet"``.
+        As given: a file, ``"imagenet"``, the name of published weights, or an address on the hub.
+    origin : str
+        Where the file is from: a URL, an address on the hub with its commit, or the path.
     format : str
         ``"caffemodel"``, ``"onnx"``, ``"torch"``, ``"safetensors"`` or ``"params"``.
     used : tuple of str
@@ -59,24 +58,29 @@ class WeightsReport:
         The network's parameters without a tensor in the file. They keep their values. Only the embedding layer's can
         be missing, never the backbone's.
     colors : str or None
-        Input colors that the weights were trained with, a key of `gluon_lifted.images.colors.COLORS`; None if
-        unknown.
+        Input colors that the weights were trained with, as `gluon_lifted.images.colors.colors_of` reads them; None
+        if unknown.
     interpolation : str or None
         How the images that the weights were trained with were resized, one of
         `gluon_lifted.images.interpolations.INTERPOLATIONS`; None if unknown.
+    preprocessing : Preprocessing or None
+        What the publisher of the weights evaluates them with, sizes included; None if unknown.
     """
 
     source: str
+    origin: str
     format: str
     used: tuple[str, ...]
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
     colors: str | None
     interpolation: str | None
+    preprocessing: Preprocessing | None
 
     def __str__(self) -> str:
+        origin = "" if self.origin == self.source else f" from {self.origin}"
         return (
-            f"{self.source} ({self.format}): {len(self.used)} tensors used, {len(self.skipped)} skipped, "
+            f"{self.source}{origin} ({self.format}): {len(self.used)} tensors used, {len(self.skipped)} skipped, "
             f"{len(self.missing)} missing"
         )
 
@@ -92,11 +96,12 @@ def load_weights(
         Initialized. Its embedding layer is only set from the ``.params`` of another `EmbeddingNet` of equal width, or
         from the ``.safetensors`` that `lifted export --weights` wrote of one.
     source : str
-        A file, or ``"imagenet"``: GluonCV's weights of this backbone, downloaded once.
+        A file, or what `gluon_lifted.networks.pretrained.fetch.fetch` downloads once: ``"imagenet"``, the name of
+        published weights, ``hf://owner/name``.
     backbone : str
         Name of the network's backbone, as in `build_backbone`.
     on_note : callable
-        Called with a sentence before a download.
+        Called with a sentence before a download, and when a source fails.
 
     Raises
     ------
@@ -106,27 +111,32 @@ def load_weights(
         If the file belongs to another network. The message names the first tensor that does not fit. Nothing is
         changed.
     """
-    path = fetch_imagenet(backbone, on_note) if source == IMAGENET else Path(source)
-    kind, tensors = read_weights(path)
+    fetched = fetch(source, backbone, on_note)
+    kind, tensors = read_weights(fetched.path)
     if backbone not in BACKBONES_OF.get(kind, (backbone,)):
+        close = difflib.get_close_matches(backbone, BACKBONES_OF[kind], 3, cutoff=0.0)
         raise ConfigError(
-            f"{source}: {kind} weights are read for --backbone {', '.join(BACKBONES_OF[kind])}, not for {backbone}; "
+            f"{source}: {kind} weights are read for --backbone {', '.join(close)}"
+            f"{' and others' if len(BACKBONES_OF[kind]) > len(close) else ''}, not for {backbone}; "
             "give such a backbone or another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
     parameters = net.collect_params()
-    for ours, array in chosen.items():
+    for ours, values in chosen.items():
+        array = from_twin(values, ours, backbone) if kind in TWIN_FORMATS else values
         parameters[ours].set_data(nd.array(array, dtype=parameters[ours].dtype))
-    own = names.get(net.embedding.weight.name) in tensors
+    used = trained_with(fetched, kind, backbone, tensors, own=names.get(net.embedding.weight.name) in tensors)
     return WeightsReport(
         source=source,
+        origin=fetched.origin,
         format=kind,
         used=tuple(chosen),
         skipped=tuple(sorted(set(tensors) - {names[ours] for ours in chosen})),
         missing=tuple(ours for ours in parameters if ours not in chosen),
-        colors=_colors(kind, path, backbone, own=own),
-        interpolation=_interpolation(kind, path, own=own),
+        colors=used.colors,
+        interpolation=used.interpolation,
+        preprocessing=fetched.preprocessing,
     )
 
 
@@ -135,7 +145,7 @@ def _names(kind: str, net: Any, backbone: str, file_names: set[str]) -> Names:
         return caffe_names(net)
     if kind == "onnx":
         return onnx_names(net)
-    return mxnet_names(net, backbone, file_names) if kind == "params" else torchvision_names(net, backbone)
+    return (mxnet_names if kind == "params" else twin_names)(net, backbone, file_names)
 
 
 def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: str) -> dict[str, NDArray[np.float32]]:
@@ -176,34 +186,3 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     if not np.isfinite(single).all():
         raise DataError(f"{what} holds NaN, infinity or numbers too large for float32; the file is damaged.")
     return single
-
-
-def _colors(kind: str, path: Path, backbone: str, *, own: bool) -> str | None:
-    """Return the input colors of the weights. torchvision's googlenet is a port from TensorFlow, with its colors."""
-    if kind in ("caffemodel", "onnx"):
-        return "caffe"
-    if kind != "params" and not own and TWINS[backbone] == "googlenet":
-        return "inception"
-    if not own:  # ImageNet's; GluonCV's CIFAR-10 networks use other statistics
-        return None if backbone.startswith("cifar") else "imagenet"
-    used = _preprocessing_beside(path)
-    if used is None:
-        return None
-    return next((name for name, colors in COLORS.items() if colors == (used.channels, used.mean, used.std)), None)
-
-
-def _interpolation(kind: str, path: Path, *, own: bool) -> str | None:
-    """Return how images were resized for the weights. torchvision, GluonCV and Caffe's tools do it bilinearly."""
-    if kind != "caffemodel" and own:
-        used = _preprocessing_beside(path)
-        return used.interpolation if used else None
-    return DEFAULT_INTERPOLATION
-
-
-def _preprocessing_beside(path: Path) -> Preprocessing | None:
-    """Return the preprocessing of the model card in the folder of the weights; None without an intact card."""
-    card = path.parent / CARD_FILE
-    try:
-        return ModelCard.from_json(card.read_text(encoding="utf-8"), str(card)).preprocessing
-    except (OSError, UnicodeDecodeError, RunError):
-        return None

@@ -7,7 +7,7 @@ from typing import Any
 from gluon_lifted.mx import gluoncv_network
 from gluon_lifted.networks.backbones import gluoncv_name
 from gluon_lifted.networks.googlenet import caffe_name
-from gluon_lifted.torchvision_names import torchvision_name
+from gluon_lifted.twins.names import older_twin_name, twin_name
 
 Names = dict[str, str]  # our name -> the file's
 
@@ -33,9 +33,17 @@ def onnx_names(net: Any) -> Names:
     return names
 
 
-def torchvision_names(net: Any, backbone: str) -> Names:
-    """Map all parameters to torchvision's network of the same structure; the embedding layer's to our own files."""
-    return {ours: torchvision_name(ours, backbone) for ours in net.collect_params()}
+def twin_names(net: Any, backbone: str, file_names: set[str]) -> Names:
+    """Map all parameters to torchvision's or timm's same network; the embedding layer's to our own files.
+
+    Parameters
+    ----------
+    file_names : set of str
+        Names in the file. An older name is chosen where the file has it.
+    """
+    names = {ours: twin_name(ours, backbone) for ours in net.collect_params()}
+    older = {ours: older_twin_name(theirs, backbone) for ours, theirs in names.items()}
+    return {ours: older[ours] if older[ours] in file_names else theirs for ours, theirs in names.items()}
 
 
 def mxnet_names(net: Any, backbone: str, file_names: set[str]) -> Names:

@@ -32,9 +32,10 @@ class Name(NamedTuple):
 
 
 ORDERED_DICT = Name("collections", "OrderedDict")
-TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
-PARAMETER = Name("torch._utils", "_rebuild_parameter")
-KNOWN = {ORDERED_DICT, TENSOR, PARAMETER, *(Name("torch", storage) for storage in STORAGES)}
+# The second of each is of 2017. torchvision still downloads files of that year, some written by Python 2.
+TENSORS = {Name("torch._utils", "_rebuild_tensor_v2"), Name("torch._utils", "_rebuild_tensor")}
+PARAMETERS = {Name("torch._utils", "_rebuild_parameter"), Name("torch.nn.parameter", "Parameter")}
+KNOWN = {ORDERED_DICT, *TENSORS, *PARAMETERS, *(Name("torch", storage) for storage in STORAGES)}
 
 
 class Storage(NamedTuple):
@@ -159,12 +160,13 @@ class _Interpreter:
 
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
-        if function == ORDERED_DICT and arguments == ():
+        if function == ORDERED_DICT:
             self._stack.append({})
-        elif function == TENSOR:
+            self.set_items([item for pair in _pairs(*arguments) for item in pair])
+        elif function in TENSORS:
             storage, offset, shape, strides = arguments[:4]
             self._stack.append(_tensor(storage, offset, shape, strides))
-        elif function == PARAMETER and isinstance(arguments[0], Tensor):
+        elif function in PARAMETERS and isinstance(arguments[0], Tensor):
             self._stack.append(arguments[0])
         else:
             raise TypeError("a call of something other than a tensor")
@@ -174,6 +176,13 @@ class _Interpreter:
         if kind != "storage" or not isinstance(key, str) or not _is_count(size):
             raise TypeError("a reference to something other than a storage")
         self._stack.append(Storage(key, STORAGES[dtype.name], size))
+
+
+def _pairs(items: Any = ()) -> list[list[Any]]:
+    """Check the argument of an OrderedDict: Python 2 pickles a list of [key, value], Python 3 none."""
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in items):
+        raise TypeError("an OrderedDict of something other than pairs")
+    return list(items)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
@@ -192,7 +201,8 @@ def _is_count(value: Any) -> bool:
 PUSH: dict[str, Callable[[Any], Any]] = {
     "MARK": lambda _: Mark(), "NONE": lambda _: None, "NEWTRUE": lambda _: True, "NEWFALSE": lambda _: False,
     "EMPTY_DICT": lambda _: {}, "EMPTY_LIST": lambda _: [], "EMPTY_TUPLE": lambda _: (),
-    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"), lambda value: value),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"), lambda value: value),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINSTRING"), lambda value: value),
 }  # fmt: skip
 COMBINE: dict[str, Callable[[_Interpreter], object]] = {
     "TUPLE": _Interpreter.tuple_to_mark,
@@ -205,5 +215,6 @@ COMBINE: dict[str, Callable[[_Interpreter], object]] = {
     "APPENDS": lambda interpreter: interpreter.append(interpreter.pop_to_mark()),
     "BUILD": _Interpreter.pop,  # drops attributes, such as an OrderedDict's _metadata
     "REDUCE": _Interpreter.reduce,
+    "NEWOBJ": _Interpreter.reduce,  # a Parameter of 2017
     "BINPERSID": _Interpreter.persistent,
 }

@@ -51,7 +51,12 @@ Gallery = Annotated[
     Path | None,
     typer.Option("--gallery", help="Search in these embeddings.", show_default="all other images of the same folder"),
 ]
-DistanceName = Annotated[Distance, typer.Option("--distance", help="Rank images by this distance.")]
+DistanceName = Annotated[
+    Distance | None,
+    typer.Option(
+        "--distance", help="Rank images by this distance.", show_default="the one that the models were trained for"
+    ),
+]
 RecallOnly = Annotated[
     bool, typer.Option("--recall-only", help="Compute only recall@k and MRR, up to 3 times as fast.")
 ]
@@ -91,7 +96,7 @@ def evaluate(
     data: Data = None,
     use_boxes: UseBoxes = False,
     gallery: Gallery = None,
-    distance: DistanceName = "euclidean",
+    distance: DistanceName = None,
     recall_only: RecallOnly = False,
     queries: Queries = None,
     clustering: Clustering = None,

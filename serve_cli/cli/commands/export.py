@@ -47,8 +47,8 @@ Weights = Annotated[
     Path | None,
     typer.Option(
         "--weights",
-        help="Write the trained parameters to this .safetensors file, under torchvision's names if it has the same "
-        "backbone, otherwise under MXNet's.",
+        help="Write the trained parameters to this .safetensors file, under the names of torchvision or timm if they "
+        "have the same backbone, otherwise under MXNet's.",
     ),
 ]
 Symbol = Annotated[

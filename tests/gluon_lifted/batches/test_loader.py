@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gluon_lifted.batches.image_cache import ImageCache
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.batches.samplers import BalancedSampler
 from gluon_lifted.datasets import load_dataset
@@ -14,6 +15,7 @@ from gluon_lifted.images import (
     random_crop_mirror,
     read_image,
 )
+from gluon_lifted.images.augmentations import random_resized_crop_mirror
 
 SMALL = Preprocessing(resize=24, crop=20)
 
@@ -50,14 +52,35 @@ def test_training_batches_follow_sampler_and_seed_not_threads(table):
     np.testing.assert_array_equal(runs[0][1].labels, table.labels[rows])
 
 
+def test_the_augmentation_is_the_named_one(table):
+    sampler = BalancedSampler(table.labels, 3, 2, seed=4)
+    with ImageLoader(table, SMALL, threads=2, augment="standard") as loader:
+        batch = next(loader.training_batches(sampler, 3, 4))
+    squares = [read_image(table.paths[row], SMALL) for row in sampler.batch(3)]
+    expected = [
+        random_resized_crop_mirror(square, 20, np.random.default_rng([4, 3, slot]))
+        for slot, square in enumerate(squares)
+    ]
+    np.testing.assert_array_equal(batch.images, normalize(np.stack(expected), SMALL))
+
+
+def test_test_batches_can_be_of_chosen_rows(table):
+    rows = np.array([5, 2, 9])
+    with ImageLoader(table, SMALL, threads=2) as loader:
+        batches = list(loader.test_batches(2, rows))
+    np.testing.assert_array_equal(np.concatenate([batch.labels for batch in batches]), table.labels[rows])
+    expected = np.stack([center_crop(read_image(table.paths[row], SMALL), 20) for row in rows])
+    np.testing.assert_array_equal(np.concatenate([batch.images for batch in batches]), normalize(expected, SMALL))
+
+
 def test_an_image_is_decoded_once_while_memory_lasts(table, monkeypatch):
     from gluon_lifted.batches import loader as module
 
     reads = []
     monkeypatch.setattr(module, "read_image", lambda path, *how: reads.append(path) or read_image(path, *how))
-    for budget, expected in ((module.CACHE_BYTES, len(table)), (10 * 3 * 24 * 24, 2 * len(table) - 10)):
+    for room, expected in ((1 << 30, len(table)), (0, 2 * len(table))):
         reads.clear()
-        monkeypatch.setattr(module, "CACHE_BYTES", budget)
+        monkeypatch.setattr(module, "ImageCache", lambda room=room: ImageCache(lambda: room))
         with ImageLoader(table, SMALL, threads=1) as loader:
             for _ in range(2):
                 assert sum(len(batch.labels) for batch in loader.test_batches(8)) == len(table)

@@ -92,6 +92,21 @@ def test_the_halves_are_pooled_and_split_by_class(layout, request):
     assert {splits.train.box(row) for row in range(3)} == {(38, 115, 569, 375)}
 
 
+@pytest.mark.parametrize("torchvision", [False, True])
+def test_images_one_folder_deeper(split_layout, torchvision):
+    expected = as_sets(load_cars196(split_layout, TINY).train)
+    for half in ("cars_train", "cars_test"):
+        (split_layout / half).rename(split_layout / "away")
+        (split_layout / half).mkdir()
+        (split_layout / "away").rename(split_layout / half / half)
+    (split_layout / "cars_annos.mat").touch()  # of the other layout
+    if torchvision:
+        (split_layout / "stanford_cars").mkdir()
+        for entry in [path for path in split_layout.iterdir() if path.name != "stanford_cars"]:
+            entry.rename(split_layout / "stanford_cars" / entry.name)
+    assert as_sets(load_cars196(split_layout, TINY).train) == expected
+
+
 def test_labeled_annotations_may_lie_in_the_devkit(split_layout):
     name = "cars_test_annos_withlabels.mat"
     (split_layout / name).rename(split_layout / "devkit" / name)

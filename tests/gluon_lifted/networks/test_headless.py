@@ -98,6 +98,23 @@ class TwoHeads(HybridBlock):
         return self.head(F.contrib.AdaptiveAvgPooling2D(x)), self.other(x)
 
 
+def test_hidden_layer_after_the_pooling_can_belong_to_the_classifier():
+    tail = [nn.GlobalAvgPool2D(), nn.Conv2D(9, 1), nn.Activation("relu"), nn.Dropout(0.5), nn.Dense(4)]
+    net, images = classifier(*tail), nd.random.normal(shape=(2, 3, 32, 32))
+    assert "3.weight" in headless(net, side=32).collect_params()
+    block = headless(net, side=32, classifier_layers=2)
+    assert list(block.collect_params()) == [
+        "0.weight",
+        "0.bias",
+        "1.gamma",
+        "1.beta",
+        "1.running_mean",
+        "1.running_var",
+    ]
+    block.initialize()
+    assert block(images).shape == (2, 6, 1, 1)
+
+
 def test_first_of_several_outputs_counts():
     block = headless(TwoHeads(), side=32)
     assert list(block.collect_params()) == ["body.weight", "body.bias"]
@@ -124,3 +141,18 @@ def test_training_reaches_every_weight():
     with autograd.record():
         block(nd.random.normal(shape=(2, 3, 48, 48))).square().sum().backward()
     assert all(abs(parameter.grad().asnumpy()).max() > 0 for parameter in block.collect_params().values())
+
+
+def test_fixed_batch_norm_normalizes_training_batches_by_the_running_statistics():
+    block = headless(classifier(nn.GlobalAvgPool2D(), nn.Dense(4)), side=32, fixed_batch_norm=True)
+    block.initialize(mx.init.Xavier())
+    parameters = block.collect_params()
+    for name, value in (("1.gamma", 2.0), ("1.running_mean", 3.0), ("1.running_var", 5.0)):
+        parameters[name].set_data(nd.full((6,), value))
+    images = nd.random.normal(shape=(2, 3, 8, 8))
+    with autograd.record():
+        output = block(images)
+    output.backward()
+    np.testing.assert_allclose(output.asnumpy(), block(images).asnumpy(), rtol=1e-5, atol=1e-6)
+    assert (parameters["1.running_mean"].data().asnumpy() == 3).all()
+    assert (parameters["1.running_var"].data().asnumpy() == 5).all()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from gluon_lifted.errors import (
 )
 from gluon_lifted.images import Preprocessing
 from gluon_lifted.mx import gluon, mx, nd
-from gluon_lifted.training.checkpoint import checkpoints
+from gluon_lifted.training.checkpoint import checkpoints, save_checkpoint
 from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.run import Hardware, Hooks, train
@@ -111,6 +112,32 @@ def test_a_run_that_dies_before_its_first_checkpoint_is_resumed_from_the_start(c
     assert not [path for path in (tmp_path / "killed").rglob("*") if path.name.startswith(".")]
     for first, second in zip(weights(tmp_path / "killed").values(), weights(tmp_path / "whole").values(), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_no_line_of_the_log_is_lost_by_a_kill_right_after_a_checkpoint(config, tmp_path, monkeypatch):
+    def save_and_die(run, iteration, state, *rest):
+        save_checkpoint(run, iteration, state, *rest)
+        raise RuntimeError("as if it were killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gluon_lifted.training.loop.save_checkpoint", save_and_die)
+        with pytest.raises(RuntimeError, match="as if it were killed"):
+            train(config, tmp_path)
+    assert [path.name for path in checkpoints(tmp_path)] == ["00000000.npz", "00000002.npz"]
+    train(config, tmp_path, resume=True)
+    assert [line["iteration"] for line in log_of(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_an_extended_run_says_that_the_rate_rises(whole_run, config, tmp_path):
+    notes = []
+    shutil.copytree(whole_run[0], tmp_path / "run")
+    train(replace(config, iterations=5), tmp_path / "run", resume=True, hooks=Hooks(on_note=notes.append))
+    # linear: 2e-3 times 1/4 in the last of 4 batches, times 1/5 in the last of 5
+    expected = (
+        "the linear schedule now ends at iteration 5 instead of 4: the learning rate continues at 0.0004; "
+        "the last batch had 0.0005."
+    )
+    assert expected in notes
 
 
 def test_a_finished_run_reports_what_it_found(whole_run, config):
@@ -240,6 +267,26 @@ def test_parameters_are_read_back_after_they_were_written(config, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+def test_files_that_compute_something_else_are_refused(config, tmp_path, monkeypatch):
+    """An operator whose float32 version differs: by more than rounding in the type that the network computes in."""
+    from gluon_lifted.training import freeze as module
+
+    net, images = Trainer(config, [mx.cpu()]).net, np.zeros((1, 3, 32, 32), np.float32)
+    card = ModelCard("n", "b", 8, False, Preprocessing(36, 32), "d", "l")
+    outputs = module.network_outputs
+
+    def off_by_a_hundredth(network, feeds):
+        return {name: 1.01 * array for name, array in outputs(network, feeds).items()}
+
+    monkeypatch.setattr(module, "network_outputs", off_by_a_hundredth)
+    net.embedding.bias.set_data(nd.ones(8))
+    with pytest.raises(RunError, match="the frozen network's embeddings differ from the trained network's by"):
+        freeze(net, tmp_path, card, images)
+    assert not list(tmp_path.iterdir())
+    freeze(net, tmp_path, card, images, "float16")
+    assert (tmp_path / "card.json").is_file()
+
+
 def test_zero_iterations_freeze_the_untrained_network(config, tmp_path):
     report = train(replace(config, iterations=0), tmp_path / "untrained")
     assert report.finished
@@ -302,6 +349,6 @@ def test_resume_passes_over_a_damaged_checkpoint(config, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     report = train(config, run, resume=True, hooks=Hooks(on_note=notes.append))
     assert report.finished
-    assert len(notes) == 2  # what is watched, and
+    assert len(notes) == 3  # what is watched, the rate, and
     assert "00000003.npz: damaged" in notes[1]
     assert [line["iteration"] for line in log_of(run)] == [1, 2, 3, 4]

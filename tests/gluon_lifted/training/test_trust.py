@@ -92,10 +92,14 @@ def free_port():
 
 
 def test_two_hosts_learn_what_one_does_and_resume(config, tmp_path):
-    """A plain network without dropout, where only the order of sums differs; batch 7 does not divide evenly."""
+    """A plain network without dropout, where only the order of sums differs; batch 7 does not divide evenly.
+
+    Each host has the proxies of the loss. They must stay equal, and move as one host alone moves them.
+    """
     config = config | {
         "backbone": "googlenet", "crop": 48, "resize": 50, "dropout": 0.0, "iterations": 4, "eval_every": 0,
         "optimizer": "sgd", "learning_rate": 1e-3, "schedule": "constant", "sampler": "shuffle", "batch_size": 7,
+        "loss": "proxy-anchor", "margin": 0.1, "proxy_lr_mult": 10.0,
     }  # fmt: skip
     alone = finish(start(tmp_path / "alone", config))
     for iterations, expected in ((2, alone[:2]), (4, alone[2:])):

@@ -16,6 +16,7 @@ from serve_cli.evaluate.eval_steps import evaluate
 from serve_cli.sources.image_row import EmbeddedRows
 from tests.serve_cli.embedded import batches, write_folder
 from tests.serve_cli.photos import photo
+from tests.serve_cli.tiny_model import CARD
 
 
 def hits(embedding, labels, k):
@@ -234,3 +235,28 @@ def test_what_does_not_compare_is_said(tmp_path):
     assert evaluate(EvalOptions(sources=(alone,))).note == "no query has another image of its class in the gallery"
     one_class = embedded(tmp_path / "one", 5, labels="a")
     assert evaluate(EvalOptions(sources=(one_class,))).interval == "none; they need two classes"
+
+
+def embedded_by(folder, *, normalized=False, distance="euclidean"):
+    """A folder of embeddings whose model has such a card."""
+    write_folder(folder, batches(12), card=replace(CARD, normalized=normalized, distance=distance))
+    return folder
+
+
+def test_images_are_ranked_by_the_distance_of_the_card(tmp_path):
+    source = embedded_by(tmp_path / "cosine", distance="cosine")
+    chosen = evaluate(EvalOptions(sources=(source,))).to_json()
+    assert chosen == evaluate(EvalOptions(sources=(source,), distance="cosine")).to_json()
+    other = evaluate(EvalOptions(sources=(source,), distance="euclidean"))
+    assert (chosen["distance"], other.distance) == ("cosine", "euclidean")
+    assert chosen["results"] != other.to_json()["results"]
+
+
+def test_models_of_different_distances_need_a_choice(tmp_path):
+    sources = tuple(embedded_by(tmp_path / distance, distance=distance) for distance in ("cosine", "euclidean"))
+    with pytest.raises(ConfigError, match=r"different distances \(cosine: cosine, euclidean: euclidean\); choose one"):
+        evaluate(EvalOptions(sources=sources))
+    assert evaluate(EvalOptions(sources=sources, distance="cosine")).distance == "cosine"
+    unit = embedded_by(tmp_path / "unit", normalized=True, distance="cosine")  # both distances give the same order
+    assert evaluate(EvalOptions(sources=(sources[1], unit))).distance == "euclidean"
+    assert evaluate(EvalOptions(sources=(sources[0], unit))).distance == "cosine"

@@ -12,6 +12,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from tests.gluon_lifted.networks.pretrained.web_host import Host
+
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 
 
@@ -137,3 +139,25 @@ def write_torch():
                 archive.writestr("archive/version", "3\n")
 
     return write
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A web server for weights; every cache is below ``tmp_path``."""
+    for name in ("MXNET_HOME", "ONNX_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Host() as server:
+        yield server
+
+
+@pytest.fixture
+def hub_host(host, tmp_path, monkeypatch):
+    """The same server as the Hugging Face hub; the hub's cache is below ``tmp_path``."""
+    constants = pytest.importorskip("huggingface_hub.constants", reason="huggingface_hub is not installed")
+    monkeypatch.setenv("HF_ENDPOINT", host.url.rstrip("/"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return host

@@ -23,8 +23,8 @@ from gluon_lifted.networks.backbones import backbone_initializer, build_backbone
 from gluon_lifted.networks.embedding_net import EmbeddingNet
 from gluon_lifted.networks.googlenet import caffe_name
 from gluon_lifted.networks.pretrained.load_weights import load_weights
-from gluon_lifted.torchvision_names import torchvision_name
 from gluon_lifted.training.freeze import freeze
+from gluon_lifted.twins.names import twin_name
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ def caffe_layers(net):
 
 
 def torchvision_state(net):
-    state = {torchvision_name(name, "googlenet_bn"): array for name, array in arrays(net.backbone).items()}
+    state = {twin_name(name, "googlenet_bn"): array for name, array in arrays(net.backbone).items()}
     return state | {"conv1.bn.num_batches_tracked": np.array(3), "fc.weight": np.zeros((10, 1024), "f4")}
 
 
@@ -155,7 +155,7 @@ def test_torchvision_out_and_in(tmp_path, write_torch, kind):
     assert report.colors == "inception"
 
 
-@pytest.mark.parametrize("backbone", ["googlenet_bn", "resnet18_v1b"])
+@pytest.mark.parametrize("backbone", ["googlenet_bn", "squeezenet1.1"])
 def test_weights_that_export_wrote_give_the_same_output(tmp_path, backbone):
     pytest.importorskip("safetensors", reason="safetensors is not installed")
     pytest.importorskip("onnx", reason="export needs onnx")
@@ -220,7 +220,7 @@ def test_colors_of_our_own_run_are_its_cards(tmp_path, name):
     card = ModelCard("run", "googlenet", 8, False, preprocessing, "folder", "loss")
     (tmp_path / "card.json").write_text(card.to_json())
     report = load_weights(receiver("googlenet"), str(tmp_path / "model-0000.params"), "googlenet")
-    assert (report.colors, report.interpolation) == (name, "bilinear")
+    assert (report.colors, report.interpolation) == (name or "RGB:1,2,3:4,5,6", "bilinear")
 
 
 def test_interpolation_of_our_own_run_is_its_cards(tmp_path):
@@ -271,8 +271,22 @@ def test_wrong_backbone_is_named(tmp_path, write_caffemodel, write_torch):
     with pytest.raises(ConfigError, match=r"a\.caffemodel: caffemodel weights are read for --backbone googlenet, not "):
         load_weights(receiver("googlenet_bn"), str(tmp_path / "a.caffemodel"), "googlenet_bn")
     write_torch(tmp_path / "b.pth", {"w": np.ones(1, "f4")})
-    with pytest.raises(ConfigError, match=r"b\.pth: torch weights are read for --backbone googlenet_bn, .* not for g"):
+    message = r"b\.pth: torch weights are read for --backbone googlenet_bn, .* and others, not for googlenet;"
+    with pytest.raises(ConfigError, match=message):
         load_weights(receiver("googlenet"), str(tmp_path / "b.pth"), "googlenet")
+
+
+def test_variances_of_mobilenetv3_are_torchvisions_plus_the_difference_of_the_epsilons(tmp_path, write_torch):
+    backbone, name = "mobilenetv3_small", "features.15.running_var"
+    net = receiver(backbone)
+    state = {twin_name(ours, backbone): array for ours, array in arrays(sender(backbone).backbone).items()}
+    write_torch(tmp_path / "x.pth", state)
+    load_weights(net, str(tmp_path / "x.pth"), backbone)
+    expected = state["features.12.1.running_var"].astype(float) + 0.001 - 0.00001
+    np.testing.assert_allclose(arrays(net)[name], expected, rtol=1e-7)
+    sender(backbone).save_parameters(str(tmp_path / "x.params"))  # MXNet's own have MXNet's epsilon
+    load_weights(net, str(tmp_path / "x.params"), backbone)
+    np.testing.assert_array_equal(arrays(net)[name], arrays(sender(backbone))[name])
 
 
 LAST = "inception5b.branch4.1.bn.running_var"

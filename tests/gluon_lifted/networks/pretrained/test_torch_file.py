@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import DataError
+from gluon_lifted.networks.pretrained import torch_pickle
 from gluon_lifted.networks.pretrained.torch_file import parse_torch
 from gluon_lifted.networks.pretrained.torch_pickle import MAX_PICKLE_BYTES, read_pickle
 from tests.examples import examples
@@ -203,6 +204,26 @@ def test_no_damage_gives_another_error(small_files, position, value, end):
         for damaged in (content, content[: int(end * len(content))]):
             with contextlib.suppress(DataError):
                 parse_torch(memoryview(damaged), "x")
+
+
+STORAGE_2017 = b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x06NtQ"
+TENSOR_2017 = b"ctorch._utils\n_rebuild_tensor\n(" + STORAGE_2017 + b"K\x00K\x02K\x03\x86K\x03K\x01\x86tR"
+
+
+@pytest.mark.parametrize("call", [b"R", b"\x81"])  # REDUCE, NEWOBJ
+def test_parameters_of_2017_in_python_2s_dict(call):
+    """As PyTorch 0.1 pickled them: byte strings, pairs in lists, a Parameter with its state."""
+    parameter = b"ctorch.nn.parameter\nParameter\n" + TENSOR_2017 + b"\x85" + call + b"\x88\x89N\x87b"
+    pairs = b"](](U\x01w" + parameter + b"e](U\x04mean" + TENSOR_2017 + b"ee"
+    value, _ = read_pickle(memoryview(b"\x80\x02ccollections\nOrderedDict\n" + pairs + b"\x85R."), "x")
+    tensor = torch_pickle.Tensor(torch_pickle.Storage("0", "<f4", 6), 0, (2, 3), (3, 1))
+    assert value == {"w": tensor, "mean": tensor}
+
+
+@pytest.mark.parametrize("items", [b"]U\x02wxa", b"](](U\x01wNU\x01xe](Nee", b"K\x01", b"U\x02ab"])
+def test_dict_of_something_other_than_pairs_is_refused(items):
+    with pytest.raises(DataError, match="its pickle is damaged"):
+        read_pickle(memoryview(b"\x80\x02ccollections\nOrderedDict\n" + items + b"\x85R."), "x")
 
 
 def test_stream_of_pickles_is_followed_by_its_length():

@@ -1,0 +1,157 @@
+"""Fetch files from the Hugging Face hub with the `huggingface_hub` package, into its cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gluon_lifted.errors import ConfigError, DataError, MissingPackageError
+from gluon_lifted.networks.pretrained import download
+from gluon_lifted.published.weights import HubFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PREFIX = "hf://"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+MAX_CONFIG_BYTES = 1 << 20
+ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,200}))?")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Cached(NamedTuple):
+    """A file in the hub's cache, and the commit that it is from."""
+
+    path: Path
+    commit: str
+
+
+def hub_address(source: str) -> HubFile:
+    """Read ``hf://owner/name`` or ``hf://owner/name@revision``. Raises `ConfigError` for anything else."""
+    match = ADDRESS.fullmatch(source)
+    if match is None:
+        raise ConfigError(f"{source}: is no address of the hub; expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION.")
+    return HubFile(match["repository"], match["revision"])
+
+
+def cached_weights(file: HubFile) -> Cached | None:
+    """Return the weights if they are cached and intact, without the network; also if `huggingface_hub` is missing."""
+    try:
+        cached = _cached(file, WEIGHTS_FILE)
+    except MissingPackageError:
+        return None
+    return cached if cached is not None and _is_intact(cached.path, file.sha256) else None
+
+
+def hub_weights(file: HubFile, on_note: Callable[[str], None]) -> Cached:
+    """Download the weights of a repository, unless they are cached.
+
+    Without a known hash, the content is compared with the SHA-256 that the hub names it by.
+
+    Raises
+    ------
+    OSError, ValueError
+        One of `download.FAILURES`.
+    MissingPackageError
+        If `huggingface_hub` is not installed.
+    """
+    if cached := cached_weights(file):
+        return cached
+    fetched = _fetch(file, WEIGHTS_FILE, download.MAX_FILE_BYTES, on_note)
+    if not _is_intact(fetched.path, file.sha256):
+        fetched.path.unlink()  # so that the next call asks the hub again
+        raise ValueError("its SHA-256 is not the expected one")
+    return fetched
+
+
+def hub_config(file: HubFile, on_note: Callable[[str], None]) -> dict[str, Any]:
+    """Return the repository's ``config.json``; empty if it has none.
+
+    Raises
+    ------
+    DataError
+        If the file is not JSON.
+    OSError, ValueError
+        One of `download.FAILURES`.
+    """
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        cached = _cached(file, CONFIG_FILE) or _fetch(file, CONFIG_FILE, MAX_CONFIG_BYTES, on_note)
+    except EntryNotFoundError:
+        return {}
+    try:
+        if cached.path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ValueError(f"more than {MAX_CONFIG_BYTES:,} bytes")
+        config = json.loads(cached.path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: its {CONFIG_FILE} is not JSON ({error!s:.100}).") from None
+    return config if isinstance(config, dict) else {}
+
+
+def _cached(file: HubFile, name: str) -> Cached | None:
+    path = _client().try_to_load_from_cache(file.repository, name, revision=file.revision)
+    return Cached(Path(path), Path(path).parent.name) if isinstance(path, str) else None
+
+
+def _fetch(file: HubFile, name: str, highest: int, on_note: Callable[[str], None]) -> Cached:
+    """Ask for the size, then download."""
+    if download.is_offline():
+        raise ValueError("HF_HUB_OFFLINE forbids downloads")
+    hub, endpoint = _client(), os.environ.get("HF_ENDPOINT")
+    with _as_os_errors(), _unshown_progress():
+        url = hub.hf_hub_url(file.repository, name, revision=file.revision, endpoint=endpoint)
+        size = hub.get_hf_file_metadata(url, timeout=download.TIMEOUT).size or 0
+        if size > highest:
+            raise ValueError(f"the file has {size:,} bytes, more than {highest:,}")
+        if name == WEIGHTS_FILE:
+            on_note(f"fetching {file} ({size / download.MB:,.0f} MB)")
+        path = Path(hub.hf_hub_download(file.repository, name, revision=file.revision, endpoint=endpoint))
+    return Cached(path, path.parent.name)  # snapshots/COMMIT/model.safetensors
+
+
+def _is_intact(path: Path, sha256: str | None) -> bool:
+    """Compare with the known hash, or with that in the name of the cache's blob, which a large file's link leads to."""
+    expected = sha256 or path.resolve().name
+    return not SHA256.fullmatch(expected) or download.matches(path, expected)
+
+
+def _client() -> Any:
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            "fetching from the hub needs the huggingface_hub package: pip install 'gluon-lifted[train]'."
+        ) from None
+    return huggingface_hub
+
+
+@contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """Turn errors of the client's HTTP library, which depends on its version, into `OSError`."""
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        yield
+    except EntryNotFoundError:
+        raise
+    except HfHubHTTPError.__bases__ as error:
+        raise OSError(str(error) or type(error).__name__) from None
+
+
+@contextmanager
+def _unshown_progress() -> Iterator[None]:
+    """Keep the client's progress bars off the console."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
