@@ -13,6 +13,8 @@ from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.choices import Distance
@@ -122,7 +124,11 @@ class RecallComparison:
 
 
 def measure_recall(
-    name: str, rows: NDArray[np.float32], labels: NDArray[np.int64], distance: Distance = "euclidean"
+    name: str,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    distance: Distance = "euclidean",
+    report: Callable[[float], None] = lambda share: None,
 ) -> tuple[EmbeddingRecall, ...]:
     """Measure recall@1, 2, 4 and 8 of an embedding with 95 % intervals.
 
@@ -136,6 +142,8 @@ def measure_recall(
         Class of each image.
     distance : {"euclidean", "cosine"}
         Distance between rows.
+    report : callable, optional
+        Called from time to time with the share of the work done, 0 to 1.
 
     Returns
     -------
@@ -146,7 +154,7 @@ def measure_recall(
         return ()
     if distance == "cosine" and not np.einsum("nd,nd->n", rows, rows, dtype=np.float64).all():
         distance = "euclidean"
-    scores = retrieval_scores(Search.leave_one_out(rows, labels), distance, only_first=True)
+    scores = retrieval_scores(Search.leave_one_out(rows, labels), distance, only_first=True, report=report)
     bootstrap = ClassBootstrap(labels)
     recall = {k: bootstrap.interval(scores.recall_at_k(k)) for k in KS}
     return (EmbeddingRecall(name, rows.shape[1], distance, recall, scores.first_rank == 1),)

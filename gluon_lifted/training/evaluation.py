@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.batches.loader import Batch
     from gluon_lifted.datasets import ImageTable
+    from gluon_lifted.metrics.choices import Distance
     from gluon_lifted.training.data import TrainingData
     from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
@@ -155,14 +156,22 @@ class Evaluation:
             thumbnails = pixel_thumbnails(
                 table.paths, self.threads, boxes, lambda done: self.hooks.on_measuring(label, done, total)
             )
-            baseline = measure_recall(PIXELS, thumbnails, table.labels)
+            baseline = self._rank(label, PIXELS, thumbnails, table)
         before = total - len(table)
         pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
         network = (
-            *measure_recall(EMBEDDING, embedding, table.labels, LOSSES[self.config.loss].distance),
-            *measure_recall(POOLED, pooled, table.labels, "cosine"),
+            *self._rank(label, EMBEDDING, embedding, table, LOSSES[self.config.loss].distance),
+            *self._rank(label, POOLED, pooled, table, "cosine"),
         )
         return RecallComparison(kind, table.labels, network + baseline)
+
+    def _rank(
+        self, label: str, name: str, rows: NDArray[np.float32], table: ImageTable, distance: Distance = "euclidean"
+    ) -> tuple[EmbeddingRecall, ...]:
+        def report(share: float) -> None:
+            self.hooks.on_measuring(f"{label}, ranks by {name}", round(share * len(table)), len(table))
+
+        return measure_recall(name, rows, table.labels, distance, report)
 
     def _compare_test(self, table: ImageTable) -> RecallComparison | None:
         """Measure the test images; None, with a note, if one is damaged: training must not end in an error then."""

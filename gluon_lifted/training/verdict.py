@@ -83,7 +83,12 @@ def warning(config: TrainConfig, verdicts: Sequence[Verdict]) -> str:
         clauses.append(f"cannot be told apart from {_listed(undecided)}")
     if not clauses:
         return ""
-    return f"recall@1 {' and '.join(clauses)}. {_remedy(config, {verdict.baseline for verdict in worse})}"
+    remedy = _remedy(config, _names(worse), _names(undecided))
+    return f"recall@1 {' and '.join(clauses)}. {remedy}"
+
+
+def _names(verdicts: Iterable[Verdict]) -> set[str]:
+    return {verdict.baseline for verdict in verdicts}
 
 
 def _listed(verdicts: Iterable[Verdict]) -> str:
@@ -98,14 +103,17 @@ def _points(verdict: Verdict) -> str:
     return f"{value:+.1f} points{interval} on {verdict.kind}"
 
 
-def _remedy(config: TrainConfig, lost_to: set[str]) -> str:
+def _remedy(config: TrainConfig, lost_to: set[str], undecided: set[str]) -> str:
     """Return the change that helps most, by what this run did."""
+    rate = f"Lower --learning-rate (it is {config.learning_rate:g})"
     if not config.weights:
         return "Start from trained weights: --weights imagenet, or a file; else train on more images and longer."
     if STARTED[EMBEDDING] in lost_to:
-        return f"Lower --learning-rate (it is {config.learning_rate:g}) or --iterations: training undid its weights."
+        return f"{rate} or --iterations: training undid its weights. Or freeze the best ones: --keep best."
     if STARTED[POOLED] in lost_to:
         return f"Raise --iterations or --dim (it is {config.dim}), or train on more images."
     if PIXELS in lost_to:
         return f"Raise --crop (it is {config.crop} px), so that the network sees more than a thumbnail does."
+    if STARTED[EMBEDDING] in undecided:  # all of training counted for little, or its start is what was kept
+        return f"{rate}, raise --iterations, or train on more images."
     return "Raise --iterations, or train on more images."

@@ -17,6 +17,7 @@ from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.images import Preprocessing
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
 from gluon_lifted.mx import gluon, nd
+from gluon_lifted.training import evaluation
 from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.run import Hooks, train
@@ -38,7 +39,9 @@ def config(photos):
 def finished(config, tmp_path_factory):
     run, starts, measuring = tmp_path_factory.mktemp("runs") / "run", [], []
     hooks = Hooks(on_start=starts.append, on_measuring=lambda *state: measuring.append(state))
-    return run, train(config, run, hooks=hooks), starts, measuring
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "BATCH", 5)  # several batches, the last smaller
+        return run, train(config, run, hooks=hooks), starts, measuring
 
 
 def recall_by_loops(rows, labels, k, distance="euclidean"):
@@ -90,10 +93,13 @@ def test_the_trained_validation_recall_is_that_of_the_last_evaluation(finished):
 
 def test_progress_counts_every_pass_over_the_images(finished):
     measuring = finished[-1]
-    ends = {what: (done, total) for what, done, total in measuring}
+    ends = {what: (done, total) for what, done, total in measuring if "ranks" not in what}
     assert ends == {"before training": (24, 24), "validation": (12, 12), "test": (48, 48)}  # pixels only once
     counts = [done for what, done, _ in measuring if what == "test"]
     assert counts == sorted(counts)
+    ranked = {what: (done, total) for what, done, total in measuring if what.startswith("test, ranks by")}
+    assert set(ranked.values()) == {(24, 24)}
+    assert len(ranked) == 3
 
 
 def test_a_resumed_run_reads_its_start(finished, config):

@@ -67,6 +67,17 @@ def test_the_advice_suits_what_the_run_did(config, name, advice):
     assert advice in warning(config, (verdict(name, -0.2, -0.1),))
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (STARTED[EMBEDDING], "Lower --learning-rate (it is 0.0001), raise --iterations"),
+        (STARTED[POOLED], "Raise --iterations, or train on more images."),
+    ],
+)
+def test_the_advice_where_nothing_is_lost_but_undecided(name, advice):
+    assert advice in warning(TRAINED, (verdict(name, 0.0, 0.0), verdict(PIXELS, 0.1, 0.2)))
+
+
 def comparison(kind, **hits):
     labels = np.arange(12) // 3
     names = {"embedding": EMBEDDING, "pooled": POOLED, "pixels": PIXELS}
