@@ -171,6 +171,13 @@ class TrainConfig:
     batch_size: int = _option(
         128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
     )
+    images_at_a_time: int = _option(
+        0,
+        "Images of a batch in the network at a time, on each device, so that large batches fit into memory; 0: all. "
+        "Takes a third more time.",
+        LOSS,
+        lowest=0,
+    )
     images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
     iterations: int = _option(
         2000,

@@ -33,6 +33,7 @@ from gluon_lifted.training.precision import (
 )
 from gluon_lifted.training.proxies import set_proxy_rates, share_proxy_gradient
 from gluon_lifted.training.size_note import size_note
+from gluon_lifted.training.two_passes import TwoPasses
 from gluon_lifted.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
@@ -154,14 +155,10 @@ class Trainer:
         RunError
             After `MAX_SKIPPED` batches in a row without a finite gradient: training has diverged.
         """
-        self._seed_dropout(iteration)
         if not isinstance(batch, DeviceBatch):
             batch = to_devices(batch, self.devices)
         statistics = self._statistics.copy()  # the backward pass changes them before the host knows of NaN
-        with autograd.record():
-            embeddings = [as_float32(self.net(images)) for images in batch.images]
-        loss, gradient = self._loss_and_gradient(embeddings, batch)
-        self._backward(embeddings, gradient, batch)
+        loss, gradient = self._propagate(batch, iteration)
         sums = _read(loss, gradient, self.optimizer.sum_gradients())
         dead = self.cluster.any("dead batch", flag=sums.gradient == 0)  # no pair violates the margin, or there is none
         broken = self.cluster.any("not finite", flag=not np.isfinite(sums.gradient))
@@ -179,6 +176,21 @@ class Trainer:
             )
         return sums.loss
 
+    def _propagate(self, batch: DeviceBatch, iteration: int) -> tuple[Any, Any]:
+        """Compute the gradients of all parameters. Return the loss (1,), and its gradient (B, D)."""
+        if self.config.images_at_a_time:
+            passes = TwoPasses(self.net, self.config.images_at_a_time, lambda: self._seed_dropout(iteration))
+            embeddings = passes.embed(batch.images)
+            loss, gradient = self._loss_and_gradient(embeddings, batch)
+            passes.backward(batch.images, self._shares(embeddings, gradient, batch))
+            return loss, gradient
+        self._seed_dropout(iteration)
+        with autograd.record():
+            embeddings = [as_float32(self.net(images)) for images in batch.images]
+        loss, gradient = self._loss_and_gradient(embeddings, batch)
+        autograd.backward(embeddings, self._shares(embeddings, gradient, batch))
+        return loss, gradient
+
     def copied_ahead(self, batches: Iterable[Batch]) -> Iterator[DeviceBatch]:
         """Copy batches to the devices, each before the one before it is trained on."""
         return copied_ahead(batches, self.devices)
@@ -188,16 +200,16 @@ class Trainer:
         stream = (iteration + 1) * self.cluster.size + self.cluster.index
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
-    def _backward(self, embeddings: list[Any], gradient: Any, batch: DeviceBatch) -> None:
+    def _shares(self, embeddings: list[Any], gradient: Any, batch: DeviceBatch) -> list[Any]:
+        """Scale the loss's gradient (B, D) and divide it among the devices; scale the proxies' gradient too."""
         scale = self.optimizer.scale.value
         share_proxy_gradient(self.loss, scale if self.cluster.is_writer else 0.0)
         scaled = gradient * scale
         ends = batch.start + np.cumsum([len(embedding) for embedding in embeddings])
-        shares = [
+        return [
             scaled[int(end) - len(embedding) : int(end)].as_in_context(embedding.context)
             for end, embedding in zip(ends, embeddings, strict=True)
         ]
-        autograd.backward(embeddings, shares)
 
     def _loss_and_gradient(self, embeddings: list[Any], batch: DeviceBatch) -> tuple[Any, Any]:
         """Return the loss (1,) of the entire batch, and its gradient (B, D), both on the first device."""
