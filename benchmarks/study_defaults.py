@@ -38,24 +38,31 @@ class Variant:
 VARIANTS = [
     Variant("base"),
     Variant("untrained", {"iterations": 0}),
-    Variant("random layer", {"embedding_init": "random", "dropout": 0.4, "embedding_lr_mult": 10.0}),
+    Variant("batch norm of each batch", {"batch_norm": "batch"}),
+    Variant("random layer", {"embedding_init": "random"}),
+    Variant(
+        "random layer, 10 times as fast, dropout 0.4",
+        {"embedding_init": "random", "embedding_lr_mult": 10.0, "dropout": 0.4},
+    ),
     Variant("mean distance of 2 margins", {"init_distance": 2.0}),
-    Variant("mean distance of 4 margins", {"init_distance": 4.0}),
     Variant("mean distance of 16 margins", {"init_distance": 16.0}),
     Variant("unit length", {"normalize": True}),
-    Variant("unit length, margin 0.5", {"normalize": True, "margin": 0.5}),
-    Variant("batch norm fixed", {"batch_norm": "fixed"}),
     Variant("learning rate 3e-5", {"learning_rate": 3e-5}),
     Variant("learning rate 3e-4", {"learning_rate": 3e-4}),
-    Variant("learning rate 1e-3", {"learning_rate": 1e-3}),
     Variant("augment standard", {"augment": "standard"}),
+    Variant("average of 10 batches", {"average": 10}),
     Variant("layer learns 10 times as fast", {"embedding_lr_mult": 10.0}),
+    Variant("layer learns a tenth as fast", {"embedding_lr_mult": 0.1}),
     Variant("dropout 0.4", {"dropout": 0.4}),
     Variant("batches of 32", {"batch_size": 32}),
     Variant("batches of 128", {"batch_size": 128}),
+    Variant("batches of 256 in two passes", {"batch_size": 256, "images_at_a_time": 32}, images=0.75),
     Variant("4 images of a class", {"images_per_class": 4}),
     Variant("width 64", {"dim": 64}),
     Variant("width 512", {"dim": 512}),
+    Variant("multi-similarity", {"loss": "multi-similarity"}),
+    Variant("proxy-anchor", {"loss": "proxy-anchor"}),
+    Variant("contrastive of all pairs", {"loss": "contrastive-all"}),
 ]
 
 
@@ -73,6 +80,8 @@ def config_for(options: argparse.Namespace, variant: Variant) -> Any:
         "batch_size": 64,
         "validation_classes": 0.2,
         "eval_every": 0,
+        "keep": "last",
+        "test": False,
         "checkpoint_every": 100,
     }
     config = config_of(resolve(base | dict(variant.settings)))

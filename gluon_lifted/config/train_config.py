@@ -138,7 +138,7 @@ class TrainConfig:
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
     batch_norm: str = _option(
         "batch",
-        "Normalize in training by each batch, or by the fixed statistics of --weights.",
+        "Normalize in training by each batch, or by the fixed statistics of --weights, the default with them.",
         NETWORK,
         choices=("batch", "fixed"),
     )
