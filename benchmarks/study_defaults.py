@@ -20,42 +20,83 @@ sys.path.insert(0, str(Path(__file__).parent))
 from training_runs import embedded, measured, run_jobs, train_run, write_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ["R@1", "R@1 cosine", "R@8", "NMI"]
 
 
+def decay_batch_norm(trainer: Any) -> None:
+    """Let batch norm's gamma and beta decay as weights do."""
+    for name, parameter in trainer.net.collect_params().items():
+        if name.endswith(("gamma", "beta")):
+            parameter.wd_mult = 1.0
+
+
+def slower_below(trainer: Any) -> None:
+    """Let each of MobileNetV2's blocks learn at 0.9 times the rate of the one above it."""
+    for name, parameter in trainer.net.collect_params().items():
+        if name.startswith("features."):
+            parameter.lr_mult *= 0.9 ** (21 - int(name.split(".")[1]))
+
+
+def layer_alone_first(trainer: Any) -> None:
+    """Train only the embedding layer for the first fifth of the batches."""
+    step, multipliers = trainer.step, {}
+    parameters = trainer.net.backbone.collect_params().values()
+
+    def step_of_phase(batch: Any, iteration: int) -> float:
+        if iteration == 0:
+            multipliers.update({parameter.name: parameter.lr_mult for parameter in parameters})
+        alone = iteration < trainer.config.iterations // 5
+        for parameter in parameters:
+            parameter.lr_mult = 0.0 if alone else multipliers[parameter.name]
+        return step(batch, iteration)
+
+    trainer.step = step_of_phase
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A setting to try: what differs from the base, and why it might pay."""
+    """A setting to try: what differs from the base."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     images: float = 1.0  # share of the base's images, where an image costs more
+    adjust: Callable[[Any], None] = lambda _: None  # changes the trainer, for what is no option
 
 
 VARIANTS = [
     Variant("base"),
     Variant("untrained", {"iterations": 0}),
-    Variant("random layer", {"embedding_init": "random", "dropout": 0.4, "embedding_lr_mult": 10.0}),
+    Variant("batch norm of each batch", {"batch_norm": "batch"}),
+    Variant("random layer", {"embedding_init": "random"}),
+    Variant(
+        "random layer, 10 times as fast, dropout 0.4",
+        {"embedding_init": "random", "embedding_lr_mult": 10.0, "dropout": 0.4},
+    ),
     Variant("mean distance of 2 margins", {"init_distance": 2.0}),
-    Variant("mean distance of 4 margins", {"init_distance": 4.0}),
     Variant("mean distance of 16 margins", {"init_distance": 16.0}),
     Variant("unit length", {"normalize": True}),
-    Variant("unit length, margin 0.5", {"normalize": True, "margin": 0.5}),
-    Variant("batch norm fixed", {"batch_norm": "fixed"}),
     Variant("learning rate 3e-5", {"learning_rate": 3e-5}),
     Variant("learning rate 3e-4", {"learning_rate": 3e-4}),
-    Variant("learning rate 1e-3", {"learning_rate": 1e-3}),
     Variant("augment standard", {"augment": "standard"}),
+    Variant("average of 10 batches", {"average": 10}),
     Variant("layer learns 10 times as fast", {"embedding_lr_mult": 10.0}),
+    Variant("layer learns a tenth as fast", {"embedding_lr_mult": 0.1}),
+    Variant("blocks learn slower below", adjust=slower_below),
+    Variant("layer alone for a fifth", adjust=layer_alone_first),
+    Variant("gamma and beta decay", adjust=decay_batch_norm),
     Variant("dropout 0.4", {"dropout": 0.4}),
     Variant("batches of 32", {"batch_size": 32}),
     Variant("batches of 128", {"batch_size": 128}),
+    Variant("batches of 256 in two passes", {"batch_size": 256, "images_at_a_time": 32}, images=0.75),
     Variant("4 images of a class", {"images_per_class": 4}),
     Variant("width 64", {"dim": 64}),
     Variant("width 512", {"dim": 512}),
+    Variant("multi-similarity", {"loss": "multi-similarity"}),
+    Variant("proxy-anchor", {"loss": "proxy-anchor"}),
+    Variant("contrastive of all pairs", {"loss": "contrastive-all"}),
 ]
 
 
@@ -73,6 +114,8 @@ def config_for(options: argparse.Namespace, variant: Variant) -> Any:
         "batch_size": 64,
         "validation_classes": 0.2,
         "eval_every": 0,
+        "keep": "last",
+        "test": False,
         "checkpoint_every": 100,
     }
     config = config_of(resolve(base | dict(variant.settings)))
@@ -84,9 +127,17 @@ def config_for(options: argparse.Namespace, variant: Variant) -> Any:
 def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
     """Train and measure one variant, and write its result."""
     from gluon_lifted.training.data import load_data
+    from gluon_lifted.training.trainer import Trainer
 
     variant = next(variant for variant in VARIANTS if variant.name == job["name"])
     config, run = config_for(options, variant), options.work / job["name"].replace(" ", "-")
+    start = Trainer.__init__
+
+    def adjusted(trainer: Any, *arguments: Any, **names: Any) -> None:
+        start(trainer, *arguments, **names)
+        variant.adjust(trainer)
+
+    Trainer.__init__ = adjusted  # type: ignore[method-assign]
     seconds = train_run(config, run)
     watched = load_data(config).watched
     scores = measured(embedded(run, watched, options.data), watched.labels)

@@ -37,6 +37,7 @@ _PAPER = {
     "backbone": Sourced("googlenet", "train_val: the layers of bvlc_googlenet"),
     "weights": Sourced("bvlc_googlenet.caffemodel", "README: fine-tuned from bvlc_googlenet"),
     "dim": Sourced(64, "issue 11: embed64"),
+    "batch_norm": Sourced("batch", "train_val: the network has none"),
     "embedding_init": Sourced("random", "train_val: fc_embedding weight_filler xavier"),
     "dropout": Sourced(0.4, "train_val: drop7 dropout_ratio 0.4"),
     "normalize": Sourced(value=False, source="issue 25: unnecessary; no such layer in train_val"),

@@ -138,7 +138,7 @@ class TrainConfig:
     dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
     batch_norm: str = _option(
         "batch",
-        "Normalize in training by each batch, or by the fixed statistics of --weights.",
+        "Normalize in training by each batch, or by the fixed statistics of --weights, the default with them.",
         NETWORK,
         choices=("batch", "fixed"),
     )
@@ -208,7 +208,7 @@ class TrainConfig:
     warmup: int = _option(0, "Iterations over which the learning rate rises from 0.", LEARNING, lowest=0)
     step_every: int = _option(32_000, "Iterations between the steps of the step schedule.", LEARNING, lowest=1)
     step_factor: float = _option(0.96, "Multiply the learning rate by this at each step.", LEARNING, lowest=0)
-    weight_decay: float = _option(2e-4, "Weight decay; not applied to biases.", LEARNING, lowest=0)
+    weight_decay: float = _option(2e-4, "Weight decay; not applied to biases and batch norm.", LEARNING, lowest=0)
     clip_gradient: float = _option(
         0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )

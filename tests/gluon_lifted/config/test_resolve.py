@@ -77,6 +77,7 @@ def test_a_loss_that_reads_pairs_or_triplets_gets_them():
 def test_trained_weights_are_tuned_gently():
     config = config_of(resolve({"weights": "imagenet"}))
     assert (config.learning_rate, config.embedding_init, config.dropout) == (1e-4, "pca", 0.0)
+    assert config.batch_norm == "fixed"
     assert config_of(resolve({})).embedding_init == "random"
     assert config_of(resolve({"weights": "imagenet", "learning_rate": 0.5})).learning_rate == 0.5
 
