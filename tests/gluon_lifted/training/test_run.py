@@ -33,11 +33,11 @@ from gluon_lifted.training.trainer import Trainer
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(photos):
     return TrainConfig(
-        "folder", str(photos), dim=8, iterations=4, batch_size=6, images_per_class=2, resize=36, crop=32,
-        validation_classes=0, eval_every=2, checkpoint_every=2,
+        "folder", str(photos), backbone="cifar_resnet20_v1", dim=8, iterations=4, batch_size=6, images_per_class=2,
+        resize=36, crop=32, validation_classes=0, eval_every=2, checkpoint_every=2,
     )  # fmt: skip
 
 
@@ -50,12 +50,8 @@ def weights(run):
 
 
 @pytest.fixture(scope="module")
-def whole_run(photos, tmp_path_factory):
+def whole_run(config, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "whole"
-    config = TrainConfig(
-        "folder", str(photos), dim=8, iterations=4, batch_size=6, images_per_class=2, resize=36, crop=32,
-        validation_classes=0, eval_every=2, checkpoint_every=2,
-    )  # fmt: skip
     return run, train(config, run)
 
 
@@ -76,7 +72,7 @@ def test_run_folder(whole_run, config):
 def test_frozen_files_agree_with_each_other(whole_run):
     run, _ = whole_run
     card = ModelCard.from_json((run / "card.json").read_text(), "card")
-    assert (card.backbone, card.dim, card.preprocessing.crop) == ("googlenet_bn", 8, 32)
+    assert (card.backbone, card.dim, card.preprocessing.crop) == ("cifar_resnet20_v1", 8, 32)
     with np.load(run / "reference.npz", allow_pickle=False) as reference:
         arrays = {name: reference[name] for name in reference.files}
     block = gluon.SymbolBlock.imports(str(run / "model-symbol.json"), ["data"], str(run / "model-0000.params"))
@@ -191,7 +187,7 @@ def test_two_devices_see_the_whole_batch(config):
 
 @pytest.mark.parametrize("spec", ["cpu:1", "cpu:2,cpu:3", "cpu:0,cpu:1,cpu:2"])
 def test_a_trainer_on_any_devices_goes_on_from_its_state_bit_for_bit(config, spec):
-    config = replace(config, backbone="cifar_resnet20_v1", dropout=0.0)
+    config = replace(config, dropout=0.0)
     rng = np.random.default_rng(0)
     batches = [Batch(rng.normal(size=(6, 3, 32, 32)).astype(np.float32), np.arange(6) // 2) for _ in range(4)]
 
@@ -317,7 +313,7 @@ def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
     run = tmp_path / "run"
     for bad, error, message in (
         (replace(config, backbone="vgg"), ConfigError, "backbone 'vgg'"),
-        (replace(config, crop=20), ConfigError, "crop 20 px is too small"),
+        (replace(config, backbone="googlenet_bn", crop=20), ConfigError, "crop 20 px is too small"),
         (replace(config, data=str(tmp_path / "nowhere")), DataError, "no such folder"),
         (replace(config, validation_classes=0.75), DataError, "only 1 training class"),
     ):

@@ -39,8 +39,9 @@ def weights(run):
 @pytest.fixture(scope="module")
 def config(photos):
     return {
-        "data": str(photos), "dim": 8, "iterations": 20, "batch_size": 6, "images_per_class": 2, "resize": 36,
-        "crop": 32, "validation_classes": 0.0, "eval_every": 7, "checkpoint_every": 1,
+        "data": str(photos), "backbone": "cifar_resnet20_v1", "dim": 8, "iterations": 20, "batch_size": 6,
+        "images_per_class": 2, "resize": 36, "crop": 32, "validation_classes": 0.0, "eval_every": 7,
+        "checkpoint_every": 1,
     }  # fmt: skip
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.distributed import ClusterSpec
+from gluon_lifted.training import loop
 from gluon_lifted.training.run import Hardware, Hooks, train
 
+loop.draw_curves = lambda *_: None  # drawing takes longer than such a run
 run, config = Path(sys.argv[1]), TrainConfig(**json.loads(sys.argv[2]))
 cluster = None
 if len(sys.argv) > 3:
