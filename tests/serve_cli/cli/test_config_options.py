@@ -14,7 +14,8 @@ from gluon_lifted.losses.known_losses import LOSSES
 pytestmark = pytest.mark.slow
 
 SMALL = shlex.split(
-    "--resize 36 --crop 32 --dim 8 --batch-size 6 --images-per-class 2 --validation-classes 0 --iterations 2"
+    "--backbone cifar_resnet20_v1 --resize 36 --crop 32 --dim 8 --batch-size 6 --images-per-class 2 "
+    "--validation-classes 0 --iterations 2"
 )
 
 

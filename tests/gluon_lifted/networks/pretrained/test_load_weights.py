@@ -44,12 +44,12 @@ def network(backbone, seed, dim=8):
     return net
 
 
-@functools.lru_cache(maxsize=2)
-def sender(backbone):
-    return network(backbone, 1)
+@functools.lru_cache(maxsize=4)
+def sender(backbone, seed=1):
+    return network(backbone, seed)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def receiver(backbone):
     return network(backbone, 2)
 
@@ -307,7 +307,7 @@ LAST = "inception5b.branch4.1.bn.running_var"
 )  # fmt: skip
 def test_wrong_network_changes_nothing(tmp_path, write_torch, change, error, message):
     net, path = receiver("googlenet_bn"), tmp_path / "x.pth"
-    before, state = arrays(net), torchvision_state(network("googlenet_bn", 3))
+    before, state = arrays(net), torchvision_state(sender("googlenet_bn", 3))
     change(state)
     write_torch(path, state)
     with pytest.raises(error, match=rf"x\.pth: .*{message}"):
