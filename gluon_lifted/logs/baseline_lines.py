@@ -38,9 +38,8 @@ def draw_baseline(axes: Axes, name: str, value: float) -> Annotation:
 
 
 def spread_labels(figure: Figure, axes: Axes, labels: Sequence[Annotation]) -> None:
-    """Move labels apart vertically, in the order of their values, so that none covers another."""
+    """Move labels of a laid-out figure apart vertically, in the order of their values, so that none covers another."""
     points_per_pixel = 72 / figure.dpi
-    figure.draw_without_rendering()  # the layout decides the height of the axes
     ordered = sorted(labels, key=lambda label: label.xy[1])
     wanted = [float(axes.transData.transform((0, label.xy[1]))[1]) * points_per_pixel for label in ordered]
     for label, height, own in zip(ordered, spread(wanted, LABEL_HEIGHT), wanted, strict=True):

@@ -10,10 +10,7 @@ import numpy as np
 
 from gluon_lifted.errors import MissingPackageError, RunError
 from gluon_lifted.files import replaced_file
-from gluon_lifted.logs.baseline_lines import (
-    draw_baseline,
-    spread_labels,
-)
+from gluon_lifted.logs.baseline_lines import draw_baseline, spread_labels
 from gluon_lifted.logs.recall_files import read_baselines
 from gluon_lifted.logs.run_log import METRICS_FILE
 
@@ -87,8 +84,9 @@ def draw_curves(run: Path, kept: int | None = None) -> Path:
     figure.align_ylabels()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # in the run's name; drawn as a box
-        if len(labels) > 1:
-            spread_labels(figure, below, labels)
+        figure.draw_without_rendering()  # lay out once: each further draw would do so again
+        figure.set_layout_engine("none")
+        spread_labels(figure, below, labels)
         _save(figure, run / CURVES_FILE)
     return run / CURVES_FILE
 
@@ -140,7 +138,7 @@ def _new_figure() -> Figure:
         raise MissingPackageError(
             "Matplotlib is not installed; drawing curves needs it: pip install 'gluon-lifted[train]'."
         ) from None
-    return figure.Figure(figsize=(WIDTH, HEIGHT), layout="constrained")  # no pyplot: no window, no global state
+    return figure.Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")  # no pyplot: no window, no global state
 
 
 def _draw_loss(axes: Axes, loss: Curve) -> None:
@@ -186,7 +184,7 @@ def _mark_kept(axes: Axes, recall: Curve, kept: int | None) -> None:
 def _save(figure: Figure, path: Path) -> None:
     try:
         with replaced_file(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=DPI, backend="agg")
+            figure.savefig(temporary, format="png", backend="agg")
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change the permissions.") from None
 

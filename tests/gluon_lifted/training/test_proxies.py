@@ -94,14 +94,13 @@ def test_proxies_have_their_own_rate_and_do_not_decay(mult, decay):
     config = replace(CONFIG, optimizer="sgd", momentum=0.0, proxy_lr_mult=mult, weight_decay=decay)
     trainer, (batch,) = trainer_of(config), some_batches(1)
     proxies = trainer.loss.proxies.data().asnumpy()
-    embedding = nd.zeros((6, 8))
-    trainer._backward, kept = lambda *_: None, trainer._backward  # see the embeddings that the loss gets
+    embedding, loss_and_gradient = nd.zeros((6, 8)), trainer._loss_and_gradient
 
-    def remember(embeddings, gradient, *rest):
+    def remember(embeddings, batch):
         embedding[:] = embeddings[0].detach()
-        kept(embeddings, gradient, *rest)
+        return loss_and_gradient(embeddings, batch)
 
-    trainer._backward = remember
+    trainer._loss_and_gradient = remember
     trainer.step(batch, 0)
     moved = trainer.loss.proxies.data().asnumpy() - proxies
     trainer.loss.proxies.set_data(nd.array(proxies))

@@ -63,7 +63,7 @@ def test_run_folder(whole_run, config):
     run, report = whole_run
     assert report.finished
     assert 0 <= report.recall <= 1
-    assert TrainConfig.read(run) == replace(config, colors="imagenet", interpolation="bilinear")
+    assert TrainConfig.read(run) == replace(config, colors="imagenet", interpolation="bilinear", keep="last")
     assert report.watched == "24 images of 4 test classes"
     log = log_of(run)
     assert [line["iteration"] for line in log] == [1, 2, 3, 4]
