@@ -138,7 +138,7 @@ def _new_figure() -> Figure:
         raise MissingPackageError(
             "Matplotlib is not installed; drawing curves needs it: pip install 'gluon-lifted[train]'."
         ) from None
-    return figure.Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")  # pyplot would keep it in memory
+    return figure.Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")  # without pyplot: no window
 
 
 def _draw_loss(axes: Axes, loss: Curve) -> None:

@@ -50,6 +50,15 @@ class Moments:
         return self._scatter / max(self.count, 1)
 
 
+def require_features(width: int, dim: int) -> None:
+    """Raise `ConfigError` if a backbone has fewer features than the embedding has numbers."""
+    if dim > width:
+        raise ConfigError(
+            f"dim {dim} is more than the {width:,} features of the backbone; give --dim {width} or less, or "
+            "--embedding-init random."
+        )
+
+
 def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     r"""Return weight (D, C) and bias (D,) of a linear layer that whitens the D directions of the largest variance.
 
@@ -88,11 +97,7 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
     covariance = moments.covariance
     if not (np.isfinite(moments.mean).all() and np.isfinite(covariance).all()):
         raise DataError("the backbone's features are not finite; check the file given with --weights.")
-    if dim > len(covariance):
-        raise ConfigError(
-            f"dim {dim} is more than the {len(covariance):,} features of the backbone; "
-            f"give --dim {len(covariance)} or less, or --embedding-init random."
-        )
+    require_features(len(covariance), dim)
     ascending, directions = np.linalg.eigh(covariance)
     variances, components = np.maximum(ascending[::-1], 0), directions.T[::-1][:dim]  # (C,), (D, C)
     if not variances.any():

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.losses.known_losses import LOSSES
-from gluon_lifted.networks.whitening import Moments, whitened_layer
+from gluon_lifted.networks.whitening import Moments, require_features, whitened_layer
 from gluon_lifted.training.inference import infer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gluon_lifted.batches.loader import ImageLoader
+    from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
 
 MAX_IMAGES = 20_000  # ten for each of 2,048 features: covariances of more images hardly differ
 BATCH = 32
 
 
-def start_from_pca(trainer: Trainer, loader: ImageLoader, on_note: Callable[[str], None]) -> None:
+def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     """Set the embedding layer of a trainer's network; see `gluon_lifted.networks.whitening.whitened_layer`.
 
     A layer that came with the weights is kept. Of more than `MAX_IMAGES` images, as many are drawn by the run's seed.
@@ -28,19 +27,22 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, on_note: Callable[[str
     Raises
     ------
     ConfigError, DataError
-        If the images' features vary in fewer directions than the embedding has numbers, or are not finite.
+        If there are fewer features than the embedding has numbers, or they are all equal or not finite.
     """
     config, net = trainer.config, trainer.net
     if trainer.weights is not None and net.embedding.weight.name in trainer.weights.used:
-        on_note("the embedding layer comes with the weights; --embedding-init pca leaves it as it is.")
+        hooks.on_note("the embedding layer comes with the weights; --embedding-init pca leaves it as it is.")
         return
+    width = net.embedding.weight.shape[1]  # C
+    require_features(width, config.dim)
     rows = np.arange(len(loader.table))
     if len(rows) > MAX_IMAGES:
         rows = np.sort(np.random.default_rng(config.seed).permutation(len(rows))[:MAX_IMAGES])
-    on_note(f"the embedding layer starts as whitened principal components of {len(rows):,} training images.")
-    moments = Moments(net.embedding.weight.shape[1])
+    hooks.on_note(f"the embedding layer starts as whitened principal components of {len(rows):,} training images.")
+    moments = Moments(width)
     batches = loader.test_batches(BATCH, rows)
     for (pooled,) in infer(batches, trainer.devices, lambda images: (net.pool(images),)):
         moments.add(pooled)
+        hooks.on_measuring("features", moments.count, len(rows))
     distance = config.init_distance * LOSSES[config.loss].as_distance(config.margin)
     net.set_embedding_layer(*whitened_layer(moments, config.dim, distance))

@@ -154,22 +154,13 @@ class Loop:
             for batch in () if ended else self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
                 self.loss = self.trainer.step(batch, iteration)
-                rate = learning_rate(self.config, iteration)
                 iteration += 1
                 times.training += time.monotonic() - tick
                 times.images += len(batch.labels)
                 recall = None if interrupted.is_set() else self._measured(iteration)
                 stop = cluster.any("stop", flag=interrupted.is_set() or self._out_of_patience())
                 ended = stop and cluster.any("patience", flag=self._out_of_patience())
-                progress = TrainProgress(
-                    iteration=iteration,
-                    iterations=self.config.iterations,
-                    loss=self.loss,
-                    learning_rate=rate,
-                    images_per_second=times.images_per_second,
-                    waiting=times.waiting_share,
-                    recall=recall,
-                )
+                progress = self._progress(iteration, times, recall)
                 if log is not None:
                     log(progress)
                     self._save(iteration, stop=stop)
@@ -194,6 +185,18 @@ class Loop:
     def _out_of_patience(self) -> bool:
         """Whether recall has not improved for ``patience`` measurements. Only the host that measures knows."""
         return 0 < self.config.patience <= self.trainer.best.measured_since
+
+    def _progress(self, iteration: int, times: _Times, recall: float | None) -> TrainProgress:
+        assert self.loss is not None
+        return TrainProgress(
+            iteration=iteration,
+            iterations=self.config.iterations,
+            loss=self.loss,
+            learning_rate=learning_rate(self.config, iteration - 1),
+            images_per_second=times.images_per_second,
+            waiting=times.waiting_share,
+            recall=recall,
+        )
 
     def _report(self, iteration: int, times: _Times) -> TrainReport:
         return TrainReport(

@@ -45,7 +45,7 @@ class Hooks:
     on_start : callable
         Called with the recall before training, once it is known.
     on_measuring : callable
-        Called while recall is measured at the start and at the end: what is measured, images done, images in total.
+        Called while the start and the end of a run are measured: what is measured, images done, images in total.
     """
 
     on_progress: Callable[[TrainProgress], None] = lambda _: None
@@ -133,7 +133,7 @@ def train(
             watcher.check_readable()
             evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
             if config.embedding_init == "pca" and cluster.is_writer and not resume:
-                start_from_pca(trainer, loader, hooks.on_note)
+                start_from_pca(trainer, loader, hooks)
             start = open_run(config, run, trainer, hooks.on_note, resume=resume)
             if cluster.is_writer:
                 evaluation.measure_start(start, resume=resume)

@@ -135,23 +135,23 @@ def _as_os_errors() -> Iterator[None]:
     """Turn errors of the client's HTTP library, which depends on its version, into `OSError`."""
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
+    of_the_library: Any = HfHubHTTPError.__bases__
     try:
         yield
     except EntryNotFoundError:
         raise
-    except HfHubHTTPError.__bases__ as error:
+    except of_the_library as error:
         raise OSError(str(error) or type(error).__name__) from None
 
 
 @contextmanager
 def _unshown_progress() -> Iterator[None]:
     """Keep the client's progress bars off the console."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    shown = not are_progress_bars_disabled()
-    disable_progress_bars()
+    bars = _client().utils
+    shown = not bars.are_progress_bars_disabled()
+    bars.disable_progress_bars()
     try:
         yield
     finally:
         if shown:
-            enable_progress_bars()
+            bars.enable_progress_bars()

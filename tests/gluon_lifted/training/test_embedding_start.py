@@ -10,11 +10,12 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.config.resolve import config_of, resolve
 from gluon_lifted.datasets import load_dataset
+from gluon_lifted.errors import ConfigError
 from gluon_lifted.images.colors import preprocessing_of
 from gluon_lifted.mx import mx
 from gluon_lifted.training import embedding_start
 from gluon_lifted.training.embedding_start import start_from_pca
-from gluon_lifted.training.run import train
+from gluon_lifted.training.run import Hooks, train
 from gluon_lifted.training.trainer import Trainer
 
 SETTINGS = {
@@ -28,7 +29,7 @@ def started(photos, **settings):
     table, trainer = load_dataset("folder", photos).train, Trainer(config, [mx.cpu()])
     notes = []
     with ImageLoader(table, preprocessing_of(config), 1) as loader:
-        start_from_pca(trainer, loader, notes.append)
+        start_from_pca(trainer, loader, Hooks(on_note=notes.append))
         return trainer.embed(loader.test_batches(8)), notes
 
 
@@ -53,13 +54,17 @@ def test_many_images_are_sampled_by_the_seed(photos, monkeypatch):
     assert not np.allclose(first, other)
 
 
+def test_more_numbers_than_features_are_refused_before_any_image_is_read(photos, monkeypatch):
+    monkeypatch.setattr(ImageLoader, "test_batches", None)
+    with pytest.raises(ConfigError, match="dim 2000 is more than the 1,280 features"):
+        started(photos, dim=2000)
+
+
 @pytest.mark.slow
 def test_a_layer_that_comes_with_the_weights_is_kept(photos, tmp_path):
     config = config_of(resolve(SETTINGS | {"data": str(photos), "embedding_init": "random"}))
     train(config, tmp_path / "first")
     notes = []
-    from gluon_lifted.training.run import Hooks
-
     second = SETTINGS | {"data": str(photos), "weights": str(tmp_path / "first" / "model-0000.params")}
     train(config_of(resolve(second)), tmp_path / "second", hooks=Hooks(on_note=notes.append))
     assert any("leaves it as it is" in note for note in notes)
