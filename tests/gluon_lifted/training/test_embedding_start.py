@@ -19,7 +19,7 @@ from gluon_lifted.training.run import Hooks, train
 from gluon_lifted.training.trainer import Trainer
 
 SETTINGS = {
-    "dataset": "folder", "backbone": "mobilenetv2_0.25", "crop": 32, "resize": 36, "dim": 6, "batch_size": 6,
+    "dataset": "folder", "backbone": "cifar_resnet20_v1", "crop": 32, "resize": 36, "dim": 6, "batch_size": 6,
     "images_per_class": 2, "embedding_init": "pca", "validation_classes": 0.0, "iterations": 0,
 }  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_many_images_are_sampled_by_the_seed(photos, monkeypatch):
 
 def test_more_numbers_than_features_are_refused_before_any_image_is_read(photos, monkeypatch):
     monkeypatch.setattr(ImageLoader, "test_batches", None)
-    with pytest.raises(ConfigError, match="dim 2000 is more than the 1,280 features"):
+    with pytest.raises(ConfigError, match="dim 2000 is more than the 64 features"):
         started(photos, dim=2000)
 
 
