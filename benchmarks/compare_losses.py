@@ -168,11 +168,11 @@ Written by `python benchmarks/compare_losses.py --dataset {options.dataset} --da
 {options.weights.name} --work WORK --crop {options.crop} --images {options.images} --pilot-images
 {options.pilot_images} --seeds {options.seeds}`, commit {commit()}, on {machine()}, {options.jobs} runs at a time.
 
-Percent, on the data set's test classes, which are disjoint from the training classes. Every image is a query, all
-others are its gallery. 3 % of the training classes are left out. Mean ± standard deviation over {options.seeds} seeds. {options.backbone}, {options.dim} numbers
-an embedding; each run sees {options.images:,} images in {config.iterations} batches of {config.batch_size}. Minutes are
-CPU time of one core. Embeddings of trained networks are ranked by Euclidean distance, pooled features and principal
-components by cosine. NMI is of k-means with as many clusters as classes.
+Percent, on the data set's test classes, which are disjoint from the training classes; 3 % of these are left out. Every
+image is a query, all others are its gallery. Mean ± standard deviation over {options.seeds} seeds. {options.backbone},
+{options.dim} numbers an embedding; each run sees {options.images:,} images in {config.iterations} batches of
+{config.batch_size}. Minutes are CPU time of one core. Embeddings of trained networks are ranked by Euclidean distance,
+pooled features and principal components by cosine. NMI is of k-means with as many clusters as classes.
 
 {table}
 
