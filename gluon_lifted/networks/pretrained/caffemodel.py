@@ -107,7 +107,7 @@ def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
     if shape is None:  # the legacy four axes, where a bias is (1, 1, 1, C)
         shape = [legacy[4]] if legacy[1] == legacy[2] == legacy[3] == 1 else list(legacy.values())
     count = 0 if data is None else data.size
-    if data is None or len(shape) > MAX_AXES or math.prod(shape) != count:
+    if data is None or len(shape) > MAX_AXES or 0 in shape or math.prod(shape) != count:
         raise cursor.damaged(f"{what} has {count:,} numbers, its shape is {shape!s:.100}")
     return data.reshape(shape)
 

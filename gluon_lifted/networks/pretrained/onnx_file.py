@@ -47,8 +47,8 @@ def parse_onnx(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict
-        Name of the initializer -> array. Types without an equivalent in NumPy, and initializers whose numbers are
-        stored as a list of integers, are left out: no weights are.
+        Name of the initializer -> array. Types without an equivalent in NumPy, initializers whose numbers are stored
+        as a list of integers, and empty ones are left out: no weights are.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _initializer(cursor: Cursor) -> tuple[str, NDArray[Any] | None]:
 def _array(cursor: Cursor, name: str, kind: int, shape: list[int], data: dict[int, memoryview]) -> NDArray[Any] | None:
     what = f"initializer {name!r:.100}"
     dtype = np.dtype(DTYPES[kind]) if kind in DTYPES else None
-    if dtype is None or len(data) != 1:
+    if dtype is None or len(data) != 1 or 0 in shape:
         return None
     if dtype.itemsize == 1 and math.prod(shape) > 1:
         raise DataError(f"{cursor.where}: {what} is quantized to 8 bits; give the network in float32.")

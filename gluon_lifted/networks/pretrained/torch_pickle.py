@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_PICKLE_BYTES = 4 << 20  # GoogLeNet's has about 50 KiB
 MAX_AXES = 32  # NumPy's own limit
+MAX_PAIRS = 100_000  # in all calls together; a list can be given to many calls in a few bytes each
 STORAGES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
     "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "u1",
@@ -100,6 +101,7 @@ class _Interpreter:
         self._where = where
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._num_pairs = 0
 
     def result(self) -> Any:
         value = self.pop()
@@ -125,7 +127,8 @@ class _Interpreter:
         reference = Name(module, name)
         if reference not in KNOWN:
             raise DataError(
-                f"{self._where}: names {module}.{name}, and only tensors are loaded; save the network's state_dict()."
+                f"{self._where}: names {f'{module}.{name}'!r:.100}, and only tensors are loaded; save the network's "
+                "state_dict()."
             )
         return reference
 
@@ -160,9 +163,11 @@ class _Interpreter:
 
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
+        if not isinstance(function, Name):  # the hash of nested tuples can take forever, or all of C's stack
+            raise TypeError("a call of something other than a name")
         if function == ORDERED_DICT:
             self._stack.append({})
-            self.set_items([item for pair in _pairs(*arguments) for item in pair])
+            self.set_items([item for pair in self._pairs(*arguments) for item in pair])
         elif function in TENSORS:
             storage, offset, shape, strides = arguments[:4]
             self._stack.append(_tensor(storage, offset, shape, strides))
@@ -177,12 +182,14 @@ class _Interpreter:
             raise TypeError("a reference to something other than a storage")
         self._stack.append(Storage(key, STORAGES[dtype.name], size))
 
-
-def _pairs(items: Any = ()) -> list[list[Any]]:
-    """Check the argument of an OrderedDict: Python 2 pickles a list of [key, value], Python 3 none."""
-    if not all(isinstance(pair, list) and len(pair) == 2 for pair in items):
-        raise TypeError("an OrderedDict of something other than pairs")
-    return list(items)
+    def _pairs(self, items: Any = ()) -> list[list[Any]]:
+        """Check the argument of an OrderedDict: Python 2 pickles a list of [key, value], Python 3 none."""
+        self._num_pairs += len(items)
+        if self._num_pairs > MAX_PAIRS:
+            raise ValueError(f"more than {MAX_PAIRS:,} pairs in calls of OrderedDict")
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in items):
+            raise TypeError("an OrderedDict of something other than pairs")
+        return list(items)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
 from tests.examples import examples
+from tests.gluon_lifted.networks.pretrained.conftest import message, varint
 
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -105,6 +106,14 @@ def test_huge_sizes_take_no_memory():
         parse_caffemodel(memoryview(b"\x0a" + b"\xff" * 8 + b"\x7f"), "x")
     with pytest.raises(DataError, match="more than 10 bytes"):
         parse_caffemodel(memoryview(b"\xff" * 11), "x")
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2**63), (2**62, 0, 3)])
+def test_empty_blobs_are_refused_whatever_their_other_axes_say(shape):
+    blob = message(7, message(1, b"".join(map(varint, shape)))) + message(5, b"")
+    content = message(100, message(1, b"a") + message(7, blob))
+    with pytest.raises(DataError, match=r"a blob of layer 'a' has 0 numbers, its shape is \[.*0"):
+        parse_caffemodel(memoryview(content), "x")
 
 
 def test_two_layers_of_one_name_are_refused(tmp_path, write_caffemodel):

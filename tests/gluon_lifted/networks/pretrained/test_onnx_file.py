@@ -79,6 +79,13 @@ def test_size_shape_and_type_must_agree():
         parse(model(tensor))
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, -1), (-(2**63), 0), (2**62, 0, 3)])
+def test_empty_initializers_are_left_out_whatever_their_other_axes_say(shape):
+    tensor = onnx.TensorProto(name="empty", data_type=onnx.TensorProto.FLOAT, dims=shape, raw_data=b"")
+    content = model(tensor, onnx.numpy_helper.from_array(np.ones(2, "f4"), "a")).SerializeToString()
+    assert list(parse_onnx(memoryview(content), "net.onnx")) == ["a"]
+
+
 def test_two_initializers_of_one_name_are_refused():
     tensor = onnx.numpy_helper.from_array(np.ones(2, "f4"), "a")
     with pytest.raises(DataError, match="two initializers are 'a'"):
