@@ -258,6 +258,8 @@ class TrainConfig:
             raise ConfigError(f"mean-image needs --augment paper, not {self.augment}; give it, or omit the mean image.")
         if self.batch_norm == "fixed" and not self.weights:
             raise ConfigError("batch-norm fixed needs the statistics of trained weights; give --weights, or omit it.")
+        if self.patience and self.eval_every == 0:
+            raise ConfigError("patience needs measurements during training; omit --eval-every 0, or --patience.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(

@@ -63,9 +63,9 @@ class BestRecall:
 
 
 def settle_keep(config: TrainConfig, watched_kind: str, on_note: Callable[[str], None]) -> TrainConfig:
-    """Decide whether ``--keep auto`` means best or last. Say so where recall is measured on the test classes."""
+    """Decide whether ``--keep auto`` means best or last. Say so where the test classes affect the weights."""
     held_out = watched_kind == "validation"
-    if config.keep == "best" and not held_out:
+    if (config.keep == "best" or config.patience) and not held_out:
         on_note("the weights are chosen by recall on the test classes; do not report that recall as a result.")
     if config.keep != "auto":
         return config

@@ -157,7 +157,7 @@ class Loop:
                 iteration += 1
                 times.training += time.monotonic() - tick
                 times.images += len(batch.labels)
-                recall = None if interrupted.is_set() else self._measured(iteration)
+                recall = self._measured(iteration, stopping=interrupted.is_set())
                 stop = cluster.any("stop", flag=interrupted.is_set() or self._out_of_patience())
                 ended = stop and cluster.any("patience", flag=self._out_of_patience())
                 progress = self._progress(iteration, times, recall)
@@ -169,7 +169,8 @@ class Loop:
                     break
                 tick = time.monotonic()
         report = self._report(iteration, times)
-        report = replace(report, signal=interrupted.signal, stopped_early=ended)
+        early = ended and iteration < self.config.iterations
+        report = replace(report, signal=interrupted.signal, stopped_early=early)
         if self.writes:
             report = self._finish(report, hooks)
         return replace(report, seconds=time.monotonic() - began)
@@ -212,9 +213,12 @@ class Loop:
             seconds=0.0,
         )
 
-    def _measured(self, iteration: int) -> float | None:
-        """Measure recall if it is due. Return None if it is not, or the embeddings cannot be ranked."""
-        if not self.writes or not self._due(iteration, self._every):
+    def _measured(self, iteration: int, *, stopping: bool) -> float | None:
+        """Measure recall if it is due. Return None if it is not, or the embeddings cannot be ranked.
+
+        An interrupted run stops without measuring, except after its last iteration: it then is complete.
+        """
+        if not self.writes or not self._due(iteration, 0 if stopping else self._every):
             return None
         embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
         distance = LOSSES[self.config.loss].distance

@@ -163,6 +163,7 @@ def test_missing_file_and_unknown_recipe(tmp_path):
         ({"batch_size": 9, "sampler": "pairs"}, "does not suit the pairs sampler; expected a multiple of 2"),
         ({"batch_size": 10, "sampler": "triplets"}, "multiple of 3"),
         ({"loss": "contrastive"}, "loss contrastive reads its batches as pairs, not balanced; use --sampler pairs"),
+        ({"patience": 2, "eval_every": 0}, "patience needs measurements"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values, message):

@@ -39,6 +39,15 @@ def test_auto_never_chooses_by_the_test_classes(keep, kind, settled, said):
     assert said in "".join(notes)
 
 
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_stopping_by_the_test_classes_is_said_too(keep):
+    notes = []
+    settle_keep(TrainConfig(keep=keep, patience=2), "test", notes.append)
+    settle_keep(TrainConfig(keep=keep, patience=2), "validation", notes.append)
+    assert len(notes) == 1
+    assert "chosen by recall on the test classes" in notes[0]
+
+
 @pytest.mark.parametrize(
     ("iterations", "num_images", "expected"),
     [

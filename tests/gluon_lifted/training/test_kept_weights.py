@@ -1,5 +1,7 @@
 """Which weights a run freezes: the best or the last, through kills and early stops; averaged weights."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -94,6 +96,22 @@ def test_patience_ends_a_run_until_it_is_raised(config, tmp_path, monkeypatch):
     script(monkeypatch, 2.0)
     more = train(replace(config, patience=3), tmp_path, resume=True)
     assert (more.iteration, more.stopped_early, more.kept) == (4, False, 4)
+
+
+def test_a_run_that_is_interrupted_in_its_last_iteration_is_measured(config, tmp_path, monkeypatch):
+    def interrupt(progress):
+        if progress.iteration == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    script(monkeypatch, 1.2, 1.9)
+    report = train(replace(config, iterations=2), tmp_path, hooks=Hooks(interrupt))
+    assert (report.finished, report.kept, report.kept_recall, report.recall) == (True, 2, 1.9, 1.9)
+
+
+def test_a_complete_run_has_not_stopped_early(config, tmp_path, monkeypatch):
+    script(monkeypatch, 1.9, 1.2)
+    report = train(replace(config, iterations=2, patience=1), tmp_path)
+    assert (report.iteration, report.finished, report.stopped_early) == (2, True, False)
 
 
 def test_averaged_weights_are_frozen_and_resumed(config, tmp_path, monkeypatch):
