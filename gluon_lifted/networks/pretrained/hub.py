@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 PREFIX = "hf://"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 MAX_CONFIG_BYTES = 1 << 20
-ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,200}))?")
+NAME = r"\w[\w.-]{0,95}"
+ADDRESS = re.compile(rf"hf://(?P<repository>{NAME}/{NAME})(@(?P<revision>\w[\w.-]*(/\w[\w.-]*){{0,9}}))?", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,9 +32,12 @@ class Cached(NamedTuple):
 
 
 def hub_address(source: str) -> HubFile:
-    """Read ``hf://owner/name`` or ``hf://owner/name@revision``. Raises `ConfigError` for anything else."""
+    """Read ``hf://owner/name`` or ``hf://owner/name@revision``. Raises `ConfigError` for anything else.
+
+    Names and revisions become paths in the cache, where ``--`` replaces the slash of a repository.
+    """
     match = ADDRESS.fullmatch(source)
-    if match is None:
+    if match is None or ".." in source or "--" in match["repository"]:
         raise ConfigError(f"{source}: is no address of the hub; expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION.")
     return HubFile(match["repository"], match["revision"])
 
@@ -63,7 +67,7 @@ def hub_weights(file: HubFile, on_note: Callable[[str], None]) -> Cached:
         return cached
     fetched = _fetch(file, WEIGHTS_FILE, download.MAX_FILE_BYTES, on_note)
     if not _is_intact(fetched.path, file.sha256):
-        fetched.path.unlink()  # so that the next call asks the hub again
+        _remove(fetched.path)
         raise ValueError("its SHA-256 is not the expected one")
     return fetched
 
@@ -78,11 +82,11 @@ def hub_config(file: HubFile, on_note: Callable[[str], None]) -> dict[str, Any]:
     OSError, ValueError
         One of `download.FAILURES`.
     """
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     try:
         cached = _cached(file, CONFIG_FILE) or _fetch(file, CONFIG_FILE, MAX_CONFIG_BYTES, on_note)
-    except EntryNotFoundError:
+    except RemoteEntryNotFoundError:
         return {}
     try:
         if cached.path.stat().st_size > MAX_CONFIG_BYTES:
@@ -99,19 +103,29 @@ def _cached(file: HubFile, name: str) -> Cached | None:
 
 
 def _fetch(file: HubFile, name: str, highest: int, on_note: Callable[[str], None]) -> Cached:
-    """Ask for the size, then download."""
+    """Ask for the size, then download, also if the cache has a file of that name."""
     if download.is_offline():
         raise ValueError("HF_HUB_OFFLINE forbids downloads")
     hub, endpoint = _client(), os.environ.get("HF_ENDPOINT")
-    with _as_os_errors(), _unshown_progress():
-        url = hub.hf_hub_url(file.repository, name, revision=file.revision, endpoint=endpoint)
-        size = hub.get_hf_file_metadata(url, timeout=download.TIMEOUT).size or 0
+    asked = {"repo_id": file.repository, "filename": name, "revision": file.revision, "endpoint": endpoint}
+    damaged = _cached(file, name) is not None  # the caller refused it, and the client would return it again
+    with _as_failures(), _unshown_progress():
+        size = hub.get_hf_file_metadata(hub.hf_hub_url(**asked), timeout=download.TIMEOUT).size
+        if size is None:
+            raise ValueError("the hub does not say how large the file is")
         if size > highest:
             raise ValueError(f"the file has {size:,} bytes, more than {highest:,}")
         if name == WEIGHTS_FILE:
             on_note(f"fetching {file} ({size / download.MB:,.0f} MB)")
-        path = Path(hub.hf_hub_download(file.repository, name, revision=file.revision, endpoint=endpoint))
+        path = Path(hub.hf_hub_download(**asked, force_download=damaged))
     return Cached(path, path.parent.name)  # snapshots/COMMIT/model.safetensors
+
+
+def _remove(path: Path) -> None:
+    """Remove a file from the cache, and the blob that it links to: the client would link to it again."""
+    if path.is_symlink():
+        (path.parent / path.readlink()).unlink(missing_ok=True)
+    path.unlink()
 
 
 def _is_intact(path: Path, sha256: str | None) -> bool:
@@ -131,16 +145,17 @@ def _client() -> Any:
 
 
 @contextmanager
-def _as_os_errors() -> Iterator[None]:
-    """Turn errors of the client's HTTP library, which depends on its version, into `OSError`."""
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+def _as_failures() -> Iterator[None]:
+    """Turn all errors of the client into `download.FAILURES`.
 
-    of_the_library: Any = HfHubHTTPError.__bases__
+    Its errors for answers of the hub are an `OSError`. Those of its HTTP library and of Xet pass through it. Which
+    classes these are depends on its version.
+    """
     try:
         yield
-    except EntryNotFoundError:
+    except download.FAILURES:
         raise
-    except of_the_library as error:
+    except Exception as error:
         raise OSError(str(error) or type(error).__name__) from None
 
 

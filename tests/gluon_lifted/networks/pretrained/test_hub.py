@@ -47,6 +47,23 @@ def test_another_content_than_its_hash_says_is_refused_and_removed(hub_host, kno
     with pytest.raises(FAILURES, match="its SHA-256 is not the expected one"):
         hub.hub_weights(FILE._replace(sha256=known), lambda _: None)
     assert hub.cached_weights(FILE) is None
+    publish_on_hub(hub_host, CONTENT)
+    assert hub.hub_weights(FILE._replace(sha256=known), lambda _: None).path.read_bytes() == CONTENT
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(hub_host):
+    publish_on_hub(hub_host, CONTENT)
+    path = hub.hub_weights(FILE, lambda _: None).path
+    path.resolve().write_bytes(b"cut")
+    assert hub.hub_weights(FILE, lambda _: None).path.read_bytes() == CONTENT
+
+
+def test_a_file_of_unknown_size_is_not_downloaded(hub_host):
+    publish_on_hub(hub_host, CONTENT)
+    for path, (status, headers, content) in hub_host.answers.items():
+        hub_host.answers[path] = (status, headers | {"Content-Length": None}, content)
+    with pytest.raises(FAILURES, match="the hub does not say how large the file is"):
+        hub.hub_weights(FILE, lambda _: None)
 
 
 def test_offline_only_the_cache_is_used(hub_host, monkeypatch):
@@ -105,9 +122,17 @@ def test_without_the_package_the_cache_is_empty_and_downloads_name_it(monkeypatc
 def test_addresses():
     assert hub.hub_address("hf://timm/resnet50.a1_in1k") == HubFile("timm/resnet50.a1_in1k")
     assert hub.hub_address("hf://a/b@refs/pr/1") == HubFile("a/b", "refs/pr/1")
+    assert hub.hub_address("hf://a-1/b_2.c@v1.0-rc--1") == HubFile("a-1/b_2.c", "v1.0-rc--1")
 
 
-@pytest.mark.parametrize("source", ["hf://", "hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b?x", "hf://../b c"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "hf://", "hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b?x", "hf://../b c",
+        "hf://../..", "hf://./b", "hf://a/..", "hf://a/b@../../c", "hf://a/b@/etc", "hf://a/b@c/.", "hf://a/b@c//d",
+        "hf://a/b@c..d", "hf://a--b/c", "hf://a/b@c\n", "hf://\u00e4/b",
+    ],
+)  # fmt: skip
 def test_other_addresses_are_refused(source):
     with pytest.raises(ConfigError, match=re.escape(f"{source}: is no address of the hub; expected hf://OWNER/NAME")):
         hub.hub_address(source)

@@ -8,7 +8,10 @@ COMMIT = "c" * 40
 
 
 class Host:
-    """Serves ``answers``, path -> content, or (status, headers, content); remembers what was ``asked``."""
+    """Serves ``answers``, path -> content, or (status, headers, content); remembers what was ``asked``.
+
+    A header that is None is not sent.
+    """
 
     def __init__(self):
         self.answers, self.asked = {}, []
@@ -21,7 +24,8 @@ class Host:
                 status, headers, content = answer if isinstance(answer, tuple) else (200, {}, answer)
                 self.send_response(status)
                 for name, value in ({"Content-Length": str(len(content))} | headers).items():
-                    self.send_header(name, value)
+                    if value is not None:
+                        self.send_header(name, value)
                 self.end_headers()
                 if self.command == "GET":
                     self.wfile.write(content)
