@@ -8,7 +8,7 @@ import numpy as np
 
 from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.networks.whitening import Moments, require_features, whitened_layer
-from gluon_lifted.training.inference import infer
+from gluon_lifted.training.inference import BATCH, infer
 
 if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gluon_lifted.training.trainer import Trainer
 
 MAX_IMAGES = 20_000  # ten for each of 2,048 features: covariances of more images hardly differ
-BATCH = 32
 
 
 def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
