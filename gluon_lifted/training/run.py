@@ -133,14 +133,10 @@ def train(
             watcher.check_readable()
             evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
             start = _start(config, loader, evaluation, resume=resume)
-            return Loop(
-                config=config,
-                folder=run,
-                trainer=trainer,
-                sampler=sampler,
-                loader=loader,
-                evaluation=evaluation,
-            ).run(start, hooks)
+            loop = Loop(
+                config=config, folder=run, trainer=trainer, sampler=sampler, loader=loader, evaluation=evaluation
+            )
+            return loop.run(start, hooks)
 
 
 def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> TrainConfig:
