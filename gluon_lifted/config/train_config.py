@@ -150,7 +150,11 @@ class TrainConfig:
         choices=EMBEDDING_INITS,
     )
     init_distance: float = _option(
-        8.0, "Mean distance of embeddings at the start, in margins, with --embedding-init pca.", NETWORK, lowest=1e-3
+        8.0,
+        "Root mean square of the embeddings' distances at the start, in margins (of 1 for losses by cosine), "
+        "with --embedding-init pca.",
+        NETWORK,
+        lowest=1e-3,
     )
     dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0 with --weights.", NETWORK, lowest=0)
     normalize: bool = _flag(

@@ -8,7 +8,7 @@ import numpy as np
 
 from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.networks.whitening import Moments, require_features, whitened_layer
-from gluon_lifted.training.inference import infer
+from gluon_lifted.training.inference import BATCH, infer
 
 if TYPE_CHECKING:
     from gluon_lifted.batches.loader import ImageLoader
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gluon_lifted.training.trainer import Trainer
 
 MAX_IMAGES = 20_000  # ten for each of 2,048 features: covariances of more images hardly differ
-BATCH = 32
 
 
 def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
@@ -31,7 +30,7 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     """
     config, net = trainer.config, trainer.net
     if trainer.weights is not None and net.embedding.weight.name in trainer.weights.used:
-        hooks.on_note("the embedding layer comes with the weights; --embedding-init pca leaves it as it is.")
+        hooks.on_note("the embedding layer comes with the weights; --embedding-init pca does not change it.")
         return
     width = net.embedding.weight.shape[1]  # C
     require_features(width, config.dim)

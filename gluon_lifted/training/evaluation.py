@@ -25,6 +25,7 @@ from gluon_lifted.metrics.recall_comparison import (
     RecallComparison,
     measure_recall,
 )
+from gluon_lifted.training.inference import BATCH
 from gluon_lifted.training.verdict import Verdict, baseline_verdicts, warning
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from gluon_lifted.training.data import TrainingData
     from gluon_lifted.training.run import Hooks
     from gluon_lifted.training.trainer import Trainer
-
-BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +105,8 @@ class Evaluation:
     def __init__(
         self, trainer: Trainer, watcher: ImageLoader, data: TrainingData, *, folder: Path, threads: int, hooks: Hooks
     ) -> None:
-        self.trainer, self.config, self.watcher, self.kind = trainer, trainer.config, watcher, data.watched_kind
+        self.trainer, self.config, self.watcher = trainer, trainer.config, watcher
+        self.kind, self.watched_as = data.watched_kind, data.watched_as
         self.folder, self.threads, self.hooks = folder, threads, hooks
         self.start: RecallComparison | None = None
         several = len(data.test.class_names) > 1  # recall within a single class is always 1

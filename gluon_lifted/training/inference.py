@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from gluon_lifted.batches.loader import Batch
 
+BATCH = 32  # images that are embedded at a time
+
 
 def infer(
     batches: Iterable[Batch], devices: list[Any], compute: Callable[[Any], tuple[Any, ...]]

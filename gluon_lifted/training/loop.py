@@ -21,6 +21,7 @@ from gluon_lifted.mx import mx
 from gluon_lifted.training.best_recall import iterations_between_measurements
 from gluon_lifted.training.checkpoint import restore_checkpoint, save_checkpoint
 from gluon_lifted.training.freeze import freeze
+from gluon_lifted.training.inference import BATCH
 from gluon_lifted.training.interrupt import interruptible
 from gluon_lifted.training.run_folder import weights_origin
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from gluon_lifted.training.trainer import Trainer
 
 REFERENCE_IMAGES = 8
-TEST_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,14 @@ class Loop:
         trainer: Trainer,
         sampler: Sampler,
         loader: ImageLoader,
-        watcher: ImageLoader,
-        watched_as: str,
         evaluation: Evaluation,
     ) -> None:
         self.config, self.folder, self.trainer, self.sampler = config, folder, trainer, sampler
-        self.loader, self.watcher = loader, watcher
-        self.watched_as, self.evaluation = watched_as, evaluation
+        self.loader, self.evaluation, self.watcher = loader, evaluation, evaluation.watcher
         self.writes = trainer.cluster.is_writer
         self.loss: float | None = None
         self.recall: float | None = None
-        self._every = iterations_between_measurements(config, len(watcher.table))
+        self._every = iterations_between_measurements(config, len(self.watcher.table))
         self._saved_best = -1  # the best iteration of the newest checkpoint
 
     def run(self, start: int, hooks: Hooks) -> TrainReport:
@@ -206,7 +203,7 @@ class Loop:
             iterations=self.config.iterations,
             loss=self.loss,
             recall=self.recall,
-            watched=self.watched_as,
+            watched=self.evaluation.watched_as,
             dead=self.trainer.skipped.dead,
             not_finite=self.trainer.skipped.not_finite,
             waiting=times.waiting_share,
@@ -220,7 +217,7 @@ class Loop:
         """
         if not self.writes or not self._due(iteration, 0 if stopping else self._every):
             return None
-        embedding = self.trainer.embed(self.watcher.test_batches(TEST_BATCH))
+        embedding = self.trainer.embed(self.watcher.test_batches(BATCH))
         distance = LOSSES[self.config.loss].distance
         if not can_rank(embedding, distance):  # the trainer reports divergence later
             return None
@@ -264,7 +261,9 @@ class Loop:
             draw_curves(self.folder, report.kept)
             if report.kept is not None:
                 images = next(iter(self.watcher.test_batches(REFERENCE_IMAGES))).images
-                freeze(self.trainer.net, self.folder, self._card(report.kept), images, self.trainer.dtype)
+                freeze(
+                    self.trainer.net, self.folder, self._card(report.iteration, report.kept), images, self.trainer.dtype
+                )
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be written ({error.strerror or error}); "
@@ -272,7 +271,7 @@ class Loop:
             ) from None
         return replace(report, measured=self.evaluation.measure_end()) if report.finished else report
 
-    def _card(self, kept: int) -> ModelCard:
+    def _card(self, iteration: int, kept: int) -> ModelCard:
         config = self.config
         return ModelCard(
             name=self.folder.resolve().name,
@@ -284,7 +283,7 @@ class Loop:
             loss=f"{type(self.trainer.loss).__name__}(margin={config.margin:g})",
             distance=LOSSES[config.loss].distance,
             provenance={
-                "iterations": str(config.iterations),
+                "iterations": str(iteration),
                 "weights of iteration": str(kept),
                 "sampler": config.sampler,
                 "weights": weights_origin(self.folder),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gluon_lifted.logs.run_log import TrainProgress
     from gluon_lifted.metrics.recall_comparison import RecallComparison
     from gluon_lifted.training.data import TrainingData
+    from gluon_lifted.training.evaluation import Evaluation
     from gluon_lifted.training.loop import TrainReport
     from gluon_lifted.training.trainer import Trainer
 
@@ -114,7 +115,6 @@ def train(
     config = settle_keep(config, data.watched_kind, hooks.on_note)
     residual = mean_residual(config)
     with join_cluster(hardware.cluster) as cluster:
-        from gluon_lifted.training.embedding_start import start_from_pca
         from gluon_lifted.training.evaluation import Evaluation
         from gluon_lifted.training.loop import Loop
         from gluon_lifted.training.trainer import Trainer
@@ -132,21 +132,11 @@ def train(
             loader.check_readable()
             watcher.check_readable()
             evaluation = Evaluation(trainer, watcher, data, folder=run, threads=hardware.threads, hooks=hooks)
-            if config.embedding_init == "pca" and cluster.is_writer and not resume:
-                start_from_pca(trainer, loader, hooks)
-            start = open_run(config, run, trainer, hooks.on_note, resume=resume)
-            if cluster.is_writer:
-                evaluation.measure_start(start, resume=resume)
-            return Loop(
-                config=config,
-                folder=run,
-                trainer=trainer,
-                sampler=sampler,
-                loader=loader,
-                watcher=watcher,
-                watched_as=data.watched_as,
-                evaluation=evaluation,
-            ).run(start, hooks)
+            start = _start(config, loader, evaluation, resume=resume)
+            loop = Loop(
+                config=config, folder=run, trainer=trainer, sampler=sampler, loader=loader, evaluation=evaluation
+            )
+            return loop.run(start, hooks)
 
 
 def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> TrainConfig:
@@ -157,7 +147,23 @@ def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: boo
     else:
         without_weights = {"colors": "imagenet", "interpolation": DEFAULT_INTERPOLATION}
         values = {name: value for name, value in without_weights.items() if getattr(config, name) == "auto"}
-    return replace(config, **values)
+    config = replace(config, **values)
+    trainer.cluster.require_same("preprocessing", f"{config.colors} {config.interpolation}")  # by source of weights
+    return config
+
+
+def _start(config: TrainConfig, loader: ImageLoader, evaluation: Evaluation, *, resume: bool) -> int:
+    """Start or resume a run: embedding layer, run folder, recall before training. Return the iteration to start at."""
+    from gluon_lifted.training.embedding_start import start_from_pca
+
+    trainer, hooks = evaluation.trainer, evaluation.hooks
+    is_writer = trainer.cluster.is_writer
+    if config.embedding_init == "pca" and is_writer and not resume:
+        start_from_pca(trainer, loader, hooks)
+    start = open_run(config, evaluation.folder, trainer, hooks.on_note, resume=resume)
+    if is_writer:
+        evaluation.measure_start(start, resume=resume)
+    return start
 
 
 def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -141,6 +142,9 @@ class Trainer:
             untouched = self._statistics.copy()
             require_computable(self.net, shape, devices[0], self.dtype)
             self._statistics.restore(untouched)
+        largest_share = math.ceil(config.batch_size / (len(devices) * cluster.size))
+        several = 0 < config.images_at_a_time < largest_share  # else one pass does the same in less time
+        self._passes = TwoPasses(self.net, config.images_at_a_time, self._seed_dropout) if several else None
         parameters.update(self.loss.collect_params())
         self._average = WeightAverage(_named(WEIGHT, self.net), config.average) if config.average else None
         self.optimizer = Optimizer(parameters, config, cluster, LossScale(dynamic=self.dtype == FLOAT16))
@@ -178,11 +182,10 @@ class Trainer:
 
     def _propagate(self, batch: DeviceBatch, iteration: int) -> tuple[Any, Any]:
         """Compute the gradients of all parameters. Return the loss (1,), and its gradient (B, D)."""
-        if self.config.images_at_a_time:
-            passes = TwoPasses(self.net, self.config.images_at_a_time, lambda: self._seed_dropout(iteration))
-            embeddings = passes.embed(batch.images)
+        if self._passes:
+            embeddings = self._passes.embed(batch.images, iteration)
             loss, gradient = self._loss_and_gradient(embeddings, batch)
-            passes.backward(batch.images, self._shares(embeddings, gradient, batch))
+            self._passes.backward(batch.images, self._shares(embeddings, gradient, batch), iteration)
             return loss, gradient
         self._seed_dropout(iteration)
         with autograd.record():

@@ -21,7 +21,7 @@ class TwoPasses:
     size : int
         Images of a part, on each device. Batch norm normalizes each part by itself.
     seed : callable
-        Starts dropout's random stream of a batch anew, so that both passes drop the same.
+        Seeds dropout for an iteration. Called before each pass, so that both drop the same.
 
     Notes
     -----
@@ -30,24 +30,23 @@ class TwoPasses:
     do not depend on each other.
     """
 
-    def __init__(self, net: Any, size: int, seed: Callable[[], None]) -> None:
+    def __init__(self, net: Any, size: int, seed: Callable[[int], None]) -> None:
         self.net, self.size, self._seed = net, size, seed
         self._summed = [parameter for parameter in net.collect_params().values() if parameter.grad_req != "null"]
         for parameter in self._summed:
-            if parameter.grad_req != "add":
-                parameter.grad_req = "add"
+            parameter.grad_req = "add"
 
-    def embed(self, images: list[Any]) -> list[Any]:
+    def embed(self, images: list[Any], iteration: int) -> list[Any]:
         """Embed the images of each device, (b, 3, H, W), as training does, without a graph: (b, D) each."""
-        self._seed()
+        self._seed(iteration)
         with autograd.train_mode():
             return [nd.concat(*(as_float32(self.net(part)) for part in self._parts(share)), dim=0) for share in images]
 
-    def backward(self, images: list[Any], gradients: list[Any]) -> None:
+    def backward(self, images: list[Any], gradients: list[Any], iteration: int) -> None:
         """Add up the gradients of the parameters, given those of the embeddings of each device: (b, D) each."""
         for parameter in self._summed:
             parameter.zero_grad()
-        self._seed()
+        self._seed(iteration)
         for share, gradient in zip(images, gradients, strict=True):
             for part, part_gradient in zip(self._parts(share), self._parts(gradient), strict=True):
                 with autograd.record():

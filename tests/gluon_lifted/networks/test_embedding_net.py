@@ -88,7 +88,7 @@ def test_dropout_acts_in_training_alone():
 def test_smallest_crop_is_the_smallest(name):
     smallest = BACKBONES[name].smallest_crop
     for crop in (smallest, smallest - 1):
-        net = BACKBONES[name].build()
+        net = build_backbone(name, smallest)
         net.initialize()
         if crop == smallest:
             assert net(nd.zeros((1, 3, crop, crop))).shape == (1, 1024, 1, 1)

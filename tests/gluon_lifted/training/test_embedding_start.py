@@ -67,7 +67,7 @@ def test_a_layer_that_comes_with_the_weights_is_kept(photos, tmp_path):
     notes = []
     second = SETTINGS | {"data": str(photos), "weights": str(tmp_path / "first" / "model-0000.params")}
     train(config_of(resolve(second)), tmp_path / "second", hooks=Hooks(on_note=notes.append))
-    assert any("leaves it as it is" in note for note in notes)
+    assert any("does not change it" in note for note in notes)
     one, two = (np.load(tmp_path / run / "reference.npz")["embedding"] for run in ("first", "second"))
     np.testing.assert_array_equal(one, two)
     assert json.loads((tmp_path / "second" / "config.json").read_text())["embedding_init"] == "pca"

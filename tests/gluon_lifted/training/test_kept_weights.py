@@ -91,6 +91,7 @@ def test_patience_ends_a_run_until_it_is_raised(config, tmp_path, monkeypatch):
     script(monkeypatch, 1.9, 1.2, 1.9)
     report = train(config, tmp_path)
     assert (report.iteration, report.finished, report.stopped_early, report.kept) == (3, True, True, 1)
+    assert read_card(tmp_path / "card.json").provenance["iterations"] == "3"
     again = train(config, tmp_path, resume=True)  # measures nothing more
     assert (again.iteration, again.stopped_early, again.kept) == (3, True, 1)
     script(monkeypatch, 2.0)
