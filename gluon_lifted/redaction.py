@@ -42,8 +42,10 @@ BESIDE_SIG = frozenset(
 WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 IMAGE_NAME = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif|heic|jxl)$", re.IGNORECASE)
 
-# Environment variables that hold secrets for botocore, azure-storage, google-auth and fsspec
-SECRET_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE|GCS|FSSPEC)_.*(SECRET|TOKEN|PASSWORD|KEY|KEY_ID|SAS|STRING)")
+# Environment variables that hold secrets for botocore, azure-storage, google-auth, fsspec and huggingface_hub
+SECRET_VARIABLE = re.compile(
+    r"(AWS|AZURE|GOOGLE|GCS|FSSPEC|HF|HUGGING_FACE)_.*(SECRET|TOKEN|PASSWORD|KEY|KEY_ID|SAS|STRING)"
+)
 AWS_HEADER = re.compile(r"\b(Credential|Signature)=[^\s,&\"']+")
 MARK = "***"
 SHORTEST_SECRET = 4  # characters; replacing shorter ones would damage words in sentences

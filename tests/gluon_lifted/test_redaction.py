@@ -169,6 +169,13 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason_without_credentials(said, "s3://bucket/a.jpg") == expected
 
 
+@pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
+def test_tokens_of_the_hub(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "hf_abcdefgh")
+    said = "Illegal header value b'Bearer hf_abcdefgh\\n'"
+    assert reason_without_credentials(said, "") == "Illegal header value b'Bearer ***\\n'"
+
+
 def test_carried_values_of_other_types_are_the_same() -> None:
     numbers = [0.5] * 3
     row = {"a": numbers, "b": None, "c": b"https://me:x@host", "d": [None, "https://me:x@host"], "e": ()}

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from gluon_lifted import __version__
 from gluon_lifted.files import replaced_file
+from gluon_lifted.redaction import reason_without_credentials, url_without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,18 +79,27 @@ def copy_url(url: str, file: IO[bytes], on_note: Callable[[str], None]) -> str:
         if response.headers.get_content_type() == "text/html":
             raise ValueError("the server sent a web page instead of a file")
         total = _content_length(response)
-        on_note(f"fetching {url}" + (f" ({total / MB:,.0f} MB)" if total else ""))
+        on_note(f"fetching {url_without_credentials(url)}" + (f" ({total / MB:,.0f} MB)" if total else ""))
         return _copy(response, file, total, on_note)
 
 
-def failure_reason(error: Exception) -> str:
-    """Return why a download failed, in a few words."""
+def failure_reason(error: Exception, url: str = "") -> str:
+    """Return why a download failed, in a few words.
+
+    Parameters
+    ----------
+    url : str
+        What was asked for, if it may hold credentials. They are removed, as those of all URLs and of the environment.
+    """
+    reason: object = error
     if isinstance(error, urllib.error.HTTPError):
         error.close()  # the error is also the open response
-        return f"the server answered {error.code} {error.reason}"
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = f"the server answered {error.code} {error.reason}"
+    elif isinstance(error, urllib.error.URLError):
+        reason = error.reason
     lines = str(reason).strip().splitlines() or [type(error).__name__]
-    return f"{lines[0]:.200}"
+    line = reason_without_credentials(lines[0], url)
+    return "".join(character if character.isprintable() else "?" for character in line)[:200]
 
 
 def matches(path: Path, sha256: str, algorithm: str = "sha256") -> bool:

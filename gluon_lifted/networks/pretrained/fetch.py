@@ -13,6 +13,7 @@ from gluon_lifted.published.caches import cached_path
 from gluon_lifted.published.hub_config import preprocessing_of_hub
 from gluon_lifted.published.registry import NAMED, first_weights, named_weights, published_weights
 from gluon_lifted.published.weights import HubFile, PublishedWeights, WebFile
+from gluon_lifted.redaction import url_without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,9 +82,9 @@ def _first_that_answers(backbone: str, on_note: OnNote) -> Fetched:
             return fetched
     if stored is not None:
         try:
-            return Fetched(fetch_stored(stored, on_note), stored.url, None)
+            return Fetched(fetch_stored(stored, on_note), url_without_credentials(stored.url), None)
         except FAILURES as error:
-            reasons[STORE] = failure_reason(error)
+            reasons[STORE] = failure_reason(error, stored.url)
     location = _to_download(known[0]) if known else stored
     if location is None:
         raise ConfigError(
@@ -167,7 +168,7 @@ def _known_preprocessing(name: str, backbone: str) -> Preprocessing | None:
 
 
 def _to_download(weights: PublishedWeights) -> WebFile | HubFile:
-    """Return the location that is the easiest to download by hand: a file whose hash and place in a cache are known."""
+    """Return the location that is the easiest to download by hand: a file whose hash and path in a cache are known."""
     return next((file for file in weights.locations if isinstance(file, WebFile)), weights.locations[0])
 
 
@@ -180,8 +181,8 @@ def _unreachable(what: str, reasons: Mapping[str, str], location: WebFile | HubF
     """Return the error to raise: why nothing can be fetched, and what to download and where to put it."""
     alike = set(reasons.values())
     told = alike.pop() if len(alike) == 1 else "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    place = f"save it as {cached_path(location)}, or " if isinstance(location, WebFile) else ""
+    saved = f"save it as {cached_path(location)}, or " if isinstance(location, WebFile) else ""
     given = "its .params file" if isinstance(location, Stored) else "it"
     return DataError(
-        f"{what}: cannot be fetched ({told}). Download {location.url} elsewhere and {place}give {given} with --weights."
+        f"{what}: cannot be fetched ({told}). Download {location.url} elsewhere and {saved}give {given} with --weights."
     )

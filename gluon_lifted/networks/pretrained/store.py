@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tempfile
@@ -66,7 +67,7 @@ def _download(stored: Stored, target: Path, on_note: Callable[[str], None]) -> N
         copy_url(stored.url, archive, on_note)
         try:
             _extract(stored, archive, target)
-        except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, KeyError, RuntimeError) as error:
             raise ValueError(error.args[0] if error.args else type(error).__name__) from None
     if not matches(target, stored.sha1, "sha1"):
         raise ValueError("its SHA-1 is not the store's")

@@ -62,6 +62,14 @@ def test_anything_else_is_refused_and_not_kept(host, path, answer, reason):
     assert reason in refusal(host, path)
 
 
+def test_reasons_hold_no_credentials_and_no_control_characters(host, path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
+    host.answers["/w.pth"] = (302, {"Location": "http://me:secret@127.0.0.1:9/"}, b"")
+    assert refusal(host, path) == "it redirects to http://127.0.0.1:9, expected https"
+    error = OSError("\x1b[31m403 for https://cdn.invalid/a?X-Amz-Signature=ab12&x=1 with hf_abcdefgh\nmore")
+    assert failure_reason(error) == "?[31m403 for https://cdn.invalid/a?x=1 with ***"
+
+
 def test_an_endless_answer_is_cut_off(host, path, monkeypatch):
     host.answers["/w.pth"] = (200, {"Content-Length": "endless"}, CONTENT)
     monkeypatch.setattr(download, "MAX_FILE_BYTES", 699)

@@ -94,6 +94,18 @@ def test_gluoncvs_store_is_the_last(host, known, monkeypatch, tmp_path):
     assert fetch("imagenet", BACKBONE, lambda _: None) == (tmp_path, "https://a.invalid/net.zip", None)
 
 
+def test_a_password_of_gluoncvs_store_is_not_shown(host, known, monkeypatch, tmp_path):
+    store = Stored("net", "sha1", "http://me:secret@127.0.0.1:9/net.zip")
+    monkeypatch.setattr(fetching, "stored_weights", lambda _: store)
+    notes = []
+    with pytest.raises(DataError) as caught:
+        fetch("imagenet", BACKBONE, notes.append)
+    assert "http://127.0.0.1:9/net.zip" in str(caught.value)
+    assert "secret" not in str(caught.value) + str(notes)
+    monkeypatch.setattr(fetching, "fetch_stored", lambda *_: tmp_path)
+    assert fetch("imagenet", BACKBONE, notes.append).origin == "http://127.0.0.1:9/net.zip"
+
+
 def test_if_none_answers_the_message_says_what_to_download_where(host, known, monkeypatch):
     file = web_file(host)
     known.append(published(HubFile("timm/resnet18.V1"), file))

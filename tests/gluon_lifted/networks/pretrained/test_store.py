@@ -1,5 +1,6 @@
 import hashlib
 import io
+import struct
 import zipfile
 
 import pytest
@@ -56,6 +57,14 @@ def test_cached_file_that_was_cut_off_is_fetched_again(tmp_path, gluoncv_host, m
     assert fetch().read_bytes() == b"content"
 
 
+def cut_off(content):
+    """Return an archive whose only member says that it has more bytes than there are."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = archive.infolist()[0]
+    sizes = struct.pack("<II", member.compress_size, member.file_size)
+    return content.replace(sizes, struct.pack("<II", member.compress_size + 1000, member.file_size + 1000))
+
+
 def test_wrong_content_is_refused_and_not_kept(tmp_path, gluoncv_host, monkeypatch):
     name = publish(gluoncv_host, monkeypatch, b"content")
     path = next(iter(gluoncv_host.answers))
@@ -67,6 +76,7 @@ def test_wrong_content_is_refused_and_not_kept(tmp_path, gluoncv_host, monkeypat
     for content, reason in [
         (other.getvalue(), "its SHA-1 is not the store's"),
         (empty.getvalue(), "There is no item named"),
+        (cut_off(other.getvalue()), "EOFError"),
         (b"<html>", "File is not a zip file"),
         (gluoncv_host.answers[path][:-30], "File is not a zip file"),
         ((404, {}, b""), "Not Found"),
