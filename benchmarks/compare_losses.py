@@ -7,7 +7,8 @@ for each loss by recall@1 of short pilot runs on a fifth of the training classes
 nothing. Every embedding comes from the exported file.
 
 Each run is a single-threaded process, so that its result does not depend on other processes. An interrupted command
-resumes where it stopped. It writes results/compare_losses_<crop>px.md and .json next to this file.
+resumes where it stopped. It writes results/compare_losses.md and .json next to this file; the names end in the image
+size if it is not 112 px.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ held-out fifth of the training classes, by learning rate:
 
 {pilots_table(options)}
 """
-    name = f"compare_losses_{options.crop}px"
+    name = "compare_losses" if options.crop == 112 else f"compare_losses_{options.crop}px"
     (RESULTS / f"{name}.md").write_text(text)
     (RESULTS / f"{name}.json").write_text(json.dumps({"rates": rates, "results": rows}, indent=1) + "\n")
     return table
