@@ -28,7 +28,7 @@ def published_weights(backbone: str) -> list[PublishedWeights]:
 
 
 def first_weights(backbone: str) -> list[PublishedWeights]:
-    """List what ``--weights imagenet`` tries: the first weights of each library."""
+    """List what ``--weights imagenet`` tries before GluonCV's store: the first weights of each library."""
     firsts: dict[str, PublishedWeights] = {}
     for weights in published_weights(backbone):
         firsts.setdefault(weights.library, weights)
@@ -46,7 +46,10 @@ def weights_of(backbone: str) -> list[PublishedWeights]:
         return weights
     known = backbones_with_weights()
     close = difflib.get_close_matches(backbone, known, 3, cutoff=0.3) or known[:3]
-    raise ConfigError(f"{backbone}: has no published weights; backbones that have some: {', '.join(close)}.")
+    raise ConfigError(
+        f"{backbone}: has no published weights; backbones that have some: {', '.join(close)}. "
+        "`lifted weights` lists all."
+    )
 
 
 def named_weights(source: str, backbone: str) -> PublishedWeights:

@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 from gluon_lifted.published.weights import HubFile, PublishedWeights, WebFile, evaluation
+from gluon_lifted.twins.twin_networks import TIMM
 
 GITHUB = "https://github.com/huggingface/pytorch-image-models/releases/download/"
 FIRST, RSB, TPU = f"{GITHUB}v0.1-weights/", f"{GITHUB}v0.1-rsb-weights/", f"{GITHUB}v0.1-tpu-weights/"
@@ -172,4 +173,4 @@ def _published(architecture: str, entry: Entry) -> PublishedWeights:
     locations: list[HubFile | WebFile] = [HubFile(f"timm/{name}", *PINNED.get(name, ()))] if entry.on_hub else []
     if entry.release:
         locations.append(WebFile(entry.release, entry.release.removesuffix(".pth").rpartition("-")[2]))
-    return PublishedWeights("timm", name, preprocessing, tuple(locations))
+    return PublishedWeights(TIMM, name, preprocessing, tuple(locations))

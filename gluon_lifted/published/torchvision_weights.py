@@ -6,6 +6,8 @@ A file's name ends with the first 8 digits of its SHA-256.
 from __future__ import annotations
 
 from gluon_lifted.published.weights import PublishedWeights, WebFile, evaluation
+from gluon_lifted.twins import colors
+from gluon_lifted.twins.twin_networks import TORCHVISION, TWINS
 
 URL = "https://download.pytorch.org/models/"
 
@@ -48,14 +50,16 @@ FILES = {
     "vgg19": {"IMAGENET1K_V1": "vgg19-dcbb9e9d.pth"},
     "vgg19_bn": {"IMAGENET1K_V1": "vgg19_bn-c79401a0.pth"},
 }
-FROM_TENSORFLOW = ("googlenet", "inception_v3")  # they transform their input to -1 to 1 (transform_input)
+FROM_TENSORFLOW = {
+    twin.architecture for backbone in colors.FROM_TENSORFLOW for twin in TWINS[backbone] if twin.library == TORCHVISION
+}  # they transform their input to -1 to 1 (transform_input)
 
 
 def torchvision_weights(architecture: str) -> list[PublishedWeights]:
     """List the weights of an architecture, the one for ``--weights imagenet`` first."""
     return [
         PublishedWeights(
-            "torchvision",
+            TORCHVISION,
             f"{architecture}.{entry}",
             evaluation(*_sides(architecture, entry), colors=_colors(architecture)),
             (WebFile(URL + file, file.removesuffix(".pth").rpartition("-")[2]),),

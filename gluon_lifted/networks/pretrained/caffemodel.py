@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_AXES = 32  # kMaxBlobAxes in Caffe's blob.hpp
 MAX_BLOBS = 100_000
+MAX_BLOBS_OF_LAYER = 100  # each repeats the layer's name; Caffe's own layers have at most a few
 MAX_NAME_BYTES = 4000
 
 
@@ -79,8 +80,8 @@ def _layer(cursor: Cursor, numbers: LayerFields, where: str) -> list[tuple[str, 
                 raise cursor.damaged(f"a layer's name has {len(value):,} bytes, more than {MAX_NAME_BYTES}")
             name = Cursor(value, where).text(len(value), "a layer's name")
         elif number == numbers.blobs and isinstance(value, memoryview):
-            if len(arrays) == MAX_BLOBS:
-                raise cursor.damaged(f"layer {name!r:.100} has more than {MAX_BLOBS} blobs")
+            if len(arrays) == MAX_BLOBS_OF_LAYER:
+                raise cursor.damaged(f"layer {name!r:.100} has more than {MAX_BLOBS_OF_LAYER} blobs")
             arrays.append(_blob(Cursor(value, where), f"a blob of layer {name!r:.100}"))
     return [(f"{name}[{index}]", array) for index, array in enumerate(arrays)]
 

@@ -42,9 +42,11 @@ class HttpsRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def is_offline() -> bool:
-    """Whether the environment forbids downloads, as for huggingface_hub."""
-    return any(os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"} for name in OFFLINE_VARIABLES)
+def check_online() -> None:
+    """Raise `ValueError` if the environment forbids downloads, as for huggingface_hub."""
+    for name in OFFLINE_VARIABLES:
+        if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
+            raise ValueError(f"{name} forbids downloads")
 
 
 def download(url: str, path: Path, sha256: str, on_note: Callable[[str], None]) -> None:
@@ -72,8 +74,7 @@ def download(url: str, path: Path, sha256: str, on_note: Callable[[str], None]) 
 
 def copy_url(url: str, file: IO[bytes], on_note: Callable[[str], None]) -> str:
     """Write the content at a URL to an open file, and return its SHA-256. Raises one of `FAILURES`."""
-    if is_offline():
-        raise ValueError("HF_HUB_OFFLINE forbids downloads")
+    check_online()
     request = urllib.request.Request(url, headers={"User-Agent": f"gluon-lifted/{__version__}"})
     with urllib.request.build_opener(HttpsRedirects).open(request, timeout=TIMEOUT) as response:
         if response.headers.get_content_type() == "text/html":

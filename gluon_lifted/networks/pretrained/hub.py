@@ -104,8 +104,7 @@ def _cached(file: HubFile, name: str) -> Cached | None:
 
 def _fetch(file: HubFile, name: str, highest: int, on_note: Callable[[str], None]) -> Cached:
     """Ask for the size, then download, also if the cache has a file of that name."""
-    if download.is_offline():
-        raise ValueError("HF_HUB_OFFLINE forbids downloads")
+    download.check_online()
     hub, endpoint = _client(), os.environ.get("HF_ENDPOINT")
     asked = {"repo_id": file.repository, "filename": name, "revision": file.revision, "endpoint": endpoint}
     damaged = _cached(file, name) is not None  # the caller refused it, and the client would return it again

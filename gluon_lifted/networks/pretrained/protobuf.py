@@ -28,11 +28,13 @@ def fields(cursor: Cursor) -> Iterator[tuple[int, int | memoryview]]:
         tag = _varint(cursor)
         number, kind = tag >> 3, tag & 7
         what = f"field {number}"
+        if not number:  # a file of zeros would be a billion such fields
+            raise cursor.damaged("a field has the number 0")
         if kind == VARINT:
             yield number, _varint(cursor)
         elif kind == BYTES:
             yield number, cursor.take(_varint(cursor), what)
-        elif kind in (FIXED32, FIXED64) and number:
+        elif kind in (FIXED32, FIXED64):
             yield number, cursor.take(4 if kind == FIXED32 else 8, what)
         else:
             raise cursor.damaged(f"{what} has wire type {kind}, which protobuf does not write here")

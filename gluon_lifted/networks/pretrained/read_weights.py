@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.networks.pretrained.caffemodel import parse_caffemodel
+from gluon_lifted.networks.pretrained.download import MAX_FILE_BYTES
 from gluon_lifted.networks.pretrained.onnx_file import ONNX_START, parse_onnx
 from gluon_lifted.networks.pretrained.safetensors_file import is_safetensors, read_safetensors
 from gluon_lifted.networks.pretrained.torch_file import LEGACY_START, ZIP_MAGIC, parse_torch
@@ -40,6 +42,9 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     """
     try:
         with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE_BYTES:  # PyTorch's and safetensors files are copied into memory
+                raise DataError(f"{path}: has {size:,} bytes; expected weights of at most {MAX_FILE_BYTES:,} bytes.")
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"

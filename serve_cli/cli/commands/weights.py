@@ -21,12 +21,13 @@ Backbone = Annotated[
 def weights(backbone: Backbone = None, as_json: Json = False) -> None:
     r"""List the published weights that `lifted train --weights` downloads, and their preprocessing.
 
-    --weights imagenet takes the first that answers: torchvision's, timm's, then
-    GluonCV's own store, which has not answered since February 2024. Backbones
-    that are missing here have weights in that store alone.
+    --weights imagenet takes the first that answers: torchvision's, timm's, the
+    ONNX model zoo's (googlenet), then GluonCV's own store, which has not answered
+    since February 2024. Backbones that are missing here have weights in that store
+    alone, or none. For any backbone, --weights also takes a file or hf://OWNER/NAME.
 
     Files are verified by their SHA-256 where the publisher names it, and cached
-    where torch and huggingface_hub cache them.
+    where torch, huggingface_hub and onnx cache them.
 
     [bold]Examples[/bold]
 
@@ -34,8 +35,8 @@ def weights(backbone: Backbone = None, as_json: Json = False) -> None:
 
       lifted weights resnet50_v1d
 
-      lifted train --backbone resnet50_v1d --weights timm:resnet50d.ra2_in1k \
-        --data photos --out runs/mine
+      lifted train folder --data photos --out runs/mine \
+        --backbone resnet50_v1d --weights timm:resnet50d.ra2_in1k
     """
     from gluon_lifted.published.registry import backbones_with_weights, weights_of
 

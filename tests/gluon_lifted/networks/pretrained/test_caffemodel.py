@@ -116,6 +116,13 @@ def test_empty_blobs_are_refused_whatever_their_other_axes_say(shape):
         parse_caffemodel(memoryview(content), "x")
 
 
+def test_a_layer_of_many_blobs_is_refused_before_its_name_is_repeated(tmp_path, write_caffemodel):
+    path = tmp_path / "net.caffemodel"
+    write_caffemodel(path, {"n" * 4000: [np.ones(1, "f4")] * 101})
+    with pytest.raises(DataError, match=r"layer 'n+ has more than 100 blobs"):
+        parse_caffemodel(memoryview(path.read_bytes()), "net")
+
+
 def test_two_layers_of_one_name_are_refused(tmp_path, write_caffemodel):
     content = small(tmp_path, write_caffemodel)
     with pytest.raises(DataError, match=r"two blobs are 'a\[0\]'"):

@@ -86,6 +86,11 @@ def test_empty_initializers_are_left_out_whatever_their_other_axes_say(shape):
     assert list(parse_onnx(memoryview(content), "net.onnx")) == ["a"]
 
 
+def test_zeros_are_no_fields():
+    with pytest.raises(DataError, match="a field has the number 0"):
+        parse_onnx(memoryview(b"\x08\x03" + bytes(10)), "net.onnx")
+
+
 def test_two_initializers_of_one_name_are_refused():
     tensor = onnx.numpy_helper.from_array(np.ones(2, "f4"), "a")
     with pytest.raises(DataError, match="two initializers are 'a'"):
