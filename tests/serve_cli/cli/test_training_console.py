@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
+
 from gluon_lifted.logs.run_log import TrainProgress
 from gluon_lifted.metrics.bootstrap import Estimate
 from gluon_lifted.metrics.recall_comparison import (
