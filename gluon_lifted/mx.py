@@ -21,6 +21,7 @@ import numpy as np
 from PIL import ImageFile
 
 from gluon_lifted.errors import DeviceError, MissingPackageError
+from gluon_lifted.hardware.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,8 @@ def _installed(distribution: str) -> bool:
 
 def _import_mxnet() -> Any:
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # otherwise each graph prints a line to stderr
+    # MXNet would take half the machine's cores, as if they were hyperthreads, whatever a container may use of them
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))
     _restore_numpy_names()
     _restore_scipy_names()
     _stand_in_for_distutils()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' workers share the cores
 LONGEST = {"test_readme.py", "test_trust.py", "test_limits.py", "test_train_line.py"}
 
 

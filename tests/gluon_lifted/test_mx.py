@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -22,3 +23,15 @@ def test_packages_that_mxnet_does_without_can_be_imported_afterwards(before: str
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "3.0 0.5\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "expected"), [({}, "3"), ({"OMP_NUM_THREADS": "7"}, "7")])
+def test_the_network_computes_with_all_usable_cores_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+    code = (
+        "import gluon_lifted.hardware.cpus as cpus; cpus.usable_cpus = lambda: 3\n"
+        "import os, gluon_lifted.mx; print(os.environ['OMP_NUM_THREADS'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | given
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout == f"{expected}\n"

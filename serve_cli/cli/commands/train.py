@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -131,6 +132,8 @@ def train(
     if num_hosts == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several hosts; add --num-hosts")
     _announce(resolved)
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet
     cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
     with TrainingBar() as bar:
         hardware = Hardware(device, threads or usable_cpus(), cluster)
