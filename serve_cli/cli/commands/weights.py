@@ -23,8 +23,8 @@ def weights(backbone: Backbone = None, as_json: Json = False) -> None:
 
     --weights imagenet takes the first that answers: torchvision's, timm's, the
     ONNX model zoo's (googlenet), then GluonCV's own store, which has not answered
-    since February 2024. Backbones that are missing here have weights in that store
-    alone, or none. For any backbone, --weights also takes a file or hf://OWNER/NAME.
+    since February 2024. Backbones that are missing here have weights only in that
+    store, or none. --weights also takes a file or hf://OWNER/NAME.
 
     Files are verified by their SHA-256 where the publisher names it, and cached
     where torch, huggingface_hub and onnx cache them.
