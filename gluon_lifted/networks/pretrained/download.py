@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 2 << 30  # the largest file of the registry has 0.6 GB
 CHUNK = 1 << 20
 NOTE_EVERY = 10.0  # seconds between notes on progress
 MB = 1e6
-OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # those that huggingface_hub reads
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # huggingface_hub reads these
 FAILURES = (OSError, http.client.HTTPException, ValueError)  # of a download
 
 

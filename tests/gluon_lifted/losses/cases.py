@@ -57,7 +57,7 @@ def batch_for(name, rows, **how):
 
 
 def cosine(x, y):
-    """Of two vectors; 0 if one of them is 0."""
+    """Return the cosine of two vectors; 0 if one of them is 0."""
     lengths = math.hypot(*x) * math.hypot(*y)
     return sum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
 
