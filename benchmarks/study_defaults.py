@@ -137,7 +137,7 @@ def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
         start(trainer, *arguments, **names)
         variant.adjust(trainer)
 
-    Trainer.__init__ = adjusted  # type: ignore[method-assign]
+    Trainer.__init__ = adjusted  # type: ignore[method-assign]  # a run builds its own trainer
     seconds = train_run(config, run)
     watched = load_data(config).watched
     scores = measured(embedded(run, watched, options.data), watched.labels)

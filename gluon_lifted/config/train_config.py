@@ -233,7 +233,8 @@ class TrainConfig:
     )
     keep: str = _option(
         "auto",
-        "Freeze the weights with the best recall, or the last ones; auto: best if validation classes are held out.",
+        "Freeze the weights with the best recall, or the last ones; auto: best if five or more validation classes are "
+        "held out.",
         RUN,
         choices=("auto", "best", "last"),
     )

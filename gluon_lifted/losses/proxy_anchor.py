@@ -15,7 +15,7 @@ SCALE = 32.0  # Kim et al., section 4.1
 class ProxyAnchorLoss(ProxyLoss):
     r"""Proxy-anchor loss (Kim, Kim, Cho, Kwak, CVPR 2020, eq. 4), in O(BC).
 
-    With P the proxies of the C classes, :math:`P^+` those that have images in the batch, :math:`X_p^+` and
+    With P the proxies of the C classes, :math:`P^+` the proxies of the batch's classes, :math:`X_p^+` and
     :math:`X_p^-` the images of the class of p and of other classes, and s the cosine:
 
     .. math::

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.config.train_config import TrainConfig
 
+ENOUGH_CLASSES = 5  # to choose weights by; recall among fewer is high and says little
 MOST_MEASUREMENTS = 20  # of a run, unless --eval-every says otherwise
 LARGEST_SHARE = 0.05  # of the computation that measuring may take
 FORWARD_SHARE = 1 / 3  # a forward pass alone, of the computation of training on the same images
@@ -62,8 +63,18 @@ class BestRecall:
         return BestRecall(int(iteration), recall, int(measured_since))
 
 
-def settle_keep(config: TrainConfig, watched_kind: str, on_note: Callable[[str], None]) -> TrainConfig:
-    """Decide whether ``--keep auto`` means best or last. Say so where the test classes affect the weights."""
+def settle_keep(
+    config: TrainConfig, watched_kind: str, num_classes: int, on_note: Callable[[str], None]
+) -> TrainConfig:
+    """Decide whether ``--keep auto`` means best or last. Say so where the test classes affect the weights.
+
+    Parameters
+    ----------
+    watched_kind : str
+        ``"validation"`` or ``"test"``: what recall is measured on.
+    num_classes : int
+        Number of classes that recall is measured on.
+    """
     held_out = watched_kind == "validation"
     if (config.keep == "best" or config.patience) and not held_out:
         on_note("the weights are chosen by recall on the test classes; do not report that recall as a result.")
@@ -74,7 +85,12 @@ def settle_keep(config: TrainConfig, watched_kind: str, on_note: Callable[[str],
             "the last weights are kept: to choose the best by recall on the test classes would be to train on them; "
             "hold out --validation-classes."
         )
-    return replace(config, keep="best" if held_out else "last")
+    elif num_classes < ENOUGH_CLASSES:
+        on_note(
+            f"the last weights are kept: {num_classes} validation classes are too few to choose the best; raise "
+            "--validation-classes."
+        )
+    return replace(config, keep="best" if held_out and num_classes >= ENOUGH_CLASSES else "last")
 
 
 def iterations_between_measurements(config: TrainConfig, num_images: int) -> int:

@@ -21,7 +21,7 @@ MAX_IMAGES = 20_000  # ten for each of 2,048 features: covariances of more image
 def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     """Set the embedding layer of a trainer's network; see `gluon_lifted.networks.whitening.whitened_layer`.
 
-    A layer that came with the weights is kept. Of many images, the run's seed draws `MAX_IMAGES`.
+    A layer that came with the weights is kept. At most `MAX_IMAGES` images are used, drawn by the run's seed.
 
     Raises
     ------

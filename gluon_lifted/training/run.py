@@ -112,7 +112,7 @@ def train(
         require_tensorboardx()
     devices = mxnet_contexts(hardware.device)
     data = load_data(config)
-    config = settle_keep(config, data.watched_kind, hooks.on_note)
+    config = settle_keep(config, data.watched_kind, len(data.watched.class_names), hooks.on_note)
     residual = mean_residual(config)
     with join_cluster(hardware.cluster) as cluster:
         from gluon_lifted.training.evaluation import Evaluation

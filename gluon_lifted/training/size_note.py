@@ -1,4 +1,4 @@
-"""Say where a run's sizes differ from those that its weights were trained for."""
+"""Say where a run's sizes differ from its weights' own."""
 
 from __future__ import annotations
 

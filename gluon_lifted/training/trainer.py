@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from gluon_lifted.distributed import Cluster
     from gluon_lifted.networks.pretrained.load_weights import WeightsReport
 
-MAX_SKIPPED = 10  # consecutive batches, without those that overflowed in the search for a loss scale
+MAX_SKIPPED = 10  # consecutive batches; overflows in the search for a loss scale do not count
 SEED_STRIDE = 1_000_003  # keeps the random streams of neighboring seeds apart
 PROXY_STREAM = -1  # the random stream that draws proxies; iterations have streams from 1 on
 SKIPPED, BEST = "skipped", "best"  # names in a state

@@ -154,7 +154,7 @@ def _as_failures() -> Iterator[None]:
         yield
     except download.FAILURES:
         raise
-    except Exception as error:
+    except Exception as error:  # the client's libraries have no common base class
         raise OSError(str(error) or type(error).__name__) from None
 
 

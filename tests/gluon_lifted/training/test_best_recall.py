@@ -23,18 +23,19 @@ def test_the_best_is_the_first_largest_of_the_list(seed):
 
 
 @pytest.mark.parametrize(
-    ("keep", "kind", "settled", "said"),
+    ("keep", "kind", "num_classes", "settled", "said"),
     [
-        ("auto", "validation", "best", ""),
-        ("auto", "test", "last", "the last weights are kept"),
-        ("last", "test", "last", ""),
-        ("best", "validation", "best", ""),
-        ("best", "test", "best", "chosen by recall on the test classes"),
+        ("auto", "validation", 5, "best", ""),
+        ("auto", "validation", 4, "last", "4 validation classes are too few"),
+        ("auto", "test", 50, "last", "to choose the best by recall on the test classes"),
+        ("last", "test", 50, "last", ""),
+        ("best", "validation", 2, "best", ""),
+        ("best", "test", 50, "best", "chosen by recall on the test classes"),
     ],
 )
-def test_auto_never_chooses_by_the_test_classes(keep, kind, settled, said):
+def test_auto_chooses_neither_by_the_test_classes_nor_by_few(keep, kind, num_classes, settled, said):
     notes = []
-    assert settle_keep(TrainConfig(keep=keep), kind, notes.append).keep == settled
+    assert settle_keep(TrainConfig(keep=keep), kind, num_classes, notes.append).keep == settled
     assert len(notes) == bool(said)
     assert said in "".join(notes)
 
@@ -42,8 +43,8 @@ def test_auto_never_chooses_by_the_test_classes(keep, kind, settled, said):
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_stopping_by_the_test_classes_is_said_too(keep):
     notes = []
-    settle_keep(TrainConfig(keep=keep, patience=2), "test", notes.append)
-    settle_keep(TrainConfig(keep=keep, patience=2), "validation", notes.append)
+    settle_keep(TrainConfig(keep=keep, patience=2), "test", 50, notes.append)
+    settle_keep(TrainConfig(keep=keep, patience=2), "validation", 50, notes.append)
     assert len(notes) == 1
     assert "chosen by recall on the test classes" in notes[0]
 

@@ -24,7 +24,7 @@ def config(photos):
     return TrainConfig(
         "folder", str(photos), dim=8, iterations=4, batch_size=4, images_per_class=2, resize=36, crop=32,
         validation_classes=0.5, eval_every=1, checkpoint_every=1, backbone="cifar_resnet20_v1", schedule="constant",
-        test=False,
+        test=False, keep="best",
     )  # fmt: skip
 
 

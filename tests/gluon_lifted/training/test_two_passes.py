@@ -42,7 +42,7 @@ def test_gradients_do_not_add_up_over_batches():
 
 
 def test_both_passes_drop_the_same(monkeypatch):
-    """Without training, the loss's embeddings are those that the second pass propagates through."""
+    """The loss reads the embeddings that the second pass propagates through."""
     trainer = Trainer(
         TrainConfig(backbone="googlenet", dim=4, crop=48, batch_size=6, images_per_class=2, dropout=0.5,
                     images_at_a_time=2), [mx.cpu()])  # fmt: skip
