@@ -1,7 +1,7 @@
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")  # ends before a test elsewhere needs a picture
 def no_curves():
     """Drawing takes longer than a short run. Curves have tests of their own; `lifted train` is tested with them."""
     loop = pytest.importorskip("gluon_lifted.training.loop", exc_type=ImportError, reason="MXNet is not installed")
