@@ -102,7 +102,8 @@ class Target(Protocol):
     """A database that is loaded into. An object serves one load.
 
     The calls come in this order: `preview`; then, unless it is a dry run or all is complete, `prepare`, `loaded` and
-    `write` for each batch, `build_index`, `count` and `read`, `switch`. `close` comes last, after any failure too.
+    `write` for each batch, `build_index`, `count` and `read`, and `switch`, or `discard` if the rows read back differ.
+    `close` comes last, after any failure too.
 
     Rows go to a staging table or collection that readers do not see. It survives a killed or failed load, and the next
     load with the same fingerprint resumes it. The table that readers use changes in `switch` alone.
@@ -118,7 +119,7 @@ class Target(Protocol):
     dtypes, indexes : tuple of str
         Supported storage types and kinds of index; the first is the default.
     batch_rows : int
-        Rows of a batch.
+        Rows of a batch; fewer where the vectors are wide.
     """
 
     database: ClassVar[str]
@@ -160,6 +161,9 @@ class Target(Protocol):
     def switch(self) -> None:
         """Give the staging the name that readers use, atomically, and remove what it replaces."""
 
+    def discard(self) -> None:
+        """Remove the staging, so that the next load starts over."""
+
     def close(self) -> None:
         """Disconnect. Do not raise."""
 
@@ -180,7 +184,7 @@ class TargetModule:
 
 
 _TARGETS = "serve_cli.retrieval.load.targets"
-_POSTGRES = TargetModule(f"{_TARGETS}.postgres", "PostgresTarget", "postgres")
+_POSTGRES = TargetModule(f"{_TARGETS}.postgres.target", "PostgresTarget", "postgres")
 SCHEMES = {
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
