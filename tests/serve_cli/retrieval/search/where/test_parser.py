@@ -151,6 +151,10 @@ def test_random_conditions_equal_a_plain_evaluation(tree):
     assert rows_of(written(tree)) == expected
 
 
+def test_ilike_ignores_case():
+    assert rows_of("brand ilike 'X'") == rows_of("brand in ('x', 'X')") != rows_of("brand like 'X'")
+
+
 def test_precedence_is_not_then_and_then_or():
     assert rows_of("price = 1 or price = 2 and brand = 'x'") == rows_of("price = 1 or (price = 2 and brand = 'x')")
     assert rows_of("not price = 1 and brand = 'x'") == rows_of("(not price = 1) and brand = 'x'")
