@@ -1,0 +1,1 @@
+"""Search of embedded catalogs: indexes, queries, and hand-over to databases."""
