@@ -33,11 +33,14 @@ def rows(tmp_path, monkeypatch):
 
 
 def test_duckdb(rows):
-    pytest.importorskip("duckdb")
-    neighbors = run("DuckDB on the parquet files")["neighbors"]
-    expected = [(f"{row}.jpg", "class 0", row * 8**0.5) for row in rows if row % 3 == 0][:10]
-    assert [neighbor[:2] for neighbor in neighbors] == [row[:2] for row in expected]
-    np.testing.assert_allclose([row[2] for row in neighbors], [row[2] for row in expected], rtol=1e-6)
+    duckdb = pytest.importorskip("duckdb")
+    names = run("DuckDB on the parquet files")
+    assert [neighbor[0] for neighbor in names["neighbors"]] == [f"{row}.jpg" for row in rows if row % 3 == 0][:10]
+    everything = names["nearest"].replace("LIMIT 10", "")
+    neighbors = duckdb.execute(everything, {"id": "20.jpg"}).fetchall()
+    expected = sorted((abs(row - 20) * 8**0.5, f"{row}.jpg") for row in rows if row % 3 == 0)
+    np.testing.assert_allclose([row[2] for row in neighbors], [distance for distance, _ in expected], rtol=1e-6)
+    assert sorted(row[:2] for row in neighbors) == sorted((identifier, "class 0") for _, identifier in expected)
 
 
 def test_opensearch_files_are_json(rows, tmp_path):

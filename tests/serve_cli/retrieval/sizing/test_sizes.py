@@ -11,8 +11,17 @@ from serve_cli.retrieval.sizing import sizes
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.tiny_model import CARD
 
-# pg_relation_size / rows of an HNSW index with m = 16: PostgreSQL 18.6, pgvector 0.8.6, 1,000 to 4,000 random rows
-PGVECTOR = [(128, 4, 837.6), (512, 4, 2734.1), (512, 2, 1368.1), (1024, 4, 8196.1), (2000, 4, 16392.2)]
+# pg_relation_size / rows of an HNSW index with m = 16: PostgreSQL 18.6, pgvector 0.8.6, 1,000 to 5,000 random rows
+PGVECTOR = [
+    (8, 4, 335.9),
+    (32, 4, 435.8),
+    (64, 2, 437.5),
+    (128, 4, 837.6),
+    (512, 4, 2734.1),
+    (512, 2, 1368.1),
+    (1024, 4, 8196.1),
+    (2000, 4, 16392.2),
+]
 
 
 @pytest.mark.parametrize(("dim", "number_bytes", "measured"), PGVECTOR)
