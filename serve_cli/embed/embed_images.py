@@ -145,7 +145,11 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
 def _about(run: EmbedRun) -> dict[str, Any]:
     """Collect the manifest's fields about the model file, package versions and time."""
     return {
-        "model": {"file": as_text(run.options.model.name), "sha256": run.plan.model_sha256},
+        "model": {
+            "file": as_text(run.options.model.name),
+            "path": as_text(run.options.model.resolve()),
+            "sha256": run.plan.model_sha256,
+        },
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.contract import CARD_KEY
 from gluon_lifted.errors import RunError
+from gluon_lifted.hardware.memory import usable_memory
 from gluon_lifted.parquet.page_claims import read_groups
-from serve_cli.embeddings.fixed_lists import without_sizes
+from gluon_lifted.parquet.page_memory import column_memory, read_chunks
+from serve_cli.embeddings.fixed_lists import restored, without_sizes
 from serve_cli.embeddings.part_columns import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from gluon_lifted.card import ModelCard
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 1 << 16  # bytes of one id, path, label or error
 TEXT_BYTES = 1 << 12  # average limit per row in a text column
 NUMBER_BYTES = 8  # limit per number with its levels; parquet stores int8 in 4 bytes
+MAX_CARRIED = 1 << 31  # bytes of the carried columns of a row group
 SLACK = 1 << 24  # bytes per column for headers and a dictionary
 # pyarrow's own errors, and Python's for C++ exceptions that pyarrow lets through
 READ_ERRORS = (
@@ -45,7 +48,7 @@ class CheckedParquet:
     ----------
     path : Path
     own : sequence of Field
-        Its first columns, in order. Further columns are never read.
+        Its first columns, in order. Further columns are only read if asked for.
     card : ModelCard, optional
         The model card that its metadata must contain.
     rows : int, optional
@@ -62,12 +65,27 @@ class CheckedParquet:
         with self._errors():
             return int(self._metadata().num_rows)
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Read the known columns by row group, with fixed-size lists as plain lists. Raises `RunError`."""
+    def carried(self) -> pa.Schema:
+        """Return the further columns. Raises `RunError`."""
+        with self._errors():
+            columns = self._metadata().schema.to_arrow_schema().remove_metadata()
+            return pa.schema(list(columns)[len(self._own) :])
+
+    def tables(self, carried: pa.Schema | None = None) -> Iterator[pa.Table]:
+        """Read the known columns by row group, with fixed-size lists as plain lists. Raises `RunError`.
+
+        Parameters
+        ----------
+        carried : Schema, optional
+            Further columns to read, with the types that the file must have.
+        """
         texts = [field.name for field in self._own if pa.types.is_string(field.type)]
         names = [field.name for field in self._own]
         with self._errors():
             metadata = self._metadata()
+            if carried:
+                self._check_carried(metadata, carried)
+                names += carried.names
             with (
                 self._path.open("rb") as file,
                 pq.ParquetFile(
@@ -81,7 +99,7 @@ class CheckedParquet:
                 for number in range(metadata.num_row_groups):
                     table = part.read_row_group(number, names, use_threads=False)
                     self._check_table(table, metadata.row_group(number).num_rows)
-                    yield table
+                    yield _with_types(table, carried or ())
 
     def _metadata(self) -> pq.FileMetaData:
         if not self._path.is_file():  # opening a pipe would block
@@ -114,6 +132,18 @@ class CheckedParquet:
                         f"{group.rows:,} rows"
                     )
 
+    def _check_carried(self, metadata: pq.FileMetaData, carried: pa.Schema) -> None:
+        columns = metadata.schema.to_arrow_schema().remove_metadata()
+        if list(columns)[len(self._own) :] != list(carried):
+            raise self._error("carries other columns than the first part file")
+        with self._path.open("rb") as file:
+            read_groups(file, metadata.num_columns)  # refuses pages that claim more than the file has
+            for chunks in read_chunks(file):
+                memory = (column_memory(file, chunk) for chunk in chunks[len(self._own) :])
+                needed = sum(column.pages + column.row * chunks[0].rows for column in memory)
+                if needed > min(usable_memory(), MAX_CARRIED):
+                    raise self._error(f"its carried columns need {needed / 1e9:,.1f} GB of memory in one row group")
+
     def _check_table(self, table: pa.Table, rows: int) -> None:
         if len(table) != rows:
             raise self._error(f"holds {len(table)} rows where its footer says {rows}")
@@ -138,10 +168,29 @@ class CheckedParquet:
         return RunError(f"{self._path}: {problem}; embed again.")
 
 
+def _with_types(table: pa.Table, fields: Iterable[pa.Field]) -> pa.Table:
+    """Restore the types of columns that were read with fixed-size lists as plain lists."""
+    for field in fields:
+        column = table[field.name]
+        if column.type != field.type:
+            chunks = [restored(chunk, field.type) for chunk in column.chunks]
+            table = table.set_column(table.column_names.index(field.name), field, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def text_bytes(column: pa.ChunkedArray) -> int:
+    """Count the bytes of a dictionary column's text as it would be without a dictionary."""
+    lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
+    return sum(pc.sum(length).as_py() or 0 for length in lengths)
+
+
 def texts(column: pa.ChunkedArray) -> list[str | None]:
-    """Convert a dictionary column to strings; equal strings of a chunk are the same object."""
+    """Convert a column of text to strings; equal strings of a dictionary are the same object."""
     strings: list[str | None] = []
     for chunk in column.chunks:
+        if not pa.types.is_dictionary(chunk.type):
+            strings.extend(chunk.to_pylist())
+            continue
         values = [*chunk.dictionary.to_pylist(), None]
         strings.extend(map(values.__getitem__, chunk.indices.fill_null(len(values) - 1).to_pylist()))
     return strings

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 from serve_cli.embeddings.arrow_table import carried_column
-from serve_cli.embeddings.checked_parquet import CheckedParquet, texts
+from serve_cli.embeddings.checked_parquet import CheckedParquet
 from serve_cli.embeddings.part_columns import MANIFEST, schema
 from serve_cli.embeddings.part_formats import NPY
 from serve_cli.embeddings.parts import Part, PartRows, require_scales
@@ -25,7 +25,7 @@ from serve_cli.embeddings.vectors import DTYPES, from_stored, to_stored
 from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -135,6 +135,15 @@ def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) 
     return pa.Table.from_arrays([pa.array(column, pa.string()) for column in values], schema=FAILED)
 
 
+def _as_part(table: pa.Table, carried: Sequence[str]) -> pa.Table:
+    """Return the columns of `PartRows` from a file of ``metadata`` or ``failed``; null where a file has none."""
+    present = {"id": table["id"], "path": table["image_path"]} | {
+        name: table[name] if name in table.column_names else pa.nulls(len(table), pa.string())
+        for name in ("label", "error")
+    }
+    return pa.table(present | {name: table[name] for name in carried})
+
+
 MAGIC = b"\x93NUMPY\x01\x00"  # version 1.0; later versions are for longer or non-ASCII headers
 HEADER = re.compile(
     rb"\{'descr': '(<f2|<f4|<f8|\|i1|\|u1)', 'fortran_order': (True|False), 'shape': \((\d{1,18}), (\d{1,18})\), \} *\n"
@@ -189,26 +198,25 @@ class NpyPartReader:
             path = npy_paths(self._folder, number)[0]
             raise RunError(f"{path}: has {present} rows with its failures and {MANIFEST} says {rows}; embed again.")
 
-    def read(self, number: int, rows: int) -> Iterator[PartRows]:
+    def carried(self, number: int) -> pa.Schema:
+        """Return the carried columns of a part; raises as `check` does."""
+        return self._tables(number)[0].carried()
+
+    def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
         """Read a part by row group, failed rows last; raises as `check` does."""
         self.check(number, rows)
         known, failed = self._tables(number)
         numbers, done = self._numbers(number, known.count()), 0
-        for table in known.tables():
+        for table in known.tables(carried):
             scale = np.asarray(table["scale"]) if self._dtype == "int8" else None  # NaN for null
             if scale is not None:
                 require_scales(scale, npy_paths(self._folder, number)[1])
             embedding = from_stored(numbers[done : done + len(table)], scale)
             done += len(table)
-            nothing = [None] * len(table)
-            yield PartRows(texts(table["id"]), texts(table["image_path"]), texts(table["label"]), nothing, embedding)
+            yield PartRows(_as_part(table, [field.name for field in carried or ()]), embedding)
         for table in failed.tables():
-            yield self._failures(table)
-
-    def _failures(self, table: pa.Table) -> PartRows:
-        missing = np.full((len(table), self._card.dim), np.nan, np.float32)
-        paths, nothing = texts(table["image_path"]), [None] * len(table)
-        return PartRows(texts(table["id"]), paths, nothing, texts(table["error"]), missing)
+            missing = np.full((len(table), self._card.dim), np.nan, np.float32)
+            yield PartRows(_as_part(table, []), missing)
 
     def _tables(self, number: int) -> tuple[CheckedParquet, CheckedParquet]:
         _, metadata, failures = npy_paths(self._folder, number)

@@ -13,7 +13,7 @@ from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.parquet.page_claims import read_groups
 from serve_cli.embeddings.arrow_table import to_table
-from serve_cli.embeddings.checked_parquet import READ_ERRORS, CheckedParquet, texts
+from serve_cli.embeddings.checked_parquet import READ_ERRORS, CheckedParquet
 from serve_cli.embeddings.part_columns import MANIFEST, own_columns, schema
 from serve_cli.embeddings.part_formats import PARQUET
 from serve_cli.embeddings.parts import Part, PartRows, require_scales
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from gluon_lifted.card import ModelCard
     from serve_cli.sources.image_row import EmbeddedRows
+
+
+NUMBERS = {"embedding", "scale"}
 
 
 class ParquetPartWriter:
@@ -92,14 +95,17 @@ class ParquetPartReader:
         """Raise `RunError` unless the footer has the expected columns, ``rows`` rows and plausible sizes."""
         self._file(number, rows).count()
 
-    def read(self, number: int, rows: int) -> Iterator[PartRows]:
-        """Read a part by row group; raises as `check` does."""
-        for table in self._file(number, rows).tables():
-            embedding = _matrix(table, self._card.dim, self._folder / PARQUET.part_name(number))
-            ids, paths, labels, errors = (texts(table[name]) for name in ("id", "path", "label", "error"))
-            yield PartRows(ids, paths, labels, errors, embedding)
+    def carried(self, number: int) -> pa.Schema:
+        """Return the carried columns of a part; raises as `check` does."""
+        return self._file(number).carried()
 
-    def _file(self, number: int, rows: int) -> CheckedParquet:
+    def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
+        """Read a part by row group; raises as `check` does."""
+        for table in self._file(number, rows).tables(carried):
+            embedding = _matrix(table, self._card.dim, self._folder / PARQUET.part_name(number))
+            yield PartRows(table.drop_columns(NUMBERS & set(table.column_names)), embedding)
+
+    def _file(self, number: int, rows: int | None = None) -> CheckedParquet:
         return CheckedParquet(self._folder / PARQUET.part_name(number), self._own, self._card, rows)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from gluon_lifted.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from serve_cli.sources.image_row import EmbeddedRows
@@ -40,13 +41,11 @@ class PartWriter(Protocol):
 class PartRows(NamedTuple):
     """Some rows of a part.
 
-    ``ids``, ``paths``, ``labels`` and ``errors`` are (n,). ``embedding``, (n, D), is NaN in rows that have an error.
+    ``table`` has n rows: the text columns ``id``, ``path``, ``label`` and ``error``, some with a dictionary, and the
+    carried columns that were asked for. ``embedding``, (n, D), is NaN in rows that have an error.
     """
 
-    ids: Sequence[str | None]
-    paths: Sequence[str | None]
-    labels: Sequence[str | None]
-    errors: Sequence[str | None]
+    table: pa.Table
     embedding: NDArray[np.float32]
 
 
@@ -59,8 +58,11 @@ class PartReader(Protocol):
     def check(self, number: int, rows: int) -> None:
         """Raise if a part's headers have unexpected columns, another number of rows, or impossible sizes."""
 
-    def read(self, number: int, rows: int) -> Iterator[PartRows]:
-        """Read the rows of a part in chunks; raises as `check` does."""
+    def carried(self, number: int) -> pa.Schema:
+        """Return the carried columns of a part; raises as `check` does."""
+
+    def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
+        """Read the rows of a part in chunks, without carried columns unless asked for; raises as `check` does."""
 
 
 def require_scales(scale: NDArray[np.float32], path: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.hardware.memory import usable_memory
+from serve_cli.embeddings.checked_parquet import texts
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.fixed_lists import without_sizes
 from serve_cli.embeddings.part_columns import MANIFEST
@@ -154,16 +155,16 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     for number, size in enumerate(sizes):
         parts.check(number, size)
     embedding = _room(folder, sum(sizes), card.dim)  # filled part by part: never twice in memory
-    texts: tuple[list[Any], ...] = ([], [], [], [])
+    columns: tuple[list[Any], ...] = ([], [], [], [])
     done = 0
     for number, size in enumerate(sizes):
         for rows in parts.read(number, size):
-            _check_rows(rows, folder / manifest["parts"][number]["file"])
-            embedding[done : done + len(rows.ids)] = rows.embedding
-            done += len(rows.ids)
-            for column, values in zip(texts, rows, strict=False):
-                column.extend(values)
-    ids, paths, names, errors = (tuple(column) for column in texts)
+            check_rows(rows, folder / manifest["parts"][number]["file"])
+            embedding[done : done + len(rows.table)] = rows.embedding
+            done += len(rows.table)
+            for column, name in zip(columns, ("id", "path", "label", "error"), strict=True):
+                column.extend(texts(rows.table[name]))
+    ids, paths, names, errors = (tuple(column) for column in columns)
     if (failed := len(errors) - errors.count(None)) != manifest["failed"]:
         raise RunError(f"{folder}: {failed} rows have an error and {MANIFEST} says {manifest['failed']}; embed again.")
     labels, class_names = encode_labels(names)
@@ -192,17 +193,25 @@ def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:
         ) from None
 
 
-def _check_rows(rows: PartRows, part: Path) -> None:
-    """Raise `RunError` unless all rows have an id, a path, and either a finite embedding or an error."""
-    if None in rows.ids or None in rows.paths:
+def check_rows(rows: PartRows, part: Path) -> NDArray[np.bool_]:
+    """Raise `RunError` unless all rows have an id, a path, and either a finite embedding or an error.
+
+    Returns
+    -------
+    ndarray, bool, (n,)
+        Whether each row has an embedding.
+    """
+    ids, paths, errors = (rows.table[name] for name in ("id", "path", "error"))
+    if ids.null_count or paths.null_count:
         raise RunError(f"{part}: has a row without an id or a path; embed again.")
-    good = np.array([error is None for error in rows.errors], bool)
+    good: NDArray[np.bool_] = np.asarray(errors.is_null())
     bad = np.flatnonzero(good & ~np.isfinite(rows.embedding).all(axis=1))
     if len(bad):
         raise RunError(
-            f"{part}: the embedding of {rows.ids[bad[0]]!r:.200} is not finite and has no error ({len(bad)} such "
-            "rows); embed again."
+            f"{part}: the embedding of {ids[int(bad[0])].as_py()!r:.200} is not finite and has no error ({len(bad)} "
+            "such rows); embed again."
         )
+    return good
 
 
 def read_table(path: Path, names: list[str] | None = None) -> pa.Table:

@@ -57,7 +57,7 @@ def test_manifest_says_where_the_embeddings_come_from(tmp_path, model, album):
         EmbedOptions(model=model, source=album, out=tmp_path / "emb", model_options=ModelOptions(batch_size=4))
     )
     manifest = json.loads((tmp_path / "emb/manifest.json").read_text())
-    assert manifest["model"] == {"file": "tiny.onnx", "sha256": sha256(model)}
+    assert manifest["model"] == {"file": "tiny.onnx", "path": str(model), "sha256": sha256(model)}
     assert manifest["source"] == str(album)
     assert manifest["provider"] == "CPUExecutionProvider"
     assert manifest["batch_size"] == 4
