@@ -27,6 +27,7 @@ from serve_cli.cli.commands.export import export
 from serve_cli.cli.commands.inspect import inspect
 from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
+from serve_cli.cli.commands.search import search
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
 from serve_cli.cli.commands.weights import weights
@@ -97,6 +98,7 @@ app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("report")(report)
+app.command("search")(search)
 app.command("bench")(bench)
 app.command("inspect")(inspect)
 app.command("doctor")(doctor)
