@@ -26,8 +26,8 @@ Photos = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PHOTO...",
-        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them; or with the "
-        "rows of a folder of embeddings.",
+        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them; or with "
+        "the rows of a folder of embeddings.",
     ),
 ]
 Ids = Annotated[
