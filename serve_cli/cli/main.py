@@ -25,6 +25,7 @@ from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.commands.eval import evaluate
 from serve_cli.cli.commands.export import export
 from serve_cli.cli.commands.inspect import inspect
+from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
 from serve_cli.cli.commands.train import train
@@ -97,6 +98,7 @@ app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("report")(report)
+app.command("load")(load)
 app.command("bench")(bench)
 app.command("inspect")(inspect)
 app.command("doctor")(doctor)

@@ -44,8 +44,10 @@ class LoadPlan:
         Kind of index; one of the target's ``indexes``.
     rows : int
         Rows that will be loaded: each id once.
+    row_bytes : float
+        Mean size of a row's columns in Arrow, without the vector; measured on the first rows.
     batch_rows : int
-        Rows of every batch but the last.
+        Rows of the embeddings that a batch covers; fewer in a batch from which repeated ids are left out.
     fingerprint : str
         Hexadecimal hash of the embeddings, columns, storage type and batch size. Batch number n of two plans with equal
         fingerprints holds equal rows, so a staging of an equal fingerprint may be resumed; any other is discarded.
@@ -63,6 +65,7 @@ class LoadPlan:
     dtype: Dtype
     index: str
     rows: int
+    row_bytes: float
     batch_rows: int
     fingerprint: str
     model: str
