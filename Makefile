@@ -6,6 +6,7 @@
 # make test-serve  the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
 # make test-export the tests of the exporter, in an environment without MXNet
 # make test-engines the tests with Ray and Spark, in an environment that has them (Spark needs Java)
+# make environments build all environments; with -j 2, two at a time
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,9 @@ PYTEST := -m pytest -n 2 --dist worksteal
 # Bytecode is kept whatever the shell says: tests that start Python take half the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-main test-all lint format test-serve test-export test-engines constraints clean
+.PHONY: environments demo test test-main test-all lint format test-serve test-export test-engines constraints clean
+
+environments: $(VENV)/installed $(EXPORT)/installed $(ENGINES)/installed
 
 demo: $(VENV)/installed
 	$(VENV)/bin/lifted demo

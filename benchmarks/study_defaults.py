@@ -174,8 +174,8 @@ Written by `python benchmarks/study_defaults.py --data {options.data.name} --wei
 Percent, on a fifth of CARS196's training classes, held out; every image is a query, all others are its gallery. The
 base is MobileNetV2 from ImageNet's weights with the defaults of `lifted train`: the lifted structured loss with margin
 1, batches of 64 images, 8 of a class, 128 numbers an embedding, {options.crop} px, {options.images:,} images. Minutes
-are CPU time, the start included. In each other row one setting differs. One run each: differences of less than about
-three points are not told apart.
+are CPU time, the start included; of a run that was interrupted, only the time since it resumed. In each other row one
+setting differs. One run each: differences of less than about three points are not told apart.
 
 {rows}
 """
