@@ -1,12 +1,15 @@
 """How near to what was sent an embedding must be that a database returns."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from gluon_lifted.errors import RunError
+from serve_cli.embeddings.stream import EmbeddedBatch
 from serve_cli.embeddings.vectors import from_stored, to_stored
+from serve_cli.retrieval.load import verify as verify_module
 from serve_cli.retrieval.load.target import LoadPlan
-from serve_cli.retrieval.load.verify import READ_ROWS, verify
+from serve_cli.retrieval.load.verify import READ_ROWS, Sample, verify
 from tests.serve_cli.retrieval.load.catalogs import drawn
 
 
@@ -70,6 +73,20 @@ def test_cosines_need_no_length():
     verify(Kept(named(unit)), plan(5, distance="cosine"), named(sent))
     with pytest.raises(RunError, match="another embedding"):
         verify(Kept(named(unit)), plan(5), named(sent))
+
+
+def test_the_sample_is_drawn_from_all_batches(monkeypatch):
+    monkeypatch.setattr(verify_module, "MOST_COMPARED", 8)
+    vectors, samples = drawn(40), [Sample(plan(40, dim=4)) for _ in range(2)]
+    for sample, size in zip(samples, (7, 40), strict=True):
+        for start in range(0, 40, size):
+            ids = [str(row) for row in range(40)[start : start + size]]
+            sample.add(EmbeddedBatch(pa.table({"id": ids}), vectors[start : start + size]))
+    kept = samples[0].embeddings
+    assert kept.keys() == samples[1].embeddings.keys()
+    assert len(kept) == 8
+    assert max(map(int, kept)) >= 20
+    assert all(np.array_equal(vector, vectors[int(name)]) for name, vector in kept.items())
 
 
 def test_missing_rows_and_other_widths():

@@ -20,6 +20,7 @@ from serve_cli.retrieval.load.targets.postgres.names import identifier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serve_cli.choices import Dtype
     from serve_cli.progress import Progress
     from serve_cli.retrieval.load.target import LoadPlan
 
@@ -30,7 +31,7 @@ MOST_DIMS = {"vector": 2_000, "halfvec": 4_000}
 HNSW_M, HNSW_EF_CONSTRUCTION = 16, 64
 MOST_LISTS = 32_768
 OPERATORS = {"euclidean": "l2_ops", "cosine": "cosine_ops"}
-TYPES = {"float32": "vector", "float16": "halfvec"}
+TYPES: dict[Dtype, str] = {"float32": "vector", "float16": "halfvec"}
 MOST_WORKERS = 4
 POLL_S = 0.5
 SAMPLES_A_LIST = 50  # vectors that IVFFlat's k-means reads for each list (ivfbuild.c)
@@ -107,6 +108,11 @@ class VectorIndex:
             identifier(extension, self.operators),
             sql.SQL(", ").join(parameters),
         )
+
+
+def number_bytes(dtype: Dtype) -> int:
+    """Return the size of a number of a vector."""
+    return 4 if TYPES[dtype] == "vector" else 2
 
 
 def vector_index(plan: LoadPlan) -> VectorIndex | None:

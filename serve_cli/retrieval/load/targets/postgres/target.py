@@ -19,7 +19,7 @@ from serve_cli.retrieval.load.targets.postgres.catalog import (
     vector_schema,
 )
 from serve_cli.retrieval.load.targets.postgres.copy_format import copy_stream
-from serve_cli.retrieval.load.targets.postgres.index import TYPES, build, vector_index
+from serve_cli.retrieval.load.targets.postgres.index import TYPES, build, number_bytes, vector_index
 from serve_cli.retrieval.load.targets.postgres.names import check_name, derived, identifier
 from serve_cli.retrieval.load.targets.postgres.session import Session
 from serve_cli.retrieval.load.targets.postgres.types import column_type
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST_DIM = 16_000  # VECTOR_MAX_DIM and HALFVEC_MAX_DIM of pgvector
 ROW_OVERHEAD = 24 + 4 + 8  # bytes: tuple header, item pointer, alignment
+MOST_INLINE_BYTES = 3_900  # two rows a page; wider vectors stay in the TOAST table, where they fill pages better
 COPY_BYTES_PER_S = 80e6  # measured by benchmarks/load.py, as are the rates of the indexes
 
 
@@ -210,8 +211,8 @@ class PostgresTarget:
 
     def _table_bytes(self) -> int:
         """Estimate the size of the table and of the index on ``id``."""
-        number = 4 if self._plan.dtype == "float32" else 2
-        return int(self._plan.rows * (self._plan.row_bytes + number * self._plan.dim + ROW_OVERHEAD) * 1.1)
+        vector = number_bytes(self._plan.dtype) * self._plan.dim
+        return int(self._plan.rows * (self._plan.row_bytes + vector + ROW_OVERHEAD) * 1.1)
 
     def _is_ours(self, relation: Any) -> bool:
         return relation is not None and relation.stamp == Stamp.of(self._plan)
@@ -246,6 +247,9 @@ class PostgresTarget:
         )
         statement = sql.SQL("CREATE TABLE {} ({})")
         connection.execute(statement.format(self._name(self._staging), sql.SQL(", ").join([*columns, vector])), [])
+        if 4 + number_bytes(self._plan.dtype) * self._plan.dim <= MOST_INLINE_BYTES:
+            plain = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STORAGE PLAIN")
+            connection.execute(plain.format(self._name(self._staging), identifier(VECTOR_COLUMN)), [])
         connection.execute(sql.SQL("CREATE TABLE {} (number bigint PRIMARY KEY)").format(self._name(self._batches)), [])
         self._stamp(connection, self._staging)
         self._stamp(connection, self._batches)

@@ -88,7 +88,7 @@ def test_ten_thousand_rows_are_searched_as_exactly_as_the_index_can(emb, databas
         assert sum(len(a & b) for a, b in zip(found, exact, strict=True)) / 500 >= least
 
 
-def test_the_same_again_new_ones_and_others(emb, tmp_path, database, sql):
+def test_the_same_again_new_ones_and_others(emb, tmp_path, database, sql, monkeypatch):
     options = LoadOptions(write_embeddings(emb, drawn(20)), database)
     assert load_embeddings(options).action == "create public.emb"
     sql.execute("GRANT SELECT ON emb TO reader")
@@ -112,8 +112,12 @@ def test_the_same_again_new_ones_and_others(emb, tmp_path, database, sql):
         wrong = LoadOptions(other, database, table="emb")
         if "/other" in message:
             message = r"embeddings of other images \(/photos\)"  # noqa: PLW2901
-        with pytest.raises(ConfigError, match=message):
-            load_embeddings(wrong)
+        before = tables(sql)
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresTarget, "prepare", None)  # it is said before anything is written
+            with pytest.raises(ConfigError, match=message):
+                load_embeddings(wrong)
+        assert tables(sql) == before
         assert len(rows_of(sql)) == 30
         assert load_embeddings(replace(wrong, overwrite=True)).rows == 4
         assert load_embeddings(replace(options, source=renewed, overwrite=True)).rows == 30
@@ -216,6 +220,18 @@ def test_an_interrupted_load_leaves_the_table_and_is_resumed(emb, tmp_path, data
     assert tables(sql) == ["emb", "emb_embedding_idx", "emb_pkey"]
 
 
+def test_another_index_for_what_an_interrupted_load_has_indexed(emb, database, sql, monkeypatch):
+    options = LoadOptions(write_embeddings(emb, drawn(20)), database)
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresTarget, "switch", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            load_embeddings(options)
+    assert load_embeddings(replace(options, index="ivfflat")).resumed == 20
+    assert (
+        "ivfflat" in sql.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'emb_embedding_idx'").fetchone()[0]
+    )
+
+
 def test_another_staging_is_discarded(emb, tmp_path, database, sql, monkeypatch):
     monkeypatch.setattr(PostgresTarget, "batch_rows", 7)
     options = LoadOptions(write_embeddings(emb, drawn(20)), database)
@@ -242,10 +258,18 @@ def test_a_lost_connection_is_opened_again(emb, database, sql, monkeypatch, capl
                 sql.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
             yield chunk
 
+    switch, locks = PostgresTarget.switch, []
+
+    def locked(self):
+        locks.extend(sql.execute("SELECT granted FROM pg_locks WHERE locktype = 'advisory'").fetchall())
+        switch(self)
+
     monkeypatch.setattr(target, "copy_stream", losing)
+    monkeypatch.setattr(PostgresTarget, "switch", locked)
     report = load_embeddings(LoadOptions(write_embeddings(emb, drawn(20)), database), retries=AT_ONCE)
     assert (report.rows, len(batches), len(rows_of(sql))) == (20, 2, 20)
     assert sum("Trying again" in record.message for record in caplog.records) == 2
+    assert locks == [(True,)]
 
 
 def test_answers_that_were_lost(emb, database, sql, monkeypatch):
@@ -295,6 +319,17 @@ def test_rows_that_come_back_differently(emb, database, sql, monkeypatch):
     assert tables(sql) == []
 
 
+@pytest.mark.parametrize(
+    ("dim", "dtype", "storage"), [(900, "float32", "p"), (1000, "float32", "e"), (1000, "float16", "p")]
+)
+def test_vectors_stay_in_the_row_where_two_fit_a_page(emb, database, sql, dim, dtype, storage):
+    load_embeddings(LoadOptions(write_embeddings(emb, drawn(2, dim)), database, dtype=dtype))
+    kind = sql.execute(
+        "SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'emb'::regclass AND attname = 'embedding'"
+    )
+    assert kind.fetchone() == (storage,)
+
+
 def test_wide_vectors(tmp_path, database, sql):
     folder = write_embeddings(tmp_path / "e", drawn(3, 2001))
     report = load_embeddings(LoadOptions(folder, database))
@@ -339,6 +374,9 @@ def test_passwords(emb, database, monkeypatch, caplog, sql):
         with pytest.raises(LiftedError) as error:
             load_embeddings(LoadOptions(folder, as_user(database, "sealed", password)))
         assert "s3cret" not in str(error.value), password
+    with pytest.raises(ConfigError, match="not a valid URL") as error:
+        load_embeddings(LoadOptions(folder, "postgresql://sealed:s3cret"))  # the host is missing
+    assert "s3cret" not in str(error.value)
     assert load_embeddings(LoadOptions(folder, as_user(database, "sealed", "s3cret%2Fpw"))).rows == 5
     monkeypatch.setenv("PGPASSWORD", "s3cret/pw")
     assert load_embeddings(LoadOptions(folder, as_user(database, "sealed"))).complete
