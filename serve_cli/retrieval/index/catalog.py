@@ -18,7 +18,6 @@ from serve_cli.retrieval.index.exact_search import (
     Nearest,
     checked_queries,
     exact_nearest,
-    merge_nearest,
     pair_keys,
     to_distances,
 )
@@ -264,11 +263,14 @@ class CatalogIndex:
         """Order the candidates of each segment, rows (Q, count) of it or -1, by exact distances."""
         keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
         for number, query in enumerate(queries):
-            for segment, part in zip(self.segments, parts, strict=True):
-                candidates = part[number]
-                candidates = candidates[candidates >= 0]
-                own = pair_keys(query, segment.vectors(candidates), self.distance)
-                merge_nearest(keys[number], rows[number], own, candidates + segment.first)
+            own = [
+                (pair_keys(query, segment.vectors(chosen), self.distance), chosen + segment.first)
+                for segment, part in zip(self.segments, parts, strict=True)
+                for chosen in (part[number][part[number] >= 0],)
+            ]
+            all_keys, all_rows = own[0] if len(own) == 1 else map(np.concatenate, zip(*own, strict=True))
+            order = np.lexsort((all_rows, all_keys))[:k]
+            keys[number, : len(order)], rows[number, : len(order)] = all_keys[order], all_rows[order]
         return Nearest(rows, to_distances(keys, self.distance))
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
