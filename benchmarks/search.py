@@ -147,18 +147,18 @@ def filtered(index: CatalogIndex, queries: np.ndarray) -> dict[str, object]:
     return results
 
 
+def table_lines(result: dict[str, object]) -> list[str]:
+    built = f"| {result['name']} | {result['build_s']:.1f} | {result['build_cpu_s']:.1f} | {result['memory_mb']:.0f} |"
+    return [f"{built} {at['recall']:.3f} | {at['rate']:,.0f} | {at['effort']} |" for at in result["at"].values()]
+
+
 def report(path: Path, rows: int, dim: int, results: list[dict[str, object]]) -> None:
     lines = [
         f"\n## {rows:,} rows of {dim}\n",
         "| | build s | CPU-s | memory MB | recall | queries/CPU-s | effort |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for result in results:
-        for reached in result["at"].values():
-            lines.append(
-                f"| {result['name']} | {result['build_s']:.1f} | {result['build_cpu_s']:.1f} "
-                f"| {result['memory_mb']:.0f} | {reached['recall']:.3f} | {reached['rate']:,.0f} | {reached['effort']} |"
-            )
+    lines += [line for result in results for line in table_lines(result)]
     for result in results:
         if "open_ms" in result:
             shares = ", ".join(

@@ -264,14 +264,19 @@ class CatalogIndex:
         keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
         for number, query in enumerate(queries):
             own = [
-                (pair_keys(query, segment.vectors(chosen), self.distance), chosen + segment.first)
-                for segment, part in zip(self.segments, parts, strict=True)
-                for chosen in (part[number][part[number] >= 0],)
+                self._keys_of(segment, query, part[number]) for segment, part in zip(self.segments, parts, strict=True)
             ]
             all_keys, all_rows = own[0] if len(own) == 1 else map(np.concatenate, zip(*own, strict=True))
             order = np.lexsort((all_rows, all_keys))[:k]
             keys[number, : len(order)], rows[number, : len(order)] = all_keys[order], all_rows[order]
         return Nearest(rows, to_distances(keys, self.distance))
+
+    def _keys_of(
+        self, segment: Segment, query: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return keys and row numbers of a segment's candidates, some of which may be -1."""
+        rows = rows[rows >= 0]
+        return pair_keys(query, segment.vectors(rows), self.distance), rows + segment.first
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
         if rows is None:
