@@ -24,6 +24,7 @@ from serve_cli.cli.commands.doctor import doctor
 from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.commands.eval import evaluate
 from serve_cli.cli.commands.export import export
+from serve_cli.cli.commands.index import index
 from serve_cli.cli.commands.inspect import inspect
 from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.reference import reference
@@ -99,6 +100,7 @@ app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("report")(report)
+app.command("index")(index)
 app.command("search")(search)
 app.command("load")(load)
 app.command("bench")(bench)
