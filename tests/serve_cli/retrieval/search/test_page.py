@@ -13,6 +13,7 @@ from gluon_lifted.errors import ConfigError
 from serve_cli.embeddings.stream import EmbeddingStream
 from serve_cli.retrieval.index.build import build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
+from serve_cli.retrieval.index.update import add_rows
 from serve_cli.retrieval.search.matches import Matches
 from serve_cli.retrieval.search.page_pictures import PictureAccess
 from serve_cli.retrieval.search.query import Query
@@ -91,6 +92,19 @@ def test_rows_of_another_embedding_folder_are_read_below_its_own_source(tmp_path
     queries = list(embedded_queries(index, EmbeddingStream(tmp_path / "emb2")))
     _, page = written(index, queries, tmp_path / "page.html")
     assert keys(page) == {"0", "-1"}
+
+
+def test_rows_that_were_added_are_read_below_their_own_source(tmp_path):
+    index = catalog(tmp_path, [photo(tmp_path / "photos" / "a.png"), tmp_path / "later" / "b.png"])
+    rows = [
+        ImageRow("b", str(photo(tmp_path / "later" / "b.png"))),
+        ImageRow("a", str(tmp_path / "photos" / "a.png")),
+    ]
+    later = EmbeddedRows(rows, np.ones((2, 8), np.float32), [None] * 2)
+    write_folder(tmp_path / "emb2", [later], source=tmp_path / "later")
+    add_rows(tmp_path / "index", tmp_path / "emb2")
+    _, page = written(CatalogIndex.open(index.path), [Query("q", np.ones(8, np.float32))], tmp_path / "page.html")
+    assert keys(page) == {"0", "2"}
 
 
 def test_hostile_names_are_only_text(tmp_path):
