@@ -8,7 +8,7 @@ def test_tables_fit_a_narrow_console(capsys, monkeypatch):
     print_plan(10**9, 512, "float32", 64 * 10**9, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert "1,000,000,000 embeddings of 512 numbers, float32" in lines[0]
-    heads = [words[0] for words in map(str.split, lines) if words and words[-1] in ("time", "rows", "hosts")]
+    heads = [words[0] for words in map(str.split, lines) if words and words[-1] in ("time", "to", "hosts")]
     assert heads == [
         "engine",
         "device",
@@ -22,5 +22,5 @@ def test_json_has_numbers(capsys):
     print_plan(1_000_000, 128, "int8", 64 * 10**9, as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert shown["parquet"] == 1_000_000 * (128 * 1.5 + 4 + 100)
-    assert shown["engine"] == "IVF,Flat"
-    assert [index["kind"] for index in shown["indexes"]] == ["exact", "IVF,Flat", "IVF,SQ8, re-ranked"]
+    assert shown["engine"] == "IVF2048,PQ64x4fs"
+    assert [index["kind"] for index in shown["indexes"]] == ["exact", "IVF2048,PQ64x4fs", "IVF2048,SQ8", "IVF2048,Flat"]
