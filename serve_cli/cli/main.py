@@ -29,6 +29,7 @@ from serve_cli.cli.commands.inspect import inspect
 from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
+from serve_cli.cli.commands.search import search
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
 from serve_cli.cli.commands.weights import weights
@@ -100,6 +101,7 @@ app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("report")(report)
 app.command("index")(index)
+app.command("search")(search)
 app.command("load")(load)
 app.command("bench")(bench)
 app.command("inspect")(inspect)

@@ -213,9 +213,9 @@ class CatalogIndex:
             raise DataError(f"{self.path}: has no rows with the ids {shown}{more}; give ids of its `id` column.")
         return rows
 
-    def find_ids(self, ids: Sequence[str]) -> NDArray[np.int64]:
+    def find_ids(self, ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the rows of ids, (n,), in their order; -1 for an id without a row."""
-        wanted = pa.array(ids, pa.string())
+        wanted = ids if isinstance(ids, pa.ChunkedArray) else pa.array(ids, pa.string())
         unique = wanted.unique()
         rows = np.full(len(unique), -1, np.int64)
         for segment in self.segments:

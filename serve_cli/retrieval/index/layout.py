@@ -33,8 +33,8 @@ MAX_ROWS = 1 << 40
 MAX_PARAMETER = 1 << 24
 MAX_RERANK = 1 << 10
 MAX_TEXT = 1 << 12
-SEGMENT_NAME = re.compile(r"segment-(\d{6})")
-DELETIONS_NAME = re.compile(r"deletions-(\d{6})\.npy")
+SEGMENT_NAME = re.compile(r"segment-(\d{6,12})")
+DELETIONS_NAME = re.compile(r"deletions-(\d{6,12})\.npy")
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,8 @@ class Segment:
     def _errors(self, name: str) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError:  # removed since it was looked for: see `Segment`
+            raise
         except READ_ERRORS as error:
             raise self._error(name, f"cannot be read ({error!s:.200})") from None
 
