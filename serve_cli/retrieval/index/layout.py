@@ -31,6 +31,7 @@ EXACT = "exact"
 MAX_INDEX_BYTES = 16 << 20
 MAX_ROWS = 1 << 40
 MAX_PARAMETER = 1 << 24
+MAX_RERANK = 1 << 10
 MAX_TEXT = 1 << 12
 SEGMENT_NAME = re.compile(r"segment-(\d{6,12})")
 DELETIONS_NAME = re.compile(r"deletions-(\d{6,12})\.npy")
@@ -67,11 +68,14 @@ class SearchParameters:
     nprobe : int
         Inverted lists that are scanned.
     rerank : int
-        Candidates per wanted neighbor whose exact distances are computed; 0 where the index stores exact vectors.
+        Candidates per wanted neighbor whose exact distances are computed.
+    filtered_nprobe : int
+        Inverted lists that are scanned where only some rows may be returned.
     """
 
     nprobe: int = 1
-    rerank: int = 0
+    rerank: int = 1
+    filtered_nprobe: int = 1
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,8 @@ def _parsed(fields: dict[str, Any], path: Path) -> IndexManifest:
         recall=_share(fields, "recall"),
         search=SearchParameters(
             nprobe=_whole(fields["search"], "nprobe", MAX_PARAMETER, least=1),
-            rerank=_whole(fields["search"], "rerank", MAX_PARAMETER),
+            rerank=_whole(fields["search"], "rerank", MAX_RERANK, least=1),
+            filtered_nprobe=_whole(fields["search"], "filtered_nprobe", MAX_PARAMETER, least=1),
         ),
         segments=segments,
         deletions=_text(fields, "deletions"),

@@ -37,7 +37,7 @@ def write_embeddings(
     for number, start in enumerate(range(0, count, rows_per_file)):
         part = slice(start, start + rows_per_file)
         written.write(number, [EmbeddedRows(rows[part], embedding[part], errors[part])])
-    written.complete({"model": {"file": "/models/tiny.onnx", "sha256": "ab" * 32}})
+    written.complete({"model": {"path": "/models/tiny.onnx", "sha256": "ab" * 32}})
     return folder
 
 
