@@ -68,7 +68,8 @@ def test_readers_during_50_switches(tmp_path):
 
 @pytest.mark.slow
 def test_an_update_killed_at_its_operations_on_files(tmp_path):
-    build_index(version(tmp_path, 1), tmp_path / "i")
+    build_index(version(tmp_path, 0), tmp_path / "i")
+    replace_rows(tmp_path / "i", version(tmp_path, 1))  # a segment that the update merges with its own
     delete_rows(tmp_path / "i", ["3.jpg"])
     (tmp_path / "work").mkdir()
     script = Path(__file__).with_name("kill_update.py")
