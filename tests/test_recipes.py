@@ -16,7 +16,7 @@ FAILED = 3  # row without an embedding
 
 def recipe(heading, language="python"):
     section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return [code for kind, code in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL) if kind == language]
 
 
 def run(heading):

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_cli.choices import Dtype
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Overwrite, parse_size
 
 if TYPE_CHECKING:
     from serve_cli.retrieval.index.build import BuiltIndex
 
-Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Index this folder of `lifted embed`.")]
+SIZING = "Sizing, without embeddings"
+
+Embeddings = Annotated[
+    Path | None, typer.Argument(metavar="EMBEDDINGS", help="Index this folder of `lifted embed`.", show_default=False)
+]
 Out = Annotated[Path, typer.Option("--out", help="Write the index to this folder.")]
 TargetRecall = Annotated[
     float,
@@ -48,10 +53,30 @@ Threads = Annotated[
     typer.Option("--threads", min=1, max=1024, help="Use this many threads.", show_default="number of usable cores"),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate memory, disk and time without writing anything.")]
+PlanRows = Annotated[
+    int | None,
+    typer.Option(
+        "--plan",
+        min=1,
+        metavar="ROWS",
+        help="Estimate what a catalog of this size needs: hours, bytes, memory and hosts. Read nothing.",
+        rich_help_panel=SIZING,
+    ),
+]
+PlanDim = Annotated[
+    int, typer.Option("--dim", min=1, help="Plan for embeddings of this width.", rich_help_panel=SIZING)
+]
+PlanDtype = Annotated[
+    Dtype, typer.Option("--dtype", help="Plan for embeddings stored in this type.", rich_help_panel=SIZING)
+]
+PlanMemory = Annotated[
+    str,
+    typer.Option("--memory", metavar="SIZE", help="Plan for hosts with this much memory.", rich_help_panel=SIZING),
+]
 
 
 def index(
-    source: Embeddings,
+    source: Embeddings = None,
     out: Out = Path("catalog.index"),
     target_recall: TargetRecall = 0.95,
     max_memory: MaxMemory = None,
@@ -60,6 +85,10 @@ def index(
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     as_json: Json = False,
+    plan: PlanRows = None,
+    dim: PlanDim = 512,
+    dtype: PlanDtype = "float32",
+    memory: PlanMemory = "64GB",
 ) -> None:
     """Build an index of embeddings, which finds the nearest of a photo at once.
 
@@ -81,10 +110,21 @@ def index(
       lifted index embeddings --target-recall 0.99 --max-memory 4GB
 
       lifted index embeddings --factory IVF4096,Flat --overwrite
+
+      lifted index --plan 20000000 --dim 512 --memory 64GB
     """
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.retrieval.index.build import IndexOptions, build_index, planned
 
+    if plan is not None:
+        from serve_cli.cli.sizing_console import print_plan
+
+        if source is not None:
+            raise typer.BadParameter("reads no embeddings; leave EMBEDDINGS out, or use --dry-run", param_hint="--plan")
+        print_plan(plan, dim, dtype, parse_size(memory), as_json=as_json)
+        return
+    if source is None:
+        raise typer.BadParameter("give a folder of embeddings, or --plan", param_hint="EMBEDDINGS")
     options = IndexOptions(
         target_recall=target_recall,
         factory=factory,
@@ -93,11 +133,11 @@ def index(
         overwrite=overwrite,
     )
     if dry_run:
-        plan = planned(source, options)[1]
+        estimate = planned(source, options)[1]
         if as_json:
-            print_json(asdict(plan))
+            print_json(asdict(estimate))
         else:
-            typer.echo(plan.describe())
+            typer.echo(estimate.describe())
         return
     built = build_index(source, out, options)
     facts = _facts(built)
