@@ -24,10 +24,12 @@ from serve_cli.cli.commands.doctor import doctor
 from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.commands.eval import evaluate
 from serve_cli.cli.commands.export import export
+from serve_cli.cli.commands.index import index
 from serve_cli.cli.commands.inspect import inspect
 from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
+from serve_cli.cli.commands.search import search
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
 from serve_cli.cli.commands.weights import weights
@@ -98,6 +100,8 @@ app.command("reference")(reference)
 app.command("embed")(embed)
 app.command("eval")(evaluate)
 app.command("report")(report)
+app.command("index")(index)
+app.command("search")(search)
 app.command("load")(load)
 app.command("bench")(bench)
 app.command("inspect")(inspect)

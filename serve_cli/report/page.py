@@ -6,17 +6,14 @@ page's policy allows only our script, identified by its hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.errors import MissingPackageError
 from serve_cli.evaluate.metrics import RECALL_MEANING, recall_name
 from serve_cli.report.charts import distance_chart, recall_chart
+from serve_cli.report.html import content_security_policy, page_environment, template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from serve_cli.report.analysis import Analysis
     from serve_cli.report.pictures import Sheet, Thumbnail
 
-PACKAGE = "serve_cli.report"
 GENERATOR = "gluon-lifted report"
 FIRST_CLASSES = 30  # lines of the table that are shown at first
 UNKNOWN = "\N{EN DASH}"
@@ -64,11 +60,13 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     MissingPackageError
         If Jinja2 is not installed.
     """
-    css, script = _own("style.css"), _own("map.js")
-    page = _environment().get_template("page.html.j2")
+    css, script = template_text("style.css"), template_text("map.js")
+    environment = page_environment()
+    environment.filters |= {"percent": _percent, "recall_name": recall_name}
+    page = environment.get_template("page.html.j2")
     text: str = page.render(
         generator=GENERATOR,
-        policy=_content_security_policy(css, script),
+        policy=content_security_policy(css, script),
         css=css,
         script=script,
         heading=heading,
@@ -130,61 +128,6 @@ def _text(value: object) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(_text, value))
     return str(value)
-
-
-def _own(name: str) -> str:
-    return resources.files(PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _content_security_policy(css: str, script: str) -> str:
-    directives = (
-        "default-src 'none'",
-        "img-src data:",
-        f"style-src '{_hash(css)}'",
-        f"script-src '{_hash(script)}'",
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-    return "; ".join(directives)
-
-
-def _hash(text: str) -> str:
-    """Return the source expression of an inline block for a content security policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def require_jinja() -> Any:
-    """Import Jinja2. Raise `MissingPackageError` if it is not installed."""
-    try:
-        import jinja2
-    except ModuleNotFoundError as error:
-        if error.name != "jinja2":
-            raise
-        raise MissingPackageError(
-            "Jinja2 is not installed; a report needs it: pip install 'gluon-lifted[report]'."
-        ) from None
-    return jinja2
-
-
-def _environment() -> Any:
-    jinja2 = require_jinja()
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.PackageLoader(PACKAGE),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "recall_name": recall_name, "tail": _tail}
-    return environment
-
-
-def _tail(name: str, length: int = 32) -> str:
-    """Shorten a path to its end, the most informative part: as many of its last parts as fit."""
-    if len(name) <= length:
-        return name
-    start = name.find("/", -length)
-    return "…" + name[start if start >= 0 else -length :]
 
 
 def _percent(share: float, digits: int = 1) -> str:

@@ -7,19 +7,19 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
-from gluon_lifted.files import replaced_file
 from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.provenance import version, versions
 from serve_cli.report.access import Access, Fetcher
 from serve_cli.report.analysis import Analysis, analyze
+from serve_cli.report.html import require_jinja
 from serve_cli.report.layout2d import require_method
 from serve_cli.report.page import (
     GENERATOR,
     Heading,
     render,
-    require_jinja,
 )
+from serve_cli.report.page_file import check_page, write_page
 from serve_cli.report.pictures import (
     DETAILS,
     Detail,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from serve_cli.embeddings.reader import Embeddings
 
-HEAD_BYTES = 1000  # of a file, searched for the marker of a report
 MOST_FACTS = 20  # largest number of lines about the model
 ABOUT = ("source", "created", "provider", "rows", "failed")  # shown from the manifest
 
@@ -65,7 +64,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     began = time.monotonic()
     require_jinja()
     require_method(options.method)
-    _check_out(options)
+    check_page(options.out, GENERATOR, "report", overwrite=options.overwrite)
     whole, manifest = _read(options.source), read_manifest(options.source)
     embeddings = whole.only(whole.embedded)
     access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
@@ -79,7 +78,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     analysis = analysis.with_suspects(compare_pictures(analysis.suspects, pictures))
     heading = _heading(options, whole, manifest, not_shown)
     page, on_map = _small_enough(heading, analysis, pictures, options)
-    _write(options.out, page)
+    write_page(options.out, page)
     return ReportFacts(
         out=options.out,
         bytes=len(page),
@@ -105,32 +104,6 @@ def _read(folder: Path) -> Embeddings:
     if embedded < 2:
         raise DataError(f"{folder}: {embedded} images with an embedding; a report needs at least 2.")
     return embeddings
-
-
-def _write(out: Path, page: bytes) -> None:
-    try:
-        with replaced_file(out) as temporary:
-            temporary.write_bytes(page)
-    except OSError as error:
-        raise RunError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from None
-
-
-def _check_out(options: ReportOptions) -> None:
-    out = options.out
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder; name a file such as report.html.")
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent}: no such folder; make it, or choose another --out.")
-    if out.exists() and not options.overwrite and GENERATOR.encode() not in _head(out):
-        raise ConfigError(f"{out}: exists and is not a report; choose another --out, or replace it with --overwrite.")
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); choose another --out.") from None
 
 
 def _small_enough(

@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.errors import DataError
+from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.embeddings.stream import EmbeddingStream
 from serve_cli.progress import open_progress
+from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.deletions import write_deletions
-from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord, deletions_name, segment_name
+from serve_cli.retrieval.index.layout import (
+    EXACT,
+    IndexManifest,
+    SegmentRecord,
+    deletions_name,
+    segment_name,
+)
+from serve_cli.retrieval.index.plan import plan_index
 from serve_cli.retrieval.index.repeated_ids import IdHashes, repeated_rows
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
+from serve_cli.retrieval.index.threads import threads
 from serve_cli.retrieval.index.versions import new_index_folder, new_segment, next_number, switch
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from serve_cli.embeddings.stream import EmbeddedBatch
+    from serve_cli.retrieval.index.plan import IndexPlan
+
+BATCH_ROWS = 10_000
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How an index is built.
+
+    Parameters
+    ----------
+    target_recall : float
+        Share of the true ten nearest that a search should find; not used by exact indexes.
+    factory : str, optional
+        ``"exact"`` or FAISS's factory string. Default: chosen by the number of rows.
+    max_memory : int, optional
+        Bytes. Default: 80 % of what is available.
+    threads : int, optional
+        Threads of FAISS. Default: usable cores.
+    overwrite : bool
+        Replace an index once the new one is complete; readers keep what they have open.
+    """
+
+    target_recall: float = 0.95
+    factory: str | None = None
+    max_memory: int | None = None
+    threads: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target_recall < 1:
+            raise ConfigError(f"the target recall is {self.target_recall:g}; expected a number between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -48,7 +92,9 @@ class BuiltIndex:
     manifest: IndexManifest
 
 
-def build_index(source: str | os.PathLike[str], out: str | os.PathLike[str], *, overwrite: bool = False) -> BuiltIndex:
+def build_index(
+    source: str | os.PathLike[str], out: str | os.PathLike[str], options: IndexOptions | None = None
+) -> BuiltIndex:
     """Build an index of an embedding folder.
 
     Parameters
@@ -57,8 +103,7 @@ def build_index(source: str | os.PathLike[str], out: str | os.PathLike[str], *, 
         A finished embedding folder.
     out : path
         Folder of the index.
-    overwrite : bool
-        Replace an index at ``out`` once the new one is complete; readers keep what they have open.
+    options : IndexOptions, optional
 
     Raises
     ------
@@ -66,46 +111,80 @@ def build_index(source: str | os.PathLike[str], out: str | os.PathLike[str], *, 
         If ``source`` is missing or damaged, or ``out`` cannot be written.
     DataError
         If an id occurs twice with different embeddings, or there is no row.
+    ConfigError
+        If the factory string is wrong, or the memory does not suffice.
     """
-    stream, folder = EmbeddingStream(source), Path(out)
+    options = options or IndexOptions()
+    stream, plan = planned(source, options)
+    folder = Path(out)
+    lists = _new_lists(plan, stream) if plan.kind != EXACT else None
+    logger.info(plan.describe())
+    with new_index_folder(folder, overwrite=options.overwrite), threads(options.threads):
+        manifest = _write_segments(stream, folder, plan)
+        if lists is not None:
+            manifest = _encode_and_tune(folder, manifest, lists, options.target_recall)
+        switch(folder, manifest)
+    return BuiltIndex(folder, manifest.total - manifest.deleted, stream.failed, manifest.deleted, manifest)
+
+
+def planned(source: str | os.PathLike[str], options: IndexOptions) -> tuple[EmbeddingStream, IndexPlan]:
+    """Open an embedding folder and plan its index. Raises as `build_index` does."""
+    stream = EmbeddingStream(source)
     if not stream.rows:
         raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
-    with new_index_folder(folder, overwrite=overwrite):
-        number = next_number(folder)
-        with new_segment(folder, number) as temporary:
-            hashes = write_rows(stream, temporary)
-        record = SegmentRecord(segment_name(number), stream.rows, str(stream.folder.resolve()))
-        repeated = repeated_rows(Segment(folder, record, 0, stream.card.dim), hashes.candidates())
-        deletions = _write_repeated(folder, number, repeated)
-        manifest = IndexManifest(
-            card=stream.card,
-            model=stream.model,
-            model_sha256=stream.model_sha256,
-            segments=(record,),
-            deletions=deletions,
-            deleted=len(repeated),
-        )
-        switch(folder, manifest)
-    return BuiltIndex(folder, stream.rows - len(repeated), stream.failed, len(repeated), manifest)
+    return stream, plan_index(stream.rows, stream.card.dim, options.factory, options.max_memory)
 
 
-def write_rows(stream: EmbeddingStream, folder: Path) -> IdHashes:
-    """Write the vectors and rows of a stream into a new segment's folder."""
-    hashes = IdHashes()
-    with (
-        open_progress("index", stream.rows, unit="rows") as progress,
-        SegmentWriter(folder, stream.card, stream.schema) as writer,
-    ):
-        for batch in stream.batches():
+def write_rows(batches: Iterator[EmbeddedBatch], writer: SegmentWriter, hashes: IdHashes, rows: int) -> None:
+    """Write batches into a segment, and collect the hashes of their ids."""
+    with open_progress("write", rows, unit="rows") as progress:
+        for batch in batches:
             writer.write(batch)
             hashes.add(batch.table["id"].to_pylist())
             progress.update(writer.rows)
-    return hashes
 
 
-def _write_repeated(folder: Path, number: int, repeated: NDArray[np.int64]) -> str | None:
-    if not len(repeated):
-        return None
-    name = deletions_name(number)
-    write_deletions(folder / name, repeated)
-    return name
+def _new_lists(plan: IndexPlan, stream: EmbeddingStream) -> Any:
+    from serve_cli.retrieval.index.training import new_lists  # FAISS is an extra
+
+    return new_lists(plan.kind, stream.card.dim, stream.card.distance)
+
+
+def _write_segments(stream: EmbeddingStream, folder: Path, plan: IndexPlan) -> IndexManifest:
+    """Write all rows, and the deletions of rows that repeat others."""
+    number, hashes = next_number(folder), IdHashes()
+    records: list[SegmentRecord] = []
+    batches = stream.batches(BATCH_ROWS)
+    batches_per_segment = max(1, plan.segment_rows // BATCH_ROWS + (plan.segment_rows == stream.rows))
+    done = 0
+    while done < stream.rows:
+        with (
+            new_segment(folder, number + len(records)) as temporary,
+            SegmentWriter(temporary, stream.card, stream.schema) as writer,
+        ):
+            write_rows(islice(batches, batches_per_segment), writer, hashes, stream.rows - done)
+        done += writer.rows
+        name = segment_name(number + len(records))
+        records.append(SegmentRecord(name, writer.rows, str(stream.folder.resolve())))
+    manifest = IndexManifest(stream.card, stream.model, stream.model_sha256, segments=tuple(records))
+    repeated = repeated_rows(CatalogIndex(folder, manifest), hashes.candidates())
+    if len(repeated):
+        name = deletions_name(number + len(records))
+        write_deletions(folder / name, repeated)
+        manifest = replace(manifest, deletions=name, deleted=len(repeated))
+    return replace(manifest, kind=plan.kind)
+
+
+def _encode_and_tune(folder: Path, manifest: IndexManifest, lists: Any, target: float) -> IndexManifest:
+    from serve_cli.retrieval.index.training import encode, train
+    from serve_cli.retrieval.index.tuning import tune
+
+    segments, first = [], 0
+    for record in manifest.segments:
+        segments.append(Segment(folder, record, first, manifest.card.dim))
+        first += record.rows
+    train(lists, segments)
+    encoded = tuple(replace(segment.record, faiss_bytes=encode(lists, segment)) for segment in segments)
+    manifest = replace(manifest, segments=encoded, target_recall=target)
+    tuned = tune(CatalogIndex(folder, manifest), target)
+    return replace(manifest, search=tuned.search, recall=tuned.recall)

@@ -13,10 +13,13 @@ import pyarrow.compute as pc
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.retrieval.index.deletions import read_deletions
 from serve_cli.retrieval.index.exact_search import (
+    NOTHING,
     Block,
     Nearest,
     checked_queries,
     exact_nearest,
+    pair_keys,
+    to_distances,
 )
 from serve_cli.retrieval.index.layout import read_index_manifest
 from serve_cli.retrieval.index.segment import BLOCK_ROWS, READ_ERRORS, Segment
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.retrieval.index.layout import IndexManifest
+    from serve_cli.retrieval.index.inverted_lists import InvertedLists, Selector
+    from serve_cli.retrieval.index.layout import IndexManifest, SearchParameters
 
+EXACT_AMONG = 50_000  # up to as many rows that may be returned are all compared
+WIDER = 4  # times as many lists where too few rows were returned
 ATTEMPTS = 5  # to open an index that is being switched to new versions
 SHOWN_IDS = 5
 
@@ -142,7 +148,40 @@ class CatalogIndex:
         if among is not None:
             among = self._checked_rows(among)
             among = among[self.live[among]] if len(self.deleted) else among
-        return self._exact(queries, k, among)
+        if self.exact or (among is not None and len(among) <= EXACT_AMONG):
+            return self.exhaustive(queries, k, among)
+        return self.approximate(queries, k, self.manifest.search, among)
+
+    def exhaustive(self, queries: NDArray[np.float32], k: int, among: NDArray[np.int64] | None = None) -> Nearest:
+        """Compare all live rows, or the rows ``among``, with prepared queries; see `nearest`."""
+        return exact_nearest(queries, k, self._blocks(among), self.distance)
+
+    def approximate(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        search: SearchParameters,
+        among: NDArray[np.int64] | None = None,
+    ) -> Nearest:
+        """Rank the candidates of the inverted lists by exact distances; scan more lists until k are there."""
+        selectors = self._live_selectors if among is None else self._selectors(among)
+        wanted = min(k, self.rows if among is None else len(among))
+        nprobe, count = search.nprobe if among is None else search.filtered_nprobe, k * search.rerank
+        while True:
+            parts = [
+                lists.candidates(queries, min(count, segment.rows), nprobe, selector)
+                for segment, lists, selector in zip(self.segments, self._lists, selectors, strict=True)
+            ]
+            nearest = self._reranked(queries, k, parts)
+            if not wanted or (nearest.rows[:, wanted - 1] >= 0).all():
+                return nearest
+            if nprobe >= max(lists.count for lists in self._lists):
+                return self.exhaustive(queries, k, among)
+            nprobe *= WIDER
+
+    def lists_of(self, number: int) -> InvertedLists:
+        """Return the inverted lists of a segment."""
+        return self._lists[number]
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of rows as they are stored, (n, D): of unit norm for cosine."""
@@ -173,9 +212,9 @@ class CatalogIndex:
             raise DataError(f"{self.path}: has no rows with the ids {shown}{more}; give ids of its `id` column.")
         return rows
 
-    def find_ids(self, ids: Sequence[str]) -> NDArray[np.int64]:
+    def find_ids(self, ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the rows of ids, (n,), in their order; -1 for an id without a row."""
-        wanted = pa.array(ids, pa.string())
+        wanted = ids if isinstance(ids, pa.ChunkedArray) else pa.array(ids, pa.string())
         unique = wanted.unique()
         rows = np.full(len(unique), -1, np.int64)
         for segment in self.segments:
@@ -203,14 +242,47 @@ class CatalogIndex:
         met = np.concatenate(rows)
         return np.asarray(met[self.live[met]])
 
-    def _exact(self, queries: NDArray[np.float32], k: int, among: NDArray[np.int64] | None) -> Nearest:
-        if among is None and len(self.deleted):
-            among = np.flatnonzero(self.live)
-        return exact_nearest(queries, k, self._blocks(among), self.distance)
+    @cached_property
+    def _lists(self) -> list[InvertedLists]:
+        from serve_cli.retrieval.index.inverted_lists import InvertedLists
+
+        return [InvertedLists(segment.folder, segment.record, self.dim, self.distance) for segment in self.segments]
+
+    @cached_property
+    def _live_selectors(self) -> list[Selector | None]:
+        return self._selectors(np.flatnonzero(self.live)) if len(self.deleted) else [None] * len(self.segments)
+
+    def _selectors(self, rows: NDArray[np.int64]) -> list[Selector | None]:
+        from serve_cli.retrieval.index.inverted_lists import Selector
+
+        allowed = np.zeros(self.total, bool)
+        allowed[rows] = True
+        return [Selector(allowed[segment.first : segment.first + segment.rows]) for segment in self.segments]
+
+    def _reranked(self, queries: NDArray[np.float32], k: int, parts: list[NDArray[np.int64]]) -> Nearest:
+        """Order the candidates of each segment, rows (Q, count) of it or -1, by exact distances."""
+        keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
+        for number, query in enumerate(queries):
+            own = [
+                self._keys_of(segment, query, part[number]) for segment, part in zip(self.segments, parts, strict=True)
+            ]
+            all_keys, all_rows = own[0] if len(own) == 1 else map(np.concatenate, zip(*own, strict=True))
+            order = np.lexsort((all_rows, all_keys))[:k]
+            keys[number, : len(order)], rows[number, : len(order)] = all_keys[order], all_rows[order]
+        return Nearest(rows, to_distances(keys, self.distance))
+
+    def _keys_of(
+        self, segment: Segment, query: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return keys and row numbers of a segment's candidates, some of which may be -1."""
+        rows = rows[rows >= 0]
+        return pair_keys(query, segment.vectors(rows), self.distance), rows + segment.first
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
         if rows is None:
-            yield from (block for segment in self.segments for block in segment.blocks())
+            for segment in self.segments:
+                for block in segment.blocks():
+                    yield block if not len(self.deleted) else block.only(self.live[block.rows])
             return
         for start in range(0, len(rows), BLOCK_ROWS):
             part = rows[start : start + BLOCK_ROWS]

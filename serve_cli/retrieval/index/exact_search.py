@@ -35,6 +35,13 @@ class Block(NamedTuple):
     vectors: NDArray[np.float32]  # (n, D)
     squares: NDArray[np.float32] | None = None  # (n,) squared norms, where they are known
 
+    def only(self, kept: NDArray[np.bool_]) -> Block:
+        """Select rows; returns ``self`` if all are selected."""
+        if kept.all():
+            return self
+        squares = None if self.squares is None else self.squares[kept]
+        return Block(self.rows[kept], self.vectors[kept], squares)
+
 
 def exact_nearest(queries: NDArray[np.float32], k: int, blocks: Iterable[Block], distance: Distance) -> Nearest:
     """Find the k nearest of all rows.
@@ -60,11 +67,10 @@ def exact_nearest(queries: NDArray[np.float32], k: int, blocks: Iterable[Block],
 
 def pair_keys(query: NDArray[np.float32], vectors: NDArray[np.float32], distance: Distance) -> NDArray[np.float64]:
     """Compute what rows are ordered by, float64, (n,): the squared distance to ``query``, (D,), or 1 - the cosine."""
-    wide = vectors.astype(np.float64)
     if distance == "cosine":
-        return np.maximum(1 - wide @ query.astype(np.float64), 0)
-    wide -= query
-    return np.asarray(np.einsum("nd,nd->n", wide, wide))
+        return np.maximum(1 - vectors.astype(np.float64) @ query.astype(np.float64), 0)
+    apart = np.subtract(vectors, query, dtype=np.float64)
+    return np.asarray(np.einsum("nd,nd->n", apart, apart))
 
 
 def to_distances(keys: NDArray[np.float64], distance: Distance) -> NDArray[np.float32]:
@@ -99,17 +105,25 @@ def _merge_block(
     """Merge a block's nearest rows into ``keys`` and ``rows``, (q, k), which are sorted."""
     k = keys.shape[1]
     approximate, bound = _approximate(queries, block, distance)
-    enough = k <= len(block.rows)
-    kth = np.partition(approximate, k - 1, axis=1)[:, k - 1] if enough else np.full(len(queries), np.inf)
-    limit = np.minimum(kth + 2 * bound, keys[:, -1] + bound)
+    limit = keys[:, -1] + bound
+    full = np.isfinite(limit)
+    if not full.all() and k <= len(block.rows):
+        limit[~full] = np.partition(approximate[~full], k - 1, axis=1)[:, k - 1] + 2 * bound[~full]
     for query in range(len(queries)):
         near = np.flatnonzero(approximate[query] <= limit[query])
-        if not len(near):
-            continue
-        all_keys = np.concatenate([keys[query], pair_keys(queries[query], block.vectors[near], distance)])
-        all_rows = np.concatenate([rows[query], block.rows[near]])
-        order = np.lexsort((all_rows, all_keys))[:k]
-        keys[query], rows[query] = all_keys[order], all_rows[order]
+        if len(near):
+            own = pair_keys(queries[query], block.vectors[near], distance)
+            merge_nearest(keys[query], rows[query], own, block.rows[near])
+
+
+def merge_nearest(
+    keys: NDArray[np.float64], rows: NDArray[np.int64], more_keys: NDArray[np.float64], more_rows: NDArray[np.int64]
+) -> None:
+    """Merge further rows, (n,), into the sorted nearest, (k,), in place; equal keys by row."""
+    k = len(keys)
+    all_keys, all_rows = np.concatenate([keys, more_keys]), np.concatenate([rows, more_rows])
+    order = np.lexsort((all_rows, all_keys))[:k]
+    keys[:], rows[:] = all_keys[order], all_rows[order]
 
 
 def _approximate(

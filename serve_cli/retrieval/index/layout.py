@@ -31,9 +31,10 @@ EXACT = "exact"
 MAX_INDEX_BYTES = 16 << 20
 MAX_ROWS = 1 << 40
 MAX_PARAMETER = 1 << 24
+MAX_RERANK = 1 << 10
 MAX_TEXT = 1 << 12
-SEGMENT_NAME = re.compile(r"segment-(\d{6})")
-DELETIONS_NAME = re.compile(r"deletions-(\d{6})\.npy")
+SEGMENT_NAME = re.compile(r"segment-(\d{6,12})")
+DELETIONS_NAME = re.compile(r"deletions-(\d{6,12})\.npy")
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,18 @@ class SegmentRecord:
     rows : int
         Rows in it, including deleted ones.
     embeddings : str
-        Embedding folder that they came from.
+        Embedding folder that they came from; the last one, if several were merged.
     faiss_bytes : int or None
         Size of its FAISS file; None without one.
+    added : bool
+        Whether its rows were added after the index was built.
     """
 
     name: str
     rows: int
     embeddings: str
     faiss_bytes: int | None = None
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,14 @@ class SearchParameters:
     nprobe : int
         Inverted lists that are scanned.
     rerank : int
-        Candidates per wanted neighbor whose exact distances are computed; 0 where the index stores exact vectors.
+        Candidates per wanted neighbor whose exact distances are computed.
+    filtered_nprobe : int
+        Inverted lists that are scanned where only some rows may be returned.
     """
 
     nprobe: int = 1
-    rerank: int = 0
+    rerank: int = 1
+    filtered_nprobe: int = 1
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,11 @@ class IndexManifest:
     def total(self) -> int:
         """Rows of all segments, including deleted ones."""
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def added(self) -> int:
+        """Rows that were added after the index was built, including deleted ones."""
+        return sum(segment.rows for segment in self.segments if segment.added)
 
 
 def segment_name(number: int) -> str:
@@ -172,7 +184,8 @@ def _parsed(fields: dict[str, Any], path: Path) -> IndexManifest:
         recall=_share(fields, "recall"),
         search=SearchParameters(
             nprobe=_whole(fields["search"], "nprobe", MAX_PARAMETER, least=1),
-            rerank=_whole(fields["search"], "rerank", MAX_PARAMETER),
+            rerank=_whole(fields["search"], "rerank", MAX_RERANK, least=1),
+            filtered_nprobe=_whole(fields["search"], "filtered_nprobe", MAX_PARAMETER, least=1),
         ),
         segments=segments,
         deletions=_text(fields, "deletions"),
@@ -198,12 +211,15 @@ def _segment(fields: dict[str, Any]) -> SegmentRecord:
         raise ValueError(f"a segment is {name!r:.80}")
     if not isinstance(embeddings, str):
         raise TypeError(f"embeddings are {embeddings!r:.80}")
-    size = fields["faiss_bytes"]
+    size, added = fields["faiss_bytes"], fields["added"]
+    if type(added) is not bool:
+        raise TypeError(f"added is {added!r:.80}")
     return SegmentRecord(
         name=name,
         rows=_whole(fields, "rows", MAX_ROWS),
         embeddings=embeddings,
         faiss_bytes=None if size is None else _whole(fields, "faiss_bytes", 1 << 50),
+        added=added,
     )
 
 

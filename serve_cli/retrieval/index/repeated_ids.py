@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serve_cli.retrieval.index.catalog import CatalogIndex
     from serve_cli.retrieval.index.segment import Segment
 
 
@@ -37,7 +38,7 @@ class IdHashes:
         return order[np.append(equal, [False]) | np.append([False], equal)] if len(order) else order
 
 
-def repeated_rows(segment: Segment, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
+def repeated_rows(index: CatalogIndex | Segment, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows that repeat an earlier row: equal id and equal vector, sorted, (n,).
 
     Raises
@@ -45,18 +46,18 @@ def repeated_rows(segment: Segment, candidates: NDArray[np.int64]) -> NDArray[np
     DataError
         If an id occurs twice with different vectors. It names both rows.
     """
-    ids = segment.table(candidates, ["id"])["id"].to_pylist()
+    ids = index.table(candidates, ["id"])["id"].to_pylist()
     first: dict[str, int] = {}
     repeated = []
     for row, name in sorted(zip(candidates.tolist(), ids, strict=True)):
         if name not in first:
             first[name] = row
             continue
-        pair = segment.vectors(np.array([first[name], row]))
+        pair = index.vectors(np.array([first[name], row]))
         if not np.array_equal(pair[0], pair[1]):
             raise DataError(
-                f"{segment.record.embeddings}: the id {name!r:.200} occurs twice with different embeddings, in rows "
-                f"{first[name]} and {row}; give every image an id of its own."
+                f"the id {name!r:.200} occurs twice with different embeddings, in rows {first[name]} and {row} of the "
+                "embedding folder; give every image an id of its own."
             )
         repeated.append(row)
     return np.array(repeated, np.int64)

@@ -81,7 +81,7 @@ class Segment:
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read the vectors of some rows of the segment, (n, D)."""
-        return np.asarray(self.stored[rows], np.float32)
+        return self.stored.take(rows, axis=0).astype(np.float32, copy=False)
 
     def table(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Read columns of some rows of the segment, in the order of ``rows``. Raises `RunError`."""
@@ -122,7 +122,7 @@ class Segment:
             raise self._error(VECTORS, f"cannot be read ({error!s:.200})") from None
         if stored.shape != (self.rows, dim) or stored.dtype not in STORED_TYPES or not stored.flags.c_contiguous:
             raise self._error(VECTORS, f"holds {stored.shape} of {stored.dtype}, expected {(self.rows, dim)} of float")
-        return stored
+        return np.asarray(stored)  # np.memmap's own indexing is slow
 
     def _open_rows(self) -> tuple[list[pa.RecordBatch], pa.Schema]:
         path = self.folder / ROWS
@@ -143,6 +143,8 @@ class Segment:
     def _errors(self, name: str) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError:  # removed since it was looked for: see `Segment`
+            raise
         except READ_ERRORS as error:
             raise self._error(name, f"cannot be read ({error!s:.200})") from None
 

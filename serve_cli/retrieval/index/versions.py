@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.layout import IndexManifest
 
 LOCK = ".index.lock"
+HOLDER = re.compile(r"process \d+ on [\w.-]{1,100}")
 
 
 @contextmanager
@@ -38,7 +41,11 @@ def index_lock(folder: Path) -> Iterator[None]:
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if try_lock(handle) is False:
-            raise RunError(f"{folder}: another process is changing this index; wait for it to end, or stop it.")
+            raise RunError(
+                f"{folder}: another process is changing this index{_holder(handle)}; wait for it to end, or stop it."
+            )
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
         remove_leftovers(folder)
         yield
     finally:
@@ -87,6 +94,11 @@ def new_segment(folder: Path, number: int) -> Iterator[Path]:
 def switch(folder: Path, manifest: IndexManifest) -> None:
     """Make a manifest the current one, then remove the files that it does not name."""
     write_manifest(folder, manifest)
+    remove_unnamed(folder, manifest)
+
+
+def remove_unnamed(folder: Path, manifest: IndexManifest) -> None:
+    """Remove segments and deletions of older versions, and of updates that were killed before their switch."""
     named = {segment.name for segment in manifest.segments} | {manifest.deletions}
     for name in os.listdir(folder):
         if name in named:
@@ -96,6 +108,12 @@ def switch(folder: Path, manifest: IndexManifest) -> None:
         elif DELETIONS_NAME.fullmatch(name):
             with suppress(OSError):
                 (folder / name).unlink()
+
+
+def _holder(handle: int) -> str:
+    """Return who holds a lock, in parentheses, if its file says so."""
+    holder = HOLDER.fullmatch(os.pread(handle, 200, 0).decode(errors="replace"))
+    return f" ({holder[0]})" if holder else ""
 
 
 def _check_replaceable(folder: Path, *, overwrite: bool) -> None:

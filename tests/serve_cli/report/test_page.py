@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gluon_lifted.errors import MissingPackageError
-from serve_cli.report.page import require_jinja, safe_json
+from serve_cli.report.html import require_jinja
+from serve_cli.report.page import safe_json
 from serve_cli.report.write import write_report
 from tests.examples import examples
 from tests.serve_cli.report.made import HOSTILE, HOSTILE_STYLE, hostile_folder

@@ -19,20 +19,25 @@ def card(dim, distance="euclidean"):
     return replace(CARD, dim=dim, distance=distance)
 
 
-def write_embeddings(folder, vectors, ids=None, distance="euclidean", dtype="float32", failed=(), rows_per_file=1000):
+def write_embeddings(
+    folder, vectors, ids=None, distance="euclidean", dtype="float32", failed=(), rows_per_file=1000, carried=PRICE
+):
     """Row i has id ``i.jpg``, label ``i % 3`` and price ``i``; rows in ``failed`` have an error."""
     count, dim = vectors.shape
     ids = ids or [f"{i}.jpg" for i in range(count)]
-    rows = [ImageRow(name, Path(f"/photos/{name}"), f"class {i % 3}", extra={"price": i}) for i, name in enumerate(ids)]
+    rows = [
+        ImageRow(name, Path(f"/photos/{name}"), f"class {i % 3}", extra=dict.fromkeys(carried.names, i))
+        for i, name in enumerate(ids)
+    ]
     errors = [f"{i}: broken" if i in failed else None for i in range(count)]
     embedding = np.array(vectors, np.float32)
     embedding[list(failed)] = np.nan
     plan = Plan("/photos", count, "i", "p", "c", "f", "m", "CPU", 2, rows_per_file, dtype=dtype)
-    written = EmbeddingFolder(folder, plan, card(dim, distance), PRICE)
+    written = EmbeddingFolder(folder, plan, card(dim, distance), carried)
     for number, start in enumerate(range(0, count, rows_per_file)):
         part = slice(start, start + rows_per_file)
         written.write(number, [EmbeddedRows(rows[part], embedding[part], errors[part])])
-    written.complete({"model": {"file": "/models/tiny.onnx", "sha256": "ab" * 32}})
+    written.complete({"model": {"path": "/models/tiny.onnx", "sha256": "ab" * 32}})
     return folder
 
 

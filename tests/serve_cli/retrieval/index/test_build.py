@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import DataError, RunError
-from serve_cli.retrieval.index.build import build_index
+from serve_cli.retrieval.index.build import IndexOptions, build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.versions import index_lock
 from tests.serve_cli.retrieval.index.catalogs import write_embeddings
@@ -50,7 +50,7 @@ def test_an_index_is_replaced_only_with_overwrite(tmp_path):
     build_index(source, tmp_path / "i")
     with pytest.raises(RunError, match="holds an index; choose another --out, or replace it with --overwrite"):
         build_index(source, tmp_path / "i")
-    manifest = build_index(source, tmp_path / "i", overwrite=True).manifest
+    manifest = build_index(source, tmp_path / "i", IndexOptions(overwrite=True)).manifest
     assert [segment.name for segment in manifest.segments] == ["segment-000002"]
     assert not (tmp_path / "i" / "segment-000001").exists()
 
@@ -58,7 +58,7 @@ def test_an_index_is_replaced_only_with_overwrite(tmp_path):
 def test_other_folders_are_kept(tmp_path):
     source = write_embeddings(tmp_path / "a", drawn(6))
     with pytest.raises(RunError, match="holds files that are no index"):
-        build_index(source, source, overwrite=True)
+        build_index(source, source, IndexOptions(overwrite=True))
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written to"):
         build_index(source, tmp_path / "file")
@@ -68,7 +68,7 @@ def test_two_writers(tmp_path):
     source = write_embeddings(tmp_path / "a", drawn(6))
     build_index(source, tmp_path / "i")
     with index_lock(tmp_path / "i"), pytest.raises(RunError, match="another process is changing this index"):
-        build_index(source, tmp_path / "i", overwrite=True)
+        build_index(source, tmp_path / "i", IndexOptions(overwrite=True))
 
 
 def test_no_embedding_at_all(tmp_path):

@@ -9,10 +9,11 @@ import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.embeddings.stream import EmbeddingStream
-from serve_cli.retrieval.index.build import build_index, write_rows
+from serve_cli.retrieval.index.build import IndexOptions, build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.deletions import write_deletions
 from serve_cli.retrieval.index.layout import SegmentRecord, read_index_manifest
+from serve_cli.retrieval.index.segment_writer import SegmentWriter
 from serve_cli.retrieval.index.versions import new_segment, switch
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embeddings
 
@@ -34,7 +35,10 @@ def two_segments(tmp_path_factory, request):
     path = folder / "catalog.index"
     manifest = build_index(first, path).manifest
     with new_segment(path, 2) as temporary:
-        write_rows(EmbeddingStream(second), temporary)
+        stream = EmbeddingStream(second)
+        with SegmentWriter(temporary, stream.card, stream.schema) as writer:
+            for batch in stream.batches(7):
+                writer.write(batch)
     write_deletions(path / "deletions-000003.npy", np.array([0, 17, 75]))
     segments = (*manifest.segments, SegmentRecord("segment-000002", 30, str(second)))
     switch(path, replace(manifest, segments=segments, deletions="deletions-000003.npy", deleted=3))
@@ -134,7 +138,7 @@ def test_an_open_index_keeps_its_version(tmp_path):
     vectors = drawn(20)
     build_index(write_embeddings(tmp_path / "a", vectors), tmp_path / "i")
     old = CatalogIndex.open(tmp_path / "i")
-    build_index(write_embeddings(tmp_path / "b", vectors[::-1]), tmp_path / "i", overwrite=True)
+    build_index(write_embeddings(tmp_path / "b", vectors[::-1]), tmp_path / "i", IndexOptions(overwrite=True))
     assert old.nearest(vectors[:1], 1).rows.tolist() == [[0]]
     assert old.table(np.array([4]))["id"].to_pylist() == ["4.jpg"]
     assert CatalogIndex.open(tmp_path / "i").nearest(vectors[:1], 1).rows.tolist() == [[19]]
@@ -143,7 +147,7 @@ def test_an_open_index_keeps_its_version(tmp_path):
 def test_opening_while_the_version_is_switched(tmp_path, monkeypatch):
     build_index(write_embeddings(tmp_path / "a", drawn(20)), tmp_path / "i")
     outdated = read_index_manifest(tmp_path / "i")
-    build_index(write_embeddings(tmp_path / "b", drawn(30)), tmp_path / "i", overwrite=True)
+    build_index(write_embeddings(tmp_path / "b", drawn(30)), tmp_path / "i", IndexOptions(overwrite=True))
     manifests = iter([outdated, read_index_manifest(tmp_path / "i")])
     monkeypatch.setattr("serve_cli.retrieval.index.catalog.read_index_manifest", lambda _: next(manifests))
     assert CatalogIndex.open(tmp_path / "i").rows == 30

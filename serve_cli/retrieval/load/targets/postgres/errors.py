@@ -32,15 +32,22 @@ HINTS: dict[type[Exception], str] = {
 
 
 def connection_settings(url: str) -> dict[str, str]:
-    """Parse a URL as libpq does. Raises `ConfigError`, which shows nothing of the URL."""
+    """Parse a URL as libpq does. Raises `ConfigError`, which shows nothing of the URL.
+
+    libpq takes the start of a password with a slash for a port, and would show it in its error.
+    """
     scheme, _, rest = url.partition("://")
     try:
-        return {name: str(value) for name, value in conninfo_to_dict(f"{scheme.lower()}://{rest}").items()}
+        settings = {name: str(value) for name, value in conninfo_to_dict(f"{scheme.lower()}://{rest}").items()}
     except psycopg.ProgrammingError:
+        settings = {"port": "unknown"}
+    path = rest.partition("?")[0].partition("/")[2]
+    if "@" in path or not all(port.isdecimal() for port in settings.get("port", "5432").split(",") if port):
         raise ConfigError(
             "--to is not a valid URL for PostgreSQL, such as postgresql://user@host:5432/database; write special "
-            "characters of the password percent-encoded (@ as %40), or leave it out and set PGPASSWORD."
-        ) from None
+            "characters of the password percent-encoded (@ as %40, / as %2F), or leave it out and set PGPASSWORD."
+        )
+    return settings
 
 
 def server_name(settings: Mapping[str, str]) -> str:

@@ -110,12 +110,12 @@ class PostgresTarget:
         claim = sql.SQL("INSERT INTO {} VALUES (%s) ON CONFLICT DO NOTHING RETURNING number")
         names = [VECTOR_COLUMN, *self._types]
         copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-            self._name(self._staging), sql.SQL(", ").join(map(identifier, names))
+            sql.Identifier(self._schema, self._staging), sql.SQL(", ").join(map(sql.Identifier, names))
         )
         with connection.transaction(), connection.cursor() as cursor:
             if cursor.execute(claim.format(self._name(self._batches)), [number]).fetchone() is None:
                 return  # committed, but the answer was lost
-            with cursor.copy(copy, []) as stream:
+            with cursor.copy(copy) as stream:
                 for chunk in copy_stream(batch.table, list(self._types.values()), batch.embedding, self._plan.dtype):
                     stream.write(chunk)
 

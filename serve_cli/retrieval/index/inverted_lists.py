@@ -1,0 +1,167 @@
+"""The FAISS file of a segment: inverted lists that propose candidates. The file may be damaged or hostile."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.errors import RunError
+from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
+from serve_cli.retrieval.index.layout import FAISS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.metrics.choices import Distance
+    from serve_cli.retrieval.index.layout import SegmentRecord
+
+MAGIC = b"Iw"  # FAISS's types of inverted lists start with it
+OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further files
+
+
+class InvertedLists:
+    """Proposes candidates from a segment's FAISS file.
+
+    Parameters
+    ----------
+    folder : Path
+        The segment.
+    record : SegmentRecord
+        What ``index.json`` says of it.
+    dim : int
+        Width D of the vectors.
+    distance : {"euclidean", "cosine"}
+
+    Raises
+    ------
+    RunError
+        If the file is damaged, or does not match ``index.json``.
+    """
+
+    def __init__(self, folder: Path, record: SegmentRecord, dim: int, distance: Distance) -> None:
+        self._path, self._rows = folder / FAISS, record.rows
+        self._check_file(record)
+        with faiss_errors(f"{self._path}: cannot be read; build the index again"):
+            self._index = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+            self._check(dim, distance)
+        self.count = int(self._index.nlist)
+        self._parameters: dict[int, Any] = {}  # without a selector, by number of lists
+
+    def candidates(
+        self, queries: NDArray[np.float32], count: int, nprobe: int, allowed: Selector | None
+    ) -> NDArray[np.int64]:
+        """Return ``count`` rows of the segment per query, (Q, count), -1 where there are fewer."""
+        nprobe = min(nprobe, self.count)
+        rows = np.full((len(queries), count), -1, np.int64)
+        distances = np.empty((len(queries), count), np.float32)
+        parameters = self._parameters.get(nprobe) if allowed is None else None
+        if parameters is None:
+            parameters = search_parameters(self._index, nprobe, allowed)
+            if allowed is None:
+                self._parameters[nprobe] = parameters
+        with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
+            self._index.search_c(
+                len(queries), _pointer(queries), count, _pointer(distances), _pointer(rows), parameters
+            )
+        if rows.max(initial=-1) >= self._rows:
+            raise self._error(f"has row {rows.max():,} of {self._rows:,}")
+        return rows
+
+    def list_ranks(self, queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return how many lists are nearer to each query than the list of each of its vectors.
+
+        Parameters
+        ----------
+        queries : ndarray, float32, (Q, D)
+        vectors : ndarray, float32, (Q, k, D)
+
+        Returns
+        -------
+        ndarray, int64, (Q, k)
+        """
+        count, k, dim = vectors.shape
+        _, order = self._index.quantizer.search(queries, self.count)
+        _, own = self._index.quantizer.search(np.ascontiguousarray(vectors.reshape(-1, dim)), 1)
+        ranks = np.full((count, self.count + 1), self.count, np.int64)  # the last column: no list
+        np.put_along_axis(ranks, np.where(order < 0, self.count, order), np.arange(self.count)[None], axis=1)
+        ranks[:, -1] = self.count
+        return np.asarray(np.take_along_axis(ranks, own.reshape(count, k), axis=1))
+
+    def emptied(self) -> Any:
+        """Return FAISS's index with empty lists in memory; this object finds nothing afterwards."""
+        old = faiss.downcast_InvertedLists(self._index.invlists)
+        if isinstance(old, faiss.BlockInvertedLists):
+            empty = faiss.BlockInvertedLists(old.nlist, old.n_per_block, old.block_size)
+        else:
+            empty = faiss.ArrayInvertedLists(old.nlist, old.code_size)
+        self._index.replace_invlists(empty, own=True)  # `reset` would abort, since the old ones are mapped
+        empty.this.disown()
+        self._index.ntotal = 0
+        return self._index
+
+    def _check_file(self, record: SegmentRecord) -> None:
+        if not self._path.is_file():  # opening a pipe would block
+            raise FileNotFoundError(self._path)
+        size = self._path.stat().st_size
+        if size != record.faiss_bytes:
+            raise self._error(f"has {size:,} bytes, expected {record.faiss_bytes:,}")
+        with self._path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise self._error("holds no inverted lists of FAISS")
+
+    def _check(self, dim: int, distance: Distance) -> None:
+        index = self._index
+        stored = (index.d, index.ntotal, index.metric_type)
+        expected = (dim, self._rows, metric_of(distance))
+        if stored != expected:
+            raise self._error(f"has width, rows and metric {stored}, expected {expected}")
+        lists = faiss.downcast_InvertedLists(index.invlists)
+        if type(lists).__name__ not in OWN_LISTS:
+            raise self._error(f"has {type(lists).__name__}, expected {' or '.join(OWN_LISTS)}")
+        coarse = index.quantizer
+        sizes = (lists.nlist, coarse.ntotal, coarse.d, lists.compute_ntotal())
+        if sizes != (index.nlist, index.nlist, dim, self._rows) or lists.code_size < index.code_size:
+            raise self._error(f"its lists do not fit its header: {sizes}")
+
+    def _error(self, problem: str) -> RunError:
+        return RunError(f"{self._path}: {problem}; build the index again.")
+
+
+class Selector:
+    """The rows of a segment that may be returned.
+
+    Parameters
+    ----------
+    allowed : ndarray, bool, (rows,)
+    """
+
+    def __init__(self, allowed: NDArray[np.bool_]) -> None:
+        self._bits = np.packbits(allowed, bitorder="little")  # FAISS keeps a pointer to it
+
+    @cached_property
+    def faiss(self) -> Any:
+        """FAISS's selector; use it only while this object lives."""
+        return faiss.IDSelectorBitmap(self._bits)
+
+
+def search_parameters(index: Any, nprobe: int, allowed: Selector | None) -> Any:
+    """Build FAISS's search parameters."""
+    parameters = faiss.SearchParametersIVF(nprobe=nprobe)
+    if allowed is not None:
+        parameters.sel = allowed.faiss
+    if isinstance(index.quantizer, faiss.IndexHNSW):
+        parameters.quantizer_params = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
+    return parameters
+
+
+def metric_of(distance: Distance) -> int:
+    """Return FAISS's metric of a distance; cosine rows have unit norm."""
+    return int(faiss.METRIC_INNER_PRODUCT if distance == "cosine" else faiss.METRIC_L2)
+
+
+def _pointer(array: NDArray[Any]) -> Any:
+    return faiss.swig_ptr(array)

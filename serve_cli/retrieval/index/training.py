@@ -1,0 +1,89 @@
+"""Train inverted lists on a sample, and encode segments with them block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gluon_lifted.errors import ConfigError
+from gluon_lifted.files import replaced_file
+from serve_cli.progress import open_progress
+from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
+from serve_cli.retrieval.index.inverted_lists import InvertedLists, metric_of
+from serve_cli.retrieval.index.layout import FAISS
+from serve_cli.retrieval.index.segment import BLOCK_ROWS
+from serve_cli.retrieval.index.threads import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gluon_lifted.metrics.choices import Distance
+    from serve_cli.retrieval.index.segment import Segment
+
+POINTS_PER_LIST = 40  # training rows per list, about FAISS's minimum
+ITERATIONS = 6  # of k-means; more hardly change recall
+SEED = 1234
+
+
+def new_lists(factory: str, dim: int, distance: Distance) -> Any:
+    """Build an untrained FAISS index. Raises `ConfigError` unless ``factory`` describes plain inverted lists."""
+    try:
+        index = faiss.index_factory(dim, factory, metric_of(distance))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split())!s:.200}); give a "
+            "factory string such as IVF1024,Flat."
+        ) from None
+    if not isinstance(index, faiss.IndexIVF):
+        raise ConfigError(f"{factory!r:.100} has no inverted lists at its start; give one such as IVF1024,PQ32x4fs.")
+    return index
+
+
+def sample_rows(segments: Sequence[Segment], count: int) -> NDArray[np.float32]:
+    """Draw vectors of all segments, (count, D) or all if there are fewer, the same for equal indexes."""
+    total = sum(segment.rows for segment in segments)
+    generator = np.random.default_rng(SEED)
+    rows = np.sort(generator.choice(total, count, replace=False)) if count < total else np.arange(total)
+    parts = [
+        segment.vectors(rows[(segment.first <= rows) & (rows < segment.first + segment.rows)] - segment.first)
+        for segment in segments
+    ]
+    return np.concatenate(parts)
+
+
+def train(index: Any, segments: Sequence[Segment]) -> None:
+    """Train an index on a sample. Raises `ConfigError` if there are fewer rows than lists."""
+    total = sum(segment.rows for segment in segments)
+    if total < index.nlist:
+        raise ConfigError(f"{index.nlist:,} lists need as many rows, and there are {total:,}; use fewer lists.")
+    sample = sample_rows(segments, POINTS_PER_LIST * index.nlist)
+    index.cp.niter, index.cp.seed = ITERATIONS, SEED
+    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
+    with open_progress("train", len(sample), unit="rows") as progress, faiss_errors("FAISS cannot train the index"):
+        index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)
+        with threads(1):  # codes are trained in many short steps, and waiting threads slow them down
+            index.train(sample)
+        progress.update(len(sample))
+
+
+def encode(index: Any, segment: Segment) -> int:
+    """Encode all rows of a segment with a trained, empty index; write its FAISS file and return the file's size."""
+    with open_progress("encode", segment.rows, unit="rows") as progress, faiss_errors("FAISS cannot add rows"):
+        for start in range(0, segment.rows, BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, segment.rows))
+            index.add(segment.vectors(rows))
+            progress.update(start + len(rows))
+    path = segment.folder / FAISS
+    with replaced_file(path) as temporary, faiss_errors(f"{path}: cannot be written"):
+        faiss.write_index(index, str(temporary))
+    index.reset()
+    return path.stat().st_size
+
+
+def trained_lists(segment: Segment, distance: Distance) -> Any:
+    """Open the FAISS file of a segment, without its rows, to encode more rows alike. Raises `RunError`."""
+    dim = segment.stored.shape[1]
+    return InvertedLists(segment.folder, segment.record, dim, distance).emptied()

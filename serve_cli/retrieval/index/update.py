@@ -1,0 +1,225 @@
+"""Add, delete and replace rows of an index without building it again.
+
+A writer locks the index, writes new files and then switches ``index.json`` once. Readers that have the index open keep
+their version; an opener sees the version before the switch or the one after it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from gluon_lifted.errors import DataError, RunError
+from serve_cli.embeddings.stream import EmbeddingStream
+from serve_cli.retrieval.index.added_segment import encode_added, write_added
+from serve_cli.retrieval.index.catalog import CatalogIndex
+from serve_cli.retrieval.index.compaction import compacted
+from serve_cli.retrieval.index.compatibility import check_compatible
+from serve_cli.retrieval.index.deletions import write_deletions
+from serve_cli.retrieval.index.layout import deletions_name, read_index_manifest, segment_name
+from serve_cli.retrieval.index.repeated_ids import repeated_rows
+from serve_cli.retrieval.index.versions import index_lock, new_segment, next_number, remove_unnamed, switch
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord
+    from serve_cli.retrieval.index.segment import Segment
+
+SHOWN_IDS = 3
+
+
+@dataclass(frozen=True)
+class UpdatedIndex:
+    """What an update did.
+
+    Parameters
+    ----------
+    path : Path
+        The index.
+    rows : int
+        Rows that can be found now.
+    added : int
+        Rows that were added, new versions of replaced ones included.
+    deleted : int
+        Rows that were deleted, old versions of replaced ones included.
+    failed : int
+        Rows of the embedding folder without an embedding.
+    repeated : int
+        Rows left out because an earlier row of the embedding folder has the same id and embedding.
+    missing : int
+        Ids to delete that the index does not have.
+    manifest : IndexManifest
+        Content of ``index.json``.
+    """
+
+    path: Path
+    rows: int
+    added: int
+    deleted: int
+    failed: int
+    repeated: int
+    missing: int
+    manifest: IndexManifest
+
+
+def add_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) -> UpdatedIndex:
+    """Add the rows of an embedding folder to an index.
+
+    Parameters
+    ----------
+    index : path
+        Folder of the index.
+    embeddings : path
+        A finished embedding folder of the same model, with the same columns.
+
+    Raises
+    ------
+    RunError
+        If a folder is missing or damaged, another process is changing the index, or it cannot be written to.
+    DataError
+        If the embeddings do not fit the index, have no row, repeat an id with another embedding, or have ids that the
+        index has. The index stays as it was.
+    """
+    return _write(index, embeddings, replace_existing=False)
+
+
+def replace_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) -> UpdatedIndex:
+    """Add the rows of an embedding folder to an index, in place of rows with the same ids.
+
+    Both happen in one switch: no reader misses a row that is replaced, or sees it twice. Parameters and errors are
+    those of `add_rows`, which refuses ids that the index has.
+    """
+    return _write(index, embeddings, replace_existing=True)
+
+
+def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok: bool = False) -> UpdatedIndex:
+    """Delete rows of an index.
+
+    Parameters
+    ----------
+    index : path
+        Folder of the index.
+    ids : sequence of str
+        Their ids.
+    missing_ok : bool
+        Ignore ids that the index does not have, so that a deletion can be repeated.
+
+    Raises
+    ------
+    RunError
+        If the index is missing or damaged, another process is changing it, or it cannot be written to.
+    DataError
+        If the index does not have some of the ids. Nothing is deleted then.
+    """
+    with _writing(index) as catalog:
+        unique = list(dict.fromkeys(ids))
+        rows = catalog.find_ids(unique)
+        missing = [name for name, row in zip(unique, rows, strict=True) if row < 0]
+        if missing and not missing_ok:
+            raise DataError(
+                f"{catalog.path}: does not have {_some(missing)} of the {len(unique):,} ids to delete; nothing was "
+                "deleted. Give ids of its `id` column, or ignore missing ones with --missing-ok."
+            )
+        rows = rows[rows >= 0]
+        deleted, number = np.union1d(catalog.deleted, rows), next_number(catalog.path)
+        manifest = _with_deletions(catalog, number, deleted, catalog.manifest.segments)
+        if manifest != catalog.manifest:
+            switch(catalog.path, manifest)
+    return UpdatedIndex(
+        path=catalog.path,
+        rows=manifest.total - manifest.deleted,
+        added=0,
+        deleted=len(rows),
+        failed=0,
+        repeated=0,
+        missing=len(missing),
+        manifest=manifest,
+    )
+
+
+def _write(
+    index: str | os.PathLike[str], embeddings: str | os.PathLike[str], *, replace_existing: bool
+) -> UpdatedIndex:
+    stream = EmbeddingStream(embeddings)
+    if not stream.rows:
+        raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
+    with _writing(index) as catalog:
+        check_compatible(stream, catalog)
+        number = next_number(catalog.path)
+        with new_segment(catalog.path, number) as temporary:
+            added, candidates = write_added(stream, catalog, temporary)
+            repeated = repeated_rows(added, candidates)
+            old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
+            record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
+        deleted = np.union1d(np.union1d(catalog.deleted, old), repeated + catalog.total)
+        manifest = _with_deletions(catalog, number, deleted, (*catalog.manifest.segments, record))
+        manifest = compacted(catalog.path, manifest)
+        switch(catalog.path, manifest)
+    return UpdatedIndex(
+        path=catalog.path,
+        rows=manifest.total - manifest.deleted,
+        added=stream.rows - len(repeated),
+        deleted=len(old),
+        failed=stream.failed,
+        repeated=len(repeated),
+        missing=0,
+        manifest=manifest,
+    )
+
+
+@contextmanager
+def _writing(path: str | os.PathLike[str]) -> Iterator[CatalogIndex]:
+    """Open an index that no other process changes meanwhile."""
+    folder = Path(path)
+    read_index_manifest(folder)  # so that no lock is made in a folder that is no index
+    try:
+        with index_lock(folder), CatalogIndex.open(folder) as catalog:
+            remove_unnamed(folder, catalog.manifest)
+            yield catalog
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written to ({error}); the index is as it was. Free some space, or get the right to "
+            "write to it."
+        ) from None
+
+
+def _rows_with_ids_of(
+    added: Segment, catalog: CatalogIndex, stream: EmbeddingStream, *, replace_existing: bool
+) -> NDArray[np.int64]:
+    """Return the rows of an index with ids of a new segment, (n,). Raises `DataError` unless they may be replaced."""
+    ids = pa.chunked_array([batch["id"] for _, batch in added.batches(["id"])], pa.string())
+    rows = catalog.find_ids(ids)
+    if (rows >= 0).any() and not replace_existing:
+        known = ids.filter(pa.array(rows >= 0)).unique().to_pylist()
+        raise DataError(
+            f"{stream.folder}: {_some(known)} of its {len(ids):,} ids are in {catalog.path} already; nothing was "
+            "added. Use --replace to replace their rows."
+        )
+    return np.asarray(np.unique(rows[rows >= 0]))
+
+
+def _with_deletions(
+    catalog: CatalogIndex, number: int, deleted: NDArray[np.int64], segments: tuple[SegmentRecord, ...]
+) -> IndexManifest:
+    """Write deletions unless they are the same; return a manifest with them that has not been switched to."""
+    manifest = replace(catalog.manifest, segments=segments)
+    if len(deleted) == len(catalog.deleted):  # which it contains
+        return manifest
+    name = deletions_name(number)
+    write_deletions(catalog.path / name, deleted)
+    return replace(manifest, deletions=name, deleted=len(deleted))
+
+
+def _some(ids: Sequence[str]) -> str:
+    """Count ids and name some of them."""
+    shown = ", ".join(f"{name!r:.100}" for name in ids[:SHOWN_IDS])
+    return f"{len(ids):,} ({shown}{', ...' if len(ids) > SHOWN_IDS else ''})"
