@@ -1,0 +1,33 @@
+"""The recipes of docs/databases.md that load into a database and search it, as they are written."""
+
+import numpy as np
+import pytest
+
+from tests.recipes import ROWS, load, recipe, run, write_rows
+
+pytestmark = pytest.mark.slow
+NEAREST = [row for row in ROWS if row % 3 == 0][:10]  # to row 0, in its class
+
+
+@pytest.fixture(autouse=True)
+def rows(tmp_path, monkeypatch):
+    write_rows(tmp_path / "embeddings")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_postgresql(database, sql, monkeypatch):
+    load("PostgreSQL", monkeypatch, "postgresql://me@host/shop", database)
+    query = recipe("PostgreSQL", "sql")[0].replace("a.jpg", "0.jpg").replace("chairs", "class 0")
+    setting, search = query.split(";", 1)
+    sql.execute(setting)
+    neighbors = sql.execute(search).fetchall()
+    assert [neighbor[:2] for neighbor in neighbors] == [(f"{row}.jpg", "class 0") for row in NEAREST]
+    np.testing.assert_allclose([neighbor[2] for neighbor in neighbors], [row * 8**0.5 for row in NEAREST], rtol=1e-6)
+
+
+def test_lancedb(tmp_path, monkeypatch):
+    pytest.importorskip("lancedb")
+    load("LanceDB", monkeypatch, "/data/catalog", str(tmp_path / "catalog"))
+    neighbors = run("LanceDB", [("/data/catalog", str(tmp_path / "catalog"))])["neighbors"]
+    assert [neighbor["id"] for neighbor in neighbors] == [f"{row}.jpg" for row in NEAREST]
+    np.testing.assert_allclose([neighbor["_distance"] for neighbor in neighbors], [8 * row**2 for row in NEAREST])
