@@ -31,3 +31,15 @@ def test_lancedb(tmp_path, monkeypatch):
     neighbors = run("LanceDB", [("/data/catalog", str(tmp_path / "catalog"))])["neighbors"]
     assert [neighbor["id"] for neighbor in neighbors] == [f"{row}.jpg" for row in NEAREST]
     np.testing.assert_allclose([neighbor["_distance"] for neighbor in neighbors], [8 * row**2 for row in NEAREST])
+
+
+def test_qdrant(tmp_path, monkeypatch):
+    pytest.importorskip("qdrant_client")
+    folder = tmp_path / "qdrant"
+    load("Qdrant", monkeypatch, "qdrant://host:6333", f"qdrant://{folder}")
+    local = [('url="http://host:6333"', f"path={str(folder)!r}"), ("chairs", "class 0")]
+    names = run("Qdrant", local)
+    points = names["neighbors"]
+    assert [point.payload["id"] for point in points] == [f"{row}.jpg" for row in NEAREST]
+    np.testing.assert_allclose([point.score for point in points], [row * 8**0.5 for row in NEAREST], rtol=1e-5)
+    names["client"].close()
