@@ -10,14 +10,13 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 from serve_cli.progress import open_progress
 from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
-from serve_cli.retrieval.index.inverted_lists import MAGIC, metric_of
+from serve_cli.retrieval.index.inverted_lists import InvertedLists, metric_of
 from serve_cli.retrieval.index.layout import FAISS
 from serve_cli.retrieval.index.segment import BLOCK_ROWS
 from serve_cli.retrieval.index.threads import threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -84,12 +83,7 @@ def encode(index: Any, segment: Segment) -> int:
     return path.stat().st_size
 
 
-def trained_lists(folder: Path) -> Any:
-    """Read the FAISS file of a checked segment and empty it, to encode more rows alike."""
-    path = folder / FAISS
-    with path.open("rb") as file:
-        assert file.read(len(MAGIC)) == MAGIC
-    with faiss_errors(f"{path}: cannot be read; build the index again"):
-        index = faiss.read_index(str(path))
-        index.reset()
-    return index
+def trained_lists(segment: Segment, distance: Distance) -> Any:
+    """Open the FAISS file of a segment, without its rows, to encode more rows alike. Raises `RunError`."""
+    dim = segment.stored.shape[1]
+    return InvertedLists(segment.folder, segment.record, dim, distance).emptied()
