@@ -217,7 +217,7 @@ def _search(
     index: Index, queries: Iterable[Query], options: SearchOptions, output: str, page: PageOptions | None
 ) -> None:
     from serve_cli.cli.console import say
-    from serve_cli.cli.search_output import print_matches, say_times
+    from serve_cli.cli.search_output import print_matches, say_error, say_times
     from serve_cli.retrieval.search.index import SearchTimes, search_each
     from serve_cli.retrieval.search.search_rows import RowSearch
     from serve_cli.retrieval.search.where.condition_error import ConditionError
@@ -236,7 +236,7 @@ def _search(
         failed = print_matches(results, output)
     else:
         listed = list(results)
-        failed = sum(matches.error is not None for matches in listed)
+        failed = sum(map(say_error, listed))
         written = write_search_page(index.catalog, listed, options, rows.available, page)
         say(f"lifted: wrote {written.out} with {written.pictures:,} pictures.")
         for reason in written.not_shown:

@@ -18,7 +18,6 @@ from serve_cli.retrieval.index.exact_search import (
     Nearest,
     checked_queries,
     exact_nearest,
-    merge_nearest,
     pair_keys,
     to_distances,
 )
@@ -264,12 +263,20 @@ class CatalogIndex:
         """Order the candidates of each segment, rows (Q, count) of it or -1, by exact distances."""
         keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
         for number, query in enumerate(queries):
-            for segment, part in zip(self.segments, parts, strict=True):
-                candidates = part[number]
-                candidates = candidates[candidates >= 0]
-                own = pair_keys(query, segment.vectors(candidates), self.distance)
-                merge_nearest(keys[number], rows[number], own, candidates + segment.first)
+            own = [
+                self._keys_of(segment, query, part[number]) for segment, part in zip(self.segments, parts, strict=True)
+            ]
+            all_keys, all_rows = own[0] if len(own) == 1 else map(np.concatenate, zip(*own, strict=True))
+            order = np.lexsort((all_rows, all_keys))[:k]
+            keys[number, : len(order)], rows[number, : len(order)] = all_keys[order], all_rows[order]
         return Nearest(rows, to_distances(keys, self.distance))
+
+    def _keys_of(
+        self, segment: Segment, query: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return keys and row numbers of a segment's candidates, some of which may be -1."""
+        rows = rows[rows >= 0]
+        return pair_keys(query, segment.vectors(rows), self.distance), rows + segment.first
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
         if rows is None:

@@ -67,11 +67,10 @@ def exact_nearest(queries: NDArray[np.float32], k: int, blocks: Iterable[Block],
 
 def pair_keys(query: NDArray[np.float32], vectors: NDArray[np.float32], distance: Distance) -> NDArray[np.float64]:
     """Compute what rows are ordered by, float64, (n,): the squared distance to ``query``, (D,), or 1 - the cosine."""
-    wide = vectors.astype(np.float64)
     if distance == "cosine":
-        return np.maximum(1 - wide @ query.astype(np.float64), 0)
-    wide -= query
-    return np.asarray(np.einsum("nd,nd->n", wide, wide))
+        return np.maximum(1 - vectors.astype(np.float64) @ query.astype(np.float64), 0)
+    apart = np.subtract(vectors, query, dtype=np.float64)
+    return np.asarray(np.einsum("nd,nd->n", apart, apart))
 
 
 def to_distances(keys: NDArray[np.float64], distance: Distance) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
 from serve_cli.retrieval.index.inverted_lists import InvertedLists, metric_of
 from serve_cli.retrieval.index.layout import FAISS
 from serve_cli.retrieval.index.segment import BLOCK_ROWS
+from serve_cli.retrieval.index.threads import threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,9 @@ def train(index: Any, segments: Sequence[Segment]) -> None:
     index.cp.niter, index.cp.seed = ITERATIONS, SEED
     index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
     with open_progress("train", len(sample), unit="rows") as progress, faiss_errors("FAISS cannot train the index"):
-        index.train(sample)
+        index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)
+        with threads(1):  # codes are trained in many short steps, and waiting threads slow them down
+            index.train(sample)
         progress.update(len(sample))
 
 
