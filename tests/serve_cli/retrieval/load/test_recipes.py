@@ -43,3 +43,17 @@ def test_qdrant(tmp_path, monkeypatch):
     assert [point.payload["id"] for point in points] == [f"{row}.jpg" for row in NEAREST]
     np.testing.assert_allclose([point.score for point in points], [row * 8**0.5 for row in NEAREST], rtol=1e-5)
     names["client"].close()
+
+
+def test_milvus(tmp_path, monkeypatch):
+    pytest.importorskip("milvus_lite")
+    from serve_cli.retrieval.load.targets.milvus_connection import disconnect, parse_url
+
+    file = str(tmp_path / "catalog.db")
+    load("Milvus", monkeypatch, "milvus://host:19530", f"milvus://{file}")
+    names = run("Milvus", [("http://host:19530", file), ("chairs", "class 0")])
+    neighbors = names["neighbors"]
+    assert [neighbor["entity"]["id"] for neighbor in neighbors] == [f"{row}.jpg" for row in NEAREST]
+    assert {neighbor["entity"]["label"] for neighbor in neighbors} == {"class 0"}
+    np.testing.assert_allclose([neighbor["distance"] for neighbor in neighbors], [8 * row**2 for row in NEAREST])
+    disconnect(parse_url(f"milvus://{file}"), names["client"])
