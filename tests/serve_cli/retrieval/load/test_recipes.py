@@ -55,5 +55,6 @@ def test_milvus(tmp_path, monkeypatch):
     neighbors = names["neighbors"]
     assert [neighbor["entity"]["id"] for neighbor in neighbors] == [f"{row}.jpg" for row in NEAREST]
     assert {neighbor["entity"]["label"] for neighbor in neighbors} == {"class 0"}
-    np.testing.assert_allclose([neighbor["distance"] for neighbor in neighbors], [8 * row**2 for row in NEAREST])
+    squares = [neighbor["distance"] for neighbor in neighbors]
+    np.testing.assert_allclose(squares, [8 * row**2 for row in NEAREST], rtol=1e-5)
     disconnect(parse_url(f"milvus://{file}"), names["client"])
