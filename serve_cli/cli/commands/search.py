@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gluon_lifted.redaction import without_credentials
-from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads
+from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads, parse_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -175,7 +175,7 @@ def search(
 
     _check_usage(photos, ids, [as_json, as_json_lines, html is not None], include_self=include_self)
     options = SearchOptions(
-        k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(_names(columns, "--columns"))
+        k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(parse_names(columns, "--columns"))
     )
     page = None
     if html is not None:
@@ -184,7 +184,7 @@ def search(
             out=html, access=PictureAccess(tuple(roots or ()), fetch), command=command, overwrite=overwrite
         )
     with Index.open(index, model, ModelOptions(device=device, threads=threads)) as opened:
-        queries = _queries(opened, photos or [], _names(ids, "--ids"), include_self=include_self)
+        queries = _queries(opened, photos or [], parse_names(ids, "--ids"), include_self=include_self)
         if combine or without:
             queries = _combined(opened, queries, without or [])
         _search(opened, queries, options, "json" if as_json else "jsonl" if as_json_lines else "table", page)
@@ -197,19 +197,6 @@ def _check_usage(photos: Sequence[str] | None, ids: str | None, outputs: Sequenc
         raise typer.BadParameter("applies to --ids only", param_hint="--include-self")
     if sum(outputs) > 1:
         raise typer.BadParameter("give one of --json, --jsonl and --html", param_hint="--json")
-
-
-def _names(text: str | None, option: str) -> list[str]:
-    """Split names at commas; a name with a comma is written in double quotes, as in CSV."""
-    import csv
-
-    try:
-        names = [] if text is None else next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise typer.BadParameter(f"{text!r:.100} is not a list of names ({error})", param_hint=option) from None
-    if text is not None and not all(names):
-        raise typer.BadParameter(f"{text!r:.100} has an empty name", param_hint=option)
-    return names
 
 
 def _queries(index: Index, photos: Sequence[str], ids: Sequence[str], *, include_self: bool) -> Iterable[Query]:
