@@ -91,6 +91,18 @@ class InvertedLists:
         ranks[:, -1] = self.count
         return np.asarray(np.take_along_axis(ranks, own.reshape(count, k), axis=1))
 
+    def emptied(self) -> Any:
+        """Return FAISS's index with empty lists in memory; this object finds nothing afterwards."""
+        old = faiss.downcast_InvertedLists(self._index.invlists)
+        if isinstance(old, faiss.BlockInvertedLists):
+            empty = faiss.BlockInvertedLists(old.nlist, old.n_per_block, old.block_size)
+        else:
+            empty = faiss.ArrayInvertedLists(old.nlist, old.code_size)
+        self._index.replace_invlists(empty, own=True)  # `reset` would abort, since the old ones are mapped
+        empty.this.disown()
+        self._index.ntotal = 0
+        return self._index
+
     def _check_file(self, record: SegmentRecord) -> None:
         if not self._path.is_file():  # opening a pipe would block
             raise FileNotFoundError(self._path)

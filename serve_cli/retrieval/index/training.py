@@ -83,15 +83,7 @@ def encode(index: Any, segment: Segment) -> int:
     return path.stat().st_size
 
 
-def encode_like(trained: Segment, segment: Segment, distance: Distance) -> int:
-    """Encode a segment with the lists of another one, without training; as `encode`.
-
-    Searches of both with equal parameters have equal recall, as long as the rows are alike.
-    """
+def trained_lists(segment: Segment, distance: Distance) -> Any:
+    """Open the FAISS file of a segment, without its rows, to encode more rows alike. Raises `RunError`."""
     dim = segment.stored.shape[1]
-    InvertedLists(trained.folder, trained.record, dim, distance)  # checks the file
-    path = trained.folder / FAISS
-    with faiss_errors(f"{path}: cannot be read; build the index again"):
-        index = faiss.read_index(str(path))
-        index.reset()
-    return encode(index, segment)
+    return InvertedLists(segment.folder, segment.record, dim, distance).emptied()

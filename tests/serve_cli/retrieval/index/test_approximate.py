@@ -13,7 +13,7 @@ from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
-from serve_cli.retrieval.index.training import encode_like
+from serve_cli.retrieval.index.training import encode, trained_lists
 from serve_cli.retrieval.index.tuning import measure
 from serve_cli.retrieval.index.versions import new_segment, switch
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embeddings
@@ -131,7 +131,7 @@ def test_a_segment_encoded_like_another(built, tmp_path):
             writer.write(batch)
     trained = CatalogIndex.open(path).segments[0]
     record = SegmentRecord("segment-000009", 200, "b")
-    size = encode_like(trained, Segment(path, record, 600, DIM), distance)
+    size = encode(trained_lists(trained, distance), Segment(path, record, 600, DIM))
     assert size == (path / "segment-000009/vectors.faiss").stat().st_size
     segments = (*built.manifest.segments, replace(record, faiss_bytes=size))
     switch(path, replace(built.manifest, segments=segments))

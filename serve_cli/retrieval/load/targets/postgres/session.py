@@ -77,7 +77,8 @@ class Session:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET statement_timeout = 0")
         if connection.info.server_version >= CHECKS_CONNECTIONS:
-            connection.execute("SELECT set_config('client_connection_check_interval', %s, false)", [CHECK_INTERVAL])
+            with suppress(psycopg.errors.InvalidParameterValue):  # not on every system
+                connection.execute("SELECT set_config('client_connection_check_interval', %s, false)", [CHECK_INTERVAL])
 
     def _acquire(self, connection: psycopg.Connection[Any], table: str) -> None:
         ends = time.monotonic() + LOCK_WAIT_S

@@ -71,6 +71,23 @@ def test_every_row_and_what_sql_finds(emb, database, sql, distance, index, dtype
     assert ("emb_embedding_idx" in plan) == (index != "none")
 
 
+@pytest.mark.slow
+def test_ten_thousand_rows_are_searched_as_exactly_as_the_index_can(emb, database, sql):
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(100, 32))
+    vectors = (centers[rng.integers(100, size=10_000)] + 0.5 * rng.normal(size=(10_000, 32))).astype(np.float32)
+    queries = vectors[:50] + np.float32(0.01)
+    exact = [set(np.argsort(((vectors - query).astype(float) ** 2).sum(axis=1))[:10].tolist()) for query in queries]
+    folder = write_embeddings(emb, vectors)
+    for index, least in (("none", 1.0), ("hnsw", 0.95), ("ivfflat", 0.95)):
+        load_embeddings(LoadOptions(folder, database, index=index))
+        sql.execute("SET hnsw.ef_search = 100")
+        sql.execute("SET ivfflat.probes = 5")
+        nearest = "SELECT price FROM emb ORDER BY embedding <-> %s::vector LIMIT 10"
+        found = [{row[0] for row in sql.execute(nearest, [str(query.tolist())])} for query in queries]
+        assert sum(len(a & b) for a, b in zip(found, exact, strict=True)) / 500 >= least
+
+
 def test_the_same_again_new_ones_and_others(emb, tmp_path, database, sql):
     options = LoadOptions(write_embeddings(emb, drawn(20)), database)
     assert load_embeddings(options).action == "create public.emb"
