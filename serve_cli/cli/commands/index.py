@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_cli.choices import Dtype
+from serve_cli.cli.index_updates import Add, Delete, IndexUpdate, MissingOk, Replace
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Overwrite, parse_size
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 SIZING = "Sizing, without embeddings"
 
 Embeddings = Annotated[
-    Path | None, typer.Argument(metavar="EMBEDDINGS", help="Index this folder of `lifted embed`.", show_default=False)
+    Path | None,
+    typer.Argument(
+        metavar="EMBEDDINGS|INDEX",
+        help="Index this folder of `lifted embed`, or change this index.",
+        show_default=False,
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Write the index to this folder.")]
 TargetRecall = Annotated[
@@ -76,6 +82,7 @@ PlanMemory = Annotated[
 
 
 def index(
+    context: typer.Context,
     source: Embeddings = None,
     out: Out = Path("catalog.index"),
     target_recall: TargetRecall = 0.95,
@@ -89,6 +96,10 @@ def index(
     dim: PlanDim = 512,
     dtype: PlanDtype = "float32",
     memory: PlanMemory = "64GB",
+    add: Add = None,
+    delete: Delete = None,
+    replace: Replace = None,
+    missing_ok: MissingOk = False,
 ) -> None:
     """Build an index of embeddings, which finds the nearest of a photo at once.
 
@@ -103,6 +114,10 @@ def index(
     repeats the id and the embedding of an earlier row is left out, too; the same
     id with another embedding is an error.
 
+    With --add, --delete or --replace, the folder is an index to change. Searches
+    that run continue with the version that they opened. A message says when
+    building the index again would make searches faster.
+
     [bold]Examples[/bold]
 
       lifted index embeddings --out catalog.index
@@ -112,10 +127,19 @@ def index(
       lifted index embeddings --factory IVF4096,Flat --overwrite
 
       lifted index --plan 20000000 --dim 512 --memory 64GB
+
+      lifted index catalog.index --add more-embeddings
+
+      lifted index catalog.index --delete 7.jpg,8.jpg
     """
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.retrieval.index.build import IndexOptions, build_index, planned
 
+    update = IndexUpdate(add, delete, replace, missing_ok)
+    if update:
+        if update.run(source, context, as_json=as_json):
+            raise typer.Exit(SOME_FAILED)
+        return
     if plan is not None:
         from serve_cli.cli.sizing_console import print_plan
 
@@ -124,7 +148,7 @@ def index(
         print_plan(plan, dim, dtype, parse_size(memory), as_json=as_json)
         return
     if source is None:
-        raise typer.BadParameter("give a folder of embeddings, or --plan", param_hint="EMBEDDINGS")
+        raise typer.BadParameter("give a folder of embeddings, or --plan", param_hint="EMBEDDINGS|INDEX")
     options = IndexOptions(
         target_recall=target_recall,
         factory=factory,

@@ -6,6 +6,7 @@ their version; an opener sees the version before the switch or the one after it.
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from serve_cli.retrieval.index.compaction import compacted
 from serve_cli.retrieval.index.compatibility import check_compatible
 from serve_cli.retrieval.index.deletions import write_deletions
 from serve_cli.retrieval.index.layout import deletions_name, read_index_manifest, segment_name
+from serve_cli.retrieval.index.rebuild_advice import rebuild_advice
 from serve_cli.retrieval.index.repeated_ids import repeated_rows
 from serve_cli.retrieval.index.versions import index_lock, new_segment, next_number, remove_unnamed, switch
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.segment import Segment
 
 SHOWN_IDS = 3
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class UpdatedIndex:
         Rows left out because an earlier row of the embedding folder has the same id and embedding.
     missing : int
         Ids to delete that the index does not have.
+    advice : str or None
+        Why building the index again would make searches faster.
     manifest : IndexManifest
         Content of ``index.json``.
     """
@@ -68,6 +73,7 @@ class UpdatedIndex:
     failed: int
     repeated: int
     missing: int
+    advice: str | None
     manifest: IndexManifest
 
 
@@ -142,6 +148,7 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         failed=0,
         repeated=0,
         missing=len(missing),
+        advice=_advice(catalog.path, manifest),
         manifest=manifest,
     )
 
@@ -172,6 +179,7 @@ def _write(
         failed=stream.failed,
         repeated=len(repeated),
         missing=0,
+        advice=_advice(catalog.path, manifest),
         manifest=manifest,
     )
 
@@ -217,6 +225,13 @@ def _with_deletions(
     name = deletions_name(number)
     write_deletions(catalog.path / name, deleted)
     return replace(manifest, deletions=name, deleted=len(deleted))
+
+
+def _advice(path: Path, manifest: IndexManifest) -> str | None:
+    advice = rebuild_advice(manifest)
+    if advice is not None:
+        logger.warning("%s: %s", path, advice)
+    return advice
 
 
 def _some(ids: Sequence[str]) -> str:
