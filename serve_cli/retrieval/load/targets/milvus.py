@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")  # Milvus has 255 letters; hashes are added
 METRICS = {"euclidean": "L2", "cosine": "COSINE"}
 MESSAGE_BYTES = 16 << 20  # a server takes 64 MB
+MESSAGE_ROWS = 1_000  # Milvus Lite takes larger messages more slowly
 INDEXES = {"auto": "AUTOINDEX", "hnsw": "HNSW", "ivf_flat": "IVF_FLAT", "flat": "FLAT"}
 BYTES_PER_SECOND = 5e6
 
@@ -117,7 +118,7 @@ class MilvusTarget:
         self._sent = max(self._sent, end)
         send = self._client().upsert if may_be_there else self._client().insert
         row_bytes = 4 * self._plan.dim + int(2 * self._plan.row_bytes) + 64
-        for rows in chunks(rows_of(batch, self._plan.dtype), max(MESSAGE_BYTES // row_bytes, 1)):
+        for rows in chunks(rows_of(batch, self._plan.dtype), max(min(MESSAGE_BYTES // row_bytes, MESSAGE_ROWS), 1)):
             send(self._names.collection, rows, retry_times=0)  # the client would insert a second time
 
     def build_index(self) -> None:
