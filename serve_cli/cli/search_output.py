@@ -27,9 +27,7 @@ def print_matches(results: Iterable[Matches], output: str) -> int:
     failed = 0
     objects = []
     for matches in results:
-        if matches.error is not None:
-            failed += 1
-            say(f"lifted: failed: {shown(matches.query.name)}: {shown(matches.error)}")
+        failed += say_error(matches)
         if output == "json":
             objects.append(matches_to_json(matches))
         elif output == "jsonl":
@@ -39,6 +37,13 @@ def print_matches(results: Iterable[Matches], output: str) -> int:
     if output == "json":
         print_json({"queries": objects})
     return failed
+
+
+def say_error(matches: Matches) -> bool:
+    """Print a query's error on stderr, if it has one. Return whether it has."""
+    if matches.error is not None:
+        say(f"lifted: failed: {shown(matches.query.name)}: {shown(matches.error)}")
+    return matches.error is not None
 
 
 def say_times(times: SearchTimes, rows: int) -> None:
@@ -63,9 +68,8 @@ def _print_table(matches: Matches) -> None:
         typer.echo("  no image meets the conditions\n")
         return
     has_labels = any(name is not None for name in matches.labels)
-    names = matches.table.column_names[3:]
     rows = [_cells(match, has_labels=has_labels) for match in matches]
-    titles = ["rank", "distance", *(["label"] if has_labels else []), "id", *map(shown, names)]
+    titles = ["rank", "distance", *(["label"] if has_labels else []), "id", *map(shown, matches.columns)]
     print_table(titles, rows, left=len(titles))
 
 

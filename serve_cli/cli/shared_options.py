@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,17 @@ def parse_ks(text: str) -> tuple[int, ...]:
     if ks[0] < 1 or ks[-1] > MOST_RANKS:
         raise typer.BadParameter(f"ranks are {ks[0]} to {ks[-1]}; expected 1 to {MOST_RANKS:,}", param_hint="--k")
     return tuple(ks)
+
+
+def parse_names(text: str | None, option: str) -> list[str]:
+    """Split names at commas; a name with a comma is written in double quotes, as in CSV."""
+    try:
+        names = [] if text is None else next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise typer.BadParameter(f"{text!r:.100} is not a list of names ({error})", param_hint=option) from None
+    if text is not None and not all(names):
+        raise typer.BadParameter(f"{text!r:.100} has an empty name", param_hint=option)
+    return names
 
 
 def parse_size(text: str) -> int:

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_cli.choices import Dtype
+from serve_cli.cli.index_updates import Add, Delete, IndexUpdate, MissingOk, Replace
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Overwrite, parse_size
 
 if TYPE_CHECKING:
     from serve_cli.retrieval.index.build import BuiltIndex
 
-Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Index this folder of `lifted embed`.")]
+SIZING = "Sizing, without embeddings"
+
+Embeddings = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="EMBEDDINGS|INDEX",
+        help="Index this folder of `lifted embed`, or change this index.",
+        show_default=False,
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Write the index to this folder.")]
 TargetRecall = Annotated[
     float,
@@ -48,10 +59,31 @@ Threads = Annotated[
     typer.Option("--threads", min=1, max=1024, help="Use this many threads.", show_default="number of usable cores"),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate memory, disk and time without writing anything.")]
+PlanRows = Annotated[
+    int | None,
+    typer.Option(
+        "--plan",
+        min=1,
+        metavar="ROWS",
+        help="Estimate what a catalog of this size needs: hours, bytes, memory and hosts. Read nothing.",
+        rich_help_panel=SIZING,
+    ),
+]
+PlanDim = Annotated[
+    int, typer.Option("--dim", min=1, help="Plan for embeddings of this width.", rich_help_panel=SIZING)
+]
+PlanDtype = Annotated[
+    Dtype, typer.Option("--dtype", help="Plan for embeddings stored in this type.", rich_help_panel=SIZING)
+]
+PlanMemory = Annotated[
+    str,
+    typer.Option("--memory", metavar="SIZE", help="Plan for hosts with this much memory.", rich_help_panel=SIZING),
+]
 
 
 def index(
-    source: Embeddings,
+    context: typer.Context,
+    source: Embeddings = None,
     out: Out = Path("catalog.index"),
     target_recall: TargetRecall = 0.95,
     max_memory: MaxMemory = None,
@@ -60,6 +92,14 @@ def index(
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     as_json: Json = False,
+    plan: PlanRows = None,
+    dim: PlanDim = 512,
+    dtype: PlanDtype = "float32",
+    memory: PlanMemory = "64GB",
+    add: Add = None,
+    delete: Delete = None,
+    replace: Replace = None,
+    missing_ok: MissingOk = False,
 ) -> None:
     """Build an index of embeddings, which finds the nearest of a photo at once.
 
@@ -74,6 +114,10 @@ def index(
     repeats the id and the embedding of an earlier row is left out, too; the same
     id with another embedding is an error.
 
+    With --add, --delete or --replace, the folder is an index to change. Searches
+    that run continue with the version that they opened. A message says when
+    building the index again would make searches faster.
+
     [bold]Examples[/bold]
 
       lifted index embeddings --out catalog.index
@@ -81,10 +125,30 @@ def index(
       lifted index embeddings --target-recall 0.99 --max-memory 4GB
 
       lifted index embeddings --factory IVF4096,Flat --overwrite
+
+      lifted index --plan 20000000 --dim 512 --memory 64GB
+
+      lifted index catalog.index --add more-embeddings
+
+      lifted index catalog.index --delete 7.jpg,8.jpg
     """
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.retrieval.index.build import IndexOptions, build_index, planned
 
+    update = IndexUpdate(add, delete, replace, missing_ok)
+    if update:
+        if update.run(source, context, as_json=as_json):
+            raise typer.Exit(SOME_FAILED)
+        return
+    if plan is not None:
+        from serve_cli.cli.sizing_console import print_plan
+
+        if source is not None:
+            raise typer.BadParameter("reads no embeddings; leave EMBEDDINGS out, or use --dry-run", param_hint="--plan")
+        print_plan(plan, dim, dtype, parse_size(memory), as_json=as_json)
+        return
+    if source is None:
+        raise typer.BadParameter("give a folder of embeddings, or --plan", param_hint="EMBEDDINGS|INDEX")
     options = IndexOptions(
         target_recall=target_recall,
         factory=factory,
@@ -93,11 +157,11 @@ def index(
         overwrite=overwrite,
     )
     if dry_run:
-        plan = planned(source, options)[1]
+        estimate = planned(source, options)[1]
         if as_json:
-            print_json(asdict(plan))
+            print_json(asdict(estimate))
         else:
-            typer.echo(plan.describe())
+            typer.echo(estimate.describe())
         return
     built = build_index(source, out, options)
     facts = _facts(built)

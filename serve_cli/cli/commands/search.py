@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Overwrite, Threads
+from gluon_lifted.redaction import without_credentials
+from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads, parse_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from serve_cli.retrieval.search.index import Index
     from serve_cli.retrieval.search.query import Query
@@ -104,6 +105,7 @@ Fetch = Annotated[
     bool,
     typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=OUTPUT),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=OUTPUT)]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
@@ -173,16 +175,16 @@ def search(
 
     _check_usage(photos, ids, [as_json, as_json_lines, html is not None], include_self=include_self)
     options = SearchOptions(
-        k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(_names(columns, "--columns"))
+        k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(parse_names(columns, "--columns"))
     )
     page = None
     if html is not None:
-        command = shlex.join(["lifted", *sys.argv[1:]])
+        command = shlex.join(["lifted", *map(without_credentials, sys.argv[1:])])
         page = PageOptions(
             out=html, access=PictureAccess(tuple(roots or ()), fetch), command=command, overwrite=overwrite
         )
     with Index.open(index, model, ModelOptions(device=device, threads=threads)) as opened:
-        queries = _queries(opened, photos or [], _names(ids, "--ids"), include_self=include_self)
+        queries = _queries(opened, photos or [], parse_names(ids, "--ids"), include_self=include_self)
         if combine or without:
             queries = _combined(opened, queries, without or [])
         _search(opened, queries, options, "json" if as_json else "jsonl" if as_json_lines else "table", page)
@@ -197,19 +199,6 @@ def _check_usage(photos: Sequence[str] | None, ids: str | None, outputs: Sequenc
         raise typer.BadParameter("give one of --json, --jsonl and --html", param_hint="--json")
 
 
-def _names(text: str | None, option: str) -> list[str]:
-    """Split names at commas; a name with a comma is written in double quotes, as in CSV."""
-    import csv
-
-    try:
-        names = [] if text is None else next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise typer.BadParameter(f"{text!r:.100} is not a list of names ({error})", param_hint=option) from None
-    if text is not None and not all(names):
-        raise typer.BadParameter(f"{text!r:.100} has an empty name", param_hint=option)
-    return names
-
-
 def _queries(index: Index, photos: Sequence[str], ids: Sequence[str], *, include_self: bool) -> Iterable[Query]:
     from serve_cli.retrieval.search.query_sources import id_queries, named_queries
 
@@ -218,19 +207,20 @@ def _queries(index: Index, photos: Sequence[str], ids: Sequence[str], *, include
     return named_queries(photos, index.catalog, index.embedder)
 
 
-def _combined(index: Index, queries: Iterable[Query], without: Sequence[str]) -> list[Query]:
+def _combined(index: Index, queries: Iterable[Query], without: Sequence[str]) -> Iterator[Query]:
+    """Yield a single query; photographs are embedded when it is asked for, as their time is measured then."""
     from serve_cli.retrieval.search.query import combine_queries
     from serve_cli.retrieval.search.query_sources import named_queries
 
     negatives = named_queries(without, index.catalog, index.embedder)
-    return [combine_queries(list(queries), list(negatives), index.catalog.distance)]
+    yield combine_queries(list(queries), list(negatives), index.catalog.distance)
 
 
 def _search(
     index: Index, queries: Iterable[Query], options: SearchOptions, output: str, page: PageOptions | None
 ) -> None:
     from serve_cli.cli.console import say
-    from serve_cli.cli.search_output import print_matches, say_times
+    from serve_cli.cli.search_output import print_matches, say_error, say_times
     from serve_cli.retrieval.search.index import SearchTimes, search_each
     from serve_cli.retrieval.search.search_rows import RowSearch
     from serve_cli.retrieval.search.where.condition_error import ConditionError
@@ -249,7 +239,7 @@ def _search(
         failed = print_matches(results, output)
     else:
         listed = list(results)
-        failed = sum(matches.error is not None for matches in listed)
+        failed = sum(map(say_error, listed))
         written = write_search_page(index.catalog, listed, options, rows.available, page)
         say(f"lifted: wrote {written.out} with {written.pictures:,} pictures.")
         for reason in written.not_shown:

@@ -24,7 +24,7 @@ from serve_cli.retrieval.index.plan import plan_index
 from serve_cli.retrieval.index.repeated_ids import IdHashes, repeated_rows
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
-from serve_cli.retrieval.index.threads import faiss_threads
+from serve_cli.retrieval.index.threads import threads
 from serve_cli.retrieval.index.versions import new_index_folder, new_segment, next_number, switch
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def build_index(
     folder = Path(out)
     lists = _new_lists(plan, stream) if plan.kind != EXACT else None
     logger.info(plan.describe())
-    with new_index_folder(folder, overwrite=options.overwrite), faiss_threads(options.threads):
+    with new_index_folder(folder, overwrite=options.overwrite), threads(options.threads):
         manifest = _write_segments(stream, folder, plan)
         if lists is not None:
             manifest = _encode_and_tune(folder, manifest, lists, options.target_recall)

@@ -49,6 +49,7 @@ class InvertedLists:
             self._index = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             self._check(dim, distance)
         self.count = int(self._index.nlist)
+        self._parameters: dict[int, Any] = {}  # without a selector, by number of lists
 
     def candidates(
         self, queries: NDArray[np.float32], count: int, nprobe: int, allowed: Selector | None
@@ -57,7 +58,11 @@ class InvertedLists:
         nprobe = min(nprobe, self.count)
         rows = np.full((len(queries), count), -1, np.int64)
         distances = np.empty((len(queries), count), np.float32)
-        parameters = search_parameters(self._index, nprobe, allowed)
+        parameters = self._parameters.get(nprobe) if allowed is None else None
+        if parameters is None:
+            parameters = search_parameters(self._index, nprobe, allowed)
+            if allowed is None:
+                self._parameters[nprobe] = parameters
         with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
             self._index.search_c(
                 len(queries), _pointer(queries), count, _pointer(distances), _pointer(rows), parameters
@@ -85,6 +90,18 @@ class InvertedLists:
         np.put_along_axis(ranks, np.where(order < 0, self.count, order), np.arange(self.count)[None], axis=1)
         ranks[:, -1] = self.count
         return np.asarray(np.take_along_axis(ranks, own.reshape(count, k), axis=1))
+
+    def emptied(self) -> Any:
+        """Return FAISS's index with empty lists in memory; this object finds nothing afterwards."""
+        old = faiss.downcast_InvertedLists(self._index.invlists)
+        if isinstance(old, faiss.BlockInvertedLists):
+            empty = faiss.BlockInvertedLists(old.nlist, old.n_per_block, old.block_size)
+        else:
+            empty = faiss.ArrayInvertedLists(old.nlist, old.code_size)
+        self._index.replace_invlists(empty, own=True)  # `reset` would abort, since the old ones are mapped
+        empty.this.disown()
+        self._index.ntotal = 0
+        return self._index
 
     def _check_file(self, record: SegmentRecord) -> None:
         if not self._path.is_file():  # opening a pipe would block

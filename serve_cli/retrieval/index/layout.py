@@ -48,15 +48,18 @@ class SegmentRecord:
     rows : int
         Rows in it, including deleted ones.
     embeddings : str
-        Embedding folder that they came from.
+        Embedding folder that they came from; the last one, if several were merged.
     faiss_bytes : int or None
         Size of its FAISS file; None without one.
+    added : bool
+        Whether its rows were added after the index was built.
     """
 
     name: str
     rows: int
     embeddings: str
     faiss_bytes: int | None = None
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,11 @@ class IndexManifest:
     def total(self) -> int:
         """Rows of all segments, including deleted ones."""
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def added(self) -> int:
+        """Rows that were added after the index was built, including deleted ones."""
+        return sum(segment.rows for segment in self.segments if segment.added)
 
 
 def segment_name(number: int) -> str:
@@ -203,12 +211,15 @@ def _segment(fields: dict[str, Any]) -> SegmentRecord:
         raise ValueError(f"a segment is {name!r:.80}")
     if not isinstance(embeddings, str):
         raise TypeError(f"embeddings are {embeddings!r:.80}")
-    size = fields["faiss_bytes"]
+    size, added = fields["faiss_bytes"], fields["added"]
+    if type(added) is not bool:
+        raise TypeError(f"added is {added!r:.80}")
     return SegmentRecord(
         name=name,
         rows=_whole(fields, "rows", MAX_ROWS),
         embeddings=embeddings,
         faiss_bytes=None if size is None else _whole(fields, "faiss_bytes", 1 << 50),
+        added=added,
     )
 
 

@@ -58,7 +58,13 @@ class IndexPlan:
         )
 
 
-def plan_index(rows: int, dim: int, factory: str | None = None, max_memory: int | None = None) -> IndexPlan:
+def plan_index(
+    rows: int,
+    dim: int,
+    factory: str | None = None,
+    max_memory: int | None = None,
+    products_per_second: float | None = None,
+) -> IndexPlan:
     """Choose the kind of an index.
 
     Parameters
@@ -70,6 +76,8 @@ def plan_index(rows: int, dim: int, factory: str | None = None, max_memory: int 
         product quantization, whose candidates are ranked by exact distances.
     max_memory : int, optional
         Bytes of memory; default: 80 % of what is available.
+    products_per_second : float, optional
+        Floating-point operations per second of matrix products; default: measured on this host.
 
     Raises
     ------
@@ -89,7 +97,6 @@ def plan_index(rows: int, dim: int, factory: str | None = None, max_memory: int 
     fixed = BASE_BYTES + 8 * rows + 4 * dim * lists * (1 + POINTS * SAMPLE_COPIES)
     _check_memory(fixed + ENCODED_COPIES * code * min(rows, EXACT_ROWS), limit)
     segment_rows = min(rows, (limit - fixed) // (ENCODED_COPIES * code))
-    products = 2.0 * dim * lists * (min(POINTS * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
     return IndexPlan(
         kind=kind,
         rows=rows,
@@ -97,8 +104,13 @@ def plan_index(rows: int, dim: int, factory: str | None = None, max_memory: int 
         segment_rows=segment_rows,
         memory_bytes=fixed + ENCODED_COPIES * code * segment_rows,
         disk_bytes=vectors + (ROW_BYTES + code) * rows,
-        seconds=2 + vectors / 200e6 + products / product_rate(),
+        seconds=2 + vectors / 200e6 + build_products(rows, dim, lists) / (products_per_second or product_rate()),
     )
+
+
+def build_products(rows: int, dim: int, lists: int) -> float:
+    """Count the floating-point operations of training, encoding and tuning."""
+    return 2.0 * dim * lists * (min(POINTS * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
 
 
 def default_factory(rows: int, dim: int) -> str:

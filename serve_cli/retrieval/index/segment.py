@@ -81,7 +81,7 @@ class Segment:
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read the vectors of some rows of the segment, (n, D)."""
-        return self.stored[rows].astype(np.float32, copy=False)
+        return self.stored.take(rows, axis=0).astype(np.float32, copy=False)
 
     def table(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Read columns of some rows of the segment, in the order of ``rows``. Raises `RunError`."""

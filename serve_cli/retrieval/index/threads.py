@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def faiss_threads(count: int | None) -> Iterator[None]:
+def threads(count: int | None) -> Iterator[None]:
     """Let matrix products and FAISS use ``count`` threads inside the block; usable cores by default."""
     with threadpool_limits(count or usable_cpus()):  # OpenMP, which FAISS uses, and BLAS
         yield

@@ -10,13 +10,13 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 from serve_cli.progress import open_progress
 from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
-from serve_cli.retrieval.index.inverted_lists import MAGIC, metric_of
+from serve_cli.retrieval.index.inverted_lists import InvertedLists, metric_of
 from serve_cli.retrieval.index.layout import FAISS
 from serve_cli.retrieval.index.segment import BLOCK_ROWS
+from serve_cli.retrieval.index.threads import threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -63,7 +63,9 @@ def train(index: Any, segments: Sequence[Segment]) -> None:
     index.cp.niter, index.cp.seed = ITERATIONS, SEED
     index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
     with open_progress("train", len(sample), unit="rows") as progress, faiss_errors("FAISS cannot train the index"):
-        index.train(sample)
+        index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)
+        with threads(1):  # codes are trained in many short steps, and waiting threads slow them down
+            index.train(sample)
         progress.update(len(sample))
 
 
@@ -81,12 +83,7 @@ def encode(index: Any, segment: Segment) -> int:
     return path.stat().st_size
 
 
-def trained_lists(folder: Path) -> Any:
-    """Read the FAISS file of a checked segment and empty it, to encode more rows alike."""
-    path = folder / FAISS
-    with path.open("rb") as file:
-        assert file.read(len(MAGIC)) == MAGIC
-    with faiss_errors(f"{path}: cannot be read; build the index again"):
-        index = faiss.read_index(str(path))
-        index.reset()
-    return index
+def trained_lists(segment: Segment, distance: Distance) -> Any:
+    """Open the FAISS file of a segment, without its rows, to encode more rows alike. Raises `RunError`."""
+    dim = segment.stored.shape[1]
+    return InvertedLists(segment.folder, segment.record, dim, distance).emptied()

@@ -6,6 +6,7 @@ their version; an opener sees the version before the switch or the one after it.
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,14 @@ import pyarrow as pa
 
 from gluon_lifted.errors import DataError, RunError
 from serve_cli.embeddings.stream import EmbeddingStream
-from serve_cli.retrieval.index.added_segment import write_added
+from serve_cli.retrieval.index.added_segment import encode_added, write_added
 from serve_cli.retrieval.index.catalog import CatalogIndex
+from serve_cli.retrieval.index.compaction import compacted
 from serve_cli.retrieval.index.compatibility import check_compatible
 from serve_cli.retrieval.index.deletions import write_deletions
-from serve_cli.retrieval.index.layout import SegmentRecord, deletions_name, read_index_manifest, segment_name
+from serve_cli.retrieval.index.layout import deletions_name, read_index_manifest, segment_name
+from serve_cli.retrieval.index.rebuild_advice import rebuild_advice
 from serve_cli.retrieval.index.repeated_ids import repeated_rows
-from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.versions import index_lock, new_segment, next_number, remove_unnamed, switch
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.retrieval.index.layout import IndexManifest
+    from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord
+    from serve_cli.retrieval.index.segment import Segment
 
 SHOWN_IDS = 3
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class UpdatedIndex:
         Rows left out because an earlier row of the embedding folder has the same id and embedding.
     missing : int
         Ids to delete that the index does not have.
+    advice : str or None
+        Why building the index again would make searches faster.
     manifest : IndexManifest
         Content of ``index.json``.
     """
@@ -67,6 +73,7 @@ class UpdatedIndex:
     failed: int
     repeated: int
     missing: int
+    advice: str | None
     manifest: IndexManifest
 
 
@@ -129,8 +136,10 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
                 "deleted. Give ids of its `id` column, or ignore missing ones with --missing-ok."
             )
         rows = rows[rows >= 0]
-        deleted = np.union1d(catalog.deleted, rows)
-        manifest = _switched(catalog, next_number(catalog.path), catalog.manifest.segments, deleted)
+        deleted, number = np.union1d(catalog.deleted, rows), next_number(catalog.path)
+        manifest = _with_deletions(catalog, number, deleted, catalog.manifest.segments)
+        if manifest != catalog.manifest:
+            switch(catalog.path, manifest)
     return UpdatedIndex(
         path=catalog.path,
         rows=manifest.total - manifest.deleted,
@@ -139,6 +148,7 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         failed=0,
         repeated=0,
         missing=len(missing),
+        advice=_advice(catalog.path, manifest),
         manifest=manifest,
     )
 
@@ -153,14 +163,14 @@ def _write(
         check_compatible(stream, catalog)
         number = next_number(catalog.path)
         with new_segment(catalog.path, number) as temporary:
-            hashes = write_added(stream, catalog, temporary)
-            record = SegmentRecord(temporary.name, stream.rows, str(stream.folder.resolve()))
-            added = Segment(catalog.path, record, catalog.total, catalog.dim)
-            repeated = repeated_rows(added, hashes.candidates())
+            added, candidates = write_added(stream, catalog, temporary)
+            repeated = repeated_rows(added, candidates)
             old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
-        segments = (*catalog.manifest.segments, replace(record, name=segment_name(number)))
+            record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
         deleted = np.union1d(np.union1d(catalog.deleted, old), repeated + catalog.total)
-        manifest = _switched(catalog, number, segments, deleted)
+        manifest = _with_deletions(catalog, number, deleted, (*catalog.manifest.segments, record))
+        manifest = compacted(catalog.path, manifest)
+        switch(catalog.path, manifest)
     return UpdatedIndex(
         path=catalog.path,
         rows=manifest.total - manifest.deleted,
@@ -169,6 +179,7 @@ def _write(
         failed=stream.failed,
         repeated=len(repeated),
         missing=0,
+        advice=_advice(catalog.path, manifest),
         manifest=manifest,
     )
 
@@ -204,18 +215,23 @@ def _rows_with_ids_of(
     return np.asarray(np.unique(rows[rows >= 0]))
 
 
-def _switched(
-    catalog: CatalogIndex, number: int, segments: tuple[SegmentRecord, ...], deleted: NDArray[np.int64]
+def _with_deletions(
+    catalog: CatalogIndex, number: int, deleted: NDArray[np.int64], segments: tuple[SegmentRecord, ...]
 ) -> IndexManifest:
-    """Switch an index to other segments and deletions; return its new manifest."""
+    """Write deletions unless they are the same; return a manifest with them that has not been switched to."""
     manifest = replace(catalog.manifest, segments=segments)
-    if not np.array_equal(deleted, catalog.deleted):
-        name = deletions_name(number)
-        write_deletions(catalog.path / name, deleted)
-        manifest = replace(manifest, deletions=name, deleted=len(deleted))
-    if manifest != catalog.manifest:
-        switch(catalog.path, manifest)
-    return manifest
+    if len(deleted) == len(catalog.deleted):  # which it contains
+        return manifest
+    name = deletions_name(number)
+    write_deletions(catalog.path / name, deleted)
+    return replace(manifest, deletions=name, deleted=len(deleted))
+
+
+def _advice(path: Path, manifest: IndexManifest) -> str | None:
+    advice = rebuild_advice(manifest)
+    if advice is not None:
+        logger.warning("%s: %s", path, advice)
+    return advice
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ OWN_COLUMNS = ("id", "path", "label")
 
 
 class Match(NamedTuple):
-    """A row of the index that was returned: its rank from 1, its distance, its names and further columns."""
+    """A row of the index that was returned: its rank from 1, distance, names, and the columns asked for."""
 
     rank: int
     distance: float
@@ -31,11 +31,18 @@ class Match(NamedTuple):
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """Convert a column to Python objects; to text where Python has none, such as dates beyond the year 9999."""
+    """Convert a column to Python objects; values that Python lacks, such as dates beyond the year 9999, to text."""
     try:
         return list(column.to_pylist())
     except (OverflowError, ValueError):
-        return [str(Cell(chunk, number)) for chunk in column.chunks for number in range(len(chunk))]
+        return [_value(Cell(chunk, number)) for chunk in column.chunks for number in range(len(chunk))]
+
+
+def _value(cell: Cell) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return str(cell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,21 +59,24 @@ class Matches:
         Exact distances, ascending.
     table : Table
         n rows: id, path, label, and the columns that were asked for.
+    columns : tuple of str
+        Names of the columns that were asked for.
     """
 
     query: Query
     rows: NDArray[np.int64]
     distances: NDArray[np.float32]
     table: pa.Table
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Match]:
         values = {name: values_of(self.table[name]) for name in self.table.column_names}
-        ids, paths, labels = (values.pop(name) for name in OWN_COLUMNS)
+        ids, paths, labels = (values[name] for name in OWN_COLUMNS)
         for number, distance in enumerate(self.distances.tolist()):
-            columns = {name: column[number] for name, column in values.items()}
+            columns = {name: values[name][number] for name in self.columns}
             yield Match(number + 1, distance, ids[number], paths[number], labels[number], columns)
 
     @property

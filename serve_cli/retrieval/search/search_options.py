@@ -25,7 +25,7 @@ class SearchOptions:
     unique : bool
         Return one row of each group of duplicates; see `serve_cli.retrieval.search.duplicates`.
     columns : tuple of str
-        Columns to return besides id, path and label.
+        Columns to return in `Match.columns`. Id, path and label are always returned.
 
     Raises
     ------

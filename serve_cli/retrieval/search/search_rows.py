@@ -77,7 +77,7 @@ class RowSearch:
                     again.append(number)
             waiting, asked = again, 2 * asked
         return [
-            Matches(query, rows, distances, self._index.table(rows, self._columns))
+            Matches(query, rows, distances, self._index.table(rows, self._columns), self._options.columns)
             for query, (rows, distances) in zip(queries, results, strict=True)
         ]
 

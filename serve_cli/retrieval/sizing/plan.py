@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ConfigError
+from serve_cli.retrieval.index.layout import EXACT
+from serve_cli.retrieval.index.plan import EXACT_ROWS, default_factory, plan_index
 from serve_cli.retrieval.sizing import rates, sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from serve_cli.choices import Dtype
+    from serve_cli.retrieval.index.plan import IndexPlan
     from serve_cli.retrieval.sizing.rates import LoadRate
 
 MEMORY_SHARE = 0.75  # of a host, for the index; the system, queries and rows take the rest
 MOST_ROWS, MOST_DIM = 10**12, 2**16
 CLUSTER = "a cluster"
+DEFAULT = "default"
+KINDS, CHOSEN = (EXACT, DEFAULT, "SQ8", "Flat"), 2  # the first two are what `lifted index` chooses from
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,21 @@ class EmbeddingPlan:
 
 
 @dataclass(frozen=True)
-class IndexPlan:
+class HostIndex:
     """One kind of index on one host.
 
     Parameters
     ----------
     kind : str
-        ``"exact"`` or FAISS's name.
+        ``"exact"`` or FAISS's factory string.
     disk : int
-        Bytes of the index folder.
+        Bytes of the folder.
     memory : int
-        Bytes that searches touch. With less memory they read from the disk.
-    build_seconds : float
-        Time to train and fill it; 0 for an exact index, which is copied.
+        Bytes that searches read. With less memory they come from the disk, as the vectors of candidates may.
+    build_memory : int or None
+        Bytes that building it takes; None if it does not fit the host.
+    build_seconds : float or None
+        Time to build it; None if it does not fit the host.
     most_rows : int
         The largest catalog that this kind serves on this host.
     """
@@ -51,7 +56,8 @@ class IndexPlan:
     kind: str
     disk: int
     memory: int
-    build_seconds: float
+    build_memory: int | None
+    build_seconds: float | None
     most_rows: int
 
 
@@ -84,8 +90,8 @@ class SizingPlan:
         Bytes of the embedding folder.
     embedding : tuple of EmbeddingPlan
         By device and precision.
-    indexes : tuple of IndexPlan
-        From the one for the smallest catalogs to the one for the largest.
+    indexes : tuple of HostIndex
+        An exact one, the one of `lifted index`, and others for ``--factory``.
     databases : tuple of DatabasePlan
         By database.
     engine : str
@@ -98,14 +104,9 @@ class SizingPlan:
     memory: int
     parquet: int
     embedding: tuple[EmbeddingPlan, ...]
-    indexes: tuple[IndexPlan, ...]
+    indexes: tuple[HostIndex, ...]
     databases: tuple[DatabasePlan, ...]
     engine: str
-
-
-class _Kind(NamedTuple):
-    name: str
-    file_bytes: Callable[[int, int], int]  # of (rows, dim), beside the vectors and rows that each index keeps
 
 
 def plan(rows: int, dim: int = 512, dtype: Dtype = "float32", memory: int = 64_000_000_000) -> SizingPlan:
@@ -131,7 +132,7 @@ def plan(rows: int, dim: int = 512, dtype: Dtype = "float32", memory: int = 64_0
         if not 1 <= value <= most:
             raise ConfigError(f"{name} is {value:,}; expected 1 to {most:,}.")
     usable = int(memory * MEMORY_SHARE)
-    indexes = _index_plans(rows, dim, dtype, usable)
+    indexes = tuple(_host_index(name, rows, dim, usable) for name in KINDS)
     return SizingPlan(
         rows=rows,
         dim=dim,
@@ -144,48 +145,50 @@ def plan(rows: int, dim: int = 512, dtype: Dtype = "float32", memory: int = 64_0
         ),
         indexes=indexes,
         databases=tuple(_database_plan(rate, rows, dim, dtype, usable) for rate in rates.LOADS),
-        engine=next((index.kind for index in indexes if rows <= index.most_rows), CLUSTER),
+        engine=next((index.kind for index in indexes[:CHOSEN] if rows <= index.most_rows), CLUSTER),
     )
 
 
-def _index_plans(rows: int, dim: int, dtype: str, usable: int) -> tuple[IndexPlan, ...]:
-    def vectors(rows: int, dim: int) -> int:
-        return sizes.vectors_bytes(rows, dim, dtype)
+def _kind(name: str, rows: int, dim: int) -> str:
+    """Return the factory string for a catalog: of the default, or of the same lists with other codes."""
+    if name == EXACT:
+        return EXACT
+    default = default_factory(rows, dim)
+    return default if name == DEFAULT else f"{default.partition(',')[0]},{name}"
 
-    def flat(rows: int, dim: int) -> int:
-        return sizes.ivf_bytes(rows, dim, sizes.FLOAT)
 
-    def quantized(rows: int, dim: int) -> int:
-        return sizes.ivf_bytes(rows, dim, 1)
-
-    kept = vectors(rows, dim) + sizes.rows_bytes(rows)
-    exact = IndexPlan("exact", kept, vectors(rows, dim), 0.0, min(sizes.EXACT_ROWS, _most_rows(vectors, dim, usable)))
-    build = rates.IVF_BUILD
-    work = sizes.build_work(rows, dim, sizes.lists_of(rows)) / sizes.build_work(build.rows, build.dim, build.lists)
-    return (
-        exact,
-        *(
-            IndexPlan(
-                kind=kind.name,
-                disk=kept + kind.file_bytes(rows, dim),
-                memory=kind.file_bytes(rows, dim),
-                build_seconds=build.seconds * work,
-                most_rows=_most_rows(kind.file_bytes, dim, usable),
-            )
-            for kind in (_Kind("IVF,Flat", flat), _Kind("IVF,SQ8, re-ranked", quantized))
-        ),
+def _host_index(name: str, rows: int, dim: int, usable: int) -> HostIndex:
+    kind = _kind(name, rows, dim)
+    built = _built(kind, rows, dim, usable)
+    return HostIndex(
+        kind=kind,
+        disk=sizes.folder_bytes(kind, rows, dim),
+        memory=sizes.searched_bytes(kind, rows, dim),
+        build_memory=None if built is None else built.memory_bytes,
+        build_seconds=None if built is None else built.seconds,
+        most_rows=min(_most_rows(name, dim, usable), EXACT_ROWS if name == EXACT else MOST_ROWS),
     )
 
 
-def _most_rows(memory_bytes: Callable[[int, int], int], dim: int, usable: int) -> int:
-    """Return the largest number of rows that fits, by bisection."""
+def _built(kind: str, rows: int, dim: int, usable: int) -> IndexPlan | None:
+    """Plan a build at the measured speed; None if it does not fit the memory."""
+    speed = rates.INDEX_BUILD.products / rates.INDEX_BUILD.seconds
+    try:
+        return plan_index(rows, dim, kind, usable, speed)
+    except ConfigError:
+        return None
+
+
+def _most_rows(name: str, dim: int, usable: int) -> int:
+    """Return the largest number of rows that can be built and searched in memory, by bisection."""
     low, high = 0, MOST_ROWS
     while low < high:
-        middle = (low + high + 1) // 2
-        if memory_bytes(middle, dim) <= usable:
-            low = middle
+        rows = (low + high + 1) // 2
+        kind = _kind(name, rows, dim)
+        if sizes.searched_bytes(kind, rows, dim) <= usable and _built(kind, rows, dim, usable) is not None:
+            low = rows
         else:
-            high = middle - 1
+            high = rows - 1
     return low
 
 

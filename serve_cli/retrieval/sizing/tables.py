@@ -9,7 +9,7 @@ from serve_cli.retrieval.sizing.plan import CLUSTER, MEMORY_SHARE
 if TYPE_CHECKING:
     from serve_cli.retrieval.sizing.plan import SizingPlan
 
-UNKNOWN = "not measured"
+UNKNOWN, NO_FIT = "not measured", "too large"
 PREFIXES = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 UNITS = (("days", 86_400.0, 3.0), ("h", 3600.0, 1.5), ("min", 60.0, 1.5))  # name, seconds, the least number of them
 
@@ -54,13 +54,14 @@ def embedding_table(plan: SizingPlan) -> Table:
 def index_table(plan: SizingPlan) -> Table:
     """Return the sizes of each kind of index on one host."""
     return Table(
-        ("index", "disk", "memory", "build", "fits up to, rows"),
+        ("index", "disk", "memory", "to build", "build", "fits up to"),
         [
             (
                 index.kind,
                 size_text(index.disk),
                 size_text(index.memory),
-                time_text(index.build_seconds) if index.build_seconds else "a copy",
+                NO_FIT if index.build_memory is None else size_text(index.build_memory),
+                NO_FIT if index.build_seconds is None else time_text(index.build_seconds),
                 f"{index.most_rows:,}",
             )
             for index in plan.indexes

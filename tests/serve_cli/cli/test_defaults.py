@@ -9,13 +9,15 @@ from serve_cli.cli.commands.bench import bench
 from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.commands.eval import evaluate
 from serve_cli.cli.commands.export import export
+from serve_cli.cli.commands.index import index
 from serve_cli.cli.commands.report import report
-from serve_cli.cli.shared_options import parse_ks
+from serve_cli.cli.shared_options import parse_ks, parse_size
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.evaluate.eval_options import EvalOptions
 from serve_cli.model.benchmark import BenchOptions
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.report.report_options import MB, ReportOptions
+from serve_cli.retrieval.sizing.plan import plan
 from serve_cli.sources.tables.columns import Columns
 
 
@@ -83,3 +85,10 @@ def test_export():
         assert defaults[name] == getattr(options, name), name
     for name in ("data", "max_recall_drop", "force", "device"):
         assert defaults[name] == getattr(criteria, name), name
+
+
+def test_sizing():
+    defaults = shown(index)
+    options = {name: parameter.default for name, parameter in inspect.signature(plan).parameters.items()}
+    assert (defaults["dim"], defaults["dtype"]) == (options["dim"], options["dtype"])
+    assert parse_size(defaults["memory"]) == options["memory"]

@@ -111,7 +111,9 @@ def _decimal(token: Token, dtype: pa.DataType) -> pa.Scalar:
 
 def _string(token: Token, dtype: pa.DataType) -> pa.Scalar:
     if token.kind is not Kind.string:
-        raise LiteralMismatchError("a string in single quotes, such as 'x'")
+        raise LiteralMismatchError(
+            "a string such as 'x' (columns of a CSV file are strings; a parquet file has numbers)"
+        )
     return pa.scalar(token.value, dtype)
 
 

@@ -5,11 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from threadpoolctl import threadpool_limits
 
 from gluon_lifted.errors import DataError, RunError
-from serve_cli.retrieval.index.build import build_index
+from serve_cli.retrieval.index.build import IndexOptions, build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
-from serve_cli.retrieval.index.layout import read_index_manifest, write_manifest
+from serve_cli.retrieval.index.layout import SearchParameters, read_index_manifest, write_manifest
 from serve_cli.retrieval.index.update import add_rows, delete_rows, replace_rows
 from serve_cli.retrieval.index.versions import index_lock
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embeddings
@@ -17,6 +18,12 @@ from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embedd
 
 def drawn(rows, dim=4, seed=0):
     return np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
@@ -55,9 +62,18 @@ def check_equal(path, expected, distance):
             np.testing.assert_allclose(distances[: len(pairs)], [apart for apart, _ in pairs], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_random_updates(tmp_path, seed):
-    distance = ("euclidean", "cosine")[seed % 2]
+def search_all_lists(path):
+    manifest = read_index_manifest(path)
+    write_manifest(path, replace(manifest, search=SearchParameters(4, 50, 4)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "distance"), [("exact", "euclidean"), ("IVF4,Flat", "cosine"), ("IVF4,PQ2x4fs", "euclidean")]
+)
+def test_random_updates(tmp_path, kind, distance):
+    if kind != "exact":
+        pytest.importorskip("faiss")
+    seed = len(kind)
     chance, path = random.Random(seed), tmp_path / "i"
     vectors = drawn(400, seed=seed)
     used = iter(range(400))
@@ -69,8 +85,9 @@ def test_random_updates(tmp_path, seed):
         pairs = zip(ids, numbers, strict=True)
         return folder, {name: (vectors[number], price) for price, (name, number) in enumerate(pairs)}
 
-    folder, rows = embeddings([f"{i}.jpg" for i in range(10)])
-    build_index(folder, path)
+    folder, rows = embeddings([f"{i}.jpg" for i in range(30)])
+    build_index(folder, path, IndexOptions(factory=kind, threads=1))
+    search_all_lists(path)
     expected.update(rows)
     for step in range(8):
         kind = chance.choice(["add", "delete", "replace"])
@@ -93,6 +110,53 @@ def test_random_updates(tmp_path, seed):
             expected.update(rows)
         assert updated.rows == len(expected)
         check_equal(path, expected, distance)
+
+
+def test_small_segments_are_merged(index, tmp_path):
+    sizes = []
+    for number in range(8):
+        more = write_embeddings(tmp_path / f"{number}", drawn(2, seed=number), ids=[f"{number}a", f"{number}b"])
+        manifest = add_rows(index, more).manifest
+        sizes.append([segment.rows for segment in manifest.segments])
+    assert sizes == [[12, 2], [12, 4], [12, 4, 2], [12, 8], [12, 8, 2], [12, 8, 4], [12, 8, 4, 2], [12, 16]]
+    assert names_in(index) == ["index.json", *(segment.name for segment in manifest.segments)]
+    assert manifest.added == 16
+    delete_rows(index, ["0a", "4a", "5.jpg"])
+    last = write_embeddings(tmp_path / "last", drawn(16, seed=8), ids=[f"last {i}" for i in range(16)])
+    updated = add_rows(index, last)
+    assert [segment.rows for segment in updated.manifest.segments] == [12, 30]
+    assert (updated.manifest.deleted, updated.rows) == (1, 41)  # only the row of the first segment is still there
+
+
+def test_a_merged_segment_whose_rows_are_all_deleted(index, tmp_path):
+    more = write_embeddings(tmp_path / "more", drawn(2, seed=1), ids=["a", "b"])
+    for _ in range(3):
+        updated = replace_rows(index, more)
+        assert [segment.rows for segment in updated.manifest.segments] == [12, 2]
+        assert (updated.manifest.deleted, updated.rows) == (0, 14)
+
+
+def test_recall_is_that_of_a_rebuild(tmp_path):
+    pytest.importorskip("faiss")
+    vectors, ids = drawn(600, 8), [f"{i}.jpg" for i in range(600)]
+    paths = []
+    for name, built in (("updated", 400), ("rebuilt", 600)):
+        source = write_embeddings(tmp_path / name, vectors[:built])
+        build_index(source, tmp_path / f"{name}.index", IndexOptions(0.9, "IVF16,PQ4x4fs", threads=1))
+        paths.append(tmp_path / f"{name}.index")
+    for start in (400, 450):
+        part = slice(start, start + 50 if start == 400 else 600)
+        add_rows(paths[0], write_embeddings(tmp_path / f"{start}", vectors[part], ids=ids[part]))
+    queries = drawn(100, 8, seed=3)
+    squared = ((queries.astype(float)[:, None] - vectors) ** 2).sum(axis=2)
+    truth = [{ids[row] for row in order} for order in squared.argsort(axis=1)[:, :10]]
+    recalls = []
+    for path in paths:
+        index = CatalogIndex.open(path)
+        ids_of_nearest = [index.table(rows, ["id"])["id"].to_pylist() for rows in index.nearest(queries, 10).rows]
+        hits = [len(true & set(got)) for true, got in zip(truth, ids_of_nearest, strict=True)]
+        recalls.append(np.mean(hits) / 10)
+    assert recalls[0] > recalls[1] - 0.03
 
 
 def test_files_of_old_versions_are_removed(index, tmp_path):

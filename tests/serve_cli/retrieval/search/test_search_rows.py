@@ -89,7 +89,7 @@ def test_columns_come_in_the_order_of_the_rows(made):
     assert matches.table.column_names == ["id", "path", "label", "brand", "price"]
     for rank, (row, match) in enumerate(zip(matches.rows, matches, strict=True), 1):
         assert match[:1] + match[2:5] == (rank, f"{row}.jpg", f"/photos/{row}.jpg", f"class {row % 3}")
-        assert match.columns == {"brand": "xyz"[row % 3], "price": row if row % 7 else None}
+        assert match.columns == {"brand": "xyz"[row % 3], "price": row if row % 7 else None, "id": match.id}
 
 
 def test_no_row_meets_the_condition(made):

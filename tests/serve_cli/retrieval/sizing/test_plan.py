@@ -3,12 +3,9 @@
 import pytest
 
 from gluon_lifted.errors import ConfigError
-from serve_cli.retrieval.sizing import rates, sizes
+from serve_cli.retrieval.index.plan import EXACT_ROWS, build_products, default_factory
+from serve_cli.retrieval.sizing import rates
 from serve_cli.retrieval.sizing.plan import CLUSTER, MEMORY_SHARE, plan
-
-
-def index_of(sizing, kind):
-    return next(index for index in sizing.indexes if index.kind.startswith(kind))
 
 
 def database_of(sizing, name):
@@ -30,10 +27,10 @@ def test_what_is_not_measured_stays_unknown(monkeypatch):
 
 
 def test_a_measured_build_is_reproduced():
-    build = rates.IVF_BUILD
-    sizing = plan(build.rows, build.dim)
-    assert sizes.lists_of(build.rows) == build.lists
-    assert index_of(sizing, "IVF,Flat").build_seconds == pytest.approx(build.seconds)
+    build = rates.INDEX_BUILD
+    products = build_products(1_000_000, 128, 2048)
+    expected = 2 + 1_000_000 * 512 / 200e6 + build.seconds * products / build.products
+    assert plan(1_000_000, 128).indexes[1].build_seconds == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("dim", [128, 512])
@@ -52,18 +49,27 @@ def test_other_widths_take_time_in_proportion_to_the_nearest_measured_one(monkey
 
 
 @pytest.mark.parametrize("memory", [10**9, 64 * 10**9])
-@pytest.mark.parametrize(("dtype", "dim"), [("float32", 128), ("float16", 512)])
-def test_the_engine_is_the_first_that_fits(dtype, dim, memory):
-    sizing = plan(1, dim, dtype, memory)
-    for kind, number_bytes in (("IVF,Flat", 4), ("IVF,SQ8", 1)):
-        most = index_of(sizing, kind).most_rows
-        assert sizes.ivf_bytes(most, dim, number_bytes) <= memory * MEMORY_SHARE
-        assert sizes.ivf_bytes(most + 1, dim, number_bytes) > memory * MEMORY_SHARE
-        assert plan(most, dim, dtype, memory).engine.startswith(kind)
-        assert not plan(most + 1, dim, dtype, memory).engine.startswith(kind)
-    assert plan(most + 1, dim, dtype, memory).engine == CLUSTER
-    assert plan(sizes.EXACT_ROWS, dim, dtype, memory).engine == "exact"
-    assert plan(sizes.EXACT_ROWS + 1, dim, dtype, memory).engine == "IVF,Flat"
+@pytest.mark.parametrize("dim", [128, 512])
+def test_the_engine_is_the_first_that_fits(dim, memory):
+    most = plan(1, dim, memory=memory).indexes[1].most_rows
+    fitting, beyond = plan(most, dim, memory=memory), plan(most + 1, dim, memory=memory)
+    assert fitting.engine == fitting.indexes[1].kind
+    assert fitting.indexes[1].memory <= memory * MEMORY_SHARE
+    assert beyond.engine == CLUSTER
+    assert beyond.indexes[1].memory > memory * MEMORY_SHARE or beyond.indexes[1].build_memory is None
+    assert plan(EXACT_ROWS, dim, memory=memory).engine == "exact"
+    assert plan(EXACT_ROWS + 1, dim, memory=memory).engine.startswith("IVF")
+
+
+def test_the_default_is_that_of_lifted_index():
+    assert plan(1_000_000, 128).engine == default_factory(1_000_000, 128)
+    assert [index.kind for index in plan(1_000_000, 127).indexes][:2] == ["exact", "IVF2048,SQ8"]
+
+
+def test_a_host_too_small_to_build_says_so():
+    index = plan(10**8, 512, memory=10**9).indexes[1]
+    assert (index.build_memory, index.build_seconds) == (None, None)
+    assert index.memory == 16384 * 2048 + 10**8 * (128 + 1 + 8)
 
 
 def test_hosts_hold_the_index_in_their_share_of_memory():
@@ -76,12 +82,14 @@ def test_hosts_hold_the_index_in_their_share_of_memory():
 def test_bytes_by_hand():
     sizing = plan(1_000_000, 128, "int8")
     assert sizing.parquet == 1_000_000 * (128 * 1.5 + 4 + 100)
-    assert index_of(sizing, "exact").memory == 1_000_000 * 512
-    assert index_of(sizing, "IVF,SQ8").memory == 2048 * 512 + 1_000_000 * (128 + 8)
-    assert index_of(sizing, "IVF,SQ8").disk == 1_000_000 * (512 + 100) + 2048 * 512 + 1_000_000 * (128 + 8)
+    exact, codes, bytes_of_numbers, numbers = sizing.indexes
+    kept = 1_000_000 * (512 + 100)
+    assert (exact.memory, exact.disk) == (1_000_000 * 512, kept)
+    assert codes.memory == 2048 * 512 + 1_000_000 * (32 + 1 + 8)
+    assert bytes_of_numbers.memory == 2048 * 512 + 1_000_000 * (128 + 8)
+    assert numbers.disk == kept + 2048 * 512 + 1_000_000 * (512 + 8)
     assert database_of(sizing, "Qdrant").memory == 1_000_000 * 128 * 4 * 1.5
     assert database_of(sizing, "Milvus").memory == 1_000_000 * (128 * 4 + 128)
-    assert plan(1_000_000, 128, "float16").indexes[0].memory == 1_000_000 * 256
 
 
 @pytest.mark.parametrize(

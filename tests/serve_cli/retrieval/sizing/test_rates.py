@@ -9,7 +9,7 @@ from serve_cli.retrieval.sizing import rates
 ROOT = Path(__file__).parents[4]
 MEASURED = [
     *((way.source, way.images_per_second) for way in rates.EMBEDDING if way.images_per_second is not None),
-    (rates.IVF_BUILD.source, rates.IVF_BUILD.seconds),
+    (rates.INDEX_BUILD.source, rates.INDEX_BUILD.seconds),
     *((way.source, rate) for way in rates.LOADS for rate in way.rows_per_second.values()),
     *((way.source, rate) for way in rates.LOADS for rate in way.indexed_per_second.values()),
 ]

@@ -1,0 +1,55 @@
+"""Merge small segments that were added to an index, since every segment costs time in every search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_cli.retrieval.index.added_segment import encode_added, write_merged
+from serve_cli.retrieval.index.catalog import CatalogIndex
+from serve_cli.retrieval.index.deletions import write_deletions
+from serve_cli.retrieval.index.layout import deletions_name, segment_name
+from serve_cli.retrieval.index.versions import new_segment, next_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord
+
+
+def compacted(folder: Path, manifest: IndexManifest) -> IndexManifest:
+    """Merge the last added segments, without their deleted rows; return a manifest that has not been switched to.
+
+    A segment is merged with the ones after it once these have as many rows. So there are at most about log2(n)
+    segments after n equal additions, and each row is copied at most as often.
+    """
+    kept = _kept(manifest.segments)
+    if kept >= len(manifest.segments) - 1:
+        return manifest
+    number, segments = next_number(folder), manifest.segments[:kept]
+    first = sum(segment.rows for segment in segments)
+    with CatalogIndex(folder, manifest) as catalog:
+        rows = first + np.flatnonzero(catalog.live[first:])
+        if len(rows):
+            with new_segment(folder, number) as temporary:
+                merged = write_merged(rows, catalog, temporary)
+                record = replace(merged.record, name=segment_name(number), faiss_bytes=encode_added(merged, catalog))
+            segments = (*segments, record)
+        deleted = catalog.deleted[catalog.deleted < first]
+    name = deletions_name(number) if len(deleted) else None
+    if name is not None:
+        write_deletions(folder / name, deleted)
+    return replace(manifest, segments=segments, deletions=name, deleted=len(deleted))
+
+
+def _kept(segments: Sequence[SegmentRecord]) -> int:
+    """Return how many segments at the start are not merged."""
+    kept = len(segments) - 1
+    rows = segments[kept].rows
+    while segments[kept - 1].added and segments[kept - 1].rows <= rows:
+        kept -= 1
+        rows += segments[kept].rows
+    return kept
