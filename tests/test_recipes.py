@@ -2,35 +2,19 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serve_cli.retrieval.index.build import build_index
-from tests.serve_cli.embedded import batches, write_folder
-
-TEXT = (Path(__file__).parent.parent / "docs/databases.md").read_text()
-FAILED = 3  # row without an embedding
-
-
-def recipe(heading, language="python"):
-    section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [code for kind, code in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL) if kind == language]
-
-
-def run(heading):
-    names: dict[str, object] = {}
-    exec(recipe(heading)[0], names)
-    return names
+from tests.recipes import ROWS, TEXT, recipe, run, write_rows
 
 
 @pytest.fixture
 def rows(tmp_path, monkeypatch):
-    """Rows 0 to 39; embedding i is [i, i + 0.25, ...] of 8 numbers, so distances are |i - j| * sqrt(8)."""
-    write_folder(tmp_path / "embeddings", batches(40, bad=(FAILED,)), rows_per_file=25)
+    write_rows(tmp_path / "embeddings")
     monkeypatch.chdir(tmp_path)
-    return [row for row in range(40) if row != FAILED]
+    return ROWS
 
 
 def test_duckdb(rows):

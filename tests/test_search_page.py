@@ -32,8 +32,10 @@ def catalog(tmp_path, monkeypatch):
     write_model(tmp_path / "model.onnx")
     for number in range(6):
         photo(tmp_path / f"photos/class {number % 2}/{number}.jpg", seed=number)
-    for number, name in enumerate(("photo.jpg", "a.jpg", "b.jpg", "c.jpg", "returned-photos/d.jpg")):
+    searched = ("photo.jpg", "a.jpg", "b.jpg", "c.jpg", "returned-photos/d.jpg", "new-photos/e.jpg")
+    for number, name in enumerate(searched):
         photo(tmp_path / name, seed=number)
+    (tmp_path / "gone.txt").write_text("z.jpg\n")
     monkeypatch.chdir(tmp_path)
 
 

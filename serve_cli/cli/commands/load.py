@@ -82,15 +82,15 @@ def load(
     Metric and dimension come from the model card. Images without an embedding are
     left out and counted; the exit status is then 3.
 
-    Leave passwords out of the URL, since other users of this computer can see the
-    arguments of a command when it starts. PostgreSQL: set PGPASSWORD or PGSERVICE,
-    or use ~/.pgpass.
+    Leave passwords out of the URL, since other users of this computer can see
+    the arguments of a command when it starts. For PostgreSQL, set PGPASSWORD or
+    PGSERVICE, or use ~/.pgpass.
 
     [bold]Examples[/bold]
 
       lifted load embeddings --to postgresql://me@host/shop --dry-run
 
-      lifted load embeddings --to postgresql://me@host/shop --table photos --dtype float16
+      lifted load embeddings --to postgresql://me@host/shop --dtype float16
 
       lifted load embeddings --to lancedb:///data/catalog --columns label,price
     """

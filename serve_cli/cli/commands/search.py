@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Overwrite, Threads, parse_names
+from gluon_lifted.redaction import without_credentials
+from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads, parse_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from serve_cli.retrieval.search.index import Index
     from serve_cli.retrieval.search.query import Query
@@ -104,6 +105,7 @@ Fetch = Annotated[
     bool,
     typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=OUTPUT),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=OUTPUT)]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
@@ -177,7 +179,7 @@ def search(
     )
     page = None
     if html is not None:
-        command = shlex.join(["lifted", *sys.argv[1:]])
+        command = shlex.join(["lifted", *map(without_credentials, sys.argv[1:])])
         page = PageOptions(
             out=html, access=PictureAccess(tuple(roots or ()), fetch), command=command, overwrite=overwrite
         )
@@ -205,12 +207,13 @@ def _queries(index: Index, photos: Sequence[str], ids: Sequence[str], *, include
     return named_queries(photos, index.catalog, index.embedder)
 
 
-def _combined(index: Index, queries: Iterable[Query], without: Sequence[str]) -> list[Query]:
+def _combined(index: Index, queries: Iterable[Query], without: Sequence[str]) -> Iterator[Query]:
+    """Yield a single query; photographs are embedded when it is asked for, as their time is measured then."""
     from serve_cli.retrieval.search.query import combine_queries
     from serve_cli.retrieval.search.query_sources import named_queries
 
     negatives = named_queries(without, index.catalog, index.embedder)
-    return [combine_queries(list(queries), list(negatives), index.catalog.distance)]
+    yield combine_queries(list(queries), list(negatives), index.catalog.distance)
 
 
 def _search(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.layout import IndexManifest, SearchParameters
 
 EXACT_AMONG = 50_000  # up to as many rows that may be returned are all compared
+RERANKED_NUMBERS = 1 << 21  # at a time: 16 MB in float64
+FILTERED_RERANK = 8  # candidates per neighbor among some rows: fewer lose 2 % of the neighbors, more hardly any
 WIDER = 4  # times as many lists where too few rows were returned
 ATTEMPTS = 5  # to open an index that is being switched to new versions
 SHOWN_IDS = 5
@@ -166,7 +168,10 @@ class CatalogIndex:
         """Rank the candidates of the inverted lists by exact distances; scan more lists until k are there."""
         selectors = self._live_selectors if among is None else self._selectors(among)
         wanted = min(k, self.rows if among is None else len(among))
-        nprobe, count = search.nprobe if among is None else search.filtered_nprobe, k * search.rerank
+        nprobe, rerank = search.nprobe, search.rerank
+        if among is not None:
+            nprobe, rerank = search.filtered_nprobe, max(rerank, FILTERED_RERANK)
+        count = k * rerank
         while True:
             parts = [
                 lists.candidates(queries, min(count, segment.rows), nprobe, selector)
@@ -261,22 +266,30 @@ class CatalogIndex:
 
     def _reranked(self, queries: NDArray[np.float32], k: int, parts: list[NDArray[np.int64]]) -> Nearest:
         """Order the candidates of each segment, rows (Q, count) of it or -1, by exact distances."""
+        width = sum(part.shape[1] for part in parts)
+        step = max(1, RERANKED_NUMBERS // (width * self.dim))
         keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
-        for number, query in enumerate(queries):
-            own = [
-                self._keys_of(segment, query, part[number]) for segment, part in zip(self.segments, parts, strict=True)
-            ]
-            all_keys, all_rows = own[0] if len(own) == 1 else map(np.concatenate, zip(*own, strict=True))
-            order = np.lexsort((all_rows, all_keys))[:k]
-            keys[number, : len(order)], rows[number, : len(order)] = all_keys[order], all_rows[order]
+        for start in range(0, len(queries), step):
+            chosen = slice(start, start + step)
+            own_keys, own_rows = self._candidate_keys(queries[chosen], [part[chosen] for part in parts])
+            order = np.lexsort((own_rows, own_keys))[:, :k]
+            keys[chosen, : order.shape[1]] = np.take_along_axis(own_keys, order, axis=1)
+            rows[chosen, : order.shape[1]] = np.take_along_axis(own_rows, order, axis=1)
         return Nearest(rows, to_distances(keys, self.distance))
 
-    def _keys_of(
-        self, segment: Segment, query: NDArray[np.float32], rows: NDArray[np.int64]
+    def _candidate_keys(
+        self, queries: NDArray[np.float32], parts: list[NDArray[np.int64]]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return keys and row numbers of a segment's candidates, some of which may be -1."""
-        rows = rows[rows >= 0]
-        return pair_keys(query, segment.vectors(rows), self.distance), rows + segment.first
+        """Return the key and the row number of each candidate, (q, width); infinity and -1 for none."""
+        keys, rows = [], []
+        for segment, part in zip(self.segments, parts, strict=True):
+            missing = part < 0
+            vectors = segment.vectors(np.maximum(part, 0).ravel()).reshape(*part.shape, self.dim)
+            own = pair_keys(queries, vectors, self.distance)
+            own[missing] = np.inf
+            keys.append(own)
+            rows.append(np.where(missing, NOTHING, part + segment.first))
+        return (keys[0], rows[0]) if len(keys) == 1 else (np.hstack(keys), np.hstack(rows))
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
         if rows is None:

@@ -65,12 +65,21 @@ def exact_nearest(queries: NDArray[np.float32], k: int, blocks: Iterable[Block],
     return Nearest(rows, to_distances(keys, distance))
 
 
-def pair_keys(query: NDArray[np.float32], vectors: NDArray[np.float32], distance: Distance) -> NDArray[np.float64]:
-    """Compute what rows are ordered by, float64, (n,): the squared distance to ``query``, (D,), or 1 - the cosine."""
+def pair_keys(queries: NDArray[np.float32], vectors: NDArray[np.float32], distance: Distance) -> NDArray[np.float64]:
+    """Compute what rows are ordered by, float64, (q, n): the squared distance, or 1 - the cosine.
+
+    Parameters
+    ----------
+    queries : ndarray, float32, (q, D)
+    vectors : ndarray, float32, (q, n, D)
+        Of each query.
+    distance : {"euclidean", "cosine"}
+    """
     if distance == "cosine":
-        return np.maximum(1 - vectors.astype(np.float64) @ query.astype(np.float64), 0)
-    apart = np.subtract(vectors, query, dtype=np.float64)
-    return np.asarray(np.einsum("nd,nd->n", apart, apart))
+        products = np.matmul(vectors.astype(np.float64), queries.astype(np.float64)[:, :, None])[:, :, 0]
+        return np.asarray(np.maximum(1 - products, 0))
+    apart = np.subtract(vectors, queries[:, None], dtype=np.float64)
+    return np.asarray(np.einsum("qnd,qnd->qn", apart, apart))
 
 
 def to_distances(keys: NDArray[np.float64], distance: Distance) -> NDArray[np.float32]:
@@ -112,7 +121,7 @@ def _merge_block(
     for query in range(len(queries)):
         near = np.flatnonzero(approximate[query] <= limit[query])
         if len(near):
-            own = pair_keys(queries[query], block.vectors[near], distance)
+            own = pair_keys(queries[[query]], block.vectors[None, near], distance)[0]
             merge_nearest(keys[query], rows[query], own, block.rows[near])
 
 

@@ -102,6 +102,8 @@ def test_a_page(shop, lifted, tmp_path):
     assert (status, stdout) == (0, "")
     assert "with 4 pictures" in stderr
     assert "photos/6.png" in out.read_text("utf-8")
+    assert lifted(*words, "https://u:s3cr3t@127.0.0.1:9/a.jpg?X-Amz-Signature=c0ffee")[0] == 3
+    assert not any(word in out.read_text("utf-8") for word in ("s3cr3t", "c0ffee"))
     out.write_text("my notes")
     status, _, stderr = lifted(*words)
     assert status == 1

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -130,16 +131,18 @@ class QdrantTarget:
         columns = {name: json_values(batch.table[name]) for name in batch.table.column_names}
         payload = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         parts = 1 if self._server.is_local else CONNECTIONS
-        bounds = np.linspace(0, len(points), parts + 1).astype(int).tolist()
+        spans = list(pairwise(sorted({*np.linspace(0, len(points), parts + 1).astype(int).tolist()})))
 
-        def upload(first: int, last: int) -> None:
-            self._upload(points[first:last], batch.embedding[first:last], payload[first:last])
+        def upload(span: tuple[int, int]) -> None:
+            part = slice(*span)
+            self._upload(points[part], batch.embedding[part], payload[part])
 
-        if parts == 1:
-            return upload(*bounds)
-        with ThreadPoolExecutor(parts, "upload") as pool:
-            list(pool.map(upload, bounds[:-1], bounds[1:]))
-        return None
+        if self._server.is_local:  # which takes calls from its own thread only
+            for span in spans:
+                upload(span)
+        else:
+            with ThreadPoolExecutor(parts, "upload") as pool:
+                list(pool.map(upload, spans))
 
     def build_index(self) -> None:
         """Index the columns, then the vectors, and wait until it is done."""

@@ -1,15 +1,21 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, MissingPackageError, RunError
+from serve_cli.embeddings.stream import EmbeddingStream
 from serve_cli.retrieval.index import catalog
 from serve_cli.retrieval.index.build import IndexOptions, build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
-from serve_cli.retrieval.index.layout import SearchParameters
+from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
+from serve_cli.retrieval.index.segment import Segment
+from serve_cli.retrieval.index.segment_writer import SegmentWriter
+from serve_cli.retrieval.index.training import encode, trained_lists
 from serve_cli.retrieval.index.tuning import measure
+from serve_cli.retrieval.index.versions import new_segment, switch
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embeddings
 
 faiss = pytest.importorskip("faiss")
@@ -34,6 +40,7 @@ def built(tmp_path_factory, request):
     source = write_embeddings(folder / "a", VECTORS, ids=IDS, distance=distance)
     factory = "IVF16,PQ4x4fs" if request.param == "several" else request.param
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serve_cli.retrieval.index.tuning.MOST", 200)
         if request.param == "several":
             patch.setattr("serve_cli.retrieval.index.build.BATCH_ROWS", 100)
             patch.setattr("serve_cli.retrieval.index.plan.EXACT_ROWS", 1)
@@ -108,6 +115,45 @@ def test_measured_recall(built):
         got = [other for other in got if other != row][:4]
         hits += len(set(got) & set(truth[row]))
     assert measure(index, own, truth, search) == hits / 80
+
+
+def test_a_segment_encoded_like_another(built, tmp_path):
+    """Rows that are added are found as well as the rows that were there."""
+    built, distance = built
+    path = tmp_path / "i"
+    shutil.copytree(built.out, path)
+    more = drawn(200, seed=11)
+    stream = EmbeddingStream(
+        write_embeddings(tmp_path / "b", more, ids=[f"more {i}" for i in range(200)], distance=distance)
+    )
+    with new_segment(path, 9) as temporary, SegmentWriter(temporary, stream.card, stream.schema) as writer:
+        for batch in stream.batches():
+            writer.write(batch)
+    trained = CatalogIndex.open(path).segments[0]
+    record = SegmentRecord("segment-000009", 200, "b")
+    size = encode(trained_lists(trained, distance), Segment(path, record, 600, DIM))
+    assert size == (path / "segment-000009/vectors.faiss").stat().st_size
+    segments = (*built.manifest.segments, replace(record, faiss_bytes=size))
+    switch(path, replace(built.manifest, segments=segments))
+    index = CatalogIndex.open(path)
+    hits = np.mean(index.nearest(more, 1).rows[:, 0] == np.arange(600, 800))
+    assert hits > 0.97
+    queries = drawn(50, seed=12)
+    expected = plain_nearest(np.concatenate([VECTORS, more]), queries, 10, distance, set(range(800)) - {300})
+    rows = index.nearest(queries, 10).rows
+    share = np.mean([len({row for _, row in pairs} & set(got)) / 10 for got, pairs in zip(rows, expected, strict=True)])
+    assert share > 0.84
+
+
+def test_tuning_does_no_more_than_the_target_takes(built):
+    """One list fewer misses the target."""
+    built, _ = built
+    index, search = CatalogIndex.open(built.out), built.manifest.search
+    own = np.sort(np.random.default_rng(99).choice(600, 200, replace=False))
+    rows = index.exhaustive(index.vectors(own), 11).rows
+    truth = np.array([[other for other in got if other != row][:10] for row, got in zip(own, rows, strict=True)])
+    assert measure(index, own, truth, search) == built.manifest.recall
+    assert measure(index, own, truth, replace(search, nprobe=search.nprobe - 1)) < 0.9
 
 
 def test_wrong_factories(tmp_path):
