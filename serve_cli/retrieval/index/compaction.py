@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord
 
+TIMES_LARGER = 4  # a larger one would be copied too often
+
 
 def compacted(folder: Path, manifest: IndexManifest) -> IndexManifest:
     """Merge the last added segments, without their deleted rows; return a manifest that has not been switched to.
 
-    A segment is merged with the ones after it once these have as many rows. So there are at most about log2(n)
-    segments after n equal additions, and each row is copied at most as often.
+    A segment is merged with the ones after it unless it has more than four times their rows. So there are about
+    log5(n) added segments after n equal additions, two or three in practice.
     """
     kept = _kept(manifest.segments)
     if kept >= len(manifest.segments) - 1:
@@ -49,7 +51,7 @@ def _kept(segments: Sequence[SegmentRecord]) -> int:
     """Return how many segments at the start are not merged."""
     kept = len(segments) - 1
     rows = segments[kept].rows
-    while segments[kept - 1].added and segments[kept - 1].rows <= rows:
+    while segments[kept - 1].added and segments[kept - 1].rows <= TIMES_LARGER * rows:
         kept -= 1
         rows += segments[kept].rows
     return kept

@@ -1,4 +1,4 @@
-"""Kill updates of an index before every third of their operations on files; print what is left as JSON.
+"""Kill updates of an index before every fifth of their operations on files; print what is left as JSON.
 
 Usage: kill_update.py INDEX EMBEDDINGS WORK_FOLDER. Replaces the rows of copies of INDEX by those of EMBEDDINGS.
 """
@@ -18,7 +18,7 @@ from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.layout import read_index_manifest
 from serve_cli.retrieval.index.update import replace_rows
 
-EVERY = 3
+EVERY = 5
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 
 

@@ -118,7 +118,7 @@ def test_small_segments_are_merged(index, tmp_path):
         more = write_embeddings(tmp_path / f"{number}", drawn(2, seed=number), ids=[f"{number}a", f"{number}b"])
         manifest = add_rows(index, more).manifest
         sizes.append([segment.rows for segment in manifest.segments])
-    assert sizes == [[12, 2], [12, 4], [12, 4, 2], [12, 8], [12, 8, 2], [12, 8, 4], [12, 8, 4, 2], [12, 16]]
+    assert sizes == [[12, 2], [12, 4], [12, 6], [12, 8], [12, 10], [12, 10, 2], [12, 14], [12, 14, 2]]
     assert names_in(index) == ["index.json", *(segment.name for segment in manifest.segments)]
     assert manifest.added == 16
     delete_rows(index, ["0a", "4a", "5.jpg"])
