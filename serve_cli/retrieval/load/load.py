@@ -114,7 +114,7 @@ def _explained(target: Target) -> Iterator[None]:
         yield
     except LiftedError:
         raise
-    except Exception as error:  # the target knows its driver's errors; all others are bugs
+    except Exception as error:  # drivers' errors have no common base class; what a target cannot explain is a bug
         explained = target.explain(error)
         if explained is None:
             raise

@@ -107,5 +107,5 @@ def _source(embeddings: Path) -> str | None:
 def _given_picture(image: ImageRow) -> Image | None:
     try:
         return thumbnail(image.content() if image.content is not None else read_image_bytes(image.path))
-    except Exception:  # decoders and object stores raise anything; the page leaves the picture out
+    except (LiftedError, OSError):  # the file has changed since it was embedded; the page shows no picture
         return None

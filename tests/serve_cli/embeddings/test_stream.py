@@ -1,4 +1,4 @@
-"""Rows of an embedding folder, batch by batch, are those that `read_embeddings` reads."""
+"""A stream yields the rows that `read_embeddings` reads, batch by batch."""
 
 from __future__ import annotations
 

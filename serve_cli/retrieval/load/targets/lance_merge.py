@@ -21,7 +21,7 @@ def can_merge(table: Table, schema: pa.Schema, row_bytes: int, rows: int) -> boo
 
 
 def merge(table: Table, rows: pa.RecordBatchReader) -> None:
-    """Make a table hold exactly these rows; those that are equal stay where they are, with their index."""
+    """Make a table hold exactly these rows. Rows that have not changed keep their place and their index."""
     names = [f"`{field.name}`" for field in rows.schema if field.name != "id"]
     changed = " OR ".join(
         f"target.{name} != source.{name} OR (target.{name} IS NULL) != (source.{name} IS NULL)" for name in names

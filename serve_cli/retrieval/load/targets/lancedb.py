@@ -272,7 +272,7 @@ class LanceTarget:
         return self._opened
 
     def _rows(self) -> int:
-        self._staging().checkout_latest()  # type: ignore[no-untyped-call]
+        self._staging().checkout_latest()  # type: ignore[no-untyped-call]  # LanceDB leaves it without types
         return self._staging().count_rows()
 
     def _take_lock(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute
-import pyarrow.parquet  # noqa: F401 - once, not in every child
+import pyarrow.parquet  # noqa: F401 - imported here once, so that each forked child need not import it
 
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.layout import read_index_manifest

@@ -21,11 +21,11 @@ AT_ONCE = RetryPolicy(seconds=1e9, attempts=3, sleep=lambda _: None)
 
 
 class LostError(Exception):
-    """Of the driver; passes."""
+    """A driver's transient error."""
 
 
 class RefusedError(Exception):
-    """Of the driver; stays."""
+    """A driver's lasting error."""
 
 
 class Shelf:

@@ -54,7 +54,7 @@ def test_a_folder_is_as_large_as_estimated(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 def test_parquet_is_a_close_upper_bound(dtype, tmp_path):
-    """Random numbers hardly compress; ids and paths take 100 bytes at most, and those that repeat take few."""
+    """Random numbers hardly compress. Ids and paths take at most 100 bytes, and few where they repeat."""
     rows, dim = 3000, 256
     embedding = np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
     images = [ImageRow(f"{i}.jpg", Path(f"/photos/{i}.jpg"), "car") for i in range(rows)]

@@ -27,11 +27,11 @@ class StandIn(wire.CollectionsServicer, wire.PointsServicer):
     def __init__(self):
         self.points, self.sizes, self.waits, self.failures = {}, [], set(), []
 
-    def CollectionExists(self, request, context):  # noqa: N802 (the protocol's)
+    def CollectionExists(self, request, context):  # noqa: N802 - gRPC calls the method by this name
         self._check(context)
         return wire.CollectionExistsResponse(result=wire.CollectionExists(exists=False))
 
-    def Upsert(self, request, context):  # noqa: N802
+    def Upsert(self, request, context):  # noqa: N802 - gRPC calls the method by this name
         self._check(context)
         if self.failures:
             context.abort(self.failures.pop(), "not now")

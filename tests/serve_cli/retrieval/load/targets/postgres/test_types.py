@@ -76,10 +76,8 @@ def test_values_stay(sql, start):
         found = dict(zip(names, values, strict=True))
         assert np.array_equal(np.float32(found.pop("embedding")), vectors[row])
         for name, value in found.items():
-            wanted = expected(table[name], row)
-            if isinstance(value, datetime.datetime) and value.tzinfo:
-                value = value.astimezone(UTC)  # noqa: PLW2901
-            assert value == wanted, name
+            aware = isinstance(value, datetime.datetime) and value.tzinfo
+            assert (value.astimezone(UTC) if aware else value) == expected(table[name], row), name
 
 
 def test_wide_batches_are_cut(sql, monkeypatch):
