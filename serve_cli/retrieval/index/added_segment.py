@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from serve_cli.embeddings.stream import EmbeddedBatch
 from serve_cli.progress import open_progress
+from serve_cli.retrieval.id_hashes import IdHashes
 from serve_cli.retrieval.index.build import BATCH_ROWS
 from serve_cli.retrieval.index.layout import SegmentRecord
-from serve_cli.retrieval.index.repeated_ids import IdHashes
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import ConfigError, DataError
 from serve_cli.embeddings.stream import EmbeddingStream
 from serve_cli.progress import open_progress
+from serve_cli.retrieval.id_hashes import IdHashes
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.deletions import write_deletions
 from serve_cli.retrieval.index.layout import (
@@ -21,7 +22,7 @@ from serve_cli.retrieval.index.layout import (
     segment_name,
 )
 from serve_cli.retrieval.index.plan import plan_index
-from serve_cli.retrieval.index.repeated_ids import IdHashes, repeated_rows
+from serve_cli.retrieval.index.repeated_ids import repeated_rows
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
 from serve_cli.retrieval.index.threads import threads

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
 from gluon_lifted.errors import DataError
+from serve_cli.retrieval.id_hashes import IdHashes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,18 +25,18 @@ def repeated_rows(stream: EmbeddingStream) -> NDArray[np.int64]:
     DataError
         If an id occurs twice with different embeddings.
     """
-    hashes = [_hashes(batch) for batch in stream.batches()]
-    if not hashes:
-        return np.empty(0, np.int64)
-    ordered = np.sort(np.concatenate(hashes))
-    suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(suspects):
-        return np.empty(0, np.int64)
+    hashes = IdHashes()
+    for batch in stream.batches():
+        hashes.add(batch.table["id"].to_pylist())
+    candidates = np.sort(hashes.candidates())
+    if not len(candidates):
+        return candidates
     first: dict[str, NDArray[np.float32]] = {}
     repeated: list[int] = []
     start = 0
-    for batch, batch_hashes in zip(stream.batches(), hashes, strict=True):
-        for row in np.flatnonzero(np.isin(batch_hashes, suspects)).tolist():
+    for batch in stream.batches():
+        first_candidate, end = np.searchsorted(candidates, [start, start + len(batch)])
+        for row in (candidates[first_candidate:end] - start).tolist():
             identifier = batch.table["id"][row].as_py()
             if identifier not in first:
                 first[identifier] = batch.embedding[row].copy()
@@ -57,8 +57,3 @@ def without_rows(batch: EmbeddedBatch, rows: NDArray[np.int64]) -> EmbeddedBatch
         return batch
     kept = np.setdiff1d(np.arange(len(batch)), rows)
     return type(batch)(batch.table.take(kept), batch.embedding[kept])
-
-
-def _hashes(batch: EmbeddedBatch) -> NDArray[np.int64]:
-    """Hash the ids, (n,), with Python's keyed hash: nobody can construct many collisions."""
-    return np.fromiter(map(hash, pc.cast(batch.table["id"], "string").to_pylist()), np.int64, len(batch))

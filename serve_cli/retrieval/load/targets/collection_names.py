@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from gluon_lifted.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serve_cli.retrieval.load.target import LoadPlan
 
 
@@ -53,8 +55,33 @@ class CollectionNames:
         """Whether a load under the same alias made this collection."""
         return re.fullmatch(re.escape(self.alias) + "__[0-9a-f]{12}_[0-9a-f]{12}", name) is not None
 
-    def check_replaceable(self, name: str, plan: LoadPlan, server: str) -> None:
-        """Raise `ConfigError` unless the load may replace the collection that has, or is behind, the alias."""
+    def action(self, live: str | None, plan: LoadPlan, server: str, count: Callable[[str], int]) -> tuple[str, bool]:
+        """Return what a load does to the collection, and whether there is nothing to do.
+
+        Parameters
+        ----------
+        live : str, optional
+            The collection that has, or is behind, the alias.
+        plan : LoadPlan
+            The load.
+        server : str
+            Names the server in errors.
+        count : callable
+            Counts the rows of a collection.
+
+        Raises
+        ------
+        ConfigError
+            If the load may not replace the collection.
+        """
+        if live is None:
+            return "create", False
+        if live == self.collection:
+            return "none, it is complete", True
+        self._check_replaceable(live, plan, server)
+        return f"replace {count(live):,} rows", False
+
+    def _check_replaceable(self, name: str, plan: LoadPlan, server: str) -> None:
         if plan.overwrite or (self.is_of_alias(name) and self.origin == name[-25:-13]):
             return
         ours, foreign = "holds embeddings of another model or of other images", "was not made by `lifted load`"

@@ -80,7 +80,7 @@ class MilvusTarget:
         columns = field_texts(self._plan)
         action, complete = "create", False
         if not self._server.is_local or milvus_connection.check_local(self._server):
-            action, complete = self._action()
+            action, complete = self._names.action(self._live(), self._plan, self._where(), self._stored_rows)
         row_bytes = self._plan.dim * np.dtype(self._plan.dtype).itemsize + self._plan.row_bytes
         return Preview(
             columns=columns,
@@ -198,17 +198,6 @@ class MilvusTarget:
         if plan.dtype == "int8" and plan.index not in ("auto", "hnsw"):
             raise ConfigError(f"{self._where()} has no {plan.index} index of int8 vectors; use --index hnsw.")
 
-    def _action(self) -> tuple[str, bool]:
-        """Return what happens to the collection, and whether nothing is to do. Raises `ConfigError`."""
-        live = self._live()
-        if live is None:
-            return "create", False
-        if live == self._names.collection:
-            return "none, it is complete", True
-        self._names.check_replaceable(live, self._plan, self._where())
-        rows = int(self._client().get_collection_stats(live)["row_count"])
-        return f"replace {rows:,} rows", False
-
     def _live(self) -> str | None:
         """Return the collection that readers see under the table's name; None if there is none."""
         if self._names.alias in self._client().list_collections():
@@ -216,6 +205,10 @@ class MilvusTarget:
         if not self._client().has_collection(self._names.alias):
             return None
         return str(self._client().describe_alias(self._names.alias)["collection_name"])
+
+    def _stored_rows(self, name: str) -> int:
+        """Count rows without loading the collection, deleted ones included."""
+        return int(self._client().get_collection_stats(name)["row_count"])
 
     def _count(self, name: str) -> int:
         rows: Any = self._client().query(name, filter="", output_fields=["count(*)"])

@@ -88,7 +88,7 @@ class QdrantTarget:
         self._check_plan()
         action, complete = "create", False
         if not self._server.is_local or qdrant_connection.check_local(self._server):
-            action, complete = self._action()
+            action, complete = self._names.action(self._live(), self._plan, self._where(), self._count)
         number_bytes = np.dtype(self._plan.dtype).itemsize
         row_bytes = self._plan.dim * number_bytes + 2 * self._plan.row_bytes
         links = 0 if self._plan.index == "none" else 8 * HNSW_LINKS
@@ -165,7 +165,7 @@ class QdrantTarget:
 
     def count(self) -> int:
         """Count the rows in the collection that is loaded."""
-        return int(self._client().count(self._names.collection, exact=True).count)
+        return self._count(self._names.collection)
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Read vectors from the collection that is loaded."""
@@ -213,9 +213,15 @@ class QdrantTarget:
             self._connected = qdrant_connection.connect(self._server)
         return self._connected
 
+    def _where(self) -> str:
+        return f"Qdrant at {self._server.named(qdrant_connection.PORT)}"
+
+    def _count(self, name: str) -> int:
+        return int(self._client().count(name, exact=True).count)
+
     def _check_plan(self) -> None:
         """Raise `ConfigError` if Qdrant cannot have the name, the width or a column."""
-        name, where = self._plan.table, f"Qdrant at {self._server.named(qdrant_connection.PORT)}"
+        name, where = self._plan.table, self._where()
         if not name or not NOT_IN_NAMES.isdisjoint(name) or len(name) > MOST_LETTERS:
             raise ConfigError(
                 f"{where} cannot have a collection named {name!r:.100}; choose a --table of at most {MOST_LETTERS} "
@@ -244,16 +250,6 @@ class QdrantTarget:
             return "none: searched exactly"
         quantized = ", int8 in memory" if self._plan.index == "hnsw_int8" else ""
         return f"hnsw ({self._plan.distance}, m = {HNSW_LINKS}{quantized})"
-
-    def _action(self) -> tuple[str, bool]:
-        """Return what happens to the collection, and whether nothing is to do. Raises `ConfigError`."""
-        live = self._live()
-        if live is None:
-            return "create", False
-        if live == self._names.collection:
-            return "none, it is complete", True
-        self._names.check_replaceable(live, self._plan, f"Qdrant at {self._server.named(qdrant_connection.PORT)}")
-        return f"replace {self._client().count(live, exact=True).count:,} rows", False
 
     def _collections(self) -> list[str]:
         return [collection.name for collection in self._client().get_collections().collections]

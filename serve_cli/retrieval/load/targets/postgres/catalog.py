@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.errors import ConfigError, RunError
+from gluon_lifted.errors import RunError
+from serve_cli.retrieval.load.targets.stamp import Stamp, check_replaceable
 
 if TYPE_CHECKING:
     import psycopg
@@ -17,46 +17,6 @@ if TYPE_CHECKING:
 OLDEST_PGVECTOR = (0, 7)  # has halfvec, and casts to real[]
 ORDINARY_TABLE = "r"
 KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "p": "partitioned table", "S": "sequence"}
-WRITER = "lifted load"
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What a table was loaded from, stored as its comment, which stays with the table.
-
-    Parameters
-    ----------
-    fingerprint, model, source, index, rows
-        As in `LoadPlan`.
-    writer : str
-        Marks comments of this program.
-    """
-
-    fingerprint: str
-    model: str
-    source: str
-    index: str
-    rows: int
-    writer: str = WRITER
-
-    @staticmethod
-    def of(plan: LoadPlan) -> Stamp:
-        """Describe a plan."""
-        return Stamp(plan.fingerprint, plan.model, plan.source, plan.index, plan.rows)
-
-    def to_json(self) -> str:
-        """Write the comment."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @staticmethod
-    def from_json(text: str | None) -> Stamp | None:
-        """Read a comment; None if this program did not write it."""
-        try:
-            values: Any = json.loads(text or "")
-            stamp = Stamp(**{field.name: values[field.name] for field in fields(Stamp)})
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
-        return stamp if stamp.writer == WRITER else None
 
 
 @dataclass(frozen=True)
@@ -140,7 +100,7 @@ def find_relation(connection: psycopg.Connection[Any], schema: str, name: str) -
     return None if row is None else Relation(row[0], row[1], row[2], row[3], Stamp.from_json(row[4]))
 
 
-def check_replaceable(
+def check_relation(
     connection: psycopg.Connection[Any], server: str, relation: Relation, plan: LoadPlan, shown: str
 ) -> None:
     """Raise `RunError` or `ConfigError` unless the load may replace what has the table's name."""
@@ -149,18 +109,7 @@ def check_replaceable(
         raise RunError(f"{server}: {shown} is a {kind}; choose another --table.")
     if not relation.owned:
         raise RunError(f"{server}: the table {shown} belongs to another role; connect as its owner.")
-    stamp = relation.stamp
-    if not plan.overwrite and (stamp is None or (stamp.model, stamp.source) != (plan.model, plan.source)):
-        if stamp is None:
-            difference = "was not written by `lifted load`"
-        elif stamp.model != plan.model:
-            difference = "holds embeddings of another model"
-        else:
-            difference = f"holds embeddings of other images ({stamp.source})"
-        raise ConfigError(
-            f"{server}: the table {shown} exists and {difference}; choose another --table, or replace it with "
-            "--overwrite."
-        )
+    check_replaceable(relation.stamp, plan, f"{server}: the table {shown}")
     _check_dependents(connection, server, relation, shown)
 
 

@@ -11,8 +11,7 @@ from gluon_lifted.errors import ConfigError, RunError
 from serve_cli.retrieval.load.target import VECTOR_COLUMN, Preview
 from serve_cli.retrieval.load.targets.postgres import errors, switch
 from serve_cli.retrieval.load.targets.postgres.catalog import (
-    Stamp,
-    check_replaceable,
+    check_relation,
     check_server,
     find_relation,
     schema_and_table,
@@ -23,6 +22,7 @@ from serve_cli.retrieval.load.targets.postgres.index import TYPES, build, number
 from serve_cli.retrieval.load.targets.postgres.names import check_name, derived, identifier
 from serve_cli.retrieval.load.targets.postgres.session import Session
 from serve_cli.retrieval.load.targets.postgres.types import column_type
+from serve_cli.retrieval.load.targets.stamp import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ class PostgresTarget:
             if find_relation(connection, self._schema, self._staging) is None and self._is_ours(old):
                 return  # committed, but the answer was lost
             if old is not None:
-                check_replaceable(connection, server, old, self._plan, self._shown)
+                check_relation(connection, server, old, self._plan, self._shown)
                 switch.copy_grants(connection, old.oid, self._name(self._staging))
                 connection.execute(sql.SQL("DROP TABLE {}").format(self._name(self._table)), [])
             switch.rename(connection, self._schema, self._staging, self._table)
@@ -225,7 +225,7 @@ class PostgresTarget:
             return f"{extension}create {self._shown}"
         if self._complete(connection):
             return f"nothing: {self._shown} already holds these embeddings"
-        check_replaceable(connection, self._session.server, old, self._plan, self._shown)
+        check_relation(connection, self._session.server, old, self._plan, self._shown)
         return f"{extension}replace {self._shown} with about {old.rows:,} rows"
 
     def _complete(self, connection: psycopg.Connection[Any]) -> bool:
