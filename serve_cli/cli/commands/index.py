@@ -48,7 +48,6 @@ Kind = Annotated[
     str | None,
     typer.Option(
         "--factory",
-        "--kind",
         metavar="KIND",
         help="Build this kind: exact, or FAISS's factory string such as IVF1024,Flat.",
         show_default="exact up to 50,000 rows, else IVF and 4-bit codes, ranked by exact distances",
