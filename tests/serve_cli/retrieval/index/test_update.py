@@ -112,6 +112,22 @@ def test_random_updates(tmp_path, kind, distance):
         check_equal(path, expected, distance)
 
 
+def test_whole_prices_join_an_index_of_decimal_prices(tmp_path):
+    decimal = pa.schema([("price", pa.float64())])
+    path = tmp_path / "i"
+    build_index(write_embeddings(tmp_path / "first", drawn(3), carried=decimal), path)
+    add_rows(path, write_embeddings(tmp_path / "more", drawn(3, seed=1), ids=["a", "b", "c"]))
+    check_equal(
+        path,
+        {f"{i}.jpg": (drawn(3)[i], i) for i in range(3)} | {"abc"[i]: (drawn(3, seed=1)[i], i) for i in range(3)},
+        "euclidean",
+    )
+    assert CatalogIndex.open(path).schema.field("price").type == pa.float64()
+    build_index(tmp_path / "more", tmp_path / "whole")
+    with pytest.raises(DataError, match=r"price \(double, expected int64\)"):
+        add_rows(*(tmp_path / name for name in ("whole", "first")))
+
+
 def test_small_segments_are_merged(index, tmp_path):
     sizes = []
     for number in range(8):
