@@ -80,7 +80,7 @@ class IndexUpdate:
         return any(option is not None for option in (self.add, self.delete, self.replace))
 
     def run(self, index: Path | None, context: typer.Context, *, as_json: bool) -> int:
-        """Change an index and print what was done; return the number of embeddings that were missing."""
+        """Change an index and print what was done; return the number of rows without a finite embedding."""
         from serve_cli.retrieval.index.update import add_rows, delete_rows, replace_rows
 
         if index is None:
@@ -93,7 +93,7 @@ class IndexUpdate:
         else:
             updated = delete_rows(index, read_ids(self.delete or ""), missing_ok=self.missing_ok)
         _print(updated, as_json=as_json)
-        return updated.failed
+        return updated.failed + updated.not_finite
 
 
 def read_ids(text: str) -> list[str]:
@@ -128,10 +128,11 @@ def _print(updated: UpdatedIndex, *, as_json: bool) -> None:
         "added": updated.added,
         "deleted": updated.deleted,
         "failed": updated.failed,
+        "not_finite": updated.not_finite,
         "repeated": updated.repeated,
         "missing": updated.missing,
     }
     if as_json:
         print_json({**facts, "segments": len(updated.manifest.segments), "rebuild": updated.advice})
     else:
-        print_facts(facts)
+        print_facts({name.replace("_", " "): value for name, value in facts.items()})

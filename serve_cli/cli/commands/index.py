@@ -109,9 +109,9 @@ def index(
 
     The folder holds vectors, ids, paths, labels, carried columns and the model
     card. It is mapped into memory and opens in milliseconds. Rows without an
-    embedding are left out and counted; the exit status is then 3. A row that
-    repeats the id and the embedding of an earlier row is left out, too; the same
-    id with another embedding is an error.
+    embedding, or with NaN or infinity in it, are left out and counted; the exit
+    status is then 3. A row that repeats the id and the embedding of an earlier
+    row is left out, too; the same id with another embedding is an error.
 
     With --add, --delete or --replace, the folder is an index to change. Searches
     that run continue with the version that they opened. A message says when
@@ -168,7 +168,7 @@ def index(
         print_json({**facts, "search": asdict(built.manifest.search)})
     else:
         print_facts({name.replace("_", " "): value for name, value in facts.items() if value is not None})
-    if built.failed:
+    if built.failed or built.not_finite:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -178,6 +178,7 @@ def _facts(built: BuiltIndex) -> dict[str, Any]:
         "out": str(built.out),
         "rows": built.rows,
         "failed": built.failed,
+        "not_finite": built.not_finite,
         "repeated": built.repeated,
         "kind": manifest.kind,
         "distance": manifest.card.distance,

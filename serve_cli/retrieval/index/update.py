@@ -56,6 +56,8 @@ class UpdatedIndex:
         Rows that were deleted, old versions of replaced ones included.
     failed : int
         Rows of the embedding folder without an embedding.
+    not_finite : int
+        Rows left out because their embedding has NaN or infinity.
     repeated : int
         Rows left out because an earlier row of the embedding folder has the same id and embedding.
     missing : int
@@ -71,6 +73,7 @@ class UpdatedIndex:
     added: int
     deleted: int
     failed: int
+    not_finite: int
     repeated: int
     missing: int
     advice: str | None
@@ -146,6 +149,7 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         added=0,
         deleted=len(rows),
         failed=0,
+        not_finite=0,
         repeated=0,
         missing=len(missing),
         advice=_advice(catalog.path, manifest),
@@ -164,6 +168,8 @@ def _write(
         number = next_number(catalog.path)
         with new_segment(catalog.path, number) as temporary:
             added, candidates = write_added(stream, catalog, temporary)
+            if not added.rows:
+                raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
             repeated = repeated_rows(added, candidates)
             old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
             record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
@@ -174,9 +180,10 @@ def _write(
     return UpdatedIndex(
         path=catalog.path,
         rows=manifest.total - manifest.deleted,
-        added=stream.rows - len(repeated),
+        added=added.rows - len(repeated),
         deleted=len(old),
         failed=stream.failed,
+        not_finite=stream.not_finite,
         repeated=len(repeated),
         missing=0,
         advice=_advice(catalog.path, manifest),

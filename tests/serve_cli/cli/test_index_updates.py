@@ -37,8 +37,8 @@ def test_changes(run, index, tmp_path, capsys):
     assert run(index, "--replace", more, "--json") == 3
     shown = json.loads(capsys.readouterr().out)
     assert shown == {
-        **{"index": index, "rows": 11, "added": 2, "deleted": 1, "failed": 1, "repeated": 0, "missing": 0},
-        **{"segments": 2, "rebuild": None},
+        **{"index": index, "rows": 11, "added": 2, "deleted": 1, "failed": 1, "not_finite": 0, "repeated": 0},
+        **{"missing": 0, "segments": 2, "rebuild": None},
     }
     assert run(index, "--delete", "a,4.jpg,x", "--missing-ok") == 0
     assert "deleted" in capsys.readouterr().out

@@ -128,6 +128,19 @@ def test_whole_prices_join_an_index_of_decimal_prices(tmp_path):
         add_rows(*(tmp_path / name for name in ("whole", "first")))
 
 
+def test_added_rows_with_nan_are_left_out_and_counted(index, tmp_path):
+    vectors = drawn(3, seed=4)
+    vectors[1] = np.nan
+    more = write_embeddings(tmp_path / "more", vectors, ids=["a", "b", "c"], failed=(2,))
+    updated = add_rows(index, more)
+    assert (updated.rows, updated.added, updated.failed, updated.not_finite) == (13, 1, 1, 1)
+    assert ids_of(index)[12:] == ["a"]
+    before = names_in(index)
+    with pytest.raises(DataError, match="has no row with a finite embedding"):
+        add_rows(index, write_embeddings(tmp_path / "nan", vectors[1:2], ids=["d"]))
+    assert names_in(index) == before
+
+
 def test_small_segments_are_merged(index, tmp_path):
     sizes = []
     for number in range(8):
