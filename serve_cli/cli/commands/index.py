@@ -40,7 +40,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Use at most this much memory to build, e.g. 4GB.",
+        help="Use at most this much memory to build or to add rows, e.g. 4GB.",
         show_default="80 % of what is available",
     ),
 ]
@@ -134,7 +134,9 @@ def index(
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.retrieval.index.build import IndexOptions, build_index, planned
 
-    update = IndexUpdate(add, delete, replace, missing_ok)
+    update = IndexUpdate(
+        add=add, delete=delete, replace=replace, missing_ok=missing_ok, max_memory=max_memory, threads=threads
+    )
     if update:
         if update.run(source, context, as_json=as_json):
             raise typer.Exit(SOME_FAILED)

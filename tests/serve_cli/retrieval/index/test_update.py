@@ -112,6 +112,16 @@ def test_random_updates(tmp_path, kind, distance):
         check_equal(path, expected, distance)
 
 
+def test_segments_that_the_memory_cannot_hold_are_not_merged(index, tmp_path, monkeypatch):
+    monkeypatch.setattr("serve_cli.retrieval.index.update.encodable_rows", lambda *_: 5)
+    for number in range(4):
+        folder = write_embeddings(tmp_path / f"{number}", drawn(2, seed=number), ids=[f"{number}a", f"{number}b"])
+        manifest = add_rows(index, folder).manifest
+        assert max(segment.rows for segment in manifest.segments if segment.added) <= 4
+    assert [segment.rows for segment in manifest.segments] == [12, 4, 4]
+    assert ids_of(index)[12:] == ["0a", "0b", "1a", "1b", "2a", "2b", "3a", "3b"]
+
+
 def test_whole_prices_join_an_index_of_decimal_prices(tmp_path):
     decimal = pa.schema([("price", pa.float64())])
     path = tmp_path / "i"
