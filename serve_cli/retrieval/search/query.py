@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,11 @@ class Query:
     source: str | None = None
     own_rows: tuple[int, ...] = ()
 
+    @property
+    def file_name(self) -> str:
+        """Name without folders, for pages that are passed on; the whole id of a row."""
+        return self.name if self.image is None else PurePath(self.name).name
+
 
 def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], distance: Distance) -> Query:
     r"""Combine several photographs to one query.
@@ -85,7 +91,7 @@ def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], dist
     if not positives:
         raise ConfigError("a combined query needs at least one photograph besides --without.")
     members = (*positives, *negatives)
-    name = " + ".join(query.name for query in positives) + "".join(f" - {query.name}" for query in negatives)
+    name = " + ".join(query.file_name for query in positives) + "".join(f" - {query.file_name}" for query in negatives)
     first = positives[0]
     own_rows = tuple(row for query in positives for row in query.own_rows)
     failed = next((query for query in members if query.error is not None), None)
