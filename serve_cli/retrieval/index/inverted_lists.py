@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.layout import SegmentRecord
 
 MAGIC = b"Iw"  # FAISS's types of inverted lists start with it
+POSITIONS_IN_LISTS = False  # FAISS returns rows instead
 OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further files
+
+
+class NearLists(NamedTuple):
+    """The lists that are scanned for some queries, nearest first."""
+
+    lists: NDArray[np.int64]  # (Q, nprobe)
+    distances: NDArray[np.float32]  # (Q, nprobe) of their centroids
+
+    def of_queries(self, numbers: NDArray[np.int64]) -> NearLists:
+        """Select queries."""
+        return NearLists(self.lists[numbers], self.distances[numbers])
 
 
 class InvertedLists:
@@ -49,23 +61,42 @@ class InvertedLists:
             self._index = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             self._check(dim, distance)
         self.count = int(self._index.nlist)
-        self._parameters: dict[int, Any] = {}  # without a selector, by number of lists
+
+    def near(self, queries: NDArray[np.float32], nprobe: int) -> NearLists:
+        """Find the lists nearest to each query; all segments of an index have the same centroids."""
+        nprobe = min(nprobe, self.count)
+        near = NearLists(np.empty((len(queries), nprobe), np.int64), np.empty((len(queries), nprobe), np.float32))
+        parameters = None
+        if isinstance(self._index.quantizer, faiss.IndexHNSW):
+            parameters = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
+        with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
+            self._index.quantizer.search_c(
+                len(queries), _pointer(queries), nprobe, _pointer(near.distances), _pointer(near.lists), parameters
+            )
+        if near.lists.max(initial=-1) >= self.count:
+            raise self._error(f"has list {near.lists.max():,} of {self.count:,}")
+        return near
 
     def candidates(
-        self, queries: NDArray[np.float32], count: int, nprobe: int, allowed: Selector | None
+        self, queries: NDArray[np.float32], count: int, near: NearLists, allowed: Selector | None
     ) -> NDArray[np.int64]:
         """Return ``count`` rows of the segment per query, (Q, count), -1 where there are fewer."""
-        nprobe = min(nprobe, self.count)
-        rows = np.full((len(queries), count), -1, np.int64)
+        rows = np.empty((len(queries), count), np.int64)
         distances = np.empty((len(queries), count), np.float32)
-        parameters = self._parameters.get(nprobe) if allowed is None else None
-        if parameters is None:
-            parameters = search_parameters(self._index, nprobe, allowed)
-            if allowed is None:
-                self._parameters[nprobe] = parameters
-        with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
-            self._index.search_c(
-                len(queries), _pointer(queries), count, _pointer(distances), _pointer(rows), parameters
+        parameters = faiss.SearchParametersIVF(nprobe=near.lists.shape[1])
+        if allowed is not None:
+            parameters.sel = allowed.faiss
+        with faiss_errors(f"{self._path}: cannot be searched"):
+            self._index.search_preassigned_c(
+                len(queries),
+                _pointer(queries),
+                count,
+                _pointer(near.lists),
+                _pointer(near.distances),
+                _pointer(distances),
+                _pointer(rows),
+                POSITIONS_IN_LISTS,
+                parameters,
             )
         if rows.max(initial=-1) >= self._rows:
             raise self._error(f"has row {rows.max():,} of {self._rows:,}")
@@ -146,16 +177,6 @@ class Selector:
     def faiss(self) -> Any:
         """FAISS's selector; use it only while this object lives."""
         return faiss.IDSelectorBitmap(self._bits)
-
-
-def search_parameters(index: Any, nprobe: int, allowed: Selector | None) -> Any:
-    """Build FAISS's search parameters."""
-    parameters = faiss.SearchParametersIVF(nprobe=nprobe)
-    if allowed is not None:
-        parameters.sel = allowed.faiss
-    if isinstance(index.quantizer, faiss.IndexHNSW):
-        parameters.quantizer_params = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
-    return parameters
 
 
 def metric_of(distance: Distance) -> int:

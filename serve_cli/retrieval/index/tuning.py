@@ -112,7 +112,7 @@ def _truth(index: CatalogIndex, own: NDArray[np.int64], among: NDArray[np.int64]
 
 def _ranks(index: CatalogIndex, truth: _Truth) -> NDArray[np.int64]:
     """Return the rank of each true neighbor's list, sorted, (n,)."""
-    ranks = index.lists_of(0).list_ranks(
+    ranks = index.approximation.lists.list_ranks(
         truth.queries, index.vectors(np.maximum(truth.neighbors, 0).ravel()).reshape(*truth.neighbors.shape, -1)
     )
     return np.sort(ranks[truth.neighbors >= 0])
