@@ -1,4 +1,4 @@
-"""Nearest rows of an index with inverted lists: they propose candidates, exact distances decide."""
+"""Nearest rows of an index with inverted lists or graphs: they propose candidates, exact distances decide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from gluon_lifted.errors import RunError
 from serve_cli.retrieval.index.exact_search import NOTHING, Nearest, pair_keys, to_distances
-from serve_cli.retrieval.index.inverted_lists import InvertedLists, NearLists, Selector
+from serve_cli.retrieval.index.graph import Graph
+from serve_cli.retrieval.index.inverted_lists import InvertedLists, Selector
+from serve_cli.retrieval.index.layout import FAISS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +20,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.choices import Distance
+    from serve_cli.retrieval.index.inverted_lists import PreparedQueries
     from serve_cli.retrieval.index.layout import SearchParameters
     from serve_cli.retrieval.index.segment import Segment
 
-FILTERED_RERANK = 8  # candidates per neighbor among some rows: fewer lose 2 % of the neighbors, more hardly any
-WIDER = 4  # times as many lists where too few rows were returned
+LISTS_MAGIC, GRAPH_MAGICS = b"Iw", (b"IH", b"Ix")  # FAISS's types start with them
+WIDER = 4  # times the effort where too few rows were returned
 FEW_DELETED = 0.1  # share of deleted rows up to which further candidates take less time than a selector
+
+
+Proposals = InvertedLists | Graph
+
+
+def open_proposals(segment: Segment, distance: Distance) -> Proposals:
+    """Open the FAISS file of a segment. Raises `RunError` if it is damaged."""
+    path, expected, dim = segment.folder / FAISS, segment.record.faiss_bytes, segment.stored.shape[1]
+    if not path.is_file():  # opening a pipe would block
+        raise FileNotFoundError(path)
+    with path.open("rb") as file:
+        magic, size = file.read(2), file.seek(0, 2)
+    if size != expected:
+        raise RunError(f"{path}: has {size:,} bytes, expected {expected:,}; build the index again.")
+    if magic in GRAPH_MAGICS:
+        return Graph(segment.folder, segment.record, dim)
+    if magic == LISTS_MAGIC:
+        return InvertedLists(segment.folder, segment.record, dim, distance)
+    raise RunError(f"{path}: holds neither inverted lists nor a graph of FAISS; build the index again.")
 
 
 class SegmentSearch:
@@ -32,37 +54,33 @@ class SegmentSearch:
     Parameters
     ----------
     segment : Segment
-    lists : InvertedLists
+    proposals : InvertedLists or Graph
     live : ndarray, bool, (rows,), or None
         Its rows that are not deleted; None for all.
     """
 
-    def __init__(self, segment: Segment, lists: InvertedLists, live: NDArray[np.bool_] | None) -> None:
-        self.segment, self.lists, self.live = segment, lists, live
+    def __init__(self, segment: Segment, proposals: Proposals, live: NDArray[np.bool_] | None) -> None:
+        self.segment, self.proposals, self.live = segment, proposals, live
         self._deleted = 0.0 if live is None else 1 - float(live.mean())
 
-    def candidates(
-        self, queries: NDArray[np.float32], count: int, near: NearLists, among: Selector | None
-    ) -> NDArray[np.int64]:
+    def candidates(self, queries: PreparedQueries, count: int, among: Selector | None) -> NDArray[np.int64]:
         """Return rows of the segment that are not deleted, (Q, width), -1 for none.
 
-        They are at least the ``count`` that FAISS ranks highest in the lists, or all where the lists hold fewer.
+        They are at least the ``count`` that FAISS ranks highest, or all where it returns fewer.
         """
         count = min(count, self.segment.rows)
         if among is not None or self.live is None:
-            return self.lists.candidates(queries, count, near, among)
+            return self.proposals.candidates(queries, count, among)
         if self._deleted > FEW_DELETED:
-            return self.lists.candidates(queries, count, near, self._live_selector)
+            return self.proposals.candidates(queries, count, self._live_selector)
         spare = 2 + math.ceil(2 * count * self._deleted)
-        rows = self.lists.candidates(queries, min(count + spare, self.segment.rows), near, None)
-        scanned_all = rows[:, -1] < 0
+        rows = self.proposals.candidates(queries, min(count + spare, self.segment.rows), None)
+        returned_all = rows[:, -1] < 0
         rows[~self.live[rows]] = NOTHING  # a row that is -1 stays so
-        lacking = np.flatnonzero(~scanned_all & ((rows >= 0).sum(axis=1) < count))
+        lacking = np.flatnonzero(~returned_all & ((rows >= 0).sum(axis=1) < count))
         if len(lacking):
             rows[lacking] = NOTHING
-            rows[lacking, :count] = self.lists.candidates(
-                queries[lacking], count, near.of_queries(lacking), self._live_selector
-            )
+            rows[lacking, :count] = self.proposals.candidates(queries.select(lacking), count, self._live_selector)
         return rows
 
     @cached_property
@@ -76,7 +94,7 @@ class ApproximateSearch:
     Parameters
     ----------
     segments : sequence of Segment
-        With inverted lists of the same centroids: those of the first segment.
+        Their FAISS files were encoded alike.
     distance : {"euclidean", "cosine"}
     live : ndarray, bool, (total,), or None
         Rows of the index that are not deleted; None for all.
@@ -92,15 +110,16 @@ class ApproximateSearch:
         self._rows = self._total if live is None else int(live.sum())
         self.parts: list[SegmentSearch] = []
         for segment in segments:
-            lists = InvertedLists(segment.folder, segment.record, segment.stored.shape[1], distance)
+            proposals = open_proposals(segment, distance)
             own = None if live is None else live[segment.first : segment.first + segment.rows]
-            self.parts.append(SegmentSearch(segment, lists, None if own is None or own.all() else own))
-        self.lists = self.parts[0].lists
+            self.parts.append(SegmentSearch(segment, proposals, None if own is None or own.all() else own))
+        self.proposals = self.parts[0].proposals
+        expected = self.proposals.fixed
         for part in self.parts:
-            if part.lists.count != self.lists.count:
+            if part.proposals.fixed != expected:
                 raise RunError(
-                    f"{part.segment.folder}: has {part.lists.count:,} lists, expected {self.lists.count:,} as in the "
-                    "first segment; build the index again."
+                    f"{part.segment.folder}: has {part.proposals.fixed}, expected {expected} as in the first segment; "
+                    "build the index again."
                 )
 
     def nearest(
@@ -110,30 +129,28 @@ class ApproximateSearch:
         search: SearchParameters,
         among: NDArray[np.int64] | None = None,
     ) -> Nearest | None:
-        """Search, in more lists until k are there; see `CatalogIndex.nearest`.
+        """Search, with more effort until k are there; see `CatalogIndex.nearest`.
 
         Returns
         -------
         Nearest or None
-            None if all lists have been scanned and rows are missing nevertheless.
+            None if all has been searched and rows are missing nevertheless.
         """
         wanted = min(k, self._rows if among is None else len(among))
-        nprobe, count = search.nprobe, k * search.rerank
-        if among is not None:
-            nprobe, count = search.filtered_nprobe, k * max(search.rerank, FILTERED_RERANK)
+        share = None if among is None else max(len(among), 1) / self._total
+        effort, count = self.proposals.effort(search, k, share)
         selectors = self._selectors(among)
         while True:
-            near = self.lists.near(queries, nprobe)
+            prepared = self.proposals.prepare(queries, effort)
             candidates = [
-                part.candidates(queries, count, near, selector)
-                for part, selector in zip(self.parts, selectors, strict=True)
+                part.candidates(prepared, count, selector) for part, selector in zip(self.parts, selectors, strict=True)
             ]
             nearest = self._ranked(queries, k, candidates)
             if not wanted or (nearest.rows[:, wanted - 1] >= 0).all():
                 return nearest
-            if nprobe >= self.lists.count:
+            if effort >= max(part.proposals.count for part in self.parts):
                 return None
-            nprobe *= WIDER
+            effort *= WIDER
 
     def _selectors(self, among: NDArray[np.int64] | None) -> list[Selector | None]:
         if among is None:

@@ -109,7 +109,7 @@ class CatalogIndex:
 
     @cached_property
     def approximation(self) -> ApproximateSearch:
-        """Search by inverted lists, whose files are opened when it is first used."""
+        """Search by inverted lists or graphs, whose files are opened when it is first used."""
         from serve_cli.retrieval.index.approximate_search import ApproximateSearch
 
         return ApproximateSearch(self.segments, self.distance, self.live if len(self.deleted) else None)
@@ -166,7 +166,7 @@ class CatalogIndex:
         search: SearchParameters,
         among: NDArray[np.int64] | None = None,
     ) -> Nearest:
-        """Rank the candidates of the inverted lists by exact distances; scan more lists until k are there."""
+        """Rank candidates by exact distances; search with more effort until k are there."""
         nearest = self.approximation.nearest(queries, k, search, among)
         return self.exhaustive(queries, k, among) if nearest is None else nearest
 

@@ -17,22 +17,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.choices import Distance
-    from serve_cli.retrieval.index.layout import SegmentRecord
+    from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
 
-MAGIC = b"Iw"  # FAISS's types of inverted lists start with it
+NO_LISTS, NO_DISTANCES = np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
+FILTERED_RERANK = 8  # candidates per neighbor among some rows: fewer lose 2 % of the neighbors, more hardly any
 POSITIONS_IN_LISTS = False  # FAISS returns rows instead
 OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further files
 
 
-class NearLists(NamedTuple):
-    """The lists that are scanned for some queries, nearest first."""
+class PreparedQueries(NamedTuple):
+    """Some queries, with what is the same for all segments."""
 
-    lists: NDArray[np.int64]  # (Q, nprobe)
-    distances: NDArray[np.float32]  # (Q, nprobe) of their centroids
+    vectors: NDArray[np.float32]  # (Q, d) as candidates are compared
+    effort: int  # lists to scan, or width of a graph's beam
+    lists: NDArray[np.int64] = NO_LISTS  # (Q, nprobe) to scan, nearest first
+    distances: NDArray[np.float32] = NO_DISTANCES  # (Q, nprobe) of their centroids
 
-    def of_queries(self, numbers: NDArray[np.int64]) -> NearLists:
+    def select(self, numbers: NDArray[np.int64]) -> PreparedQueries:
         """Select queries."""
-        return NearLists(self.lists[numbers], self.distances[numbers])
+        lists = self.lists if self.lists is NO_LISTS else self.lists[numbers]
+        distances = self.distances if self.distances is NO_DISTANCES else self.distances[numbers]
+        return PreparedQueries(self.vectors[numbers], self.effort, lists, distances)
 
 
 class InvertedLists:
@@ -56,43 +61,48 @@ class InvertedLists:
 
     def __init__(self, folder: Path, record: SegmentRecord, dim: int, distance: Distance) -> None:
         self._path, self._rows = folder / FAISS, record.rows
-        self._check_file(record)
         with faiss_errors(f"{self._path}: cannot be read; build the index again"):
             self._index = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             self._check(dim, distance)
         self.count = int(self._index.nlist)
+        self.fixed = f"{self.count:,} lists"  # what all segments share
 
-    def near(self, queries: NDArray[np.float32], nprobe: int) -> NearLists:
+    def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
+        """Return the numbers of lists and of candidates, where a share of the rows may be returned; None for all."""
+        if share is None:
+            return search.nprobe, k * search.rerank
+        return search.filtered_nprobe, k * max(search.rerank, FILTERED_RERANK)
+
+    def prepare(self, queries: NDArray[np.float32], nprobe: int) -> PreparedQueries:
         """Find the lists nearest to each query; all segments of an index have the same centroids."""
         nprobe = min(nprobe, self.count)
-        near = NearLists(np.empty((len(queries), nprobe), np.int64), np.empty((len(queries), nprobe), np.float32))
+        lists = np.empty((len(queries), nprobe), np.int64)
+        distances = np.empty((len(queries), nprobe), np.float32)
         parameters = None
         if isinstance(self._index.quantizer, faiss.IndexHNSW):
             parameters = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
         with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
             self._index.quantizer.search_c(
-                len(queries), _pointer(queries), nprobe, _pointer(near.distances), _pointer(near.lists), parameters
+                len(queries), _pointer(queries), nprobe, _pointer(distances), _pointer(lists), parameters
             )
-        if near.lists.max(initial=-1) >= self.count:
-            raise self._error(f"has list {near.lists.max():,} of {self.count:,}")
-        return near
+        if lists.max(initial=-1) >= self.count:
+            raise self._error(f"has list {lists.max():,} of {self.count:,}")
+        return PreparedQueries(queries, nprobe, lists, distances)
 
-    def candidates(
-        self, queries: NDArray[np.float32], count: int, near: NearLists, allowed: Selector | None
-    ) -> NDArray[np.int64]:
+    def candidates(self, queries: PreparedQueries, count: int, allowed: Selector | None) -> NDArray[np.int64]:
         """Return ``count`` rows of the segment per query, (Q, count), -1 where there are fewer."""
-        rows = np.empty((len(queries), count), np.int64)
-        distances = np.empty((len(queries), count), np.float32)
-        parameters = faiss.SearchParametersIVF(nprobe=near.lists.shape[1])
+        total = len(queries.vectors)
+        rows, distances = np.empty((total, count), np.int64), np.empty((total, count), np.float32)
+        parameters = faiss.SearchParametersIVF(nprobe=queries.effort)
         if allowed is not None:
             parameters.sel = allowed.faiss
         with faiss_errors(f"{self._path}: cannot be searched"):
             self._index.search_preassigned_c(
-                len(queries),
-                _pointer(queries),
+                total,
+                _pointer(queries.vectors),
                 count,
-                _pointer(near.lists),
-                _pointer(near.distances),
+                _pointer(queries.lists),
+                _pointer(queries.distances),
                 _pointer(distances),
                 _pointer(rows),
                 POSITIONS_IN_LISTS,
@@ -133,16 +143,6 @@ class InvertedLists:
         empty.this.disown()
         self._index.ntotal = 0
         return self._index
-
-    def _check_file(self, record: SegmentRecord) -> None:
-        if not self._path.is_file():  # opening a pipe would block
-            raise FileNotFoundError(self._path)
-        size = self._path.stat().st_size
-        if size != record.faiss_bytes:
-            raise self._error(f"has {size:,} bytes, expected {record.faiss_bytes:,}")
-        with self._path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise self._error("holds no inverted lists of FAISS")
 
     def _check(self, dim: int, distance: Distance) -> None:
         index = self._index
