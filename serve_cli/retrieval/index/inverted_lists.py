@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
 
 NO_LISTS, NO_DISTANCES = np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
-FILTERED_RERANK = 8  # candidates per neighbor among some rows: fewer lose 2 % of the neighbors, more hardly any
+FILTERED_RERANK = 12  # candidates per neighbor among some rows: 8 lose 1 % of the neighbors, more hardly any
 POSITIONS_IN_LISTS = False  # FAISS returns rows instead
 OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further files
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 K = 10
 FEWEST, MOST = 200, 1_000  # queries
 PRODUCTS = 2e11  # floating-point operations of exact search
-FILTERED_SHARE, FILTERED_RECALL = 0.1, 0.995  # of rows that pass a filter, and what a search among them should reach
+FILTERED_SHARE, FILTERED_RECALL = 0.1, 0.998  # of rows that pass a filter, and what a search among them should reach
 RERANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 WIDEST = 4_096  # beam
 NO_ROW = -2
