@@ -66,9 +66,9 @@ def encode_added(segment: Segment, catalog: CatalogIndex) -> int | None:
     """
     if catalog.exact:
         return None
-    from serve_cli.retrieval.index.training import encode, trained_lists  # FAISS is an extra
+    from serve_cli.retrieval.index.training import encode, trained_index  # FAISS is an extra
 
-    return encode(trained_lists(catalog.segments[0], catalog.distance), segment)
+    return encode(trained_index(catalog.segments[0], catalog.distance), segment)
 
 
 def _write(

@@ -121,7 +121,7 @@ def build_index(
     options = options or IndexOptions()
     stream, plan = planned(source, options)
     folder = Path(out)
-    lists = _new_lists(plan, stream) if plan.kind != EXACT else None
+    lists = _new_faiss_index(plan, stream) if plan.kind != EXACT else None
     logger.info(plan.describe())
     with new_index_folder(folder, overwrite=options.overwrite), threads(options.threads):
         manifest = _write_segments(stream, folder, plan)
@@ -155,10 +155,10 @@ def write_rows(batches: Iterator[EmbeddedBatch], writer: SegmentWriter, hashes: 
             progress.update(writer.rows)
 
 
-def _new_lists(plan: IndexPlan, stream: EmbeddingStream) -> Any:
-    from serve_cli.retrieval.index.training import new_lists  # FAISS is an extra
+def _new_faiss_index(plan: IndexPlan, stream: EmbeddingStream) -> Any:
+    from serve_cli.retrieval.index.training import new_faiss_index  # FAISS is an extra
 
-    return new_lists(plan.kind, stream.card.dim, stream.card.distance)
+    return new_faiss_index(plan.kind, stream.card.dim, stream.card.distance)
 
 
 def _write_segments(stream: EmbeddingStream, folder: Path, plan: IndexPlan) -> IndexManifest:

@@ -21,6 +21,8 @@ ENCODED_COPIES = 3  # of the codes: lists grow by doubling
 ROW_BYTES = 100  # of text per row on disk, a guess
 POINTS, ITERATIONS = 40, 6
 TUNING_PRODUCTS = 2e11  # floating-point operations to find true neighbors
+LINK_BYTES = 10  # of a graph per row and unit of M: 2 M links of 4 bytes, and the upper levels
+GRAPH = re.compile(r"(?:PCA(\d{1,6}),)?HNSW(\d{1,4})(_SQ8)?")
 LIST_COUNT = re.compile(r"IVF(\d{1,8})")
 
 
@@ -163,6 +165,9 @@ def default_factory(rows: int, dim: int) -> str:
 
 def code_bytes(kind: str, dim: int) -> int:
     """Return the size of a row's code; of the full vector for kinds that this function does not know."""
+    if match := GRAPH.fullmatch(kind):
+        width = min(int(match[1] or dim), dim)
+        return (width if match[3] else 4 * width) + LINK_BYTES * int(match[2])
     if match := re.search(r",PQ(\d{1,6})x4", kind):
         return int(match[1]) // 2 + 1
     return dim if kind.endswith(",SQ8") else 4 * dim
