@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.media_types import BYTES, JSON, MULTIPART, parse_media_type, preferred_type, require_plain
 from serve_cli.http.parsing.multipart import parse_multipart
-from serve_cli.http.request_error import UNSUPPORTED, RequestError
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ def parse_embed(
         parts = parse_multipart(body, media_type, max_images)
         field = next((part for part in parts if not part.is_file), None)
         if field is not None:
-            raise RequestError(f"the form's field {field.name!r:.100} is no file; expected image files only.")
+            raise RequestError(400, f"the form's field {field.name!r:.100} is no file; expected image files only.")
         if not parts:
-            raise RequestError("the form is empty; expected one part per image file.")
-        return EmbedRequest([part.content for part in parts], False, as_bytes)
+            raise RequestError(400, "the form is empty; expected one part per image file.")
+        return EmbedRequest([part.content for part in parts], single=False, as_bytes=as_bytes)
     if not media_type.is_image:
         raise RequestError(
-            f"the content type is {media_type.name!r:.100}; expected image/*, {BYTES} or {MULTIPART}. Images in JSON go "
-            "to /v1/embeddings.",
-            UNSUPPORTED,
+            415,
+            f"the content type is {media_type.name!r:.100}; expected image/*, {BYTES} or {MULTIPART}. Images in "
+            "JSON go to /v1/embeddings.",
         )
     if not body:
-        raise RequestError("the body is empty; expected an image file.")
-    return EmbedRequest([body], True, as_bytes)
+        raise RequestError(400, "the body is empty; expected an image file.")
+    return EmbedRequest([body], single=True, as_bytes=as_bytes)

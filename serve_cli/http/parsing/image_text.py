@@ -7,8 +7,8 @@ import binascii
 import re
 from typing import NamedTuple, TypeAlias
 
+from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.media_types import parse_media_type
-from serve_cli.http.request_error import UNPROCESSABLE, RequestError
 
 MAX_URL = 8000  # characters; RFC 9110, 4.1 asks for 8000 at least
 MAX_PREFIX = 200  # characters of a data URL before its comma
@@ -38,27 +38,26 @@ def parse_image_text(text: str, where: str) -> RequestImage:
     if text[: len(DATA)].lower() == DATA:
         text = _data(text, where)
     elif "://" in text[:MAX_PREFIX]:
-        raise RequestError(f"{where} is a URL of another kind; expected http, https or data.", UNPROCESSABLE)
+        raise RequestError(422, f"{where} is a URL of another kind; expected http, https or data.")
     if "\n" in text or "\r" in text:
         text = LINE_ENDS.sub("", text)
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(
-            f"{where} is no image: neither base64 nor a data URL ({error!s:.100}); encode the bytes of its file.",
-            UNPROCESSABLE,
+            422, f"{where} is no image: neither base64 nor a data URL ({error!s:.100}); encode the bytes of its file."
         ) from None
     if not content:
-        raise RequestError(f"{where} is empty; expected an image as base64 or a data URL.", UNPROCESSABLE)
+        raise RequestError(422, f"{where} is empty; expected an image as base64 or a data URL.")
     return content
 
 
 def image_url(text: str, where: str) -> ImageUrl:
     """Check that a text is a URL of the web, of bounded length."""
     if not WEB.match(text):
-        raise RequestError(f"{where} is {text!r:.100}; expected a URL that begins with http: or https:.", UNPROCESSABLE)
+        raise RequestError(422, f"{where} is {text!r:.100}; expected a URL that begins with http: or https:.")
     if len(text) > MAX_URL:
-        raise RequestError(f"{where} has {len(text):,} characters; expected at most {MAX_URL:,}.", UNPROCESSABLE)
+        raise RequestError(422, f"{where} has {len(text):,} characters; expected at most {MAX_URL:,}.")
     return ImageUrl(text)
 
 
@@ -69,6 +68,6 @@ def _data(text: str, where: str) -> str:
     media_type = parse_media_type(prefix)
     if comma < 0 or not prefix.lower().endswith(";base64") or not media_type.is_image:
         raise RequestError(
-            f"{where} is a data URL that begins with {text[:50]!r}; expected data:image/...;base64,...", UNPROCESSABLE
+            422, f"{where} is a data URL that begins with {text[:50]!r}; expected data:image/...;base64,..."
         )
     return text[comma + 1 :]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from serve_cli.http.request_error import BAD_REQUEST, TOO_LARGE, UNPROCESSABLE, RequestError
+from serve_cli.http.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +37,14 @@ def parse_json(body: bytes, max_values: int = MAX_VALUES, max_containers: int = 
     commas, containers = body.count(b","), body.count(b"[") + body.count(b"{")
     if commas > max_values or containers > max_containers:
         raise RequestError(
+            413,
             f"the JSON has {commas:,} commas and {containers:,} lists and objects; expected at most {max_values:,} and "
             f"{max_containers:,}.",
-            TOO_LARGE,
         )
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestError(f"the body is no JSON ({error!s:.200}).") from None
+        raise RequestError(400, f"the body is no JSON ({error!s:.200}).") from None
 
 
 def shown(value: object) -> str:
@@ -111,21 +111,21 @@ class JsonObject:
         items = self.items(field)
         for item in items or ():
             if not isinstance(item, str):
-                raise RequestError(f"{self.name(field)} contains {shown(item)}; expected texts only.")
+                raise RequestError(400, f"{self.name(field)} contains {shown(item)}; expected texts only.")
         return None if items is None else tuple(items)
 
-    def wrong(self, field: str, expected: str, status: int = BAD_REQUEST) -> RequestError:
+    def wrong(self, field: str, expected: str, status: int = 400) -> RequestError:
         """Say that a field has another value than expected."""
-        return RequestError(f"{self.name(field)} is {shown(self.get(field))}; expected {expected}.", status)
+        return RequestError(status, f"{self.name(field)} is {shown(self.get(field))}; expected {expected}.")
 
 
 def json_object(value: object, known: Sequence[str] | None = None, where: str = "") -> JsonObject:
     """Check that a value is an object with ``known`` fields only; with any fields if ``known`` is None."""
     if not isinstance(value, dict):
-        raise RequestError(f"{where or 'the body'} is {shown(value)}; expected an object.")
+        raise RequestError(400, f"{where or 'the body'} is {shown(value)}; expected an object.")
     unknown = [] if known is None else [name for name in value if name not in known]
     if known is not None and unknown:
-        raise RequestError(f"{where or 'the body'} has a field {unknown[0]!r:.100}; expected {', '.join(known)}.")
+        raise RequestError(400, f"{where or 'the body'} has a field {unknown[0]!r:.100}; expected {', '.join(known)}.")
     return JsonObject(value, where)
 
 
@@ -137,4 +137,4 @@ def is_number(value: object) -> bool:
 def within(value: float, low: float, high: float, name: str) -> None:
     """Raise `RequestError` unless a number is within two bounds."""
     if not low <= value <= high:
-        raise RequestError(f"{name} is {value:,}; expected {low:,} to {high:,}.", UNPROCESSABLE)
+        raise RequestError(422, f"{name} is {value:,}; expected {low:,} to {high:,}.")

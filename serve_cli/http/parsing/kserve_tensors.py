@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 
 from gluon_lifted.contract import EMBEDDING_OUTPUT, PIXEL_INPUT
+from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.json_body import JsonObject, json_object, parse_json, shown
-from serve_cli.http.request_error import TOO_LARGE, UNPROCESSABLE, RequestError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def parse_infer(body: bytes, json_length: str | None, crop: int, max_images: int
     size = _parameters(tensor).integer("binary_data_size")
     if size is None and end < len(body):
         raise RequestError(
-            f"{len(body) - end:,} bytes follow the JSON, but inputs[0].parameters has no binary_data_size."
+            400, f"{len(body) - end:,} bytes follow the JSON, but inputs[0].parameters has no binary_data_size."
         )
     pixels = _json_pixels(tensor, shape) if size is None else _binary_pixels(body[end:], size, shape)
     return InferRequest(pixels, fields.text("id"), _wants_bytes(fields))
@@ -95,14 +95,16 @@ def _json_end(length: str | None, size: int) -> int:
     if length is None:
         return size
     if not re.fullmatch(r"\d{1,12}", length, re.ASCII) or int(length) > size:
-        raise RequestError(f"{JSON_LENGTH} is {length!r:.50}; expected the length of the JSON, at most {size:,} bytes.")
+        raise RequestError(
+            400, f"{JSON_LENGTH} is {length!r:.50}; expected the length of the JSON, at most {size:,} bytes."
+        )
     return int(length)
 
 
 def _only_input(fields: JsonObject) -> JsonObject:
     inputs = fields.items("inputs")
     if inputs is None or len(inputs) != 1:
-        raise RequestError(f"inputs has {len(inputs or ()):,} tensors; expected one, named {PIXEL_INPUT!r}.")
+        raise RequestError(400, f"inputs has {len(inputs or ()):,} tensors; expected one, named {PIXEL_INPUT!r}.")
     tensor = json_object(inputs[0], where="inputs[0]")
     if tensor.get("name") != PIXEL_INPUT:
         raise tensor.wrong("name", repr(PIXEL_INPUT))
@@ -115,18 +117,18 @@ def _shape(tensor: JsonObject, crop: int, max_images: int) -> tuple[int, ...]:
     shape = tensor.items("shape") or []
     if len(shape) != 4 or not all(type(size) is int for size in shape) or shape[1:] != [crop, crop, 3]:
         listed = ", ".join(map(shown, shape[:6]))
-        raise RequestError(f"inputs[0].shape is [{listed}]; expected [N, {crop}, {crop}, 3].", UNPROCESSABLE)
+        raise RequestError(422, f"inputs[0].shape is [{listed}]; expected [N, {crop}, {crop}, 3].")
     if not 1 <= shape[0] <= max_images:
-        raise RequestError(f"inputs[0] has {shape[0]:,} images; expected 1 to {max_images:,}.", TOO_LARGE)
+        raise RequestError(413, f"inputs[0] has {shape[0]:,} images; expected 1 to {max_images:,}.")
     return tuple(shape)
 
 
 def _binary_pixels(content: bytes, size: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     if not size == len(content) == math.prod(shape):
         raise RequestError(
-            f"binary_data_size is {size:,}, and {len(content):,} bytes follow the JSON; expected {math.prod(shape):,} for "
-            "the shape.",
-            UNPROCESSABLE,
+            422,
+            f"binary_data_size is {size:,}, and {len(content):,} bytes follow the JSON; expected {math.prod(shape):,} "
+            "for the shape.",
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
@@ -135,18 +137,17 @@ def _json_pixels(tensor: JsonObject, shape: tuple[int, ...]) -> NDArray[np.uint8
     """Convert numbers, flat or nested as the shape."""
     data = tensor.items("data")
     if data is None:
-        raise RequestError("inputs[0] has neither data nor parameters.binary_data_size; expected one of them.")
+        raise RequestError(400, "inputs[0] has neither data nor parameters.binary_data_size; expected one of them.")
     try:
         numbers = np.array(data)
     except (ValueError, OverflowError):  # ragged, or of more dimensions than arrays have
         numbers = np.empty(0, object)
     if numbers.dtype.kind not in "iu" or numbers.shape not in (shape, (math.prod(shape),)):
         raise RequestError(
-            f"inputs[0].data is no list of {math.prod(shape):,} whole numbers, flat or nested as the shape.",
-            UNPROCESSABLE,
+            422, f"inputs[0].data is no list of {math.prod(shape):,} whole numbers, flat or nested as the shape."
         )
     if numbers.min() < 0 or numbers.max() > 255:
-        raise RequestError(f"inputs[0].data has {numbers.min()} to {numbers.max()}; expected 0 to 255.", UNPROCESSABLE)
+        raise RequestError(422, f"inputs[0].data has {numbers.min()} to {numbers.max()}; expected 0 to 255.")
     return numbers.astype(np.uint8).reshape(shape)
 
 

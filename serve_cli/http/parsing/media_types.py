@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from serve_cli.http.request_error import UNSUPPORTED, RequestError
+from serve_cli.http.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def require_plain(content_encoding: str) -> None:
     """Raise `RequestError` for a compressed body: a small one could expand to gigabytes."""
     if content_encoding.strip().lower() not in ("", "identity"):
         raise RequestError(
-            f"the body has Content-Encoding {content_encoding!r:.50}; expected none: send it uncompressed.", UNSUPPORTED
+            415, f"the body has Content-Encoding {content_encoding!r:.50}; expected none: send it uncompressed."
         )
 
 
@@ -63,3 +63,11 @@ def preferred_type(accept: str, offered: Sequence[str]) -> str:
 
 def _weight(text: str) -> float:
     return float(text) if re.fullmatch(r"[01](\.\d{0,3})?", text, re.ASCII) else 1.0
+
+
+def require_json(content_type: str, content_encoding: str) -> None:
+    """Raise `RequestError` unless a body is said to be JSON, or nothing is said."""
+    require_plain(content_encoding)
+    name = parse_media_type(content_type).name
+    if name not in (JSON, ""):
+        raise RequestError(415, f"the content type is {name!r:.100}; expected {JSON}.")

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.media_types import parse_media_type
-from serve_cli.http.request_error import TOO_LARGE, RequestError
 
 if TYPE_CHECKING:
     from serve_cli.http.parsing.media_types import MediaType
@@ -50,15 +50,15 @@ def parse_multipart(body: bytes, content_type: MediaType, max_parts: int) -> lis
     """
     boundary = content_type.parameters.get("boundary", "")
     if not BOUNDARY.fullmatch(boundary):
-        raise RequestError(f"the form's boundary is {boundary!r:.100}; expected 1 to 70 characters of RFC 2046.")
+        raise RequestError(400, f"the form's boundary is {boundary!r:.100}; expected 1 to 70 characters of RFC 2046.")
     delimiter = b"\r\n--" + boundary.encode()
     body = NEWLINE + body  # so that the first delimiter is like the others
     count = body.count(delimiter) - 1  # the last one closes the form
     if count > max_parts:
-        raise RequestError(f"the form has {count:,} parts; expected at most {max_parts:,}.", TOO_LARGE)
+        raise RequestError(413, f"the form has {count:,} parts; expected at most {max_parts:,}.")
     _, *pieces = body.split(delimiter)
     if not pieces or not pieces[-1].startswith(b"--"):
-        raise RequestError("the form is cut off: its closing boundary is missing.")
+        raise RequestError(400, "the form is cut off: its closing boundary is missing.")
     return [_part(piece, number) for number, piece in enumerate(pieces[:-1])]
 
 
@@ -66,16 +66,18 @@ def _part(piece: bytes, number: int) -> Part:
     """Parse what follows a delimiter: white space, the end of its line, headers, an empty line, the content."""
     padding, line, rest = piece.partition(NEWLINE)
     if not line or padding.strip(b" \t"):
-        raise RequestError(f"part {number} of the form does not begin on a line of its own.")
+        raise RequestError(400, f"part {number} of the form does not begin on a line of its own.")
     if rest.startswith(NEWLINE):  # no headers
         rest = NEWLINE + rest
     end = rest.find(BLANK_LINE, 0, MAX_HEADER_BYTES)
     if end < 0:
-        raise RequestError(f"part {number} of the form has no end of its headers within {MAX_HEADER_BYTES:,} bytes.")
+        raise RequestError(
+            400, f"part {number} of the form has no end of its headers within {MAX_HEADER_BYTES:,} bytes."
+        )
     disposition = parse_media_type(_header(rest[:end], b"content-disposition"))
     name = disposition.parameters.get("name")
     if disposition.name != "form-data" or name is None:
-        raise RequestError(f"part {number} of the form has no Content-Disposition: form-data with a name.")
+        raise RequestError(400, f"part {number} of the form has no Content-Disposition: form-data with a name.")
     is_file = not disposition.parameters.keys().isdisjoint(("filename", "filename*"))
     return Part(name, is_file, rest[end + len(BLANK_LINE) :])
 

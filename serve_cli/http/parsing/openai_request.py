@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.image_text import parse_image_text
 from serve_cli.http.parsing.json_body import json_object, parse_json, shown
-from serve_cli.http.request_error import NOT_FOUND, TOO_LARGE, UNPROCESSABLE, RequestError
 
 if TYPE_CHECKING:
     from serve_cli.http.parsing.image_text import RequestImage
@@ -46,19 +46,19 @@ def parse_openai(body: bytes, model: str, dim: int, max_images: int) -> OpenAIRe
     fields = json_object(parse_json(body))
     asked = fields.text("model")
     if asked is not None and asked != model:
-        raise RequestError(f"there is no model {asked!r:.100}; this server has {model!r:.100}.", NOT_FOUND)
+        raise RequestError(404, f"there is no model {asked!r:.100}; this server has {model!r:.100}.")
     encoding = fields.text("encoding_format") or FORMATS[0]
     if encoding not in FORMATS:
         raise fields.wrong("encoding_format", " or ".join(FORMATS))
     dimensions = fields.integer("dimensions")
     if dimensions not in (None, dim):
-        raise fields.wrong("dimensions", f"{dim}: the model has no other", UNPROCESSABLE)
+        raise fields.wrong("dimensions", f"{dim}: the model has no other", 422)
     given = fields.get("input")
     items = given if isinstance(given, list) else [given]
     if not items:
-        raise RequestError("input is an empty list; expected one image or more.")
+        raise RequestError(400, "input is an empty list; expected one image or more.")
     if len(items) > max_images:
-        raise RequestError(f"input has {len(items):,} items; expected at most {max_images:,} images.", TOO_LARGE)
+        raise RequestError(413, f"input has {len(items):,} items; expected at most {max_images:,} images.")
     names = [f"input[{number}]" for number in range(len(items))] if items is given else ["input"]
     images = [_image(item, name) for item, name in zip(items, names, strict=True)]
     return OpenAIRequest(images, encoding == "base64")
@@ -68,5 +68,5 @@ def _image(item: object, name: str) -> RequestImage:
     if isinstance(item, dict):
         item, name = item.get("image"), f"{name}.image"
     if not isinstance(item, str):
-        raise RequestError(f"{name} is {shown(item)}; expected an image as base64 or a data URL.")
+        raise RequestError(400, f"{name} is {shown(item)}; expected an image as base64 or a data URL.")
     return parse_image_text(item, name)
