@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from gluon_lifted.errors import ConfigError
 from serve_cli.http.errors import RequestError
-from serve_cli.sources.network.url import UrlError, usable_url
+from serve_cli.sources.network.url import CONTROL, UrlError, require_host
 
 PORTS = {"http": 80, "https": 443}
 ANY = "*"
@@ -73,12 +73,15 @@ class AllowedHosts:
             403 if its host or port is not allowed; 422 if it is no URL of the web, or holds a password.
         """
         try:
-            parts = urlsplit(usable_url(url))
+            if CONTROL.search(url):
+                raise UrlError("it contains a control character")
+            if not url.lower().startswith(tuple(f"{scheme}://" for scheme in PORTS)):
+                raise UrlError("it does not begin with http:// or https://")
+            require_host(url)
+            parts = urlsplit(url)
             host, port = _ascii(parts.hostname or ""), parts.port
         except (UrlError, ValueError) as error:
             raise RequestError(422, f"the URL cannot be used: {error!s:.200}.") from None
-        if parts.scheme not in PORTS or not host:
-            raise RequestError(422, "the URL cannot be used: its scheme is not http or https, or it has no host.")
         if parts.username is not None or parts.password is not None:
             raise RequestError(422, "the URL cannot be used: it contains a user or a password.")
         port = PORTS[parts.scheme] if port is None else port
