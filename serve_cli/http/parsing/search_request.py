@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from serve_cli.http.parsing.image_text import RequestImage
     from serve_cli.http.parsing.multipart import Part
 
-MAX_WEIGHT = 1e6  # and the least is its inverse
+MAX_WEIGHT = 1000.0  # and the least is its inverse
+MAX_COMPONENT = 1e9  # of a vector; distances stay within float32
 MAX_CONDITION, MAX_NAME = 10_000, 4096  # characters of a condition, and of an id or the name of a column
 MAX_COLUMNS = 1000
 DEFAULT_K = 10
@@ -198,11 +199,10 @@ def _vector(numbers: list[object], name: str, dim: int) -> NDArray[np.float32]:
     wrong = next((value for value in numbers if isinstance(value, bool) or not isinstance(value, int | float)), None)
     if wrong is not None or None in numbers:
         raise RequestError(422, f"{name} contains {shown(wrong)}; expected numbers only.")
-    with np.errstate(over="ignore"):
-        vector = np.array(numbers, np.float64).astype(np.float32)
-    if not np.isfinite(vector).all():
-        raise RequestError(422, f"{name} contains a number that float32 cannot hold; expected finite ones.")
-    return vector
+    vector = np.array(numbers, np.float64)
+    if not (np.abs(vector) <= MAX_COMPONENT).all():
+        raise RequestError(422, f"{name} contains a number beyond {MAX_COMPONENT:,.0f}; expected finite, smaller ones.")
+    return vector.astype(np.float32)
 
 
 def _options(parameters: Mapping[str, str]) -> JsonObject:
