@@ -33,7 +33,8 @@ def test_each_route_is_documented_and_each_documented_route_exists(described):
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    documented = {(path, method.upper()) for path, item in described["paths"].items() for method in item if len(method) < 7}
+    verbs = ("get", "post")
+    documented = {(path, verb.upper()) for path, item in described["paths"].items() for verb in verbs if verb in item}
     assert served == documented
 
 
@@ -91,8 +92,8 @@ def test_replies_conform(client, described, path, schema_path):
 
 
 def test_replies_to_bodies_conform(client, shop, described):
-    png = {"content-type": "image/png"}
-    conforms(described, "/embed", "post", client.post("/embed", content=(shop.photos / "0.png").read_bytes(), headers=png))
+    png, photo = {"content-type": "image/png"}, (shop.photos / "0.png").read_bytes()
+    conforms(described, "/embed", "post", client.post("/embed", content=photo, headers=png))
     conforms(described, "/embed", "post", client.post("/embed", content=b"x", headers=png))
     for queries in ([{"id": "photos/0.png"}], [{"id": "missing"}], []):
         conforms(described, "/search", "post", client.post("/search", json={"queries": queries}))
@@ -114,7 +115,12 @@ def refuses(described, name, body):
 
 def test_schemas_refuse_what_the_parser_refuses(client, described):
     query = {"image": PIXEL_BASE64}
-    for body in ({"queries": []}, {"queries": [{}]}, {"queries": [{**query, "id": "a"}]}, {"queries": [query], "limit": 1}):
+    for body in (
+        {"queries": []},
+        {"queries": [{}]},
+        {"queries": [{**query, "id": "a"}]},
+        {"queries": [query], "limit": 1},
+    ):
         assert refuses(described, "SearchRequest", body)
         assert client.post("/search", json=body).status_code in (400, 422)
     for body in ({}, {"input": []}, {"input": [1]}, {"input": PIXEL_BASE64, "encoding_format": "int8"}):
