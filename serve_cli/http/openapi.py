@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     401: "The bearer token is missing or wrong.",
     403: "Not allowed by this server.",
     404: "There is no such thing.",
+    409: "Not reloaded; what was open stays.",
     408: "The body arrived too slowly.",
     413: "More than a request may have.",
     415: "The body has another content type than expected.",
@@ -131,8 +132,8 @@ def _kserve_paths() -> Json:
     infer["responses"]["200"]["content"]["application/octet-stream"] = {"schema": {"description": "As the request."}}
     gets = {
         "/v2": ("serverMetadata", "Describe the server.", "ServerMetadata", (401,)),
-        "/v2/health/live": ("serverLive", "Answer as long as the process runs.", "Live", (401,)),
-        "/v2/health/ready": ("serverReady", "Answer whether requests are welcome.", "Ready", (401,)),
+        "/v2/health/live": ("serverLive", "Answer as long as the process runs.", "Live", ()),
+        "/v2/health/ready": ("serverReady", "Answer whether requests are welcome.", "Ready", ()),
         "/v2/models/{name}": ("modelMetadata", "Describe the model's tensors.", "ModelMetadata", (*READS, 404)),
         "/v2/models/{name}/ready": ("modelReady", "Answer whether the model is ready.", "Ready", (*READS, 404)),
     }
@@ -143,6 +144,8 @@ def _kserve_paths() -> Json:
     for path in ("/v2/health/ready", "/v2/models/{name}/ready"):
         paths[path]["get"]["responses"]["503"] = {"description": DESCRIPTIONS[503], "content": _json("Ready")}
     paths["/v2/models/{name}/infer"] = {"post": infer}
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        paths[path]["get"] = _open(paths[path]["get"])
     for path, item in paths.items():
         if "{name}" in path:
             item["parameters"] = name
@@ -150,7 +153,7 @@ def _kserve_paths() -> Json:
 
 
 def _server_paths() -> Json:
-    reload = _operation("reload", "Open model and index again, and switch to them.", None, (401, 403, 422, 503))
+    reload = _operation("reload", "Open model and index again, and switch to them.", "Reloaded", (401, 403, 409))
     page = _open(_operation("page", "Show the page to search with.", None, ()))
     page["responses"]["200"]["content"] = {"text/html": {"schema": {"type": "string"}}}
     metrics = _operation("metrics", "Return counters for Prometheus.", None, (401,))
@@ -163,7 +166,7 @@ def _server_paths() -> Json:
         "/live": {"get": _open(_operation("live", "Answer as long as the process runs.", None, ()))},
         "/ready": {"get": _open(_operation("ready", "Answer whether requests are welcome.", None, (503,)))},
         "/metrics": {"get": metrics},
-        "/openapi.json": {"get": _operation("openapi", "Return this document.", None, (401,))},
+        "/openapi.json": {"get": _open(_operation("openapi", "Return this document.", None, ()))},
         "/admin/reload": {"post": reload},
     }
 

@@ -189,6 +189,7 @@ SCHEMAS: dict[str, Json] = {
         outputs=_list(_ref("TensorMetadata")),
     ),
     "Column": COLUMN,
+    "Reloaded": _object("model sha256 rows", model=TEXT, sha256=TEXT, rows=_or_null("integer")),
     "Index": INDEX,
     "Info": _object(
         "model index limits",

@@ -44,8 +44,10 @@ class RequestContext:
         Time of the event loop by which the reply is due.
     opened : Service, optional
         The service of this request; it stays open until the reply is sent.
-    images, body_bytes : int
-        For the access log.
+    images : int
+        Images so far.
+    body_bytes : int
+        Bytes of the body so far; they are counted in the memory of the service until the reply is sent.
     """
 
     holder: ServiceHolder
@@ -63,6 +65,16 @@ class RequestContext:
         if self.opened is None:
             raise RequestError(503, "the model is being opened; try again soon.")
         return self.opened
+
+    def take_body(self, size: int) -> None:
+        """Count ``size`` more bytes of the body. Raises `RequestError` 429 if all bodies together are too large."""
+        self.service.memory.take_body(size)
+        self.body_bytes += size
+
+    def release_body(self) -> None:
+        """Count the body no more."""
+        if self.opened is not None:
+            self.opened.memory.release_body(self.body_bytes)
 
     async def embed(self, receive: Receive, images: Sequence[bytes]) -> list[Embedded]:
         """Embed image files; see `Batcher.embed`. Their work is dropped if the client leaves.

@@ -7,22 +7,22 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from gluon_lifted.errors import ConfigError, LiftedError
 from serve_cli.http.batching.batcher import Batcher
 from serve_cli.http.batching.errors import DeadlineError, QueueFullError
-from serve_cli.http.batching.observer import Unobserved
 from serve_cli.http.errors import RequestError
 from serve_cli.http.memory import ServiceMemory
 from serve_cli.http.search_index import IndexSearch
+from serve_cli.http.service_observer import Unobserved
 from serve_cli.model.embedder import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from serve_cli.http.batching.observer import BatchObserver
     from serve_cli.http.serve_options import ServeOptions
+    from serve_cli.http.service_observer import ServiceObserver
     from serve_cli.retrieval.search.index import Index
 
 Value = TypeVar("Value")
@@ -48,7 +48,9 @@ class Service:
         How much memory requests may take.
     """
 
-    def __init__(self, options: ServeOptions, embedder: Embedder, index: Index | None, observer: BatchObserver) -> None:
+    def __init__(
+        self, options: ServeOptions, embedder: Embedder, index: Index | None, observer: ServiceObserver
+    ) -> None:
         self.name, self.embedder, self.index = options.name or embedder.card.name, embedder, index
         self.memory = ServiceMemory.divide(options, embedder)
         self.index_search = None if index is None else IndexSearch.of(index.catalog, self.memory.decoding)
@@ -57,7 +59,7 @@ class Service:
         self._pool = ThreadPoolExecutor(embedder.threads, thread_name_prefix="search")
 
     @classmethod
-    def open(cls, options: ServeOptions, observer: BatchObserver = Unobserved()) -> Service:  # noqa: B008
+    def open(cls, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> Service:  # noqa: B008
         """Open the model, and the index if the source is one.
 
         Raises
@@ -132,16 +134,23 @@ class ServiceHolder:
     ----------
     options : ServeOptions
         What to open, also on reload.
-    observer : BatchObserver
+    observer : ServiceObserver
         Is told of the batches of all services.
+
+    Attributes
+    ----------
+    draining : bool
+        The server is about to end.
+    on_reload : callable or None
+        Called after a request has reloaded the service.
     """
 
-    def __init__(self, options: ServeOptions, observer: BatchObserver = Unobserved()) -> None:  # noqa: B008
+    def __init__(self, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> None:  # noqa: B008
         self.options, self._observer = options, observer
         self._current: Service | None = None
         self._reloading = asyncio.Lock()
         self._retired: set[Service] = set()
-        self.draining = False
+        self.draining, self.on_reload = False, cast("Callable[[], None] | None", None)
 
     @property
     def current(self) -> Service | None:
@@ -176,7 +185,12 @@ class ServiceHolder:
             If they cannot be opened or do not fit. The old ones stay.
         """
         async with self._reloading:
-            new = await asyncio.to_thread(Service.open, self.options, self._observer)
+            try:
+                new = await asyncio.to_thread(Service.open, self.options, self._observer)
+            except LiftedError:
+                self._observer.reloaded("kept")
+                raise
+            self._observer.reloaded("switched")
             old, self._current = self._current, new
             if old is not None:
                 self._retired.add(old)

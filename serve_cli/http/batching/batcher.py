@@ -18,8 +18,8 @@ from gluon_lifted.errors import ConfigError, ImageError, LiftedError
 from gluon_lifted.images import DecodeLimits, center_crop, read_image
 from serve_cli.http.batching.errors import DeadlineError, QueueFullError
 from serve_cli.http.batching.job import Embedded, Job, QueuedImage, StageMs
-from serve_cli.http.batching.observer import Unobserved
 from serve_cli.http.batching.work_queue import WorkQueue
+from serve_cli.http.service_observer import Unobserved
 from serve_cli.model.pixels import check_pixels
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.http.batching.observer import BatchObserver
+    from serve_cli.http.service_observer import ServiceObserver
     from serve_cli.model.embedder import Embedder
 
 MS = 1000.0
@@ -49,7 +49,7 @@ class Batcher:
         Limits of all images that are decoded at the same time.
     max_waiting : int
         Images that may wait for the network.
-    observer : BatchObserver
+    observer : ServiceObserver
         Is told of each batch.
     """
 
@@ -58,7 +58,7 @@ class Batcher:
         embedder: Embedder,
         limits: DecodeLimits,
         max_waiting: int,
-        observer: BatchObserver = Unobserved(),  # noqa: B008  # it has no state
+        observer: ServiceObserver = Unobserved(),  # noqa: B008  # it has no state
     ) -> None:
         self._embedder, self._limits, self._max_waiting, self._observer = embedder, limits, max_waiting, observer
         self._preprocessing = embedder.card.preprocessing
@@ -171,6 +171,7 @@ class Batcher:
             self._queue.add(images)
             if self._idle:
                 self._changed.notify(len(images))
+        self._observer.images_admitted(len(images))
 
     def _drop(self, job: Job, images: list[QueuedImage]) -> None:
         job.dropped = True
@@ -219,7 +220,9 @@ class Batcher:
 
     def _failure(self, image: QueuedImage, began: float, error: Exception) -> Result:
         with self._changed:
-            self._queue.leave(image)
+            was_queued = self._queue.leave(image)
+        if was_queued:
+            self._observer.image_failed()
         times = StageMs(MS * (time.perf_counter() - began), MS * (began - image.queued_s))
         is_images_fault = isinstance(error, ImageError)
         return image.job, image.position, Embedded(None, str(error), times) if is_images_fault else error
@@ -248,9 +251,10 @@ class Batcher:
             else:
                 result = Embedded(None, NOT_FINITE, times[-1])
             results.append((image.job, image.position, result))
-        self._deliver(results)
         self._seconds_per_image += RATE_MEMORY * (network_s / len(batch) - self._seconds_per_image)
-        self._observer.batch_done(times)
+        failed = sum(isinstance(result, Exception) or result.error is not None for _, _, result in results)
+        self._observer.batch_done(times, failed)
+        self._deliver(results)
 
     def _embed(self, batch: list[QueuedImage]) -> Sequence[NDArray[np.float32] | Exception]:
         """Embed a batch. If that fails, embed each image alone, so that only those that fail have an error."""

@@ -51,11 +51,13 @@ class WorkQueue:
         self.waiting -= job.queued
         job.queued = 0
 
-    def leave(self, image: QueuedImage) -> None:
-        """Count an image no more: it has reached the network, or cannot be decoded."""
-        if image.job.queued:
-            image.job.queued -= 1
-            self.waiting -= 1
+    def leave(self, image: QueuedImage) -> bool:
+        """Count an image no more: it has reached the network, or cannot be decoded. False if its job was dropped."""
+        if not image.job.queued:
+            return False
+        image.job.queued -= 1
+        self.waiting -= 1
+        return True
 
     def next_batch(self) -> list[QueuedImage]:
         """Take a batch if a lane is free and nothing is left to decode for it.
@@ -69,8 +71,7 @@ class WorkQueue:
         batch: list[QueuedImage] = []
         while self._decoded and len(batch) < self._batch_size:
             image = self._decoded.popleft()
-            if not image.job.dropped:
-                self.leave(image)
+            if not image.job.dropped and self.leave(image):
                 batch.append(image)
         self.free_lanes -= bool(batch)
         return batch
