@@ -35,6 +35,7 @@ async def embed_images(request: Request, images: Sequence[RequestImage]) -> list
     urls = [image.url for image in images if isinstance(image, ImageUrl)]
     fetched = iter(await unless_client_leaves(request.receive, context.remote_images.fetch(urls)) if urls else ())
     contents = [next(fetched) if isinstance(image, ImageUrl) else image for image in images]
+    context.take_body(sum(map(len, contents)))  # they are in memory besides the body
     return await context.embed(request.receive, contents)
 
 
