@@ -1,0 +1,1 @@
+"""Embeddings and search over HTTP, and a page to search with."""
