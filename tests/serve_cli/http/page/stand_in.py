@@ -57,6 +57,7 @@ class StandIn:
     pictures: list[bytes]
     columns: list[dict[str, Any]]
     token: str | None = None
+    has_index: bool = True
     busy: int = 0  # searches that are refused with 429
     slow: dict[str, float] = field(default_factory=dict)  # condition -> seconds
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS))
@@ -85,7 +86,8 @@ class StandIn:
     async def info(self, request: Request) -> Response:
         model = {"name": "colors", "sha256": "0" * 64, "dim": DIM, "distance": "euclidean", "crop": 32}
         index = {"rows": len(self.ids), "exact": True, "recall": None, "dim": DIM, "distance": "euclidean"}
-        answer = {"model": model, "index": {**index, "columns": self.columns}, "limits": self.limits}
+        index["columns"] = self.columns
+        answer = {"model": model, "index": index if self.has_index else None, "limits": self.limits}
         return self._refusal(request) or JSONResponse(answer)
 
     async def image(self, request: Request) -> Response:
