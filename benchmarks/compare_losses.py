@@ -28,7 +28,8 @@ from training_runs import embedded, machine, measured, run_jobs, train_run, writ
 
 RESULTS = Path(__file__).parent / "results"
 LOSSES = ["lifted", "contrastive-all", "triplet-semihard", "multi-similarity", "proxy-anchor", "normalized-softmax"]
-RATES = (3e-5, 1e-4, 3e-4)
+RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+TRIED_FIRST = (3e-5, 1e-4, 3e-4)  # then the neighbors of the best, until the best is no longer at an end
 UNTRAINED = ["pixels", "pooled", "whitened"]
 NAMES = {
     "pixels": "raw pixels, 16 x 16",
@@ -110,15 +111,30 @@ def pooled_features(options: argparse.Namespace, table: Any) -> Any:
 
 def chosen_rates(options: argparse.Namespace) -> dict[str, float]:
     """Return the learning rate with the best recall@1 of each loss's pilots."""
-    tried = [(loss, rate) for loss in LOSSES for rate in RATES]
-    jobs = [
-        {"kind": "pilot", "name": f"pilot-{loss}-{rate:g}", "loss": loss, "rate": rate, "seed": 0}
-        for loss, rate in tried
-    ]
-    results = run_jobs(__file__, options.pilots or options.work, jobs, options.jobs)
-    recalls = {pair: result["R@1"] for pair, result in zip(tried, results, strict=True)}
-    (options.work / "pilots.json").write_text(json.dumps([[*pair, recall] for pair, recall in recalls.items()]))
-    return {loss: max(RATES, key=lambda rate: recalls[loss, rate]) for loss in LOSSES}
+    recalls: dict[str, dict[float, float]] = {loss: {} for loss in LOSSES}
+    while untried := [(loss, rate) for loss in LOSSES for rate in next_rates(recalls[loss])]:
+        jobs = [
+            {"kind": "pilot", "name": f"pilot-{loss}-{rate:g}", "loss": loss, "rate": rate, "seed": 0}
+            for loss, rate in untried
+        ]
+        results = run_jobs(__file__, options.pilots or options.work, jobs, options.jobs)
+        for (loss, rate), result in zip(untried, results, strict=True):
+            recalls[loss][rate] = result["R@1"]
+    by_name = {loss: {f"{rate:g}": recall for rate, recall in tried.items()} for loss, tried in recalls.items()}
+    (options.work / "pilots.json").write_text(json.dumps(by_name))
+    return {loss: best_rate(tried) for loss, tried in recalls.items()}
+
+
+def best_rate(recalls: dict[float, float]) -> float:
+    return max(recalls, key=lambda rate: recalls[rate])
+
+
+def next_rates(recalls: dict[float, float]) -> list[float]:
+    """Return the rates to try next: those beside the best that were not tried."""
+    if not recalls:
+        return list(TRIED_FIRST)
+    best = RATES.index(best_rate(recalls))
+    return [rate for rate in RATES[max(0, best - 1) : best + 2] if rate not in recalls]
 
 
 def results_of(options: argparse.Namespace, rates: dict[str, float]) -> dict[str, list[dict[str, float]]]:
@@ -150,9 +166,11 @@ def results_table(rates: dict[str, float], rows: dict[str, list[dict[str, float]
 
 
 def pilots_table(options: argparse.Namespace) -> str:
-    recalls = {(loss, rate): recall for loss, rate, recall in json.loads((options.work / "pilots.json").read_text())}
-    lines = [f"| loss | {' | '.join(f'{rate:g}' for rate in RATES)} |", "|---" * (len(RATES) + 1) + "|"]
-    lines += [f"| {loss} | {' | '.join(f'{recalls[loss, rate]:.1f}' for rate in RATES)} |" for loss in LOSSES]
+    recalls: dict[str, dict[str, float]] = json.loads((options.work / "pilots.json").read_text())
+    rates = [rate for rate in map("{:g}".format, RATES) if any(rate in tried for tried in recalls.values())]
+    lines = [f"| loss | {' | '.join(rates)} |", "|---" * (len(rates) + 1) + "|"]
+    for loss, tried in recalls.items():
+        lines.append(f"| {loss} | {' | '.join(f'{tried[rate]:.1f}' if rate in tried else '' for rate in rates)} |")
     return "\n".join(lines)
 
 

@@ -152,7 +152,7 @@ class TrainConfig:
     init_distance: float = _option(
         8.0,
         "Root mean square of the embeddings' distances at the start, in margins (of 1 for losses by cosine), "
-        "with --embedding-init pca.",
+        f"with --embedding-init pca{_defaults_by_loss('init_distance')}.",
         NETWORK,
         lowest=1e-3,
     )

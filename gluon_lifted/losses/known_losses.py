@@ -64,6 +64,8 @@ class LossDeclaration:
 
 # The authors of all three normalize the network's output. Then Euclidean search finds what the loss has learned
 _UNIT_LENGTH = {"normalize": (True, "the loss compares directions, not lengths")}
+# Beyond the margin, pairs of two classes have no gradient, and a start far from it only pulls all images together
+_START_AT_MARGIN = {"init_distance": (1.0, "pairs of two classes have no gradient beyond the margin")}
 
 LOSSES: dict[str, LossDeclaration] = {
     "lifted": LossDeclaration("lifted", "LiftedStructureLoss", "the paper's: each positive pair, all its negatives"),
@@ -72,9 +74,11 @@ LOSSES: dict[str, LossDeclaration] = {
         "ContrastiveLoss",
         "disjoint pairs",
         sampler="pairs",
-        defaults={"sampler": ("pairs", "the loss reads pairs")},
+        defaults={"sampler": ("pairs", "the loss reads pairs"), **_START_AT_MARGIN},
     ),
-    "contrastive-all": LossDeclaration("contrastive", "AllPairsContrastiveLoss", "all pairs of a batch"),
+    "contrastive-all": LossDeclaration(
+        "contrastive", "AllPairsContrastiveLoss", "all pairs of a batch", defaults=_START_AT_MARGIN
+    ),
     "triplet": LossDeclaration(
         "triplet",
         "TripletLoss",

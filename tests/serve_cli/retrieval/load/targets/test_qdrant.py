@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
 from types import SimpleNamespace
@@ -188,6 +189,7 @@ def test_too_many_dimensions_are_refused():
 
 
 @pytest.mark.slow  # the local mode syncs each row
+@pytest.mark.filterwarnings("ignore:unclosed file")  # the client forgets the lock file that it could not lock
 def test_a_load_into_a_folder_resumes(tmp_path):
     data = catalog(60)
     url, plan = f"qdrant://{tmp_path / 'db'}", plan_of(*data, batch_rows=20)
@@ -203,6 +205,8 @@ def test_a_load_into_a_folder_resumes(tmp_path):
         second.preview()
     assert "another process has this folder open" in str(second.explain(locked.value))
     first.close()
+    del locked, second
+    gc.collect()
 
 
 def test_a_file_in_place_of_the_folder_and_missing_rights_are_refused(tmp_path, monkeypatch):
