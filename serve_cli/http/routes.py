@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from serve_cli.http.endpoints import embed, images, info, kserve, openai, openapi, search
+from serve_cli.http.endpoints import embed, images, info, kserve, openai, openapi, page, search
 from serve_cli.http.endpoints.admin import metrics, reload
 from serve_cli.http.endpoints.health import live, ready
 
@@ -19,6 +19,7 @@ def routes() -> list[Route]:
         *kserve.ROUTES,
         *info.ROUTES,
         *openapi.ROUTES,
+        *page.ROUTES,
         Route("/live", live),
         Route("/ready", ready),
         Route("/metrics", metrics),
