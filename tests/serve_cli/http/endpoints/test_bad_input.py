@@ -99,7 +99,7 @@ def test_a_vector_of_zeros_and_one_that_is_huge(client):
         json.loads(reply.content, parse_constant=pytest.fail)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1", "/embed/x", "//embed", "/images", "/%2e%2e/%2e%2e/etc/passwd"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/embed/x", "/images", "/%2e%2e/%2e%2e/etc/passwd"])
 def test_unknown_paths(client, path):
     error_of(client.get(path), 404)
 
