@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from serve_cli.model.embedder import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.http.service_observer import ServiceObserver
@@ -56,6 +58,7 @@ class Service:
         self.index_search = None if index is None else IndexSearch.of(index.catalog, self.memory.decoding)
         self.batcher = Batcher(embedder, self.memory.decoding, options.max_waiting, observer)
         self._most_calls, self._calls, self.users = options.max_waiting, 0, 0
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(embedder.threads, thread_name_prefix="search")
 
     @classmethod
@@ -105,17 +108,18 @@ class Service:
         """
         if self._calls >= self._most_calls:
             raise QueueFullError(f"{self._calls} searches wait already; try again in 1 s.")
-        loop = asyncio.get_running_loop()
-        self._calls += 1
-        future = loop.run_in_executor(self._pool, function)
-        future.add_done_callback(self._call_ended)
+        with self._lock:
+            self._calls += 1
+        future = self._pool.submit(function)
+        future.add_done_callback(self._call_ended)  # not when its caller gives up: a thread cannot be stopped
         try:
-            return await asyncio.wait_for(future, deadline - loop.time())
+            return await asyncio.wait_for(asyncio.wrap_future(future), deadline - asyncio.get_running_loop().time())
         except asyncio.TimeoutError:
             raise DeadlineError("the answer was not ready in time; try later.") from None
 
-    def _call_ended(self, future: asyncio.Future[Value]) -> None:
-        self._calls -= 1
+    def _call_ended(self, _: Future[Value]) -> None:
+        with self._lock:
+            self._calls -= 1
 
     def close(self) -> None:
         """Finish what was admitted, then release model, index and threads."""
