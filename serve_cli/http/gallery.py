@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import LiftedError
 from serve_cli.http.errors import RequestError
@@ -40,25 +40,24 @@ class Gallery:
         Limits of all images that are decoded at the same time.
     cache_bytes : int
         Memory for thumbnails.
+
+    Attributes
+    ----------
+    columns : list of dict
+        Columns to filter by; see `describe_columns`.
     """
 
     def __init__(self, catalog: CatalogIndex, limits: DecodeLimits, cache_bytes: int = CACHE_BYTES) -> None:
         self._catalog, self._limits = catalog, limits
         self._access = [Access(source_of_segment(segment)) for segment in catalog.segments]
         self._ends = [segment.first + segment.rows for segment in catalog.segments]
-        self._cache, self._lock = ThumbnailCache(cache_bytes), Lock()
+        self._cache, self._id_rows = ThumbnailCache(cache_bytes), IdRows(catalog)
+        self.columns = describe_columns(catalog)
         self._shard = lru_cache(MAX_TARS)(self._list_shard)
-
-    @cached_property
-    def columns(self) -> list[dict[str, Any]]:
-        """Columns to filter by."""
-        return describe_columns(self._catalog)
 
     def row(self, name: str) -> int:
         """Return the row of an id. Raises `RequestError` 404 if there is none."""
-        with self._lock:  # the first caller reads all ids, the others wait
-            rows = self._id_rows
-        row = rows.find(name)
+        row = self._id_rows.find(name)
         if row is None:
             raise RequestError(404, f"there is no row with the id {name!r:.100}.")
         return row
@@ -77,10 +76,6 @@ class Gallery:
             cached = self._encode(row, name, side)
             self._cache.put((row, side), cached)
         return cached
-
-    @cached_property
-    def _id_rows(self) -> IdRows:
-        return IdRows(self._catalog)
 
     def _encode(self, row: int, name: str, side: int) -> bytes:
         import numpy as np
