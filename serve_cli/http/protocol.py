@@ -18,7 +18,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """Closes connections whose clients are too slow or send endless headers."""
 
     _alarm: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    _in_headers, _header_bytes = True, 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, but not forever."""
@@ -30,24 +30,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, unless it only prolongs the headers."""
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("The headers are too large.")
+
     def on_message_begin(self) -> None:
         """Wait for the headers, but not forever."""
         super().on_message_begin()
-        self._header_bytes = 0
+        self._in_headers, self._header_bytes = True, 0
         self._arm(HEADER_S)
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the address."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the request."""
+        self._in_headers = False
         self._disarm()
         super().on_headers_complete()
 
@@ -60,11 +59,6 @@ class GuardedProtocol(HttpToolsProtocol):
         """Continue to write."""
         self._disarm()
         super().resume_writing()
-
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > MOST_HEADER_BYTES:
-            raise ValueError("the headers are too large")  # the parser's error, which uvicorn answers with 400
 
     def _arm(self, seconds: float) -> None:
         self._disarm()
