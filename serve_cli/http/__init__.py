@@ -1,1 +1,1 @@
-"""Embeddings and search over HTTP, and a page to search with."""
+"""`lifted serve`: a model, or an index with its model, over HTTP."""
