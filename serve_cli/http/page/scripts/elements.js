@@ -23,9 +23,10 @@ const images = (number) => `${counted(number)} ${number === 1 ? "image" : "image
 const distanceText = (distance) => distance.toFixed(4);
 const milliseconds = (ms) => (ms < 9.95 ? ms.toFixed(1) : ms.toFixed(0));
 
-function megabytes(bytes) {
+/** Say a size in MB; limits are rounded down. */
+function megabytes(bytes, round = Math.floor) {
   const size = bytes / 1e6;
-  return `${size < 10 ? Number(size.toFixed(1)) : Math.round(size)}\u00a0MB`;
+  return `${size < 10 ? round(10 * size) / 10 : round(size)}\u00a0MB`;
 }
 
 /** Shorten a path to its end, the most informative part. */

@@ -2,7 +2,7 @@
 
 /** Make the controls. `act` has filter(filters), where(text) and show(columns). */
 function makeFilters(columns, act) {
-  const filterable = columns.filter((column) => column.values?.length || typeof column.min === "number");
+  const filterable = columns.filter((column) => column.values?.length > 1 || column.max > column.min);
   const changed = (field) => act.filter(chosenFilters(filterable), field);
   $("filter-columns").replaceChildren(...filterable.map((column) => filterOf(column, changed)));
   const others = columns.filter(({ name }) => name !== "id" && name !== "label");

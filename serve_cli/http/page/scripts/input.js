@@ -45,7 +45,7 @@ function listenForDrops(act) {
 function whyNot(files, limits) {
   const large = files.find((file) => file.size > limits.body_bytes);
   if (large) {
-    return `${large.name} has ${megabytes(large.size)}; this server takes up to ${megabytes(limits.body_bytes)}. Choose a smaller file.`;
+    return `${large.name} has ${megabytes(large.size, Math.ceil)}; this server takes up to ${megabytes(limits.body_bytes)}. Choose a smaller file.`;
   }
   const empty = files.find((file) => !file.size);
   if (empty) return `${empty.name} is empty, or a folder. Choose an image file.`;

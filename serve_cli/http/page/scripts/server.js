@@ -22,8 +22,9 @@ async function ask(path, options = {}) {
     if (response.ok) return response;
     const error = await errorOf(response);
     if (error.status === 401) {
-      const other = token !== used; // entered meanwhile for another request
-      if (!other && !(await askForToken(used === null ? "" : error.message))) throw error;
+      const problem = used === null ? "" : "The server did not accept this token.";
+      const given = token !== used; // meanwhile, for another request
+      if (!given && !(await askForToken(problem))) throw error;
     } else if (BUSY.has(error.status) && attempt < TRIES) await pause(error.retryAfter, options.signal);
     else throw error;
     options.signal?.throwIfAborted();

@@ -155,7 +155,7 @@ class StandIn:
         given = request.headers.get("Authorization")
         if self.token is None or given == f"Bearer {self.token}":
             return None
-        return JSONResponse({"error": {"message": "The token is wrong."}}, 401)
+        return JSONResponse({"error": {"message": "A bearer token is needed."}}, 401)
 
 
 async def _parsed(request: Request) -> tuple[dict[str, Any], list[bytes]]:

@@ -21,7 +21,7 @@ def test_token(open_page, catalog):
     page.wait_for_selector("#token-dialog[open]")
     page.fill("#token", "wrong")
     page.keyboard.press("Enter")
-    wait_for(page, "document.querySelector('#token-problem').textContent === 'The token is wrong.'")
+    wait_for(page, "document.querySelector('#token-problem').textContent === 'The server did not accept this token.'")
     page.fill("#token", "secret")
     page.keyboard.press("Enter")
     expect_ids(page, nearest_ids(30, leave_out=(5,)))
@@ -33,7 +33,7 @@ def test_token(open_page, catalog):
     page.reload()
     page.wait_for_selector("#token-dialog[open]")
     page.click("#token-cancel")
-    assert "The token is wrong." in page.locator("#problem").inner_text()
+    assert "A bearer token is needed." in page.locator("#problem").inner_text()
 
 
 def test_busy_server_is_asked_again(open_page, catalog):

@@ -94,7 +94,7 @@ def test_photo_that_is_too_large_is_not_sent(open_page, catalog):
     wait_idle(page)
     assert "up to 0.2\N{NO-BREAK SPACE}MB" in page.locator("#hint").inner_text()
     drop(page, ("large.png", "image/png", b"x" * 200_001))
-    assert "large.png has 0.2" in page.locator("#problem").inner_text()
+    assert "large.png has 0.3" in page.locator("#problem").inner_text()
     drop(page, *[PHOTO] * 5)
     assert "5 images; this server takes up to 4 at once" in page.locator("#problem").inner_text()
     drop(page)
