@@ -10,9 +10,12 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gluon_lifted.errors import LiftedError
 from serve_cli.http.errors import RequestError
 from serve_cli.http.facets import describe_columns
+from serve_cli.http.parsing.image_text import WEB
 from serve_cli.report.access import TAR, Access, WithheldError, is_url
 from serve_cli.report.thumbnails import shard_readers, thumbnail
 from serve_cli.retrieval.index.id_rows import IdRows
@@ -62,8 +65,26 @@ class Gallery:
             raise RequestError(404, f"there is no row with the id {name!r:.100}.")
         return row
 
-    def thumbnail(self, name: str, side: int) -> bytes:
+    def url_to_fetch(self, name: str, side: int) -> str | None:
+        """Return the URL of a row's picture; None if it is a file, or its thumbnail is kept.
+
+        Raises `RequestError` 404 if there is no such row.
+        """
+        row = self.row(name)
+        path = self._path(row)
+        return path if WEB.match(path) and self._cache.get((row, side)) is None else None
+
+    def thumbnail(self, name: str, side: int, content: bytes | None = None) -> bytes:
         """Return the picture of a row as JPEG, ``side`` px on its longer side.
+
+        Parameters
+        ----------
+        name : str
+            Id of the row.
+        side : int
+            Pixels.
+        content : bytes, optional
+            The picture, if it was fetched.
 
         Raises
         ------
@@ -73,22 +94,23 @@ class Gallery:
         row = self.row(name)
         cached = self._cache.get((row, side))
         if cached is None:
-            cached = self._encode(row, name, side)
+            cached = self._encode(row, name, side, content)
             self._cache.put((row, side), cached)
         return cached
 
-    def _encode(self, row: int, name: str, side: int) -> bytes:
-        import numpy as np
+    def _path(self, row: int) -> str:
+        return str(self._catalog.table(np.array([row]), ["path"])["path"][0].as_py())
 
-        path = self._catalog.table(np.array([row]), ["path"])["path"][0].as_py()
+    def _encode(self, row: int, name: str, side: int, content: bytes | None) -> bytes:
         number = next(number for number, end in enumerate(self._ends) if row < end)
         try:
-            picture = thumbnail(self._read(path, number), side, self._limits)
+            content = self._read(self._path(row), number) if content is None else content
+            picture = thumbnail(content, side, self._limits)
         except (LiftedError, WithheldError, OSError, ValueError):
-            raise RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.") from None
-        content = io.BytesIO()
-        picture.save(content, "JPEG", quality=JPEG_QUALITY)
-        return content.getvalue()
+            raise not_shown(name) from None
+        encoded = io.BytesIO()
+        picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+        return encoded.getvalue()
 
     def _read(self, path: str, number: int) -> bytes:
         access = self._access[number]
@@ -102,6 +124,11 @@ class Gallery:
 
     def _list_shard(self, shard: str, number: int) -> dict[str, Callable[[], bytes]]:
         return dict(islice(shard_readers(shard, self._access[number]), MAX_MEMBERS))
+
+
+def not_shown(name: str) -> RequestError:
+    """Say that a picture cannot be shown, but not why: the reasons are about the server's files."""
+    return RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.")
 
 
 class ThumbnailCache:
