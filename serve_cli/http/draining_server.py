@@ -93,9 +93,15 @@ class DrainingServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then open the model; the process is live before it is ready."""
+        """Listen, then open the model: the process is live before it is ready.
+
+        One of several processes opens it first, as the others are ready to answer.
+        """
+        if self._reports is not None:
+            await self._open()
         await super().startup(sockets)
-        self._in_background(self._open)
+        if self._reports is None:
+            self._in_background(self._open)
 
     def begin_drain(self, number: int) -> None:
         """End after the requests that have been sent; at once if it is asked twice to."""
