@@ -12,8 +12,10 @@ from starlette.routing import Router
 
 from serve_cli.http.access import Access, add_security_headers
 from serve_cli.http.access_log import AccessLog
+from serve_cli.http.allowed_hosts import AllowedHosts
 from serve_cli.http.errors import ClientLeftError, as_request_error, error_response
 from serve_cli.http.metrics import Metrics
+from serve_cli.http.remote_images import RemoteImages
 from serve_cli.http.request_context import CONTEXT, RequestContext
 from serve_cli.http.routes import routes
 from serve_cli.http.service import ServiceHolder
@@ -60,12 +62,15 @@ class Application:
         The current service.
     metrics : Metrics
         Of this process.
+    remote_images : RemoteImages
+        Fetches images by URL.
     """
 
     def __init__(self, options: ServeOptions, *, opens_itself: bool) -> None:
         self._options, self._access = options, Access(options)
         self.metrics = Metrics()
         self.holder = ServiceHolder(options, self.metrics)
+        self.remote_images = RemoteImages(AllowedHosts(options.allow_urls), options.limits.body_bytes)
         self._log = AccessLog() if options.access_log else None
         table = routes()
         self._paths: dict[object, str] = {route.endpoint: route.path for route in table}
@@ -88,7 +93,7 @@ class Application:
             return
         began = time.perf_counter()
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
-        context = RequestContext(self.holder, self._options, self.metrics, deadline)
+        context = RequestContext(self.holder, self._options, self.metrics, self.remote_images, deadline)
         scope["app"] = self  # makes the router raise its errors
         scope.setdefault("state", {})[CONTEXT] = context
         reply = _Reply(send, _request_id(scope), self.holder)
@@ -110,7 +115,7 @@ class Application:
             if isinstance(error, ClientLeftError):
                 reply.status = refusal.status
             elif not reply.status:
-                await error_response(refusal)(scope, receive, reply.send)
+                await error_response(refusal, scope["path"])(scope, receive, reply.send)
 
     def _done(self, scope: Scope, reply: _Reply, context: RequestContext, seconds: float) -> None:
         path = self._paths.get(scope.get("endpoint"), NO_ROUTE)

@@ -101,13 +101,14 @@ def as_request_error(error: Exception, private: Iterable[Path] = ()) -> RequestE
     return refusal
 
 
-def error_response(error: RequestError) -> Response:
-    """Present an error."""
+def error_response(error: RequestError, path: str = "") -> Response:
+    """Present an error: below ``/v2`` as KServe has it, elsewhere in OpenAI's form."""
     headers = dict(error.headers)
     if error.status == 503:
         headers.setdefault("Retry-After", str(RETRY_S))
     kind = KINDS.get(error.status, "error")
-    content = {"error": {"message": str(error), "type": kind, "status": error.status, **error.details}}
+    described = {"message": str(error), "type": kind, "status": error.status, **error.details}
+    content = {"error": str(error) if path.startswith("/v2") else described}
     return Response(orjson.dumps(content), error.status, headers, JSON)
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from gluon_lifted.errors import MissingPackageError
 
-PACKAGES = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "orjson", "httptools")
+PACKAGES = ("starlette", "uvicorn", "prometheus_client", "orjson", "httptools", "h11")
 
 
 def require_http_packages() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from serve_cli.http.batching.job import Embedded
     from serve_cli.http.metrics import Metrics
+    from serve_cli.http.remote_images import RemoteImages
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.http.service import Service, ServiceHolder
 
@@ -37,6 +38,8 @@ class RequestContext:
         Options of the server.
     metrics : Metrics
         Of this process.
+    remote_images : RemoteImages
+        Fetches images by URL.
     deadline : float
         Time of the event loop by which the reply is due.
     opened : Service, optional
@@ -50,6 +53,7 @@ class RequestContext:
     holder: ServiceHolder
     options: ServeOptions
     metrics: Metrics
+    remote_images: RemoteImages
     deadline: float
     opened: Service | None = None
     images: int = 0

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from gluon_lifted.errors import ConfigError, LiftedError
 from serve_cli.http.batching.batcher import Batcher
 from serve_cli.http.batching.errors import DeadlineError, QueueFullError
+from serve_cli.http.errors import RequestError
 from serve_cli.http.memory import ServiceMemory
+from serve_cli.http.search_index import IndexSearch
 from serve_cli.http.service_observer import Unobserved
 from serve_cli.model.embedder import Embedder
 
@@ -42,6 +44,8 @@ class Service:
         Embeds the images of requests.
     index : Index or None
         None if a model is served alone.
+    index_search : IndexSearch or None
+        Searches the index.
     memory : ServiceMemory
         How much memory requests may take.
     """
@@ -51,6 +55,7 @@ class Service:
     ) -> None:
         self.name, self.embedder, self.index = options.name or embedder.card.name, embedder, index
         self.memory = ServiceMemory.divide(options, embedder)
+        self.index_search = None if index is None else IndexSearch.of(index.catalog, self.memory.decoding)
         self.batcher = Batcher(embedder, self.memory.decoding, options.max_waiting, observer)
         self._most_calls, self._calls, self.users = options.max_waiting, 0, 0
         self._lock = threading.Lock()
@@ -79,6 +84,12 @@ class Service:
         except LiftedError:
             index.close()
             raise
+
+    def require_index(self) -> IndexSearch:
+        """Return the index, ready to search. Raises `RequestError` 404 if a model is served alone."""
+        if self.index_search is None:
+            raise RequestError(404, "this server has no index to search; start it with a folder of `lifted index`.")
+        return self.index_search
 
     @property
     def private_paths(self) -> list[Path]:
