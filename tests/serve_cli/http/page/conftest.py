@@ -47,6 +47,6 @@ def open_url(browser):
 
 
 @pytest.fixture
-def open_page(open_url, catalog):
+def open_page(catalog, open_url):  # in this order: the server stops last
     """Open the page of the catalog."""
     return lambda address="", *arguments, **options: open_url(f"{catalog.url}/{address}", *arguments, **options)

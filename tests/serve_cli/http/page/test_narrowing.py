@@ -73,7 +73,17 @@ def test_duplicates_and_more_results(open_page, catalog):
     wait_for(page, "document.querySelector('#folds').checked")
 
 
+def test_address_of_another_index(open_page, catalog):
+    page = open_page(FROM_ZERO + "&show=nothing&is.nothing=x&min.nowhere=2")
+    expect_ids(page, rows(lambda row: True))
+    assert catalog.requests[-1]["columns"] == []
+    assert catalog.requests[-1]["where"] is None
+
+
 def test_hostile_address(open_page):
+    page = open_page("#photo=__proto__")
+    page.wait_for_selector("#problem p")
+    assert "The photograph photograph has gone" in page.locator("#problem").inner_text()
     page = open_page("#is.__proto__=x&min.price=no&k=1e9&within=-&constructor=1&show=&id=<img src=x onerror=alert(1)>")
     wait_for(page, "document.querySelector('#none').textContent === 'No image meets the conditions.'")
     assert page.locator("#summary").inner_text() == "0 images whose id contains “<img src=x onerror=alert(1)>”"
