@@ -32,7 +32,8 @@ async function requestBody(query, info, k, signal) {
   }));
   if (!queries.length) queries.push({ vector: randomVector(query.seed, info.index.dim) });
   const { text: where } = conditionOf(query, info.index.columns);
-  const request = JSON.stringify({ queries, k, where: where || null, unique: query.folds, columns: query.columns });
+  const columns = query.columns.filter((name) => info.index.columns.some((column) => column.name === name));
+  const request = JSON.stringify({ queries, k, where: where || null, unique: query.folds, columns });
   if (!files.length) return { body: request, headers: { "Content-Type": "application/json" } };
   const body = new FormData();
   body.append("request", request);

@@ -88,7 +88,8 @@ function drawConditionProblem(error, query, before) {
   if (position > characters.length) return false; // in a filter, not in what was typed
   const rest = characters.slice(position).join(""), [word] = /^(\p{L}|\p{N}|_)+|^./u.exec(rest) ?? [" "];
   const code = make("code", {}, characters.slice(0, position).join(""), make("mark", {}, word), rest.slice(word.length));
-  $("where-problem").replaceChildren(make("span", {}, error.message), code);
+  const message = error.message.replace(/^where, character \d+: /, ""); // the mark shows where
+  $("where-problem").replaceChildren(make("span", {}, message), code);
   $("where").setAttribute("aria-invalid", "true");
   openPanel("filters", true);
   return true;

@@ -28,11 +28,16 @@ function listenForDrops(act) {
     depth = change === 0 ? 0 : depth + change;
     $("drop").hidden = depth <= 0;
   };
-  addEventListener("dragenter", (event) => { event.preventDefault(); show(1); });
-  addEventListener("dragleave", () => show(-1));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
+  const listen = (name, handle) => addEventListener(name, (event) => {
+    const { types } = event.dataTransfer;
+    if (!types.includes("Files") && !types.includes("text/uri-list")) return; // such as text for a field
     event.preventDefault();
+    handle(event);
+  });
+  listen("dragenter", () => show(1));
+  listen("dragleave", () => show(-1));
+  listen("dragover", () => {});
+  listen("drop", (event) => {
     show(0);
     const files = [...event.dataTransfer.files];
     const adds = $("terms").contains(event.target);

@@ -50,7 +50,7 @@ async function refresh(fromKept) {
 }
 
 function drawQuery() {
-  if ($("text").value !== query.text) $("text").value = query.text;
+  if ($("text").value.trim() !== query.text) $("text").value = query.text;
   drawTerms(query, labels, terms);
   drawFilters(query);
   sayThreshold(query.within);
@@ -146,15 +146,15 @@ function listen() {
 }
 
 function listenToText() {
-  const search = debounced(() => {
-    if ($("text").value !== query.text) change({ text: $("text").value, terms: [], k: FIRST_K }, { field: "text" });
-  }, 120);
-  $("text").oninput = search;
+  const isNew = () => $("text").value.trim() !== query.text;
+  const search = () => change({ text: $("text").value.trim(), terms: [], k: FIRST_K }, { field: "text" });
+  const searchSoon = debounced(() => isNew() && search(), 120);
+  $("text").oninput = searchSoon;
   $("ask").onsubmit = (event) => {
     event.preventDefault();
-    search.cancel();
+    searchSoon.cancel();
     const shown = tilesShown();
-    if ($("text").value !== query.text) change({ text: $("text").value, terms: [], k: FIRST_K }, { field: "text" });
+    if (isNew()) search();
     else if (isBrowsing(query) && query.text && shown.length === 1) steer(shown[0].dataset.id, 1);
     else moveTo(shown[0], { focus: true });
   };

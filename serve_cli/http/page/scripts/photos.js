@@ -17,7 +17,10 @@ function keepPhoto(file) {
 const isGone = (term) => term.kind === "photo" && !photos.has(term.value);
 
 /** Return the name of a photograph; that of one that is gone is known from the history of this page. */
-const photoName = (key) => photos.get(key)?.name ?? history.state?.photos?.[key] ?? "photograph";
+function photoName(key) {
+  const names = history.state?.photos ?? {};
+  return photos.get(key)?.name ?? (Object.hasOwn(names, key) ? names[key] : "photograph");
+}
 
 function photoNames(query) {
   const keys = query.terms.filter((term) => term.kind === "photo").map((term) => term.value);

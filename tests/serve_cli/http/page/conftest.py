@@ -22,24 +22,31 @@ def catalog():
 
 
 @pytest.fixture
-def open_page(browser, catalog):
-    """Open the page; what went wrong is told when the test has ended, apart from what `expected` begins with."""
+def open_url(browser):
+    """Open a page; what went wrong is told when the test has ended, apart from failed replies of `expected` status."""
     problems, opened, tolerated = [], [], []
 
-    def run(address="", device=DESKTOP, scheme="light", expected=()):
-        context = browser.new_context(**device, color_scheme=scheme)
+    def run(url, device=DESKTOP, scheme="light", expected=()):
+        origin = "/".join(url.split("/")[:3])
+        context = browser.new_context(**device, color_scheme=scheme, reduced_motion="reduce")
         opened.append(context)
         tolerated.extend(f"console: Failed to load resource: the server responded with a status of {status}"
                          for status in expected)  # fmt: skip
         page = context.new_page()
         page.set_default_timeout(20_000)
         record_problems(page, problems)
-        page.on("request", lambda request: None if request.url.startswith((catalog.url, "blob:"))
+        page.on("request", lambda request: None if request.url.startswith((origin + "/", f"blob:{origin}/"))
                 else problems.append(f"request: {request.url}"))  # fmt: skip
-        page.goto(catalog.url + "/" + address)
+        page.goto(url)
         return page
 
     yield run
     for context in opened:
         context.close()
     assert [problem for problem in problems if not problem.startswith(tuple(tolerated))] == []
+
+
+@pytest.fixture
+def open_page(catalog, open_url):  # in this order: the server stops last
+    """Open the page of the catalog."""
+    return lambda address="", *arguments, **options: open_url(f"{catalog.url}/{address}", *arguments, **options)

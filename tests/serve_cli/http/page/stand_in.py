@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import uvicorn
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -20,6 +18,7 @@ from starlette.routing import Route
 from serve_cli.http.page.page import search_page
 from serve_cli.retrieval.search.where.condition_error import ConditionError
 from serve_cli.retrieval.search.where.parser import parse_condition
+from tests.serve_cli.http.page.loopback import on_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +119,8 @@ class StandIn:
             answer = self._answer(asked, files)
         except ConditionError as error:
             position = len(error.caret.split("\n")[1]) - 3
-            return JSONResponse({"error": {"message": str(error), "position": position}}, 422)
+            message = f"where, character {position + 1}: {str(error).split(': ', 1)[1]}"
+            return JSONResponse({"error": {"message": message, "position": position}}, 422)
         answer["ms"] = {"decode": 1.5, "wait": 0.0, "network": 2.0, "search": (time.perf_counter() - began) * 1e3}
         return JSONResponse(answer)
 
@@ -168,16 +168,5 @@ async def _parsed(request: Request) -> tuple[dict[str, Any], list[bytes]]:
 
 @contextmanager
 def serving(stand_in: StandIn) -> Iterator[StandIn]:
-    config = uvicorn.Config(stand_in.app(), port=0, log_level="error", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    stand_in.url = f"http://127.0.0.1:{port}"
-    try:
+    with on_loopback(stand_in.app()) as stand_in.url:
         yield stand_in
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -130,3 +130,13 @@ def test_names_of_html_are_text(open_page):
     expect_ids(page, nearest_ids(6 * HOSTILE, leave_out=(HOSTILE,)))
     assert "<img src=x" in page.locator("#terms").inner_text()
     assert page.locator("b b, img[src=x]").count() == 0
+
+
+def test_text_that_is_dragged_is_left_alone(open_page):
+    page = open_page()
+    wait_idle(page)
+    text = "() => { const data = new DataTransfer(); data.setData('text/plain', 'gray'); return data; }"
+    page.dispatch_event("body", "dragenter", {"dataTransfer": page.evaluate_handle(text)})
+    assert not page.locator("#drop").is_visible()
+    page.dispatch_event("#text", "drop", {"dataTransfer": page.evaluate_handle(text)})
+    assert not page.locator("#problem").is_visible()

@@ -51,7 +51,7 @@ def test_condition_that_is_wrong(open_page, catalog):
     page.wait_for_selector("#where-problem mark")
     assert page.locator("#where-problem mark").inner_text() == "prise"
     assert page.locator("#where-problem code").inner_text() == "price < 9 and prise > 3"
-    assert "prise does not exist" in page.locator("#where-problem").inner_text()
+    assert page.locator("#where-problem span").inner_text().startswith("column prise does not exist.")
     assert page.locator("#where").get_attribute("aria-invalid") == "true"
     page.fill("#where", "price < 9")
     expect_ids(page, [row_id(row) for row in (1, 3, 5)])
@@ -73,7 +73,17 @@ def test_duplicates_and_more_results(open_page, catalog):
     wait_for(page, "document.querySelector('#folds').checked")
 
 
+def test_address_of_another_index(open_page, catalog):
+    page = open_page(FROM_ZERO + "&show=nothing&is.nothing=x&min.nowhere=2")
+    expect_ids(page, rows(lambda row: True))
+    assert catalog.requests[-1]["columns"] == []
+    assert catalog.requests[-1]["where"] is None
+
+
 def test_hostile_address(open_page):
+    page = open_page("#photo=__proto__")
+    page.wait_for_selector("#problem p")
+    assert "The photograph photograph has gone" in page.locator("#problem").inner_text()
     page = open_page("#is.__proto__=x&min.price=no&k=1e9&within=-&constructor=1&show=&id=<img src=x onerror=alert(1)>")
     wait_for(page, "document.querySelector('#none').textContent === 'No image meets the conditions.'")
     assert page.locator("#summary").inner_text() == "0 images whose id contains “<img src=x onerror=alert(1)>”"

@@ -14,6 +14,7 @@ FILES = """(files) => {
     const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     data.items.add(new File([bytes], name, { type }));
   }
+  if (!files.length) data.setData("text/uri-list", "https://example.org/x.png");
   return data;
 }"""
 
