@@ -108,6 +108,42 @@ def plan_index(
     )
 
 
+def encodable_rows(rows: int, added: int, dim: int, kind: str, max_memory: int | None = None) -> int:
+    """Return how many rows can be encoded at a time when an index changes.
+
+    Parameters
+    ----------
+    rows, added : int
+        Rows of the index, and rows to add.
+    dim : int
+    kind : str
+        As in `IndexPlan`.
+    max_memory : int, optional
+        Bytes of memory; default: 80 % of what is available.
+
+    Returns
+    -------
+    int
+        At least ``added``.
+
+    Raises
+    ------
+    ConfigError
+        If the memory does not suffice for the added rows.
+    """
+    limit = int(SPARE * available_memory()) if max_memory is None else max_memory
+    match = LIST_COUNT.match(kind)
+    fixed = BASE_BYTES + 8 * (rows + added) + 4 * dim * (int(match[1]) if match else 0)
+    row_bytes = 0 if kind == EXACT else ENCODED_COPIES * (code_bytes(kind, dim) + 8)
+    needed = fixed + row_bytes * added
+    if needed > limit:
+        raise ConfigError(
+            f"adding {added:,} rows needs {needed / 1e6:,.0f} MB of memory and may use {limit / 1e6:,.0f} MB; allow "
+            "more with --max-memory, or embed and add fewer images at a time."
+        )
+    return (limit - fixed) // row_bytes if row_bytes else rows + added
+
+
 def build_products(rows: int, dim: int, lists: int) -> float:
     """Count the floating-point operations of training, encoding and tuning."""
     return 2.0 * dim * lists * (min(POINTS * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
