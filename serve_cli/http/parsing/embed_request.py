@@ -56,5 +56,5 @@ def parse_embed(
             "JSON go to /v1/embeddings.",
         )
     if not body:
-        raise RequestError(422, "the body is empty; expected an image file.")
+        raise RequestError(400, "the body is empty; expected an image file.")
     return EmbedRequest([body], single=True, as_bytes=as_bytes)

@@ -118,7 +118,7 @@ def parse_search(
             415, f"the content type is {media_type.name!r:.100}; expected image/*, {BYTES}, {JSON} or {MULTIPART}."
         )
     if not body:
-        raise RequestError(422, "the body is empty; expected an image file, or JSON with its content type.")
+        raise RequestError(400, "the body is empty; expected an image file, or JSON with its content type.")
     return _request([WeightedQuery(body)], _options(parameters), limits)
 
 

@@ -25,7 +25,7 @@ def test_every_file_of_a_form_in_order():
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "problem"),
     [
-        (b"", "image/png", 422, "the body is empty"),
+        (b"", "image/png", 400, "the body is empty"),
         (b"x", "text/plain", 415, "expected image"),
         (b"{}", "application/json", 415, "Images in JSON go to /v1/embeddings"),
         (form(), MULTIPART, 400, "the form is empty"),

@@ -131,7 +131,7 @@ def test_refused_parameters(options, status, problem):
 
 
 def test_refused_bodies():
-    with refused(422, "the body is empty"):
+    with refused(400, "the body is empty"):
         parse_search(b"", "image/png", {}, LIMITS)
     with refused(415, "'text/plain'; expected image"):
         parse_search(b"x", "text/plain", {}, LIMITS)
