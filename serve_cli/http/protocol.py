@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits on what clients leave open: slow or endless headers, replies that nobody reads."""
+"""uvicorn's HTTP protocol with limits on what clients leave open: slow or endless headers, unread replies."""
 
 from __future__ import annotations
 
