@@ -198,3 +198,23 @@ def test_workers_that_cannot_start_end_the_command(tmp_path):
     assert ended.returncode == 1
     assert "broken.onnx: " in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_memory_stays_below_the_limit_whatever_is_sent(model, tmp_path):
+    limit = 450_000_000
+    large = photo(tmp_path / "large.png", width=3000, height=3000).read_bytes()  # 90 MB while it is decoded
+    with serving(model, "--max-memory", str(limit), "--max-body", "20MB", "--timeout", "100") as server:
+        loads = [Load(server.port, content, clients=3) for content in (large, b"\0" * 19_000_000)]
+        while min(len(load.statuses) for load in loads) < 4:
+            time.sleep(0.05)
+        for load in loads:
+            load.stop = True
+            load.join()
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
+        assert server.end() == 143
+    assert loads[0].failures == loads[1].failures == []
+    assert set(loads[0].statuses) <= {200, 429}
+    assert set(loads[1].statuses) <= {422, 429}
+    assert 200 in loads[0].statuses
+    assert peak < limit
