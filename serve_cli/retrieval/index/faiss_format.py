@@ -178,7 +178,7 @@ class FaissFile:
     def _number(self, layout: str) -> int:
         return int(self._numbers(layout)[0])
 
-    def _numbers(self, layout: str) -> tuple[Any, ...]:
+    def _numbers(self, layout: str) -> tuple[int, ...]:
         position = self._position
         self._skip(1, struct.calcsize(f"<{layout}"))
         return struct.unpack_from(f"<{layout}", self._content, position)
