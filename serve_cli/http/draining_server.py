@@ -176,7 +176,10 @@ class DrainingServer(uvicorn.Server):
         await self._accept_rest()
         loop = asyncio.get_running_loop()
         began, state = loop.time(), self.server_state
-        while (state.connections or state.tasks) and not self.force_exit:
+        while not self.force_exit:
+            await asyncio.sleep(TICK_S)  # first: a connection that was just accepted is not among `connections` yet
+            if not (state.connections or state.tasks):
+                break
             passed = loop.time() - began
             if passed > IDLE_S:
                 for connection in list(state.connections):
@@ -185,7 +188,6 @@ class DrainingServer(uvicorn.Server):
                 log.warning("lifted: %d requests did not end in time.", len(state.tasks))
                 break
             self._close_late()
-            await asyncio.sleep(TICK_S)
         for task in list(state.tasks):
             task.cancel()
         await self.lifespan.shutdown()
