@@ -30,6 +30,7 @@ from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.reference import reference
 from serve_cli.cli.commands.report import report
 from serve_cli.cli.commands.search import search
+from serve_cli.cli.commands.serve import serve
 from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
 from serve_cli.cli.commands.weights import weights
@@ -103,6 +104,7 @@ app.command("report")(report)
 app.command("index")(index)
 app.command("search")(search)
 app.command("load")(load)
+app.command("serve")(serve)
 app.command("bench")(bench)
 app.command("inspect")(inspect)
 app.command("doctor")(doctor)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import MissingPackageError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PACKAGE = "serve_cli.report"
+BASE_STYLE = "base.css"  # what all pages share
 
 
 def template_text(name: str, package: str = PACKAGE) -> str:
@@ -17,13 +21,26 @@ def template_text(name: str, package: str = PACKAGE) -> str:
     return resources.files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def content_security_policy(css: str, script: str | None = None) -> str:
-    """Return a policy that allows embedded pictures, and the page's own style and script, identified by their hash."""
+def content_security_policy(
+    css: str, script: str | None = None, *, images: str = "data:", more: Sequence[str] = ()
+) -> str:
+    """Return the policy of a page: its own style and script, identified by their hash, and pictures.
+
+    Parameters
+    ----------
+    css, script : str
+        Contents of the page's only style and only script.
+    images : str
+        Where pictures may come from; embedded ones alone unless told.
+    more : sequence of str
+        Further directives.
+    """
     directives = (
         "default-src 'none'",
-        "img-src data:",
+        f"img-src {images}",
         f"style-src '{_hash(css)}'",
         *(() if script is None else (f"script-src '{_hash(script)}'",)),
+        *more,
         "base-uri 'none'",
         "form-action 'none'",
     )

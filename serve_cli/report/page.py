@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from serve_cli.evaluate.metrics import RECALL_MEANING, recall_name
 from serve_cli.report.charts import distance_chart, recall_chart
-from serve_cli.report.html import content_security_policy, page_environment, template_text
+from serve_cli.report.html import BASE_STYLE, content_security_policy, page_environment, template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     MissingPackageError
         If Jinja2 is not installed.
     """
-    css, script = template_text("style.css"), template_text("map.js")
+    css, script = template_text(BASE_STYLE) + template_text("style.css"), template_text("map.js")
     environment = page_environment()
     environment.filters |= {"percent": _percent, "recall_name": recall_name}
     page = environment.get_template("page.html.j2")

@@ -14,8 +14,9 @@ from PIL import Image
 
 from gluon_lifted.errors import LiftedError
 from gluon_lifted.hardware.cpus import usable_cpus
-from gluon_lifted.images import Preprocessing, open_image, read_image
+from gluon_lifted.images import DecodeLimits, Preprocessing, open_image, read_image
 from gluon_lifted.images.framing import upright_size
+from gluon_lifted.images.reading import DEFAULT_LIMITS
 from serve_cli.progress import open_progress
 from serve_cli.report.access import (
     TAR,
@@ -28,12 +29,11 @@ from serve_cli.sources.source import one_file
 from serve_cli.sources.tar import tar_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 SIDE = 128  # pixels of the longer side, the largest size on a page
 MAX_ASPECT = 8  # longer side over the shorter; images that exceed it are padded
-WHOLE = Preprocessing(resize=SIDE, crop=SIDE, fit="pad")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +87,16 @@ def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Ac
         return Reason.unreadable
 
 
-def thumbnail(content: bytes) -> Image.Image:
-    """Decode an entire image, upright, to 128 px on the longer side. Raise `ImageError`."""
-    square = Image.fromarray(read_image(content, WHOLE))
+def thumbnail(content: bytes, side: int = SIDE, limits: DecodeLimits = DEFAULT_LIMITS) -> Image.Image:
+    """Decode an entire image, upright, to ``side`` px on the longer side. Raise `ImageError`."""
+    whole = Preprocessing(resize=side, crop=side, fit="pad")
+    square = Image.fromarray(read_image(content, whole, limits=limits))
     with open_image(content) as image:
         width, height = upright_size(image)
     long, short = max(width, height), min(width, height)
-    narrow = max(round(SIDE * short / long), SIDE // MAX_ASPECT)
-    margin = (SIDE - narrow) // 2  # white, on both sides
-    return square.crop((0, margin, SIDE, margin + narrow) if width >= height else (margin, 0, margin + narrow, SIDE))
+    narrow = max(round(side * short / long), 1, side // MAX_ASPECT)
+    margin = (side - narrow) // 2  # white, on both sides
+    return square.crop((0, margin, side, margin + narrow) if width >= height else (margin, 0, margin + narrow, side))
 
 
 def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[], bytes]]:
@@ -104,11 +105,15 @@ def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[
     shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}
     readers: dict[str, Callable[[], bytes]] = {}
     for shard in sorted(shards):
-        with suppress(LiftedError, WithheldError):  # its images are then missing or withheld, too
-            if not access.local(shard).is_file():
-                continue
+        readers |= {path: read for path, read in shard_readers(shard, access) if path in wanted}
+    return readers
+
+
+def shard_readers(shard: str, access: Access) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """List the paths of the images in a tar file and functions that read them; nothing if it may not be read."""
+    with suppress(LiftedError, WithheldError):  # its images are then missing or withheld, too
+        if access.local(shard).is_file():
             tar = Path(shard)
             for row in tar_source(tar, one_file(tar)):
-                if row.content is not None and str(row.path) in wanted:
-                    readers[str(row.path)] = row.content
-    return readers
+                if row.content is not None:
+                    yield str(row.path), row.content

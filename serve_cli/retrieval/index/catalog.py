@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import dataset
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.retrieval.index.deletions import read_deletions
@@ -219,13 +220,14 @@ class CatalogIndex:
         while name in self.schema.names:
             name += "_"
         for segment in self.segments:
-            for first, batch in segment.batches(self.schema.names):
-                numbers = pa.array(np.arange(first, first + len(batch)))
-                try:
-                    table = pa.table(batch).append_column(name, numbers).filter(condition)
-                except READ_ERRORS as error:
-                    raise DataError(f"the condition {condition!s:.200} cannot be applied ({error!s:.200}).") from None
-                rows.append(np.asarray(table[name]))
+            batches = [batch for _, batch in segment.batches(self.schema.names)]
+            numbers = pa.array(np.arange(segment.first, segment.first + segment.rows))
+            table = pa.Table.from_batches(batches, self.schema).append_column(name, numbers)
+            try:  # a scanner reads the columns of the condition alone; `Table.filter` copies all
+                scanner = dataset.dataset(table).scanner(columns=[name], filter=condition, use_threads=False)
+                rows.append(np.asarray(scanner.to_table()[name]))
+            except READ_ERRORS as error:
+                raise DataError(f"the condition {condition!s:.200} cannot be applied ({error!s:.200}).") from None
         met = np.concatenate(rows)
         return np.asarray(met[self.live[met]])
 

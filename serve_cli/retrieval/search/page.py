@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serve_cli.report.html import content_security_policy, page_environment, template_text
+from serve_cli.report.html import BASE_STYLE, content_security_policy, page_environment, template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def page_lines(results: Sequence[Matches]) -> tuple[Line, ...]:
 
 def render(heading: Heading, lines: Sequence[Line], thumbnails: Mapping[int, Thumbnail]) -> bytes:
     """Render the page as UTF-8. Raises `MissingPackageError` without Jinja2."""
-    css = template_text("style.css") + template_text("matches.css", PACKAGE)
+    css = template_text(BASE_STYLE) + template_text("style.css") + template_text("matches.css", PACKAGE)
     text: str = (
         page_environment(PACKAGE)
         .get_template("matches.html.j2")

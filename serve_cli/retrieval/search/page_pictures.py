@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from serve_cli.report.access import Reason
     from serve_cli.retrieval.index.catalog import CatalogIndex
+    from serve_cli.retrieval.index.segment import Segment
     from serve_cli.retrieval.search.matches import Matches
     from serve_cli.sources.image_row import ImageRow
 
@@ -83,7 +84,7 @@ def read_page_pictures(index: CatalogIndex, results: Sequence[Matches], access: 
 
 def _paths_by_source(index: CatalogIndex, results: Sequence[Matches]) -> dict[str | None, dict[int, str]]:
     """Return source -> key -> path of all pictures that an index or an embedding folder names."""
-    sources = [_source(Path(segment.record.embeddings)) for segment in index.segments]
+    sources = [source_of_segment(segment) for segment in index.segments]
     ends = [segment.first + segment.rows for segment in index.segments]
     paths: dict[str | None, dict[int, str]] = {}
     for number, matches in enumerate(results):
@@ -96,10 +97,10 @@ def _paths_by_source(index: CatalogIndex, results: Sequence[Matches]) -> dict[st
     return paths
 
 
-def _source(embeddings: Path) -> str | None:
-    """Return what an embedding folder names as its source; None if it is not there any more."""
+def source_of_segment(segment: Segment) -> str | None:
+    """Return what a segment's embedding folder names as its source; None if it is not there any more."""
     with suppress(LiftedError):
-        source: Any = read_manifest(embeddings).get("source")
+        source: Any = read_manifest(Path(segment.record.embeddings)).get("source")
         return source if isinstance(source, str) else None
     return None
 

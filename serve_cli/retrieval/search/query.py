@@ -90,23 +90,62 @@ def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], dist
     """
     if not positives:
         raise ConfigError("a combined query needs at least one photograph besides --without.")
-    members = (*positives, *negatives)
-    name = " + ".join(query.file_name for query in positives) + "".join(f" - {query.file_name}" for query in negatives)
-    first = positives[0]
-    own_rows = tuple(row for query in positives for row in query.own_rows)
-    failed = next((query for query in members if query.error is not None), None)
+    return combine_weighted([(query, 1.0) for query in positives] + [(query, -1.0) for query in negatives], distance)
+
+
+def combine_weighted(members: Sequence[tuple[Query, float]], distance: Distance) -> Query:
+    r"""Combine queries of different weights to one; see `combine_queries`, whose weights are 1 and -1.
+
+    Parameters
+    ----------
+    members : sequence of (Query, float)
+        Queries and their weights, other than 0, at least one positive.
+    distance : {"euclidean", "cosine"}
+        Distance of the index.
+
+    Returns
+    -------
+    Query
+        Shown with the image of the first positive member. Its own rows are those of the positive members.
+
+    Raises
+    ------
+    DataError
+        If the members cancel out for cosine.
+
+    Notes
+    -----
+    With the weights :math:`w` of the positive and :math:`v` of the negative members, and :math:`\bar w, \bar v` their
+    means,
+
+    .. math:: q = \frac{\sum_i w_i u(p_i)}{\sum_i w_i} - \frac{\bar v}{\bar w} \frac{\sum_j v_j u(n_j)}{\sum_j v_j}
+
+    so scaling all weights changes nothing, and -0.5 counts half as much as -1.
+    """
+    positives = [(query, weight) for query, weight in members if weight > 0]
+    negatives = [(query, -weight) for query, weight in members if weight < 0]
+    name = " + ".join(query.file_name for query, _ in positives)
+    name += "".join(f" - {query.file_name}" for query, _ in negatives)
+    first = positives[0][0]
+    own_rows = tuple(row for query, _ in positives for row in query.own_rows)
+    failed = next((query for query, _ in (*positives, *negatives) if query.error is not None), None)
     if failed is not None:
         return replace(first, name=name, error=f"{failed.name}: {failed.error}", own_rows=own_rows)
     combined = _mean(positives, distance)
     if negatives:
-        combined = combined - _mean(negatives, distance)
+        strength = _mean_weight(negatives) / _mean_weight(positives)
+        combined = combined - strength * _mean(negatives, distance)
     if distance == "cosine" and np.linalg.norm(combined) < 1e-6:
         raise DataError(f"{name:.500}: positives and negatives cancel out; leave some of them out.")
     return replace(first, name=name, embedding=combined.astype(np.float32), own_rows=own_rows)
 
 
-def _mean(queries: Sequence[Query], distance: Distance) -> NDArray[np.float64]:
-    embedding = np.stack([query.embedding for query in queries]).astype(np.float64)
+def _mean(members: Sequence[tuple[Query, float]], distance: Distance) -> NDArray[np.float64]:
+    embedding = np.stack([query.embedding for query, _ in members]).astype(np.float64)
     if distance == "cosine":
         embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.asarray(embedding.mean(axis=0))
+    return np.asarray(np.average(embedding, axis=0, weights=[weight for _, weight in members]))
+
+
+def _mean_weight(members: Sequence[tuple[Query, float]]) -> float:
+    return sum(weight for _, weight in members) / len(members)

@@ -44,7 +44,7 @@ def usable_url(text: str) -> str:
     url = scheme.lower() + text[len(scheme) :]
     for link in url.split("::"):
         if protocol_of(link) in WEB:
-            _require_host(link)
+            require_host(link)
         elif protocol_of(link) in STORES:
             _require_bucket(link)
     if protocol_of(url) not in WEB:
@@ -53,7 +53,8 @@ def usable_url(text: str) -> str:
     return path + mark + ENCODED_IN_QUERY.sub(lambda match: f"%{ord(match[0]):02X}", query)
 
 
-def _require_host(url: str) -> None:
+def require_host(url: str) -> None:
+    """Raise `UrlError` unless an http or https URL has a host, and a port in range if any."""
     authority = re.split("[/?#]", url.split("://", 1)[1], maxsplit=1)[0]
     if NOT_IN_AUTHORITY.search(authority):
         raise UrlError("its host, user or password contains a character that must be percent-encoded")

@@ -1,16 +1,11 @@
 """A report in a browser without a network."""
 
-import shutil
-
 import pytest
 
+from tests.serve_cli.browser import browser, record_problems
 from tests.serve_cli.report.made import embedded_photos
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
-).split()
+__all__ = ["browser"]
 LABELS = [f"class {number:02d} of a long name" for number in range(36) for _ in range(4)]
 
 
@@ -28,17 +23,6 @@ def report(tmp_path_factory):
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def show(browser):
     """Open a file; what went wrong is told when the test has ended."""
@@ -48,9 +32,7 @@ def show(browser):
         context = browser.new_context(**device, color_scheme=scheme, offline=True)
         opened.append(context)
         page = context.new_page()
-        page.on("console", lambda message: problems.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
+        record_problems(page, problems)
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())

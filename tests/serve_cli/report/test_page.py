@@ -104,7 +104,7 @@ def test_json_inside_a_script(value):
 
 
 def test_our_script_and_style_can_stand_inline():
-    for name in ("style.css", "map.js"):
+    for name in ("base.css", "style.css", "map.js"):
         text = resources.files("serve_cli.report").joinpath("templates", name).read_text("utf-8")
         assert not re.search(r"</(script|style)|<!--", text)
         assert "\r" not in text

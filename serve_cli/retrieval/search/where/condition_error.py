@@ -23,12 +23,15 @@ class ConditionError(ConfigError):
 
     Attributes
     ----------
+    position, problem : int, str
+        As given.
     caret : str
         The condition around the position, and a line with a caret below it.
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
         super().__init__(f"--where, character {position + 1}: {problem}")
+        self.position, self.problem = position, problem
         self.caret = _caret(text, position)
         self.__notes__ = [self.caret]  # Python 3.11 and later print it below the message
 

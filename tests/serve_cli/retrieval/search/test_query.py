@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError
-from serve_cli.retrieval.search.query import Query, combine_queries
+from serve_cli.retrieval.search.query import Query, combine_queries, combine_weighted
 
 
 def queries(*vectors, first="p"):
@@ -49,3 +49,17 @@ def test_what_is_refused():
 def test_all_rows_of_the_positives_are_left_out():
     positives = [Query("a", np.ones(2, np.float32), own_rows=(4,)), Query("b", np.ones(2, np.float32), own_rows=(9,))]
     assert combine_queries(positives, [], "euclidean").own_rows == (4, 9)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_weights_by_plain_loops(distance, scale):
+    """Weighted means of unit vectors or vectors; the negatives by the ratio of the mean weights."""
+    vectors, weights = [(3.0, 4.0), (1.0, 0.0), (0.0, 2.0), (5.0, 12.0)], [3, 1, -0.5, -1.5]
+    members = [(query, scale * weight) for query, weight in zip(queries(*vectors), weights, strict=True)]
+    units = [tuple(x / sum(y * y for y in v) ** 0.5 for x in v) if distance == "cosine" else v for v in vectors]
+    expected = [
+        (3 * units[0][axis] + units[1][axis]) / 4 - (1 / 2) * (0.5 * units[2][axis] + 1.5 * units[3][axis]) / 2
+        for axis in range(2)
+    ]
+    np.testing.assert_allclose(combine_weighted(members, distance).embedding, expected, rtol=1e-6)

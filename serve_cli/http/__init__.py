@@ -1,0 +1,1 @@
+"""`lifted serve`: a model, or an index with its model, over HTTP."""

@@ -1,0 +1,1 @@
+"""Images of many requests -> batches of the network."""

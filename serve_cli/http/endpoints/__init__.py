@@ -1,0 +1,1 @@
+"""One file per family of endpoints: parse the request, call the service, present the result."""

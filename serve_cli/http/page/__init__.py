@@ -1,0 +1,1 @@
+"""The search page that the server shows: one file, without a build."""
