@@ -131,7 +131,7 @@ def ours(work: Path, factory: str | None) -> dict[str, object]:
         search = built.manifest.search if target == TARGETS[0] else tune(index, target).search
         with threads(1):
             rate, recall = rate_and_recall(partial(nearest_ten, index, search), queries, truth)
-        reached[target] = {"rate": rate, "recall": recall, "effort": f"{search.nprobe} lists, x{search.rerank}"}
+        reached[target] = {"rate": rate, "recall": recall, "effort": described(built.manifest.kind, search)}
     if built.manifest.exact:
         with threads(1):
             rate, recall = rate_and_recall(lambda query: index.nearest(query, 10).rows[0], queries, truth)
@@ -141,6 +141,13 @@ def ours(work: Path, factory: str | None) -> dict[str, object]:
 
 def nearest_ten(index: CatalogIndex, search: SearchParameters, query: np.ndarray) -> np.ndarray:
     return index.approximate(query, 10, search).rows[0]
+
+
+def described(kind: str, search: SearchParameters) -> str:
+    """Return the effort of a search as text: the width of a graph's beam, or lists and candidates per neighbor."""
+    if "HNSW" in kind and not kind.startswith("IVF"):
+        return f"beam of {search.effort}"
+    return f"{search.effort} lists, x{search.rerank}"
 
 
 def filtered(index: CatalogIndex, queries: np.ndarray) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -26,6 +27,18 @@ SLACK_S = 5.0  # beyond the longest request
 KEEP_ALIVE_S = 65  # longer than most proxies keep idle connections, so that they close them first
 TICK_S = 0.05
 CHECKED_TICKS = 5
+COLLECTED_AFTER = (10_000, 20, 20)  # allocations; collections of the young, and of the middle generation
+
+
+def spare_the_collector() -> None:
+    """Keep the garbage collector from looking at what lives as long as the process, and from looking often.
+
+    A full collection of the libraries' objects takes 47 ms, in which no request moves.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 class DrainingServer(uvicorn.Server):
@@ -133,6 +146,7 @@ class DrainingServer(uvicorn.Server):
         except LiftedError as error:
             self._failure, self.should_exit = error, True
         else:
+            spare_the_collector()
             self._report(READY)
             log.info("lifted: ready.")
 
@@ -152,6 +166,7 @@ class DrainingServer(uvicorn.Server):
         except LiftedError as error:
             log.error("lifted: not reloaded: %s", error)
         else:
+            spare_the_collector()
             log.info("lifted: reloaded.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

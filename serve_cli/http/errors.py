@@ -116,3 +116,8 @@ def _without_folders(message: str, private: Iterable[Path]) -> str:
     for path in private:
         message = message.replace(str(path), path.name)
     return message
+
+
+def not_shown(name: str) -> RequestError:
+    """Say that a picture cannot be shown, but not why: the reasons are about the server's files."""
+    return RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.errors import LiftedError
-from serve_cli.http.errors import RequestError
+from serve_cli.http.errors import RequestError, not_shown
 from serve_cli.http.facets import describe_columns
 from serve_cli.http.parsing.image_text import WEB
 from serve_cli.report.access import TAR, Access, WithheldError, is_url
@@ -124,11 +124,6 @@ class Gallery:
 
     def _list_shard(self, shard: str, number: int) -> dict[str, Callable[[], bytes]]:
         return dict(islice(shard_readers(shard, self._access[number]), MAX_MEMBERS))
-
-
-def not_shown(name: str) -> RequestError:
-    """Say that a picture cannot be shown, but not why: the reasons are about the server's files."""
-    return RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.")
 
 
 class ThumbnailCache:

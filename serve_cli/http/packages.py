@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from gluon_lifted.errors import MissingPackageError
 
-PACKAGES = ("starlette", "uvicorn", "prometheus_client", "orjson", "httptools", "h11")
+PACKAGES = ("starlette", "uvicorn", "prometheus_client", "orjson", "httptools", "h11", "python_multipart")
 
 
 def require_http_packages() -> None:

@@ -17,7 +17,8 @@ ARGUMENTS = (
 ).split()
 
 
-@pytest.fixture(scope="package")
+# As long as it is open, Playwright's event loop runs in this thread, where other tests run their own
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:

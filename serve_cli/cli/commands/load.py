@@ -79,9 +79,9 @@ def load(
     embeddings, nothing is done. New embeddings of the same images by the same
     model replace it; anything else needs --overwrite.
 
-    Metric and dimension come from the model card. Images without an embedding, and
-    embeddings with NaN or infinity, are left out and counted; the exit status is
-    then 3.
+    Metric and dimension come from the model card. Images without an embedding,
+    and embeddings with NaN or infinity, are left out and counted; the exit status
+    is then 3.
 
     Leave passwords out of the URL, since other users of this computer can see
     the arguments of a command when it starts. For PostgreSQL, set PGPASSWORD or

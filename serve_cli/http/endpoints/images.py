@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serve_cli.http.errors import RequestError
-from serve_cli.http.gallery import not_shown
+from serve_cli.http.errors import RequestError, not_shown
 from serve_cli.http.request_body import read_body
 from serve_cli.http.request_context import context_of, unless_client_leaves
 

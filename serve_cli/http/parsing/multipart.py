@@ -1,14 +1,14 @@
-"""Forms: bodies of several parts (RFC 7578, RFC 2046).
-
-The body is in memory already, and bounded, so it is split at its boundary: no state, and no work that grows faster
-than its size.
-"""
+"""Forms: bodies of several parts (RFC 7578, RFC 2046), read with python-multipart."""
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
 
 from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.media_types import parse_media_type
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from serve_cli.http.parsing.media_types import MediaType
 
 BOUNDARY = re.compile(r"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]", re.ASCII)  # RFC 2046, 5.1.1
+DISPOSITION = b"content-disposition"
 MAX_HEADER_BYTES = 8 << 10  # all headers of a part
-BLANK_LINE, NEWLINE = b"\r\n\r\n", b"\r\n"
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every damaged form
 
 
 @dataclass(frozen=True)
@@ -51,40 +53,78 @@ def parse_multipart(body: bytes, content_type: MediaType, max_parts: int) -> lis
     boundary = content_type.parameters.get("boundary", "")
     if not BOUNDARY.fullmatch(boundary):
         raise RequestError(400, f"the form's boundary is {boundary!r:.100}; expected 1 to 70 characters of RFC 2046.")
-    delimiter = b"\r\n--" + boundary.encode()
-    body = NEWLINE + body  # so that the first delimiter is like the others
-    count = body.count(delimiter) - 1  # the last one closes the form
-    if count > max_parts:
-        raise RequestError(413, f"the form has {count:,} parts; expected at most {max_parts:,}.")
-    _, *pieces = body.split(delimiter)
-    if not pieces or not pieces[-1].startswith(b"--"):
+    form = _Form(body, max_parts)
+    try:
+        form.read(boundary)
+    except FormParserError as error:
+        raise RequestError(400, f"the form is damaged ({error!s:.200}).") from None
+    if not form.complete:
         raise RequestError(400, "the form is cut off: its closing boundary is missing.")
-    return [_part(piece, number) for number, piece in enumerate(pieces[:-1])]
+    return form.parts
 
 
-def _part(piece: bytes, number: int) -> Part:
-    """Parse what follows a delimiter: white space, the end of its line, headers, an empty line, the content."""
-    padding, line, rest = piece.partition(NEWLINE)
-    if not line or padding.strip(b" \t"):
-        raise RequestError(400, f"part {number} of the form does not begin on a line of its own.")
-    if rest.startswith(NEWLINE):  # no headers
-        rest = NEWLINE + rest
-    end = rest.find(BLANK_LINE, 0, MAX_HEADER_BYTES)
-    if end < 0:
-        raise RequestError(
-            400, f"part {number} of the form has no end of its headers within {MAX_HEADER_BYTES:,} bytes."
+class _Form:
+    """Collects the parts of a form from the parser's calls. A header's name and value may come in pieces."""
+
+    def __init__(self, body: bytes, max_parts: int) -> None:
+        self._body, self._max_parts = body, max_parts
+        self.parts: list[Part] = []
+        self.complete = False
+
+    def read(self, boundary: str) -> None:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._add_to_name,
+                "on_header_value": self._add_to_value,
+                "on_header_end": self._end_header,
+                "on_part_data": self._add_content,
+                "on_part_end": self._end_part,
+                "on_end": self._end,
+            },
         )
-    disposition = parse_media_type(_header(rest[:end], b"content-disposition"))
-    name = disposition.parameters.get("name")
-    if disposition.name != "form-data" or name is None:
-        raise RequestError(400, f"part {number} of the form has no Content-Disposition: form-data with a name.")
-    is_file = not disposition.parameters.keys().isdisjoint(("filename", "filename*"))
-    return Part(name, is_file, rest[end + len(BLANK_LINE) :])
+        parser.write(self._body)
+        parser.finalize()
 
+    def _begin_part(self) -> None:
+        if len(self.parts) == self._max_parts:
+            raise RequestError(413, f"the form has more than {self._max_parts:,} parts; expected at most that many.")
+        self._name, self._value, self._disposition = b"", b"", ""
+        self._header_bytes = 0
+        self._content: list[bytes] = []
 
-def _header(headers: bytes, name: bytes) -> str:
-    for line in headers.split(NEWLINE):
-        key, _, value = line.partition(b":")
-        if key.strip().lower() == name:
-            return value.strip().decode("utf-8", "replace")
-    return ""
+    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += self._counted(data[start:end])
+
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += self._counted(data[start:end])
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._header_bytes += len(piece)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise RequestError(
+                400, f"part {len(self.parts)} of the form has more than {MAX_HEADER_BYTES:,} bytes of headers."
+            )
+        return piece
+
+    def _end_header(self) -> None:
+        if self._name.strip().lower() == DISPOSITION:
+            self._disposition = self._value.strip().decode("utf-8", "replace")
+        self._name = self._value = b""
+
+    def _add_content(self, data: bytes, start: int, end: int) -> None:
+        self._content.append(data[start:end])
+
+    def _end_part(self) -> None:
+        disposition = parse_media_type(self._disposition)
+        name = disposition.parameters.get("name")
+        if disposition.name != "form-data" or name is None:
+            raise RequestError(
+                400, f"part {len(self.parts)} of the form has no Content-Disposition: form-data with a name."
+            )
+        is_file = not disposition.parameters.keys().isdisjoint(("filename", "filename*"))
+        self.parts.append(Part(name, is_file, b"".join(self._content)))
+
+    def _end(self) -> None:
+        self.complete = True

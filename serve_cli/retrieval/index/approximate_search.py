@@ -10,6 +10,7 @@ import numpy as np
 
 from gluon_lifted.errors import RunError
 from serve_cli.retrieval.index.exact_search import NOTHING, Nearest, pair_keys, to_distances
+from serve_cli.retrieval.index.faiss_format import check_faiss_file
 from serve_cli.retrieval.index.graph import Graph
 from serve_cli.retrieval.index.inverted_lists import InvertedLists, Selector
 from serve_cli.retrieval.index.layout import FAISS
@@ -41,6 +42,7 @@ def open_proposals(segment: Segment, distance: Distance) -> Proposals:
         magic, size = file.read(2), file.seek(0, 2)
     if size != expected:
         raise RunError(f"{path}: has {size:,} bytes, expected {expected:,}; build the index again.")
+    check_faiss_file(path, segment.rows)
     if magic in GRAPH_MAGICS:
         return Graph(segment.folder, segment.record, dim)
     if magic == LISTS_MAGIC:

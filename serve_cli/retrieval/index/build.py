@@ -55,6 +55,16 @@ class IndexOptions:
         Threads of FAISS. Default: usable cores.
     overwrite : bool
         Replace an index once the new one is complete; readers keep what they have open.
+
+    Raises
+    ------
+    ConfigError
+        If the target recall is not between 0 and 1.
+
+    Examples
+    --------
+    >>> IndexOptions(target_recall=0.99, factory="IVF1024,SQ8").overwrite
+    False
     """
 
     target_recall: float = 0.95
@@ -108,6 +118,12 @@ def build_index(
     out : path
         Folder of the index.
     options : IndexOptions, optional
+        Default: ``IndexOptions()``.
+
+    Returns
+    -------
+    BuiltIndex
+        Counts of the rows, and the manifest with the recall that was measured.
 
     Raises
     ------
@@ -117,6 +133,14 @@ def build_index(
         If an id occurs twice with different embeddings, or there is no row.
     ConfigError
         If the factory string is wrong, or the memory does not suffice.
+    MissingPackageError
+        If the index is not exact and FAISS is not installed.
+
+    Examples
+    --------
+    >>> built = build_index("embeddings", "catalog.index", IndexOptions(target_recall=0.99))  # doctest: +SKIP
+    >>> built.rows, built.manifest.recall  # doctest: +SKIP
+    (60000, 0.991)
     """
     options = options or IndexOptions()
     stream, plan = planned(source, options)

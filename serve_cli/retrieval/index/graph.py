@@ -57,9 +57,9 @@ class Graph:
         """Return the width of the beam and the number of candidates, where a share of the rows may be returned."""
         more = max(1.0, k / TUNED_K)
         if share is None:
-            width = math.ceil(search.nprobe * more)
+            width = math.ceil(search.effort * more)
             return width, max(width, k)
-        width = math.ceil(search.filtered_nprobe * more)
+        width = math.ceil(search.filtered_effort * more)
         return math.ceil(width / share), max(width, k)
 
     def prepare(self, queries: NDArray[np.float32], width: int) -> PreparedQueries:

@@ -70,8 +70,8 @@ class InvertedLists:
     def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
         """Return the numbers of lists and of candidates, where a share of the rows may be returned; None for all."""
         if share is None:
-            return search.nprobe, k * search.rerank
-        return search.filtered_nprobe, k * max(search.rerank, FILTERED_RERANK)
+            return search.effort, k * search.rerank
+        return search.filtered_effort, k * max(search.rerank, FILTERED_RERANK)
 
     def prepare(self, queries: NDArray[np.float32], nprobe: int) -> PreparedQueries:
         """Find the lists nearest to each query; all segments of an index have the same centroids."""

@@ -68,17 +68,17 @@ class SearchParameters:
 
     Parameters
     ----------
-    nprobe : int
-        Inverted lists that are scanned.
+    effort : int
+        Inverted lists that are scanned, or the width of a graph's beam, which grows with k above 10.
     rerank : int
-        Candidates per wanted neighbor whose exact distances are computed.
-    filtered_nprobe : int
-        Inverted lists that are scanned where only some rows may be returned.
+        Candidates per wanted neighbor whose exact distances are computed; graphs propose the whole beam instead.
+    filtered_effort : int
+        The same where only some rows may be returned; a graph's beam also widens with their share.
     """
 
-    nprobe: int = 1
+    effort: int = 1
     rerank: int = 1
-    filtered_nprobe: int = 1
+    filtered_effort: int = 1
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ def _parsed(fields: dict[str, Any], path: Path) -> IndexManifest:
         target_recall=_share(fields, "target_recall"),
         recall=_share(fields, "recall"),
         search=SearchParameters(
-            nprobe=_whole(fields["search"], "nprobe", MAX_PARAMETER, least=1),
+            effort=_whole(fields["search"], "effort", MAX_PARAMETER, least=1),
             rerank=_whole(fields["search"], "rerank", MAX_RERANK, least=1),
-            filtered_nprobe=_whole(fields["search"], "filtered_nprobe", MAX_PARAMETER, least=1),
+            filtered_effort=_whole(fields["search"], "filtered_effort", MAX_PARAMETER, least=1),
         ),
         segments=segments,
         deletions=_text(fields, "deletions"),

@@ -41,16 +41,27 @@ def new_faiss_index(factory: str, dim: int, distance: Distance) -> Any:
             f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split())!s:.200}); give a "
             "factory string such as IVF1024,Flat."
         ) from None
-    if isinstance(index, faiss.IndexIVF):
-        return index
     try:
-        hnsw_of(index)
+        if isinstance(index, faiss.IndexIVF):
+            _check_lists(index)
+        else:
+            hnsw_of(index)
     except TypeError as error:
         raise ConfigError(
             f"{factory!r:.100} {error}; give one that starts with inverted lists, such as IVF1024,PQ32x4fs, or a graph "
             "such as PCA64,HNSW16_SQ8."
         ) from None
     return index
+
+
+def _check_lists(index: Any) -> None:
+    """Raise `TypeError` for kinds whose files `check_faiss_file` does not know."""
+    known = (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ, faiss.IndexIVFPQFastScan)
+    if type(index) not in known:
+        raise TypeError(f"is {type(index).__name__}, expected lists of flat, SQ or PQ vectors")
+    centroids = faiss.downcast_index(index.quantizer)
+    if not isinstance(centroids, (faiss.IndexFlat, faiss.IndexHNSWFlat)):
+        raise TypeError(f"has centroids in {type(centroids).__name__}, expected flat ones or HNSW")
 
 
 def sample_rows(segments: Sequence[Segment], count: int) -> NDArray[np.float32]:

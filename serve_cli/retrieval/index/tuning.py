@@ -67,8 +67,8 @@ def tune(index: CatalogIndex, target: float) -> TunedSearch:
     tuned = _tune_both(index, truth, ranks, target)
     among = np.flatnonzero(generator.random(index.total) < FILTERED_SHARE)
     filtered = _ranks(index, _truth(index, own[: len(own) // 2], among))
-    wide = max(tuned.search.nprobe, _nprobe(filtered, max(target, FILTERED_RECALL)))
-    return TunedSearch(replace(tuned.search, filtered_nprobe=wide), tuned.recall)
+    wide = max(tuned.search.effort, _lists_for(filtered, max(target, FILTERED_RECALL)))
+    return TunedSearch(replace(tuned.search, filtered_effort=wide), tuned.recall)
 
 
 def measure(index: CatalogIndex, truth: Truth, search: SearchParameters) -> float:
@@ -98,7 +98,7 @@ def _tune_graph(index: CatalogIndex, truth: Truth, target: float) -> TunedSearch
     tuned = _narrowest_beam(index, truth, target)
     wide = max(target, FILTERED_RECALL)
     filtered = tuned if wide == target else _narrowest_beam(index, truth, wide)
-    return TunedSearch(replace(tuned.search, filtered_nprobe=filtered.search.nprobe), tuned.recall)
+    return TunedSearch(replace(tuned.search, filtered_effort=filtered.search.effort), tuned.recall)
 
 
 def _narrowest_beam(index: CatalogIndex, truth: Truth, target: float) -> TunedSearch:
@@ -116,9 +116,9 @@ def _tune_both(index: CatalogIndex, truth: Truth, ranks: NDArray[np.int64], targ
     """Choose the number of lists, then the candidates per neighbor; more lists where no number of candidates does."""
     best = TunedSearch(SearchParameters(), 0.0)
     for share in (0.15, 0.3, 0.6, 0.9, 1.0):  # of the allowed misses that the candidates may take
-        nprobe = _nprobe(ranks, target + share * (1 - target))
+        effort = _lists_for(ranks, target + share * (1 - target))
         for rerank in RERANKS:
-            search = SearchParameters(nprobe, rerank)
+            search = SearchParameters(effort, rerank)
             recall = measure(index, truth, search)
             if recall >= target:
                 return _fewest(index, truth, TunedSearch(search, recall), target)
@@ -130,13 +130,13 @@ def _tune_both(index: CatalogIndex, truth: Truth, ranks: NDArray[np.int64], targ
 def _fewest(index: CatalogIndex, truth: Truth, tuned: TunedSearch, target: float) -> TunedSearch:
     """Bisect the number of lists, or the width of the beam."""
     few, enough = 0, tuned
-    while enough.search.nprobe - few > 1:
-        search = replace(enough.search, nprobe=(few + enough.search.nprobe) // 2)
+    while enough.search.effort - few > 1:
+        search = replace(enough.search, effort=(few + enough.search.effort) // 2)
         recall = measure(index, truth, search)
         if recall >= target:
             enough = TunedSearch(search, recall)
         else:
-            few = search.nprobe
+            few = search.effort
     return enough
 
 
@@ -161,7 +161,7 @@ def _ranks(index: CatalogIndex, truth: Truth) -> NDArray[np.int64]:
     return np.sort(ranks[truth.neighbors >= 0])
 
 
-def _nprobe(ranks: NDArray[np.int64], recall: float) -> int:
+def _lists_for(ranks: NDArray[np.int64], recall: float) -> int:
     """Return how many lists contain a share of the true neighbors."""
     if not len(ranks):
         return 1

@@ -92,6 +92,11 @@ class UpdateOptions:
         Bytes. Default: 80 % of what is available.
     threads : int, optional
         Threads of FAISS. Default: usable cores.
+
+    Examples
+    --------
+    >>> UpdateOptions(max_memory=2 << 30).max_memory
+    2147483648
     """
 
     max_memory: int | None = None
@@ -110,6 +115,12 @@ def add_rows(
     embeddings : path
         A finished embedding folder of the same model, with the same columns.
     options : UpdateOptions, optional
+        Memory and threads.
+
+    Returns
+    -------
+    UpdatedIndex
+        Counts of the rows, and the new manifest.
 
     Raises
     ------
@@ -120,6 +131,11 @@ def add_rows(
         index has. The index stays as it was.
     ConfigError
         If the memory does not suffice.
+
+    Examples
+    --------
+    >>> add_rows("catalog.index", "new_embeddings").added  # doctest: +SKIP
+    600
     """
     return _write(index, embeddings, options, replace_existing=False)
 
@@ -129,8 +145,37 @@ def replace_rows(
 ) -> UpdatedIndex:
     """Add the rows of an embedding folder to an index, in place of rows with the same ids.
 
-    Both happen in one switch: no reader misses a row that is replaced, or sees it twice. Parameters and errors are
-    those of `add_rows`, which refuses ids that the index has.
+    Both happen in one switch: no reader misses a row that is replaced, or sees it twice. Rows with other ids are added.
+
+    Parameters
+    ----------
+    index : path
+        Folder of the index.
+    embeddings : path
+        A finished embedding folder of the same model, with the same columns.
+    options : UpdateOptions, optional
+        Memory and threads.
+
+    Returns
+    -------
+    UpdatedIndex
+        ``added`` counts the new rows, ``deleted`` the old ones that they replace.
+
+    Raises
+    ------
+    RunError
+        If a folder is missing or damaged, another process is changing the index, or it cannot be written to.
+    DataError
+        If the embeddings do not fit the index, have no row, or repeat an id with another embedding. The index stays as
+        it was.
+    ConfigError
+        If the memory does not suffice.
+
+    Examples
+    --------
+    >>> updated = replace_rows("catalog.index", "new_embeddings")  # doctest: +SKIP
+    >>> updated.added, updated.deleted  # doctest: +SKIP
+    (600, 580)
     """
     return _write(index, embeddings, options, replace_existing=True)
 
@@ -147,12 +192,22 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
     missing_ok : bool
         Ignore ids that the index does not have, so that a deletion can be repeated.
 
+    Returns
+    -------
+    UpdatedIndex
+        ``deleted`` counts the rows, ``missing`` the ids that the index does not have.
+
     Raises
     ------
     RunError
         If the index is missing or damaged, another process is changing it, or it cannot be written to.
     DataError
         If the index does not have some of the ids. Nothing is deleted then.
+
+    Examples
+    --------
+    >>> delete_rows("catalog.index", ["sold/1.jpg", "sold/2.jpg"]).rows  # doctest: +SKIP
+    59998
     """
     with _writing(index) as catalog:
         unique = list(dict.fromkeys(ids))

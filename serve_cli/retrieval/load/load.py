@@ -54,11 +54,35 @@ def load_embeddings(options: LoadOptions, *, dry_run: bool = False, retries: Ret
     retries : RetryPolicy
         How often a call is repeated after an error that may pass, such as a lost connection.
 
+    Returns
+    -------
+    LoadReport
+        What was written, or would be.
+
     Raises
     ------
-    LiftedError
+    ConfigError
+        If the URL, a column, the storage type or the index is not one that the database has, or only ``overwrite``
+        may replace the table.
+    DataError
+        If an id occurs twice with different embeddings, or the database cannot hold a value.
+    RunError
         If the embeddings are damaged, the database refuses them or cannot be reached, or it returns other embeddings
-        than were sent. The old table is unchanged.
+        than were sent.
+    MissingPackageError
+        If the database's client is not installed.
+
+    Notes
+    -----
+    The old table is unchanged after every error. No error shows the URL's credentials.
+
+    Examples
+    --------
+    >>> options = LoadOptions("embeddings", to="postgresql://localhost/shop", table="cars")
+    >>> load_embeddings(options, dry_run=True).action  # doctest: +SKIP
+    'create'
+    >>> load_embeddings(options).rows  # doctest: +SKIP
+    60000
     """
     began = time.monotonic()
     kind = target_class(options.to)

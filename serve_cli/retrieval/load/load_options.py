@@ -34,6 +34,11 @@ class LoadOptions:
         Kind of index; by default, the database's first choice.
     overwrite : bool
         Replace a table that was not loaded from the same model and images.
+
+    Examples
+    --------
+    >>> LoadOptions("embeddings", to="postgresql://me:secret@localhost/shop", table="cars", columns=("price",))
+    LoadOptions(source='embeddings', table='cars', columns=('price',), dtype=None, index=None, overwrite=False)
     """
 
     source: str | Path

@@ -81,10 +81,19 @@ class Index:
         model_options : ModelOptions
             How to run the model.
 
+        Returns
+        -------
+        Index
+            Close it, or use it as a context manager.
+
         Raises
         ------
         RunError
             If the index is missing, damaged or of another version.
+
+        Examples
+        --------
+        >>> index = Index.open("catalog.index", model="models/cars.onnx")  # doctest: +SKIP
         """
         return cls(CatalogIndex.open(path), None if model is None else Path(model), model_options)
 
@@ -121,12 +130,20 @@ class Index:
 
         Raises
         ------
+        ConfigError
+            If ``k`` is less than 1, or ``max_distance`` is negative or not a number.
         ConditionError
             If ``where`` cannot be parsed.
         DataError
             If a column does not exist.
         RunError
             If the model is missing, or is not the one that embedded the catalog.
+
+        Examples
+        --------
+        >>> matches = index.search(["photo.jpg"], k=3, where="price < 50", columns=["price"])[0]  # doctest: +SKIP
+        >>> matches.ids, matches.distances.shape  # doctest: +SKIP
+        (['7.jpg', '3.jpg', '9.jpg'], (3,))
         """
         options = SearchOptions(k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(columns))
         search = RowSearch(self.catalog, options)  # first: refused before a photograph is embedded
@@ -158,10 +175,24 @@ class Index:
         include_self : bool
             Return the row itself as well.
 
+        Returns
+        -------
+        list of Matches
+            One per id, in their order.
+
         Raises
         ------
+        ConfigError
+            If ``k`` is less than 1, or ``max_distance`` is negative or not a number.
+        ConditionError
+            If ``where`` cannot be parsed.
         DataError
             If an id or a column does not exist.
+
+        Examples
+        --------
+        >>> index.search_ids(["7.jpg"], k=2)[0].ids  # doctest: +SKIP
+        ['3.jpg', '9.jpg']
         """
         options = SearchOptions(k=k, where=where, max_distance=max_distance, unique=unique, columns=tuple(columns))
         search = RowSearch(self.catalog, options)

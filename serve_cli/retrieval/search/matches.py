@@ -20,7 +20,27 @@ OWN_COLUMNS = ("id", "path", "label")
 
 
 class Match(NamedTuple):
-    """A row of the index that was returned: its rank from 1, distance, names, and the columns asked for."""
+    """A row of the index that was returned.
+
+    Parameters
+    ----------
+    rank : int
+        From 1.
+    distance : float
+        Exact distance from the query.
+    id, path : str
+        Name of the row, and where its photograph is.
+    label : str or None
+        Its class, if it has one.
+    columns : dict of str to object
+        Values of the columns that were asked for.
+
+    Examples
+    --------
+    >>> match = Match(1, 0.25, "7.jpg", "/photos/7.jpg", None, {"price": 7})
+    >>> match.path, match.columns["price"]
+    ('/photos/7.jpg', 7)
+    """
 
     rank: int
     distance: float
@@ -47,7 +67,7 @@ def _value(cell: Cell) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The rows that a query returned, nearest first.
+    """The rows that a query returned, nearest first; iterate over it to get each `Match`.
 
     Parameters
     ----------
@@ -61,6 +81,12 @@ class Matches:
         n rows: id, path, label, and the columns that were asked for.
     columns : tuple of str
         Names of the columns that were asked for.
+
+    Examples
+    --------
+    >>> for match in matches:  # doctest: +SKIP
+    ...     print(match.rank, match.id, match.columns["price"])
+    1 7.jpg 7
     """
 
     query: Query

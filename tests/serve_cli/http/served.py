@@ -18,7 +18,7 @@ MODEL = ModelOptions(threads=1, batch_size=2)
 def serving(source, remote_images=None, **options):
     """A client that gets what a real one would, also for bugs."""
     app = make_app(
-        ServeOptions(source=source, limits=LIMITS, model_options=MODEL, access_log=False, max_memory=1 << 30, **options)
+        ServeOptions(source=source, limits=LIMITS, model_options=MODEL, access_log=False, max_memory=8 << 30, **options)
     )
     if remote_images is not None:
         app.remote_images = remote_images

@@ -26,6 +26,7 @@ from lancedb.index import BTree
 
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
 from gluon_lifted.files import sync, try_lock
+from gluon_lifted.redaction import url_without_credentials
 from serve_cli.progress import open_progress
 from serve_cli.retrieval.load.target import VECTOR_COLUMN, Preview
 from serve_cli.retrieval.load.targets.lance_index import index_bytes, index_config, index_text
@@ -201,12 +202,18 @@ class LanceTarget:
             )
 
     def _check_location(self) -> None:
-        """Raise `LiftedError` if there is no folder to write to."""
+        """Raise `LiftedError` if there is no folder to write to, or credentials would be shown in later errors."""
         if not self._location:
             raise ConfigError(
                 "--to is lancedb:// without a folder; write lancedb://FOLDER or lancedb://s3://BUCKET/FOLDER."
             )
         if self._is_remote():
+            shown = url_without_credentials(self._location)
+            if shown != self._location:
+                raise ConfigError(
+                    f"{shown}: LanceDB takes no credentials from --to; set its driver's variables, such as "
+                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+                )
             return
         folder = Path(self._location)
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -42,7 +42,7 @@ def test_inverted_lists(lifted, tmp_path):
     facts = json.loads(out)
     assert (status, facts["rows"], facts["failed"], facts["target_recall"]) == (3, 299, 1, 0.8)
     assert 0.8 <= facts["recall"] < 1
-    assert facts["search"]["nprobe"] < 8
+    assert facts["search"]["effort"] < 8
 
 
 def test_a_dry_run_writes_nothing(lifted, tmp_path):

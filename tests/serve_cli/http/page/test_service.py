@@ -16,7 +16,7 @@ def url(shop):
     from tests.serve_cli.http.page.loopback import on_loopback
     from tests.serve_cli.http.served import LIMITS, MODEL
 
-    options = ServeOptions(source=shop.index, limits=LIMITS, model_options=MODEL, access_log=False, max_memory=1 << 30)
+    options = ServeOptions(source=shop.index, limits=LIMITS, model_options=MODEL, access_log=False, max_memory=8 << 30)
     with on_loopback(make_app(options)) as address:
         yield address
 

@@ -30,7 +30,7 @@ def test_every_file_of_a_form_in_order():
         (b"{}", "application/json", 415, "Images in JSON go to /v1/embeddings"),
         (form(), MULTIPART, 400, "the form is empty"),
         (form(part(b"k", b"v")), MULTIPART, 400, "field 'k' is no file"),
-        (form(*[part(b"a", b"1", b"a")] * 3), MULTIPART, 413, "3 parts; expected at most 2"),
+        (form(*[part(b"a", b"1", b"a")] * 3), MULTIPART, 413, "more than 2 parts"),
     ],
 )
 def test_refusals(body, content_type, status, problem):

@@ -25,8 +25,8 @@ def test_parts_are_in_order():
     ]
 
 
-def test_preamble_padding_and_epilogue():
-    body = b"ignored\r\n--xyz \t\r\nX: 1\r\ncontent-disposition:form-data;name=a\r\n\r\nz\r\n--xyz--ignored"
+def test_other_headers_and_epilogue():
+    body = b"--xyz\r\nX: 1\r\ncontent-disposition:form-data;name=a\r\n\r\nz\r\n--xyz--ignored"
     assert parse_multipart(body, FORM, 1) == [Part("a", False, b"z")]
 
 
@@ -44,7 +44,7 @@ def test_what_clients_send():
 
 
 def test_too_many_parts_are_not_split():
-    with refused(413, "10,000 parts; expected at most 5"):
+    with refused(413, "more than 5 parts"):
         parse_multipart(form(*[part(b"a", b"")] * 10_000), FORM, 5)
 
 
@@ -57,9 +57,9 @@ def test_too_many_parts_are_not_split():
         (form(b"\r\nx"), "no Content-Disposition"),
         (form(b"Content-Disposition: attachment; name=a\r\n\r\nx"), "no Content-Disposition"),
         (form(b"Content-Disposition: form-data\r\n\r\nx"), "no Content-Disposition"),
-        (form(b"X: 1"), "no end of its headers"),
-        (form(b"X: " + b"y" * 9000 + b"\r\n\r\nz"), "no end of its headers within 8,192"),
-        (b"--xyzw\r\n\r\n\r\n--xyz--", "a line of its own"),
+        (form(b"X: 1"), "damaged"),
+        (form(b"X: " + b"y" * 9000 + b"\r\n\r\nz"), "damaged"),
+        (b"--xyzw\r\n\r\n\r\n--xyz--", "damaged"),
     ],
 )
 def test_damaged_forms(body, problem):

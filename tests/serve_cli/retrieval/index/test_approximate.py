@@ -78,7 +78,7 @@ def test_recall_reaches_the_target_and_is_stored(built):
     assert fields["target_recall"] == 0.9
     assert fields["recall"] == built.manifest.recall >= 0.9
     assert share > (0.7 if graph(built) else 0.84)  # 1,000 neighbors; a new query in a graph of 600 rows is hard
-    assert 1 <= built.manifest.search.nprobe < (100 if graph(built) else 16)
+    assert 1 <= built.manifest.search.effort < (100 if graph(built) else 16)
 
 
 def test_distances_are_exact(built):
@@ -163,7 +163,7 @@ def test_tuning_does_no_more_than_the_target_takes(built):
     if built.manifest.kind == "HNSW8" or built.manifest.kind.startswith("PCA"):
         truth = between_neighbors(index, truth)
     assert measure(index, truth, search) == built.manifest.recall
-    assert measure(index, truth, replace(search, nprobe=search.nprobe - 1)) < 0.9
+    assert measure(index, truth, replace(search, effort=search.effort - 1)) < 0.9
 
 
 def test_wrong_factories(tmp_path):

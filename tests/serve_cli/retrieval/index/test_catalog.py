@@ -201,7 +201,7 @@ DAMAGE = {
     "uncounted deletions": put(deleted=1),
     "missing deletions": put(deletions="deletions-000009.npy", deleted=1),
     "recall": put(recall=2),
-    "nprobe": put(search={"nprobe": 0, "rerank": 0}),
+    "effort": put(search={"effort": 0, "rerank": 1, "filtered_effort": 1}),
     "card": put(card=[]),
     "nested": lambda path: (path / "index.json").write_text("[" * 100_000),
     "short vectors": cut("segment-000001/vectors.npy", 300),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
+from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.retrieval.load import load as load_module
 from serve_cli.retrieval.load.load import load_embeddings
 from serve_cli.retrieval.load.load_options import LoadOptions
@@ -229,6 +231,18 @@ def test_chosen_columns(emb, monkeypatch):
     for columns in (None, ("price",), (), ("label", "id")):
         load_embeddings(LoadOptions(folder, "shelf://", table=str(columns), columns=columns))
     assert schemas == [["id", "path", "label", "price"], ["id", "price"], ["id"], ["id", "label"]]
+
+
+def test_what_targets_store_holds_no_credentials(emb, monkeypatch):
+    plans = []
+    monkeypatch.setattr(Shelf, "build_index", lambda self: plans.append(self.plan))
+    manifest = write_embeddings(emb, drawn(2)) / MANIFEST
+    fields = json.loads(manifest.read_text())
+    fields["source"] = "https://me:s3cret@host/photos?X-Amz-Signature=s3cret"
+    manifest.write_text(json.dumps(fields))
+    load_embeddings(LoadOptions(emb, "shelf://me:s3cret@host"))
+    assert plans[0].source == "https://host/photos"
+    assert "s3cret" not in repr(plans[0])
 
 
 def test_the_url_is_not_shown():

@@ -4,24 +4,14 @@ import numpy as np
 import pytest
 
 from serve_cli.retrieval.search.query import Query
+from tests.serve_cli.browser import browser
 from tests.serve_cli.photos import photo
-from tests.serve_cli.report.conftest import ARGUMENTS, CHROMIUM
 from tests.serve_cli.report.devices import PHONE
 from tests.serve_cli.report.made import HOSTILE
 from tests.serve_cli.retrieval.search.test_page import catalog, written
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def test_a_page_on_a_phone(browser, tmp_path):

@@ -250,6 +250,13 @@ def test_a_file_in_place_of_the_folder_and_missing_rights_are_refused(tmp_path, 
         LanceTarget(f"lancedb://{tmp_path}", plan_of(*data)).preview()
 
 
+def test_credentials_in_the_url_are_refused_and_not_shown():
+    target = LanceTarget("lancedb://s3://AKIAKEY:s3cretkey@shop/db", plan_of(*catalog(2)))
+    with pytest.raises(ConfigError, match=r"s3://shop/db: LanceDB takes no credentials.*AWS_SECRET") as error:
+        target.preview()
+    assert "s3cretkey" not in str(error.value)
+
+
 def test_two_loads_of_one_table_at_once_are_refused(url):
     data = catalog(20)
     first = LanceTarget(url, plan_of(*data))
