@@ -28,7 +28,7 @@ from training_runs import embedded, machine, measured, run_jobs, train_run, writ
 
 RESULTS = Path(__file__).parent / "results"
 LOSSES = ["lifted", "contrastive-all", "triplet-semihard", "multi-similarity", "proxy-anchor", "normalized-softmax"]
-RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+RATES = (3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 TRIED_FIRST = (3e-5, 1e-4, 3e-4)  # then the neighbors of the best, until the best is no longer at an end
 UNTRAINED = ["pixels", "pooled", "whitened"]
 NAMES = {

@@ -12,7 +12,8 @@ another seed, and are not in the index.
 Each library builds with two threads and answers queries one at a time with one thread. Rates are queries per second of
 CPU time, the best of three turns, which depends less on other processes than wall time. Peers run in an environment of
 their own, since some need an older NumPy. autofaiss tunes itself; the others are searched with rising effort until they
-reach the recall. Results are appended to the report.
+reach the recall. Results are appended to the report. Additions, deletions and replacements are measured by
+`measure_updates` of benchmarks/search_updates.py.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gluon_lifted.errors import DataError
-from serve_cli.cli.shared_options import parse_names
+from serve_cli.cli.shared_options import parse_names, parse_size
 
 if TYPE_CHECKING:
     from serve_cli.retrieval.index.update import UpdatedIndex
 
 UPDATES = "Change an index"
-NO_BUILD = ("source", "as_json", "add", "delete", "replace", "missing_ok")  # parameters that updates have
+OF_UPDATES = ("source", "as_json", "add", "delete", "replace", "missing_ok")  # parameters of all updates
+OF_ADDED_ROWS = ("max_memory", "threads")  # further parameters of --add and --replace
 
 Add = Annotated[
     Path | None,
@@ -62,12 +63,18 @@ class IndexUpdate:
         Ids as `--delete` takes them.
     missing_ok : bool
         Ignore ids that the index does not have.
+    max_memory : str or None
+        A size as `--max-memory` takes it.
+    threads : int or None
+        Threads to encode rows with.
     """
 
     add: Path | None
     delete: str | None
     replace: Path | None
     missing_ok: bool
+    max_memory: str | None
+    threads: int | None
 
     def __post_init__(self) -> None:
         given = [self.add, self.delete, self.replace]
@@ -80,20 +87,22 @@ class IndexUpdate:
         return any(option is not None for option in (self.add, self.delete, self.replace))
 
     def run(self, index: Path | None, context: typer.Context, *, as_json: bool) -> int:
-        """Change an index and print what was done; return the number of embeddings that were missing."""
-        from serve_cli.retrieval.index.update import add_rows, delete_rows, replace_rows
+        """Change an index and print what was done; return the number of rows without a finite embedding."""
+        from serve_cli.retrieval.index.update import UpdateOptions, add_rows, delete_rows, replace_rows
 
         if index is None:
             raise typer.BadParameter("give the index to change", param_hint="EMBEDDINGS|INDEX")
-        _check_options(context)
+        _check_options(context, OF_UPDATES + (OF_ADDED_ROWS if self.delete is None else ()))
+        max_memory = None if self.max_memory is None else parse_size(self.max_memory)
+        options = UpdateOptions(max_memory=max_memory, threads=self.threads)
         if self.add is not None:
-            updated = add_rows(index, self.add)
+            updated = add_rows(index, self.add, options)
         elif self.replace is not None:
-            updated = replace_rows(index, self.replace)
+            updated = replace_rows(index, self.replace, options)
         else:
             updated = delete_rows(index, read_ids(self.delete or ""), missing_ok=self.missing_ok)
         _print(updated, as_json=as_json)
-        return updated.failed
+        return updated.failed + updated.not_finite
 
 
 def read_ids(text: str) -> list[str]:
@@ -111,12 +120,12 @@ def read_ids(text: str) -> list[str]:
     return [line for line in (line.removesuffix("\r") for line in lines) if line]
 
 
-def _check_options(context: typer.Context) -> None:
+def _check_options(context: typer.Context, accepted: tuple[str, ...]) -> None:
     """Refuse options that would be ignored."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in NO_BUILD and source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter("does not apply to changes of an index", param_hint=parameter.opts[0])
+        if parameter.name not in accepted and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter("does not apply to this change of an index", param_hint=parameter.opts[0])
 
 
 def _print(updated: UpdatedIndex, *, as_json: bool) -> None:
@@ -128,10 +137,11 @@ def _print(updated: UpdatedIndex, *, as_json: bool) -> None:
         "added": updated.added,
         "deleted": updated.deleted,
         "failed": updated.failed,
+        "not_finite": updated.not_finite,
         "repeated": updated.repeated,
         "missing": updated.missing,
     }
     if as_json:
         print_json({**facts, "segments": len(updated.manifest.segments), "rebuild": updated.advice})
     else:
-        print_facts(facts)
+        print_facts({name.replace("_", " "): value for name, value in facts.items()})

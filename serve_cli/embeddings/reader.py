@@ -159,7 +159,7 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
     done = 0
     for number, size in enumerate(sizes):
         for rows in parts.read(number, size):
-            check_rows(rows, folder / manifest["parts"][number]["file"])
+            _require_finite(rows, folder / manifest["parts"][number]["file"])
             embedding[done : done + len(rows.table)] = rows.embedding
             done += len(rows.table)
             for column, name in zip(columns, ("id", "path", "label", "error"), strict=True):
@@ -193,25 +193,21 @@ def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:
         ) from None
 
 
-def check_rows(rows: PartRows, part: Path) -> NDArray[np.bool_]:
-    """Raise `RunError` unless all rows have an id, a path, and either a finite embedding or an error.
-
-    Returns
-    -------
-    ndarray, bool, (n,)
-        Whether each row has an embedding.
-    """
-    ids, paths, errors = (rows.table[name] for name in ("id", "path", "error"))
-    if ids.null_count or paths.null_count:
+def embedded_rows(rows: PartRows, part: Path) -> NDArray[np.bool_]:
+    """Return whether each row has an embedding and no error, (n,). Raise `RunError` for one without id or path."""
+    if rows.table["id"].null_count or rows.table["path"].null_count:
         raise RunError(f"{part}: has a row without an id or a path; embed again.")
-    good: NDArray[np.bool_] = np.asarray(errors.is_null())
-    bad = np.flatnonzero(good & ~np.isfinite(rows.embedding).all(axis=1))
+    return np.asarray(rows.table["error"].is_null())
+
+
+def _require_finite(rows: PartRows, part: Path) -> None:
+    """Raise `RunError` unless all rows have either a finite embedding or an error."""
+    bad = np.flatnonzero(embedded_rows(rows, part) & ~np.isfinite(rows.embedding).all(axis=1))
     if len(bad):
         raise RunError(
-            f"{part}: the embedding of {ids[int(bad[0])].as_py()!r:.200} is not finite and has no error ({len(bad)} "
-            "such rows); embed again."
+            f"{part}: the embedding of {rows.table['id'][int(bad[0])].as_py()!r:.200} is not finite and has no error "
+            f"({len(bad)} such rows); embed again."
         )
-    return good
 
 
 def read_table(path: Path, names: list[str] | None = None) -> pa.Table:

@@ -125,7 +125,7 @@ DIFFERENCES = {
     "rows": "the source has another number of images",
     "ids_sha256": "the source has other images or labels",
     "paths_sha256": "the images have other paths",
-    "carried_sha256": "the carried columns have other values",
+    "carried_sha256": "the carried columns have other values or types",
     "files_sha256": "image files have other sizes or modification times. If their contents are the same, for instance "
     "after a copy, resume with --ignore-changed-files; if failed images were repaired, with --retry-failed",
     "model_sha256": "the model is another one",

@@ -14,7 +14,7 @@ from serve_cli.embeddings.checked_parquet import SLACK, TEXT_BYTES, text_bytes
 from serve_cli.embeddings.embedding_manifest import manifest_card, read_manifest
 from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.embeddings.part_formats import FORMATS
-from serve_cli.embeddings.reader import check_rows
+from serve_cli.embeddings.reader import embedded_rows
 
 if TYPE_CHECKING:
     import os
@@ -48,7 +48,7 @@ class EmbeddedBatch:
 
 
 class EmbeddingStream:
-    """The rows of an embedding folder that have an embedding, in the order of the folder.
+    """The rows of an embedding folder that have a finite embedding, in the order of the folder.
 
     Nothing in the folder is trusted; see `serve_cli.embeddings.reader.read_embeddings`.
 
@@ -67,6 +67,9 @@ class EmbeddingStream:
         Type in which they are stored: ``"float32"``, ``"float16"`` or ``"int8"``.
     rows, failed : int
         Number of rows with and without an embedding.
+    not_finite : int
+        How many of ``rows`` have an embedding with NaN or infinity, and are left out. 0 until `batches` has been read
+        to its end for the first time.
     schema : Schema
         Columns of `EmbeddedBatch.table`.
     model, model_sha256 : str or None
@@ -94,6 +97,7 @@ class EmbeddingStream:
             self._parts.check(number, size)
         self.failed: int = manifest["failed"]
         self.rows: int = manifest["rows"] - self.failed
+        self.not_finite = 0
         self._carried = self._parts.carried(0) if self._sizes else pa.schema([])
         self.schema = pa.schema([*(pa.field(name, pa.string()) for name in TEXTS), *self._carried])
         model = manifest.get("model")
@@ -103,33 +107,36 @@ class EmbeddingStream:
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[EmbeddedBatch]:
         """Iterate over the rows; every batch but the last has ``rows`` of them. Raises `RunError`."""
         waiting: list[EmbeddedBatch] = []
-        count = done = 0
+        count = 0
         for batch in self._groups():
             waiting.append(batch)
             count += len(batch)
             while count >= rows:
                 first, rest = _split(_joined(waiting), rows)
                 yield first
-                done += rows
                 waiting, count = [rest], len(rest)
         if count:
             yield _joined(waiting)
-        if done + count != self.rows:
-            raise RunError(f"{self.folder}: has {done + count} embeddings, expected {self.rows}; embed again.")
 
     def _groups(self) -> Iterator[EmbeddedBatch]:
         """Iterate over row groups."""
-        failed = 0
+        failed = count = not_finite = 0
         for number, size in enumerate(self._sizes):
             for rows in self._parts.read(number, size, self._carried):
-                good = check_rows(rows, self._files[number])
-                failed += len(good) - int(good.sum())
+                embedded = embedded_rows(rows, self._files[number])
+                finite = embedded & np.isfinite(rows.embedding).all(axis=1)
+                failed += int((~embedded).sum())
+                count += int(embedded.sum())
+                not_finite += int((embedded & ~finite).sum())
                 self._check_texts(rows, self._files[number])
-                yield self._batch(rows, good)
+                yield self._batch(rows, finite)
         if failed != self.failed:
             raise RunError(
                 f"{self.folder}: {failed} rows have an error and {MANIFEST} says {self.failed}; embed again."
             )
+        if count != self.rows:
+            raise RunError(f"{self.folder}: has {count} embeddings, expected {self.rows}; embed again.")
+        self.not_finite = not_finite
 
     def _check_texts(self, rows: PartRows, part: Path) -> None:
         """Raise `RunError` if a dictionary repeats a long text, which is about to be written out."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gluon_lifted.errors import LiftedError
 from serve_cli.http.errors import RequestError
 from serve_cli.http.facets import describe_columns
+from serve_cli.http.parsing.image_text import WEB
 from serve_cli.report.access import TAR, Access, WithheldError, is_url
 from serve_cli.report.thumbnails import shard_readers, thumbnail
 from serve_cli.retrieval.index.id_rows import IdRows
@@ -40,31 +43,48 @@ class Gallery:
         Limits of all images that are decoded at the same time.
     cache_bytes : int
         Memory for thumbnails.
+
+    Attributes
+    ----------
+    columns : list of dict
+        Columns to filter by; see `describe_columns`.
     """
 
     def __init__(self, catalog: CatalogIndex, limits: DecodeLimits, cache_bytes: int = CACHE_BYTES) -> None:
         self._catalog, self._limits = catalog, limits
         self._access = [Access(source_of_segment(segment)) for segment in catalog.segments]
         self._ends = [segment.first + segment.rows for segment in catalog.segments]
-        self._cache, self._lock = ThumbnailCache(cache_bytes), Lock()
+        self._cache, self._id_rows = ThumbnailCache(cache_bytes), IdRows(catalog)
+        self.columns = describe_columns(catalog)
         self._shard = lru_cache(MAX_TARS)(self._list_shard)
-
-    @cached_property
-    def columns(self) -> list[dict[str, Any]]:
-        """Columns to filter by."""
-        return describe_columns(self._catalog)
 
     def row(self, name: str) -> int:
         """Return the row of an id. Raises `RequestError` 404 if there is none."""
-        with self._lock:  # the first caller reads all ids, the others wait
-            rows = self._id_rows
-        row = rows.find(name)
+        row = self._id_rows.find(name)
         if row is None:
             raise RequestError(404, f"there is no row with the id {name!r:.100}.")
         return row
 
-    def thumbnail(self, name: str, side: int) -> bytes:
+    def url_to_fetch(self, name: str, side: int) -> str | None:
+        """Return the URL of a row's picture; None if it is a file, or its thumbnail is kept.
+
+        Raises `RequestError` 404 if there is no such row.
+        """
+        row = self.row(name)
+        path = self._path(row)
+        return path if WEB.match(path) and self._cache.get((row, side)) is None else None
+
+    def thumbnail(self, name: str, side: int, content: bytes | None = None) -> bytes:
         """Return the picture of a row as JPEG, ``side`` px on its longer side.
+
+        Parameters
+        ----------
+        name : str
+            Id of the row.
+        side : int
+            Pixels.
+        content : bytes, optional
+            The picture, if it was fetched.
 
         Raises
         ------
@@ -74,26 +94,23 @@ class Gallery:
         row = self.row(name)
         cached = self._cache.get((row, side))
         if cached is None:
-            cached = self._encode(row, name, side)
+            cached = self._encode(row, name, side, content)
             self._cache.put((row, side), cached)
         return cached
 
-    @cached_property
-    def _id_rows(self) -> IdRows:
-        return IdRows(self._catalog)
+    def _path(self, row: int) -> str:
+        return str(self._catalog.table(np.array([row]), ["path"])["path"][0].as_py())
 
-    def _encode(self, row: int, name: str, side: int) -> bytes:
-        import numpy as np
-
-        path = self._catalog.table(np.array([row]), ["path"])["path"][0].as_py()
+    def _encode(self, row: int, name: str, side: int, content: bytes | None) -> bytes:
         number = next(number for number, end in enumerate(self._ends) if row < end)
         try:
-            picture = thumbnail(self._read(path, number), side, self._limits)
+            content = self._read(self._path(row), number) if content is None else content
+            picture = thumbnail(content, side, self._limits)
         except (LiftedError, WithheldError, OSError, ValueError):
-            raise RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.") from None
-        content = io.BytesIO()
-        picture.save(content, "JPEG", quality=JPEG_QUALITY)
-        return content.getvalue()
+            raise not_shown(name) from None
+        encoded = io.BytesIO()
+        picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+        return encoded.getvalue()
 
     def _read(self, path: str, number: int) -> bytes:
         access = self._access[number]
@@ -107,6 +124,11 @@ class Gallery:
 
     def _list_shard(self, shard: str, number: int) -> dict[str, Callable[[], bytes]]:
         return dict(islice(shard_readers(shard, self._access[number]), MAX_MEMBERS))
+
+
+def not_shown(name: str) -> RequestError:
+    """Say that a picture cannot be shown, but not why: the reasons are about the server's files."""
+    return RequestError(404, f"the picture of the id {name!r:.100} cannot be shown.")
 
 
 class ThumbnailCache:

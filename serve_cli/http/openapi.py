@@ -160,9 +160,7 @@ def _server_paths() -> Json:
     metrics["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "/": {"get": page},
-        "/info": {
-            "get": _operation("info", "Describe the model, the index and the limits.", "Info", (*READS, 429, 504))
-        },
+        "/info": {"get": _operation("info", "Describe the model, the index and the limits.", "Info", READS)},
         "/live": {"get": _open(_operation("live", "Answer as long as the process runs.", None, ()))},
         "/ready": {"get": _open(_operation("ready", "Answer whether requests are welcome.", None, (503,)))},
         "/metrics": {"get": metrics},

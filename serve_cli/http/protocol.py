@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with limits on what it leaves open: slow or endless headers, and readers that do not read."""
+"""uvicorn's HTTP protocol with limits on what clients leave open: slow or endless headers, unread replies."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,66 +16,49 @@ REPLY_S = 30.0  # for a client to make room for the rest of a reply
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Closes connections whose clients are too slow or send endless headers."""
+    """Refuses endless headers, and knows since when it waits for its client.
 
-    _alarm: asyncio.TimerHandle | None = None
-    _header_bytes = 0
+    The server closes it at a regular check; a timer for each request would take longer than parsing it.
+    """
+
+    _in_headers, _header_bytes = True, 0
+    _due = math.inf  # time of the event loop by which the client must have done its part
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, but not forever."""
         super().connection_made(transport)
-        self._arm(HEADER_S)
+        self._due = self.loop.time() + HEADER_S
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self._disarm()
-        super().connection_lost(exc)
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, unless it only prolongs the headers."""
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("The headers are too large.")
 
     def on_message_begin(self) -> None:
         """Wait for the headers, but not forever."""
         super().on_message_begin()
-        self._header_bytes = 0
-        self._arm(HEADER_S)
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the address."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
+        self._in_headers, self._header_bytes = True, 0
+        self._due = self.loop.time() + HEADER_S
 
     def on_headers_complete(self) -> None:
         """Start the request."""
-        self._disarm()
+        self._in_headers, self._due = False, math.inf
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
         """Wait for the client to read, but not forever."""
         super().pause_writing()
-        self._arm(REPLY_S)
+        self._due = self.loop.time() + REPLY_S
 
     def resume_writing(self) -> None:
         """Continue to write."""
-        self._disarm()
         super().resume_writing()
+        self._due = math.inf
 
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > MOST_HEADER_BYTES:
-            raise ValueError("the headers are too large")  # the parser's error, which uvicorn answers with 400
-
-    def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._alarm = self.loop.call_later(seconds, self._too_slow)
-
-    def _disarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def _too_slow(self) -> None:
-        self._alarm = None
-        self.transport.abort()
+    def close_if_late(self, now: float) -> None:
+        """Close the connection if its client has kept the server waiting for too long."""
+        if now > self._due:
+            self.transport.abort()

@@ -44,7 +44,8 @@ class IndexSearch:
 
     @classmethod
     def of(cls, catalog: CatalogIndex, limits: DecodeLimits) -> IndexSearch:
-        """Search a catalog; its pictures are decoded within ``limits``."""
+        """Search a catalog; its pictures are decoded within ``limits``. What is read only once is read now."""
+        catalog.nearest(np.zeros((1, catalog.dim), np.float32), 1)
         return cls(catalog, Gallery(catalog, limits))
 
     def search(self, request: SearchRequest, embeddings: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from serve_cli.http.batching.batcher import Batcher
 from serve_cli.http.batching.errors import DeadlineError, QueueFullError
 from serve_cli.http.errors import RequestError
 from serve_cli.http.memory import ServiceMemory
-from serve_cli.http.search_index import IndexSearch
 from serve_cli.http.service_observer import Unobserved
 from serve_cli.model.embedder import Embedder
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from gluon_lifted.images import DecodeLimits
+    from serve_cli.http.search_index import IndexSearch
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.http.service_observer import ServiceObserver
     from serve_cli.retrieval.search.index import Index
@@ -55,7 +56,7 @@ class Service:
     ) -> None:
         self.name, self.embedder, self.index = options.name or embedder.card.name, embedder, index
         self.memory = ServiceMemory.divide(options, embedder)
-        self.index_search = None if index is None else IndexSearch.of(index.catalog, self.memory.decoding)
+        self.index_search = None if index is None else _ready_to_search(index, self.memory.decoding)
         self.batcher = Batcher(embedder, self.memory.decoding, options.max_waiting, observer)
         self._most_calls, self._calls, self.users = options.max_waiting, 0, 0
         self._lock = threading.Lock()
@@ -129,6 +130,12 @@ class Service:
             self.index.close()  # with its model
         else:
             self.embedder.close()
+
+
+def _ready_to_search(index: Index, limits: DecodeLimits) -> IndexSearch:
+    from serve_cli.http.search_index import IndexSearch  # a model alone needs no Arrow, which takes 36 MB
+
+    return IndexSearch.of(index.catalog, limits)
 
 
 class ServiceHolder:

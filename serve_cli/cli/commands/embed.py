@@ -176,7 +176,9 @@ def embed(
 
     An image that cannot be read becomes a row with its error, and the run
     continues; the exit status is then 3. If every image is in a sub-folder, the
-    first sub-folder is its label, and `lifted eval` can measure recall.
+    first sub-folder is its label, and `lifted eval` can measure recall. Further
+    columns of a table are copied; those of CSV become numbers, or true and false,
+    where every value in the file is one and keeps its digits.
 
     Interrupted runs resume where they stopped when the same command is repeated.
     If the model, the images or the settings have changed since, the command fails

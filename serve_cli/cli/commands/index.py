@@ -40,7 +40,7 @@ MaxMemory = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="Use at most this much memory to build, e.g. 4GB.",
+        help="Use at most this much memory to build or to add rows, e.g. 4GB.",
         show_default="80 % of what is available",
     ),
 ]
@@ -109,9 +109,9 @@ def index(
 
     The folder holds vectors, ids, paths, labels, carried columns and the model
     card. It is mapped into memory and opens in milliseconds. Rows without an
-    embedding are left out and counted; the exit status is then 3. A row that
-    repeats the id and the embedding of an earlier row is left out, too; the same
-    id with another embedding is an error.
+    embedding, or with NaN or infinity in it, are left out and counted; the exit
+    status is then 3. A row that repeats the id and the embedding of an earlier
+    row is left out, too; the same id with another embedding is an error.
 
     With --add, --delete or --replace, the folder is an index to change. Searches
     that run continue with the version that they opened. A message says when
@@ -134,7 +134,9 @@ def index(
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.retrieval.index.build import IndexOptions, build_index, planned
 
-    update = IndexUpdate(add, delete, replace, missing_ok)
+    update = IndexUpdate(
+        add=add, delete=delete, replace=replace, missing_ok=missing_ok, max_memory=max_memory, threads=threads
+    )
     if update:
         if update.run(source, context, as_json=as_json):
             raise typer.Exit(SOME_FAILED)
@@ -168,7 +170,7 @@ def index(
         print_json({**facts, "search": asdict(built.manifest.search)})
     else:
         print_facts({name.replace("_", " "): value for name, value in facts.items() if value is not None})
-    if built.failed:
+    if built.failed or built.not_finite:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -178,6 +180,7 @@ def _facts(built: BuiltIndex) -> dict[str, Any]:
         "out": str(built.out),
         "rows": built.rows,
         "failed": built.failed,
+        "not_finite": built.not_finite,
         "repeated": built.repeated,
         "kind": manifest.kind,
         "distance": manifest.card.distance,

@@ -79,8 +79,9 @@ def load(
     embeddings, nothing is done. New embeddings of the same images by the same
     model replace it; anything else needs --overwrite.
 
-    Metric and dimension come from the model card. Images without an embedding are
-    left out and counted; the exit status is then 3.
+    Metric and dimension come from the model card. Images without an embedding, and
+    embeddings with NaN or infinity, are left out and counted; the exit status is
+    then 3.
 
     Leave passwords out of the URL, since other users of this computer can see
     the arguments of a command when it starts. For PostgreSQL, set PGPASSWORD or
@@ -109,5 +110,5 @@ def load(
         print_json(asdict(report))
     else:
         print_facts(report.facts())
-    if report.failed:
+    if report.failed or report.not_finite:
         raise typer.Exit(SOME_FAILED)

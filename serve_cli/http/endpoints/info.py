@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from serve_cli.http.endpoints.requests import json_response
-from serve_cli.http.request_body import read_body
 from serve_cli.http.request_context import context_of
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 async def info(request: Request) -> Response:
     """Describe what is served."""
     context = context_of(request)
-    await read_body(request)  # before the connection is watched
     service, limits = context.service, context.options.limits
     card, index = service.embedder.card, service.index_search
     content = {
@@ -31,7 +29,7 @@ async def info(request: Request) -> Response:
             "distance": card.distance,
             "crop": card.preprocessing.crop,
         },
-        "index": None if index is None else await context.call(request.receive, lambda: _index(index)),
+        "index": None if index is None else _index(index),
         "limits": {
             "k": limits.k,
             "images": limits.images,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 JSON, BYTES, MULTIPART = "application/json", "application/octet-stream", "multipart/form-data"
+# Besides image/*: plain bytes, what `curl --data-binary` says of any file, and nothing
+RAW = frozenset({BYTES, "binary/octet-stream", "application/x-www-form-urlencoded", ""})
 MAX_ACCEPT = 1000  # characters that are read; browsers send about 150
 # A parameter of a header: its name and a token or a quoted string
 PARAMETER = re.compile(r';\s*([\w!#$%&\'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
@@ -25,8 +27,8 @@ class MediaType(NamedTuple):
 
     @property
     def is_image(self) -> bool:
-        """Whether a body of this type may be an image: ``image/*``, plain bytes, or unknown."""
-        return self.name.startswith("image/") or self.name in ("", BYTES, "binary/octet-stream")
+        """Whether a body of this type may be an image."""
+        return self.name.startswith("image/") or self.name in RAW
 
 
 def parse_media_type(header: str) -> MediaType:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from gluon_lifted.errors import DataError
 from serve_cli.embeddings.stream import EmbeddedBatch
 from serve_cli.progress import open_progress
 from serve_cli.retrieval.id_hashes import IdHashes
@@ -63,9 +66,9 @@ def encode_added(segment: Segment, catalog: CatalogIndex) -> int | None:
     """
     if catalog.exact:
         return None
-    from serve_cli.retrieval.index.training import encode, trained_lists  # FAISS is an extra
+    from serve_cli.retrieval.index.training import encode, trained_index  # FAISS is an extra
 
-    return encode(trained_lists(catalog.segments[0], catalog.distance), segment)
+    return encode(trained_index(catalog.segments[0], catalog.distance), segment)
 
 
 def _write(
@@ -77,8 +80,17 @@ def _write(
         SegmentWriter(folder, catalog.card, catalog.schema, dtype) as writer,
     ):
         for batch in batches:
-            table = batch.table.select(catalog.schema.names)  # they may stand in another order
+            table = _cast(batch.table.select(catalog.schema.names), catalog.schema)  # the order may be another
             writer.write(EmbeddedBatch(table, batch.embedding))
             progress.update(writer.rows)
     record = SegmentRecord(folder.name, writer.rows, embeddings, added=True)
     return Segment(catalog.path, record, 0, catalog.dim)
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Convert whole numbers to the float64 of an index. Raises `DataError` if that would change one."""
+    try:
+        return table.cast(schema)
+    except pa.ArrowInvalid as error:
+        problem = f"a whole number does not fit a column of the index ({error!s:.200}); build a new index."
+        raise DataError(problem) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,8 @@ class BuiltIndex:
         Rows that can be found.
     failed : int
         Rows of the embedding folder without an embedding.
+    not_finite : int
+        Rows left out because their embedding has NaN or infinity.
     repeated : int
         Rows left out because an earlier row has the same id and embedding.
     manifest : IndexManifest
@@ -89,6 +91,7 @@ class BuiltIndex:
     out: Path
     rows: int
     failed: int
+    not_finite: int
     repeated: int
     manifest: IndexManifest
 
@@ -118,14 +121,21 @@ def build_index(
     options = options or IndexOptions()
     stream, plan = planned(source, options)
     folder = Path(out)
-    lists = _new_lists(plan, stream) if plan.kind != EXACT else None
+    lists = _new_faiss_index(plan, stream) if plan.kind != EXACT else None
     logger.info(plan.describe())
     with new_index_folder(folder, overwrite=options.overwrite), threads(options.threads):
         manifest = _write_segments(stream, folder, plan)
         if lists is not None:
             manifest = _encode_and_tune(folder, manifest, lists, options.target_recall)
         switch(folder, manifest)
-    return BuiltIndex(folder, manifest.total - manifest.deleted, stream.failed, manifest.deleted, manifest)
+    return BuiltIndex(
+        out=folder,
+        rows=manifest.total - manifest.deleted,
+        failed=stream.failed,
+        not_finite=stream.not_finite,
+        repeated=manifest.deleted,
+        manifest=manifest,
+    )
 
 
 def planned(source: str | os.PathLike[str], options: IndexOptions) -> tuple[EmbeddingStream, IndexPlan]:
@@ -145,10 +155,10 @@ def write_rows(batches: Iterator[EmbeddedBatch], writer: SegmentWriter, hashes: 
             progress.update(writer.rows)
 
 
-def _new_lists(plan: IndexPlan, stream: EmbeddingStream) -> Any:
-    from serve_cli.retrieval.index.training import new_lists  # FAISS is an extra
+def _new_faiss_index(plan: IndexPlan, stream: EmbeddingStream) -> Any:
+    from serve_cli.retrieval.index.training import new_faiss_index  # FAISS is an extra
 
-    return new_lists(plan.kind, stream.card.dim, stream.card.distance)
+    return new_faiss_index(plan.kind, stream.card.dim, stream.card.distance)
 
 
 def _write_segments(stream: EmbeddingStream, folder: Path, plan: IndexPlan) -> IndexManifest:
@@ -157,16 +167,18 @@ def _write_segments(stream: EmbeddingStream, folder: Path, plan: IndexPlan) -> I
     records: list[SegmentRecord] = []
     batches = stream.batches(BATCH_ROWS)
     batches_per_segment = max(1, plan.segment_rows // BATCH_ROWS + (plan.segment_rows == stream.rows))
-    done = 0
-    while done < stream.rows:
+    for first in batches:
         with (
             new_segment(folder, number + len(records)) as temporary,
             SegmentWriter(temporary, stream.card, stream.schema) as writer,
         ):
-            write_rows(islice(batches, batches_per_segment), writer, hashes, stream.rows - done)
-        done += writer.rows
+            following = islice(batches, batches_per_segment - 1)
+            left = stream.rows - sum(record.rows for record in records)
+            write_rows(chain([first], following), writer, hashes, left)
         name = segment_name(number + len(records))
         records.append(SegmentRecord(name, writer.rows, str(stream.folder.resolve())))
+    if not records:
+        raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
     manifest = IndexManifest(stream.card, stream.model, stream.model_sha256, segments=tuple(records))
     repeated = repeated_rows(CatalogIndex(folder, manifest), hashes.candidates())
     if len(repeated):

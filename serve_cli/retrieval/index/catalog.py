@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import dataset
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.retrieval.index.deletions import read_deletions
 from serve_cli.retrieval.index.exact_search import (
-    NOTHING,
     Block,
     Nearest,
     checked_queries,
     exact_nearest,
-    pair_keys,
-    to_distances,
 )
 from serve_cli.retrieval.index.layout import read_index_manifest
 from serve_cli.retrieval.index.segment import BLOCK_ROWS, READ_ERRORS, Segment
@@ -31,13 +29,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.retrieval.index.inverted_lists import InvertedLists, Selector
+    from serve_cli.retrieval.index.approximate_search import ApproximateSearch
     from serve_cli.retrieval.index.layout import IndexManifest, SearchParameters
 
 EXACT_AMONG = 50_000  # up to as many rows that may be returned are all compared
-RERANKED_NUMBERS = 1 << 21  # at a time: 16 MB in float64
-FILTERED_RERANK = 8  # candidates per neighbor among some rows: fewer lose 2 % of the neighbors, more hardly any
-WIDER = 4  # times as many lists where too few rows were returned
 ATTEMPTS = 5  # to open an index that is being switched to new versions
 SHOWN_IDS = 5
 
@@ -114,6 +109,13 @@ class CatalogIndex:
         return self.total - len(self.deleted)
 
     @cached_property
+    def approximation(self) -> ApproximateSearch:
+        """Search by inverted lists or graphs, whose files are opened when it is first used."""
+        from serve_cli.retrieval.index.approximate_search import ApproximateSearch
+
+        return ApproximateSearch(self.segments, self.distance, self.live if len(self.deleted) else None)
+
+    @cached_property
     def live(self) -> NDArray[np.bool_]:
         """Whether each row is not deleted, (total,)."""
         live = np.ones(self.total, bool)
@@ -165,28 +167,9 @@ class CatalogIndex:
         search: SearchParameters,
         among: NDArray[np.int64] | None = None,
     ) -> Nearest:
-        """Rank the candidates of the inverted lists by exact distances; scan more lists until k are there."""
-        selectors = self._live_selectors if among is None else self._selectors(among)
-        wanted = min(k, self.rows if among is None else len(among))
-        nprobe, rerank = search.nprobe, search.rerank
-        if among is not None:
-            nprobe, rerank = search.filtered_nprobe, max(rerank, FILTERED_RERANK)
-        count = k * rerank
-        while True:
-            parts = [
-                lists.candidates(queries, min(count, segment.rows), nprobe, selector)
-                for segment, lists, selector in zip(self.segments, self._lists, selectors, strict=True)
-            ]
-            nearest = self._reranked(queries, k, parts)
-            if not wanted or (nearest.rows[:, wanted - 1] >= 0).all():
-                return nearest
-            if nprobe >= max(lists.count for lists in self._lists):
-                return self.exhaustive(queries, k, among)
-            nprobe *= WIDER
-
-    def lists_of(self, number: int) -> InvertedLists:
-        """Return the inverted lists of a segment."""
-        return self._lists[number]
+        """Rank candidates by exact distances; search with more effort until k are there."""
+        nearest = self.approximation.nearest(queries, k, search, among)
+        return self.exhaustive(queries, k, among) if nearest is None else nearest
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of rows as they are stored, (n, D): of unit norm for cosine."""
@@ -237,59 +220,16 @@ class CatalogIndex:
         while name in self.schema.names:
             name += "_"
         for segment in self.segments:
-            for first, batch in segment.batches(self.schema.names):
-                numbers = pa.array(np.arange(first, first + len(batch)))
-                try:
-                    table = pa.table(batch).append_column(name, numbers).filter(condition)
-                except READ_ERRORS as error:
-                    raise DataError(f"the condition {condition!s:.200} cannot be applied ({error!s:.200}).") from None
-                rows.append(np.asarray(table[name]))
+            batches = [batch for _, batch in segment.batches(self.schema.names)]
+            numbers = pa.array(np.arange(segment.first, segment.first + segment.rows))
+            table = pa.Table.from_batches(batches, self.schema).append_column(name, numbers)
+            try:  # a scanner reads the columns of the condition alone; `Table.filter` copies all
+                scanner = dataset.dataset(table).scanner(columns=[name], filter=condition, use_threads=False)
+                rows.append(np.asarray(scanner.to_table()[name]))
+            except READ_ERRORS as error:
+                raise DataError(f"the condition {condition!s:.200} cannot be applied ({error!s:.200}).") from None
         met = np.concatenate(rows)
         return np.asarray(met[self.live[met]])
-
-    @cached_property
-    def _lists(self) -> list[InvertedLists]:
-        from serve_cli.retrieval.index.inverted_lists import InvertedLists
-
-        return [InvertedLists(segment.folder, segment.record, self.dim, self.distance) for segment in self.segments]
-
-    @cached_property
-    def _live_selectors(self) -> list[Selector | None]:
-        return self._selectors(np.flatnonzero(self.live)) if len(self.deleted) else [None] * len(self.segments)
-
-    def _selectors(self, rows: NDArray[np.int64]) -> list[Selector | None]:
-        from serve_cli.retrieval.index.inverted_lists import Selector
-
-        allowed = np.zeros(self.total, bool)
-        allowed[rows] = True
-        return [Selector(allowed[segment.first : segment.first + segment.rows]) for segment in self.segments]
-
-    def _reranked(self, queries: NDArray[np.float32], k: int, parts: list[NDArray[np.int64]]) -> Nearest:
-        """Order the candidates of each segment, rows (Q, count) of it or -1, by exact distances."""
-        width = sum(part.shape[1] for part in parts)
-        step = max(1, RERANKED_NUMBERS // (width * self.dim))
-        keys, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), NOTHING, np.int64)
-        for start in range(0, len(queries), step):
-            chosen = slice(start, start + step)
-            own_keys, own_rows = self._candidate_keys(queries[chosen], [part[chosen] for part in parts])
-            order = np.lexsort((own_rows, own_keys))[:, :k]
-            keys[chosen, : order.shape[1]] = np.take_along_axis(own_keys, order, axis=1)
-            rows[chosen, : order.shape[1]] = np.take_along_axis(own_rows, order, axis=1)
-        return Nearest(rows, to_distances(keys, self.distance))
-
-    def _candidate_keys(
-        self, queries: NDArray[np.float32], parts: list[NDArray[np.int64]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the key and the row number of each candidate, (q, width); infinity and -1 for none."""
-        keys, rows = [], []
-        for segment, part in zip(self.segments, parts, strict=True):
-            missing = part < 0
-            vectors = segment.vectors(np.maximum(part, 0).ravel()).reshape(*part.shape, self.dim)
-            own = pair_keys(queries, vectors, self.distance)
-            own[missing] = np.inf
-            keys.append(own)
-            rows.append(np.where(missing, NOTHING, part + segment.first))
-        return (keys[0], rows[0]) if len(keys) == 1 else (np.hstack(keys), np.hstack(rows))
 
     def _blocks(self, rows: NDArray[np.int64] | None) -> Iterator[Block]:
         if rows is None:

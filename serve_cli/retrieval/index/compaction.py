@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 TIMES_LARGER = 4  # a larger one would be copied too often
 
 
-def compacted(folder: Path, manifest: IndexManifest) -> IndexManifest:
+def compacted(folder: Path, manifest: IndexManifest, most_rows: int) -> IndexManifest:
     """Merge the last added segments, without their deleted rows; return a manifest that has not been switched to.
 
-    A segment is merged with the ones after it unless it has more than four times their rows. So there are about
-    log5(n) added segments after n equal additions, two or three in practice.
+    A segment is merged with the ones after it unless it has more than four times their rows, or all together have
+    more than ``most_rows``, for which the memory does not suffice. So there are about log5(n) added segments after n
+    equal additions, two or three in practice.
     """
-    kept = _kept(manifest.segments)
+    kept = _kept(manifest.segments, most_rows)
     if kept >= len(manifest.segments) - 1:
         return manifest
     number, segments = next_number(folder), manifest.segments[:kept]
@@ -47,11 +48,11 @@ def compacted(folder: Path, manifest: IndexManifest) -> IndexManifest:
     return replace(manifest, segments=segments, deletions=name, deleted=len(deleted))
 
 
-def _kept(segments: Sequence[SegmentRecord]) -> int:
+def _kept(segments: Sequence[SegmentRecord], most_rows: int) -> int:
     """Return how many segments at the start are not merged."""
     kept = len(segments) - 1
     rows = segments[kept].rows
-    while segments[kept - 1].added and segments[kept - 1].rows <= TIMES_LARGER * rows:
+    while segments[kept - 1].added and segments[kept - 1].rows <= min(TIMES_LARGER * rows, most_rows - rows):
         kept -= 1
         rows += segments[kept].rows
     return kept

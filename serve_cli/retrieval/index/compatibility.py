@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from gluon_lifted.errors import DataError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from serve_cli.embeddings.stream import EmbeddingStream
     from serve_cli.retrieval.index.catalog import CatalogIndex
 
@@ -36,17 +36,22 @@ def check_compatible(stream: EmbeddingStream, index: CatalogIndex) -> None:
 
 def _check_columns(stream: EmbeddingStream, index: CatalogIndex) -> None:
     ours, theirs = _types(index.schema), _types(stream.schema)
-    if ours == theirs:
-        return
     differences = [
         f"{name} ({theirs.get(name, 'missing')!s:.100}, expected {ours.get(name, 'no such column')!s:.100})"
         for name in [*ours, *(theirs.keys() - ours.keys())]
-        if ours.get(name) != theirs.get(name)
+        if not _can_hold(ours.get(name), theirs.get(name))
     ]
+    if not differences:
+        return
     raise DataError(
         f"{stream.folder}: has other columns than {index.path}: {', '.join(differences):.500}; embed a table with the "
         "same columns, or build a new index."
     )
+
+
+def _can_hold(kind: pa.DataType | None, other: pa.DataType | None) -> bool:
+    """Whether a column holds values of another; float64 holds int64, which a CSV file of whole prices has."""
+    return kind == other or (kind == pa.float64() and other == pa.int64())
 
 
 def _types(schema: pa.Schema) -> dict[str, pa.DataType]:

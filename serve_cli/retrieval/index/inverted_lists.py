@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.metrics.choices import Distance
-    from serve_cli.retrieval.index.layout import SegmentRecord
+    from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
 
-MAGIC = b"Iw"  # FAISS's types of inverted lists start with it
+NO_LISTS, NO_DISTANCES = np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)
+FILTERED_RERANK = 12  # candidates per neighbor among some rows: 8 lose 1 % of the neighbors, more hardly any
+POSITIONS_IN_LISTS = False  # FAISS returns rows instead
 OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further files
+
+
+class PreparedQueries(NamedTuple):
+    """Some queries, with what is the same for all segments."""
+
+    vectors: NDArray[np.float32]  # (Q, d) as candidates are compared
+    effort: int  # lists to scan, or width of a graph's beam
+    lists: NDArray[np.int64] = NO_LISTS  # (Q, nprobe) to scan, nearest first
+    distances: NDArray[np.float32] = NO_DISTANCES  # (Q, nprobe) of their centroids
+
+    def select(self, numbers: NDArray[np.int64]) -> PreparedQueries:
+        """Select queries."""
+        lists = self.lists if self.lists is NO_LISTS else self.lists[numbers]
+        distances = self.distances if self.distances is NO_DISTANCES else self.distances[numbers]
+        return PreparedQueries(self.vectors[numbers], self.effort, lists, distances)
 
 
 class InvertedLists:
@@ -44,28 +61,52 @@ class InvertedLists:
 
     def __init__(self, folder: Path, record: SegmentRecord, dim: int, distance: Distance) -> None:
         self._path, self._rows = folder / FAISS, record.rows
-        self._check_file(record)
         with faiss_errors(f"{self._path}: cannot be read; build the index again"):
             self._index = faiss.read_index(str(self._path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             self._check(dim, distance)
         self.count = int(self._index.nlist)
-        self._parameters: dict[int, Any] = {}  # without a selector, by number of lists
+        self.fixed = f"{self.count:,} lists"  # what all segments share
 
-    def candidates(
-        self, queries: NDArray[np.float32], count: int, nprobe: int, allowed: Selector | None
-    ) -> NDArray[np.int64]:
-        """Return ``count`` rows of the segment per query, (Q, count), -1 where there are fewer."""
+    def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
+        """Return the numbers of lists and of candidates, where a share of the rows may be returned; None for all."""
+        if share is None:
+            return search.nprobe, k * search.rerank
+        return search.filtered_nprobe, k * max(search.rerank, FILTERED_RERANK)
+
+    def prepare(self, queries: NDArray[np.float32], nprobe: int) -> PreparedQueries:
+        """Find the lists nearest to each query; all segments of an index have the same centroids."""
         nprobe = min(nprobe, self.count)
-        rows = np.full((len(queries), count), -1, np.int64)
-        distances = np.empty((len(queries), count), np.float32)
-        parameters = self._parameters.get(nprobe) if allowed is None else None
-        if parameters is None:
-            parameters = search_parameters(self._index, nprobe, allowed)
-            if allowed is None:
-                self._parameters[nprobe] = parameters
+        lists = np.empty((len(queries), nprobe), np.int64)
+        distances = np.empty((len(queries), nprobe), np.float32)
+        parameters = None
+        if isinstance(self._index.quantizer, faiss.IndexHNSW):
+            parameters = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
         with faiss_errors(f"{self._path}: cannot be searched"):  # search_c has less overhead than search
-            self._index.search_c(
-                len(queries), _pointer(queries), count, _pointer(distances), _pointer(rows), parameters
+            self._index.quantizer.search_c(
+                len(queries), _pointer(queries), nprobe, _pointer(distances), _pointer(lists), parameters
+            )
+        if lists.max(initial=-1) >= self.count:
+            raise self._error(f"has list {lists.max():,} of {self.count:,}")
+        return PreparedQueries(queries, nprobe, lists, distances)
+
+    def candidates(self, queries: PreparedQueries, count: int, allowed: Selector | None) -> NDArray[np.int64]:
+        """Return ``count`` rows of the segment per query, (Q, count), -1 where there are fewer."""
+        total = len(queries.vectors)
+        rows, distances = np.empty((total, count), np.int64), np.empty((total, count), np.float32)
+        parameters = faiss.SearchParametersIVF(nprobe=queries.effort)
+        if allowed is not None:
+            parameters.sel = allowed.faiss
+        with faiss_errors(f"{self._path}: cannot be searched"):
+            self._index.search_preassigned_c(
+                total,
+                _pointer(queries.vectors),
+                count,
+                _pointer(queries.lists),
+                _pointer(queries.distances),
+                _pointer(distances),
+                _pointer(rows),
+                POSITIONS_IN_LISTS,
+                parameters,
             )
         if rows.max(initial=-1) >= self._rows:
             raise self._error(f"has row {rows.max():,} of {self._rows:,}")
@@ -103,16 +144,6 @@ class InvertedLists:
         self._index.ntotal = 0
         return self._index
 
-    def _check_file(self, record: SegmentRecord) -> None:
-        if not self._path.is_file():  # opening a pipe would block
-            raise FileNotFoundError(self._path)
-        size = self._path.stat().st_size
-        if size != record.faiss_bytes:
-            raise self._error(f"has {size:,} bytes, expected {record.faiss_bytes:,}")
-        with self._path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise self._error("holds no inverted lists of FAISS")
-
     def _check(self, dim: int, distance: Distance) -> None:
         index = self._index
         stored = (index.d, index.ntotal, index.metric_type)
@@ -146,16 +177,6 @@ class Selector:
     def faiss(self) -> Any:
         """FAISS's selector; use it only while this object lives."""
         return faiss.IDSelectorBitmap(self._bits)
-
-
-def search_parameters(index: Any, nprobe: int, allowed: Selector | None) -> Any:
-    """Build FAISS's search parameters."""
-    parameters = faiss.SearchParametersIVF(nprobe=nprobe)
-    if allowed is not None:
-        parameters.sel = allowed.faiss
-    if isinstance(index.quantizer, faiss.IndexHNSW):
-        parameters.quantizer_params = faiss.SearchParametersHNSW(efSearch=2 * nprobe)
-    return parameters
 
 
 def metric_of(distance: Distance) -> int:

@@ -21,6 +21,8 @@ ENCODED_COPIES = 3  # of the codes: lists grow by doubling
 ROW_BYTES = 100  # of text per row on disk, a guess
 POINTS, ITERATIONS = 40, 6
 TUNING_PRODUCTS = 2e11  # floating-point operations to find true neighbors
+LINK_BYTES = 10  # of a graph per row and unit of M: 2 M links of 4 bytes, and the upper levels
+GRAPH = re.compile(r"(?:PCA(\d{1,6}),)?HNSW(\d{1,4})(_SQ8)?")
 LIST_COUNT = re.compile(r"IVF(\d{1,8})")
 
 
@@ -108,6 +110,42 @@ def plan_index(
     )
 
 
+def encodable_rows(rows: int, added: int, dim: int, kind: str, max_memory: int | None = None) -> int:
+    """Return how many rows can be encoded at a time when an index changes.
+
+    Parameters
+    ----------
+    rows, added : int
+        Rows of the index, and rows to add.
+    dim : int
+    kind : str
+        As in `IndexPlan`.
+    max_memory : int, optional
+        Bytes of memory; default: 80 % of what is available.
+
+    Returns
+    -------
+    int
+        At least ``added``.
+
+    Raises
+    ------
+    ConfigError
+        If the memory does not suffice for the added rows.
+    """
+    limit = int(SPARE * available_memory()) if max_memory is None else max_memory
+    match = LIST_COUNT.match(kind)
+    fixed = BASE_BYTES + 8 * (rows + added) + 4 * dim * (int(match[1]) if match else 0)
+    row_bytes = 0 if kind == EXACT else ENCODED_COPIES * (code_bytes(kind, dim) + 8)
+    needed = fixed + row_bytes * added
+    if needed > limit:
+        raise ConfigError(
+            f"adding {added:,} rows needs {needed / 1e6:,.0f} MB of memory and may use {limit / 1e6:,.0f} MB; allow "
+            "more with --max-memory, or embed and add fewer images at a time."
+        )
+    return (limit - fixed) // row_bytes if row_bytes else rows + added
+
+
 def build_products(rows: int, dim: int, lists: int) -> float:
     """Count the floating-point operations of training, encoding and tuning."""
     return 2.0 * dim * lists * (min(POINTS * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
@@ -127,6 +165,9 @@ def default_factory(rows: int, dim: int) -> str:
 
 def code_bytes(kind: str, dim: int) -> int:
     """Return the size of a row's code; of the full vector for kinds that this function does not know."""
+    if match := GRAPH.fullmatch(kind):
+        width = min(int(match[1] or dim), dim)
+        return (width if match[3] else 4 * width) + LINK_BYTES * int(match[2])
     if match := re.search(r",PQ(\d{1,6})x4", kind):
         return int(match[1]) // 2 + 1
     return dim if kind.endswith(",SQ8") else 4 * dim

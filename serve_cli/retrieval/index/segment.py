@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from gluon_lifted.errors import RunError
 from serve_cli.embeddings.npy_format import open_numbers
+from serve_cli.retrieval.index.arrow_blocks import is_compressed
 from serve_cli.retrieval.index.exact_search import Block, squared_norms
 from serve_cli.retrieval.index.layout import ROWS, VECTORS
 
@@ -129,7 +130,10 @@ class Segment:
         if not path.is_file():  # opening a pipe would block
             raise FileNotFoundError(path)
         with self._errors(ROWS):
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            file = pa.memory_map(str(path))
+            reader = pa.ipc.open_file(file)
+            if is_compressed(memoryview(file.read_buffer())):  # a small file could take all memory
+                raise self._error(ROWS, "is compressed, which `lifted index` does not write")
             if [(field.name, field.type) for field in reader.schema][: len(OWN_COLUMNS)] != list(OWN_COLUMNS):
                 raise self._error(ROWS, "has other columns than `lifted index` writes")
             if len(set(reader.schema.names)) != len(reader.schema.names):

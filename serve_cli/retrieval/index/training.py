@@ -9,8 +9,10 @@ import numpy as np
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
 from serve_cli.progress import open_progress
+from serve_cli.retrieval.index.approximate_search import open_proposals
 from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
-from serve_cli.retrieval.index.inverted_lists import InvertedLists, metric_of
+from serve_cli.retrieval.index.graph import hnsw_of
+from serve_cli.retrieval.index.inverted_lists import metric_of
 from serve_cli.retrieval.index.layout import FAISS
 from serve_cli.retrieval.index.segment import BLOCK_ROWS
 from serve_cli.retrieval.index.threads import threads
@@ -24,21 +26,30 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.segment import Segment
 
 POINTS_PER_LIST = 40  # training rows per list, about FAISS's minimum
+GRAPH_SAMPLE = 20_000  # training rows of a graph's transform and codes
 ITERATIONS = 6  # of k-means; more hardly change recall
 SEED = 1234
 
 
-def new_lists(factory: str, dim: int, distance: Distance) -> Any:
-    """Build an untrained FAISS index. Raises `ConfigError` unless ``factory`` describes plain inverted lists."""
+def new_faiss_index(factory: str, dim: int, distance: Distance) -> Any:
+    """Build an untrained FAISS index. Raises `ConfigError` unless ``factory`` describes inverted lists or a graph."""
+    metric = faiss.METRIC_L2 if "HNSW" in factory and "IVF" not in factory else metric_of(distance)
     try:
-        index = faiss.index_factory(dim, factory, metric_of(distance))
+        index = faiss.index_factory(dim, factory, metric)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         raise ConfigError(
             f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split())!s:.200}); give a "
             "factory string such as IVF1024,Flat."
         ) from None
-    if not isinstance(index, faiss.IndexIVF):
-        raise ConfigError(f"{factory!r:.100} has no inverted lists at its start; give one such as IVF1024,PQ32x4fs.")
+    if isinstance(index, faiss.IndexIVF):
+        return index
+    try:
+        hnsw_of(index)
+    except TypeError as error:
+        raise ConfigError(
+            f"{factory!r:.100} {error}; give one that starts with inverted lists, such as IVF1024,PQ32x4fs, or a graph "
+            "such as PCA64,HNSW16_SQ8."
+        ) from None
     return index
 
 
@@ -56,17 +67,22 @@ def sample_rows(segments: Sequence[Segment], count: int) -> NDArray[np.float32]:
 
 def train(index: Any, segments: Sequence[Segment]) -> None:
     """Train an index on a sample. Raises `ConfigError` if there are fewer rows than lists."""
-    total = sum(segment.rows for segment in segments)
-    if total < index.nlist:
-        raise ConfigError(f"{index.nlist:,} lists need as many rows, and there are {total:,}; use fewer lists.")
-    sample = sample_rows(segments, POINTS_PER_LIST * index.nlist)
-    index.cp.niter, index.cp.seed = ITERATIONS, SEED
-    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
+    lists = isinstance(index, faiss.IndexIVF)
+    sample = sample_rows(segments, POINTS_PER_LIST * index.nlist if lists else GRAPH_SAMPLE)
     with open_progress("train", len(sample), unit="rows") as progress, faiss_errors("FAISS cannot train the index"):
-        index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)
+        if lists:
+            _train_lists(index, sample, sum(segment.rows for segment in segments))
         with threads(1):  # codes are trained in many short steps, and waiting threads slow them down
             index.train(sample)
         progress.update(len(sample))
+
+
+def _train_lists(index: Any, sample: NDArray[np.float32], total: int) -> None:
+    if total < index.nlist:
+        raise ConfigError(f"{index.nlist:,} lists need as many rows, and there are {total:,}; use fewer lists.")
+    index.cp.niter, index.cp.seed = ITERATIONS, SEED
+    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
+    index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)
 
 
 def encode(index: Any, segment: Segment) -> int:
@@ -83,7 +99,6 @@ def encode(index: Any, segment: Segment) -> int:
     return path.stat().st_size
 
 
-def trained_lists(segment: Segment, distance: Distance) -> Any:
+def trained_index(segment: Segment, distance: Distance) -> Any:
     """Open the FAISS file of a segment, without its rows, to encode more rows alike. Raises `RunError`."""
-    dim = segment.stored.shape[1]
-    return InvertedLists(segment.folder, segment.record, dim, distance).emptied()
+    return open_proposals(segment, distance).emptied()

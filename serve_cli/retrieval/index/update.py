@@ -23,8 +23,10 @@ from serve_cli.retrieval.index.compaction import compacted
 from serve_cli.retrieval.index.compatibility import check_compatible
 from serve_cli.retrieval.index.deletions import write_deletions
 from serve_cli.retrieval.index.layout import deletions_name, read_index_manifest, segment_name
+from serve_cli.retrieval.index.plan import encodable_rows
 from serve_cli.retrieval.index.rebuild_advice import rebuild_advice
 from serve_cli.retrieval.index.repeated_ids import repeated_rows
+from serve_cli.retrieval.index.threads import threads
 from serve_cli.retrieval.index.versions import index_lock, new_segment, next_number, remove_unnamed, switch
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class UpdatedIndex:
         Rows that were deleted, old versions of replaced ones included.
     failed : int
         Rows of the embedding folder without an embedding.
+    not_finite : int
+        Rows left out because their embedding has NaN or infinity.
     repeated : int
         Rows left out because an earlier row of the embedding folder has the same id and embedding.
     missing : int
@@ -71,13 +75,32 @@ class UpdatedIndex:
     added: int
     deleted: int
     failed: int
+    not_finite: int
     repeated: int
     missing: int
     advice: str | None
     manifest: IndexManifest
 
 
-def add_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) -> UpdatedIndex:
+@dataclass(frozen=True)
+class UpdateOptions:
+    """What adding or replacing rows may use.
+
+    Parameters
+    ----------
+    max_memory : int, optional
+        Bytes. Default: 80 % of what is available.
+    threads : int, optional
+        Threads of FAISS. Default: usable cores.
+    """
+
+    max_memory: int | None = None
+    threads: int | None = None
+
+
+def add_rows(
+    index: str | os.PathLike[str], embeddings: str | os.PathLike[str], options: UpdateOptions = UpdateOptions()
+) -> UpdatedIndex:
     """Add the rows of an embedding folder to an index.
 
     Parameters
@@ -86,6 +109,7 @@ def add_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) 
         Folder of the index.
     embeddings : path
         A finished embedding folder of the same model, with the same columns.
+    options : UpdateOptions, optional
 
     Raises
     ------
@@ -94,17 +118,21 @@ def add_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) 
     DataError
         If the embeddings do not fit the index, have no row, repeat an id with another embedding, or have ids that the
         index has. The index stays as it was.
+    ConfigError
+        If the memory does not suffice.
     """
-    return _write(index, embeddings, replace_existing=False)
+    return _write(index, embeddings, options, replace_existing=False)
 
 
-def replace_rows(index: str | os.PathLike[str], embeddings: str | os.PathLike[str]) -> UpdatedIndex:
+def replace_rows(
+    index: str | os.PathLike[str], embeddings: str | os.PathLike[str], options: UpdateOptions = UpdateOptions()
+) -> UpdatedIndex:
     """Add the rows of an embedding folder to an index, in place of rows with the same ids.
 
     Both happen in one switch: no reader misses a row that is replaced, or sees it twice. Parameters and errors are
     those of `add_rows`, which refuses ids that the index has.
     """
-    return _write(index, embeddings, replace_existing=True)
+    return _write(index, embeddings, options, replace_existing=True)
 
 
 def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok: bool = False) -> UpdatedIndex:
@@ -146,6 +174,7 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         added=0,
         deleted=len(rows),
         failed=0,
+        not_finite=0,
         repeated=0,
         missing=len(missing),
         advice=_advice(catalog.path, manifest),
@@ -154,29 +183,38 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
 
 
 def _write(
-    index: str | os.PathLike[str], embeddings: str | os.PathLike[str], *, replace_existing: bool
+    index: str | os.PathLike[str],
+    embeddings: str | os.PathLike[str],
+    options: UpdateOptions,
+    *,
+    replace_existing: bool,
 ) -> UpdatedIndex:
     stream = EmbeddingStream(embeddings)
     if not stream.rows:
         raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
-    with _writing(index) as catalog:
+    with _writing(index) as catalog, threads(options.threads):
         check_compatible(stream, catalog)
+        kind, total = catalog.manifest.kind, catalog.total
+        most_rows = encodable_rows(total, stream.rows, catalog.dim, kind, options.max_memory)
         number = next_number(catalog.path)
         with new_segment(catalog.path, number) as temporary:
             added, candidates = write_added(stream, catalog, temporary)
+            if not added.rows:
+                raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
             repeated = repeated_rows(added, candidates)
             old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
             record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
         deleted = np.union1d(np.union1d(catalog.deleted, old), repeated + catalog.total)
         manifest = _with_deletions(catalog, number, deleted, (*catalog.manifest.segments, record))
-        manifest = compacted(catalog.path, manifest)
+        manifest = compacted(catalog.path, manifest, most_rows)
         switch(catalog.path, manifest)
     return UpdatedIndex(
         path=catalog.path,
         rows=manifest.total - manifest.deleted,
-        added=stream.rows - len(repeated),
+        added=added.rows - len(repeated),
         deleted=len(old),
         failed=stream.failed,
+        not_finite=stream.not_finite,
         repeated=len(repeated),
         missing=0,
         advice=_advice(catalog.path, manifest),

@@ -64,11 +64,18 @@ def load_embeddings(options: LoadOptions, *, dry_run: bool = False, retries: Ret
     kind = target_class(options.to)
     stream = EmbeddingStream(options.source)
     repeated = repeated_rows(stream)
+    not_finite = stream.not_finite
     plan = plan_load(stream, options, kind, len(repeated))
     with closing(kind(options.to, plan)) as target, _explained(target):
         preview = target.preview()
         planned = LoadReport.planned(
-            kind.database, plan.table, preview, rows=plan.rows, failed=stream.failed, repeated=len(repeated)
+            kind.database,
+            plan.table,
+            preview,
+            rows=plan.rows,
+            failed=stream.failed,
+            not_finite=not_finite,
+            repeated=len(repeated),
         )
         if dry_run or preview.complete:
             return replace(planned, dry_run=dry_run)

@@ -59,9 +59,11 @@ class LoadReport:
         Type of each column in the database.
     index : str
         The index with its parameters.
-    rows, failed, repeated : int
-        Rows in the table; rows left out since they have no embedding; rows left out since an earlier row has the same
-        id and an equal embedding.
+    rows : int
+        Rows in the table.
+    failed, not_finite, repeated : int
+        Rows left out since they have no embedding; since it has NaN or infinity; since an earlier row has the same id
+        and an equal embedding.
     resumed : int
         Rows that an interrupted load had left in the staging.
     compared : int
@@ -81,6 +83,7 @@ class LoadReport:
     index: str
     rows: int
     failed: int
+    not_finite: int
     repeated: int
     resumed: int
     compared: int
@@ -90,7 +93,9 @@ class LoadReport:
     complete: bool
 
     @staticmethod
-    def planned(database: str, table: str, preview: Preview, *, rows: int, failed: int, repeated: int) -> LoadReport:
+    def planned(
+        database: str, table: str, preview: Preview, *, rows: int, failed: int, not_finite: int, repeated: int
+    ) -> LoadReport:
         """Report a load before its first row."""
         return LoadReport(
             database=database,
@@ -100,6 +105,7 @@ class LoadReport:
             index=preview.index,
             rows=rows,
             failed=failed,
+            not_finite=not_finite,
             repeated=repeated,
             resumed=0,
             compared=0,
@@ -111,7 +117,7 @@ class LoadReport:
 
     def facts(self) -> dict[str, str]:
         """Return the report as text."""
-        left_out = {"left out": self._left_out()} if self.failed or self.repeated else {}
+        left_out = {"left out": text} if (text := self._left_out()) else {}
         head = {"table": f"{self.table} in {self.database}", "action": self.action}
         if self.complete:
             return {**head, "rows": f"{self.rows:,}", **left_out}
@@ -126,9 +132,12 @@ class LoadReport:
         }
 
     def _left_out(self) -> str:
-        failed = [f"{self.failed:,} without an embedding"] if self.failed else []
-        repeated = [f"{self.repeated:,} with the id and embedding of an earlier row"] if self.repeated else []
-        return ", ".join(failed + repeated)
+        reasons = (
+            (self.failed, "without an embedding"),
+            (self.not_finite, "whose embedding has NaN or infinity"),
+            (self.repeated, "with the id and embedding of an earlier row"),
+        )
+        return ", ".join(f"{count:,} {reason}" for count, reason in reasons if count)
 
     def _resumed(self) -> str:
         return f", {self.resumed:,} of them by the load that was interrupted" if self.resumed else ""

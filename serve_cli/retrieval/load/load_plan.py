@@ -30,7 +30,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
     Parameters
     ----------
     stream : EmbeddingStream
-        The embeddings.
+        The embeddings. If some may not be finite, they have been read to the end once.
     options : LoadOptions
         What the user chose.
     kind : type of Target
@@ -55,7 +55,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
         distance=stream.card.distance,
         dtype=dtype,
         index=_index(options.index, kind),
-        rows=stream.rows - repeated,
+        rows=stream.rows - stream.not_finite - repeated,
         row_bytes=_row_bytes(stream, schema),
         batch_rows=batch_rows,
         fingerprint=_fingerprint(stream, schema, dtype, batch_rows),

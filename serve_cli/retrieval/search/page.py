@@ -111,7 +111,7 @@ def _line(number: int, matches: Matches) -> Line:
         )
         for row, match in zip(matches.rows, matches, strict=True)
     )
-    return Line(query_key(number), query.name, query.label, query.error, neighbors)
+    return Line(query_key(number), query.file_name, query.label, query.error, neighbors)
 
 
 def _mark(expected: str | None, label: str | None) -> str:

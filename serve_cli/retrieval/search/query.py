@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,11 @@ class Query:
     path: str | None = None
     source: str | None = None
     own_rows: tuple[int, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """Name without folders, for pages that are passed on; the whole id of a row."""
+        return self.name if self.image is None else PurePath(self.name).name
 
 
 def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], distance: Distance) -> Query:
@@ -118,7 +124,8 @@ def combine_weighted(members: Sequence[tuple[Query, float]], distance: Distance)
     """
     positives = [(query, weight) for query, weight in members if weight > 0]
     negatives = [(query, -weight) for query, weight in members if weight < 0]
-    name = " + ".join(query.name for query, _ in positives) + "".join(f" - {query.name}" for query, _ in negatives)
+    name = " + ".join(query.file_name for query, _ in positives)
+    name += "".join(f" - {query.file_name}" for query, _ in negatives)
     first = positives[0][0]
     own_rows = tuple(row for query, _ in positives for row in query.own_rows)
     failed = next((query for query, _ in (*positives, *negatives) if query.error is not None), None)

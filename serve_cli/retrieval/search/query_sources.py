@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from serve_cli.model.embedder import Embedder
     from serve_cli.retrieval.index.catalog import CatalogIndex
     from serve_cli.sources.image_row import ImageRow
+
+logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000  # of an embedding folder
 FEW = 2  # photographs per lane that are embedded one by one, which is quicker than a batch filled up with black
@@ -111,9 +114,20 @@ def id_queries(index: CatalogIndex, ids: Sequence[str], *, include_self: bool) -
 
 
 def embedded_queries(index: CatalogIndex, stream: EmbeddingStream) -> Iterator[Query]:
-    """Make a query of each row of an embedding folder. Raises `RunError` if they come from another model."""
+    """Make a query of each row of an embedding folder that has a finite embedding; warn of the others.
+
+    Raises
+    ------
+    RunError
+        If they come from another model.
+    """
     require_same_model(index, str(stream.folder), stream.card, stream.model_sha256)
     for batch in stream.batches(BATCH_ROWS):
         names = batch.table.select(["id", "path", "label"])
         for columns, embedding in zip(names.to_pylist(), batch.embedding, strict=True):
             yield Query(columns["id"], embedding, label=columns["label"], path=columns["path"], source=stream.source)
+    if stream.failed or stream.not_finite:
+        logger.warning(
+            "%s: left out %s rows without an embedding and %s whose embedding has NaN or infinity.",
+            *(stream.folder, f"{stream.failed:,}", f"{stream.not_finite:,}"),
+        )

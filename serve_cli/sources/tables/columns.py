@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -144,7 +145,7 @@ class TableImage(NamedTuple):
     path: str | None = None
 
 
-def image_of(value: Cell | str | None) -> TableImage:
+def image_of(value: Cell | str | float | None) -> TableImage:
     """Extract the image from a value of an image column; text contains none."""
     if not isinstance(value, Cell):
         return TableImage()
@@ -158,9 +159,11 @@ def image_of(value: Cell | str | None) -> TableImage:
     return TableImage(_bytes(content), _text(path))
 
 
-def text_of(value: Cell | str | None) -> str | None:
-    """Convert a value to text, with `os.fsdecode` if it is binary; None for a missing value."""
-    return _text(value.column[value.index]) if isinstance(value, Cell) else value
+def text_of(value: Cell | str | float | None) -> str | None:
+    """Convert a value to text, with `os.fsdecode` if it is binary; None for a missing value, JSON for other values."""
+    if isinstance(value, Cell):
+        return _text(value.column[value.index])
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _text(scalar: pa.Scalar | None) -> str | None:

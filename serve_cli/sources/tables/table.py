@@ -18,7 +18,7 @@ from serve_cli.sources.source import ReadingMemory, Source, as_text, one_after_a
 from serve_cli.sources.tables.columns import Columns, image_columns, image_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from serve_cli.sources.location import Location
@@ -35,7 +35,18 @@ class TableReader(ABC):
 
     @abstractmethod
     def rows(self, location: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Iterate over rows from number ``start`` on. Each has at least the named columns, as text, None or `Cell`."""
+        """Iterate over rows from number ``start`` on. Each has at least the named columns.
+
+        Values are `Cell`, text, None or, from JSON, numbers.
+        """
+
+    def carried(self, locations: Sequence[Location], columns: pa.Schema) -> pa.Schema:
+        """Return the types of the columns that are carried along from several files. Raises `DataError`."""
+        return columns
+
+    def carried_value(self, value: Any, kind: pa.DataType) -> Any:
+        """Convert a value to its type: `Cell` or a Python object. Raises `ValueError` if it does not fit."""
+        return value
 
     def count(self, location: Location) -> int | None:
         """Return the number of rows; None if that would require reading all of them."""
@@ -82,7 +93,7 @@ def table_source(root: Path | str, files: Files, columns: Columns, reader: Table
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables with the same columns: ``known``, of which ``extra`` are carried along."""
+    """Tables with the same columns: ``known``, of which ``extra`` are carried along, with the types that they get."""
 
     files: Files
     columns: Columns
@@ -122,9 +133,10 @@ class _Tables:
             raise DataError(f"{where}: only one of them has a column {different[0]!r}; embed them one by one.")
         if image_columns(location, self.columns, schema) != self.present:
             raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
-        for field in self.extra:
-            if (other := schema.field(field.name).type) != field.type:
-                raise DataError(f"{where}: column {field.name!r} is {field.type} in one and {other} in the other.")
+        for name in self.extra.names:
+            one, other = self.known.field(name).type, schema.field(name).type
+            if one != other:
+                raise DataError(f"{where}: column {name!r} is {one} in one and {other} in the other.")
 
     def _image_row(self, location: Location, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
         image = image_of(row.get(self.present.bytes or ""))
@@ -132,13 +144,21 @@ class _Tables:
         label, given = text_of(row.get(self.present.label or "")), text_of(row.get(self.present.id or ""))
         if given is None:
             given = str(first + number) if path is None else id_beside(location, _from(folder, path))
-        extra = {column: row.get(column) for column in self.extra.names}
+        extra = {field.name: self._carried(location, number, field, row) for field in self.extra}
         label = as_text(label) if label else None
         where = str(location) if path is None else beside(location, path)
         if path is not None and image.content is None:
             return image_at(as_text(given), where, label, extra)
         held = HeldImage(image.content, f"{location}, row {number}")
         return ImageRow(as_text(given), str(where), label, content=held, extra=extra)
+
+    def _carried(self, location: Location, number: int, field: pa.Field, row: dict[str, Any]) -> Any:
+        try:
+            return self.reader.carried_value(row.get(field.name), field.type)
+        except ValueError as error:
+            raise DataError(
+                f"{location}, row {number}: {field.name!r} {error}; the file changes while it is read. Start again."
+            ) from None
 
 
 def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
@@ -150,6 +170,7 @@ def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
             raise DataError(f"{location}: has no column {name!r}; found {known.names}.")
     present = image_columns(location, columns, known)
     extra = pa.schema([field for field in known if field.name not in present.names()])
+    extra = reader.carried([files.at(name) for name in files.names], extra)
     return _Tables(files, columns, reader, known=known, present=present, extra=extra)
 
 

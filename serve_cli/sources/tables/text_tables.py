@@ -4,26 +4,55 @@ from __future__ import annotations
 
 import csv
 import json
+from abc import abstractmethod
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from gluon_lifted.errors import DataError
+from serve_cli.sources.tables.columns import text_of
 from serve_cli.sources.tables.table import TableReader
+from serve_cli.sources.tables.value_types import TYPES, infer_types, json_fits, text_fits, to_type
 from serve_cli.sources.text import bounded_lines, open_binary, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from serve_cli.sources.location import Location
 
 MAX_LINE = 1 << 24  # characters per line, or per CSV row of several lines
 
 
-class CsvReader(TableReader):
-    """Reads comma-separated values with a header; every value is text."""
+class TextTableReader(TableReader):
+    """Reads files that have no types; see `serve_cli.sources.tables.value_types`."""
+
+    @abstractmethod
+    def fits(self, value: Any, kind: pa.DataType) -> bool:
+        """Whether a value, not None or ``""``, can become one of a type without losing digits."""
+
+    def carried(self, locations: Sequence[Location], columns: pa.Schema) -> pa.Schema:
+        """Read all files once and return the columns with the types of their values."""
+        if not columns.names:
+            return columns
+        rows = chain.from_iterable(self.rows(location, columns.names) for location in locations)
+        types = infer_types(rows, columns.names, self.fits)
+        return pa.schema([(name, types.get(name, pa.string())) for name in columns.names])
+
+    def carried_value(self, value: Any, kind: pa.DataType) -> Any:
+        """Convert a value to a Python object. Raises `ValueError` if it does not fit its type any more."""
+        if kind not in TYPES:
+            return text_of(value)
+        if value is None or value == "":
+            return None
+        if not self.fits(value, kind):
+            raise ValueError(f"is {value!r:.80}, expected {kind} as in a first reading")
+        return to_type(value, kind)
+
+
+class CsvReader(TextTableReader):
+    """Reads comma-separated values with a header."""
 
     def schema(self, path: Location) -> pa.Schema:
         """Return the columns of the header, all text. Raises `DataError` if a name occurs twice."""
@@ -34,6 +63,10 @@ class CsvReader(TableReader):
         if len(set(names)) < len(names):
             raise DataError(f"{path}: has a column more than once: {names}.")
         return pa.schema([(name, pa.string()) for name in names])
+
+    def fits(self, value: str, kind: pa.DataType) -> bool:
+        """Whether a text can become a value of a type."""
+        return text_fits(value, kind)
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
@@ -73,12 +106,16 @@ def _cells(path: Location, lines: Iterator[str]) -> Iterator[tuple[int, list[str
         yield reader.line_num, cells
 
 
-class JsonLinesReader(TableReader):
+class JsonLinesReader(TextTableReader):
     """Reads one JSON object per line; the first one defines the columns."""
 
     def schema(self, path: Location) -> pa.Schema:
-        """Return the columns of the first row, all text; other values are carried as JSON."""
+        """Return the columns of the first row, all text; lists and objects are carried as JSON."""
         return pa.schema([(name, pa.string()) for name in next(self.rows(path, []), {})])
+
+    def fits(self, value: Any, kind: pa.DataType) -> bool:
+        """Whether a value of JSON can become a value of a type."""
+        return json_fits(value, kind)
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
         """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
@@ -114,10 +151,14 @@ def _filled_lines(path: Location) -> Iterator[tuple[int, str]]:
 def _as_row(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ValueError("not an object")
-    return {
-        _encodable(name): value if value is None else _encodable(value if isinstance(value, str) else json.dumps(value))
-        for name, value in row.items()
-    }
+    return {_encodable(name): _as_cell(value) for name, value in row.items()}
+
+
+def _as_cell(value: Any) -> Any:
+    """Return numbers, true, false and null unchanged, and all else as text."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _encodable(value if isinstance(value, str) else json.dumps(value))
 
 
 def _encodable(text: str) -> str:

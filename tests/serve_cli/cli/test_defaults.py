@@ -10,13 +10,23 @@ from serve_cli.cli.commands.embed import embed
 from serve_cli.cli.commands.eval import evaluate
 from serve_cli.cli.commands.export import export
 from serve_cli.cli.commands.index import index
+from serve_cli.cli.commands.load import load
 from serve_cli.cli.commands.report import report
+from serve_cli.cli.commands.search import search
 from serve_cli.cli.shared_options import parse_ks, parse_size
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.evaluate.eval_options import EvalOptions
 from serve_cli.model.benchmark import BenchOptions
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.report.report_options import MB, ReportOptions
+from serve_cli.retrieval.index.build import IndexOptions
+from serve_cli.retrieval.index.update import UpdateOptions, delete_rows
+from serve_cli.retrieval.load.load import load_embeddings
+from serve_cli.retrieval.load.load_options import LoadOptions
+from serve_cli.retrieval.search.index import Index
+from serve_cli.retrieval.search.page_pictures import PictureAccess
+from serve_cli.retrieval.search.search_options import SearchOptions
+from serve_cli.retrieval.search.write_page import PageOptions
 from serve_cli.retrieval.sizing.plan import plan
 from serve_cli.sources.tables.columns import Columns
 
@@ -92,3 +102,31 @@ def test_sizing():
     options = {name: parameter.default for name, parameter in inspect.signature(plan).parameters.items()}
     assert (defaults["dim"], defaults["dtype"]) == (options["dim"], options["dtype"])
     assert parse_size(defaults["memory"]) == options["memory"]
+
+
+def test_index():
+    defaults, options = shown(index), IndexOptions()
+    for name in ("target_recall", "factory", "max_memory", "threads", "overwrite"):
+        assert defaults[name] == getattr(options, name), name
+    assert (defaults["max_memory"], defaults["threads"]) == (UpdateOptions().max_memory, UpdateOptions().threads)
+    assert defaults["missing_ok"] == inspect.signature(delete_rows).parameters["missing_ok"].default
+
+
+def test_search():
+    defaults, options = shown(search), SearchOptions()
+    for name in ("k", "where", "max_distance", "unique"):
+        assert defaults[name] == getattr(options, name), name
+    for method in (Index.search, Index.search_ids):
+        parameters = inspect.signature(method).parameters
+        for name in set(parameters) & {"k", "where", "max_distance", "unique", "combine", "include_self"}:
+            assert defaults[name] == parameters[name].default, (method, name)
+    assert ModelOptions(device=defaults["device"], threads=defaults["threads"]) == ModelOptions()
+    assert defaults["fetch"] == PictureAccess().fetch
+    assert defaults["overwrite"] == PageOptions(out=Path("page.html")).overwrite
+
+
+def test_load():
+    defaults, options = shown(load), LoadOptions("embeddings", "lancedb://catalog")
+    for name in ("table", "columns", "dtype", "index", "overwrite"):
+        assert defaults[name] == getattr(options, name), name
+    assert defaults["dry_run"] == inspect.signature(load_embeddings).parameters["dry_run"].default

@@ -1,5 +1,6 @@
 import io
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gluon_lifted.errors import DataError
 from serve_cli.cli.index_updates import read_ids
 from serve_cli.cli.main import main
+from serve_cli.retrieval.index import update
 from serve_cli.retrieval.index.build import build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from tests.serve_cli.retrieval.index.catalogs import write_embeddings
@@ -37,14 +39,27 @@ def test_changes(run, index, tmp_path, capsys):
     assert run(index, "--replace", more, "--json") == 3
     shown = json.loads(capsys.readouterr().out)
     assert shown == {
-        **{"index": index, "rows": 11, "added": 2, "deleted": 1, "failed": 1, "repeated": 0, "missing": 0},
-        **{"segments": 2, "rebuild": None},
+        **{"index": index, "rows": 11, "added": 2, "deleted": 1, "failed": 1, "not_finite": 0, "repeated": 0},
+        **{"missing": 0, "segments": 2, "rebuild": None},
     }
     assert run(index, "--delete", "a,4.jpg,x", "--missing-ok") == 0
     assert "deleted" in capsys.readouterr().out
     assert run(index, "--add", tmp_path / "first") == 1
     assert "Use --replace" in capsys.readouterr().err
     assert CatalogIndex.open(index).rows == 9
+
+
+@pytest.mark.parametrize("option", ["--add", "--replace"])
+def test_memory_and_threads_reach_the_update(run, index, tmp_path, capsys, monkeypatch, option):
+    used = []
+    monkeypatch.setattr(update, "threads", lambda count: used.append(count) or nullcontext())
+    more = write_embeddings(tmp_path / "more", np.ones((2, 10), np.float32), ids=["a", "b"])
+    assert run(index, option, more, "--max-memory", "100MB") == 1
+    message = "adding 2 rows needs 157 MB of memory and may use 100 MB; allow more with --max-memory, or embed and add"
+    assert message in capsys.readouterr().err
+    assert CatalogIndex.open(index).rows == 10
+    assert run(index, option, more, "--max-memory", "200MB", "--threads", "3") == 0
+    assert (used, CatalogIndex.open(index).rows) == ([None, 3], 12)
 
 
 def test_a_rebuild_is_advised(run, index, capsys):
@@ -60,8 +75,9 @@ def test_a_rebuild_is_advised(run, index, capsys):
     [
         (["--add", "a", "--delete", "b"], "give one of --add, --delete and --replace"),
         (["--missing-ok"], "applies to --delete only"),
-        (["--delete", "b", "--out", "c"], "does not apply to changes of an index"),
-        (["--delete", "b", "--dry-run"], "does not apply to changes of an index"),
+        (["--delete", "b", "--out", "c"], "does not apply to this change of an index"),
+        (["--delete", "b", "--threads", "2"], "does not apply to this change of an index"),
+        (["--delete", "b", "--dry-run"], "does not apply to this change of an index"),
         (["--delete", "b,,c"], "empty name"),
     ],
 )

@@ -74,6 +74,33 @@ def test_reads_what_read_embeddings_reads(tmp_path, layout, dtype, size):
     assert table["box"].to_pylist() == [[n, 1] for n in numbers]
 
 
+@pytest.mark.parametrize("layout", ["parquet", "npy"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_rows_with_nan_or_infinity_are_left_out_and_counted(tmp_path, layout, size):
+    folder = tmp_path / "emb"
+    plan = Plan(*("/photos", 9, "i", "p", "c", "f", "m", "CPU", 2, 5), format=layout)
+    (whole,) = batches(9, bad={1})
+    for row, value in ((0, np.nan), (4, np.inf), (8, -np.inf)):
+        whole.embedding[row, 1] = value
+    folder.mkdir()
+    written = EmbeddingFolder(folder, plan, CARD)
+    for number, part in enumerate(regroup([whole], 5)):
+        written.write(number, [part], group_rows=2)
+    written.complete({})
+    stream = EmbeddingStream(folder)
+    assert (stream.rows, stream.failed, stream.not_finite) == (8, 1, 0)
+    for _ in range(2):
+        read = list(stream.batches(size))
+        assert [len(batch) for batch in read] == [size] * (5 // size) + [5 % size] * (5 % size > 0)
+        ids = [id_ for batch in read for id_ in batch.table["id"].to_pylist()]
+        assert sorted(ids) == ["2.jpg", "3.jpg", "5.jpg", "6.jpg", "7.jpg"]
+        for id_, row in zip(ids, np.concatenate([batch.embedding for batch in read]), strict=True):
+            assert row.tolist() == whole.embedding[int(id_[0])].tolist()
+        assert (stream.rows, stream.failed, stream.not_finite) == (8, 1, 3)
+    next(stream.batches(1))
+    assert stream.not_finite == 3
+
+
 def test_describes_model_and_source(tmp_path):
     stream = EmbeddingStream(folder_of(tmp_path / "emb"))
     assert (stream.name, stream.dtype, stream.card, stream.source) == ("emb", "float32", CARD, "/photos")

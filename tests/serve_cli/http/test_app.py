@@ -62,7 +62,7 @@ def test_an_embedding_is_the_embedders_bit_for_bit(model, jpeg):
     ("method", "path", "body", "status", "kind"),
     [
         ("POST", "/embed", b"not an image", 422, "unprocessable"),
-        ("POST", "/embed", b"", 422, "unprocessable"),
+        ("POST", "/embed", b"", 400, "invalid_request"),
         ("GET", "/embed", b"", 405, "method_not_allowed"),
         ("GET", "/nowhere", b"", 404, "not_found"),
         ("GET", "/../etc/passwd", b"", 404, "not_found"),

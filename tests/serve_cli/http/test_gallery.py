@@ -15,6 +15,7 @@ from serve_cli.embeddings.part_columns import MANIFEST
 from serve_cli.http.gallery import Gallery, ThumbnailCache
 from serve_cli.retrieval.index.build import build_index
 from serve_cli.retrieval.index.catalog import CatalogIndex
+from serve_cli.retrieval.index.update import add_rows
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
 from tests.serve_cli.http.parsing.refusals import refused
@@ -129,3 +130,21 @@ def test_the_cache_is_bounded():
     assert cache.get((5, 64)) is None
     cache.put((6, 64), b"x" * 10)
     assert cache.get((6, 64)) == b"x" * 10
+
+
+def test_rows_that_were_added_have_the_source_of_their_own_embeddings(tmp_path):
+    """The first folder is no source of the second's rows, nor the second of the first's."""
+    for number, folder in enumerate("ab"):
+        photo(tmp_path / folder / "photo.png", number)
+        paths = [tmp_path / folder / "photo.png", tmp_path / "ba"[number] / "photo.png"]
+        rows = [ImageRow(f"{folder}{index}", str(path), "x") for index, path in enumerate(paths)]
+        embedding = np.full((2, CARD.dim), number, np.float32)
+        embedding[1] += 0.5
+        write_folder(tmp_path / f"emb {folder}", [EmbeddedRows(rows, embedding, [None] * 2)], source=tmp_path / folder)
+    build_index(tmp_path / "emb a", tmp_path / "index")
+    add_rows(tmp_path / "index", tmp_path / "emb b")
+    gallery = Gallery(CatalogIndex.open(tmp_path / "index"), DecodeLimits())
+    assert len({gallery.thumbnail("a0", 64), gallery.thumbnail("b0", 64)}) == 2
+    for name in ("a1", "b1"):
+        with refused(404, "cannot be shown"):
+            gallery.thumbnail(name, 64)

@@ -122,7 +122,8 @@ def test_manifests_that_fit_are_one(tmp_path: Path, kind: str) -> None:
     assert [row.id for row in rows] == ["a/a0.jpg", "a/a1.jpg", "/abs.jpg", "b/b0.jpg", "b/b1.jpg", "/abs.jpg"]
     assert [row.path for row in rows][2:4] == [Path("/abs.jpg"), tmp_path / "b/b0.jpg"]
     assert [row.label for row in rows] == ["a", "a", None, "b", "b", None]
-    assert [row.extra["price"] for row in rows] == ["1", "1", "", "0", "0", ""]
+    prices = [1, 1, None, 0, 0, None] if kind == ".csv" else ["1", "1", "", "0", "0", ""]
+    assert [row.extra["price"] for row in rows] == prices
     assert (source.root, source.extra.names) == (f"{tmp_path}/*/*{kind}", ["price"])
     assert [row.id for row in source.names()] == [row.id for row in rows]
 
@@ -158,8 +159,8 @@ def test_order_of_columns_and_files_without_rows_do_not_matter(tmp_path: Path) -
     (tmp_path / "c.csv").write_text("price,path\n")
     (tmp_path / "d.csv").write_text("")
     assert [(row.id, row.extra) for row in open_source(tmp_path / "*.csv")] == [
-        ("x", {"price": "3"}),
-        ("y", {"price": "4"}),
+        ("x", {"price": 3}),
+        ("y", {"price": 4}),
     ]
 
 

@@ -7,7 +7,10 @@ from tests.serve_cli.http.parsing.test_multipart import form, part
 MULTIPART = "multipart/form-data; boundary=xyz"
 
 
-@pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream", ""])
+CURLS = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream", "", CURLS])
 def test_the_body_is_an_image(content_type):
     asked = parse_embed(b"x", content_type, "", 1)
     assert (asked.images, asked.single, asked.as_bytes) == ([b"x"], True, False)
@@ -23,7 +26,7 @@ def test_every_file_of_a_form_in_order():
     ("body", "content_type", "status", "problem"),
     [
         (b"", "image/png", 400, "the body is empty"),
-        (b"x", "application/x-www-form-urlencoded", 415, "expected image"),
+        (b"x", "text/plain", 415, "expected image"),
         (b"{}", "application/json", 415, "Images in JSON go to /v1/embeddings"),
         (form(), MULTIPART, 400, "the form is empty"),
         (form(part(b"k", b"v")), MULTIPART, 400, "field 'k' is no file"),

@@ -13,8 +13,8 @@ from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.layout import SearchParameters, SegmentRecord
 from serve_cli.retrieval.index.segment import Segment
 from serve_cli.retrieval.index.segment_writer import SegmentWriter
-from serve_cli.retrieval.index.training import encode, trained_lists
-from serve_cli.retrieval.index.tuning import measure
+from serve_cli.retrieval.index.training import encode, trained_index
+from serve_cli.retrieval.index.tuning import Truth, between_neighbors, measure
 from serve_cli.retrieval.index.versions import new_segment, switch
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest, write_embeddings
 
@@ -26,17 +26,24 @@ def drawn(rows, seed=0):
     return np.random.default_rng(seed).normal(size=(rows, DIM)).astype(np.float32)
 
 
+def graph(built):
+    return "HNSW8" in built.manifest.kind and not built.manifest.kind.startswith("IVF")
+
+
 VECTORS = drawn(600)
 VECTORS[300] = VECTORS[7]  # id 7 twice, below
 IDS = [f"{i}.jpg" for i in range(600)]
 IDS[300] = "7.jpg"
 
 
-@pytest.fixture(scope="module", params=["IVF16,PQ4x4fs", "IVF16,Flat", "IVF16,SQ8", "IVF16_HNSW8,SQ8", "several"])
+KINDS = ["IVF16,PQ4x4fs", "IVF16,Flat", "IVF16,SQ8", "IVF16_HNSW8,SQ8", "PCA6,HNSW8_SQ8", "HNSW8", "several"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def built(tmp_path_factory, request):
     """600 rows, of which 300 is left out, in inverted lists: built, distance."""
     folder = tmp_path_factory.mktemp("built")
-    distance = "cosine" if request.param == "IVF16,Flat" else "euclidean"
+    distance = "cosine" if request.param in ("IVF16,Flat", "HNSW8") else "euclidean"
     source = write_embeddings(folder / "a", VECTORS, ids=IDS, distance=distance)
     factory = "IVF16,PQ4x4fs" if request.param == "several" else request.param
     with pytest.MonkeyPatch.context() as patch:
@@ -70,8 +77,8 @@ def test_recall_reaches_the_target_and_is_stored(built):
     fields = json.loads((built.out / "index.json").read_text())
     assert fields["target_recall"] == 0.9
     assert fields["recall"] == built.manifest.recall >= 0.9
-    assert share > 0.84  # 1,000 neighbors
-    assert 1 <= built.manifest.search.nprobe < 16
+    assert share > (0.7 if graph(built) else 0.84)  # 1,000 neighbors; a new query in a graph of 600 rows is hard
+    assert 1 <= built.manifest.search.nprobe < (100 if graph(built) else 16)
 
 
 def test_distances_are_exact(built):
@@ -114,7 +121,7 @@ def test_measured_recall(built):
         got = index.approximate(index.vectors(own[[row]]), 5, search).rows[0].tolist()
         got = [other for other in got if other != row][:4]
         hits += len(set(got) & set(truth[row]))
-    assert measure(index, own, truth, search) == hits / 80
+    assert measure(index, Truth(own, index.vectors(own), truth), search) == hits / 80
 
 
 def test_a_segment_encoded_like_another(built, tmp_path):
@@ -131,7 +138,7 @@ def test_a_segment_encoded_like_another(built, tmp_path):
             writer.write(batch)
     trained = CatalogIndex.open(path).segments[0]
     record = SegmentRecord("segment-000009", 200, "b")
-    size = encode(trained_lists(trained, distance), Segment(path, record, 600, DIM))
+    size = encode(trained_index(trained, distance), Segment(path, record, 600, DIM))
     assert size == (path / "segment-000009/vectors.faiss").stat().st_size
     segments = (*built.manifest.segments, replace(record, faiss_bytes=size))
     switch(path, replace(built.manifest, segments=segments))
@@ -142,7 +149,7 @@ def test_a_segment_encoded_like_another(built, tmp_path):
     expected = plain_nearest(np.concatenate([VECTORS, more]), queries, 10, distance, set(range(800)) - {300})
     rows = index.nearest(queries, 10).rows
     share = np.mean([len({row for _, row in pairs} & set(got)) / 10 for got, pairs in zip(rows, expected, strict=True)])
-    assert share > 0.84
+    assert share > (0.7 if graph(built) else 0.84)
 
 
 def test_tuning_does_no_more_than_the_target_takes(built):
@@ -151,9 +158,12 @@ def test_tuning_does_no_more_than_the_target_takes(built):
     index, search = CatalogIndex.open(built.out), built.manifest.search
     own = np.sort(np.random.default_rng(99).choice(600, 200, replace=False))
     rows = index.exhaustive(index.vectors(own), 11).rows
-    truth = np.array([[other for other in got if other != row][:10] for row, got in zip(own, rows, strict=True)])
-    assert measure(index, own, truth, search) == built.manifest.recall
-    assert measure(index, own, truth, replace(search, nprobe=search.nprobe - 1)) < 0.9
+    others = np.array([[other for other in got if other != row][:10] for row, got in zip(own, rows, strict=True)])
+    truth = Truth(own, index.vectors(own), others)
+    if built.manifest.kind == "HNSW8" or built.manifest.kind.startswith("PCA"):
+        truth = between_neighbors(index, truth)
+    assert measure(index, truth, search) == built.manifest.recall
+    assert measure(index, truth, replace(search, nprobe=search.nprobe - 1)) < 0.9
 
 
 def test_wrong_factories(tmp_path):
@@ -161,7 +171,8 @@ def test_wrong_factories(tmp_path):
     for factory, message in {
         "IVF4,PQ3x4fs": "FAISS cannot build 'IVF4,PQ3x4fs' for 8 columns",
         "nonsense": "FAISS cannot build 'nonsense'",
-        "HNSW16": "has no inverted lists",
+        "PQ4": "is IndexPQ, expected HNSW",
+        "ITQ,HNSW8": "other transforms",
         "IVF64,Flat": "64 lists need as many rows, and there are 50",
     }.items():
         with pytest.raises(ConfigError, match=message):

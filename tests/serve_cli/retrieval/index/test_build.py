@@ -71,6 +71,27 @@ def test_two_writers(tmp_path):
         build_index(source, tmp_path / "i", IndexOptions(overwrite=True))
 
 
+@pytest.mark.parametrize("kind", ["exact", "IVF2,Flat"])
+def test_rows_with_nan_are_left_out_and_counted(tmp_path, kind, monkeypatch):
+    if kind != "exact":
+        pytest.importorskip("faiss")
+    monkeypatch.setattr("serve_cli.retrieval.index.build.BATCH_ROWS", 4)
+    vectors = drawn(12)
+    vectors[[0, 7, 8, 9, 10, 11], 2] = np.nan, np.inf, np.nan, np.nan, np.nan, -np.inf
+    built = build_index(
+        write_embeddings(tmp_path / "a", vectors, failed=(2,)), tmp_path / "i", IndexOptions(factory=kind)
+    )
+    assert (built.rows, built.failed, built.not_finite, built.repeated) == (5, 1, 6, 0)
+    index = CatalogIndex.open(tmp_path / "i")
+    assert index.table(np.arange(5))["price"].to_pylist() == [1, 3, 4, 5, 6]
+    assert np.array_equal(index.vectors(np.arange(5)), vectors[[1, 3, 4, 5, 6]])
+    assert len(built.manifest.segments) == 1
+
+
 def test_no_embedding_at_all(tmp_path):
+    nowhere = write_embeddings(tmp_path / "nan", np.full((3, 4), np.nan))
+    with pytest.raises(DataError, match="nan: has no row with a finite embedding"):
+        build_index(nowhere, tmp_path / "i")
+    assert not (tmp_path / "i").exists()
     with pytest.raises(DataError, match="has no row with an embedding"):
         build_index(write_embeddings(tmp_path / "a", drawn(3), failed=(0, 1, 2)), tmp_path / "i")

@@ -1,4 +1,5 @@
 import json
+import random
 import shutil
 from dataclasses import replace
 
@@ -225,6 +226,40 @@ def test_damaged_folders(tmp_path, built, kind):
     DAMAGE[kind](path)
     with pytest.raises(RunError, match=r"build the index again|card is damaged"):
         CatalogIndex.open(path)
+
+
+def test_compressed_rows_are_refused_before_they_take_memory(tmp_path, built):
+    path = tmp_path / "i"
+    shutil.copytree(built, path)
+    rows = path / "segment-000001/rows.arrow"
+    table = pa.ipc.open_file(str(rows)).read_all()
+    with pa.ipc.new_file(str(rows), table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
+        file.write_table(table)
+    with pytest.raises(RunError, match=r"rows\.arrow: is compressed, .*; build the index again"):
+        CatalogIndex.open(path)
+
+
+@pytest.mark.parametrize("name", ["rows.arrow", "vectors.npy"])
+def test_flipped_bytes_are_an_error_or_other_rows(tmp_path, built, name):
+    path, chance = tmp_path / "i", random.Random(len(name))
+    shutil.copytree(built, path)
+    file = path / "segment-000001" / name
+    content = file.read_bytes()
+    refused = 0
+    for number in range(60):
+        damaged = bytearray(content)
+        near_an_end = chance.choice([1, -1]) * chance.randrange(1, 130)  # headers and footers
+        damaged[chance.randrange(len(content)) if number % 2 else near_an_end] ^= chance.randrange(1, 256)
+        file.unlink()  # the last one is mapped
+        file.write_bytes(damaged)
+        try:
+            with CatalogIndex.open(path) as index:
+                rows = index.nearest(drawn(2), 3).rows
+                index.table(rows[rows >= 0])
+                index.rows_where(pc.field("price") < 3)
+        except RunError:
+            refused += 1
+    assert 5 < refused < 60
 
 
 def test_offsets_that_point_outside_their_column_are_refused(tmp_path, built):

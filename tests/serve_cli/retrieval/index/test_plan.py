@@ -3,7 +3,7 @@ import re
 import pytest
 
 from gluon_lifted.errors import ConfigError
-from serve_cli.retrieval.index.plan import code_bytes, plan_index
+from serve_cli.retrieval.index.plan import code_bytes, encodable_rows, plan_index
 
 
 def test_kinds_by_size():
@@ -38,3 +38,14 @@ def test_segments_keep_within_the_memory():
 def test_description():
     line = plan_index(1000, 128, max_memory=10**12).describe()
     assert re.fullmatch(r"1,000 rows of 128: exact, \d+ MB of memory, 1 MB on disk, about \d s\.", line)
+
+
+def test_rows_that_the_memory_can_encode_in_an_update():
+    code = 64 // 2 + 1 + 8  # of IVF512,PQ64x4fs, with the row's number in its list
+    fixed = (150 << 20) + 8 * 101_000 + 4 * 128 * 512
+    memory = fixed + 3 * code * 1_000
+    for spare, expected in ((0, 1_000), (3 * code, 1_001), (3 * code - 1, 1_000), (300 * code, 1_100)):
+        assert encodable_rows(100_000, 1_000, 128, "IVF512,PQ64x4fs", memory + spare) == expected
+    with pytest.raises(ConfigError, match=r"adding 1,000 rows needs 158 MB .* --max-memory, or embed and add fewer"):
+        encodable_rows(100_000, 1_000, 128, "IVF512,PQ64x4fs", memory - 1)
+    assert encodable_rows(100, 50, 128, "exact", (150 << 20) + 8 * 150) == 150

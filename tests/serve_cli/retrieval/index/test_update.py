@@ -112,6 +112,45 @@ def test_random_updates(tmp_path, kind, distance):
         check_equal(path, expected, distance)
 
 
+def test_segments_that_the_memory_cannot_hold_are_not_merged(index, tmp_path, monkeypatch):
+    monkeypatch.setattr("serve_cli.retrieval.index.update.encodable_rows", lambda *_: 5)
+    for number in range(4):
+        folder = write_embeddings(tmp_path / f"{number}", drawn(2, seed=number), ids=[f"{number}a", f"{number}b"])
+        manifest = add_rows(index, folder).manifest
+        assert max(segment.rows for segment in manifest.segments if segment.added) <= 4
+    assert [segment.rows for segment in manifest.segments] == [12, 4, 4]
+    assert ids_of(index)[12:] == ["0a", "0b", "1a", "1b", "2a", "2b", "3a", "3b"]
+
+
+def test_whole_prices_join_an_index_of_decimal_prices(tmp_path):
+    decimal = pa.schema([("price", pa.float64())])
+    path = tmp_path / "i"
+    build_index(write_embeddings(tmp_path / "first", drawn(3), carried=decimal), path)
+    add_rows(path, write_embeddings(tmp_path / "more", drawn(3, seed=1), ids=["a", "b", "c"]))
+    check_equal(
+        path,
+        {f"{i}.jpg": (drawn(3)[i], i) for i in range(3)} | {"abc"[i]: (drawn(3, seed=1)[i], i) for i in range(3)},
+        "euclidean",
+    )
+    assert CatalogIndex.open(path).schema.field("price").type == pa.float64()
+    build_index(tmp_path / "more", tmp_path / "whole")
+    with pytest.raises(DataError, match=r"price \(double, expected int64\)"):
+        add_rows(*(tmp_path / name for name in ("whole", "first")))
+
+
+def test_added_rows_with_nan_are_left_out_and_counted(index, tmp_path):
+    vectors = drawn(3, seed=4)
+    vectors[1] = np.nan
+    more = write_embeddings(tmp_path / "more", vectors, ids=["a", "b", "c"], failed=(2,))
+    updated = add_rows(index, more)
+    assert (updated.rows, updated.added, updated.failed, updated.not_finite) == (13, 1, 1, 1)
+    assert ids_of(index)[12:] == ["a"]
+    before = names_in(index)
+    with pytest.raises(DataError, match="has no row with a finite embedding"):
+        add_rows(index, write_embeddings(tmp_path / "nan", vectors[1:2], ids=["d"]))
+    assert names_in(index) == before
+
+
 def test_small_segments_are_merged(index, tmp_path):
     sizes = []
     for number in range(8):

@@ -186,6 +186,15 @@ def test_repeated_ids(emb, tmp_path):
         load_embeddings(LoadOptions(write_embeddings(tmp_path / "other", vectors, ids=names), "shelf://"))
 
 
+def test_rows_with_nan_are_left_out_and_counted(emb):
+    vectors = drawn(9)
+    vectors[[0, 8], [1, 2]] = np.nan, np.inf
+    report = load_embeddings(LoadOptions(write_embeddings(emb, vectors, failed=(4,)), "shelf://"))
+    assert (report.rows, report.failed, report.not_finite, report.compared) == (6, 1, 2, 6)
+    assert list(Shelf.tables["emb"]["rows"]) == [f"{i}.jpg" for i in (1, 2, 3, 5, 6, 7)]
+    assert report.facts()["left out"] == "1 without an embedding, 2 whose embedding has NaN or infinity"
+
+
 def test_numbers_beyond_float16(emb):
     vectors = drawn(5)
     vectors[2, 1] = 70_000

@@ -8,6 +8,9 @@ from PIL import Image
 
 from gluon_lifted.errors import RunError
 from serve_cli import Index
+from serve_cli.embed.embed_images import embed_images
+from serve_cli.embed.embed_options import EmbedOptions
+from serve_cli.retrieval.index.build import build_index
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,16 @@ def test_options_reach_the_search(shop, index):
     (matches,) = index.search([shop.photos / "0.png"], k=9, unique=True)
     assert len(matches) == 6
     assert index.search([shop.photos / "0.png"], max_distance=0.5)[0].ids[:2] == ["photos/0.png", "photos/6.png"]
+
+
+def test_prices_of_a_csv_catalog_are_numbers(shop, tmp_path):
+    lines = [f"{shop.photos / str(number)}.png,{'' if number == 2 else 9 + number}" for number in range(8)]
+    (tmp_path / "shop.csv").write_text("\n".join(["path,price", *lines]))
+    embed_images(EmbedOptions(model=shop.model, source=tmp_path / "shop.csv", out=tmp_path / "embeddings"))
+    build_index(tmp_path / "embeddings", tmp_path / "i")
+    with Index.open(tmp_path / "i") as opened:
+        (matches,) = opened.search([shop.photos / "0.png"], k=9, where="price < 13", columns=["price"])
+    assert sorted(match.columns["price"] for match in matches) == [9, 10, 12]  # as text, 9 would follow 13
 
 
 def test_several_photographs_as_one_query(shop, index):

@@ -80,6 +80,8 @@ def test_photographs_that_the_caller_named_are_shown(tmp_path):
     query = Query(row.id, np.ones(8, np.float32), image=row)
     _, page = written(index, [query], tmp_path / "page.html")
     assert keys(page) == {"-1"}
+    assert "Query: q.png" in page
+    assert "mine" not in page  # the folders are nobody's business
 
 
 def test_rows_of_another_embedding_folder_are_read_below_its_own_source(tmp_path):

@@ -73,6 +73,16 @@ def test_rows_of_an_embedding_folder_need_no_model(shop, index):
     np.testing.assert_array_equal(np.stack([query.embedding for query in queries]), index.vectors(np.arange(8)))
 
 
+def test_rows_with_nan_are_no_queries_and_are_counted(shop, index, tmp_path, caplog):
+    (whole,) = batches(5, bad={1})
+    whole.embedding[[0, 3], 0] = np.nan, np.inf
+    about = {"model": {"sha256": index.model_sha256}}
+    write_folder(tmp_path / "emb", [whole], about=about)
+    queries = list(named_queries([str(tmp_path / "emb")], index, lambda: None))
+    assert [query.name for query in queries] == ["2.jpg", "4.jpg"]
+    assert "emb: left out 1 rows without an embedding and 2 whose embedding has NaN or infinity" in caplog.text
+
+
 def test_an_embedding_folder_of_another_model_is_refused(index, tmp_path):
     write_folder(tmp_path / "emb", batches(3), about={"model": {"sha256": "00" * 32}})
     with pytest.raises(RunError, match="SHA-256 is 000000000000…"):
