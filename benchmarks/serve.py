@@ -4,7 +4,7 @@
 
 Clients post JPEGs of 128 px from the same host. The load tool is wrk if it is installed, else an asyncio client. All
 servers run at the same time, but those that are not measured are stopped (SIGSTOP). They take turns; medians count.
-CPU time is that of all processes of a server, memory counts pages that they share once.
+CPU time is that of all processes of a server; of their memory, what they can share counts once.
 
 LitServe is no dependency: PYTHON is the interpreter of an environment with litserve, onnxruntime, pillow and numpy.
 LitServe takes JSON, so its images are base64.

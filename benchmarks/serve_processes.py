@@ -36,7 +36,9 @@ class ServerProcess:
     def start(cls, command: list[str], port: int, probe: str) -> ServerProcess:
         """Start a server and wait until ``probe`` is answered, with whatever status below 500."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=_log(), process_group=0)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+        )
         server = cls(process, port)
         end = time.monotonic() + START_S
         while not server._answers(probe):
@@ -72,12 +74,14 @@ class ServerProcess:
         return sum(TICK_MS * (int(fields[11]) + int(fields[12])) for pid in self.pids() if (fields := _stat(pid)))
 
     def resident_mb(self) -> float:
-        """Resident memory of all processes; pages that they share count once."""
-        total = 0
+        """Resident memory of all processes; what they can share counts once, whoever else has it."""
+        private, shared = 0, 0
         for pid in self.pids():
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            total += next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-        return total * 1024 / 1e6
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+            sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+            own = sizes["Private_Clean"] + sizes["Private_Dirty"]
+            private, shared = private + own, max(shared, sizes["Rss"] - own)
+        return (private + shared) * 1024 / 1e6
 
     def end(self) -> int | None:
         """End it as an operator would, and kill what is left."""
@@ -105,8 +109,3 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def _log() -> int:
-    path = os.environ.get("SERVE_LOG")
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if path else subprocess.DEVNULL
