@@ -31,10 +31,10 @@ def test_other_headers_and_epilogue():
 
 
 def test_what_clients_send():
-    """The bodies that httpx writes."""
-    import httpx
+    """The bodies that httpx2 writes."""
+    import httpx2
 
-    request = httpx.Request("POST", "http://x", files=[("f", ("ä\"'.png", b"\0" * 9)), ("g", b"h")], data={"k": "v"})
+    request = httpx2.Request("POST", "http://x", files=[("f", ("ä\"'.png", b"\0" * 9)), ("g", b"h")], data={"k": "v"})
     parsed = parse_multipart(request.read(), parse_media_type(request.headers["content-type"]), 3)
     assert sorted(parsed, key=lambda item: item.name) == [
         Part("f", True, b"\0" * 9),
