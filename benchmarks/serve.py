@@ -3,7 +3,7 @@
     python benchmarks/serve.py MODEL [--photos FOLDER] [--litserve PYTHON] [--seconds 5] [--turns 3]
 
 Clients post JPEGs of 128 px from the same host. The load tool is wrk if it is installed, else an asyncio client. All
-servers run at the same time, but those that are not measured are stopped (SIGSTOP). They take turns; medians count.
+servers are started; they take turns, and while one is measured the others are stopped (SIGSTOP). Medians count.
 CPU time is that of all processes of a server; of their memory, what they can share counts once.
 
 LitServe is no dependency: PYTHON is the interpreter of an environment with litserve, onnxruntime, pillow and numpy.

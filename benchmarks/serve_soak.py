@@ -2,7 +2,7 @@
 
     python benchmarks/serve_soak.py MODEL [--minutes 10] [--photos FOLDER]
 
-Besides clients that post one image after another, there are those that leave in the middle of a body, leave before the
+Some clients post one image after another. Others leave in the middle of a body, leave before the
 answer (by FIN or by RST), send a body byte by byte, send no image, or a form of several images of which some are
 broken. At the end the counters of /metrics are compared with what the clients sent and saw.
 """

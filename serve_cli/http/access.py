@@ -86,7 +86,7 @@ def is_loopback(host: str) -> bool:
 
 
 def add_security_headers(headers: list[tuple[bytes, bytes]]) -> None:
-    """Add headers to a reply; those that its endpoint has set stay."""
+    """Add headers to a reply. The endpoint's own headers stay."""
     names = {name for name, _ in headers}
     headers += EVERY_REPLY
     if CONTENT_POLICY not in names:

@@ -109,7 +109,7 @@ class Application:
         try:
             self._access.check(scope)
             await self._router(scope, receive, reply.send)
-        except Exception as error:
+        except Exception as error:  # a bug is logged and answered with 500; the server must live on
             service = context.opened
             refusal = as_request_error(error, () if service is None else service.private_paths)
             if isinstance(error, ClientLeftError):

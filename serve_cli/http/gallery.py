@@ -143,7 +143,7 @@ class ThumbnailCache:
             return content
 
     def put(self, key: tuple[int, int], content: bytes) -> None:
-        """Keep a thumbnail, and drop those that were not used for longest."""
+        """Keep a thumbnail, and drop the least recently used ones."""
         with self._lock:
             self._bytes += len(content) - len(self._content.pop(key, b""))
             self._content[key] = content

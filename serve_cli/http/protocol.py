@@ -24,7 +24,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _in_headers, _header_bytes = True, 0
     _due = math.inf  # time of the event loop by which the client must have done its part
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """Wait for the first request, but not forever."""
         super().connection_made(transport)
         self._due = self.loop.time() + HEADER_S

@@ -63,7 +63,7 @@ class Service:
         self._pool = ThreadPoolExecutor(embedder.threads, thread_name_prefix="search")
 
     @classmethod
-    def open(cls, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> Service:  # noqa: B008
+    def open(cls, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> Service:
         """Open the model, and the index if the source is one.
 
         Raises
@@ -156,7 +156,7 @@ class ServiceHolder:
         Called after a request has reloaded the service.
     """
 
-    def __init__(self, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> None:  # noqa: B008
+    def __init__(self, options: ServeOptions, observer: ServiceObserver = Unobserved()) -> None:
         self.options, self._observer = options, observer
         self._current: Service | None = None
         self._reloading = asyncio.Lock()

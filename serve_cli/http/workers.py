@@ -40,7 +40,7 @@ class _Worker:
 
 
 class Workers:
-    """Starts server processes, replaces those that die, and passes signals on.
+    """Starts server processes, replaces dead ones, and passes signals on.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Workers:
             "lifted: worker %s ended with status %s; starting another.", worker.process.pid, worker.process.exitcode
         )
         worker.reports.close()
-        mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]  # the library leaves it without types
         time.sleep(max(0.0, worker.started + RESTART_S - time.monotonic()))
         return self._start()
 

@@ -58,7 +58,7 @@ class Batcher:
         embedder: Embedder,
         limits: DecodeLimits,
         max_waiting: int,
-        observer: ServiceObserver = Unobserved(),  # noqa: B008  # it has no state
+        observer: ServiceObserver = Unobserved(),
     ) -> None:
         self._embedder, self._limits, self._max_waiting, self._observer = embedder, limits, max_waiting, observer
         self._preprocessing = embedder.card.preprocessing
@@ -257,11 +257,11 @@ class Batcher:
         self._deliver(results)
 
     def _embed(self, batch: list[QueuedImage]) -> Sequence[NDArray[np.float32] | Exception]:
-        """Embed a batch. If that fails, embed each image alone, so that only those that fail have an error."""
+        """Embed a batch. If that fails, embed each image alone, so that one bad image fails alone."""
         try:
             pixels = np.stack([image.pixels for image in batch if image.pixels is not None])
             return list(self._embedder.embed(pixels))
-        except Exception as error:
+        except Exception as error:  # a bug fails this batch alone; the thread must live on
             if len(batch) == 1 or not isinstance(error, LiftedError):
                 return [error] * len(batch)
             return [row for image in batch for row in self._embed([image])]
