@@ -7,8 +7,7 @@ for each loss by recall@1 of short pilot runs on a fifth of the training classes
 nothing. Every embedding comes from the exported file.
 
 Each run is a single-threaded process, so that its result does not depend on other processes. An interrupted command
-resumes where it stopped. It writes results/compare_losses.md and .json next to this file; the names end in the image
-size if it is not 112 px.
+resumes where it stopped. It writes results/compare_losses.md and .json next to this file, or those that --result names.
 """
 
 from __future__ import annotations
@@ -63,6 +62,7 @@ def config_for(options: argparse.Namespace, loss: str, seed: int, rate: float, *
                 "checkpoint_every": 100,
                 "keep": "last",
                 "test": False,
+                "images_at_a_time": options.images_at_a_time,
             }
         )
     )
@@ -111,8 +111,8 @@ def pooled_features(options: argparse.Namespace, table: Any) -> Any:
 
 def chosen_rates(options: argparse.Namespace) -> dict[str, float]:
     """Return the learning rate with the best recall@1 of each loss's pilots."""
-    recalls: dict[str, dict[float, float]] = {loss: {} for loss in LOSSES}
-    while untried := [(loss, rate) for loss in LOSSES for rate in next_rates(recalls[loss])]:
+    recalls: dict[str, dict[float, float]] = {loss: {} for loss in options.losses}
+    while untried := [(loss, rate) for loss in options.losses for rate in next_rates(recalls[loss])]:
         jobs = [
             {"kind": "pilot", "name": f"pilot-{loss}-{rate:g}", "loss": loss, "rate": rate, "seed": 0}
             for loss, rate in untried
@@ -143,7 +143,7 @@ def results_of(options: argparse.Namespace, rates: dict[str, float]) -> dict[str
     jobs += [
         {"kind": "train", "name": f"{loss}-{seed}", "loss": loss, "seed": seed, "rate": rates[loss]}
         for seed in range(options.seeds)
-        for loss in LOSSES
+        for loss in options.losses
     ]
     scores = run_jobs(__file__, options.work, jobs, options.jobs)
     rows: dict[str, list[dict[str, float]]] = {}
@@ -185,7 +185,8 @@ def write_results(options: argparse.Namespace, rates: dict[str, float], rows: di
 
 Written by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --weights
 {options.weights.name} --work WORK --crop {options.crop} --images {options.images} --pilot-images
-{options.pilot_images} --seeds {options.seeds}`, commit {commit()}, on {machine()}, {options.jobs} runs at a time.
+{options.pilot_images} --seeds {options.seeds} --losses {" ".join(options.losses)}`,
+commit {commit()}, on {machine()}, {options.jobs} runs at a time.
 
 Percent, on the data set's test classes, which are disjoint from the training classes; 3 % of these are left out. Every
 image is a query, all others are its gallery. Mean ± standard deviation over {options.seeds} seeds. {options.backbone},
@@ -200,9 +201,8 @@ held-out fifth of the training classes, by learning rate:
 
 {pilots_table(options)}
 """
-    name = "compare_losses" if options.crop == 112 else f"compare_losses_{options.crop}px"
-    (RESULTS / f"{name}.md").write_text(text)
-    (RESULTS / f"{name}.json").write_text(json.dumps({"rates": rates, "results": rows}, indent=1) + "\n")
+    (RESULTS / f"{options.result}.md").write_text(text)
+    (RESULTS / f"{options.result}.json").write_text(json.dumps({"rates": rates, "results": rows}, indent=1) + "\n")
     return table
 
 
@@ -216,8 +216,13 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=112, help="side of an image in pixels (%(default)s)")
     parser.add_argument("--dim", type=int, default=128, help="width of the embedding (%(default)s)")
     parser.add_argument("--images", type=int, default=48_000, help="images that a run sees (%(default)s)")
+    parser.add_argument(
+        "--images-at-a-time", type=int, default=0, help="images of a batch that a network holds; 0: all (%(default)s)"
+    )
     parser.add_argument("--pilot-images", type=int, default=6400, help="images that a pilot sees (%(default)s)")
     parser.add_argument("--pilots", type=Path, help="folder of another comparison, whose pilots choose the rates")
+    parser.add_argument("--losses", nargs="+", default=LOSSES, choices=LOSSES, help="losses to compare (all)")
+    parser.add_argument("--result", default="compare_losses", help="name of the result files (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each loss (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
