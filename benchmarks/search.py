@@ -126,17 +126,24 @@ def ours(work: Path, factory: str | None) -> dict[str, object]:
         start = time.perf_counter()
         CatalogIndex.open(path)
         opening.append(time.perf_counter() - start)
-    index, reached = CatalogIndex.open(path), {}
-    for target in TARGETS:
-        search = built.manifest.search if target == TARGETS[0] else tune(index, target).search
-        with threads(1):
-            rate, recall = rate_and_recall(partial(nearest_ten, index, search), queries, truth)
-        reached[target] = {"rate": rate, "recall": recall, "effort": described(built.manifest.kind, search)}
-    if built.manifest.exact:
-        with threads(1):
-            rate, recall = rate_and_recall(lambda query: index.nearest(query, 10).rows[0], queries, truth)
-        reached = {1.0: {"rate": rate, "recall": recall, "effort": "all rows"}}
+    index = CatalogIndex.open(path)
+    with threads(1):
+        reached = exact_rate(index, queries, truth) if built.manifest.exact else tuned_rates(index, queries, truth)
     return {**result, "at": reached, "open_ms": 1e3 * min(opening), "filtered": filtered(index, queries[:100])}
+
+
+def exact_rate(index: CatalogIndex, queries: np.ndarray, truth: np.ndarray) -> dict[float, object]:
+    rate, recall = rate_and_recall(lambda query: index.nearest(query, 10).rows[0], queries, truth)
+    return {1.0: {"rate": rate, "recall": recall, "effort": "all rows"}}
+
+
+def tuned_rates(index: CatalogIndex, queries: np.ndarray, truth: np.ndarray) -> dict[float, object]:
+    reached: dict[float, object] = {}
+    for target in TARGETS:
+        search = index.manifest.search if target == TARGETS[0] else tune(index, target).search
+        rate, recall = rate_and_recall(partial(nearest_ten, index, search), queries, truth)
+        reached[target] = {"rate": rate, "recall": recall, "effort": described(index.manifest.kind, search)}
+    return reached
 
 
 def nearest_ten(index: CatalogIndex, search: SearchParameters, query: np.ndarray) -> np.ndarray:
