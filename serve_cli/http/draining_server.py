@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -29,6 +30,9 @@ KEEP_ALIVE_S = 65  # longer than most proxies keep idle connections, so that the
 TICK_S = 0.05
 CHECKED_TICKS = 5
 COLLECTED_AFTER = (10_000, 20, 20)  # allocations; collections of the young, and of the middle generation
+MOST_ACCEPTED = 1000  # connections at once
+FEW_ACCEPTED = 4  # by one of several processes, so that the others get some
+NO_FILES_S = 1.0  # pause before the next connection if the process has no file descriptors left
 
 
 def spare_the_collector() -> None:
@@ -86,7 +90,7 @@ class DrainingServer(uvicorn.Server):
     def run_until_signal(self) -> None:
         """Serve. Raises `LiftedError` if the model cannot be opened."""
         self._listener.settimeout(0)
-        self.run([self._listener.dup()])
+        self.run([])
         if self._failure is not None:
             raise self._failure
 
@@ -114,9 +118,32 @@ class DrainingServer(uvicorn.Server):
         """
         if self._reports is not None:
             await self._open()
-        await super().startup(sockets)
+        await super().startup([])  # connections are accepted here
+        self._listen()
         if self._reports is None:
             self._in_background(self._open)
+
+    def _listen(self) -> None:
+        if not self.should_exit:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Accept all connections that wait; uvloop accepts one per turn, so under load most would wait for seconds."""
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in range(MOST_ACCEPTED if self._reports is None else FEW_ACCEPTED):
+                connection, _ = self._listener.accept()
+                self._in_background(partial(self._connect, connection))
+        except BlockingIOError:  # there are no more
+            return
+        except OSError as error:
+            log.warning("lifted: no connection can be accepted: %s.", error.strerror)
+            loop.remove_reader(self._listener)
+            loop.call_later(NO_FILES_S, self._listen)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # the client has left
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
     async def on_tick(self, counter: int) -> bool:
         """Close the connections of clients that are too slow; uvicorn calls this ten times a second."""
@@ -172,10 +199,9 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was sent, then release the model."""
-        for server in self.servers:
-            server.close()
-        await self._accept_rest()
         loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        await self._accept_rest()
         began, state = loop.time(), self.server_state
         while not self.force_exit:
             await asyncio.sleep(TICK_S)  # first: a connection that was just accepted is not among `connections` yet
@@ -197,11 +223,10 @@ class DrainingServer(uvicorn.Server):
         """Accept connections that clients have opened already; the system would reset them."""
         if self._reports is None:  # otherwise the supervising process has done so
             stop_connections(self._listener)
-        loop = asyncio.get_running_loop()
         with suppress(OSError):  # there is none
             while True:
                 connection, _ = self._listener.accept()
-                await loop.connect_accepted_socket(self._protocol, connection)
+                await self._connect(connection)
         self._listener.close()
 
     def _protocol(self) -> GuardedProtocol:

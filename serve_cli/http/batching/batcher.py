@@ -132,6 +132,16 @@ class Batcher:
         rows = [result.embedding for result in results if result.embedding is not None]
         return np.stack(rows) if rows else np.empty((0, self._embedder.card.dim), np.float32)
 
+    def require_room(self, num_images: int) -> None:
+        """Raise `QueueFullError` if so many images cannot be admitted now."""
+        waiting = self._queue.waiting
+        if waiting + num_images > self._max_waiting:
+            seconds = max(1, math.ceil(waiting * self._seconds_per_image / self._embedder.lanes))
+            raise QueueFullError(
+                f"{waiting} images wait already, and at most {self._max_waiting} may; try again in {seconds} s.",
+                seconds,
+            )
+
     def close(self) -> None:
         """Finish what was admitted, then end the threads. The batcher takes no more images."""
         with self._changed:
@@ -161,13 +171,7 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise ConfigError("the service is closed.")
-            waiting = self._queue.waiting
-            if waiting + len(images) > self._max_waiting:
-                seconds = max(1, math.ceil(waiting * self._seconds_per_image / self._embedder.lanes))
-                raise QueueFullError(
-                    f"{waiting} images wait already, and at most {self._max_waiting} may; try again in {seconds} s.",
-                    seconds,
-                )
+            self.require_room(len(images))
             self._queue.add(images)
             if self._idle:
                 self._changed.notify(len(images))
@@ -197,11 +201,16 @@ class Batcher:
                     self._idle += 1
                     self._changed.wait()
                     self._idle -= 1
-                if batch and self._idle:
-                    self._changed.notify()  # there is room to decode again
+                if batch:
+                    self._wake_for_rest()  # there is room to decode again
             decoded = self._decode(encoded) if encoded is not None else None
             if batch:
                 self._run(batch)
+
+    def _wake_for_rest(self) -> None:
+        """Wake a thread if something is left to do; one that wakes for nothing takes the interpreter from others."""
+        if self._idle and self._queue:
+            self._changed.notify()
 
     def _decode(self, image: QueuedImage) -> QueuedImage | None:
         """Decode an image; None if that fails."""
@@ -236,8 +245,7 @@ class Batcher:
         finally:
             with self._changed:
                 self._queue.free_lanes += 1
-                if self._idle:
-                    self._changed.notify()
+                self._wake_for_rest()
         network_s = time.perf_counter() - began
         times = []
         for image, row in zip(batch, rows, strict=True):

@@ -35,6 +35,10 @@ class WorkQueue:
         self._decoded: deque[QueuedImage] = deque()
         self.waiting, self.free_lanes = 0, lanes
 
+    def __bool__(self) -> bool:
+        """Whether an image waits to be decoded or embedded."""
+        return bool(self._encoded or self._decoded)
+
     def add(self, images: Iterable[QueuedImage]) -> None:
         """Queue images: with pixels for the network, others to be decoded."""
         for image in images:

@@ -19,7 +19,9 @@ BASE_BYTES = 150 << 20  # Python, pyarrow and FAISS
 SAMPLE_COPIES = 3  # of the training rows, within FAISS
 ENCODED_COPIES = 3  # of the codes: lists grow by doubling
 ROW_BYTES = 100  # of text per row on disk, a guess
-POINTS, ITERATIONS = 40, 6
+LISTS = 4  # times the square root of the rows, the least that FAISS's guidelines recommend
+POINTS_PER_LIST = 40  # training rows per list, about FAISS's minimum
+ITERATIONS = 6  # of k-means; more hardly change recall
 TUNING_PRODUCTS = 2e11  # floating-point operations to find true neighbors
 LINK_BYTES = 10  # of a graph per row and unit of M: 2 M links of 4 bytes, and the upper levels
 GRAPH = re.compile(r"(?:PCA(\d{1,6}),)?HNSW(\d{1,4})(_SQ8)?")
@@ -96,7 +98,7 @@ def plan_index(
     match = LIST_COUNT.match(kind)
     lists = int(match[1]) if match else 1
     code = code_bytes(kind, dim) + 8
-    fixed = BASE_BYTES + 8 * rows + 4 * dim * lists * (1 + POINTS * SAMPLE_COPIES)
+    fixed = BASE_BYTES + 8 * rows + 4 * dim * lists * (1 + POINTS_PER_LIST * SAMPLE_COPIES)
     _check_memory(fixed + ENCODED_COPIES * code * min(rows, EXACT_ROWS), limit)
     segment_rows = min(rows, (limit - fixed) // (ENCODED_COPIES * code))
     return IndexPlan(
@@ -148,18 +150,18 @@ def encodable_rows(rows: int, added: int, dim: int, kind: str, max_memory: int |
 
 def build_products(rows: int, dim: int, lists: int) -> float:
     """Count the floating-point operations of training, encoding and tuning."""
-    return 2.0 * dim * lists * (min(POINTS * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
+    return 2.0 * dim * lists * (min(POINTS_PER_LIST * lists, rows) * ITERATIONS + rows) + TUNING_PRODUCTS
 
 
 def default_factory(rows: int, dim: int) -> str:
-    """Return FAISS's factory string for a catalog, e.g. ``"IVF2048,PQ64x4fs"`` for a million rows of 128.
+    """Return FAISS's factory string for a catalog, e.g. ``"IVF4096,PQ64x4fs"`` for a million rows of 128.
 
     Examples
     --------
     >>> default_factory(1_000_000, 128), default_factory(60_000, 127)
-    ('IVF2048,PQ64x4fs', 'IVF512,SQ8')
+    ('IVF4096,PQ64x4fs', 'IVF1024,SQ8')
     """
-    lists = 2 ** round(math.log2(2 * math.sqrt(rows)))
+    lists = 2 ** round(math.log2(LISTS * math.sqrt(rows)))
     return f"IVF{lists},PQ{dim // 2}x4fs" if dim % 2 == 0 else f"IVF{lists},SQ8"
 
 

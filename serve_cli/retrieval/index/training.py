@@ -14,6 +14,7 @@ from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
 from serve_cli.retrieval.index.graph import hnsw_of
 from serve_cli.retrieval.index.inverted_lists import metric_of
 from serve_cli.retrieval.index.layout import FAISS
+from serve_cli.retrieval.index.plan import ITERATIONS, POINTS_PER_LIST
 from serve_cli.retrieval.index.segment import BLOCK_ROWS
 from serve_cli.retrieval.index.threads import threads
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.choices import Distance
     from serve_cli.retrieval.index.segment import Segment
 
-POINTS_PER_LIST = 40  # training rows per list, about FAISS's minimum
 GRAPH_SAMPLE = 20_000  # training rows of a graph's transform and codes
-ITERATIONS = 6  # of k-means; more hardly change recall
 SEED = 1234
 
 

@@ -25,8 +25,8 @@ def test_json_has_numbers(capsys):
     print_plan(1_000_000, 128, "int8", 64 * 10**9, as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert shown["parquet"] == 1_000_000 * (128 * 1.5 + 4 + 100)
-    assert shown["engine"] == "IVF2048,PQ64x4fs"
-    assert [index["kind"] for index in shown["indexes"]] == ["exact", "IVF2048,PQ64x4fs", "IVF2048,SQ8", "IVF2048,Flat"]
+    assert shown["engine"] == "IVF4096,PQ64x4fs"
+    assert [index["kind"] for index in shown["indexes"]] == ["exact", "IVF4096,PQ64x4fs", "IVF4096,SQ8", "IVF4096,Flat"]
 
 
 def lifted(monkeypatch, *words):

@@ -15,7 +15,7 @@ from serve_cli.http.access_log import AccessLog
 from serve_cli.http.app import make_app
 from serve_cli.http.limits import RequestLimits
 from serve_cli.http.serve_options import ServeOptions
-from tests.serve_cli.http.asgi import LEAVE, ask, samples, serving
+from tests.serve_cli.http.asgi import LEAVE, WAIT, ask, samples, serving
 from tests.serve_cli.photos import photo
 
 
@@ -43,6 +43,25 @@ def test_a_process_is_live_before_it_is_ready(model, jpeg):
     assert after == [200, 200]
     assert [reply.status for reply in last] == [200, 503]
     assert last[0].header("connection") == "close"
+
+
+@pytest.mark.parametrize("path", ["/embed", "/v1/embeddings"])
+def test_a_full_queue_refuses_before_the_body_is_read(model, jpeg, path):
+    async def run(app):
+        queue = app.holder.current.batcher._queue
+        lanes, queue.free_lanes = queue.free_lanes, 0  # the first image stays in the queue
+        first = asyncio.ensure_future(ask(app, "POST", "/embed", jpeg, headers=[("content-type", "image/jpeg")]))
+        while not queue.waiting:
+            await asyncio.sleep(0.001)
+        refused = await ask(app, "POST", path, WAIT)
+        queue.free_lanes = lanes
+        app.holder.current.batcher.close()
+        return refused, await first
+
+    refused, first = serving(model, run, max_waiting=1, limits=RequestLimits(images=1))
+    assert (refused.status, first.status) == (429, 200)
+    assert refused.header("retry-after") == "1"
+    assert refused.json["error"]["type"] == "overloaded"
 
 
 def test_an_embedding_is_the_embedders_bit_for_bit(model, jpeg):

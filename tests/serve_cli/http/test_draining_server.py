@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
+import socket
 
 import pytest
 
 pytest.importorskip("starlette", reason="the service needs the extra http")
 
 from gluon_lifted.errors import ConfigError, RunError
-from serve_cli.http import protocol
+from serve_cli.http import draining_server, protocol
 from serve_cli.http.app import make_app
 from serve_cli.http.draining_server import DrainingServer
 from serve_cli.http.limits import RequestLimits
@@ -48,7 +50,7 @@ def on_a_server(model, run, **options):
         listener.setblocking(False)
         app = make_app(ServeOptions(source=model, access_log=False, **options), opens_itself=False)
         server = DrainingServer(app, listener, longest_s=5)
-        serving = asyncio.ensure_future(server.serve([listener.dup()]))
+        serving = asyncio.ensure_future(server.serve([]))
         while app.holder.current is None and not serving.done():
             await asyncio.sleep(0.001)
         writers = []
@@ -98,6 +100,45 @@ def test_a_drain_answers_what_was_sent(model, jpeg):
     assert all("connection: close" in reply for reply in replies)
     assert silence == b""
     assert server.received == signal.SIGTERM
+
+
+def test_all_connections_that_wait_are_accepted_at_once(model):
+    async def run(server, connect):
+        address = server._listener.getsockname()
+        clients = [socket.create_connection(address) for _ in range(30)]  # the event loop does not run meanwhile
+        server._accept()
+        accepted = len(server._background)
+        await asyncio.gather(*server._background)
+        assert len(server.server_state.connections) == accepted
+        for client in clients:
+            client.close()
+        return accepted
+
+    assert on_a_server(model, run)[0] == 30
+
+
+def test_without_file_descriptors_the_server_waits_and_lives_on(model, caplog, monkeypatch):
+    async def run(server, connect):
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "_listener", NoFiles(server._listener))
+            server._accept()
+        reader, writer = await connect()
+        writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return await reply_of(reader)
+
+    monkeypatch.setattr(draining_server, "NO_FILES_S", 0.01)
+    assert on_a_server(model, run)[0].split()[1] == "200"
+    assert "no connection can be accepted: Too many open files." in caplog.text
+
+
+class NoFiles:
+    """A socket that cannot accept."""
+
+    def __init__(self, listener):
+        self.fileno = listener.fileno
+
+    def accept(self):
+        raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_a_second_signal_ends_at_once(model, jpeg):

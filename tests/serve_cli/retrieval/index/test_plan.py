@@ -11,11 +11,11 @@ def test_kinds_by_size():
     assert kinds == {
         1: "exact",
         50_000: "exact",
-        50_001: "IVF512,PQ64x4fs",
-        10**6: "IVF2048,PQ64x4fs",
-        10**8: "IVF16384,PQ64x4fs",
+        50_001: "IVF1024,PQ64x4fs",
+        10**6: "IVF4096,PQ64x4fs",
+        10**8: "IVF32768,PQ64x4fs",
     }
-    assert plan_index(10**6, 127, max_memory=10**12).kind == "IVF2048,SQ8"
+    assert plan_index(10**6, 127, max_memory=10**12).kind == "IVF4096,SQ8"
     assert plan_index(10, 128, "IVF2,Flat").kind == "IVF2,Flat"
 
 

@@ -63,13 +63,13 @@ def test_the_engine_is_the_first_that_fits(dim, memory):
 
 def test_the_default_is_that_of_lifted_index():
     assert plan(1_000_000, 128).engine == default_factory(1_000_000, 128)
-    assert [index.kind for index in plan(1_000_000, 127).indexes][:2] == ["exact", "IVF2048,SQ8"]
+    assert [index.kind for index in plan(1_000_000, 127).indexes][:2] == ["exact", "IVF4096,SQ8"]
 
 
 def test_a_host_too_small_to_build_says_so():
     index = plan(10**8, 512, memory=10**9).indexes[1]
     assert (index.build_memory, index.build_seconds) == (None, None)
-    assert index.memory == 16384 * 2048 + 10**8 * (128 + 1 + 8)
+    assert index.memory == 32768 * 2048 + 10**8 * (128 + 1 + 8)
 
 
 def test_hosts_hold_the_index_in_their_share_of_memory():
