@@ -28,7 +28,7 @@ def test_what_is_not_measured_stays_unknown(monkeypatch):
 
 def test_a_measured_build_is_reproduced():
     build = rates.INDEX_BUILD
-    products = build_products(1_000_000, 128, 2048)
+    products = build_products(1_000_000, 128, 4096)
     expected = 2 + 1_000_000 * 512 / 200e6 + build.seconds * products / build.products
     assert plan(1_000_000, 128).indexes[1].build_seconds == pytest.approx(expected)
 
@@ -85,9 +85,9 @@ def test_bytes_by_hand():
     exact, codes, bytes_of_numbers, numbers = sizing.indexes
     kept = 1_000_000 * (512 + 100)
     assert (exact.memory, exact.disk) == (1_000_000 * 512, kept)
-    assert codes.memory == 2048 * 512 + 1_000_000 * (32 + 1 + 8)
-    assert bytes_of_numbers.memory == 2048 * 512 + 1_000_000 * (128 + 8)
-    assert numbers.disk == kept + 2048 * 512 + 1_000_000 * (512 + 8)
+    assert codes.memory == 4096 * 512 + 1_000_000 * (32 + 1 + 8)
+    assert bytes_of_numbers.memory == 4096 * 512 + 1_000_000 * (128 + 8)
+    assert numbers.disk == kept + 4096 * 512 + 1_000_000 * (512 + 8)
     assert database_of(sizing, "Qdrant").memory == 1_000_000 * 128 * 4 * 1.5
     assert database_of(sizing, "Milvus").memory == 1_000_000 * (128 * 4 + 128)
 
