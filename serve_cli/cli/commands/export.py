@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -39,30 +39,42 @@ if TYPE_CHECKING:
     from serve_cli.compress.export_reduced import ExportTo
 
 USUAL_SIDE = 224  # of images, without --shape, --crop and --card
-LOWER = "Lower precision"
+GRAPH, LOWER = "Graph", "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
-Onnx = Annotated[Path | None, typer.Option("--onnx", help="Write the model to this file.")]
+Onnx = Annotated[Path | None, typer.Option("--onnx", metavar="FILE", help="Write the model to this file.")]
 Weights = Annotated[
     Path | None,
     typer.Option(
         "--weights",
+        metavar="FILE",
         help="Write the trained parameters to this .safetensors file, under the names of torchvision or timm if they "
         "have the same backbone, otherwise under MXNet's.",
     ),
 ]
 Symbol = Annotated[
     Path | None,
-    typer.Option("--symbol", help="Export the network in this -symbol.json, not a RUN.", rich_help_panel=ANY_NETWORK),
+    typer.Option(
+        "--symbol",
+        metavar="FILE",
+        help="Export the network in this -symbol.json, not a RUN.",
+        rich_help_panel=ANY_NETWORK,
+    ),
 ]
 Params = Annotated[
     Path | None,
-    typer.Option("--params", help="Read the network's parameters from this .params file.", rich_help_panel=ANY_NETWORK),
+    typer.Option(
+        "--params",
+        metavar="FILE",
+        help="Read the network's parameters from this .params file.",
+        rich_help_panel=ANY_NETWORK,
+    ),
 ]
 Reference = Annotated[
     Path | None,
     typer.Option(
         "--reference",
+        metavar="FILE",
         help="Compare the model with MXNet's outputs in this .npz file of `lifted reference`.",
         rich_help_panel=ANY_NETWORK,
     ),
@@ -70,41 +82,55 @@ Reference = Annotated[
 Preprocess = Annotated[
     Literal["caller", "graph"],
     typer.Option(
-        "--preprocess", help="Leave the normalization of images to the caller, or put it into the graph (uint8 input)."
+        "--preprocess",
+        metavar="caller|graph",
+        help="Leave the normalization of images to the caller, or put it into the graph (uint8 input).",
     ),
 ]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
-Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
+Opset = Annotated[
+    int, typer.Option("--opset", metavar="N", help="Use this ONNX operator set, 13 or newer.", rich_help_panel=GRAPH)
+]
 PlainOperators = Annotated[
     bool,
-    typer.Option("--plain-operators", help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs."),
+    typer.Option(
+        "--plain-operators",
+        help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs.",
+        rich_help_panel=GRAPH,
+    ),
 ]
 KeepBatchNorm = Annotated[
     bool,
     typer.Option(
         "--keep-batch-norm",
         help="Keep batch norm and the weights as trained, for further training. Inference is slower.",
+        rich_help_panel=GRAPH,
     ),
 ]
 ToPrecision = Annotated[
     Precision,
     typer.Option(
         "--precision",
+        metavar="PRECISION",
         help="Keep the trained precision (fp32), or reduce it for GPUs (fp16) or CPUs with VNNI or AMX (int8).",
-        rich_help_panel=LOWER,
     ),
 ]
 Calibration = Annotated[
     Path | None,
     typer.Option(
         "--calibration",
+        metavar="DIR",
         help="Calibrate int8 with up to 200 images of this folder, similar to the images to embed.",
-        rich_help_panel=LOWER,
     ),
 ]
 RangeMethod = Annotated[
     CalibrationMethod,
-    typer.Option("--calibration-method", help="Measure activation ranges by this method.", rich_help_panel=LOWER),
+    typer.Option(
+        "--calibration-method",
+        metavar="METHOD",
+        help=f"Measure activation ranges by this method: {', '.join(get_args(CalibrationMethod))}.",
+        rich_help_panel=LOWER,
+    ),
 ]
 ForDevice = Annotated[
     Device,
@@ -121,11 +147,18 @@ EvalOn = Annotated[
         "--eval", metavar="DATASET", help="Compare recall@1 with fp32 on this data set.", rich_help_panel=LOWER
     ),
 ]
-Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.", rich_help_panel=LOWER)]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="PATH", help="Read the data set from this folder.", rich_help_panel=LOWER),
+]
 MaxRecallDrop = Annotated[
     float,
     typer.Option(
-        "--max-recall-drop", min=0, help="Accept a loss of up to this many points of recall@1.", rich_help_panel=LOWER
+        "--max-recall-drop",
+        metavar="POINTS",
+        min=0,
+        help="Accept a loss of up to this many points of recall@1.",
+        rich_help_panel=LOWER,
     ),
 ]
 Force = Annotated[
@@ -170,12 +203,16 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    r"""Translate a trained network to ONNX and verify it against MXNet's recorded outputs.
+    r"""Translate a trained network to ONNX.
 
-    The command does not need MXNet. It writes the file only if the model passes
-    ONNX's checker, strict shape inference, and a comparison with MXNet's outputs
-    at several batch sizes. A RUN contains these outputs. For other networks,
-    record them with `lifted reference` and add --reference.
+    Give a RUN, or the two files of any MXNet network with --symbol and --params.
+    Write the model with --onnx, its parameters with --weights, or both. The
+    command does not need MXNet.
+
+    The file is written only if it passes ONNX's checker and strict shape
+    inference. It is also compared with recorded outputs of MXNet at several batch
+    sizes, if there are any: a RUN contains them; for other networks, record them
+    with `lifted reference` and add --reference.
 
     [bold]Examples[/bold]
 

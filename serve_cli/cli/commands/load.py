@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -22,7 +22,7 @@ To = Annotated[
 ]
 TableName = Annotated[
     str | None,
-    typer.Option("--table", help="Name the table or collection.", show_default="the folder's name"),
+    typer.Option("--table", metavar="NAME", help="Name the table or collection.", show_default="the folder's name"),
 ]
 ColumnNames = Annotated[
     str | None,
@@ -37,7 +37,8 @@ StorageType = Annotated[
     Dtype | None,
     typer.Option(
         "--dtype",
-        help="Store numbers in this type, if the database has it.",
+        metavar="TYPE",
+        help=f"Store numbers in this type, if the database has it: {', '.join(get_args(Dtype))}.",
         show_default="the folder's if the database has it, else float32",
     ),
 ]
@@ -70,7 +71,9 @@ def load(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Load embeddings into a database, with their columns and an index.
+    """Load embeddings into a database.
+
+    Load their columns, too, and build an index.
 
     Rows go to a staging table. It is indexed, counted and compared with the
     embeddings, and replaces the table in one step at the end. Until then, readers

@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -15,9 +15,18 @@ from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse
 from serve_cli.report.report_options import MB, ReportOptions
 
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
-Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
-Method = Annotated[MapMethod, typer.Option("--map", help="Lay out the map by this method; umap needs umap-learn.")]
-MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Show at most this many images on the map.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the page to this file.")]
+Method = Annotated[
+    MapMethod,
+    typer.Option(
+        "--map",
+        metavar="METHOD",
+        help=f"Lay out the map by this method: {', '.join(get_args(MapMethod))}; umap needs umap-learn.",
+    ),
+]
+MapImages = Annotated[
+    int, typer.Option("--images", metavar="N", min=1, max=5000, help="Show at most this many images on the map.")
+]
 MaxSize = Annotated[
     float,
     typer.Option(
@@ -27,9 +36,10 @@ MaxSize = Annotated[
         help="Keep the page below this size: shrink pictures first, then show fewer on the map.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling and the map.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed sampling and the map.")]
 Title = Annotated[
-    str | None, typer.Option("--title", help="Give the page this title.", show_default="the model's name")
+    str | None,
+    typer.Option("--title", metavar="TEXT", help="Give the page this title.", show_default="the model's name"),
 ]
 Roots = Annotated[
     list[Path] | None,
@@ -59,7 +69,7 @@ def report(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write an HTML page that shows how good embeddings are, readable offline and on a phone.
+    """Write an HTML page that shows how good embeddings are.
 
     The page shows recall and its curve, the worst classes, nearest neighbors of
     some queries, a map of the images, distances, duplicates, suspected label

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gluon_lifted.redaction import without_credentials
-from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads, parse_names
+from serve_cli.cli.help_page import GENERAL
+from serve_cli.cli.shared_options import SOME_FAILED, Json, OnDevice, Threads, parse_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.search.search_options import SearchOptions
     from serve_cli.retrieval.search.write_page import PageOptions
 
-QUERIES, RESULTS, OUTPUT, MODEL = "Queries", "Results", "Output", "Model"
+QUERIES, PAGE, MODEL = "Queries", "Page of --html", "Model"
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Search this folder of `lifted index`.")]
 Photos = Annotated[
@@ -53,43 +54,36 @@ Without = Annotated[
 IncludeSelf = Annotated[
     bool, typer.Option("--include-self", help="Return the rows of --ids themselves, too.", rich_help_panel=QUERIES)
 ]
-K = Annotated[int, typer.Option("-k", min=1, help="Return this many rows per query.", rich_help_panel=RESULTS)]
+K = Annotated[int, typer.Option("-k", metavar="N", min=1, help="Return this many rows per query.")]
 Where = Annotated[
     str | None,
     typer.Option(
         "--where",
         metavar="CONDITION",
         help="Search only rows that meet a condition on columns, such as \"price < 50 and brand = 'x'\".",
-        rich_help_panel=RESULTS,
     ),
 ]
 MaxDistance = Annotated[
     float | None,
-    typer.Option("--max-distance", metavar="D", help="Return no rows beyond this distance.", rich_help_panel=RESULTS),
+    typer.Option("--max-distance", metavar="D", help="Return no rows beyond this distance."),
 ]
 Unique = Annotated[
     bool,
     typer.Option(
         "--unique",
         help="Return one row of each group of duplicates: same sha256 column, or almost equal embeddings.",
-        rich_help_panel=RESULTS,
     ),
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(
-        "--columns", metavar="NAME,...", help="Show these columns besides id and label.", rich_help_panel=RESULTS
-    ),
+    typer.Option("--columns", metavar="NAME,...", help="Show these columns besides id and label."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=OUTPUT)]
 JsonLines = Annotated[
-    bool, typer.Option("--jsonl", help="Print a JSON object per query, each on one line.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--jsonl", help="Print a JSON object per query, each on one line.", rich_help_panel=GENERAL)
 ]
 Html = Annotated[
     Path | None,
-    typer.Option(
-        "--html", metavar="FILE", help="Write a page with the images instead of a table.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--html", metavar="FILE", help="Write a page with the images instead of a table."),
 ]
 Roots = Annotated[
     list[Path] | None,
@@ -98,14 +92,14 @@ Roots = Annotated[
         metavar="DIR",
         help="Read images of the page below this folder; repeat for several.",
         show_default="the source that the embeddings name",
-        rich_help_panel=OUTPUT,
+        rich_help_panel=PAGE,
     ),
 ]
 Fetch = Annotated[
     bool,
-    typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=OUTPUT),
+    typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=PAGE),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=OUTPUT)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=PAGE)]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
@@ -140,7 +134,7 @@ def search(
     device: OnDevice = "cpu",
     threads: Threads = None,
 ) -> None:
-    r"""Find the images of a catalog that are most like a photograph.
+    r"""Find the images of a catalog most similar to a photograph.
 
     Photographs are embedded with the model that the index names. Distances are
     exact. A photograph that cannot be read becomes a query with an error, the

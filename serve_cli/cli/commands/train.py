@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
-from gluon_lifted.config.train_config import RUN
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -19,7 +18,8 @@ from serve_cli.cli.console import (
     print_table,
     say,
 )
-from serve_cli.cli.shared_options import Json, Threads
+from serve_cli.cli.help_page import REQUIRED
+from serve_cli.cli.shared_options import HARDWARE, Json, Threads
 from serve_cli.progress import clock
 
 if TYPE_CHECKING:
@@ -27,25 +27,28 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-SETTINGS, HARDWARE = "Recipes and files", "Hardware"
+SETTINGS = "Settings in files"
 
-Out = Annotated[Path | None, typer.Option("--out", help="Write this run folder.", rich_help_panel=RUN)]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write this run folder.", rich_help_panel=REQUIRED)
+]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Resume from the newest complete checkpoint in --out.", rich_help_panel=RUN),
+    typer.Option("--resume", help="Resume from the newest complete checkpoint in --out."),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
+        metavar="NAME",
         help=f"Use the settings of the paper: {', '.join(RECIPES)}.",
-        rich_help_panel=SETTINGS,
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
+        metavar="FILE",
         help="Read settings from this TOML or YAML file. They override a recipe; options override both.",
         rich_help_panel=SETTINGS,
     ),
@@ -57,16 +60,27 @@ PrintConfig = Annotated[
     ),
 ]
 Devices = Annotated[
-    str, typer.Option("--device", help="Train on cpu, gpu, or several GPUs: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="Train on cpu, gpu, or several GPUs: gpu:0,gpu:1.", rich_help_panel=HARDWARE
+    ),
 ]
 NumHosts = Annotated[
-    int, typer.Option("--num-hosts", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
+    int,
+    typer.Option(
+        "--num-hosts", metavar="N", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE
+    ),
 ]
-Rank = Annotated[int, typer.Option("--rank", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)]
+Rank = Annotated[
+    int, typer.Option("--rank", metavar="N", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)
+]
 Scheduler = Annotated[
     str,
     typer.Option(
-        "--scheduler", help="Connect hosts through this HOST:PORT of rank 0; any free port.", rich_help_panel=HARDWARE
+        "--scheduler",
+        metavar="HOST:PORT",
+        help="Connect hosts through this HOST:PORT of rank 0; any free port.",
+        rich_help_panel=HARDWARE,
     ),
 ]
 
@@ -86,7 +100,7 @@ def train(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    r"""Train an embedding network with the lifted structured loss or another metric-learning loss.
+    r"""Train an embedding network.
 
     Ctrl-C stops after the current batch and saves a checkpoint. Repeat the
     command with --resume to continue.

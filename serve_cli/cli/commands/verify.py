@@ -27,10 +27,11 @@ def verify(
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
-    """Compare an ONNX model with MXNet's recorded outputs at several batch sizes.
+    """Compare an ONNX model with MXNet's recorded outputs.
 
-    The command does not need MXNet. If the outputs differ, the error names the
-    first node that differs, and the exit status is 1.
+    The command compares outputs at several batch sizes and does not need MXNet. If
+    they differ, the error names the first node that differs, and the exit status
+    is 1.
 
     [bold]Examples[/bold]
 
