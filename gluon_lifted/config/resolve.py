@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.config.recipes import Sourced, recipe
 from gluon_lifted.config.train_config import DEFAULTS, TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _parse_yaml(text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise MissingPackageError(
-            "reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
+            f"reading YAML needs the pyyaml package: {install_command('train')}; or write TOML."
         ) from None
     try:
         return yaml.safe_load(text)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.datasets.known_datasets import DATASETS
+from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.colors import colors_of
 from gluon_lifted.images.fits import FITS, FITS_HELP
@@ -85,7 +86,7 @@ class TrainConfig:
     """
 
     dataset: str = _option(
-        "folder", f"Train on this kind of data set: {_listed(DATASETS)}.", DATA_SET, choices=tuple(DATASETS)
+        DEFAULT_DATASET, f"Train on this kind of data set: {_listed(DATASETS)}.", DATA_SET, choices=tuple(DATASETS)
     )
     data: str = _option(
         "", "Read the data set from this folder; for manifest, from this .csv or .parquet file.", DATA_SET
@@ -267,7 +268,10 @@ class TrainConfig:
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
-            raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
+            raise ConfigError(
+                f"crop is {self.crop} px, more than the resized image has: {self.resize} px. Give a smaller --crop or a "
+                "larger --resize."
+            )
         if self.colors != "auto":
             colors_of(self.colors)
         if self.mean_image and self.colors != "caffe":
@@ -330,7 +334,14 @@ def _check_field(name: str, value: Any, metadata: Any) -> None:
     if metadata["highest"] is not None and value > metadata["highest"]:
         raise ConfigError(f"{spelled(name)} is {value}; expected at most {metadata['highest']}.")
     if metadata["choices"] is not None and value not in metadata["choices"]:
-        raise ConfigError(f"{spelled(name)} {value!r} is unknown; choose one of {', '.join(metadata['choices'])}.")
+        raise ConfigError(f"{spelled(name)} {value!r} is unknown{_closest(value, metadata['choices'])}")
+
+
+def _closest(value: str, choices: tuple[str, ...]) -> str:
+    """Return the end of a message about an unknown name: the closest choice, if any is close, and all of them."""
+    close = get_close_matches(value, choices, 1, cutoff=0.7)
+    hint = f"did you mean {close[0]}? Choose" if close else "choose"
+    return f"; {hint} one of {', '.join(choices)}."
 
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

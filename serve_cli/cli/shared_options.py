@@ -25,7 +25,8 @@ def parse_ks(text: str) -> tuple[int, ...]:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 1,2,4,8", param_hint="--k") from None
     if ks[0] < 1 or ks[-1] > MOST_RANKS:
-        raise typer.BadParameter(f"ranks are {ks[0]} to {ks[-1]}; expected 1 to {MOST_RANKS:,}", param_hint="--k")
+        wrong = ks[0] if ks[0] < 1 else ks[-1]
+        raise typer.BadParameter(f"found rank {wrong:,}; expected 1 to {MOST_RANKS:,}", param_hint="--k")
     return tuple(ks)
 
 

@@ -49,7 +49,7 @@ class TrainingBar(ExitStack):
             self._measured = ""
         assert self._bar is not None
         if progress.recall is not None:
-            self._recall = f", recall@1 {progress.recall:.3f}{self._classes} at {progress.iteration:,}"
+            self._recall = f", recall@1 {progress.recall:.3f} at {progress.iteration:,}{self._classes}"
         text = f"loss {progress.loss:.3f}{self._recall}, {progress.images_per_second:.1f} images/s"
         self._bar.update(progress.iteration, text)
 

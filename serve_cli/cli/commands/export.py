@@ -11,6 +11,7 @@ import typer
 
 from export.choices import CalibrationMethod, Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
+from gluon_lifted.errors import RunError
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import ANY_NETWORK, Dtypes, Shapes, network_inputs
@@ -31,6 +32,7 @@ from serve_cli.cli.network_options import (
     given_card,
 )
 from serve_cli.cli.shared_options import Json, Tolerance
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from export import ExportReport, NetworkInputs, WeightsReport
@@ -234,8 +236,10 @@ def export(
         --card card.json --onnx net.onnx
     """
     if onnx is None and weights is None:
-        raise typer.BadParameter("give --onnx, --weights or both")
+        raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
     source = _source(run, symbol, params, output)
+    if isinstance(source, Path) and kind_of(source) != "run":
+        raise RunError(wrong_kind(source, "run"))
     pixel_options = PreprocessingOptions(
         preset=preprocessing,
         resize=resize,
@@ -357,7 +361,12 @@ def _source(run: Path | None, symbol: Path | None, params: Path | None, output: 
         return run
     if run is None and symbol is not None and params is not None:
         return SavedNetwork(symbol, params, output)
-    raise typer.BadParameter("give either RUN, or --symbol and --params")
+    given = {"--symbol": symbol, "--params": params}
+    missing = [name for name, path in given.items() if path is None]
+    if run is None and len(missing) == 1:
+        raise typer.BadParameter(f"{missing[0]} is missing; a network of MXNet has both files, --symbol and --params")
+    found = "found both" if run is not None else "found neither"
+    raise typer.BadParameter(f"{found}; give either a RUN, or --symbol and --params")
 
 
 def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precision) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gluon_lifted.errors import RunError
 from gluon_lifted.redaction import without_credentials
 from serve_cli.cli.help_page import GENERAL
 from serve_cli.cli.shared_options import SOME_FAILED, Json, OnDevice, Threads, parse_names
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -177,6 +179,8 @@ def search(
         page = PageOptions(
             out=html, access=PictureAccess(tuple(roots or ()), fetch), command=command, overwrite=overwrite
         )
+    if photos and kind_of(index) != "index":
+        raise RunError(wrong_kind(index, "index", other=Path(photos[0])))
     with Index.open(index, model, ModelOptions(device=device, threads=threads)) as opened:
         queries = _queries(opened, photos or [], parse_names(ids, "--ids"), include_self=include_self)
         if combine or without:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gluon_lifted.extras import require_extra
 from serve_cli.cli.shared_options import (
     AllowFallback,
     BatchSize,
@@ -183,11 +184,10 @@ def serve(
       lifted serve model.onnx --workers 4 --max-memory 1GB
     """
     from serve_cli.http.limits import RequestLimits
-    from serve_cli.http.packages import require_http_packages
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.model.model_options import ModelOptions
 
-    require_http_packages()
+    require_extra("lifted serve", "http")
     from serve_cli.http.server import serve as run
 
     run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
+from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
+from gluon_lifted.extras import require_extra
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -131,6 +134,7 @@ def train(
     from gluon_lifted.training.run import train as run_training
     from serve_cli.cli.training_console import TrainingBar
 
+    _refuse_path(given, out)
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)
     if print_config:
@@ -138,13 +142,16 @@ def train(
             typer.echo(f"# Sources: the paper (arXiv:1511.06452), and the authors' files and issues at {REPOSITORY}")
         typer.echo(as_toml(settings), nl=False)
         return
-    if out is None or not resolved.data:
-        raise typer.BadParameter("give the data set with --data and the run folder with --out")
+    needed = {"--data, the folder of the data set": resolved.data, "--out, the run folder to write": out}
+    if missing := [name for name, value in needed.items() if not value]:
+        raise typer.BadParameter(f"missing: {'; '.join(missing)}")
+    assert out is not None
     here = ("default", "command line")
     if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
     if num_hosts == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several hosts; add --num-hosts")
+    require_extra("lifted train", "train")
     _announce(resolved)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet
@@ -156,6 +163,16 @@ def train(
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
+
+
+def _refuse_path(given: dict[str, Any], out: Path | None) -> None:
+    """Raise `typer.BadParameter` if the positional argument is a path: it names the kind of data set."""
+    path = given.get("dataset")
+    if path is None or path in DATASETS or not (os.sep in path or Path(path).exists()):
+        return
+    kind = "manifest" if Path(path).is_file() else DEFAULT_DATASET
+    command = f"lifted train {kind} --data {shlex.quote(path)}{f' --out {shlex.quote(str(out))}' if out else ''}"
+    raise typer.BadParameter(f"{path!r} is a path, but DATASET names a kind of data set. Try: {command}")
 
 
 def _announce(config: TrainConfig) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from gluon_lifted.errors import RunError
 from serve_cli.cli.console import print_facts, print_json
 from serve_cli.cli.shared_options import Json, Tolerance
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 OnnxFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Verify this file.")]
 Reference = Annotated[
@@ -39,6 +41,10 @@ def verify(
 
       lifted verify net.onnx reference.npz --tolerance 1e-5
     """
+    if kind_of(model) != "model":
+        raise RunError(wrong_kind(model, "model", other=reference))
+    if kind_of(reference) not in ("run", "reference"):
+        raise RunError(wrong_kind(reference, "reference"))
     from export import verify_file
 
     parity = verify_file(model, reference, tolerance)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.card import MAX_CARD_BYTES, ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
+from serve_cli.path_kinds import wrong_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +154,7 @@ def read_index_manifest(folder: Path) -> IndexManifest:
     """Read and check ``index.json``. Raises `RunError`."""
     path = folder / INDEX_FILE
     if not path.is_file():
-        raise RunError(f"{folder}: has no {INDEX_FILE}, so it is no index; make it with `lifted index`.")
+        raise RunError(wrong_kind(folder, "index"))
     try:
         with path.open("rb") as file:
             content = file.read(MAX_INDEX_BYTES + 1)

@@ -76,7 +76,7 @@ def test_module_runs_as_the_command_does():
         (("train", "--iteration", "9"), "has no option --iteration. Did you mean --iterations"),
         (("evaluate", "a"), "lifted has no command 'evaluate'. Did you mean eval?"),
         (("doctor", "now"), "takes options only; found 'now' as well."),
-        (("eval", "a", "--k", "0"), "--k: ranks are 0 to 0; expected 1 to 1,000,000,000."),
+        (("eval", "a", "--k", "0"), "--k: found rank 0; expected 1 to 1,000,000,000."),
     ],
 )
 def test_usage_errors_say_what_was_found_and_expected(lifted, words, message):
@@ -138,17 +138,38 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     out = tmp_path / "emb"
     (tmp_path / "text.onnx").write_text("not a model")
     (tmp_path / "nothing").mkdir()
-    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "onnxruntime cannot load it")
+    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "is no ONNX model, or damaged")
     fails(lifted("embed", tmp_path / "none.onnx", album, "--out", out), "no such file")
     fails(lifted("embed", model, tmp_path / "none", "--out", out), "no such file or folder")
     fails(lifted("embed", model, tmp_path / "nothing", "--out", out), "no images found")
     fails(lifted("embed", model, album, "--out", out, "--device", "gpu"), "no CUDAExecutionProvider")
     fails(lifted("embed", model, album, "--out", model), "is a file")
-    fails(lifted("eval", out), "no such embedding folder or model")
-    fails(lifted("eval", tmp_path / "nothing"), "has no manifest.json")
+    fails(lifted("eval", out), "no such folder of embeddings or model")
+    fails(lifted("eval", tmp_path / "nothing"), "is an empty folder; expected a folder of embeddings")
     fails(lifted("eval", model, "--dataset", "mnist", "--data", album), "data set 'mnist' is unknown")
     fails(lifted("inspect", tmp_path / "text.onnx"), "cannot load it")
+    fails(lifted("embed", album, model, "--out", out), "is an ONNX model: are the two arguments swapped?")
+    fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
+    fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
+    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: lifted train --data")
+    fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
     assert not out.exists()
+
+
+def test_train_with_a_path_in_place_of_the_data_set_says_the_command(lifted, album, tmp_path):
+    run = lifted("train", album, "--out", tmp_path / "run")
+    assert run.returncode == 2
+    assert f"Try: lifted train folder --data {album} --out {tmp_path / 'run'}." in run.stderr
+    assert "missing: --out, the run folder to write." in lifted("train", "--data", album).stderr
+    assert "missing: --data, the folder of the data set." in lifted("train", "--out", tmp_path / "run").stderr
+    assert "did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
+
+
+def test_eval_takes_a_folder_of_classes_as_train_does(lifted, model, album):
+    by_default = lifted("eval", model, "--data", album, "--k", "1", "--json")
+    named = lifted("eval", model, "--data", album, "--k", "1", "--json", "--dataset", "folder")
+    assert (by_default.returncode, by_default.stdout) == (0, named.stdout)
+    fails(lifted("eval", model), "give a folder with one sub-folder per class by --data")
 
 
 def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, model, album):
