@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from gluon_lifted.contract import CARD_FILE
+from gluon_lifted.contract import RUN_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,7 @@ def _kind_of_folder(folder: Path) -> Kind:
         return "index"
     if (folder / MANIFEST).is_file() or part_files(folder):
         return "embeddings"
-    if (folder / CARD_FILE).is_file() or (folder / "checkpoints").is_dir():
+    if any((folder / name).is_file() for name in RUN_FILES) or (folder / "checkpoints").is_dir():
         return "run"
     entries = list(islice(folder.iterdir(), MOST_ENTRIES))
     below = (inner for entry in entries if entry.is_dir() for inner in islice(entry.iterdir(), MOST_ENTRIES))

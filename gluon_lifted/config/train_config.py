@@ -269,7 +269,7 @@ class TrainConfig:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
             raise ConfigError(
-                f"crop is {self.crop} px, more than the resized image has: {self.resize} px. Give a smaller --crop or a "
+                f"crop is {self.crop} px, more than the resized image: {self.resize} px. Give a smaller --crop or a "
                 "larger --resize."
             )
         if self.colors != "auto":

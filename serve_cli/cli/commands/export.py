@@ -238,7 +238,7 @@ def export(
     if onnx is None and weights is None:
         raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
     source = _source(run, symbol, params, output)
-    if isinstance(source, Path) and kind_of(source) != "run":
+    if isinstance(source, Path) and kind_of(source) not in ("run", "folder"):
         raise RunError(wrong_kind(source, "run"))
     pixel_options = PreprocessingOptions(
         preset=preprocessing,

@@ -41,9 +41,9 @@ def verify(
 
       lifted verify net.onnx reference.npz --tolerance 1e-5
     """
-    if kind_of(model) != "model":
+    if not model.is_file() or kind_of(model) in ("image", "reference"):
         raise RunError(wrong_kind(model, "model", other=reference))
-    if kind_of(reference) not in ("run", "reference"):
+    if not reference.is_file() and kind_of(reference) != "run":
         raise RunError(wrong_kind(reference, "reference"))
     from export import verify_file
 

@@ -89,7 +89,7 @@ def test_numbers_stay_and_text_gives_way(monkeypatch, width):
     now = Clock()
     with Progress("train", total=20_000, unit="batches", now=now) as progress:
         now.seconds += 1000
-        progress.update(12_345, "loss 3.210, recall@1 0.345 at 12,000 of 12 classes, 92.1 images/s")
+        progress.update(12_345, "loss 3.210, recall@1 0.345 (batch 12,000, 12 classes), 92.1 images/s")
     last = shown_lines()[-1]
     assert len(last) <= width
     for number in ("train 12,345/20,000", "10:20 left", "loss 3.210", "recall@1 0.345"):

@@ -138,7 +138,7 @@ def test_gallery_of_another_model(tmp_path):
     write_folder(gallery, batches(9), card=card)
     with pytest.raises(RunError, match=r"gallery and queries come from models with different cards \(name\)"):
         evaluate(EvalOptions(sources=(queries,), gallery=gallery))
-    with pytest.raises(RunError, match="no such embedding folder"):
+    with pytest.raises(RunError, match="Expected a folder of embeddings"):
         evaluate(EvalOptions(sources=(queries,), gallery=tmp_path / "none"))
     with pytest.raises(ConfigError, match="--gallery needs exactly one source"):
         evaluate(EvalOptions(sources=(queries, queries), gallery=queries))
