@@ -15,16 +15,7 @@ MODULES = {  # by extra of pyproject.toml: what its commands import
     "export": ("onnx", "onnxruntime"),
     "report": ("jinja2", "sklearn"),
     "search": ("faiss", "jinja2"),
-    "http": (
-        "onnxruntime",
-        "starlette",
-        "uvicorn",
-        "prometheus_client",
-        "orjson",
-        "httptools",
-        "h11",
-        "python_multipart",
-    ),
+    "http": ("starlette", "uvicorn", "prometheus_client", "orjson", "httptools", "h11", "python_multipart"),
     "train": ("mxnet", "gluoncv", "onnx", "onnxruntime", "matplotlib", "jinja2", "sklearn"),
 }
 
@@ -44,21 +35,22 @@ def install_command(*extras: str) -> str:
     return f"pip install '{DISTRIBUTION}[{names}]{f' @ {origin}' if origin else ''}'"
 
 
-def require_extra(purpose: str, extra: str) -> None:
-    """Raise `MissingPackageError`, which names all packages of an extra that are missing, if there are any.
+def require_extras(purpose: str, *extras: str) -> None:
+    """Raise `MissingPackageError`, which names all packages of some extras that are missing, if there are any.
 
     Parameters
     ----------
     purpose : str
         What needs the packages, to begin the message with, e.g. ``"lifted demo"``.
-    extra : str
-        A key of `MODULES`.
+    *extras : str
+        Keys of `MODULES`.
     """
-    missing = [name for name in MODULES[extra] if util.find_spec(name) is None]
-    if missing:
+    missing = {extra: [name for name in MODULES[extra] if util.find_spec(name) is None] for extra in extras}
+    names = list(dict.fromkeys(name for modules in missing.values() for name in modules))
+    if names:
+        command = install_command(*(extra for extra, modules in missing.items() if modules))
         raise MissingPackageError(
-            f"{purpose} needs packages that are not installed: {', '.join(missing)}. Install them: "
-            f"{install_command(extra)}"
+            f"{purpose} needs packages that are not installed: {', '.join(names)}. Install them: {command}"
         )
 
 

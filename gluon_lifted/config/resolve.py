@@ -77,7 +77,10 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         parsed = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
     except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors
-        raise ConfigError(f"{path}: cannot be read as a configuration ({' '.join(str(error).split())}).") from None
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ConfigError(
+            f"{path}: cannot be read as a configuration ({reason}); `lifted train --print-config` prints one."
+        ) from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
     fields = {str(name).replace("-", "_"): value for name, value in parsed.items()}

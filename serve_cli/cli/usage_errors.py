@@ -18,10 +18,12 @@ NOT_ONE_OF = re.compile(r"'(?P<found>.*)' is not one of (?P<choices>.*?)\.?$", r
 EXPECTED = {  # of pydantic's error types, which Typer reports
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
-    "float_parsing": "a number such as 0.5",
+    "float_parsing": "a number{unit}",
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "at most {le}",
 }
+
+UNITS = {"MB": " of megabytes", "SECONDS": " of seconds"}  # by metavar
 
 
 def sentence(error: Any) -> str:
@@ -66,7 +68,8 @@ def _expected(error: Any, message: str) -> str:
     cause = error.__cause__
     details = cause.errors() if hasattr(cause, "errors") else []
     if details and details[0]["type"] in EXPECTED:
-        expected = EXPECTED[details[0]["type"]].format(**details[0].get("ctx", {}))
+        unit = UNITS.get(error.param.metavar, "")
+        expected = EXPECTED[details[0]["type"]].format(unit=unit, **details[0].get("ctx", {}))
         return f"{details[0]['input']!r:.100}; expected {expected}"
     return ""
 

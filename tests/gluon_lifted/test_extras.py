@@ -7,7 +7,7 @@ import pytest
 
 from gluon_lifted import extras
 from gluon_lifted.errors import MissingPackageError
-from gluon_lifted.extras import CHECKOUT, MODULES, install_command, require_extra
+from gluon_lifted.extras import CHECKOUT, MODULES, install_command, require_extras
 
 PACKAGE_OF_MODULE = {"sklearn": "scikit-learn", "faiss": "faiss-cpu"}
 
@@ -27,7 +27,7 @@ def test_the_modules_are_those_of_the_extras():
 
     for extra, modules in MODULES.items():
         needed = {PACKAGE_OF_MODULE.get(module, module.replace("_", "-")) for module in modules}
-        assert needed - {"onnxruntime"} <= set(packages(extra)), extra
+        assert needed <= set(packages(extra)), extra
 
 
 def test_a_checkout_installs_itself(monkeypatch, tmp_path):
@@ -61,6 +61,13 @@ def test_an_installed_package_installs_from_its_origin(monkeypatch, tmp_path, re
 def test_all_missing_packages_are_named_at_once(monkeypatch):
     monkeypatch.setattr(extras.util, "find_spec", lambda name: Path if name == "onnx" else None)
     with pytest.raises(MissingPackageError, match=r"lifted demo needs packages .*: mxnet, gluoncv, onnxruntime, matpl"):
-        require_extra("lifted demo", "train")
+        require_extras("lifted demo", "train")
     monkeypatch.setattr(extras.util, "find_spec", lambda name: Path)
-    require_extra("lifted demo", "train")
+    require_extras("lifted demo", "train")
+
+
+def test_only_the_extras_that_are_not_complete_are_installed(monkeypatch):
+    monkeypatch.setattr(extras.util, "find_spec", lambda name: None if name == "uvicorn" else Path)
+    with pytest.raises(MissingPackageError) as raised:
+        require_extras("lifted serve", "serve", "http")
+    assert str(raised.value).endswith(f"not installed: uvicorn. Install them: {install_command('http')}")

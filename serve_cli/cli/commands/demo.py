@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gluon_lifted.extras import require_extra
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.shared_options import Json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def demo(
 
       lifted demo --out demo
     """
-    require_extra("lifted demo", "train")
+    require_extras("lifted demo", "train")
     from serve_cli.cli.console import print_json
     from serve_cli.cli.demo_pipeline import run_demo
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.extras import require_extra
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
 from serve_cli.cli.shared_options import Json, Tolerance
@@ -85,7 +85,7 @@ def reference(
       lifted reference --symbol net-symbol.json --params net-0000.params \
         --expected outputs.npz --out reference.npz
     """
-    require_extra("lifted reference", "train")
+    require_extras("lifted reference", "train")
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.networks.random_inputs import random_inputs
     from gluon_lifted.networks.reference import write_reference

@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from gluon_lifted.extras import require_extra
+from gluon_lifted.extras import require_extras
 from serve_cli.choices import MapMethod
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
 from serve_cli.report.report_options import MB, ReportOptions
@@ -93,7 +93,7 @@ def report(
 
       lifted report embeddings --root /data/photos --fetch
     """
-    require_extra("lifted report", "report")
+    require_extras("lifted report", "report")
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.report.write import write_report
 

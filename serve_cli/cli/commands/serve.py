@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gluon_lifted.extras import require_extra
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.shared_options import (
     AllowFallback,
     BatchSize,
@@ -187,7 +187,7 @@ def serve(
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.model.model_options import ModelOptions
 
-    require_extra("lifted serve", "http")
+    require_extras("lifted serve", "serve", "http")
     from serve_cli.http.server import serve as run
 
     run(

@@ -13,7 +13,7 @@ import typer
 
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
-from gluon_lifted.extras import require_extra
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -151,7 +151,7 @@ def train(
         say(as_toml(elsewhere))
     if num_hosts == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several hosts; add --num-hosts")
-    require_extra("lifted train", "train")
+    require_extras("lifted train", "train")
     _announce(resolved)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet

@@ -38,7 +38,7 @@ def new_faiss_index(factory: str, dim: int, distance: Distance) -> Any:
         index = faiss.index_factory(dim, factory, metric)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split())!s:.200}); give a "
+            f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split()).rpartition(': ')[2]:.200}); give a "
             "factory string such as IVF1024,Flat."
         ) from None
     try:

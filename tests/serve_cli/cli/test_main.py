@@ -58,6 +58,13 @@ def test_version_and_help(lifted):
     assert "128 on a GPU" in " ".join(lifted("embed", "--help").stdout.split())
 
 
+def test_completion_lists_the_commands():
+    environment = {**os.environ, "_LIFTED_COMPLETE": "complete_bash", "COMP_WORDS": "lifted e", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "serve_cli"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.split() == ["export", "embed", "eval"]
+
+
 def test_module_runs_as_the_command_does():
     run = subprocess.run([sys.executable, "-m", "serve_cli", "fly"], capture_output=True, text=True, check=False)
     assert run.returncode == 2
@@ -73,6 +80,8 @@ def test_module_runs_as_the_command_does():
         (("embed", "a", "b", "--out", "c", "--batch-size", "many"), "--batch-size is 'many'; expected a whole number."),
         (("serve", "a", "--port", "99999"), "--port is '99999'; expected at most 65535."),
         (("embed", "a", "b", "--out", "c", "--device", "cuda"), "'cuda'; expected cpu, openvino, gpu or tensorrt."),
+        (("bench", "a", "--seconds", "2s"), "--seconds is '2s'; expected a number of seconds."),
+        (("train", "--learning-rate", "1,5"), "--learning-rate is '1,5'; expected a number."),
         (("train", "--iteration", "9"), "has no option --iteration. Did you mean --iterations"),
         (("evaluate", "a"), "lifted has no command 'evaluate'. Did you mean eval?"),
         (("doctor", "now"), "takes options only; found 'now' as well."),
