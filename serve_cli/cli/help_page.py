@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperArgument, TyperCommand
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.text import Text
 
 REQUIRED, USUAL, GENERAL = "Required", "Options", "General"  # panels: the first two come first, the last one last
@@ -120,7 +120,7 @@ def _print_head(console: Console, command: Any, ctx: Any) -> None:
 
 
 def _print_panel(
-    console: Console, title: str, rows: list[tuple[Text, RenderableType]], width: int, *, marked: bool = False
+    console: Console, title: str, rows: list[tuple[Text, Text]], width: int, *, marked: bool = False
 ) -> None:
     from rich.table import Table
     from rich.text import Text
