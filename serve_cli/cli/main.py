@@ -39,7 +39,7 @@ from serve_cli.cli.help_page import Command, print_commands
 from serve_cli.cli.usage_errors import sentence, usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # the exit statuses that shells report
 GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
@@ -96,13 +96,14 @@ def lifted(
         typer.echo(context.get_help())
 
 
-for title, commands in {
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {  # by title in --help
     "Start": (demo, doctor),
     "Train": (weights, train),
     "Export": (export, card, verify, reference, inspect),
     "Embed and evaluate": (embed, evaluate, report, bench),
     "Search": (index, search, load, serve),
-}.items():
+}
+for title, commands in COMMANDS.items():
     for command in commands:
         name = "eval" if command is evaluate else command.__name__
         app.command(name, cls=Command, rich_help_panel=title)(command)
