@@ -127,6 +127,11 @@ def main() -> None:
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
         sys.exit(1)
+    except PermissionError as error:  # from any look at a path: Path.is_file() raises it, too
+        if error.filename is None:
+            raise
+        say(f"lifted: error: {error.filename}: permission denied; get access to it and to the folders above it.")
+        sys.exit(1)
 
 
 def _open_standard_streams() -> None:

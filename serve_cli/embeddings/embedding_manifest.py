@@ -30,7 +30,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError(f"more than {MAX_MANIFEST_BYTES} bytes")
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _check(manifest)
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the folder and its permissions.") from None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); embed again with --overwrite.") from None
     return {"format": DEFAULT_FORMAT, **manifest}
 

@@ -162,7 +162,9 @@ def read_index_manifest(folder: Path) -> IndexManifest:
             raise ValueError(f"more than {MAX_INDEX_BYTES} bytes")
         fields: dict[str, Any] = json.loads(content)
         return _parsed(fields, path)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the folder and its permissions.") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); build the index again.") from None
 
 

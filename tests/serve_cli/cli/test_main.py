@@ -342,6 +342,14 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
     assert run.returncode == 1
 
 
+def test_paths_without_permission_are_one_sentence(lifted, monkeypatch, tmp_path):
+    def refuse(path, params):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
+
+    monkeypatch.setattr("serve_cli.inspection.inspect_path", refuse)
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied; get access to it")
+
+
 def test_bug_keeps_its_traceback(model):
     bug = "import serve_cli.inspection as inspection; inspection.Embedder = lambda *_: 1 / 0"
     with process(bug, "inspect", model) as run:
