@@ -82,7 +82,7 @@ Sessions = Annotated[
         metavar="N",
         min=1,
         max=1024,
-        help="Run this many batches in parallel on the CPU; they share the threads.",
+        help="Run this many batches in parallel on the CPU. They share the threads.",
         show_default="from `lifted bench --save`, else one per thread",
         rich_help_panel=HARDWARE,
     ),
@@ -116,7 +116,7 @@ NoCache = Annotated[
     bool,
     typer.Option(
         "--no-cache",
-        help="Do not cache the optimized model in the user's cache folder; the next run then starts more slowly.",
+        help="Do not cache the optimized model in the user's cache folder. The next run then starts more slowly.",
         rich_help_panel=HARDWARE,
     ),
 ]

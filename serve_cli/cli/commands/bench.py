@@ -56,7 +56,7 @@ def bench(
 ) -> None:
     """Find the fastest batch size and number of sessions for a model.
 
-    The command tries all combinations that are powers of two; --batch-size and
+    The command tries all combinations that are powers of two. --batch-size and
     --sessions fix one of the two. Each setting runs in its own process, so that
     its memory can be measured, and is timed from pixels to embeddings.
 

@@ -56,7 +56,7 @@ IdColumn = Annotated[
     typer.Option(
         "--id-column",
         metavar="NAME",
-        help="Read row ids from this column; without it, use paths.",
+        help="Read row ids from this column, or use paths if there is none.",
         rich_help_panel=TABLE,
     ),
 ]
@@ -136,7 +136,7 @@ MaxMemory = Annotated[
         "--max-memory",
         parser=parse_size,
         metavar="SIZE",
-        help="Limit the memory of the process, e.g. to 4GB. Large images are queued; one that can never fit is "
+        help="Limit the memory of the process, e.g. to 4GB. Large images are queued. One that can never fit is "
         "recorded as failed.",
         show_default="half of the host's or container's memory",
         rich_help_panel=LIMITS,
@@ -198,9 +198,9 @@ def embed(
     r"""Embed images and write the embeddings to parquet files.
 
     The files have one row per image, in order. An image that cannot be read becomes a row with its error, and the run
-    continues; the exit status is then 3. If every image is in a sub-folder, the
+    continues. The exit status is then 3. If every image is in a sub-folder, the
     first sub-folder is its label, and `lifted eval` can measure recall. Further
-    columns of a table are copied; those of CSV become numbers, or true and false,
+    columns of a table are copied. Those of CSV become numbers, or true and false,
     where every value in the file is one and keeps its digits.
 
     Interrupted runs resume where they stopped when the same command is repeated.

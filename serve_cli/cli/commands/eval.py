@@ -83,7 +83,7 @@ Queries = Annotated[
         "--queries",
         metavar="N",
         min=1,
-        help="Sample this many queries; the intervals include the sampling error.",
+        help="Sample this many queries. The intervals include the sampling error.",
         show_default="all",
         rich_help_panel=DETAILS,
     ),
@@ -149,10 +149,10 @@ def evaluate(
     Metrics have 95 % intervals. Differences are those of later models minus
     the first, and of the first minus raw pixels with --baseline.
 
-    Every image is a query; all other images are ranked by their distance to it,
+    Every image is a query. All other images are ranked by their distance to it,
     with ties in the listed order. With --gallery, an image that is also in the
-    gallery finds itself. Images without an embedding are left out and counted;
-    the exit status is then 3.
+    gallery finds itself. Images without an embedding are left out and counted.
+    The exit status is then 3.
 
     {metrics}
 

@@ -213,7 +213,7 @@ def export(
 
     The file is written only if it passes ONNX's checker and strict shape
     inference. It is also compared with recorded outputs of MXNet at several batch
-    sizes, if there are any: a RUN contains them; for other networks, record them
+    sizes, if there are any. A RUN contains them. For other networks, record them
     with `lifted reference` and add --reference.
 
     [bold]Examples[/bold]

@@ -33,7 +33,7 @@ TargetRecall = Annotated[
         metavar="SHARE",
         min=0.01,
         max=0.999,
-        help="Find this share of the ten nearest, on average; search does no more work than that takes.",
+        help="Find this share of the ten nearest, on average. Search does no more work than that takes.",
     ),
 ]
 MaxMemory = Annotated[
@@ -118,15 +118,15 @@ def index(
     """Build an index of embeddings to search in, or change one.
 
     Up to 50,000 rows every search compares all of them. Larger catalogs get
-    inverted lists of FAISS (extra `search`), which propose candidates; their
+    inverted lists of FAISS (extra `search`), which propose candidates. Their
     exact distances decide. The recall reached is measured on rows of the catalog,
     printed and stored.
 
     The folder holds vectors, ids, paths, labels, carried columns and the model
     card. It is mapped into memory and opens in milliseconds. Rows without an
-    embedding, or with NaN or infinity in it, are left out and counted; the exit
+    embedding, or with NaN or infinity in it, are left out and counted. The exit
     status is then 3. A row that repeats the id and the embedding of an earlier
-    row is left out, too; the same id with another embedding is an error.
+    row is left out, too. The same id with another embedding is an error.
 
     With --add, --delete or --replace, the folder is an index to change. Searches
     that run continue with the version that they opened. A message says when

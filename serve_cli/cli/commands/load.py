@@ -29,7 +29,7 @@ ColumnNames = Annotated[
     typer.Option(
         "--columns",
         metavar="A,B",
-        help="Load these columns beside id and embedding, separated by commas; '' loads no others.",
+        help="Load these columns beside id and embedding, separated by commas. '' loads no others.",
         show_default="all",
     ),
 ]
@@ -47,7 +47,7 @@ IndexKind = Annotated[
     typer.Option(
         "--index",
         metavar="KIND",
-        help="Build this kind of index, e.g. hnsw, ivfflat or none; a wrong kind lists the database's.",
+        help="Build this kind of index, e.g. hnsw, ivfflat or none. A wrong kind lists the database's.",
         show_default="the database's usual one",
     ),
 ]
@@ -80,10 +80,10 @@ def load(
     see the old table. Run the same command again after an interruption: the load
     resumes, and every id is there exactly once. If the table already holds these
     embeddings, nothing is done. New embeddings of the same images by the same
-    model replace it; anything else needs --overwrite.
+    model replace it. Anything else needs --overwrite.
 
     Metric and dimension come from the model card. Images without an embedding,
-    and embeddings with NaN or infinity, are left out and counted; the exit status
+    and embeddings with NaN or infinity, are left out and counted. The exit status
     is then 3.
 
     Leave passwords out of the URL, since other users of this computer can see

@@ -22,7 +22,7 @@ Method = Annotated[
     typer.Option(
         "--map",
         metavar="METHOD",
-        help=f"Lay out the map by this method: {', '.join(get_args(MapMethod))}; umap needs umap-learn.",
+        help=f"Lay out the map by this method: {', '.join(get_args(MapMethod))}. umap needs umap-learn.",
     ),
 ]
 MapImages = Annotated[
@@ -47,7 +47,7 @@ Roots = Annotated[
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Read images below this folder; repeat for several.",
+        help="Read images below this folder. Repeat it for several.",
         show_default="the source that the embeddings name",
     ),
 ]
@@ -74,12 +74,12 @@ def report(
 
     The page shows recall and its curve, the worst classes, nearest neighbors of
     some queries, a map of the images, distances, duplicates, suspected label
-    errors, and the model card. It replaces an earlier report; other files are
+    errors, and the model card. It replaces an earlier report. Other files are
     replaced only with --overwrite. Images without an embedding are left out and
-    counted; the exit status is then 3.
+    counted. The exit status is then 3.
 
-    Images are read only from the source that the embeddings name, or from --root;
-    links that lead elsewhere are not followed. URLs need --fetch. A source such
+    Images are read only from the source that the embeddings name, or from --root.
+    Links that lead elsewhere are not followed. URLs need --fetch. A source such
     as / or a home folder exposes too much and needs --root. The page counts the
     pictures that it does not show and gives the reasons. Embeddings from a
     stranger can name any folder of images as their source: look at the page

@@ -30,7 +30,7 @@ Photos = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PHOTO...",
-        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them; or with "
+        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them, or with "
         "the rows of a folder of embeddings.",
     ),
 ]
@@ -49,7 +49,7 @@ Without = Annotated[
     typer.Option(
         "--without",
         metavar="PHOTO",
-        help="Subtract this photograph's embedding; implies --combine. Repeat it for several, whose mean is taken.",
+        help="Subtract this photograph's embedding. Implies --combine. Repeat it for several, whose mean is taken.",
         rich_help_panel=QUERIES,
     ),
 ]
@@ -92,7 +92,7 @@ Roots = Annotated[
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Read images of the page below this folder; repeat for several.",
+        help="Read images of the page below this folder. Repeat it for several.",
         show_default="the source that the embeddings name",
         rich_help_panel=PAGE,
     ),
@@ -107,7 +107,7 @@ ModelFile = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL.onnx",
-        help="Find the model here if it has moved; another model is refused.",
+        help="Find the model here if it has moved. Another model is refused.",
         show_default="the file that the index names",
         rich_help_panel=MODEL,
     ),

@@ -30,7 +30,7 @@ Host = Annotated[
     typer.Option(
         "--host",
         metavar="ADDRESS",
-        help="Listen on this address; 0.0.0.0 for all of this host.",
+        help="Listen on this address. 0.0.0.0 stands for all of this host.",
     ),
 ]
 Port = Annotated[
@@ -40,7 +40,7 @@ Port = Annotated[
         metavar="PORT",
         min=0,
         max=65535,
-        help="Listen on this port; 0 for any free one.",
+        help="Listen on this port. 0 chooses a free one.",
     ),
 ]
 NumWorkers = Annotated[
@@ -89,7 +89,7 @@ MaxWaiting = Annotated[
         "--max-waiting",
         metavar="N",
         min=1,
-        help="Let this many images wait for the network; refuse further ones with status 429.",
+        help="Let this many images wait for the network. Refuse further ones with status 429.",
         rich_help_panel=LIMITS,
     ),
 ]
@@ -164,7 +164,7 @@ def serve(
 ) -> None:
     """Serve embeddings and search over HTTP, with a search page.
 
-    Images of concurrent requests are embedded in batches; an idle server embeds
+    Images of concurrent requests are embedded in batches. An idle server embeds
     an image at once. Embeddings are those of `lifted embed`.
 
     SIGTERM answers the requests that have been sent and ends with status 143.

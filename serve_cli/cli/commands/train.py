@@ -52,7 +52,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Read settings from this TOML or YAML file. They override a recipe; options override both.",
+        help="Read settings from this TOML or YAML file. They override a recipe. Options override both.",
         rich_help_panel=SETTINGS,
     ),
 ]
@@ -82,7 +82,7 @@ Scheduler = Annotated[
     typer.Option(
         "--scheduler",
         metavar="HOST:PORT",
-        help="Connect hosts through this HOST:PORT of rank 0; any free port.",
+        help="Connect hosts through this HOST:PORT of rank 0, any free port.",
         rich_help_panel=HARDWARE,
     ),
 ]
