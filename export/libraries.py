@@ -3,6 +3,7 @@
 import os
 
 from gluon_lifted.errors import MissingPackageError
+from gluon_lifted.extras import install_command
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.31 sends telemetry to Microsoft unless this is set
 try:
@@ -13,7 +14,7 @@ except ModuleNotFoundError as error:
     if error.name not in ("onnx", "onnxruntime"):
         raise
     raise MissingPackageError(
-        f"{error.name} is not installed; exporting needs it: pip install 'gluon-lifted[export]'."
+        f"{error.name} is not installed; exporting needs it: {install_command('export')}."
     ) from None
 
 __all__ = ["DecodeError", "onnx", "onnxruntime"]

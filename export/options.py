@@ -63,7 +63,9 @@ class ExportOptions:
             known = ", ".join(get_args(CalibrationMethod))
             raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {known}.")
         if (self.precision == "int8") != (self.calibration is not None):
-            raise ConfigError("int8 needs a folder of calibration images; other precisions take none.")
+            raise ConfigError(
+                "int8 needs a folder of calibration images, other precisions take none; add or leave out --calibration."
+            )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DeviceError
+from gluon_lifted.extras import install_command
 from gluon_lifted.hardware.gpus import list_gpus, mxnet_can_run, why_not
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def mxnet_contexts(spec: str) -> list[Any]:
 
     make: dict[str, Callable[[int], Any]] = {"cpu": mx.cpu, "gpu": mx.gpu}
     if devices[0][0] == "gpu" and not mx.runtime.Features().is_enabled("CUDA"):
-        raise DeviceError("this MXNet is built for CPUs only; for GPUs: pip install 'gluon-lifted[train-gpu]'.")
+        raise DeviceError(f"this MXNet is built for CPUs only; for GPUs: {install_command('train-gpu')}.")
     return [make[kind](number) for kind, number in devices]
 
 

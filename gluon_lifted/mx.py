@@ -7,21 +7,21 @@ restored before the import. Every other module imports MXNet from here: ``from g
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import types
 import warnings
 from contextlib import contextmanager
-from importlib import metadata, util
-from pathlib import Path
+from importlib import util
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import ImageFile
 
 from gluon_lifted.errors import DeviceError, MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.hardware.mxnet_library import load_cuda_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,31 +80,6 @@ def _stand_in_for_distutils() -> None:
     sys.modules.update({"distutils": package, "distutils.version": module})
 
 
-def _cuda_wheel_libraries() -> Iterator[Path]:
-    """List the shared libraries of the nvidia-*-cu11 wheels, each after the libraries that it needs."""
-    spec = util.find_spec("nvidia")
-    roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
-    for stem in ("cudart", "nvrtc", "nvToolsExt", "cublasLt", "cublas", "cufft", "curand", "cusolver", "cudnn", "nccl"):
-        for root in roots:
-            yield from sorted(root.glob(f"*/lib/lib{stem}.so.*"))
-
-
-def _load_cuda_libraries() -> None:
-    """Load the wheels' CUDA libraries, because mxnet-cu112 looks them up by file name only."""
-    if not _installed("mxnet-cu112"):
-        return
-    for library in _cuda_wheel_libraries():
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _import_mxnet() -> Any:
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # otherwise each graph prints a line to stderr
     # MXNet would take half the machine's cores, as if they were hyperthreads, whatever a container may use of them
@@ -113,7 +88,7 @@ def _import_mxnet() -> Any:
     _restore_scipy_names()
     _stand_in_for_distutils()
     try:
-        _load_cuda_libraries()
+        load_cuda_libraries()
         # MXNet would spend two seconds on importing these for its old Module interface and for its own tests
         with warnings.catch_warnings(), _hidden("sklearn", "scipy.stats"):
             warnings.simplefilter("ignore")  # from MXNet itself: invalid escapes, NumPy names
@@ -122,7 +97,7 @@ def _import_mxnet() -> Any:
         if error.name != "mxnet":
             raise
         raise MissingPackageError(
-            "MXNet is not installed; training needs it (Python 3.10-3.12): pip install 'gluon-lifted[train]'."
+            f"MXNet is not installed; training needs it (Python 3.10-3.12): {install_command('train')}."
         ) from None
     except OSError as error:  # a shared library that the wheel needs is missing
         raise DeviceError(f"MXNet cannot be loaded ({error}); run `lifted doctor` to see what is missing.") from None

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from gluon_lifted.errors import DeviceError
+from gluon_lifted.extras import install_command
 from gluon_lifted.hardware.cpus import cgroup_quota, usable_cpus
 from gluon_lifted.hardware.gpus import (
     Gpu,
@@ -27,8 +28,8 @@ from serve_cli.model.providers import CUDA, import_onnxruntime
 from serve_cli.provenance import version
 
 OK, LIMITED, MISSING = "ok", "limited", "missing"
-PROBE_SECONDS = 120  # MXNet takes 5 s to import from a cold disk
-MXNET_PROBE = "from gluon_lifted.mx import mx; print(mx.__version__)"
+PROBE_SECONDS = 120  # a library takes seconds to load from a cold disk
+MXNET_PROBE = "from gluon_lifted.hardware.mxnet_library import load_mxnet_library; load_mxnet_library()"
 CUDA_PROBE = """
 import ctypes, pathlib, onnxruntime
 if hasattr(onnxruntime, "preload_dlls"):
@@ -111,7 +112,7 @@ def _numpy() -> Check:
     installed = version("numpy")
     if int(installed.split(".", 1)[0]) < 2:
         return Check("NumPy", "both", OK, installed)
-    return Check("NumPy", "both", LIMITED, installed, "training needs NumPy below 2: pip install 'gluon-lifted[train]'")
+    return Check("NumPy", "both", LIMITED, installed, f"training needs NumPy below 2: {install_command('train')}")
 
 
 def _libraries() -> Check:
@@ -123,15 +124,15 @@ def _libraries() -> Check:
 
 
 def _mxnet() -> Check:
-    """Import MXNet in another process, since a missing library can crash it."""
+    """Load MXNet's library in another process, since a missing one can crash it. An import would take seconds."""
     installed = [name for name in ("mxnet", "mxnet-cu112") if version(name)]
     if not installed:
-        return Check("MXNet", "training", MISSING, "not installed", "pip install 'gluon-lifted[train]'")
+        return Check("MXNet", "training", MISSING, "not installed", install_command("train"))
     problem = _probe(MXNET_PROBE)
     package = f"{installed[0]} {version(installed[0])}"
     if not problem:
         return Check("MXNet", "training", OK, package)
-    cure = apt_line(missing_packages()) if missing_packages() else "reinstall it: pip install 'gluon-lifted[train]'"
+    cure = apt_line(missing_packages()) if missing_packages() else f"reinstall it: {install_command('train')}"
     return Check("MXNet", "training", MISSING, f"{package}: {problem}", cure)
 
 
@@ -139,7 +140,7 @@ def _onnxruntime() -> Check:
     try:
         onnxruntime = import_onnxruntime()
     except (DeviceError, ImportError) as error:  # ImportError: installed, but one of its libraries is missing
-        cure = "pip install 'gluon-lifted[serve]', or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs"
+        cure = f"{install_command('serve')}, or the extra serve-gpu for NVIDIA GPUs"
         return Check(
             "onnxruntime", "serving", MISSING, "not installed" if isinstance(error, DeviceError) else str(error), cure
         )
@@ -154,14 +155,14 @@ def _gpu(number: int, gpu: Gpu) -> Check:
     if not mxnet_can_run(gpu):
         return Check(name, "training", LIMITED, hardware, why_not(gpu))
     if not version("mxnet-cu112"):
-        cure = "to train on it: pip install 'gluon-lifted[train-gpu]'"
+        cure = f"to train on it: {install_command('train-gpu')}"
         return Check(name, "training", LIMITED, hardware, cure)
     return Check(name, "training", OK, hardware)
 
 
 def _cuda_provider() -> Check:
     """Check whether onnxruntime can use the GPU: it is built for CUDA, and the CUDA libraries load."""
-    name, cure = "onnxruntime on the GPU", "in a fresh environment: pip install 'gluon-lifted[serve-gpu]'"
+    name, cure = "onnxruntime on the GPU", f"in a fresh environment: {install_command('serve-gpu')}"
     try:
         available = import_onnxruntime().get_available_providers()
     except (DeviceError, ImportError):

@@ -17,6 +17,7 @@ from serve_cli.model.interface import read_card as read_model_card
 from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import open_session
+from serve_cli.path_kinds import NAMES, did_you_mean, kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def card_facts(card: ModelCard) -> dict[str, str]:
 def model_card(path: Path) -> ModelCard:
     """Read the card of an ONNX file. Raises `RunError` if the file is missing or damaged, or has no card."""
     if not path.is_file():
-        raise RunError(f"{path}: no such file; expected an ONNX model.")
+        raise RunError(wrong_kind(path, "model"))
     return read_model_card(open_session(path, ModelOptions(threads=1, sessions=1, cache=False)), path)
 
 
@@ -105,7 +106,7 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
         return _embeddings(path)
     if (path / CARD_FILE).is_file():
         return _run(path)
-    problem = f"has neither {CARD_FILE} nor {MANIFEST}" if path.is_dir() else "no such file or folder"
+    problem = f"is {NAMES[kind_of(path)]}" if path.is_dir() else f"no such file or folder{did_you_mean(path)}"
     raise RunError(
         f"{path}: {problem}; expected an ONNX model, an MXNet network's -symbol.json, a run of "
         "`lifted train` or a folder of `lifted embed`."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.config.recipes import Sourced, recipe
 from gluon_lifted.config.train_config import DEFAULTS, TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         parsed = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
     except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors
-        raise ConfigError(f"{path}: cannot be read as a configuration ({' '.join(str(error).split())}).") from None
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ConfigError(
+            f"{path}: cannot be read as a configuration ({reason}); `lifted train --print-config` prints one."
+        ) from None
     if not isinstance(parsed, dict):
         raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
     fields = {str(name).replace("-", "_"): value for name, value in parsed.items()}
@@ -110,7 +114,7 @@ def _parse_yaml(text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise MissingPackageError(
-            "reading YAML needs the pyyaml package: pip install 'gluon-lifted[train]'; or write TOML."
+            f"reading YAML needs the pyyaml package: {install_command('train')}; or write TOML."
         ) from None
     try:
         return yaml.safe_load(text)

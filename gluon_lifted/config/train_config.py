@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gluon_lifted.datasets.known_datasets import DATASETS
+from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
 from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.colors import colors_of
 from gluon_lifted.images.fits import FITS, FITS_HELP
@@ -84,8 +85,12 @@ class TrainConfig:
         If a value is out of its bounds, or two values cannot work together.
     """
 
-    dataset: str = _option("folder", f"Data set: {_listed(DATASETS)}.", DATA_SET, choices=tuple(DATASETS))
-    data: str = _option("", "Folder of the data set; for manifest a .csv or .parquet file.", DATA_SET)
+    dataset: str = _option(
+        DEFAULT_DATASET, f"Train on this kind of data set: {_listed(DATASETS)}.", DATA_SET, choices=tuple(DATASETS)
+    )
+    data: str = _option(
+        "", "Read the data set from this folder; for manifest, from this .csv or .parquet file.", DATA_SET
+    )
     use_boxes: bool = _flag("Crop each image to its bounding box first.", DATA_SET)
     trim: bool = _flag("Trim white margins first, as the authors did for products.", DATA_SET)
     fit: str = _option(
@@ -100,12 +105,12 @@ class TrainConfig:
         DATA_SET,
         choices=("auto", *INTERPOLATIONS),
     )
-    resize: int = _option(256, "Side of the square image in pixels.", DATA_SET, lowest=1, highest=4096)
-    crop: int = _option(227, "Side of the square crop in pixels; smaller trains faster.", DATA_SET, lowest=1)
+    resize: int = _option(256, "Resize images to squares of this many pixels a side.", DATA_SET, lowest=1, highest=4096)
+    crop: int = _option(227, "Crop squares of this many pixels a side; smaller crops train faster.", DATA_SET, lowest=1)
     colors: str = _option(
         "auto",
-        "Channel order, mean and scale: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), "
-        "CHANNELS:MEAN:STD such as RGB:0,0,0:255,255,255, or auto: the colors that --weights were trained with.",
+        "Normalize colors as: imagenet (RGB), caffe (BGR), inception (RGB, -1 to 1), "
+        "CHANNELS:MEAN:STD such as RGB:0,0,0:255,255,255, or auto: as for --weights.",
         DATA_SET,
     )
     mean_image: str = _option(
@@ -119,13 +124,14 @@ class TrainConfig:
     )
     validation_classes: float = _option(
         0.1,
-        "Share of the training classes to hold out and measure recall on; below 2 classes, use the test classes.",
+        "Hold out this share of the training classes and measure recall on them; on the test classes if the share is "
+        "below 2 classes.",
         DATA_SET,
         lowest=0,
     )
     backbone: str = _option(
         "googlenet_bn",
-        "Network: googlenet (the paper's), googlenet_bn (trains from random weights too), or any GluonCV classifier.",
+        "Train this network: googlenet (the paper's), googlenet_bn (from random weights too), or a GluonCV classifier.",
         NETWORK,
     )
     weights: str = _option(
@@ -135,7 +141,7 @@ class TrainConfig:
         "interpolation, not their size: the usual --crop 224 --resize 256 --fit cover is slower than smaller crops.",
         NETWORK,
     )
-    dim: int = _option(64, "Width of the embedding.", NETWORK, lowest=1, highest=65_536)
+    dim: int = _option(64, "Make embeddings of this width.", NETWORK, lowest=1, highest=65_536)
     batch_norm: str = _option(
         "batch",
         "Normalize in training by each batch, or by the fixed statistics of --weights, the default with them.",
@@ -151,19 +157,19 @@ class TrainConfig:
     )
     init_distance: float = _option(
         8.0,
-        "Root mean square of the embeddings' distances at the start, in margins (of 1 for losses by cosine), "
-        f"with --embedding-init pca{_defaults_by_loss('init_distance')}.",
+        "Scale the embedding layer of --embedding-init pca to this root mean square of distances at the start, in "
+        f"margins (of 1 for losses by cosine){_defaults_by_loss('init_distance')}.",
         NETWORK,
         lowest=1e-3,
     )
-    dropout: float = _option(0.1, "Share of the backbone's outputs to drop; 0 with --weights.", NETWORK, lowest=0)
+    dropout: float = _option(0.1, "Drop this share of the backbone's outputs; 0 with --weights.", NETWORK, lowest=0)
     normalize: bool = _flag(
         "Scale embeddings to unit length, in training and in the exported model; the default with "
         f"{_losses_where(lambda loss: loss.distance == 'cosine')}.",
         NETWORK,
     )
-    loss: str = _option("lifted", f"Loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
-    margin: float = _option(1.0, f"Margin of the loss: {_margins()}{_defaults_by_loss('margin')}.", LOSS)
+    loss: str = _option("lifted", f"Train with this loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
+    margin: float = _option(1.0, f"Set the margin of the loss: {_margins()}{_defaults_by_loss('margin')}.", LOSS)
     sampler: str = _option(
         "balanced",
         "Build batches by: balanced (P classes x K images), "
@@ -173,51 +179,57 @@ class TrainConfig:
         choices=("balanced", *BATCH_MULTIPLES),
     )
     batch_size: int = _option(
-        128, f"Images per batch, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
+        128, f"Train on batches of this many images, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
     )
     images_at_a_time: int = _option(
         0,
-        "Images of a batch in the network at a time, on each device, so that large batches fit into memory; 0: all. "
-        "Takes a third more time.",
+        "Run this many images of a batch through the network at a time, on each device, so that large batches fit into "
+        "memory; 0: all. Takes a third more time.",
         LOSS,
         lowest=0,
     )
-    images_per_class: int = _option(8, "Images of each class in a balanced batch.", LOSS, lowest=2)
+    images_per_class: int = _option(8, "Put this many images of each class into a balanced batch.", LOSS, lowest=2)
     iterations: int = _option(
         2000,
-        "Batches to train on; 0 writes the untrained network. More with --resume extend a finished run; linear and "
-        "cosine schedules then raise the rate again.",
+        "Train on this many batches; 0 writes the untrained network. A larger number with --resume extends a finished "
+        "run; linear and cosine schedules then raise the rate again.",
         LEARNING,
         lowest=0,
     )
-    optimizer: str = _option("adam", "Optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
-    momentum: float = _option(0.9, "Momentum of sgd.", LEARNING, lowest=0)
+    optimizer: str = _option("adam", "Use this optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
+    momentum: float = _option(0.9, "Set the momentum of sgd.", LEARNING, lowest=0)
     learning_rate: float = _option(
-        2e-3, "Learning rate of the backbone's weights; 1e-4 with --weights.", LEARNING, lowest=0
+        2e-3, "Train the backbone's weights with this learning rate; 1e-4 with --weights.", LEARNING, lowest=0
     )
-    embedding_lr_mult: float = _option(1.0, "Learning-rate multiplier for the embedding layer.", LEARNING, lowest=0)
-    bias_lr_mult: float = _option(2.0, "Learning-rate multiplier for biases.", LEARNING, lowest=0)
+    embedding_lr_mult: float = _option(
+        1.0, "Multiply the learning rate of the embedding layer by this.", LEARNING, lowest=0
+    )
+    bias_lr_mult: float = _option(2.0, "Multiply the learning rate of biases by this.", LEARNING, lowest=0)
     proxy_lr_mult: float = _option(
         1.0,
-        f"Learning-rate multiplier for proxies{_defaults_by_loss('proxy_lr_mult')}. They do not decay.",
+        f"Multiply the learning rate of proxies by this{_defaults_by_loss('proxy_lr_mult')}. They do not decay.",
         LEARNING,
         lowest=0,
     )
     schedule: str = _option(
         "linear",
-        "Learning-rate schedule: constant, linear or cosine (both down to 0), step.",
+        "Change the learning rate by this schedule: constant, linear or cosine (both down to 0), step.",
         LEARNING,
         choices=SCHEDULES,
     )
-    warmup: int = _option(0, "Iterations over which the learning rate rises from 0.", LEARNING, lowest=0)
-    step_every: int = _option(32_000, "Iterations between the steps of the step schedule.", LEARNING, lowest=1)
+    warmup: int = _option(0, "Raise the learning rate from 0 over this many iterations.", LEARNING, lowest=0)
+    step_every: int = _option(
+        32_000, "Lower the rate of the step schedule every this many iterations.", LEARNING, lowest=1
+    )
     step_factor: float = _option(0.96, "Multiply the learning rate by this at each step.", LEARNING, lowest=0)
-    weight_decay: float = _option(2e-4, "Weight decay; not applied to biases and batch norm.", LEARNING, lowest=0)
+    weight_decay: float = _option(
+        2e-4, "Decay weights by this; biases and batch norm do not decay.", LEARNING, lowest=0
+    )
     clip_gradient: float = _option(
         0.0, "Clip the norm of the gradient of weights and proxies to this value; 0: no limit.", LEARNING, lowest=0
     )
     amp: bool = _flag("Train in mixed precision: float16 on GPUs, bfloat16 on CPUs with units for it.", LEARNING)
-    seed: int = _option(0, "Seed of weights, batches, crops and dropout.", LEARNING, lowest=0)
+    seed: int = _option(0, "Seed weights, batches, crops and dropout.", LEARNING, lowest=0)
     average: int = _option(
         0,
         "Average the weights over about this many of the last iterations; 0: use the last weights.",
@@ -226,15 +238,15 @@ class TrainConfig:
     )
     eval_every: int = _option(
         -1,
-        "Iterations between measurements of recall; 0: only at the end; -1: 20 measurements a run, fewer if they take "
+        "Measure recall every this many iterations; 0: only at the end; -1: 20 measurements a run, fewer if they take "
         "more than 5 % of the computation.",
         RUN,
         lowest=-1,
     )
     keep: str = _option(
         "auto",
-        "Freeze the weights with the best recall, or the last ones; auto: best if five or more validation classes are "
-        "held out.",
+        "Keep the weights with the best recall (best) or the last ones (last); auto: best if five or more validation "
+        "classes are held out.",
         RUN,
         choices=("auto", "best", "last"),
     )
@@ -244,7 +256,9 @@ class TrainConfig:
     test: bool = _option(
         default=True, help="Measure recall on the test classes at the end, once. Slow for many images.", panel=RUN
     )
-    checkpoint_every: int = _option(500, "Iterations between checkpoints; 0: only at the end.", RUN, lowest=0)
+    checkpoint_every: int = _option(
+        500, "Save a checkpoint every this many iterations; 0: only at the end.", RUN, lowest=0
+    )
     tensorboard: bool = _flag("Also write TensorBoard event files to the run folder.", RUN)
 
     def __post_init__(self) -> None:
@@ -254,7 +268,10 @@ class TrainConfig:
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
-            raise ConfigError(f"crop is {self.crop} px, more than the square it is cut from: resize {self.resize}.")
+            raise ConfigError(
+                f"crop is {self.crop} px, more than the resized image: {self.resize} px. Give a smaller --crop or a "
+                "larger --resize."
+            )
         if self.colors != "auto":
             colors_of(self.colors)
         if self.mean_image and self.colors != "caffe":
@@ -317,7 +334,14 @@ def _check_field(name: str, value: Any, metadata: Any) -> None:
     if metadata["highest"] is not None and value > metadata["highest"]:
         raise ConfigError(f"{spelled(name)} is {value}; expected at most {metadata['highest']}.")
     if metadata["choices"] is not None and value not in metadata["choices"]:
-        raise ConfigError(f"{spelled(name)} {value!r} is unknown; choose one of {', '.join(metadata['choices'])}.")
+        raise ConfigError(f"{spelled(name)} {value!r} is unknown{_closest(value, metadata['choices'])}")
+
+
+def _closest(value: str, choices: tuple[str, ...]) -> str:
+    """Return the end of a message about an unknown name: the closest choice, if any is close, and all of them."""
+    close = get_close_matches(value, choices, 1, cutoff=0.7)
+    hint = f"did you mean {close[0]}? Choose" if close else "choose"
+    return f"; {hint} one of {', '.join(choices)}."
 
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -35,6 +35,7 @@ from gluon_lifted.datasets.annotations import (
 )
 from gluon_lifted.datasets.image_table import PublishedCounts, Splits
 from gluon_lifted.errors import DataError, MissingPackageError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,7 +200,7 @@ def _load_mat(path: Path, variable: str) -> Any:
         from scipy.io import loadmat
     except ImportError:
         raise MissingPackageError(
-            f"SciPy is not installed; {path.name} needs it: pip install 'gluon-lifted[cars196]'."
+            f"SciPy is not installed; {path.name} needs it: {install_command('cars196')}."
         ) from None
     try:
         return loadmat(path, squeeze_me=True, variable_names=[variable])[variable]

@@ -21,7 +21,7 @@ LAYOUT = "one sub-folder of images per class"
 def load_folder(root: Path) -> Splits:
     """Read the class folders of ``root``. Raises `DataError` if it is missing or empty or has only one class."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected {LAYOUT}.")
+        raise DataError(f"{root}: {'is a file' if root.exists() else 'no such folder'}; expected {LAYOUT}.")
     if (root / "train").is_dir() and (root / "test").is_dir():
         return Splits(_read_classes(root / "train"), _read_classes(root / "test"))
     table = _read_classes(root)
@@ -37,9 +37,11 @@ def _read_classes(root: Path) -> ImageTable:
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     paths = [path for folder in folders for path in _images_in(folder)]
     if not paths:
+        outside = len(_images_in(root))
+        found = f"its {len(folders)} sub-folders contain no images" if folders else "it has no sub-folders"
         raise DataError(
-            f"{root}: no images in its {len(folders)} sub-folders ({', '.join(sorted(IMAGE_SUFFIXES))}); "
-            f"expected {LAYOUT}."
+            f"{root}: {found}{f', and {outside:,} images are directly in it' if outside else ''}; expected {LAYOUT} "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))}). Move the images of each class into a folder with its name."
         )
     return ImageTable.from_names(paths, [path.parent.name for path in paths])
 

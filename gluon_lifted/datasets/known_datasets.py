@@ -66,6 +66,8 @@ DATASETS: dict[str, DatasetDeclaration] = {
     ),
 }
 
+DEFAULT_DATASET = "folder"
+
 
 def load_dataset(name: str, root: str | Path, *, use_boxes: bool = False) -> Splits:
     """Read a data set.

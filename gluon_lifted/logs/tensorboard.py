@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import MissingPackageError, RunError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +100,6 @@ def require_tensorboardx() -> tuple[Any, Any, Any]:
         if error.name != "tensorboardX":
             raise
         raise MissingPackageError(
-            "tensorboardX is not installed; writing for TensorBoard needs it: pip install 'gluon-lifted[tensorboard]'."
+            f"tensorboardX is not installed; writing for TensorBoard needs it: {install_command('tensorboard')}."
         ) from None
     return event_file_writer, event_pb2, summary_pb2

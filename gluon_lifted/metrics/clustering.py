@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.errors import DataError, MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.metrics.partitions import ami, nmi, pairwise_f1
 from gluon_lifted.metrics.scaling import in_unit_range
 
@@ -189,6 +190,6 @@ def require_scikit_learn() -> Any:
         if error.name != "sklearn":
             raise
         raise MissingPackageError(
-            "scikit-learn is not installed; clustering needs it: pip install 'gluon-lifted[report]'."
+            f"scikit-learn is not installed; clustering needs it: {install_command('report')}."
         ) from None
     return cluster.KMeans, exceptions.ConvergenceWarning

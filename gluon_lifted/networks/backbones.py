@@ -80,14 +80,18 @@ def build_backbone(name: str, crop: int, *, fixed_batch_norm: bool = False) -> A
     return backbone.build(fixed_batch_norm)
 
 
-def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
-    names = classifier_names()
-    if name not in names:
+def require_backbone(name: str) -> None:
+    """Raise `ConfigError` if a backbone is unknown."""
+    if name not in BACKBONES and name not in (names := classifier_names()):
         close = difflib.get_close_matches(name, [*BACKBONES, *names], 3) or ["resnet50_v1b"]
         raise ConfigError(
             f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or a classification network of "
             f"GluonCV, such as {', '.join(close)}."
         )
+
+
+def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
+    require_backbone(name)
     side = CIFAR_SIDE if name.startswith("cifar_") else SIDE
     layers = CLASSIFIER_LAYERS.get(name, 1)
     block = headless(gluoncv_network(name), side, classifier_layers=layers, fixed_batch_norm=fixed_batch_norm)

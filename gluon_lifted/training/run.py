@@ -111,6 +111,7 @@ def train(
     if config.tensorboard:
         require_tensorboardx()
     devices = mxnet_contexts(hardware.device)
+    _check_network(config, resume=resume)
     data = load_data(config)
     config = settle_keep(config, data.watched_kind, len(data.watched.class_names), hooks.on_note)
     residual = mean_residual(config)
@@ -137,6 +138,16 @@ def train(
                 config=config, folder=run, trainer=trainer, sampler=sampler, loader=loader, evaluation=evaluation
             )
             return loop.run(start, hooks)
+
+
+def _check_network(config: TrainConfig, *, resume: bool) -> None:
+    """Refuse unknown backbones and weights before the data set is read. A resumed run has its own weights."""
+    from gluon_lifted.networks.backbones import require_backbone
+    from gluon_lifted.networks.pretrained.fetch import require_source
+
+    require_backbone(config.backbone)
+    if config.weights and not resume:
+        require_source(config.weights)
 
 
 def _settled(config: TrainConfig, trainer: Trainer, hooks: Hooks, *, resume: bool) -> TrainConfig:

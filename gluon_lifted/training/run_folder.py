@@ -40,6 +40,8 @@ def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
         if (run / CONFIG_FILE).exists():
             raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
         return config
+    if not (run / CONFIG_FILE).exists():
+        raise RunError(f"{run}: not a run folder, so there is nothing to resume; leave out --resume, or check --out.")
     started = TrainConfig.read(run)
     settled = {setting.name: getattr(started, setting.name) for setting in fields(config)}  # when the run began
     config = replace(config, **{name: value for name, value in settled.items() if getattr(config, name) == "auto"})

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gluon_lifted.config.train_config import TrainConfig, spelled
+from serve_cli.cli.help_page import REQUIRED, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ARGUMENT = "dataset"  # the field that is a positional argument
+USUAL_FIELDS = ("resize", "crop", "backbone", "weights", "loss", "batch_size", "iterations", "learning_rate")
+PANELS = {"data": REQUIRED, **dict.fromkeys(USUAL_FIELDS, USUAL)}  # else that of the field
+METAVARS = {"data": "PATH", "mean_image": "FILE", "weights": "NAME|FILE"}  # else by type
+METAVAR_OF_TYPE = {int: "N", float: "X", str: "NAME"}
 
 
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -42,23 +47,30 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(field: Field[Any]) -> inspect.Parameter:
-    kind = type(field.default) | None
-    shown = _shown(field.default)
-    help = field.metadata["help"] + (f" [dim]\\[default: {shown}][/dim]" if shown else "")
+    kind, help, shown = type(field.default), field.metadata["help"], _shown(field.default) or False
+    spelling = f"--{spelled(field.name)}"
     if field.name == ARGUMENT:
-        declared: Any = typer.Argument(metavar="DATASET", help=help)
-    else:
-        spelling = f"--{spelled(field.name)}"
+        declared: Any = typer.Argument(metavar="DATASET", help=help, show_default=shown)
+    elif kind is bool:
+        panel = field.metadata["panel"]
         declared = typer.Option(
-            f"{spelling}/--no-{spelled(field.name)}" if isinstance(field.default, bool) else spelling,
+            f"{spelling}/--no-{spelled(field.name)}", help=help, show_default=shown, rich_help_panel=panel
+        )
+    else:
+        declared = typer.Option(
+            spelling,
+            metavar=METAVARS.get(field.name, METAVAR_OF_TYPE[kind]),
             help=help,
-            rich_help_panel=field.metadata["panel"],
+            show_default=shown,
+            rich_help_panel=PANELS.get(field.name, field.metadata["panel"]),
         )
     return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, declared]
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, declared]
     )
 
 
 def _shown(default: object) -> str:
     """Return the default as --help shows it, or an empty string if it is off or empty."""
+    if default is True:
+        return "on"
     return f"{default:g}" if isinstance(default, float) else str(default or "")

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import rich.progress
 
 GAP = 3  # between two columns
+SHORTEST_HEAD = 12  # characters of a line of a heading
+SHORTEST_BAR = 5  # characters
 LINE_EVERY_S = 10.0  # between progress lines where there is no terminal
 
 
@@ -131,15 +134,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int
     from rich.text import Text
 
     console, lines = Console(highlight=False), [list(row) for row in rows]
-    widths = [max(len(cell) for cell in column) + GAP for column in zip(columns, *lines, strict=True)]
+    cells = list(zip(*lines, strict=True)) or [()] * len(columns)
+    heads = [name if number < left else _wrapped(name, cells[number]) for number, name in enumerate(columns)]
+    widths = [max(map(len, (*head.split("\n"), *column))) + GAP for head, column in zip(heads, cells, strict=True)]
     for shown in _columns_of_tables(widths, left, console.width):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for number in shown:
             justify: Any = "left" if number < left else "right"
-            table.add_column(Text(columns[number]), justify=justify, no_wrap=number >= left, overflow="fold")
+            table.add_column(Text(heads[number]), justify=justify, no_wrap=number >= left, overflow="fold")
         for line in lines:
             table.add_row(*(Text(line[number]) for number in shown))
         console.print(table)
+
+
+def _wrapped(head: str, cells: Sequence[str]) -> str:
+    """Break the heading of a column into lines as long as its cells, so that long names do not widen the table."""
+    return "\n".join(textwrap.wrap(head, max((SHORTEST_HEAD, *map(len, cells)))))
 
 
 def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
@@ -185,6 +195,7 @@ class Progress:
     ) -> None:
         self._label, self._total, self._unit, self._start, self._now = label, total, unit, start, now
         self._began = self._last_line = now()
+        self._done = start
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
 
@@ -193,24 +204,35 @@ class Progress:
         if sys.stderr.isatty():
             self._bar = _bar()
             self._bar.start()
-            self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, status="starting")
+            self._task = self._bar.add_task(
+                self._label, total=self._total, completed=self._start, count=self._count(self._start), status="starting"
+            )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._bar is None:
+            return
+        if self._total is None and error is None:  # the total is known now
+            took = f"took {clock(self._now() - self._began)}"
+            self._bar.update(self._task, total=self._done, completed=self._done, status=took)
+        self._bar.stop()
 
     def update(self, done: int, text: str = "") -> None:
         """Show that ``done`` units are complete, followed by ``text``, e.g. ``"loss 3.21"``."""
-        status = self.status(done) + (f"  {text}" if text else "")
+        self._done = done
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, status=status)
+            parts = [*reversed(self.status(done).split(", "))]  # the time left comes first: the end may be cut off
+            status = ", ".join([parts[0], *([text] if text else []), *parts[1:]])
+            self._bar.update(self._task, completed=done, count=self._count(done), status=status)
         elif self._now() - self._last_line >= LINE_EVERY_S:
             self._last_line = self._now()
             total = "" if self._total is None else f" of {self._total:,}"
-            say(f"{self._label}: {done:,}{total} {self._unit}, {status}")
+            say(f"{self._label}: {done:,}{total} {self._unit}, {self.status(done)}{f'  {text}' if text else ''}")
+
+    def _count(self, done: int) -> str:
+        return f"{done:,} {self._unit}" if self._total is None else f"{done:,}/{self._total:,}"
 
     def status(self, done: int) -> str:
         """Return rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
@@ -226,14 +248,22 @@ class Progress:
 
 
 def _bar() -> rich.progress.Progress:
+    """Return a line in which counts stay whole: the bar shrinks first, then the end of the status is cut off."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
+    from rich.text import Text
+
+    class Status(ProgressColumn):
+        def render(self, task: rich.progress.Task) -> Text:
+            return Text(task.fields["status"], overflow="ellipsis", no_wrap=True)
 
     return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[status]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=SHORTEST_BAR)),
+        Status(),
         console=Console(stderr=True),
+        expand=True,
     )

@@ -24,7 +24,7 @@ Add = Annotated[
     typer.Option(
         "--add",
         metavar="EMBEDDINGS",
-        help="Add the rows of these embeddings; their ids must be new.",
+        help="Add the rows of these embeddings. Their ids must be new.",
         rich_help_panel=UPDATES,
     ),
 ]
@@ -42,7 +42,7 @@ Delete = Annotated[
     typer.Option(
         "--delete",
         metavar="ID,...|@FILE",
-        help="Delete the rows with these ids, or with those in a text file, one per line; @- reads standard input.",
+        help="Delete the rows with these ids, or with those in a text file, one per line. @- reads standard input.",
         rich_help_panel=UPDATES,
     ),
 ]

@@ -35,18 +35,25 @@ from serve_cli.cli.commands.train import train
 from serve_cli.cli.commands.verify import verify
 from serve_cli.cli.commands.weights import weights
 from serve_cli.cli.console import ResultStream, library_on_console, say
+from serve_cli.cli.help_page import Command, print_commands
+from serve_cli.cli.usage_errors import sentence, usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # the exit statuses that shells report
 GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
+USAGE = 2  # exit status of a command line that cannot be read
 STREAMS = ("stdin", "stdout", "stderr")
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's; newer versions of typer have a copy of click
 
 
 class Commands(TyperGroup):
     """The group of commands; Ctrl-C or SIGTERM ends any of them with one line."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the page of all commands."""
+        print_commands(self, ctx)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the context names. Raise `SystemExit` after Ctrl-C or SIGTERM."""
@@ -55,9 +62,6 @@ class Commands(TyperGroup):
         except Terminated:
             say("\nlifted: stopped by SIGTERM.")
             raise SystemExit(TERMINATED) from None
-        except USAGE_ERROR as error:
-            error.message = without_credentials(error.message)  # it quotes the command line
-            raise
         except KeyboardInterrupt:
             say("\nlifted: stopped.")
             raise SystemExit(INTERRUPTED) from None
@@ -66,8 +70,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     name="lifted",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -82,32 +84,29 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def lifted(
+    context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train image embeddings with the lifted structured loss, export them to ONNX, and embed images."""
+    """Train image embeddings, export them to ONNX, embed an image catalog, evaluate and search it."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
-app.command("demo")(demo)
-app.command("weights")(weights)
-app.command("train")(train)
-app.command("export")(export)
-app.command("card")(card)
-app.command("verify")(verify)
-app.command("reference")(reference)
-app.command("embed")(embed)
-app.command("eval")(evaluate)
-app.command("report")(report)
-app.command("index")(index)
-app.command("search")(search)
-app.command("load")(load)
-app.command("serve")(serve)
-app.command("bench")(bench)
-app.command("inspect")(inspect)
-app.command("doctor")(doctor)
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {  # by title in --help
+    "Start": (demo, doctor),
+    "Train": (weights, train),
+    "Export": (export, card, verify, reference, inspect),
+    "Embed and evaluate": (embed, evaluate, report, bench),
+    "Search": (index, search, load, serve),
+}
+for title, commands in COMMANDS.items():
+    for command in commands:
+        name = "eval" if command is evaluate else command.__name__
+        app.command(name, cls=Command, rich_help_panel=title)(command)
 
 
 def main() -> None:
@@ -120,9 +119,18 @@ def main() -> None:
         sys.stderr.reconfigure(errors="backslashreplace")
     try:
         with _terminable(), library_on_console():
-            app()  # also handles a closed stdout
+            status = app(prog_name="lifted", standalone_mode=False)  # also handles a closed stdout
+        sys.exit(status if isinstance(status, int) else 0)
+    except USAGE_ERROR as error:
+        say(f"lifted: error: {without_credentials(sentence(error))}\n{usage(error)}".rstrip())
+        sys.exit(USAGE)
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
+        sys.exit(1)
+    except PermissionError as error:  # from any look at a path: Path.is_file() raises it, too
+        if error.filename is None:
+            raise
+        say(f"lifted: error: {error.filename}: permission denied; get access to it and to the folders above it.")
         sys.exit(1)
 
 

@@ -25,6 +25,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         "--preprocessing",
+        metavar="NAME",
         help="Add a model card with this preprocessing: "
         f"{', '.join(f'{name} ({choice.help})' for name, choice in PRESETS.items())}. The options below change it.",
         rich_help_panel=MODEL_CARD,
@@ -34,6 +35,7 @@ Resize = Annotated[
     int | None,
     typer.Option(
         "--resize",
+        metavar="N",
         min=1,
         max=4096,
         help="Resize images to a square of this side.",
@@ -45,6 +47,7 @@ Crop = Annotated[
     int | None,
     typer.Option(
         "--crop",
+        metavar="N",
         min=1,
         max=4096,
         help="Feed images of this height and width, cut from the center.",
@@ -56,6 +59,7 @@ Fit = Annotated[
     str | None,
     typer.Option(
         "--fit",
+        metavar="FIT",
         help=f"Make images square: {FITS_HELP}.",
         show_default=FROM_PRESET,
         rich_help_panel=MODEL_CARD,
@@ -65,6 +69,7 @@ Interpolation = Annotated[
     str | None,
     typer.Option(
         "--interpolation",
+        metavar="NAME",
         help=f"Resize by: {INTERPOLATION_HELP}.",
         show_default=FROM_PRESET,
         rich_help_panel=MODEL_CARD,
@@ -73,7 +78,11 @@ Interpolation = Annotated[
 Channels = Annotated[
     Literal["rgb", "bgr"] | None,
     typer.Option(
-        "--channels", help="Feed the channels in this order.", show_default=FROM_PRESET, rich_help_panel=MODEL_CARD
+        "--channels",
+        metavar="rgb|bgr",
+        help="Feed the channels in this order.",
+        show_default=FROM_PRESET,
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Mean = Annotated[
@@ -100,6 +109,7 @@ Scale = Annotated[
     float | None,
     typer.Option(
         "--scale",
+        metavar="X",
         help="Multiply by this after --mean and --std.",
         show_default="no scaling",
         rich_help_panel=MODEL_CARD,
@@ -109,6 +119,7 @@ CardFile = Annotated[
     Path | None,
     typer.Option(
         "--card",
+        metavar="FILE",
         help="Copy the model card from this JSON file, as `lifted card MODEL --json` prints it.",
         rich_help_panel=MODEL_CARD,
     ),
@@ -116,7 +127,11 @@ CardFile = Annotated[
 Name = Annotated[
     str | None,
     typer.Option(
-        "--name", help="Name the model.", show_default="from the card, else from the file", rich_help_panel=MODEL_CARD
+        "--name",
+        metavar="NAME",
+        help="Name the model.",
+        show_default="from the card, else from the file",
+        rich_help_panel=MODEL_CARD,
     ),
 ]
 Output = Annotated[

@@ -49,7 +49,7 @@ class TrainingBar(ExitStack):
             self._measured = ""
         assert self._bar is not None
         if progress.recall is not None:
-            self._recall = f", recall@1 {progress.recall:.3f}{self._classes} at {progress.iteration:,}"
+            self._recall = f", recall@1 {progress.recall:.3f} (batch {progress.iteration:,}{self._classes})"
         text = f"loss {progress.loss:.3f}{self._recall}, {progress.images_per_second:.1f} images/s"
         self._bar.update(progress.iteration, text)
 
@@ -67,7 +67,7 @@ class TrainingBar(ExitStack):
         """Print recall@1 before training, and show the number of classes beside recall from now on."""
         self.close()
         self._bar = None
-        self._classes = f" of {start.num_classes:,} classes"
+        self._classes = f", {start.num_classes:,} classes"
         say(f"train: recall@1 before training, of {start.images} (all others are the gallery):")
         for embedding in start.embeddings:
             name = f"{embedding_name(embedding)}, {embedding.dim:,}-d"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from gluon_lifted.errors import RunError
 from serve_cli.embed.decoding import CHECKSUMS
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.resume_plan import Plan, survey
 from serve_cli.model.embedder import Embedder
+from serve_cli.path_kinds import wrong_kind
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.source import as_text
 
@@ -63,6 +66,8 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     DataError, RunError, DeviceError
         See `serve_cli.embed.embed_images.embed_images`.
     """
+    if not options.model.is_file():
+        raise RunError(wrong_kind(options.model, "model", other=Path(options.source)))
     source = open_source(options.source, options.columns)
     embedder = Embedder(options.model, options.model_options)
     surveyed = surveyed or survey(source)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import LiftedError, RunError
+from gluon_lifted.extras import install_command
 from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.hardware.memory import peak_memory, usable_memory
 from serve_cli.embed.embed_rows import status_text
@@ -175,7 +176,7 @@ def _cluster() -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError:
-        raise RunError("--engine ray needs Ray; pip install 'gluon-lifted[ray]'.") from None
+        raise RunError(f"--engine ray needs Ray; {install_command('ray')}.") from None
     joined = ray.is_initialized()
     if not joined:
         on_terminate = signal.getsignal(signal.SIGTERM)

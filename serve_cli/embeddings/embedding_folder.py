@@ -257,4 +257,4 @@ class EmbeddingFolder:
 
     def _not_written(self, error: OSError) -> RunError:
         cure = "free some space, or choose" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose"
-        return RunError(f"{self._folder}: cannot be written to ({error}); {cure} another --out.")
+        return RunError(f"{self._folder}: cannot be written to ({error.strerror or error}); {cure} another --out.")

@@ -10,6 +10,7 @@ from gluon_lifted.errors import RunError
 from serve_cli.embeddings.part_columns import MANIFEST, MANIFEST_VERSION
 from serve_cli.embeddings.part_formats import DEFAULT_FORMAT, FORMATS, part_files
 from serve_cli.embeddings.vectors import DTYPES
+from serve_cli.path_kinds import wrong_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,14 +22,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of a finished embedding folder and check its fields. Raises `RunError`."""
     path = folder / MANIFEST
     if not path.is_file():
-        state = "its run did not finish" if part_files(folder) else "no embeddings there"
-        raise RunError(f"{folder}: has no {MANIFEST}, {state}; make the folder with `lifted embed`.")
+        if part_files(folder):
+            raise RunError(f"{folder}: has no {MANIFEST}: `lifted embed` has not finished; repeat its command.")
+        raise RunError(wrong_kind(folder, "embeddings"))
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise ValueError(f"more than {MAX_MANIFEST_BYTES} bytes")
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _check(manifest)
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the folder and its permissions.") from None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); embed again with --overwrite.") from None
     return {"format": DEFAULT_FORMAT, **manifest}
 

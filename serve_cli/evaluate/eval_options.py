@@ -21,7 +21,7 @@ class Images:
     Parameters
     ----------
     dataset : str, optional
-        A name that `gluon_lifted.load_dataset` knows; its test images are used.
+        A name that `gluon_lifted.load_dataset` knows; its test images are used. By default, ``"folder"``.
     data : Path, optional
         Root of the data set.
     use_boxes : bool

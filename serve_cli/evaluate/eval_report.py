@@ -65,7 +65,7 @@ class EvalReport:
     results : tuple of Result
         One per source.
     differences : tuple of Difference
-        Each later result minus the first; empty unless all have the same images.
+        Each later result minus the first, and the first minus raw pixels; empty unless all have the same images.
     published : tuple of PublishedRow
         Published metrics on the data set, if requested.
     gallery : str or None

@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 def result_tables(report: EvalReport) -> list[Table]:
-    """Make a table of metrics in percent with intervals, and for several sources one of differences from the first."""
+    """Make a table of metrics in percent with intervals, and for several sources one of differences."""
     names = [f"{result.name} ({result.dim})" for result in report.results]
     tables = [_side_by_side("metric, %", names, [result.metrics for result in report.results], sign="")]
     if report.differences:

@@ -49,7 +49,7 @@ def measure(
     Returns
     -------
     tuple
-        Metrics of each source; and differences from the first source, if all have the same images.
+        Metrics of each source; and paired differences, if all have the same images.
     """
     metrics = retrieval_metrics(options.ks, recall_only=options.recall_only)
     queries = [
@@ -67,13 +67,20 @@ def measure(
     bootstrap = ClassBootstrap(queries[0].labels, seed=options.seed)
     differences = tuple(
         Difference(
-            result.name,
-            results[0].name,
-            {name: bootstrap.difference(own, queries[0].values[name]) for name, own in values.values.items()},
+            results[ours].name,
+            results[than].name,
+            {name: bootstrap.difference(own, queries[than].values[name]) for name, own in queries[ours].values.items()},
         )
-        for result, values in zip(results[1:], queries[1:], strict=True)
+        for ours, than in _pairs(len(results), has_pixels=options.baseline)
     )
     return results, differences
+
+
+def _pairs(sources: int, *, has_pixels: bool) -> list[tuple[int, int]]:
+    """Return which sources to compare: each later one minus the first, and the first minus raw pixels, the last."""
+    last = sources - 1
+    models = range(1, last if has_pixels else sources)
+    return [*((ours, 0) for ours in models), *([(0, last)] if has_pixels else [])]
 
 
 def _result(source: Embeddings, ranking: Ranking, queries: _QueryValues, options: EvalOptions) -> Result:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gluon_lifted.datasets import load_dataset
+from gluon_lifted.datasets.known_datasets import DEFAULT_DATASET
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
 from gluon_lifted.metrics.clustering import require_scikit_learn
@@ -19,6 +20,7 @@ from serve_cli.embed.embed_rows import collect, embed_rows, reported
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import NO_LABEL, Embeddings, encode_labels, read_embeddings
 from serve_cli.model.embedder import Embedder
+from serve_cli.path_kinds import did_you_mean, wrong_kind
 from serve_cli.progress import open_progress
 from serve_cli.sources.resolve import dataset_source
 
@@ -91,7 +93,7 @@ def _check(options: EvalOptions) -> None:
 
 def _read_source(source: Path, images: Images) -> Embeddings:
     if not source.exists():
-        raise RunError(f"{source}: no such embedding folder or model.")
+        raise RunError(f"{source}: no such folder of embeddings or model.{did_you_mean(source)}")
     return read_labeled_folder(source) if source.is_dir() else _embed_test_images(source, images)
 
 
@@ -109,13 +111,13 @@ def read_labeled_folder(folder: Path) -> Embeddings:
 
 
 def _embed_test_images(model: Path, images: Images) -> Embeddings:
-    if images.dataset is None or images.data is None:
+    if images.data is None:
         raise ConfigError(
-            f"{model} is a model, which needs images; give --dataset and --data, or a folder of `lifted embed` instead "
-            "of the model."
+            f"{model} is a model, which needs images: give a folder with one sub-folder per class by --data, and "
+            "--dataset for another kind of data set. Or give a folder of embeddings instead of the model."
         )
     embedder = Embedder(model, images.model_options)
-    splits = load_dataset(images.dataset, images.data, use_boxes=images.use_boxes)
+    splits = load_dataset(images.dataset or DEFAULT_DATASET, images.data, use_boxes=images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
     source = dataset_source(splits.test, images.data)
@@ -148,7 +150,7 @@ def _warn_of_failures(embeddings: Embeddings) -> None:
 def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
     """Read the gallery, which must come from the same model as the queries."""
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such embedding folder; make the gallery with `lifted embed`.")
+        raise RunError(wrong_kind(folder, "embeddings"))
     gallery = read_labeled_folder(folder)
     if gallery.card != queries.card:
         ours, theirs = asdict(gallery.card), asdict(queries.card)

@@ -8,8 +8,9 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from gluon_lifted.errors import ConfigError, Terminated
+from gluon_lifted.errors import ConfigError, RunError, Terminated
 from serve_cli.http.access import is_loopback
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from serve_cli.http.serve_options import ServeOptions
@@ -30,6 +31,9 @@ def serve(options: ServeOptions) -> None:
     LiftedError
         If the model or the index cannot be opened.
     """
+    kind = kind_of(options.source)
+    if kind != "index" and not options.source.is_file():
+        raise RunError(wrong_kind(options.source, "index" if kind == "embeddings" else "model"))
     listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host

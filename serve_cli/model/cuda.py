@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.errors import DeviceError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ class Cuda:
         try:
             from cuda.bindings import runtime
         except ImportError:
-            raise DeviceError("cuda-bindings is not installed: pip install 'gluon-lifted[serve-gpu]'.") from None
+            raise DeviceError(f"cuda-bindings is not installed: {install_command('serve-gpu')}.") from None
         self._runtime = runtime
         self._held: list[tuple[Callable[[Any], Any], Any]] = []
         weakref.finalize(self, _release, self._held)

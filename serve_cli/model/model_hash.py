@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import RunError
+from serve_cli.path_kinds import wrong_kind
 from serve_cli.provenance import sha256
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def model_sha256(model: Path) -> str:
         If the file is missing, or a file of external data is missing or outside the model's folder.
     """
     if not model.is_file():
-        raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
+        raise RunError(wrong_kind(model, "model"))
     names = external_data(model)
     if not names:
         return sha256(model)

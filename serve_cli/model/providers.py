@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DeviceError, RunError
+from gluon_lifted.extras import install_command
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
+from serve_cli.path_kinds import wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +53,7 @@ def import_onnxruntime() -> Any:
         if error.name != "onnxruntime":
             raise
         raise DeviceError(
-            "onnxruntime is not installed: pip install 'gluon-lifted[serve]' "
-            "(or 'gluon-lifted[serve-gpu]' for NVIDIA GPUs)."
+            f"onnxruntime is not installed: {install_command('serve')} (or the extra serve-gpu for NVIDIA GPUs)."
         ) from None
     return onnxruntime
 
@@ -78,7 +79,7 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
     """
     onnxruntime = import_onnxruntime()
     if not model.is_file():
-        raise RunError(f"{model}: no such file; expected an ONNX model that `lifted export` wrote.")
+        raise RunError(wrong_kind(model, "model"))
     try:
         return _open(model, options, onnxruntime, model_hash)
     except DeviceError as error:
@@ -93,7 +94,7 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
             f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
-            f"pip install 'gluon-lifted[{EXTRAS[options.device]}]', or use --device cpu."
+            f"{install_command(EXTRAS[options.device])}, or use --device cpu."
         )
     try:
         start = _open_on_cpu if wanted == CPU else _open_elsewhere
@@ -104,7 +105,10 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
                 f"{model}: {wanted} cannot run the whole model: an operator has no kernel there, or a library is "
                 "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
-        raise RunError(f"{model}: onnxruntime cannot load it ({first_line(error)}); export the model again.") from error
+        raise RunError(
+            f"{model}: is no ONNX model, or damaged: onnxruntime cannot load it ({first_line(error)}). Give "
+            "a file of `lifted export`."
+        ) from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(
             f"onnxruntime started {session.get_providers()[0]} instead of {wanted}; "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.evaluate.read import read_labeled_folder
+from serve_cli.path_kinds import wrong_kind
 from serve_cli.provenance import version, versions
 from serve_cli.report.access import Access, Fetcher
 from serve_cli.report.analysis import Analysis, analyze
@@ -98,7 +99,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
 
 def _read(folder: Path) -> Embeddings:
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder of embeddings; write it with `lifted embed`.")
+        raise RunError(wrong_kind(folder, "embeddings"))
     embeddings = read_labeled_folder(folder)
     embedded = len(embeddings) - embeddings.failed
     if embedded < 2:

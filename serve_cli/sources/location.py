@@ -19,6 +19,7 @@ from gluon_lifted.errors import (
     DataError,
     LiftedError,
 )
+from gluon_lifted.extras import install_command
 from gluon_lifted.redaction import (
     reason_without_credentials,
     reference_without_credentials,
@@ -75,7 +76,7 @@ def _missing_for(protocol: str) -> str:
     try:
         from fsspec import get_filesystem_class
     except ImportError:
-        return "URLs need further packages; pip install 'gluon-lifted[remote]'"
+        return f"URLs need further packages; {install_command('remote')}"
     try:
         import upath  # noqa: F401  # checks that it is installed
 
@@ -83,13 +84,12 @@ def _missing_for(protocol: str) -> str:
             get_filesystem_class(name)  # imports the packages that this protocol needs
     except ImportError as error:
         return (
-            f"{protocol}:// needs a further package: {error}; pip install 'gluon-lifted[remote]' has those of most "
-            "protocols"
+            f"{protocol}:// needs a further package: {error}; {install_command('remote')} has those of most protocols"
         )
     except ValueError:
         return (
             f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another that fsspec supports "
-            "(pip install 'gluon-lifted[remote]')"
+            f"({install_command('remote')})"
         )
     return ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES, MISSING_PACKAGES
+from serve_cli.path_kinds import did_you_mean
 from serve_cli.sources.file_kinds import FILE_KINDS, known_kinds
 from serve_cli.sources.folder import folder_source, store_source
 from serve_cli.sources.image_bytes import image_at
@@ -58,7 +59,9 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
             return _of_folder(location, columns)
         if pattern := to_pattern(location):
             return pattern_source(str(location), pattern, columns)
-    raise DataError(f"{location}: no such file or folder.")
+    raise DataError(
+        f"{location}: no such file or folder.{did_you_mean(location) if isinstance(location, Path) else ''}"
+    )
 
 
 def _of_web(location: Location, columns: Columns) -> Source:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from gluon_lifted.extras import install_command
 from gluon_lifted.hardware.gpus import Gpu
 from serve_cli import diagnosis as doctor
 from serve_cli.diagnosis import examine
@@ -53,7 +54,7 @@ def test_missing_venv_is_named(monkeypatch):
 
 def test_mxnet_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(doctor, "version", lambda package: "2.1.0" if package == "numpy" else "")
-    assert (check("MXNet").status, check("MXNet").cure) == ("missing", "pip install 'gluon-lifted[train]'")
+    assert (check("MXNet").status, check("MXNet").cure) == ("missing", install_command("train"))
     assert check("NumPy").status == "limited"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +43,17 @@ class Fetched(NamedTuple):
     path: Path
     origin: str
     preprocessing: Preprocessing | None
+
+
+def require_source(source: str) -> None:
+    """Raise `ConfigError` unless weights are a file, or have the form of a name that `fetch` knows."""
+    if source == IMAGENET or source.startswith((*NAMED, PREFIX)) or Path(source).is_file():
+        return
+    hint = f" Did you mean {IMAGENET}?" if get_close_matches(source, [IMAGENET]) else ""
+    raise ConfigError(
+        f"--weights {source}: no such file, and no name of published weights.{hint} Expected {IMAGENET}, a name that "
+        "`lifted weights` lists, hf://OWNER/NAME, or a file of Caffe, ONNX, PyTorch or MXNet."
+    )
 
 
 def fetch(source: str, backbone: str, on_note: OnNote) -> Fetched:

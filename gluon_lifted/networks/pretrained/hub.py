@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gluon_lifted.errors import ConfigError, DataError, MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.networks.pretrained import download
 from gluon_lifted.published.weights import HubFile
 
@@ -138,7 +139,7 @@ def _client() -> Any:
         import huggingface_hub
     except ModuleNotFoundError:
         raise MissingPackageError(
-            "fetching from the hub needs the huggingface_hub package: pip install 'gluon-lifted[train]'."
+            f"fetching from the hub needs the huggingface_hub package: {install_command('train')}."
         ) from None
     return huggingface_hub
 

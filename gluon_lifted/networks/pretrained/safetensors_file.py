@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import DataError, MissingPackageError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
         from safetensors.numpy import load_file
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"{path}: reading it needs the safetensors package: pip install 'gluon-lifted[train]'."
+            f"{path}: reading it needs the safetensors package: {install_command('train')}."
         ) from None
     try:
         return dict(load_file(path))

@@ -24,12 +24,15 @@ Seconds = Annotated[
 ]
 OneBatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, max=4096, help="Try only this batch size.", show_default="powers of two"),
+    typer.Option(
+        "--batch-size", metavar="N", min=1, max=4096, help="Try only this batch size.", show_default="powers of two"
+    ),
 ]
 OneSessions = Annotated[
     int | None,
     typer.Option(
         "--sessions",
+        metavar="N",
         min=1,
         max=1024,
         help="Try only this number of parallel batches.",
@@ -51,9 +54,9 @@ def bench(
     no_cache: NoCache = False,
     as_json: Json = False,
 ) -> None:
-    """Find the batch size and the number of sessions that make a model fastest on this host.
+    """Find the fastest batch size and number of sessions for a model.
 
-    The command tries all combinations that are powers of two; --batch-size and
+    The command tries all combinations that are powers of two. --batch-size and
     --sessions fix one of the two. Each setting runs in its own process, so that
     its memory can be measured, and is timed from pixels to embeddings.
 

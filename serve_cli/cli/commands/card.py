@@ -47,7 +47,9 @@ Output = Annotated[
 Normalize = Annotated[
     bool, typer.Option("--normalize", help="Scale embeddings to unit length in the file.", rich_help_panel=MODEL_CARD)
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.", show_default="replace MODEL.onnx")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.", show_default="replace MODEL.onnx")
+]
 
 
 def card(

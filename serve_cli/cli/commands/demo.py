@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.shared_options import Json
 
 if TYPE_CHECKING:
     from serve_cli.cli.demo_pipeline import DemoReport
 
-Out = Annotated[Path, typer.Option("--out", help="Write everything to this folder.")]
-Iterations = Annotated[int, typer.Option("--iterations", min=1, help="Train on this many batches.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed the initial weights and the batches.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Write everything to this folder.")]
+Iterations = Annotated[int, typer.Option("--iterations", metavar="N", min=1, help="Train on this many batches.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed the initial weights and the batches.")]
 
 
 def demo(
@@ -23,7 +24,9 @@ def demo(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Run the whole pipeline in three minutes: draw a data set, train, export, embed, evaluate.
+    """Run the whole pipeline in three minutes, on images that it draws.
+
+    Draw a data set, train, export, embed, evaluate, and write a report.
 
     The images show characters of Matplotlib's fonts, rotated, tilted, colored and
     cluttered. Training never sees the test characters. The command needs no
@@ -33,6 +36,7 @@ def demo(
 
       lifted demo --out demo
     """
+    require_extras("lifted demo", "train")
     from serve_cli.cli.console import print_json
     from serve_cli.cli.demo_pipeline import run_demo
 

@@ -16,7 +16,7 @@ def doctor(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Show what this host can train and serve with, and how to install what is missing.
+    """Show what this host can run, and how to install the rest.
 
     [bold]Examples[/bold]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -44,7 +44,7 @@ Photos = Annotated[
         f"A file is an image or {known_kinds()}.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Write the embeddings to this folder.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Write the embeddings to this folder.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Recompute part files that contain failed images.")]
 IgnoreChangedFiles = Annotated[
     bool,
@@ -53,17 +53,28 @@ IgnoreChangedFiles = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the work and the time without writing anything.")]
 IdColumn = Annotated[
     str,
-    typer.Option("--id-column", help="Read row ids from this column; without it, use paths.", rich_help_panel=TABLE),
+    typer.Option(
+        "--id-column",
+        metavar="NAME",
+        help="Read row ids from this column, or use paths if there is none.",
+        rich_help_panel=TABLE,
+    ),
 ]
 PathColumn = Annotated[
-    str, typer.Option("--path-column", help="Read image paths from this column.", rich_help_panel=TABLE)
+    str, typer.Option("--path-column", metavar="NAME", help="Read image paths from this column.", rich_help_panel=TABLE)
 ]
 BytesColumn = Annotated[
     str,
-    typer.Option("--bytes-column", help="Read encoded images from this column of a .parquet.", rich_help_panel=TABLE),
+    typer.Option(
+        "--bytes-column",
+        metavar="NAME",
+        help="Read encoded images from this column of a .parquet.",
+        rich_help_panel=TABLE,
+    ),
 ]
 LabelColumn = Annotated[
-    str, typer.Option("--label-column", help="Read class names from this column.", rich_help_panel=TABLE)
+    str,
+    typer.Option("--label-column", metavar="NAME", help="Read class names from this column.", rich_help_panel=TABLE),
 ]
 FileFormat = Annotated[
     str,
@@ -76,7 +87,12 @@ FileFormat = Annotated[
 ]
 StorageType = Annotated[
     Dtype,
-    typer.Option("--dtype", help="Store embeddings in this type. int8 adds a scale per row.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        help=f"Store embeddings in this type: {', '.join(get_args(Dtype))}. int8 adds a scale per row.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Checksums = Annotated[
     bool,
@@ -86,6 +102,7 @@ RowsPerFile = Annotated[
     int,
     typer.Option(
         "--rows-per-file",
+        metavar="N",
         min=1,
         help="Write this many rows per part file. An interrupted run loses at most this many.",
         rich_help_panel=OUTPUT,
@@ -93,12 +110,15 @@ RowsPerFile = Annotated[
 ]
 OnEngine = Annotated[
     Engine,
-    typer.Option("--engine", help="Compute on this host, or on a Ray cluster.", rich_help_panel=SHARED),
+    typer.Option(
+        "--engine", metavar="local|ray", help="Compute on this host, or on a Ray cluster.", rich_help_panel=SHARED
+    ),
 ]
 NumTasks = Annotated[
     int,
     typer.Option(
         "--num-tasks",
+        metavar="N",
         min=1,
         help="Split the work among this many tasks, e.g. of a job array, which share the output folder.",
         rich_help_panel=SHARED,
@@ -106,7 +126,9 @@ NumTasks = Annotated[
 ]
 TaskIndex = Annotated[
     int,
-    typer.Option("--task-index", min=0, help="Compute the share of this task, from 0.", rich_help_panel=SHARED),
+    typer.Option(
+        "--task-index", metavar="I", min=0, help="Compute the share of this task, from 0.", rich_help_panel=SHARED
+    ),
 ]
 MaxMemory = Annotated[
     int | None,
@@ -114,7 +136,7 @@ MaxMemory = Annotated[
         "--max-memory",
         parser=parse_size,
         metavar="SIZE",
-        help="Limit the memory of the process, e.g. to 4GB. Large images are queued; one that can never fit is "
+        help="Limit the memory of the process, e.g. to 4GB. Large images are queued. One that can never fit is "
         "recorded as failed.",
         show_default="half of the host's or container's memory",
         rich_help_panel=LIMITS,
@@ -124,6 +146,7 @@ PixelLimit = Annotated[
     int,
     typer.Option(
         "--pixel-limit",
+        metavar="N",
         min=1,
         max=178_956_970,
         help="Record images with more pixels as failed.",
@@ -172,12 +195,12 @@ def embed(
     pixel_limit: PixelLimit = 178_956_970,
     image_timeout: ImageTimeout = 60.0,
 ) -> None:
-    r"""Embed images and write the embeddings to parquet files, one row per image.
+    r"""Embed images and write the embeddings to parquet files.
 
-    An image that cannot be read becomes a row with its error, and the run
-    continues; the exit status is then 3. If every image is in a sub-folder, the
+    The files have one row per image, in order. An image that cannot be read becomes a row with its error, and the run
+    continues. The exit status is then 3. If every image is in a sub-folder, the
     first sub-folder is its label, and `lifted eval` can measure recall. Further
-    columns of a table are copied; those of CSV become numbers, or true and false,
+    columns of a table are copied. Those of CSV become numbers, or true and false,
     where every value in the file is one and keeps its digits.
 
     Interrupted runs resume where they stopped when the same command is repeated.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -30,6 +30,7 @@ from serve_cli.evaluate.metrics import CLUSTER_METRICS, RANK_METRICS, RECALL_MEA
 if TYPE_CHECKING:
     from serve_cli.evaluate.eval_report import EvalReport
 
+DETAILS = "Details"  # title of a panel of --help
 Style = Literal["table", "json", "csv", "markdown"]
 
 Sources = Annotated[
@@ -41,38 +42,57 @@ Sources = Annotated[
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option("--dataset", help=f"Evaluate models on the test images of a data set: {', '.join(DATASETS)}."),
+    typer.Option(
+        "--dataset", metavar="NAME", help=f"Evaluate models on the test images of a data set: {', '.join(DATASETS)}."
+    ),
 ]
-Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Read the data set from this folder.")]
 UseBoxes = Annotated[
-    bool, typer.Option("--use-boxes", help="Crop images to the data set's bounding boxes, as in training.")
+    bool,
+    typer.Option(
+        "--use-boxes", help="Crop images to the data set's bounding boxes, as in training.", rich_help_panel=DETAILS
+    ),
 ]
 Gallery = Annotated[
     Path | None,
-    typer.Option("--gallery", help="Search in these embeddings.", show_default="all other images of the same folder"),
+    typer.Option(
+        "--gallery",
+        metavar="DIR",
+        help="Search in these embeddings.",
+        show_default="all other images of the same folder",
+    ),
 ]
 DistanceName = Annotated[
     Distance | None,
     typer.Option(
-        "--distance", help="Rank images by this distance.", show_default="the one that the models were trained for"
+        "--distance",
+        metavar="NAME",
+        help=f"Rank images by this distance: {', '.join(get_args(Distance))}.",
+        show_default="the one that the models were trained for",
     ),
 ]
 RecallOnly = Annotated[
-    bool, typer.Option("--recall-only", help="Compute only recall@k and MRR, up to 3 times as fast.")
+    bool,
+    typer.Option(
+        "--recall-only", help="Compute only recall@k and MRR, up to 3 times as fast.", rich_help_panel=DETAILS
+    ),
 ]
 Queries = Annotated[
     int | None,
     typer.Option(
         "--queries",
+        metavar="N",
         min=1,
-        help="Sample this many queries; the intervals include the sampling error.",
+        help="Sample this many queries. The intervals include the sampling error.",
         show_default="all",
+        rich_help_panel=DETAILS,
     ),
 ]
 Clustering = Annotated[
     ClusteringProtocol | None,
     typer.Option(
         "--clustering",
+        metavar="PROTOCOL",
         help=f"Add {', '.join(metric.name for metric in CLUSTER_METRICS)} of k-means clusters, "
         "with the paper authors' settings (authors) or today's usual ones (modern).",
     ),
@@ -80,12 +100,23 @@ Clustering = Annotated[
 Baseline = Annotated[bool, typer.Option("--baseline", help="Add retrieval by raw pixels of 16 x 16 px thumbnails.")]
 Paper = Annotated[
     PublishedDataset | None,
-    typer.Option("--paper", help="Add published results on this data set, with their sources."),
+    typer.Option(
+        "--paper",
+        metavar="DATASET",
+        help=f"Add published results on this data set, with their sources: {', '.join(get_args(PublishedDataset))}.",
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling, bootstrap and k-means.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", min=0, help="Seed sampling, bootstrap and k-means.", rich_help_panel=DETAILS),
+]
 PrintStyle = Annotated[
     Style,
-    typer.Option("--format", help="Print the results in this format; json and csv contain fractions, not percent."),
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"Print results in this format: {', '.join(get_args(Style))}. json and csv have fractions, not percent.",
+    ),
 ]
 
 
@@ -113,12 +144,15 @@ def evaluate(
     style: PrintStyle = "table",
     as_json: Json = False,
 ) -> None:
-    """Print retrieval metrics of embeddings, side by side, with 95 % intervals.
+    """Print retrieval metrics of embeddings or models, side by side.
 
-    Every image is a query; all other images are ranked by their distance to it,
+    Metrics have 95 % intervals. Differences are those of later models minus
+    the first, and of the first minus raw pixels with --baseline.
+
+    Every image is a query. All other images are ranked by their distance to it,
     with ties in the listed order. With --gallery, an image that is also in the
-    gallery finds itself. Images without an embedding are left out and counted;
-    the exit status is then 3.
+    gallery finds itself. Images without an embedding are left out and counted.
+    The exit status is then 3.
 
     {metrics}
 

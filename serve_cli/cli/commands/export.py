@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
 from export.choices import CalibrationMethod, Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
+from gluon_lifted.errors import RunError
 from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import ANY_NETWORK, Dtypes, Shapes, network_inputs
@@ -31,6 +32,7 @@ from serve_cli.cli.network_options import (
     given_card,
 )
 from serve_cli.cli.shared_options import Json, Tolerance
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from export import ExportReport, NetworkInputs, WeightsReport
@@ -39,30 +41,42 @@ if TYPE_CHECKING:
     from serve_cli.compress.export_reduced import ExportTo
 
 USUAL_SIDE = 224  # of images, without --shape, --crop and --card
-LOWER = "Lower precision"
+GRAPH, LOWER = "Graph", "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
-Onnx = Annotated[Path | None, typer.Option("--onnx", help="Write the model to this file.")]
+Onnx = Annotated[Path | None, typer.Option("--onnx", metavar="FILE", help="Write the model to this file.")]
 Weights = Annotated[
     Path | None,
     typer.Option(
         "--weights",
+        metavar="FILE",
         help="Write the trained parameters to this .safetensors file, under the names of torchvision or timm if they "
         "have the same backbone, otherwise under MXNet's.",
     ),
 ]
 Symbol = Annotated[
     Path | None,
-    typer.Option("--symbol", help="Export the network in this -symbol.json, not a RUN.", rich_help_panel=ANY_NETWORK),
+    typer.Option(
+        "--symbol",
+        metavar="FILE",
+        help="Export the network in this -symbol.json, not a RUN.",
+        rich_help_panel=ANY_NETWORK,
+    ),
 ]
 Params = Annotated[
     Path | None,
-    typer.Option("--params", help="Read the network's parameters from this .params file.", rich_help_panel=ANY_NETWORK),
+    typer.Option(
+        "--params",
+        metavar="FILE",
+        help="Read the network's parameters from this .params file.",
+        rich_help_panel=ANY_NETWORK,
+    ),
 ]
 Reference = Annotated[
     Path | None,
     typer.Option(
         "--reference",
+        metavar="FILE",
         help="Compare the model with MXNet's outputs in this .npz file of `lifted reference`.",
         rich_help_panel=ANY_NETWORK,
     ),
@@ -70,41 +84,55 @@ Reference = Annotated[
 Preprocess = Annotated[
     Literal["caller", "graph"],
     typer.Option(
-        "--preprocess", help="Leave the normalization of images to the caller, or put it into the graph (uint8 input)."
+        "--preprocess",
+        metavar="caller|graph",
+        help="Leave the normalization of images to the caller, or put it into the graph (uint8 input).",
     ),
 ]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
-Opset = Annotated[int, typer.Option("--opset", help="Use this ONNX operator set, 13 or newer.")]
+Opset = Annotated[
+    int, typer.Option("--opset", metavar="N", help="Use this ONNX operator set, 13 or newer.", rich_help_panel=GRAPH)
+]
 PlainOperators = Annotated[
     bool,
-    typer.Option("--plain-operators", help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs."),
+    typer.Option(
+        "--plain-operators",
+        help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs.",
+        rich_help_panel=GRAPH,
+    ),
 ]
 KeepBatchNorm = Annotated[
     bool,
     typer.Option(
         "--keep-batch-norm",
         help="Keep batch norm and the weights as trained, for further training. Inference is slower.",
+        rich_help_panel=GRAPH,
     ),
 ]
 ToPrecision = Annotated[
     Precision,
     typer.Option(
         "--precision",
+        metavar="PRECISION",
         help="Keep the trained precision (fp32), or reduce it for GPUs (fp16) or CPUs with VNNI or AMX (int8).",
-        rich_help_panel=LOWER,
     ),
 ]
 Calibration = Annotated[
     Path | None,
     typer.Option(
         "--calibration",
+        metavar="DIR",
         help="Calibrate int8 with up to 200 images of this folder, similar to the images to embed.",
-        rich_help_panel=LOWER,
     ),
 ]
 RangeMethod = Annotated[
     CalibrationMethod,
-    typer.Option("--calibration-method", help="Measure activation ranges by this method.", rich_help_panel=LOWER),
+    typer.Option(
+        "--calibration-method",
+        metavar="METHOD",
+        help=f"Measure activation ranges by this method: {', '.join(get_args(CalibrationMethod))}.",
+        rich_help_panel=LOWER,
+    ),
 ]
 ForDevice = Annotated[
     Device,
@@ -121,11 +149,18 @@ EvalOn = Annotated[
         "--eval", metavar="DATASET", help="Compare recall@1 with fp32 on this data set.", rich_help_panel=LOWER
     ),
 ]
-Data = Annotated[Path | None, typer.Option("--data", help="Read the data set from this folder.", rich_help_panel=LOWER)]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="PATH", help="Read the data set from this folder.", rich_help_panel=LOWER),
+]
 MaxRecallDrop = Annotated[
     float,
     typer.Option(
-        "--max-recall-drop", min=0, help="Accept a loss of up to this many points of recall@1.", rich_help_panel=LOWER
+        "--max-recall-drop",
+        metavar="POINTS",
+        min=0,
+        help="Accept a loss of up to this many points of recall@1.",
+        rich_help_panel=LOWER,
     ),
 ]
 Force = Annotated[
@@ -170,12 +205,16 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    r"""Translate a trained network to ONNX and verify it against MXNet's recorded outputs.
+    r"""Translate a trained network to ONNX.
 
-    The command does not need MXNet. It writes the file only if the model passes
-    ONNX's checker, strict shape inference, and a comparison with MXNet's outputs
-    at several batch sizes. A RUN contains these outputs. For other networks,
-    record them with `lifted reference` and add --reference.
+    Give a RUN, or the two files of any MXNet network with --symbol and --params.
+    Write the model with --onnx, its parameters with --weights, or both. The
+    command does not need MXNet.
+
+    The file is written only if it passes ONNX's checker and strict shape
+    inference. It is also compared with recorded outputs of MXNet at several batch
+    sizes, if there are any. A RUN contains them. For other networks, record them
+    with `lifted reference` and add --reference.
 
     [bold]Examples[/bold]
 
@@ -197,8 +236,10 @@ def export(
         --card card.json --onnx net.onnx
     """
     if onnx is None and weights is None:
-        raise typer.BadParameter("give --onnx, --weights or both")
+        raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
     source = _source(run, symbol, params, output)
+    if isinstance(source, Path) and kind_of(source) not in ("run", "folder"):
+        raise RunError(wrong_kind(source, "run"))
     pixel_options = PreprocessingOptions(
         preset=preprocessing,
         resize=resize,
@@ -320,7 +361,12 @@ def _source(run: Path | None, symbol: Path | None, params: Path | None, output: 
         return run
     if run is None and symbol is not None and params is not None:
         return SavedNetwork(symbol, params, output)
-    raise typer.BadParameter("give either RUN, or --symbol and --params")
+    given = {"--symbol": symbol, "--params": params}
+    missing = [name for name, path in given.items() if path is None]
+    if run is None and len(missing) == 1:
+        raise typer.BadParameter(f"{missing[0]} is missing; a network of MXNet has both files, --symbol and --params")
+    found = "found both" if run is not None else "found neither"
+    raise typer.BadParameter(f"{found}; give either a RUN, or --symbol and --params")
 
 
 def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precision) -> None:

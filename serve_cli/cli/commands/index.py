@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from serve_cli.choices import Dtype
 from serve_cli.cli.index_updates import Add, Delete, IndexUpdate, MissingOk, Replace
-from serve_cli.cli.shared_options import SOME_FAILED, Json, Overwrite, parse_size
+from serve_cli.cli.shared_options import HARDWARE, SOME_FAILED, Json, Overwrite, parse_size
 
 if TYPE_CHECKING:
     from serve_cli.retrieval.index.build import BuiltIndex
@@ -25,14 +25,15 @@ Embeddings = Annotated[
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Write the index to this folder.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Write the index to this folder.")]
 TargetRecall = Annotated[
     float,
     typer.Option(
         "--target-recall",
+        metavar="SHARE",
         min=0.01,
         max=0.999,
-        help="Find this share of the ten nearest, on average; search does no more work than that takes.",
+        help="Find this share of the ten nearest, on average. Search does no more work than that takes.",
     ),
 ]
 MaxMemory = Annotated[
@@ -55,7 +56,15 @@ Kind = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=1024, help="Use this many threads.", show_default="number of usable cores"),
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Use this many threads.",
+        show_default="number of usable cores",
+        rich_help_panel=HARDWARE,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate memory, disk and time without writing anything.")]
 PlanRows = Annotated[
@@ -69,10 +78,16 @@ PlanRows = Annotated[
     ),
 ]
 PlanDim = Annotated[
-    int, typer.Option("--dim", min=1, help="Plan for embeddings of this width.", rich_help_panel=SIZING)
+    int, typer.Option("--dim", metavar="N", min=1, help="Plan for embeddings of this width.", rich_help_panel=SIZING)
 ]
 PlanDtype = Annotated[
-    Dtype, typer.Option("--dtype", help="Plan for embeddings stored in this type.", rich_help_panel=SIZING)
+    Dtype,
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        help=f"Plan for embeddings stored in this type: {', '.join(get_args(Dtype))}.",
+        rich_help_panel=SIZING,
+    ),
 ]
 PlanMemory = Annotated[
     str,
@@ -100,18 +115,18 @@ def index(
     replace: Replace = None,
     missing_ok: MissingOk = False,
 ) -> None:
-    """Build an index of embeddings, which finds the nearest of a photo at once.
+    """Build an index of embeddings to search in, or change one.
 
     Up to 50,000 rows every search compares all of them. Larger catalogs get
-    inverted lists of FAISS (extra `search`), which propose candidates; their
+    inverted lists of FAISS (extra `search`), which propose candidates. Their
     exact distances decide. The recall reached is measured on rows of the catalog,
     printed and stored.
 
     The folder holds vectors, ids, paths, labels, carried columns and the model
     card. It is mapped into memory and opens in milliseconds. Rows without an
-    embedding, or with NaN or infinity in it, are left out and counted; the exit
+    embedding, or with NaN or infinity in it, are left out and counted. The exit
     status is then 3. A row that repeats the id and the embedding of an earlier
-    row is left out, too; the same id with another embedding is an error.
+    row is left out, too. The same id with another embedding is an error.
 
     With --add, --delete or --replace, the folder is an index to change. Searches
     that run continue with the version that they opened. A message says when

@@ -18,12 +18,14 @@ Subject = Annotated[
 ]
 Params = Annotated[
     Path | None,
-    typer.Option("--params", help="Read the MXNet network's parameters from this .params file."),
+    typer.Option("--params", metavar="FILE", help="Read the MXNet network's parameters from this .params file."),
 ]
 
 
 def inspect(path: Subject, params: Params = None, as_json: Json = False) -> None:
-    """Show the preprocessing, dimension, origin and files of a model, a run or a folder of embeddings.
+    """Describe a model, a run, embeddings or an MXNet network.
+
+    Show the preprocessing, the dimension, the origin and the files.
 
     For the -symbol.json of an MXNet network, show its inputs, outputs and
     operators, the operators that cannot be exported, and the `lifted export`

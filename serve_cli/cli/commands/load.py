@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -22,14 +22,14 @@ To = Annotated[
 ]
 TableName = Annotated[
     str | None,
-    typer.Option("--table", help="Name the table or collection.", show_default="the folder's name"),
+    typer.Option("--table", metavar="NAME", help="Name the table or collection.", show_default="the folder's name"),
 ]
 ColumnNames = Annotated[
     str | None,
     typer.Option(
         "--columns",
         metavar="A,B",
-        help="Load these columns beside id and embedding, separated by commas; '' loads no others.",
+        help="Load these columns beside id and embedding, separated by commas. '' loads no others.",
         show_default="all",
     ),
 ]
@@ -37,7 +37,8 @@ StorageType = Annotated[
     Dtype | None,
     typer.Option(
         "--dtype",
-        help="Store numbers in this type, if the database has it.",
+        metavar="TYPE",
+        help=f"Store numbers in this type, if the database has it: {', '.join(get_args(Dtype))}.",
         show_default="the folder's if the database has it, else float32",
     ),
 ]
@@ -46,7 +47,7 @@ IndexKind = Annotated[
     typer.Option(
         "--index",
         metavar="KIND",
-        help="Build this kind of index, e.g. hnsw, ivfflat or none; a wrong kind lists the database's.",
+        help="Build this kind of index, e.g. hnsw, ivfflat or none. A wrong kind lists the database's.",
         show_default="the database's usual one",
     ),
 ]
@@ -70,17 +71,19 @@ def load(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Load embeddings into a database, with their columns and an index.
+    """Load embeddings into a database.
+
+    Load their columns, too, and build an index.
 
     Rows go to a staging table. It is indexed, counted and compared with the
     embeddings, and replaces the table in one step at the end. Until then, readers
     see the old table. Run the same command again after an interruption: the load
     resumes, and every id is there exactly once. If the table already holds these
     embeddings, nothing is done. New embeddings of the same images by the same
-    model replace it; anything else needs --overwrite.
+    model replace it. Anything else needs --overwrite.
 
     Metric and dimension come from the model card. Images without an embedding,
-    and embeddings with NaN or infinity, are left out and counted; the exit status
+    and embeddings with NaN or infinity, are left out and counted. The exit status
     is then 3.
 
     Leave passwords out of the URL, since other users of this computer can see

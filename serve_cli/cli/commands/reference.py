@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
 from serve_cli.cli.shared_options import Json, Tolerance
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from export import NetworkInputs
 
-Symbol = Annotated[Path, typer.Option("--symbol", help="Run the network in this -symbol.json.")]
-Params = Annotated[Path, typer.Option("--params", help="Read the network's parameters from this .params file.")]
-Out = Annotated[Path, typer.Option("--out", help="Write the reference to this .npz file.")]
+Symbol = Annotated[Path, typer.Option("--symbol", metavar="FILE", help="Run the network in this -symbol.json.")]
+Params = Annotated[
+    Path, typer.Option("--params", metavar="FILE", help="Read the network's parameters from this .params file.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the reference to this .npz file.")]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -40,7 +43,9 @@ Expected = Annotated[
         "that saved the network recorded.",
     ),
 ]
-MxnetDevice = Annotated[str, typer.Option("--device", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")]
+MxnetDevice = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="Run on the CPU (cpu) or a GPU that MXNet can use (gpu:0).")
+]
 
 
 def reference(
@@ -55,7 +60,10 @@ def reference(
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
-    r"""Run an MXNet network on random inputs and save its outputs, and the output of every node for one image.
+    r"""Record what MXNet computes, to verify the translation to ONNX.
+
+    Run a network on random inputs and save its outputs, and the output of every
+    node for the first input.
 
     `lifted verify` and `lifted export --reference` compare a translation with
     this file, without MXNet. This command needs MXNet.
@@ -77,6 +85,7 @@ def reference(
       lifted reference --symbol net-symbol.json --params net-0000.params \
         --expected outputs.npz --out reference.npz
     """
+    require_extras("lifted reference", "train")
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.networks.random_inputs import random_inputs
     from gluon_lifted.networks.reference import write_reference

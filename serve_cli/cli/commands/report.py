@@ -6,18 +6,28 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from gluon_lifted.extras import require_extras
 from serve_cli.choices import MapMethod
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
 from serve_cli.report.report_options import MB, ReportOptions
 
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
-Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
-Method = Annotated[MapMethod, typer.Option("--map", help="Lay out the map by this method; umap needs umap-learn.")]
-MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Show at most this many images on the map.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the page to this file.")]
+Method = Annotated[
+    MapMethod,
+    typer.Option(
+        "--map",
+        metavar="METHOD",
+        help=f"Lay out the map by this method: {', '.join(get_args(MapMethod))}. umap needs umap-learn.",
+    ),
+]
+MapImages = Annotated[
+    int, typer.Option("--images", metavar="N", min=1, max=5000, help="Show at most this many images on the map.")
+]
 MaxSize = Annotated[
     float,
     typer.Option(
@@ -27,16 +37,17 @@ MaxSize = Annotated[
         help="Keep the page below this size: shrink pictures first, then show fewer on the map.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling and the map.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed sampling and the map.")]
 Title = Annotated[
-    str | None, typer.Option("--title", help="Give the page this title.", show_default="the model's name")
+    str | None,
+    typer.Option("--title", metavar="TEXT", help="Give the page this title.", show_default="the model's name"),
 ]
 Roots = Annotated[
     list[Path] | None,
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Read images below this folder; repeat for several.",
+        help="Read images below this folder. Repeat it for several.",
         show_default="the source that the embeddings name",
     ),
 ]
@@ -59,16 +70,16 @@ def report(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write an HTML page that shows how good embeddings are, readable offline and on a phone.
+    """Write an HTML page that shows how good embeddings are.
 
     The page shows recall and its curve, the worst classes, nearest neighbors of
     some queries, a map of the images, distances, duplicates, suspected label
-    errors, and the model card. It replaces an earlier report; other files are
+    errors, and the model card. It replaces an earlier report. Other files are
     replaced only with --overwrite. Images without an embedding are left out and
-    counted; the exit status is then 3.
+    counted. The exit status is then 3.
 
-    Images are read only from the source that the embeddings name, or from --root;
-    links that lead elsewhere are not followed. URLs need --fetch. A source such
+    Images are read only from the source that the embeddings name, or from --root.
+    Links that lead elsewhere are not followed. URLs need --fetch. A source such
     as / or a home folder exposes too much and needs --root. The page counts the
     pictures that it does not show and gives the reasons. Embeddings from a
     stranger can name any folder of images as their source: look at the page
@@ -82,6 +93,7 @@ def report(
 
       lifted report embeddings --root /data/photos --fetch
     """
+    require_extras("lifted report", "report")
     from serve_cli.cli.console import print_facts, print_json
     from serve_cli.report.write import write_report
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gluon_lifted.errors import RunError
 from gluon_lifted.redaction import without_credentials
-from serve_cli.cli.shared_options import SOME_FAILED, OnDevice, Threads, parse_names
+from serve_cli.cli.help_page import GENERAL
+from serve_cli.cli.shared_options import SOME_FAILED, Json, OnDevice, Threads, parse_names
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,14 +23,14 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.search.search_options import SearchOptions
     from serve_cli.retrieval.search.write_page import PageOptions
 
-QUERIES, RESULTS, OUTPUT, MODEL = "Queries", "Results", "Output", "Model"
+QUERIES, PAGE, MODEL = "Queries", "Page of --html", "Model"
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Search this folder of `lifted index`.")]
 Photos = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PHOTO...",
-        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them; or with "
+        help="Search with these photographs: files, folders, patterns or URLs, as `lifted embed` takes them, or with "
         "the rows of a folder of embeddings.",
     ),
 ]
@@ -46,72 +49,65 @@ Without = Annotated[
     typer.Option(
         "--without",
         metavar="PHOTO",
-        help="Subtract this photograph's embedding; implies --combine. Repeat it for several, whose mean is taken.",
+        help="Subtract this photograph's embedding. Implies --combine. Repeat it for several, whose mean is taken.",
         rich_help_panel=QUERIES,
     ),
 ]
 IncludeSelf = Annotated[
     bool, typer.Option("--include-self", help="Return the rows of --ids themselves, too.", rich_help_panel=QUERIES)
 ]
-K = Annotated[int, typer.Option("-k", min=1, help="Return this many rows per query.", rich_help_panel=RESULTS)]
+K = Annotated[int, typer.Option("-k", metavar="N", min=1, help="Return this many rows per query.")]
 Where = Annotated[
     str | None,
     typer.Option(
         "--where",
         metavar="CONDITION",
         help="Search only rows that meet a condition on columns, such as \"price < 50 and brand = 'x'\".",
-        rich_help_panel=RESULTS,
     ),
 ]
 MaxDistance = Annotated[
     float | None,
-    typer.Option("--max-distance", metavar="D", help="Return no rows beyond this distance.", rich_help_panel=RESULTS),
+    typer.Option("--max-distance", metavar="D", help="Return no rows beyond this distance."),
 ]
 Unique = Annotated[
     bool,
     typer.Option(
         "--unique",
         help="Return one row of each group of duplicates: same sha256 column, or almost equal embeddings.",
-        rich_help_panel=RESULTS,
     ),
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(
-        "--columns", metavar="NAME,...", help="Show these columns besides id and label.", rich_help_panel=RESULTS
-    ),
+    typer.Option("--columns", metavar="NAME,...", help="Show these columns besides id and label."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=OUTPUT)]
 JsonLines = Annotated[
-    bool, typer.Option("--jsonl", help="Print a JSON object per query, each on one line.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--jsonl", help="Print a JSON object per query, each on one line.", rich_help_panel=GENERAL)
 ]
 Html = Annotated[
     Path | None,
-    typer.Option(
-        "--html", metavar="FILE", help="Write a page with the images instead of a table.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--html", metavar="FILE", help="Write a page with the images instead of a table."),
 ]
 Roots = Annotated[
     list[Path] | None,
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Read images of the page below this folder; repeat for several.",
+        help="Read images of the page below this folder. Repeat it for several.",
         show_default="the source that the embeddings name",
-        rich_help_panel=OUTPUT,
+        rich_help_panel=PAGE,
     ),
 ]
 Fetch = Annotated[
     bool,
-    typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=OUTPUT),
+    typer.Option("--fetch", help="Download images of the page that have URLs, within limits.", rich_help_panel=PAGE),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=OUTPUT)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace any file at --html.", rich_help_panel=PAGE)]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
         "--model",
         metavar="MODEL.onnx",
-        help="Find the model here if it has moved; another model is refused.",
+        help="Find the model here if it has moved. Another model is refused.",
         show_default="the file that the index names",
         rich_help_panel=MODEL,
     ),
@@ -140,7 +136,7 @@ def search(
     device: OnDevice = "cpu",
     threads: Threads = None,
 ) -> None:
-    r"""Find the images of a catalog that are most like a photograph.
+    r"""Find the images of a catalog most similar to a photograph.
 
     Photographs are embedded with the model that the index names. Distances are
     exact. A photograph that cannot be read becomes a query with an error, the
@@ -183,6 +179,8 @@ def search(
         page = PageOptions(
             out=html, access=PictureAccess(tuple(roots or ()), fetch), command=command, overwrite=overwrite
         )
+    if photos and kind_of(index) != "index":
+        raise RunError(wrong_kind(index, "index", other=Path(photos[0])))
     with Index.open(index, model, ModelOptions(device=device, threads=threads)) as opened:
         queries = _queries(opened, photos or [], parse_names(ids, "--ids"), include_self=include_self)
         if combine or without:

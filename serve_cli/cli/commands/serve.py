@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.shared_options import (
     AllowFallback,
     BatchSize,
@@ -19,22 +20,37 @@ from serve_cli.cli.shared_options import (
     parse_size,
 )
 
-ADDRESS, ACCESS, LIMITS, MODEL = "Address", "Access", "Limits", "Model"
+ACCESS, LIMITS, MODEL = "Access", "Limits", "Model"
 
 Source = Annotated[
     Path, typer.Argument(metavar="MODEL.onnx|INDEX", help="Serve this model, or this folder of `lifted index`.")
 ]
 Host = Annotated[
-    str, typer.Option("--host", help="Listen on this address; 0.0.0.0 for all of this host.", rich_help_panel=ADDRESS)
+    str,
+    typer.Option(
+        "--host",
+        metavar="ADDRESS",
+        help="Listen on this address. 0.0.0.0 stands for all of this host.",
+    ),
 ]
 Port = Annotated[
     int,
-    typer.Option("--port", min=0, max=65535, help="Listen on this port; 0 for any free one.", rich_help_panel=ADDRESS),
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Listen on this port. 0 chooses a free one.",
+    ),
 ]
 NumWorkers = Annotated[
     int,
     typer.Option(
-        "--workers", min=1, max=1024, help="Run this many processes behind the port.", rich_help_panel=ADDRESS
+        "--workers",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Run this many processes behind the port.",
     ),
 ]
 TokenFile = Annotated[
@@ -43,7 +59,6 @@ TokenFile = Annotated[
         "--token-file",
         metavar="FILE",
         help="Require a bearer token of this file, which has one per line.",
-        rich_help_panel=ACCESS,
     ),
 ]
 AllowUrls = Annotated[
@@ -66,15 +81,15 @@ MaxMemory = Annotated[
         metavar="SIZE",
         help="Keep the memory of each process below this size, such as 1GB.",
         show_default="half the usable memory, for all processes together",
-        rich_help_panel=LIMITS,
     ),
 ]
 MaxWaiting = Annotated[
     int,
     typer.Option(
         "--max-waiting",
+        metavar="N",
         min=1,
-        help="Let this many images wait for the network; refuse further ones with status 429.",
+        help="Let this many images wait for the network. Refuse further ones with status 429.",
         rich_help_panel=LIMITS,
     ),
 ]
@@ -82,12 +97,14 @@ MaxBody = Annotated[
     str, typer.Option("--max-body", metavar="SIZE", help="Limit the body of a request.", rich_help_panel=LIMITS)
 ]
 MaxImages = Annotated[
-    int, typer.Option("--max-images", min=1, help="Limit the images of a request.", rich_help_panel=LIMITS)
+    int, typer.Option("--max-images", metavar="N", min=1, help="Limit the images of a request.", rich_help_panel=LIMITS)
 ]
 MaxPixels = Annotated[
-    int, typer.Option("--max-pixels", min=1, help="Limit the pixels of an image.", rich_help_panel=LIMITS)
+    int, typer.Option("--max-pixels", metavar="N", min=1, help="Limit the pixels of an image.", rich_help_panel=LIMITS)
 ]
-MaxK = Annotated[int, typer.Option("--max-k", min=1, help="Limit the rows of a search.", rich_help_panel=LIMITS)]
+MaxK = Annotated[
+    int, typer.Option("--max-k", metavar="N", min=1, help="Limit the rows of a search.", rich_help_panel=LIMITS)
+]
 Timeout = Annotated[
     float,
     typer.Option(
@@ -112,6 +129,7 @@ Name = Annotated[
     str | None,
     typer.Option(
         "--name",
+        metavar="NAME",
         help="Give the model this name in replies.",
         show_default="from the model's card",
         rich_help_panel=MODEL,
@@ -144,9 +162,9 @@ def serve(
     relaxed: Relaxed = False,
     no_cache: NoCache = False,
 ) -> None:
-    """Serve embeddings and search over HTTP, with a page to search with.
+    """Serve embeddings and search over HTTP, with a search page.
 
-    Images of concurrent requests are embedded in batches; an idle server embeds
+    Images of concurrent requests are embedded in batches. An idle server embeds
     an image at once. Embeddings are those of `lifted embed`.
 
     SIGTERM answers the requests that have been sent and ends with status 143.
@@ -166,11 +184,10 @@ def serve(
       lifted serve model.onnx --workers 4 --max-memory 1GB
     """
     from serve_cli.http.limits import RequestLimits
-    from serve_cli.http.packages import require_http_packages
     from serve_cli.http.serve_options import ServeOptions
     from serve_cli.model.model_options import ModelOptions
 
-    require_http_packages()
+    require_extras("lifted serve", "serve", "http")
     from serve_cli.http.server import serve as run
 
     run(

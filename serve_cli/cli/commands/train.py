@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
-from gluon_lifted.config.train_config import RUN
+from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
+from gluon_lifted.extras import require_extras
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -19,7 +21,8 @@ from serve_cli.cli.console import (
     print_table,
     say,
 )
-from serve_cli.cli.shared_options import Json, Threads
+from serve_cli.cli.help_page import REQUIRED
+from serve_cli.cli.shared_options import HARDWARE, Json, Threads
 from serve_cli.progress import clock
 
 if TYPE_CHECKING:
@@ -27,26 +30,29 @@ if TYPE_CHECKING:
     from gluon_lifted.training.loop import TrainReport
 
 SCHEDULER = "127.0.0.1:9091"
-SETTINGS, HARDWARE = "Recipes and files", "Hardware"
+SETTINGS = "Settings in files"
 
-Out = Annotated[Path | None, typer.Option("--out", help="Write this run folder.", rich_help_panel=RUN)]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write this run folder.", rich_help_panel=REQUIRED)
+]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Resume from the newest complete checkpoint in --out.", rich_help_panel=RUN),
+    typer.Option("--resume", help="Resume from the newest complete checkpoint in --out."),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
+        metavar="NAME",
         help=f"Use the settings of the paper: {', '.join(RECIPES)}.",
-        rich_help_panel=SETTINGS,
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="Read settings from this TOML or YAML file. They override a recipe; options override both.",
+        metavar="FILE",
+        help="Read settings from this TOML or YAML file. They override a recipe. Options override both.",
         rich_help_panel=SETTINGS,
     ),
 ]
@@ -57,16 +63,27 @@ PrintConfig = Annotated[
     ),
 ]
 Devices = Annotated[
-    str, typer.Option("--device", help="Train on cpu, gpu, or several GPUs: gpu:0,gpu:1.", rich_help_panel=HARDWARE)
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="Train on cpu, gpu, or several GPUs: gpu:0,gpu:1.", rich_help_panel=HARDWARE
+    ),
 ]
 NumHosts = Annotated[
-    int, typer.Option("--num-hosts", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE)
+    int,
+    typer.Option(
+        "--num-hosts", metavar="N", min=1, help="Train on this many hosts together.", rich_help_panel=HARDWARE
+    ),
 ]
-Rank = Annotated[int, typer.Option("--rank", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)]
+Rank = Annotated[
+    int, typer.Option("--rank", metavar="N", help="Set the rank of this host, from 0.", rich_help_panel=HARDWARE)
+]
 Scheduler = Annotated[
     str,
     typer.Option(
-        "--scheduler", help="Connect hosts through this HOST:PORT of rank 0; any free port.", rich_help_panel=HARDWARE
+        "--scheduler",
+        metavar="HOST:PORT",
+        help="Connect hosts through this HOST:PORT of rank 0, any free port.",
+        rich_help_panel=HARDWARE,
     ),
 ]
 
@@ -86,7 +103,7 @@ def train(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    r"""Train an embedding network with the lifted structured loss or another metric-learning loss.
+    r"""Train an embedding network.
 
     Ctrl-C stops after the current batch and saves a checkpoint. Repeat the
     command with --resume to continue.
@@ -117,6 +134,7 @@ def train(
     from gluon_lifted.training.run import train as run_training
     from serve_cli.cli.training_console import TrainingBar
 
+    _refuse_path(given, out)
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)
     if print_config:
@@ -124,13 +142,16 @@ def train(
             typer.echo(f"# Sources: the paper (arXiv:1511.06452), and the authors' files and issues at {REPOSITORY}")
         typer.echo(as_toml(settings), nl=False)
         return
-    if out is None or not resolved.data:
-        raise typer.BadParameter("give the data set with --data and the run folder with --out")
+    needed = {"--data, the folder of the data set": resolved.data, "--out, the run folder to write": out}
+    if missing := [name for name, value in needed.items() if not value]:
+        raise typer.BadParameter(f"missing: {'; '.join(missing)}")
+    assert out is not None
     here = ("default", "command line")
     if elsewhere := {name: setting for name, setting in settings.items() if setting.source not in here}:
         say(as_toml(elsewhere))
     if num_hosts == 1 and (rank or scheduler != SCHEDULER):
         raise typer.BadParameter("--rank and --scheduler are for several hosts; add --num-hosts")
+    require_extras("lifted train", "train")
     _announce(resolved)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet
@@ -142,6 +163,16 @@ def train(
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
+
+
+def _refuse_path(given: dict[str, Any], out: Path | None) -> None:
+    """Raise `typer.BadParameter` if the positional argument is a path: it names the kind of data set."""
+    path = given.get("dataset")
+    if path is None or path in DATASETS or not (os.sep in path or Path(path).exists()):
+        return
+    kind = "manifest" if Path(path).is_file() else DEFAULT_DATASET
+    command = f"lifted train {kind} --data {shlex.quote(path)}{f' --out {shlex.quote(str(out))}' if out else ''}"
+    raise typer.BadParameter(f"{path!r} is a path, but DATASET names a kind of data set. Try: {command}")
 
 
 def _announce(config: TrainConfig) -> None:

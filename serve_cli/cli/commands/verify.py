@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from gluon_lifted.errors import RunError
 from serve_cli.cli.console import print_facts, print_json
 from serve_cli.cli.shared_options import Json, Tolerance
+from serve_cli.path_kinds import kind_of, wrong_kind
 
 OnnxFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Verify this file.")]
 Reference = Annotated[
@@ -27,10 +29,11 @@ def verify(
     tolerance: Tolerance = None,
     as_json: Json = False,
 ) -> None:
-    """Compare an ONNX model with MXNet's recorded outputs at several batch sizes.
+    """Compare an ONNX model with MXNet's recorded outputs.
 
-    The command does not need MXNet. If the outputs differ, the error names the
-    first node that differs, and the exit status is 1.
+    The command compares outputs at several batch sizes and does not need MXNet. If
+    they differ, the error names the first node that differs, and the exit status
+    is 1.
 
     [bold]Examples[/bold]
 
@@ -38,6 +41,10 @@ def verify(
 
       lifted verify net.onnx reference.npz --tolerance 1e-5
     """
+    if not model.is_file() or kind_of(model) in ("image", "reference"):
+        raise RunError(wrong_kind(model, "model", other=reference))
+    if not reference.is_file() and kind_of(reference) != "run":
+        raise RunError(wrong_kind(reference, "reference"))
     from export import verify_file
 
     parity = verify_file(model, reference, tolerance)

@@ -19,7 +19,7 @@ Backbone = Annotated[
 
 
 def weights(backbone: Backbone = None, as_json: Json = False) -> None:
-    r"""List the published weights that `lifted train --weights` downloads, and their preprocessing.
+    r"""List the published weights that training can start from.
 
     --weights imagenet takes the first that answers: torchvision's, timm's, the
     ONNX model zoo's (googlenet), then GluonCV's own store, which has not answered

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import MissingPackageError, RunError
+from gluon_lifted.extras import install_command
 
 try:
     faiss: Any = import_module("faiss")  # its type annotations are incomplete
@@ -14,7 +15,7 @@ except ModuleNotFoundError as error:
     if error.name != "faiss":
         raise
     raise MissingPackageError(
-        "faiss is not installed; indexes that are not exact need it: pip install 'gluon-lifted[search]'."
+        f"faiss is not installed; indexes that are not exact need it: {install_command('search')}."
     ) from None
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.card import MAX_CARD_BYTES, ModelCard
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
+from serve_cli.path_kinds import wrong_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +154,7 @@ def read_index_manifest(folder: Path) -> IndexManifest:
     """Read and check ``index.json``. Raises `RunError`."""
     path = folder / INDEX_FILE
     if not path.is_file():
-        raise RunError(f"{folder}: has no {INDEX_FILE}, so it is no index; make it with `lifted index`.")
+        raise RunError(wrong_kind(folder, "index"))
     try:
         with path.open("rb") as file:
             content = file.read(MAX_INDEX_BYTES + 1)
@@ -161,7 +162,9 @@ def read_index_manifest(folder: Path) -> IndexManifest:
             raise ValueError(f"more than {MAX_INDEX_BYTES} bytes")
         fields: dict[str, Any] = json.loads(content)
         return _parsed(fields, path)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the folder and its permissions.") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); build the index again.") from None
 
 

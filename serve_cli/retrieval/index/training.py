@@ -36,9 +36,10 @@ def new_faiss_index(factory: str, dim: int, distance: Distance) -> Any:
     try:
         index = faiss.index_factory(dim, factory, metric)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()).rpartition(": ")[2]  # after the place in FAISS's source
         raise ConfigError(
-            f"FAISS cannot build {factory!r:.100} for {dim} columns ({' '.join(str(error).split())!s:.200}); give a "
-            "factory string such as IVF1024,Flat."
+            f"FAISS cannot build {factory!r:.100} for {dim} columns ({reason:.200}); give a factory string such as "
+            "IVF1024,Flat."
         ) from None
     try:
         if isinstance(index, faiss.IndexIVF):

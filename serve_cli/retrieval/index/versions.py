@@ -68,7 +68,9 @@ def new_index_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
             _check_replaceable(folder, overwrite=overwrite)
             yield
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written to ({error}); free some space, or choose another --out.") from None
+        raise RunError(
+            f"{folder}: cannot be written to ({error.strerror or error}); free some space, or choose another --out."
+        ) from None
     finally:
         if created and not (folder / INDEX_FILE).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from gluon_lifted.errors import ConfigError, MissingPackageError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -219,7 +220,6 @@ def target_class(url: str) -> type[Target]:
         if error.name is None or error.name.partition(".")[0] in ("serve_cli", "gluon_lifted"):
             raise
         raise MissingPackageError(
-            f"{error.name} is not installed; loading into {scheme}:// needs it: "
-            f"pip install 'gluon-lifted[{target.extra}]'."
+            f"{error.name} is not installed; loading into {scheme}:// needs it: {install_command(target.extra)}"
         ) from None
     return kind

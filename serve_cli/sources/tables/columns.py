@@ -81,9 +81,14 @@ def image_columns(location: Location, columns: Columns, schema: pa.Schema) -> Im
         present = replace(present, bytes=None)
     if present.path is None and present.bytes is None:
         images = [field.name for field in schema if is_image_type(field.type) and not pa.types.is_null(field.type)]
-        hint = f" If {images[0]!r} holds the images, give --bytes-column {images[0]}." if images else ""
+        hint = (
+            f"If {images[0]!r} holds the images, give --bytes-column {images[0]}."
+            if images
+            else "Name the column of paths with --path-column, or that of images with --bytes-column."
+        )
         raise DataError(
-            f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; found {schema.names}.{hint}"
+            f"{location}: has neither a column {columns.bytes!r} nor {columns.path!r}; "
+            f"found {', '.join(schema.names)}. {hint}"
         )
     for name, fits, expected in (
         (present.bytes, is_image_type, f"images ({IMAGES})"),

@@ -42,7 +42,7 @@ def test_train_and_test_folders(tmp_path):
 def test_missing_empty_and_single_class_folders(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         load_dataset("folder", tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no images in its 0 sub-folders"):
+    with pytest.raises(DataError, match="it has no sub-folders; expected one sub-folder of images per class"):
         load_dataset("folder", tmp_path)
     add_images(tmp_path / "only", 3)
     with pytest.raises(DataError, match="only one class"):

@@ -133,5 +133,5 @@ def test_cluster_scores_of_bad_input(rows, labels, message):
 
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[report\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install .*\[report\]"):
         kmeans(np.zeros((3, 2)), 1, seed=0)

@@ -1,6 +1,9 @@
 import io
 import json
+import re
 import sys
+
+import pytest
 
 from serve_cli.cli.console import (
     LINE_EVERY_S,
@@ -54,11 +57,12 @@ def test_clock_starts_when_the_work_does():
         assert progress.status(50) == "5.0 images/s, 10 s left"
 
 
-def test_bar_on_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
+
+def test_bar_on_a_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
@@ -68,7 +72,45 @@ def test_bar_on_a_terminal(monkeypatch):
         progress.update(20, "[bold] failed")
     shown = sys.stderr.getvalue()
     assert "20/40" in shown
-    assert "10.0 images/s, 2 s left  [bold] failed" in shown
+    assert "2 s left, [bold] failed, 10.0 images/s" in shown
+
+
+def shown_lines():
+    """The lines that a terminal of this width has shown."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue())
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_numbers_stay_and_text_gives_way(monkeypatch, width):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    now = Clock()
+    with Progress("train", total=20_000, unit="batches", now=now) as progress:
+        now.seconds += 1000
+        progress.update(12_345, "loss 3.210, recall@1 0.345 (batch 12,000, 12 classes), 92.1 images/s")
+    last = shown_lines()[-1]
+    assert len(last) <= width
+    for number in ("train 12,345/20,000", "10:20 left", "loss 3.210", "recall@1 0.345"):
+        assert number in last
+    assert ("12.3 batches/s" in last) == (width == 120)
+    assert "━" in last
+
+
+def test_count_without_a_total_ends_with_all(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    now = Clock()
+    with Progress("list", total=None, unit="files", now=now) as progress:
+        progress.update(5000)
+        now.seconds += 4
+        progress.update(7123)
+    lines = shown_lines()
+    assert not any("?" in line for line in lines)
+    assert lines[-1].startswith("list 7,123 files")
+    assert lines[-1].endswith("took 4 s")
 
 
 def test_results_go_to_stdout_and_words_to_stderr(capsys):
@@ -99,6 +141,16 @@ def test_a_table_that_is_too_wide_goes_on_below_and_loses_nothing(capsys, monkey
     assert all(cell in out for line in (columns, *rows) for cell in line)
     tables = out.count("metric")
     assert tables == out.count("\n R@1") + out.count("\nR@1") > 1
+
+
+def test_long_headings_are_broken_instead_of_widening_the_table(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    names = [f"a-catalog-of-{kind}-photographs.onnx (512)" for kind in ("small", "medium", "large")]
+    cells = ["61.19  [58.5, 63.9]"] * 3
+    print_table(["metric, %", *names], [["R@1", *cells], ["R-precision", *cells]])
+    out = capsys.readouterr().out
+    assert out.count("metric, %") == 1
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 100
 
 
 def test_a_table_of_text_alone(capsys):

@@ -1,6 +1,5 @@
 """The command line: exit statuses, and what goes to stdout and stderr."""
 
-import inspect
 import json
 import os
 import re
@@ -15,7 +14,7 @@ import pytest
 
 import gluon_lifted
 from serve_cli import diagnosis as doctor
-from serve_cli.cli.main import app, main
+from serve_cli.cli.main import main
 from serve_cli.diagnosis import Check, Diagnosis
 from serve_cli.embeddings.reader import read_embeddings
 from tests.serve_cli.photos import broken_photos, photo
@@ -54,8 +53,49 @@ def fails(run, message):
 
 def test_version_and_help(lifted):
     assert lifted("--version").stdout == f"lifted {gluon_lifted.__version__}\n"
-    assert "embed" in lifted("--help").stdout
-    assert "128 on a GPU" in re.sub(r"[\s│]+", " ", lifted("embed", "--help").stdout)
+    assert lifted("-V").stdout == lifted("--version").stdout
+    assert lifted().stdout == lifted("--help").stdout
+    assert "128 on a GPU" in " ".join(lifted("embed", "--help").stdout.split())
+
+
+def test_completion_lists_the_commands():
+    environment = {**os.environ, "_LIFTED_COMPLETE": "complete_bash", "COMP_WORDS": "lifted e", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "serve_cli"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.split() == ["export", "embed", "eval"]
+
+
+def test_module_runs_as_the_command_does():
+    run = subprocess.run([sys.executable, "-m", "serve_cli", "fly"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "Usage: lifted [OPTIONS]" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("embed", "a", "b"), "--out DIR is missing. Write the embeddings to this folder."),
+        (("embed", "a", "b", "c", "--out", "d"), "takes MODEL.onnx and PHOTOS only; found 'c' as well."),
+        (("embed", "a", "b", "--out", "c", "--batch-size", "0"), "--batch-size is '0'; expected 1 or more."),
+        (("embed", "a", "b", "--out", "c", "--batch-size", "many"), "--batch-size is 'many'; expected a whole number."),
+        (("serve", "a", "--port", "99999"), "--port is '99999'; expected at most 65535."),
+        (("embed", "a", "b", "--out", "c", "--device", "cuda"), "'cuda'; expected cpu, openvino, gpu or tensorrt."),
+        (("bench", "a", "--seconds", "2s"), "--seconds is '2s'; expected a number of seconds."),
+        (("train", "--learning-rate", "1,5"), "--learning-rate is '1,5'; expected a number."),
+        (("train", "--iteration", "9"), "has no option --iteration. Did you mean --iterations"),
+        (("evaluate", "a"), "lifted has no command 'evaluate'. Did you mean eval?"),
+        (("doctor", "now"), "takes options only; found 'now' as well."),
+        (("eval", "a", "--k", "0"), "--k: found rank 0; expected 1 to 1,000,000,000."),
+    ],
+)
+def test_usage_errors_say_what_was_found_and_expected(lifted, words, message):
+    run = lifted(*words)
+    assert (run.returncode, run.stdout) == (2, "")
+    first, *others = run.stderr.splitlines()
+    assert first.startswith("lifted: error: ")
+    assert message in first
+    assert others[0].startswith("Usage: lifted ")
+    assert others[1].endswith(" --help`.")
 
 
 def test_embed_then_eval_then_inspect(lifted, tmp_path, model, album):
@@ -90,13 +130,6 @@ def test_bench_saves_what_embed_takes(lifted, tmp_path, model, album, monkeypatc
     assert json.loads((tmp_path / "cpu" / "manifest.json").read_text())["provider"] == "CPUExecutionProvider"
 
 
-@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
-def test_help_is_not_ragged_on_a_narrow_terminal(command):
-    """Line breaks after the first paragraph are kept, and 80 columns leave 78 between the margins."""
-    paragraphs = inspect.cleandoc(command.callback.__doc__).split("\n\n")
-    assert [line for text in paragraphs[1:] for line in text.split("\n") if len(line) > 78] == []
-
-
 def test_some_images_failed(lifted, tmp_path, model, album):
     broken_photos(album / "zoo")
     run = lifted("embed", model, album, "--out", tmp_path / "emb", "--json")
@@ -114,17 +147,38 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     out = tmp_path / "emb"
     (tmp_path / "text.onnx").write_text("not a model")
     (tmp_path / "nothing").mkdir()
-    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "onnxruntime cannot load it")
+    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "is no ONNX model, or damaged")
     fails(lifted("embed", tmp_path / "none.onnx", album, "--out", out), "no such file")
     fails(lifted("embed", model, tmp_path / "none", "--out", out), "no such file or folder")
     fails(lifted("embed", model, tmp_path / "nothing", "--out", out), "no images found")
     fails(lifted("embed", model, album, "--out", out, "--device", "gpu"), "no CUDAExecutionProvider")
     fails(lifted("embed", model, album, "--out", model), "is a file")
-    fails(lifted("eval", out), "no such embedding folder or model")
-    fails(lifted("eval", tmp_path / "nothing"), "has no manifest.json")
+    fails(lifted("eval", out), "no such folder of embeddings or model")
+    fails(lifted("eval", tmp_path / "nothing"), "is an empty folder; expected a folder of embeddings")
     fails(lifted("eval", model, "--dataset", "mnist", "--data", album), "data set 'mnist' is unknown")
     fails(lifted("inspect", tmp_path / "text.onnx"), "cannot load it")
+    fails(lifted("embed", album, model, "--out", out), "is an ONNX model: are the two arguments swapped?")
+    fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
+    fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
+    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: lifted train --data")
+    fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
     assert not out.exists()
+
+
+def test_train_with_a_path_in_place_of_the_data_set_says_the_command(lifted, album, tmp_path):
+    run = lifted("train", album, "--out", tmp_path / "run")
+    assert run.returncode == 2
+    assert f"Try: lifted train folder --data {album} --out {tmp_path / 'run'}." in run.stderr
+    assert "missing: --out, the run folder to write." in lifted("train", "--data", album).stderr
+    assert "missing: --data, the folder of the data set." in lifted("train", "--out", tmp_path / "run").stderr
+    assert "did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
+
+
+def test_eval_takes_a_folder_of_classes_as_train_does(lifted, model, album):
+    by_default = lifted("eval", model, "--data", album, "--k", "1", "--json")
+    named = lifted("eval", model, "--data", album, "--k", "1", "--json", "--dataset", "folder")
+    assert (by_default.returncode, by_default.stdout) == (0, named.stdout)
+    fails(lifted("eval", model), "give a folder with one sub-folder per class by --data")
 
 
 def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, model, album):
@@ -286,6 +340,14 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
         run.stdout.close()
         assert run.stderr.read() == ""
     assert run.returncode == 1
+
+
+def test_paths_without_permission_are_one_sentence(lifted, monkeypatch, tmp_path):
+    def refuse(path, params):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
+
+    monkeypatch.setattr("serve_cli.inspection.inspect_path", refuse)
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied; get access to it")
 
 
 def test_bug_keeps_its_traceback(model):

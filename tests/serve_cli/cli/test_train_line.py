@@ -65,7 +65,7 @@ def test_bad_data_is_one_sentence_exit_1_and_nothing_written(lifted, photos, tmp
     (broken / "class 1" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     for data, message in (
         (tmp_path / "nowhere", "nowhere: no such folder; expected the data set folder"),
-        (tmp_path / "empty", "empty: no images in its 0 sub-folders"),
+        (tmp_path / "empty", "empty: it has no sub-folders; expected one sub-folder of images per class"),
         (single, "single: only one class ('class 0'); at least 2 are needed"),
         (alone, "class 'class 1' has 1 image; a positive pair needs 2: add images or remove the class"),
         (broken, "class 1/2.png: cannot be read"),

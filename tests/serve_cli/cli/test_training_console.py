@@ -100,7 +100,7 @@ def test_recall_is_shown_with_the_number_of_classes(capsys, measured):
     assert [line.split(",")[0] for line in lines[1:4]] == [
         "train:   embedding", "train:   pooled features", "train:   raw pixels",
     ]  # fmt: skip
-    assert "loss 3.210, recall@1 0.780 of 40 classes at 1, 38.4 images/s" in lines[-1]
+    assert "loss 3.210, recall@1 0.780 (batch 1, 40 classes), 38.4 images/s" in lines[-1]
 
 
 def test_percent():

@@ -93,7 +93,7 @@ def test_a_model_that_was_replaced(model: Path, photos: list[Path]) -> None:
 
 def test_batches_without_images(model: Path) -> None:
     embed = ArrowEmbedder(model, CONTENT)
-    with pytest.raises(ConfigError, match=r"neither a column 'content' nor 'path'; found \['x'\]"):
+    with pytest.raises(ConfigError, match=r"neither a column 'content' nor 'path'; found x\."):
         list(embed(pa.table({"x": [1]}).to_batches()))
     assert list(embed([])) == []
     (nothing,) = embed(pa.table({"content": [None]}, pa.schema([("content", pa.binary())])).to_batches())

@@ -44,10 +44,10 @@ def test_any_row_may_be_null(tmp_path, bad):
 
 
 def test_folder_without_manifest(tmp_path, folder):
-    with pytest.raises(RunError, match=r"has no manifest\.json, no embeddings there"):
+    with pytest.raises(RunError, match=r"expected a folder of embeddings, which `lifted embed` writes"):
         read_embeddings(tmp_path)
     (folder / "manifest.json").unlink()
-    with pytest.raises(RunError, match=r"has no manifest\.json, its run did not finish"):
+    with pytest.raises(RunError, match=r"has no manifest\.json: `lifted embed` has not finished"):
         read_embeddings(folder)
 
 

@@ -138,7 +138,7 @@ def test_gallery_of_another_model(tmp_path):
     write_folder(gallery, batches(9), card=card)
     with pytest.raises(RunError, match=r"gallery and queries come from models with different cards \(name\)"):
         evaluate(EvalOptions(sources=(queries,), gallery=gallery))
-    with pytest.raises(RunError, match="no such embedding folder"):
+    with pytest.raises(RunError, match="Expected a folder of embeddings"):
         evaluate(EvalOptions(sources=(queries,), gallery=tmp_path / "none"))
     with pytest.raises(ConfigError, match="--gallery needs exactly one source"):
         evaluate(EvalOptions(sources=(queries, queries), gallery=queries))
@@ -214,11 +214,25 @@ def test_baseline_of_raw_pixels(tmp_path, model, album):
     assert [result.name for result in report.results] == ["emb", "raw pixels, 16 x 16"]
     assert report.results[1].dim == 768
     assert report.results[1].metrics["R@1"].value == 1.0
-    assert len(report.differences) == 1
+    (difference,) = report.differences
+    assert (difference.name, difference.than) == ("emb", "raw pixels, 16 x 16")
+    assert difference.metrics["R@1"].value == pytest.approx(report.results[0].metrics["R@1"].value - 1.0)
+
+
+def test_models_are_compared_with_the_first_and_the_first_with_pixels(tmp_path, model, album):
+    for name in ("first", "second", "third"):
+        embed_images(EmbedOptions(model=model, source=album, out=tmp_path / name))
+    sources = tuple(tmp_path / name for name in ("first", "second", "third"))
+    report = evaluate(EvalOptions(sources=sources, ks=(1,), baseline=True))
+    assert [(difference.name, difference.than) for difference in report.differences] == [
+        ("second", "first"),
+        ("third", "first"),
+        ("first", "raw pixels, 16 x 16"),
+    ]
 
 
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
-    with pytest.raises(RunError, match="no such embedding folder or model"):
+    with pytest.raises(RunError, match="no such folder of embeddings or model"):
         evaluate(EvalOptions(sources=(tmp_path / "none",)))
     with pytest.raises(ConfigError, match="is a model, which needs images"):
         evaluate(EvalOptions(sources=(model,)))

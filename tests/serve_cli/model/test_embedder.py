@@ -158,7 +158,7 @@ def test_batch_size_and_sessions_are_those_that_were_saved(model, tmp_path, monk
 
 def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DeviceError, match=r"pip install 'gluon-lifted\[serve\]'"):
+    with pytest.raises(DeviceError, match=r"pip install .*\[serve\]"):
         Embedder(model)
 
 
@@ -166,14 +166,14 @@ def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeyp
 def test_file_that_is_not_onnx(tmp_path, content):
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"bad\.onnx: onnxruntime cannot load it"):
+    with pytest.raises(RunError, match=r"bad\.onnx: is no ONNX model, or damaged: onnxruntime cannot load it"):
         Embedder(path)
 
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(RunError, match="no such file"):
         Embedder(tmp_path / "none.onnx")
-    with pytest.raises(RunError, match="no such file"):
+    with pytest.raises(RunError, match="is an empty folder; expected an ONNX model"):
         Embedder(tmp_path)
 
 

@@ -107,7 +107,7 @@ def test_what_is_refused(tmp_path):
         write_report(options(source, tmp_path))
     with pytest.raises(ConfigError, match="no such folder"):
         write_report(options(source, tmp_path / "none" / "report.html"))
-    with pytest.raises(RunError, match="no such folder of embeddings"):
+    with pytest.raises(RunError, match="Expected a folder of embeddings"):
         write_report(options(tmp_path / "none", tmp_path / "report.html"))
     unlabeled = [ImageRow("a", tmp_path / "a.jpg"), ImageRow("b", tmp_path / "b.jpg", "b")]
     write_folder(tmp_path / "half", [EmbeddedRows(unlabeled, np.ones((2, 8), np.float32), [None, None])])

@@ -115,7 +115,7 @@ def test_damaged_config_is_refused(hub_host):
 def test_without_the_package_the_cache_is_empty_and_downloads_name_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert hub.cached_weights(FILE) is None
-    with pytest.raises(MissingPackageError, match="pip install 'gluon-lifted"):
+    with pytest.raises(MissingPackageError, match="pip install "):
         hub.hub_weights(FILE, lambda _: None)
 
 

@@ -45,11 +45,11 @@ def test_the_defaults_are_those_of_the_library(lifted, served, tmp_path):
 
 
 def test_a_missing_package_is_named_with_its_extra(lifted, served, monkeypatch, tmp_path):
-    monkeypatch.setattr("serve_cli.http.packages.find_spec", lambda name: None if name == "uvicorn" else name)
+    monkeypatch.setattr("gluon_lifted.extras.util.find_spec", lambda name: None if name == "uvicorn" else name)
     status, _, errors = lifted("serve", tmp_path)
     assert status == 1
-    assert "uvicorn not installed" in errors
-    assert "gluon-lifted[http]" in errors
+    assert "not installed: uvicorn. Install them: pip install" in errors
+    assert "[http]'" in errors
     assert served == []
 
 

@@ -285,5 +285,5 @@ def test_deletions_that_are_not_sorted(tmp_path, built):
 
 
 def test_a_folder_without_an_index(tmp_path):
-    with pytest.raises(RunError, match=r"has no index.json, so it is no index; make it with `lifted index`"):
+    with pytest.raises(RunError, match=r"expected an index, which `lifted index` writes"):
         CatalogIndex.open(tmp_path)

@@ -311,7 +311,7 @@ def test_two_writers(index, tmp_path):
 
 def test_folders_that_are_no_index(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"has no index.json, so it is no index"):
+    with pytest.raises(RunError, match=r"expected an index, which `lifted index` writes"):
         delete_rows(tmp_path / "empty", ["a"])
     assert not any((tmp_path / "empty").iterdir())
 

@@ -1,0 +1,118 @@
+"""What a path is, so that an error about a wrong one can say what was found and which command comes first."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from gluon_lifted.contract import RUN_FILES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Kind = Literal[
+    "model", "run", "embeddings", "index", "reference", "symbol", "images", "image", "folder", "empty", "file", "none"
+]
+MOST_ENTRIES = 200  # of a folder that are looked at
+NAMES: dict[Kind, str] = {
+    "model": "an ONNX model",
+    "run": "a run folder of `lifted train`",
+    "embeddings": "a folder of embeddings",
+    "index": "an index of `lifted index`",
+    "reference": "a file of arrays",
+    "symbol": "a .json file, perhaps an MXNet network",
+    "images": "a folder of images",
+    "image": "an image",
+    "folder": "a folder of other files",
+    "empty": "an empty folder",
+    "file": "another kind of file",
+}
+MAKERS: dict[Kind, str] = {
+    "model": "an ONNX model, which `lifted export` writes",
+    "run": "a run folder, which `lifted train` writes",
+    "embeddings": "a folder of embeddings, which `lifted embed` writes",
+    "index": "an index, which `lifted index` writes",
+    "reference": "a run folder or a file of `lifted reference`",
+}
+EXPORT, EMBED = "lifted export {} --onnx model.onnx", "lifted embed MODEL.onnx {} --out embeddings"
+CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} is the path
+    ("model", "run"): f"Export it first: {EXPORT}",
+    ("model", "symbol"): "Export it first: lifted export --symbol {} --params FILE --onnx model.onnx",
+    ("run", "images"): "Train on it first: lifted train --data {} --out runs/mine",
+    ("run", "model"): "It is exported already",
+    ("run", "symbol"): "Export it with --symbol and --params",
+    ("embeddings", "images"): f"Embed them first: {EMBED}",
+    ("embeddings", "model"): "Embed images with it first: lifted embed {} PHOTOS --out embeddings",
+    ("embeddings", "run"): f"Export it first: {EXPORT}. Then embed images with the model",
+    ("embeddings", "index"): "Give the embeddings that it was built from",
+    ("index", "embeddings"): "Index them first: lifted index {} --out catalog.index",
+    ("index", "images"): f"Embed them first: {EMBED}. Then index the embeddings",
+    ("index", "run"): f"Export it first: {EXPORT}",
+}
+
+
+def kind_of(path: Path) -> Kind:
+    """Return what a path is, by names of files alone: nothing is read."""
+    from gluon_lifted.images import IMAGE_SUFFIXES
+
+    if path.is_dir():
+        return _kind_of_folder(path)
+    suffix = path.suffix.lower()
+    if not path.exists():
+        return "none"
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    kinds: dict[str, Kind] = {".onnx": "model", ".npz": "reference", ".json": "symbol"}
+    return kinds.get(suffix, "file")
+
+
+def wrong_kind(path: Path, expected: Kind, other: Path | None = None) -> str:
+    """Return an error: what the path is, what was expected, and what to do.
+
+    Parameters
+    ----------
+    path : Path
+        The path that is not what was expected.
+    expected : str
+        A key of `MAKERS`.
+    other : Path, optional
+        The next argument. If that is what was expected here, the message asks whether the two are swapped.
+    """
+    found = kind_of(path)
+    if found == "none":
+        return f"{path}: no such file or folder.{did_you_mean(path)} Expected {MAKERS[expected]}."
+    problem = f"{path} is {NAMES[found]}; expected {MAKERS[expected]}."
+    if other is not None and kind_of(other) == expected:
+        return f"{problem} {other} is {NAMES[expected]}: are the two arguments swapped?"
+    cure = CURES.get((expected, found), "").format(path)
+    return f"{problem} {cure}." if cure else problem
+
+
+def did_you_mean(path: Path) -> str:
+    """Return `` Did you mean photos?`` if a name like that of a missing path exists beside it, else an empty string."""
+    try:
+        names = [entry.name for entry in islice(path.parent.iterdir(), MOST_ENTRIES)]
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, names, 1)
+    return f" Did you mean {path.with_name(close[0])}?" if close else ""
+
+
+def _kind_of_folder(folder: Path) -> Kind:
+    from gluon_lifted.images import IMAGE_SUFFIXES
+    from serve_cli.embeddings.part_columns import MANIFEST
+    from serve_cli.embeddings.part_formats import part_files
+    from serve_cli.retrieval.index.layout import INDEX_FILE
+
+    if (folder / INDEX_FILE).is_file():
+        return "index"
+    if (folder / MANIFEST).is_file() or part_files(folder):
+        return "embeddings"
+    if any((folder / name).is_file() for name in RUN_FILES) or (folder / "checkpoints").is_dir():
+        return "run"
+    entries = list(islice(folder.iterdir(), MOST_ENTRIES))
+    below = (inner for entry in entries if entry.is_dir() for inner in islice(entry.iterdir(), MOST_ENTRIES))
+    if any(entry.suffix.lower() in IMAGE_SUFFIXES for source in (entries, below) for entry in source):
+        return "images"
+    return "folder" if entries else "empty"

@@ -1,0 +1,75 @@
+"""What a path is, and what an error about a wrong one says."""
+
+import pytest
+
+from serve_cli.path_kinds import CURES, MAKERS, NAMES, did_you_mean, kind_of, wrong_kind
+from tests.serve_cli.photos import photo
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """One path of each kind."""
+    for name, files in {
+        "run": ["card.json", "model-symbol.json"],
+        "unfinished": ["checkpoints/1/state"],
+        "embeddings": ["manifest.json", "plan.json"],
+        "index": ["index.json"],
+        "folder": ["notes.txt"],
+    }.items():
+        for file in files:
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    (tmp_path / "empty").mkdir()
+    photo(tmp_path / "classes" / "cat" / "1.jpg")
+    photo(tmp_path / "flat" / "1.jpg")
+    for name in ("model.onnx", "reference.npz", "net-symbol.json", "notes.txt"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("run", "run"),
+        ("unfinished", "run"),
+        ("embeddings", "embeddings"),
+        ("index", "index"),
+        ("classes", "images"),
+        ("flat", "images"),
+        ("flat/1.jpg", "image"),
+        ("folder", "folder"),
+        ("empty", "empty"),
+        ("model.onnx", "model"),
+        ("reference.npz", "reference"),
+        ("net-symbol.json", "symbol"),
+        ("notes.txt", "file"),
+        ("nothing", "none"),
+    ],
+)
+def test_kinds(paths, name, kind):
+    assert kind_of(paths / name) == kind
+
+
+def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
+    assert {found for _, found in CURES} <= set(NAMES)
+    assert {expected for expected, _ in CURES} <= set(MAKERS) <= set(NAMES)
+
+
+def test_a_run_where_a_model_is_expected_is_to_be_exported(paths):
+    message = wrong_kind(paths / "run", "model")
+    assert message.startswith(f"{paths / 'run'} is a run folder of `lifted train`; expected an ONNX model")
+    assert message.endswith(f"Export it first: lifted export {paths / 'run'} --onnx model.onnx.")
+
+
+def test_swapped_arguments_are_noticed(paths):
+    swapped = wrong_kind(paths / "classes", "model", other=paths / "model.onnx")
+    assert swapped.endswith(f"{paths / 'model.onnx'} is an ONNX model: are the two arguments swapped?")
+    assert "swapped?" not in wrong_kind(paths / "classes", "model", other=paths / "flat")
+
+
+def test_missing_paths_suggest_the_closest_name(paths):
+    assert did_you_mean(paths / "modle.onnx") == f" Did you mean {paths / 'model.onnx'}?"
+    assert did_you_mean(paths / "quite different") == ""
+    assert did_you_mean(paths / "nowhere" / "model.onnx") == ""
+    assert "no such file or folder. Did you mean" in wrong_kind(paths / "modle.onnx", "model")
