@@ -15,6 +15,10 @@ from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse
 from serve_cli.report.report_options import MB, ReportOptions
 
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
+Other = Annotated[
+    Path | None,
+    typer.Argument(metavar="[OTHER]", help="Compare with this folder: the same images, embedded by another model."),
+]
 Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
 Method = Annotated[MapMethod, typer.Option("--map", help="Lay out the map by this method; umap needs umap-learn.")]
 MapImages = Annotated[int, typer.Option("--images", min=1, max=5000, help="Show at most this many images on the map.")]
@@ -30,6 +34,22 @@ MaxSize = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed sampling and the map.")]
 Title = Annotated[
     str | None, typer.Option("--title", help="Give the page this title.", show_default="the model's name")
+]
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Mark the classes that this run of `lifted train` trained on, and add its recall before training.",
+    ),
+]
+Baseline = Annotated[
+    bool | None,
+    typer.Option(
+        "--baseline/--no-baseline",
+        help="Add retrieval by raw pixels, which reads all images.",
+        show_default="up to 10,000 images",
+    ),
 ]
 Roots = Annotated[
     list[Path] | None,
@@ -47,6 +67,7 @@ Fetch = Annotated[
 
 def report(
     source: Embeddings,
+    other: Other = None,
     out: Out = Path("report.html"),
     k: Ks = "1,2,4,8,16,32",
     method: Method = "tsne",
@@ -54,6 +75,8 @@ def report(
     max_size: MaxSize = 8.0,
     seed: Seed = 0,
     title: Title = None,
+    run: Run = None,
+    baseline: Baseline = None,
     roots: Roots = None,
     fetch: Fetch = False,
     overwrite: Overwrite = False,
@@ -61,9 +84,10 @@ def report(
 ) -> None:
     """Write an HTML page that shows how good embeddings are, readable offline and on a phone.
 
-    The page shows recall and its curve, the worst classes, nearest neighbors of
-    some queries, a map of the images, distances, duplicates, suspected label
-    errors, and the model card. It replaces an earlier report; other files are
+    The page shows recall with its interval beside raw pixels, the worst classes,
+    nearest neighbors of each image, a map of the images, distances, duplicates,
+    suspected label errors, and the model card. With OTHER it shows where two
+    models differ, as the first minus the other. It replaces an earlier report; other files are
     replaced only with --overwrite. Images without an embedding are left out and
     counted; the exit status is then 3.
 
@@ -80,6 +104,10 @@ def report(
 
       lifted report embeddings --out small.html --max-size 2 --map pca
 
+      lifted report embeddings untrained-embeddings --out comparison.html
+
+      lifted report embeddings --run runs/mine
+
       lifted report embeddings --root /data/photos --fetch
     """
     from serve_cli.cli.console import print_facts, print_json
@@ -88,6 +116,9 @@ def report(
     options = ReportOptions(
         source=source,
         out=out,
+        other=other,
+        run=run,
+        baseline=baseline,
         ks=parse_ks(k),
         method=method,
         map_images=images,
