@@ -176,9 +176,9 @@ def _percent(share: float, digits: int = 1) -> str:
     return UNKNOWN if math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
-def _points(difference: float) -> str:
+def _points(difference: float, digits: int = 1) -> str:
     """Write a difference of shares in percentage points, with its sign."""
-    return UNKNOWN if math.isnan(difference) else f"{100 * difference:+.1f}".replace("-", MINUS)
+    return UNKNOWN if math.isnan(difference) else f"{100 * difference:+.{digits}f}".replace("-", MINUS)
 
 
 def _bounds(estimate: Estimate, *, signed: bool = False) -> str:
