@@ -63,6 +63,13 @@ def test_the_run_of_another_model_is_refused(tmp_path, embeddings, provenance):
         read_run_start(write_run(tmp_path / "run", embeddings), other)
 
 
+def test_weights_without_a_hash_are_not_taken_for_the_same(tmp_path, embeddings):
+    run = write_run(tmp_path / "run", embeddings)
+    (run / "card.json").write_text(CARD.to_json())
+    with pytest.raises(RunError, match=r"\(params sha256 None, expected None\)"):
+        read_run_start(run, replace(embeddings, card=CARD))
+
+
 def test_folders_that_are_no_run(tmp_path, embeddings):
     with pytest.raises(RunError, match=r"none: no such folder; give --run a folder of `lifted train`"):
         read_run_start(tmp_path / "none", embeddings)
