@@ -153,7 +153,7 @@ def analyze(embeddings: Embeddings, context: Context, options: ReportOptions) ->
         pairs=pair_distances(embeddings, seed),
         suspects=find_suspects(nearest),
         first_rank=scores.first_rank,
-        trained=start and split_by_training(embeddings, scores, start.training_classes),
+        trained=None if start is None else split_by_training(embeddings, scores, start.training_classes),
         comparison=None
         if other is None
         else compare(Ranked(embeddings, scores), Ranked(other, _rank(other)), options.ks),

@@ -16,6 +16,8 @@ from serve_cli.report.summary import SHOWN_METRICS, Summary, members_of, summari
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from gluon_lifted.metrics.bootstrap import Estimate
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.embeddings.reader import Embeddings
@@ -163,7 +165,7 @@ def class_differences(embeddings: Embeddings, scores: Scores, other: Scores) -> 
     return sorted(lines, key=lambda line: (line.difference, -line.images, line.name))
 
 
-def _query_pairs(ours: Ranked, other: Ranked, queries: np.ndarray, misses: Scores) -> list[QueryPair]:
+def _query_pairs(ours: Ranked, other: Ranked, queries: NDArray[np.intp], misses: Scores) -> list[QueryPair]:
     """Select queries that one model misses by the largest rank, one per class, with the neighbors of both."""
     order = queries[np.argsort(-misses.first_rank[queries], kind="stable")]
     chosen = one_per_class(ours.embeddings, order, misses, QUERIES)
