@@ -68,8 +68,9 @@ def read_run_start(run: Path, embeddings: Embeddings) -> RunStart:
 
 
 def _require_same_weights(run: Path, embeddings: Embeddings) -> None:
-    if not run.is_dir():
-        raise RunError(f"{run}: no such folder; give --run a folder of `lifted train`.")
+    if not (run / CARD_FILE).is_file():
+        state = f"has no {CARD_FILE}" if run.is_dir() else "no such folder"
+        raise RunError(f"{run}: {state}; give --run the folder of a finished `lifted train`.")
     trained = read_card(run / CARD_FILE).provenance.get(WEIGHTS_HASH)
     used = embeddings.card.provenance.get(WEIGHTS_HASH)
     if trained is None or trained != used:

@@ -17,7 +17,7 @@ from serve_cli.report.report_options import MB, ReportOptions
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
 Other = Annotated[
     Path | None,
-    typer.Argument(metavar="[OTHER]", help="Compare with this folder: the same images, embedded by another model."),
+    typer.Argument(metavar="OTHER", help="Compare with this folder: the same images, embedded by another model."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Write the page to this file.")]
 Method = Annotated[MapMethod, typer.Option("--map", help="Lay out the map by this method; umap needs umap-learn.")]

@@ -271,7 +271,7 @@ const map = (() => {
   // Unfold the map, scroll to it, and show one image in its middle
   function reveal(image) {
     section.querySelector("details").open = true;
-    box.scrollIntoView({ block: "center" });
+    box.scrollIntoView({ block: "center", behavior: "instant" });
     resize();
     Object.assign(view, { zoom: Math.max(view.zoom, 4), x: image.x, y: image.y });
     moved();

@@ -71,9 +71,9 @@ def test_weights_without_a_hash_are_not_taken_for_the_same(tmp_path, embeddings)
 
 
 def test_folders_that_are_no_run(tmp_path, embeddings):
-    with pytest.raises(RunError, match=r"none: no such folder; give --run a folder of `lifted train`"):
+    with pytest.raises(RunError, match=r"none: no such folder; give --run the folder of a finished `lifted train`"):
         read_run_start(tmp_path / "none", embeddings)
-    with pytest.raises(RunError, match=r"card\.json: cannot be read"):
+    with pytest.raises(RunError, match=r"has no card\.json; give --run"):
         read_run_start(tmp_path, embeddings)
     (tmp_path / "card.json").write_text(TRAINED.to_json())
     with pytest.raises(RunError, match=r"start\.json: cannot be read \(No such file"):
