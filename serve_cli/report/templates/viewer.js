@@ -69,7 +69,6 @@ const viewer = (() => {
     dialog.close();
     showOnMap(image);
   });
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }); // beside it
   dialog.addEventListener("close", () => { path = []; });
 
   // Make every picture in the document a button

@@ -63,7 +63,7 @@ def test_any_image_shows_its_neighbors(show, report, device):
     page = show(report, device)
     page.locator("#classes .thumbnail").first.click()
     first = viewed(page)
-    assert first in page.locator("#classes .name").first.inner_text() or first in page.locator("#classes").inner_text()
+    assert first == page.locator("#classes tbody .name > span").first.inner_text()
     neighbors = page.locator("#viewer li")
     assert neighbors.count() == 8
     for item in neighbors.all():
@@ -79,6 +79,7 @@ def test_any_image_shows_its_neighbors(show, report, device):
     page.get_by_role("button", name="Back").click()
     assert viewed(page) == first
     assert not page.get_by_role("button", name="Back").is_visible()
+    assert page.locator("#viewer").is_visible()
     page.get_by_role("button", name="Show on the map").click()
     assert not page.locator("#viewer").is_visible()
     assert page.locator(".map .card b").inner_text() == first
@@ -101,6 +102,16 @@ def test_neighbors_with_keys_alone(show, report):
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
     assert picture.evaluate("one => one === document.activeElement")
+
+
+def test_a_click_beside_the_viewer_closes_it(show, report):
+    page = show(report, DESKTOP)
+    page.locator("#neighbors .query .thumbnail").first.click()
+    box = page.locator("#viewer").bounding_box()
+    page.mouse.click(box["x"] + 5, box["y"] + 5)  # its margin
+    assert page.locator("#viewer").is_visible()
+    page.mouse.click(box["x"] - 20, box["y"] + 5)
+    assert not page.locator("#viewer").is_visible()
 
 
 def test_the_map_is_filtered_by_words_and_by_hits(show, report):
