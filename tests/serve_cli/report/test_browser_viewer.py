@@ -104,6 +104,16 @@ def test_neighbors_with_keys_alone(show, report):
     assert picture.evaluate("one => one === document.activeElement")
 
 
+def test_a_page_with_some_of_the_images_says_so(show, tmp_path):
+    source = embedded_photos(tmp_path, LABELS)
+    write_report(options(source, tmp_path / "report.html", map_images=20, baseline=False))
+    page = show(tmp_path / "report.html", DESKTOP)
+    page.locator("#neighbors li .thumbnail").first.click()
+    assert page.locator("#viewer li").count() == 8
+    assert page.locator("#viewer .note").inner_text().startswith("Neighbors are the nearest of the images on this page")
+    assert page.evaluate("page.images.length") < 144 == page.evaluate("page.total")
+
+
 def test_a_click_beside_the_viewer_closes_it(show, report):
     page = show(report, DESKTOP)
     page.locator("#neighbors .query .thumbnail").first.click()
