@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gluon_lifted.errors import MissingPackageError, RunError
+from gluon_lifted.extras import install_command
 from gluon_lifted.files import replaced_file
-from gluon_lifted.logs.baseline_lines import draw_baseline, spread_labels
+from gluon_lifted.logs.baseline_lines import LONGEST, draw_baseline, spread_labels
 from gluon_lifted.logs.recall_files import read_baselines
 from gluon_lifted.logs.run_log import METRICS_FILE
 
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
     from gluon_lifted.logs.recall_files import Baselines
 
 CURVES_FILE = "curves.png"
-WIDTH, HEIGHT, DPI = 9.0, 6.5, 120  # inches, pixels an inch
+WIDTH, DPI = 9.0, 120  # inches, pixels an inch
+TITLE_HEIGHT, LINE_HEIGHT, PANEL_HEIGHT = 0.8, 0.25, 2.85  # inches
+PADDING = 0.12  # inches around and between panels
 LOSS, RECALL, GRAY = "#2f6db5", "#c4622d", "#777777"
 WINDOWS = 50  # windows of the running median per run
+CURVE = 2  # points that make a curve; a single one is written as text
 MIN_SPAN = 4  # percent of recall, so that noise does not fill the plot
+FAR_FROM_ZERO = 0.75  # an axis starts at 0 unless its lowest value exceeds this share of its highest
 SPREAD = 20  # above this ratio of the largest loss to the median the axis is logarithmic
 LARGEST = 1e100  # far beyond float32; axes overflow near the limit of float64
 TITLE_LENGTH = 70  # characters that fit the width
@@ -49,7 +54,8 @@ def draw_curves(run: Path, kept: int | None = None) -> Path:
 
     The loss of each iteration is a faint point. The line is the running median over a fiftieth of the run, which is
     robust to single bad batches. Its last value and the last recall are printed. If the largest loss is more than 20
-    times the median, the axis is logarithmic. A value that was never measured leaves its panel empty. Unreadable
+    times the median, the axis is logarithmic. Axes start at 0; one that cannot, because its values are all far from 0,
+    says so. A value that was measured fewer than two times gets no panel: it is written below the title. Unreadable
     lines of the log are skipped.
 
     Parameters
@@ -72,21 +78,24 @@ def draw_curves(run: Path, kept: int | None = None) -> Path:
         If Matplotlib is not installed.
     """
     loss, recall = read_curves(run / METRICS_FILE)
-    figure = _new_figure()
-    above, below = figure.subplots(2, sharex=True)
-    _draw_loss(above, loss)
-    labels = _draw_recall(below, recall, read_baselines(run))
-    _mark_kept(below, recall, kept)
-    above.set_title(_printable(run.resolve().name), fontsize=15, pad=12, parse_math=False)
-    below.set_xlabel("iteration", fontsize=13)
-    below.xaxis.set_major_formatter("{x:,.0f}")
-    below.locator_params(axis="x", integer=True, min_n_ticks=1)
-    figure.align_ylabels()
+    baselines = read_baselines(run)
+    has_panel = [len(curve.values) >= CURVE for curve in (loss, recall)]
+    text = unplotted(loss, recall, baselines)
+    figure = _new_figure(sum(has_panel), len(text))
+    panels = figure.subplots(max(1, sum(has_panel)), sharex=True, squeeze=False)[:, 0]
+    labels = []
+    if has_panel[0]:
+        _draw_loss(panels[0], loss)
+    if has_panel[1]:
+        labels = _draw_recall(panels[-1], recall, baselines)
+        _mark_kept(panels[-1], recall, kept)
+    _write_around(figure, panels, _printable(run.resolve().name), text)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # in the run's name; drawn as a box
         figure.draw_without_rendering()  # lay out once: each further draw would do so again
         figure.set_layout_engine("none")
-        spread_labels(figure, below, labels)
+        if labels:
+            spread_labels(figure, panels[-1], labels)
         _save(figure, run / CURVES_FILE)
     return run / CURVES_FILE
 
@@ -109,6 +118,24 @@ def read_curves(path: Path) -> tuple[Curve, Curve]:
     return loss, recall
 
 
+def unplotted(loss: Curve, recall: Curve, baselines: Baselines) -> list[str]:
+    """Return lines of text with the values that have no panel, since a single point is no curve."""
+    lines = []
+    if len(loss.values) < CURVE:
+        lines.append(_single("loss", loss, "{:.4g}", 1))
+    if len(recall.values) < CURVE:
+        lines.append(_single("recall@1", recall, "{:.3g} %", 100))
+        before = ", ".join(f"{name[:LONGEST]} {100 * value:.3g} %" for name, value in baselines.recall.items())
+        lines += [f"before training, {baselines.images}:", before] if before else []
+    return lines
+
+
+def _single(name: str, curve: Curve, form: str, factor: int) -> str:
+    if not len(curve.values):
+        return f"{name} was not measured"
+    return f"{name} {form.format(factor * curve.values[0])} at iteration {curve.iterations[0]:,.0f}"
+
+
 def running_median(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """Return the median of a window around each value, (M,), and the window's odd length. Ends are mirrored."""
     from scipy.ndimage import median_filter
@@ -129,28 +156,47 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
-def _new_figure() -> Figure:
+def _new_figure(panels: int, lines: int) -> Figure:
     try:
         from matplotlib import figure
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
         raise MissingPackageError(
-            "Matplotlib is not installed; drawing curves needs it: pip install 'gluon-lifted[train]'."
+            f"Matplotlib is not installed; drawing curves needs it: {install_command('train')}."
         ) from None
-    return figure.Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")  # without pyplot: no window
+    height = TITLE_HEIGHT + LINE_HEIGHT * lines + PANEL_HEIGHT * panels
+    drawn = figure.Figure(figsize=(WIDTH, height), dpi=DPI)  # without pyplot: no window
+    drawn.set_layout_engine("constrained", w_pad=PADDING, h_pad=PADDING)
+    return drawn
+
+
+def _write_around(figure: Figure, panels: NDArray[np.object_], title: str, text: list[str]) -> None:
+    """Write the title, the values without a panel, and the iterations of the lowest panel."""
+    figure.suptitle(title, fontsize=15, parse_math=False)
+    if text:
+        panels[0].set_title("\n".join(text), fontsize=11, color=GRAY, parse_math=False)
+    lowest = panels[-1]
+    if not lowest.has_data():
+        lowest.set_axis_off()
+        return
+    lowest.set_xlabel("iteration", fontsize=13)
+    lowest.xaxis.set_major_formatter("{x:,.0f}")
+    lowest.locator_params(axis="x", integer=True, min_n_ticks=1)
+    figure.align_ylabels()
 
 
 def _draw_loss(axes: Axes, loss: Curve) -> None:
     _style(axes, "loss")
-    if not len(loss.values):
-        return _note_none_measured(axes)
     median, window = running_median(loss.values)
     if window > 1:
         axes.plot(*loss, ".", color=LOSS, alpha=0.25, markersize=4, markeredgewidth=0, label="a batch")
     axes.plot(loss.iterations, median, color=LOSS, linewidth=2.2, label=f"median of {window}")
     if loss.values.min() > 0 and loss.values.max() > SPREAD * np.median(loss.values):
         axes.set_yscale("log")
+        axes.set_ylabel("loss\n(logarithmic axis)", fontsize=13)
+    else:
+        _start_at_zero(axes, loss.values)
     if window > 1:
         axes.legend(loc="best", frameon=False, fontsize=11, markerscale=2)
     _write_last(axes, loss.iterations[-1], median[-1], f"{median[-1]:.4g}", LOSS)
@@ -159,18 +205,23 @@ def _draw_loss(axes: Axes, loss: Curve) -> None:
 def _draw_recall(axes: Axes, recall: Curve, baselines: Baselines) -> list[Annotation]:
     """Draw the curve and the baselines. Return the labels in the right margin."""
     _style(axes, f"recall@1 (%)\n{baselines.images}".rstrip())
+    values = 100 * recall.values
     labels = [draw_baseline(axes, name, 100 * value) for name, value in baselines.recall.items()]
-    if not len(recall.values) and not labels:
-        _note_none_measured(axes)
-        return []
-    if len(recall.values):
-        axes.plot(recall.iterations, 100 * recall.values, "o-", color=RECALL, linewidth=2.2, markersize=5)
-        last = 100 * recall.values[-1]
-        labels.append(_write_last(axes, recall.iterations[-1], last, f"{last:.3g} %", RECALL))
+    axes.plot(recall.iterations, values, "o-", color=RECALL, linewidth=2.2, markersize=5)
+    labels.append(_write_last(axes, recall.iterations[-1], values[-1], f"{values[-1]:.3g} %", RECALL))
     low, high = axes.get_ylim()
     spare = max(0, MIN_SPAN - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)
+    _start_at_zero(axes, np.array([*values, *(100 * value for value in baselines.recall.values())]))
     return labels
+
+
+def _start_at_zero(axes: Axes, values: NDArray[np.float64]) -> None:
+    """Start the axis at 0; if that would flatten the curve, say where it starts instead."""
+    if 0 <= values.min() <= FAR_FROM_ZERO * values.max() or not values.any():
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set_ylabel(f"{axes.get_ylabel()}\n(axis starts at {axes.get_ylim()[0]:.4g})", fontsize=13)
 
 
 def _mark_kept(axes: Axes, recall: Curve, kept: int | None) -> None:
@@ -209,11 +260,6 @@ def _write_last(axes: Axes, iteration: float, value: float, text: str, color: st
         fontsize=12,
         weight="bold",
     )
-
-
-def _note_none_measured(axes: Axes) -> None:
-    axes.text(0.5, 0.5, "none measured", transform=axes.transAxes, ha="center", va="center", color=GRAY, fontsize=13)
-    axes.set_yticks([])
 
 
 def _printable(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gluon_lifted.contract import MAX_START_BYTES, START_FILE
 from gluon_lifted.errors import RunError
 from gluon_lifted.files import replaced_file
 from gluon_lifted.metrics.recall_comparison import RecallComparison
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-START_FILE, RESULT_FILE = "start.json", "result.json"
-LARGEST = 1 << 26  # bytes; a start has one for each image and embedding
+RESULT_FILE = "result.json"
 UNUSABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -58,7 +58,7 @@ def read_baselines(run: Path) -> Baselines:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_START_BYTES:
         raise ValueError(f"{path}: larger than any that is written")
     values: dict[str, Any] = json.loads(path.read_text())
     return values

@@ -173,8 +173,14 @@ def _embedding(entry: Json, num_images: int) -> EmbeddingRecall:
     distance = entry["distance"]
     if distance not in ("euclidean", "cosine"):
         raise ValueError(f"distance {distance!r:.40}")
-    recall = {int(k): _estimate(estimate) for k, estimate in entry["recall"].items()}
-    return EmbeddingRecall(str(entry["name"]), int(entry["dim"]), cast("Distance", distance), recall, hits)
+    return EmbeddingRecall(
+        str(entry["name"]), int(entry["dim"]), cast("Distance", distance), recall_from_json(entry["recall"]), hits
+    )
+
+
+def recall_from_json(values: Json) -> dict[int, Estimate]:
+    """Return k -> recall@k as `EmbeddingRecall.to_json` wrote it. Raise `KeyError`, `TypeError` or `ValueError`."""
+    return {int(k): _estimate(estimate) for k, estimate in values.items()}
 
 
 def _estimate(values: Json) -> Estimate:

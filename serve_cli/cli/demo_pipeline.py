@@ -106,7 +106,7 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
             report.recall[name] = result.metrics[recall_name(1)].value
     with _step(report, "report"):
-        write_report(ReportOptions(source=files.embeddings, out=files.page, command="lifted demo"))
+        write_report(ReportOptions(source=files.embeddings, out=files.page, run=files.trained, command="lifted demo"))
     say(f"demo: evaluated on {len(test):,} images of {len(test.class_names)} unseen characters")
     return report
 

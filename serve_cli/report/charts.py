@@ -28,8 +28,16 @@ class Tick(NamedTuple):
     text: str
 
 
-def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> str:
-    """Draw recall over k on a logarithmic axis, with dots at the table's k, and chance."""
+class Line(NamedTuple):
+    """A line beside that of the model: its class in the style sheet, its name, and k -> recall."""
+
+    kind: str
+    name: str
+    recall: Mapping[int, float]
+
+
+def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float], others: Sequence[Line] = ()) -> str:
+    """Draw recall over k on a logarithmic axis: the model with dots at the table's k, other lines, and chance."""
     doublings = math.log2(curve[-1].k) or 1.0
 
     def x(k: float) -> float:
@@ -43,11 +51,16 @@ def recall_chart(curve: Sequence[CurvePoint], recall: Mapping[int, float]) -> st
         for k, value in recall.items()
         if k <= curve[-1].k
     )
+    beside = "".join(f"; {line.name} {100 * line.recall[1]:.1f} % at k = 1" for line in others)
     return _chart(
         f"Recall at k, from {100 * curve[0].recall:.1f} % at k = 1 to {100 * curve[-1].recall:.1f} % at k = "
-        f"{curve[-1].k}",
+        f"{curve[-1].k}{beside}",
         _axes([Tick(x(k), str(k)) for k in powers[::step]], _percent_ticks(), "k", "recall (%)"),
         _line("chance", ((x(point.k), _share_y(point.chance)) for point in curve)),
+        *(
+            _line(line.kind, ((x(k), _share_y(value)) for k, value in line.recall.items() if k <= curve[-1].k))
+            for line in others
+        ),
         _line("recall", ((x(point.k), _share_y(point.recall)) for point in curve)),
         dots,
     )

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import MissingPackageError
+from gluon_lifted.extras import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,25 +22,26 @@ def template_text(name: str, package: str = PACKAGE) -> str:
     return resources.files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def content_security_policy(
-    css: str, script: str | None = None, *, images: str = "data:", more: Sequence[str] = ()
-) -> str:
-    """Return the policy of a page: its own style and script, identified by their hash, and pictures.
+def content_security_policy(css: str, *scripts: str, images: str = "data:", more: Sequence[str] = ()) -> str:
+    """Return the policy of a page: its own style and scripts, identified by their hash, and pictures.
 
     Parameters
     ----------
-    css, script : str
-        Contents of the page's only style and only script.
+    css : str
+        Content of the page's only style.
+    *scripts : str
+        Contents of its scripts.
     images : str
         Where pictures may come from; embedded ones alone unless told.
     more : sequence of str
         Further directives.
     """
+    hashes = [_hash(script) for script in scripts]
     directives = (
         "default-src 'none'",
         f"img-src {images}",
-        f"style-src '{_hash(css)}'",
-        *(() if script is None else (f"script-src '{_hash(script)}'",)),
+        f"style-src {_hash(css)}",
+        *((f"script-src {' '.join(hashes)}",) if hashes else ()),
         *more,
         "base-uri 'none'",
         "form-action 'none'",
@@ -49,7 +51,7 @@ def content_security_policy(
 
 def _hash(text: str) -> str:
     """Return the source expression of an inline block for a content security policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def require_jinja() -> Any:
@@ -59,9 +61,7 @@ def require_jinja() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "jinja2":
             raise
-        raise MissingPackageError(
-            "Jinja2 is not installed; a report needs it: pip install 'gluon-lifted[report]'."
-        ) from None
+        raise MissingPackageError(f"Jinja2 is not installed; a report needs it: {install_command('report')}.") from None
     return jinja2
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.errors import MissingPackageError
+from gluon_lifted.extras import install_command
 from gluon_lifted.metrics.scaling import in_unit_range
 from serve_cli.progress import clock
 from serve_cli.report.summary import members_of
@@ -126,7 +127,7 @@ def _scikit_learn() -> tuple[Any, Any]:
         if error.name != "sklearn":
             raise
         raise MissingPackageError(
-            "scikit-learn is not installed; the map needs it: pip install 'gluon-lifted[report]'."
+            f"scikit-learn is not installed; the map needs it: {install_command('report')}."
         ) from None
     return decomposition, manifold
 

@@ -56,7 +56,7 @@ def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[G
         ("Random queries", f"Drawn from all images, seed {seed}.", random_queries(len(embeddings), seed)),
     )
     return tuple(
-        Grid(name, chosen, tuple(_query_line(embeddings, scores, query) for query in queries))
+        Grid(name, chosen, tuple(query_line(embeddings, scores, query) for query in queries))
         for name, chosen, queries in kinds
         if queries
     )
@@ -64,12 +64,12 @@ def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[G
 
 def worst_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
     """Select rows whose first positive has the largest rank, one per class; rows without positives are left out."""
-    return _one_per_class(embeddings, np.lexsort((-scores.first_rank,)), scores)
+    return one_per_class(embeddings, np.lexsort((-scores.first_rank,)), scores)
 
 
 def best_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
     """Select rows with the highest MAP@R, one per class; ties go to the larger class."""
-    return _one_per_class(embeddings, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
+    return one_per_class(embeddings, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
 
 
 def random_queries(num_rows: int, seed: int) -> list[int]:
@@ -78,17 +78,19 @@ def random_queries(num_rows: int, seed: int) -> list[int]:
     return [int(row) for row in rng.choice(num_rows, min(QUERIES, num_rows), replace=False)]
 
 
-def _one_per_class(embeddings: Embeddings, order: NDArray[np.intp], scores: Scores) -> list[int]:
+def one_per_class(embeddings: Embeddings, order: NDArray[np.intp], scores: Scores, most: int = QUERIES) -> list[int]:
+    """Select the first row of each class in an order, at most ``most``; rows without positives are left out."""
     chosen: dict[int, int] = {}
     for row in order:
         if scores.positives[row] > 0:
             chosen.setdefault(int(embeddings.labels[row]), int(row))
-        if len(chosen) == QUERIES:
+        if len(chosen) == most:
             break
     return list(chosen.values())
 
 
-def _query_line(embeddings: Embeddings, scores: Scores, query: int) -> QueryLine:
+def query_line(embeddings: Embeddings, scores: Scores, query: int) -> QueryLine:
+    """Return a query with its nearest neighbors."""
     nearest, distances = nearest_rows(embeddings.embedding, query, NEIGHBORS)
     neighbors = tuple(
         Neighbor(int(row), float(distance), bool(embeddings.labels[row] == embeddings.labels[query]))

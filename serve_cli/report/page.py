@@ -11,19 +11,26 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from gluon_lifted.metrics.retrieval import NEVER
 from serve_cli.evaluate.metrics import RECALL_MEANING, recall_name
-from serve_cli.report.charts import distance_chart, recall_chart
+from serve_cli.report.charts import Line, distance_chart, recall_chart
 from serve_cli.report.html import BASE_STYLE, content_security_policy, page_environment, template_text
+from serve_cli.report.page_images import PageImages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gluon_lifted.metrics.bootstrap import Estimate
     from serve_cli.report.analysis import Analysis
     from serve_cli.report.pictures import Sheet, Thumbnail
 
 GENERATOR = "gluon-lifted report"
-FIRST_CLASSES = 30  # lines of the table that are shown at first
-UNKNOWN = "\N{EN DASH}"
+FIRST_CLASSES, FIRST_PAIRS = 10, 6  # lines of the table, and pairs of each kind, that are shown at first
+FOLD, SCRIPTS = "fold.js", ("images.js", "viewer.js", "map.js", "map_filter.js")
+UNKNOWN, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 STEPS = 10_000  # of the map's coordinates, which are integers
 UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
@@ -53,21 +60,28 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     thumbnails : mapping of int to Thumbnail
         Row -> picture; other rows get an empty frame.
     sheet : Sheet
-        A cell for each row of the map.
+        A cell for each row on the map.
 
     Raises
     ------
     MissingPackageError
         If Jinja2 is not installed.
     """
-    css, script = template_text(BASE_STYLE) + template_text("style.css"), template_text("map.js")
+    css = "".join(map(template_text, (BASE_STYLE, "style.css", "report.css")))
+    fold, script = template_text(FOLD), "".join(map(template_text, SCRIPTS))
     environment = page_environment()
-    environment.filters |= {"percent": _percent, "recall_name": recall_name}
+    environment.filters |= {
+        "percent": _percent,
+        "points": _points,
+        "bounds": _bounds,
+        "recall_name": recall_name,
+    }
     page = environment.get_template("page.html.j2")
     text: str = page.render(
         generator=GENERATOR,
-        policy=content_security_policy(css, script),
+        policy=content_security_policy(css, fold, script),
         css=css,
+        fold=fold,
         script=script,
         heading=heading,
         analysis=analysis,
@@ -75,35 +89,63 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
         thumbnails=thumbnails,
         recall_meaning=RECALL_MEANING,
         sheet=sheet,
-        map_json=safe_json(map_data(analysis, sheet)),
+        images_json=safe_json(image_data(analysis, sheet)),
         charts={
-            "recall": recall_chart(analysis.summary.curve, analysis.summary.recall),
+            "recall": recall_chart(analysis.summary.curve, analysis.summary.recall, _lines(analysis)),
             "distances": distance_chart(analysis.pairs),
         },
         card=_card_tables(analysis),
         first_classes=FIRST_CLASSES,
+        first_pairs=FIRST_PAIRS,
     )
     return text.encode("utf-8", "backslashreplace")
 
 
-def map_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
-    """Return the data for the map's script: position, cell, class and id of each image."""
-    embeddings, shown = analysis.embeddings, analysis.map
-    class_ids = sorted({int(embeddings.labels[row]) for row in shown.rows})
+def image_data(analysis: Analysis, sheet: Sheet) -> dict[str, Any]:
+    """Return the data for the script: each image with its nearest neighbors on the page, and its place on the map."""
+    embeddings, shown, comparison = analysis.embeddings, analysis.map, analysis.comparison
+    images = PageImages.of(shown.rows, analysis.rows_outside_map())
+    models = [(embeddings, analysis.first_rank)]
+    if comparison is not None:
+        models.append((comparison.other, comparison.scores.first_rank))
+    nearest = [images.nearest(model.embedding) for model, _ in models]
+    class_ids = sorted({int(embeddings.labels[row]) for row in images.rows})
     index = {class_id: index for index, class_id in enumerate(class_ids)}
+    names = [embeddings.class_names[class_id] for class_id in class_ids]
     return {
-        "classes": [embeddings.class_names[class_id] for class_id in class_ids],
+        "classes": names,
+        "trained": [name in analysis.trained.names for name in names] if analysis.trained else [],
+        "models": [model.name for model, _ in models],
+        "total": len(embeddings),
+        "steps": STEPS,
+        "map": [
+            [*(round(float(coordinate) * STEPS) for coordinate in position), *cell]
+            for position, cell in zip(shown.positions, sheet.cells, strict=True)
+        ],
         "images": [
             [
-                *(round(float(coordinate) * STEPS) for coordinate in shown.positions[number]),
-                *cell,
+                int(row),
                 index[int(embeddings.labels[row])],
                 embeddings.ids[row],
+                [0 if first_rank[row] == NEVER else int(first_rank[row]) for _, first_rank in models],
+                [[places[number].tolist(), _short(distances[number])] for places, distances in nearest],
             ]
-            for number, (row, cell) in enumerate(zip(shown.rows, sheet.cells, strict=True))
+            for number, row in enumerate(images.rows)
         ],
-        "steps": STEPS,
     }
+
+
+def _short(distances: NDArray[np.float64]) -> list[float]:
+    return [float(f"{distance:.3g}") for distance in distances]
+
+
+def _lines(analysis: Analysis) -> list[Line]:
+    """Return the lines of the recall chart beside that of the model."""
+    lines = [Line(baseline.kind, baseline.name, baseline.recall) for baseline in analysis.context.baselines.lines]
+    if analysis.comparison is not None:
+        curve = {point.k: point.recall for point in analysis.comparison.summary.curve}
+        lines.append(Line("other", "the other model", curve))
+    return lines
 
 
 def safe_json(value: object) -> str:
@@ -132,3 +174,16 @@ def _text(value: object) -> str:
 
 def _percent(share: float, digits: int = 1) -> str:
     return UNKNOWN if math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def _points(difference: float, digits: int = 1) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    return UNKNOWN if math.isnan(difference) else f"{100 * difference:+.{digits}f}".replace("-", MINUS)
+
+
+def _bounds(estimate: Estimate, *, signed: bool = False) -> str:
+    """Write the bounds of an interval in percent; empty if they are unknown."""
+    if math.isnan(estimate.low):
+        return ""
+    low, high = (f"{100 * bound:{'+' if signed else ''}.1f}" for bound in (estimate.low, estimate.high))
+    return f"{low} to {high}".replace("-", MINUS)

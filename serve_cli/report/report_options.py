@@ -26,6 +26,13 @@ class ReportOptions:
         A folder of `lifted embed`.
     out : Path
         The HTML file to write.
+    other : Path, optional
+        A second folder, of the same images embedded by another model, to compare with.
+    run : Path, optional
+        Folder of the training run that made the model: marks the classes that it trained on, and adds recall before
+        training.
+    baseline : bool, optional
+        Read all images and add retrieval by raw pixels. By default up to 10,000 images are compared.
     ks : tuple of int
         Ranks to report recall at.
     method : str
@@ -50,6 +57,9 @@ class ReportOptions:
 
     source: Path
     out: Path
+    other: Path | None = None
+    run: Path | None = None
+    baseline: bool | None = None
     ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     method: MapMethod = "tsne"
     map_images: int = 2000
@@ -85,6 +95,43 @@ class NotShown:
 
 
 @dataclass(frozen=True)
+class ContextFacts:
+    """What recall@1 is compared with.
+
+    Parameters
+    ----------
+    interval : tuple of float or None
+        95 % interval of recall@1; None for a single class.
+    baselines : dict
+        Name -> recall@1 in [0, 1] of something simpler on the same images.
+    differences : dict
+        Metric -> value, low and high: these embeddings minus the other ones; empty without other ones.
+    trained_classes : int or None
+        Number of classes that were trained on; None if they are not known.
+    """
+
+    interval: tuple[float, float] | None
+    baselines: dict[str, float]
+    differences: dict[str, dict[str, float | None]]
+    trained_classes: int | None
+
+    def facts(self) -> dict[str, str]:
+        """Return the facts in words."""
+        facts = {}
+        if self.interval is not None:
+            facts["R@1, 95 %"] = f"{100 * self.interval[0]:.2f} to {100 * self.interval[1]:.2f} %"
+        facts |= {f"R@1, {name}": f"{100 * value:.2f} %" for name, value in self.baselines.items()}
+        if "R@1" in self.differences:
+            difference = self.differences["R@1"]
+            bounds = [f"{100 * bound:+.2f}" for bound in (difference["low"], difference["high"]) if bound is not None]
+            interval = f" (95 %: {' to '.join(bounds)})" if bounds else ""
+            facts["R@1, difference"] = f"{100 * (difference['value'] or 0):+.2f} points{interval}"
+        if self.trained_classes is not None:
+            facts["trained on"] = f"{self.trained_classes:,} of the classes"
+        return facts
+
+
+@dataclass(frozen=True)
 class ReportFacts:
     """Facts about the page that was written.
 
@@ -100,6 +147,8 @@ class ReportFacts:
         Number of images left out because they have no embedding.
     recall : dict
         k -> recall in [0, 1].
+    context : ContextFacts
+        What recall is compared with.
     map_images : int
         Number of images on the map.
     pictures, pictures_missing : int
@@ -118,6 +167,7 @@ class ReportFacts:
     classes: int
     failed: int
     recall: dict[int, float]
+    context: ContextFacts
     map_images: int
     pictures: int
     pictures_missing: int
@@ -134,6 +184,7 @@ class ReportFacts:
             "report": f"{self.out} ({self.bytes / MB:.1f} MB)",
             "images": f"{self.images:,} of {self.classes:,} classes{failed}",
             "recall": ", ".join(f"{recall_name(k)} {100 * value:.2f} %" for k, value in self.recall.items()),
+            **self.context.facts(),
             "pictures": f"{self.pictures:,}{missing}; {self.map_images:,} on the map",
             **({"not shown": "; ".join(map(str, self.not_shown))} if self.not_shown else {}),
             "duplicates": f"{self.duplicates:,} pairs",

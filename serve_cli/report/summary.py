@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gluon_lifted.metrics.bootstrap import ClassBootstrap
 from serve_cli.evaluate.metrics import MAP, MAP_AT_R, MRR, R_PRECISION, RetrievalMetric
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gluon_lifted.metrics.bootstrap import Estimate
     from gluon_lifted.metrics.retrieval import Scores
     from serve_cli.embeddings.reader import Embeddings
 
@@ -59,6 +61,8 @@ class Summary:
     ----------
     recall : dict
         k -> recall in [0, 1].
+    at_1 : Estimate
+        Recall at 1 with its 95 % interval over classes; the bounds are NaN for a single class.
     curve : tuple of CurvePoint
         For k from 1 to 1024 or the gallery's size.
     metrics : tuple of MetricMean
@@ -68,18 +72,21 @@ class Summary:
     """
 
     recall: dict[int, float]
+    at_1: Estimate
     curve: tuple[CurvePoint, ...]
     metrics: tuple[MetricMean, ...]
     lone: int
 
 
-def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
+def summarize(scores: Scores, labels: NDArray[np.int64], ks: Sequence[int]) -> Summary:
     """Compute recall at k and the other retrieval metrics.
 
     Parameters
     ----------
     scores : Scores
         Ranks of N queries, each with all others as its gallery.
+    labels : ndarray, int64, (N,)
+        Class of each query.
     ks : sequence of int
         Ranks to report. Ranks from N on are left out; 1 is always included.
 
@@ -89,14 +96,20 @@ def summarize(scores: Scores, ks: Sequence[int]) -> Summary:
     `gluon_lifted.metrics.retrieval.Scores`.
     """
     gallery = len(scores.first_rank) - 1
-    used = sorted({1, *(k for k in ks if k <= gallery)})
+    used = shown_ks(ks, gallery)
     recall = {k: float(np.mean(scores.first_rank <= k)) for k in used}
+    at_1 = ClassBootstrap(labels).interval(scores.recall_at_k(1))
     curve = tuple(
         CurvePoint(k, float(np.mean(scores.first_rank <= k)), chance_recall(scores.positives, gallery, k))
         for k in curve_ks(gallery)
     )
     metrics = tuple(_metric_mean(metric, scores) for metric in SHOWN_METRICS)
-    return Summary(recall, curve, metrics, int((scores.positives == 0).sum()))
+    return Summary(recall, at_1, curve, metrics, int((scores.positives == 0).sum()))
+
+
+def shown_ks(ks: Sequence[int], gallery: int) -> list[int]:
+    """Return 1 and the requested ranks that exist in a gallery of this size, ascending."""
+    return sorted({1, *(k for k in ks if k <= gallery)})
 
 
 def curve_ks(gallery: int) -> list[int]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
@@ -29,8 +29,9 @@ from serve_cli.sources.source import one_file
 from serve_cli.sources.tar import tar_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+Picture = TypeVar("Picture")
 
 SIDE = 128  # pixels of the longer side, the largest size on a page
 MAX_ASPECT = 8  # longer side over the shorter; images that exceed it are padded
@@ -65,10 +66,10 @@ def read_thumbnails(paths: Sequence[str], wanted: Iterable[int], access: Access)
         Reads the pictures that may be read.
     """
     numbers = sorted(wanted)
-    in_shards = _readers_in_shards([paths[row] for row in numbers], access)
+    read = image_reader([paths[row] for row in numbers], access)
     thumbnails, not_shown = {}, Counter[Reason]()
     with open_progress("thumbnails", len(numbers)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
-        pictures = pool.map(lambda row: _picture(paths[row], in_shards, access), numbers)
+        pictures = pool.map(lambda row: decoded_or_reason(paths[row], read, thumbnail), numbers)
         for done, (row, picture) in enumerate(zip(numbers, pictures, strict=True), start=1):
             if isinstance(picture, Reason):
                 not_shown[picture] += 1
@@ -78,9 +79,16 @@ def read_thumbnails(paths: Sequence[str], wanted: Iterable[int], access: Access)
     return Thumbnails(thumbnails, not_shown)
 
 
-def _picture(path: str, in_shards: Mapping[str, Callable[[], bytes]], access: Access) -> Image.Image | Reason:
+def image_reader(paths: Sequence[str], access: Access) -> Callable[[str], bytes]:
+    """Return a function that reads the content of any of these images. It raises as `Access.read` does."""
+    in_shards = _readers_in_shards(paths, access)
+    return lambda path: in_shards[path]() if path in in_shards else access.read(path)
+
+
+def decoded_or_reason(path: str, read: Callable[[str], bytes], decode: Callable[[bytes], Picture]) -> Picture | Reason:
+    """Read and decode an image. Return the reason if it is withheld or unreadable."""
     try:
-        return thumbnail(in_shards[path]() if path in in_shards else access.read(path))
+        return decode(read(path))
     except WithheldError as error:
         return error.reason
     except Exception:  # decoders and object stores raise anything; the page leaves the picture out
@@ -99,7 +107,7 @@ def thumbnail(content: bytes, side: int = SIDE, limits: DecodeLimits = DEFAULT_L
     return square.crop((0, margin, side, margin + narrow) if width >= height else (margin, 0, margin + narrow, side))
 
 
-def _readers_in_shards(paths: list[str], access: Access) -> dict[str, Callable[[], bytes]]:
+def _readers_in_shards(paths: Sequence[str], access: Access) -> dict[str, Callable[[], bytes]]:
     """Return functions that read the images inside tar files, by path. Each tar file is listed only once."""
     wanted = {path for path in paths if TAR in path and not is_url(path) and not os.path.exists(path)}
     shards = {path[: path.index(TAR) + len(TAR) - 1] for path in wanted}

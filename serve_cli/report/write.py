@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
+from gluon_lifted.metrics.recall_comparison import estimate_to_json
 from serve_cli.embeddings.embedding_manifest import read_manifest
 from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.path_kinds import wrong_kind
 from serve_cli.provenance import version, versions
 from serve_cli.report.access import Access, Fetcher
-from serve_cli.report.analysis import Analysis, analyze
+from serve_cli.report.analysis import Analysis, Context, analyze
+from serve_cli.report.baselines import measure_baselines
+from serve_cli.report.comparison import same_images
 from serve_cli.report.html import require_jinja
 from serve_cli.report.layout2d import require_method
 from serve_cli.report.page import (
@@ -29,10 +34,12 @@ from serve_cli.report.pictures import (
 )
 from serve_cli.report.report_options import (
     MB,
+    ContextFacts,
     NotShown,
     ReportFacts,
     ReportOptions,
 )
+from serve_cli.report.run_start import read_run_start
 from serve_cli.report.thumbnails import read_thumbnails
 from serve_cli.report.visual_similarity import compare_pictures
 
@@ -54,9 +61,9 @@ def write_report(options: ReportOptions) -> ReportFacts:
     Raises
     ------
     RunError
-        If the embeddings are missing or damaged, or the page cannot be written.
+        If the embeddings are missing or damaged, the run is not that of the model, or the page cannot be written.
     DataError
-        If images have no label, or fewer than two have an embedding.
+        If images have no label, fewer than two have an embedding, or the other folder has other images or labels.
     ConfigError
         If ``out`` exists and is not a report, a root is not a folder, or the page cannot be made small enough.
     MissingPackageError
@@ -66,10 +73,12 @@ def write_report(options: ReportOptions) -> ReportFacts:
     require_jinja()
     require_method(options.method)
     check_page(options.out, GENERATOR, "report", overwrite=options.overwrite)
-    whole, manifest = _read(options.source), read_manifest(options.source)
-    embeddings = whole.only(whole.embedded)
+    embeddings, other, failed = _read_embeddings(options)
+    manifest = read_manifest(options.source)
     access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
-    analysis = analyze(embeddings, options)
+    start = None if options.run is None else read_run_start(options.run, embeddings)
+    baselines = measure_baselines(embeddings, access, start, pixels=options.baseline)
+    analysis = analyze(embeddings, Context(baselines, other, start), options)
     wanted = analysis.rows_outside_map() | {int(row) for row in analysis.map.rows}
     thumbnails = read_thumbnails(embeddings.paths, wanted, access)
     pictures = thumbnails.pictures
@@ -77,7 +86,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
         NotShown(reason, count, access.why(reason)) for reason, count in thumbnails.not_shown.most_common()
     )
     analysis = analysis.with_suspects(compare_pictures(analysis.suspects, pictures))
-    heading = _heading(options, whole, manifest, not_shown)
+    heading = _heading(options, embeddings, manifest, failed, not_shown)
     page, on_map = _small_enough(heading, analysis, pictures, options)
     write_page(options.out, page)
     return ReportFacts(
@@ -85,8 +94,9 @@ def write_report(options: ReportOptions) -> ReportFacts:
         bytes=len(page),
         images=len(embeddings),
         classes=len(embeddings.class_names),
-        failed=whole.failed,
+        failed=failed,
         recall=analysis.summary.recall,
+        context=_context_facts(analysis),
         map_images=on_map,
         pictures=len(wanted),
         pictures_missing=len(wanted) - len(pictures),
@@ -97,14 +107,48 @@ def write_report(options: ReportOptions) -> ReportFacts:
     )
 
 
+def _read_embeddings(options: ReportOptions) -> tuple[Embeddings, Embeddings | None, int]:
+    """Return the rows with an embedding, those of the other model, and the number of images left out."""
+    whole = _read(options.source)
+    if options.other is None:
+        return whole.only(whole.embedded), None, whole.failed
+    embeddings, other = same_images(whole, _read(options.other))
+    _require_two(options.source, len(embeddings))
+    if embeddings.name == other.name:
+        names = _distinct_names(options.source, options.other)
+        embeddings, other = replace(embeddings, name=names[0]), replace(other, name=names[1])
+    return embeddings, other, len(whole) - len(embeddings)
+
+
+def _distinct_names(first: Path, second: Path) -> tuple[str, str]:
+    """Name two folders of the same name by their parents, or by their entire paths."""
+    names = tuple("/".join(path.resolve().parts[-2:]) for path in (first, second))
+    return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))
+
+
 def _read(folder: Path) -> Embeddings:
     if not folder.is_dir():
         raise RunError(wrong_kind(folder, "embeddings"))
     embeddings = read_labeled_folder(folder)
-    embedded = len(embeddings) - embeddings.failed
+    _require_two(folder, len(embeddings) - embeddings.failed)
+    return embeddings
+
+
+def _require_two(folder: Path, embedded: int) -> None:
     if embedded < 2:
         raise DataError(f"{folder}: {embedded} images with an embedding; a report needs at least 2.")
-    return embeddings
+
+
+def _context_facts(analysis: Analysis) -> ContextFacts:
+    at_1, comparison, trained = analysis.summary.at_1, analysis.comparison, analysis.trained
+    return ContextFacts(
+        interval=None if math.isnan(at_1.low) else (at_1.low, at_1.high),
+        baselines={baseline.name: baseline.at_1.value for baseline in analysis.context.baselines.lines},
+        differences={name: estimate_to_json(value) for name, value in comparison.differences.items()}
+        if comparison
+        else {},
+        trained_classes=None if trained is None else len(trained.names),
+    )
 
 
 def _small_enough(
@@ -130,7 +174,11 @@ def _page(heading: Heading, analysis: Analysis, pictures: Mapping[int, Image], d
 
 
 def _heading(
-    options: ReportOptions, embeddings: Embeddings, manifest: Mapping[str, Any], not_shown: tuple[NotShown, ...]
+    options: ReportOptions,
+    embeddings: Embeddings,
+    manifest: Mapping[str, Any],
+    failed: int,
+    not_shown: tuple[NotShown, ...],
 ) -> Heading:
     about = {name: _in_words(manifest[name]) for name in ABOUT if name in manifest}
     model = manifest.get("model")
@@ -143,7 +191,7 @@ def _heading(
         command=options.command,
         versions=packages,
         about={"embeddings": str(options.source), **about},
-        failed=embeddings.failed,
+        failed=failed,
         not_shown=tuple(map(str, not_shown)),
     )
 

@@ -16,6 +16,10 @@ from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse
 from serve_cli.report.report_options import MB, ReportOptions
 
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
+Other = Annotated[
+    Path | None,
+    typer.Argument(metavar="OTHER", help="Compare with this folder: the same images, embedded by another model."),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Write the page to this file.")]
 Method = Annotated[
     MapMethod,
@@ -42,6 +46,22 @@ Title = Annotated[
     str | None,
     typer.Option("--title", metavar="TEXT", help="Give the page this title.", show_default="the model's name"),
 ]
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Mark the classes that this run of `lifted train` trained on, and add its recall before training.",
+    ),
+]
+Baseline = Annotated[
+    bool | None,
+    typer.Option(
+        "--baseline/--no-baseline",
+        help="Add retrieval by raw pixels, which reads all images.",
+        show_default="up to 10,000 images",
+    ),
+]
 Roots = Annotated[
     list[Path] | None,
     typer.Option(
@@ -58,6 +78,7 @@ Fetch = Annotated[
 
 def report(
     source: Embeddings,
+    other: Other = None,
     out: Out = Path("report.html"),
     k: Ks = "1,2,4,8,16,32",
     method: Method = "tsne",
@@ -65,6 +86,8 @@ def report(
     max_size: MaxSize = 8.0,
     seed: Seed = 0,
     title: Title = None,
+    run: Run = None,
+    baseline: Baseline = None,
     roots: Roots = None,
     fetch: Fetch = False,
     overwrite: Overwrite = False,
@@ -72,9 +95,10 @@ def report(
 ) -> None:
     """Write an HTML page that shows how good embeddings are.
 
-    The page shows recall and its curve, the worst classes, nearest neighbors of
-    some queries, a map of the images, distances, duplicates, suspected label
-    errors, and the model card. It replaces an earlier report. Other files are
+    The page shows recall with its interval beside raw pixels, the worst classes,
+    nearest neighbors of each image, a map of the images, distances, duplicates,
+    suspected label errors, and the model card. With OTHER it shows where two
+    models differ, as the first minus the other. It replaces an earlier report. Other files are
     replaced only with --overwrite. Images without an embedding are left out and
     counted. The exit status is then 3.
 
@@ -91,6 +115,10 @@ def report(
 
       lifted report embeddings --out small.html --max-size 2 --map pca
 
+      lifted report embeddings untrained-embeddings --out comparison.html
+
+      lifted report embeddings --run runs/mine
+
       lifted report embeddings --root /data/photos --fetch
     """
     require_extras("lifted report", "report")
@@ -100,6 +128,9 @@ def report(
     options = ReportOptions(
         source=source,
         out=out,
+        other=other,
+        run=run,
+        baseline=baseline,
         ks=parse_ks(k),
         method=method,
         map_images=images,

@@ -1,16 +1,15 @@
-"use strict";
-// The map: pictures on a canvas, with panning, zooming and a card for each picture.
-(() => {
+// The map: pictures on a canvas, with panning, zooming, and a card for each picture.
+const map = (() => {
   const MOST_ZOOM = 60, STEP = 1.6, TAP = 6; // TAP: pixels that a finger may move during a tap
   const LARGE = 192; // pixels of the picture in the card
-  const data = JSON.parse(document.getElementById("map-data").textContent);
-  const images = data.images.map(([x, y, left, top, width, height, number, id]) =>
-    ({ x: x / data.steps, y: y / data.steps, left, top, width, height, number, id }));
-  const box = document.querySelector(".map"), canvas = box.querySelector("canvas");
+  const FAINT = 0.1; // opacity of images that the filter leaves out
+  const images = page.onMap, section = document.getElementById("map");
+  const box = section.querySelector(".map"), canvas = box.querySelector("canvas");
   const card = box.querySelector(".card"), picture = card.querySelector("canvas");
-  const sheet = document.getElementById("sheet"), pen = canvas.getContext("2d");
+  const sheet = page.sheet, pen = canvas.getContext("2d");
   const view = { zoom: 1, x: 0.5, y: 0.5 }; // scale, and the position in the middle
   let chosen = null, held = false, dots = false, width = 0, height = 0, waiting = false, colors = {};
+  let kept = images, left = []; // images that the filter shows, and the others
 
   const side = () => Math.min(width, height) * 0.92 * view.zoom; // pixels of the unit square
   // When zooming in, positions move apart faster than pictures grow
@@ -21,9 +20,9 @@
   }
 
   function extent(image) {
-    const scale = dots || !image.width ? 0 : size() / Math.max(image.width, image.height);
+    const scale = dots || !image.cell ? 0 : size() / Math.max(image.cell.width, image.cell.height);
     const round = Math.min(14, size() * 0.45);
-    return scale ? [image.width * scale, image.height * scale] : [round, round];
+    return scale ? [image.cell.width * scale, image.cell.height * scale] : [round, round];
   }
 
   function readColors() {
@@ -38,13 +37,14 @@
   function drawOne(image, framed) {
     const [x, y] = at(image), [w, h] = extent(image);
     if (x + w < 0 || y + h < 0 || x - w > width || y - h > height) return;
-    if (dots || !image.width || !sheet.naturalWidth) {
+    if (dots || !image.cell || !sheet.naturalWidth) {
       pen.fillStyle = hue(image.number);
       pen.beginPath();
       pen.arc(x, y, w / 2, 0, 2 * Math.PI);
       pen.fill();
     } else {
-      pen.drawImage(sheet, image.left, image.top, image.width, image.height, x - w / 2, y - h / 2, w, h);
+      const { left, top, width, height } = image.cell;
+      pen.drawImage(sheet, left, top, width, height, x - w / 2, y - h / 2, w, h);
     }
     if (framed) {
       pen.lineWidth = image === chosen ? 4 : 2;
@@ -55,16 +55,19 @@
 
   function draw() {
     waiting = false;
+    if (!width) return; // folded
     const density = canvas.width / width;
     pen.setTransform(density, 0, 0, density, 0, 0);
     pen.imageSmoothingQuality = "high";
     pen.fillStyle = colors.surface;
     pen.fillRect(0, 0, width, height);
+    pen.globalAlpha = FAINT;
+    for (const image of left) drawOne(image, false);
     pen.globalAlpha = held ? 0.3 : 1;
-    for (const image of images) if (!chosen || image.number !== chosen.number) drawOne(image, false);
+    for (const image of kept) if (!chosen || image.number !== chosen.number) drawOne(image, false);
     pen.globalAlpha = 1;
     if (!chosen) return;
-    for (const image of images) if (image.number === chosen.number && image !== chosen) drawOne(image, true);
+    for (const image of kept) if (image.number === chosen.number && image !== chosen) drawOne(image, true);
     drawOne(chosen, true);
   }
 
@@ -114,7 +117,7 @@
   // Return the picture under a point: the last drawn, or the nearest within the slack
   function under(x, y, slack) {
     let nearest = null, least = Infinity;
-    for (const image of images) {
+    for (const image of kept) {
       const [px, py] = at(image), [w, h] = extent(image);
       const away = Math.max(Math.abs(px - x) - w / 2, Math.abs(py - y) - h / 2, 0);
       if (away <= slack && (away < least || away === 0)) [nearest, least] = [image, away];
@@ -135,15 +138,10 @@
   }
 
   function fillCard(image) {
-    card.querySelector("b").textContent = data.classes[image.number];
+    card.querySelector("b").textContent = image.trained ? `${image.name} (trained on)` : image.name;
     card.querySelector("span").textContent = image.id.length > 80 ? "…" + image.id.slice(-79) : image.id;
-    picture.hidden = !image.width;
-    if (!image.width) return;
-    const scale = 2 * LARGE / Math.max(image.width, image.height);
-    [picture.width, picture.height] = [image.width * scale, image.height * scale];
-    const ink = picture.getContext("2d");
-    ink.imageSmoothingQuality = "high";
-    ink.drawImage(sheet, image.left, image.top, image.width, image.height, 0, 0, picture.width, picture.height);
+    picture.hidden = !image.cell;
+    if (image.cell) page.paint(picture, image.cell, 2 * LARGE);
   }
 
   function putCard() {
@@ -198,8 +196,13 @@
     gap = 0;
     if (!tapped) return;
     const image = under(...pointOf(event), event.pointerType === "mouse" ? 0 : 16);
-    if (held && image === chosen) choose(null, false);
-    else choose(image, true);
+    open(image);
+  }
+
+  // Show the card and the neighbors of an image; without one, hide the card
+  function open(image) {
+    choose(image, true);
+    if (image) viewer.view(image);
   }
   canvas.addEventListener("pointerup", lifted);
   canvas.addEventListener("pointercancel", lifted);
@@ -220,7 +223,7 @@
       ArrowUp: () => pan(0, step), ArrowDown: () => pan(0, -step),
       "+": () => zoomAt(STEP, width / 2, height / 2), "=": () => zoomAt(STEP, width / 2, height / 2),
       "-": () => zoomAt(1 / STEP, width / 2, height / 2), "0": fit,
-      Enter: () => choose(under(width / 2, height / 2, Infinity), true), Escape: () => choose(null, false),
+      Enter: () => open(under(width / 2, height / 2, Infinity)), Escape: () => choose(null, false),
     };
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -245,4 +248,36 @@
   new ResizeObserver(resize).observe(canvas);
   resize();
   sheet.decode().catch(() => {}).then(redraw); // shows dots without the sheet
+
+  // Keep only images for which `shows` returns true; the others are faint and cannot be chosen
+  function keep(shows) {
+    kept = images.filter(shows);
+    left = images.filter((image) => !shows(image));
+    if (chosen && !kept.includes(chosen)) choose(null, false);
+    redraw();
+    return kept;
+  }
+
+  // Zoom to some images
+  function zoomTo(shown) {
+    const all = [shown.map(({ x }) => x), shown.map(({ y }) => y)];
+    const low = all.map((values) => Math.min(...values)), high = all.map((values) => Math.max(...values));
+    const span = Math.max(high[0] - low[0], high[1] - low[1], 0.08); // at least one image and what is around it
+    const zoom = Math.min(MOST_ZOOM, Math.max(1, 0.8 / span));
+    Object.assign(view, { zoom, x: (low[0] + high[0]) / 2, y: (low[1] + high[1]) / 2 });
+    moved();
+  }
+
+  // Unfold the map, scroll to it, and show one image in its middle
+  function reveal(image) {
+    section.querySelector("details").open = true;
+    box.scrollIntoView({ block: "center", behavior: "instant" });
+    resize();
+    Object.assign(view, { zoom: Math.max(view.zoom, 4), x: image.x, y: image.y });
+    moved();
+    choose(image, true);
+    canvas.focus({ preventScroll: true });
+  }
+
+  return { images, keep, zoomTo, reveal, fit };
 })();

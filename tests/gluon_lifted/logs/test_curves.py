@@ -59,7 +59,8 @@ def test_the_picture_holds_the_measured_values(tmp_path, drawn):
         image.load()
         assert (image.format, image.size) == ("PNG", (1080, 780))
     loss, recall = drawn[0].axes
-    assert loss.get_title() == "first run"
+    assert drawn[0].get_suptitle() == "first run"
+    assert loss.get_title() == ""
     np.testing.assert_array_equal(
         loss.lines[0].get_xydata(), [(entry["iteration"], entry["loss"]) for entry in entries]
     )
@@ -81,12 +82,12 @@ def test_a_ring_marks_the_kept_weights(tmp_path, drawn):
 
 
 def test_both_panels_have_the_same_iterations(tmp_path, drawn):
-    draw_curves(write_log(tmp_path, losses(30, **{"recall@1": 0.5})))
+    draw_curves(write_log(tmp_path, [*losses(30, **{"recall@1": 0.5}), {"iteration": 31, "recall@1": 0.5}]))
     loss, recall = drawn[0].axes
     assert loss.get_xlim() == recall.get_xlim()
     first, last = loss.get_xlim()
     assert first <= 1
-    assert last >= 30
+    assert last >= 31
 
 
 def test_the_last_values_are_written_out(tmp_path, drawn):
@@ -101,7 +102,9 @@ def test_the_last_values_are_written_out(tmp_path, drawn):
 @pytest.mark.parametrize(("spike", "scale"), [(90.0, "linear"), (130.0, "log")])
 def test_a_spike_far_above_the_rest_makes_the_axis_logarithmic(tmp_path, drawn, spike, scale):
     draw_curves(write_log(tmp_path, losses(100, loss=spike)))
-    assert drawn[0].axes[0].get_yscale() == scale
+    axes = drawn[0].axes[0]
+    assert axes.get_yscale() == scale
+    assert axes.get_ylabel() == ("loss" if scale == "linear" else "loss\n(logarithmic axis)")
 
 
 def test_a_loss_of_0_keeps_the_axis_linear(tmp_path, drawn):
@@ -110,26 +113,59 @@ def test_a_loss_of_0_keeps_the_axis_linear(tmp_path, drawn):
 
 
 @pytest.mark.parametrize(
-    ("entries", "empty"),
+    ("values", "label"),
     [
-        ([], [True, True]),
-        (losses(1), [False, True]),
-        (losses(2), [False, True]),
-        ([{"iteration": 1, "loss": 0.0}], [False, True]),
-        ([{"iteration": 1, "recall@1": 0.5}], [True, False]),
-        ([{"iteration": 1, "images_per_second": 3.0}, {"iteration": 2, "recall@1": 1.0}], [True, False]),
-        (losses(1, **{"recall@1": 0.0}), [False, False]),
+        ((0.4, 0.3), "loss"),
+        ((7.8, 7.5), "loss\n(axis starts at 7.485)"),
+        ((0.0, 0.0), "loss"),
+        ((-1.0, 3.0), "loss\n(axis starts at -1.2)"),
     ],
 )
-def test_runs_with_little_to_draw(tmp_path, drawn, entries, empty):
+def test_an_axis_starts_at_0_or_says_so(tmp_path, drawn, values, label):
+    draw_curves(write_log(tmp_path, [{"iteration": i, "loss": value} for i, value in enumerate(values)]))
+    axes = drawn[0].axes[0]
+    assert axes.get_ylabel() == label
+    assert (axes.get_ylim()[0] == 0) == (label == "loss")
+
+
+@pytest.mark.parametrize(("start", "label"), [(None, "recall@1 (%)\n(axis starts at 85.05)"), (0.2, "recall@1 (%)")])
+def test_the_recall_axis_starts_at_0_or_says_so(tmp_path, drawn, start, label):
+    recall = [{"iteration": i, "recall@1": 0.9} for i in (1, 2)]
+    write_log(tmp_path, recall)
+    if start is not None:
+        write_start(tmp_path, embedding=start)
+    draw_curves(tmp_path)
+    axes = drawn[0].axes[0]
+    assert axes.get_ylabel().replace("\n1,842 images, 10 classes", "") == label
+    assert (axes.get_ylim()[0] == 0) == (start is not None)
+
+
+RECALLS = [{"iteration": i, "recall@1": 0.5} for i in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "panels", "text"),
+    [
+        ([], [], "loss was not measured\nrecall@1 was not measured"),
+        (losses(1), [], "loss 6 at iteration 1\nrecall@1 was not measured"),
+        (losses(2), ["loss"], "recall@1 was not measured"),
+        ([{"iteration": 1, "loss": 0.0}], [], "loss 0 at iteration 1\nrecall@1 was not measured"),
+        (RECALLS[:1], [], "loss was not measured\nrecall@1 50 % at iteration 1"),
+        (RECALLS, ["recall@1 (%)"], "loss was not measured"),
+        (losses(1200, **{"recall@1": 0.0}), ["loss"], "recall@1 0 % at iteration 1,200"),
+    ],
+)
+def test_a_single_point_gets_text_and_no_panel(tmp_path, drawn, entries, panels, text):
     draw_curves(write_log(tmp_path, entries))
-    assert [texts(axes) == ["none measured"] for axes in drawn[0].axes] == empty
+    first, *_ = axes = drawn[0].axes
+    assert [one.get_ylabel().split("\n")[0] for one in axes if one.axison] == panels
+    assert first.get_title() == text
 
 
 @pytest.mark.parametrize("num", [1, 2, 5])
 def test_iterations_are_whole_numbers_on_the_axis(tmp_path, drawn, num):
     draw_curves(write_log(tmp_path, losses(num)))
-    labels = [label.get_text() for label in drawn[0].axes[1].get_xticklabels()]
+    labels = [label.get_text() for label in drawn[0].axes[0].get_xticklabels()]
     assert len(labels) == len(set(labels))
 
 
@@ -188,7 +224,7 @@ def test_any_values_can_be_drawn(tmp_path_factory, points):
 )
 def test_odd_names_of_runs(tmp_path, drawn, name, title):
     draw_curves(write_log(tmp_path / name, losses(3)))
-    assert drawn[0].axes[0].get_title() == title
+    assert drawn[0].get_suptitle() == title
 
 
 def test_the_running_median_is_that_of_loops():
@@ -253,7 +289,7 @@ def test_a_picture_that_cannot_be_written(tmp_path):
 
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[train\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install .*\[train\]"):
         draw_curves(write_log(tmp_path, losses(3)))
 
 
@@ -264,7 +300,7 @@ def write_start(run, **recall):
 
 @pytest.mark.parametrize("values", [(0.4, 0.301, 0.302), (0.0, 1.0, 0.299)], ids=str)
 def test_labels_of_baselines_do_not_cover_each_other(tmp_path, drawn, values):
-    write_log(tmp_path, losses(30, **{"recall@1": 0.3}))
+    write_log(tmp_path, [*losses(30, **{"recall@1": 0.3}), {"iteration": 31, "recall@1": 0.3}])
     write_start(tmp_path, embedding=values[0], pooled_features=values[1], raw_pixels=values[2])
     draw_curves(tmp_path)
     axes = drawn[0].axes[1]
@@ -279,7 +315,10 @@ def test_labels_of_baselines_do_not_cover_each_other(tmp_path, drawn, values):
     assert len({line.get_linestyle() for line in lines}) == 3  # distinct without color
 
 
-def test_baselines_are_drawn_without_a_curve(tmp_path, drawn):
-    write_start(write_log(tmp_path, []), raw_pixels=0.25)
+def test_baselines_of_a_single_recall_are_text(tmp_path, drawn):
+    write_start(write_log(tmp_path, losses(30, **{"recall@1": 0.3})), raw_pixels=0.25, embedding=0.125)
     draw_curves(tmp_path)
-    assert texts(drawn[0].axes[1]) == ["raw pixels 25 %"]
+    (axes,) = drawn[0].axes
+    assert axes.get_title() == (
+        "recall@1 30 % at iteration 30\nbefore training, 1,842 images, 10 classes:\nraw pixels 25 %, embedding 12.5 %"
+    )

@@ -48,7 +48,7 @@ def test_values_that_cannot_be_drawn_are_left_out(tmp_path, start):
 def test_a_file_larger_than_any_written_is_not_read(tmp_path, start, monkeypatch):
     path = tmp_path / "start.json"
     path.write_text(json.dumps(start.to_json_with_hits()))
-    monkeypatch.setattr(recall_files, "LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr(recall_files, "MAX_START_BYTES", path.stat().st_size - 1)
     assert read_start(tmp_path, LABELS) is None
 
 

@@ -81,7 +81,12 @@ def test_the_start_is_the_network_as_it_was_drawn(finished, config):
     assert start.get(POOLED).recall[1].value == pytest.approx(recall_by_loops(pooled, table.labels, 1, "cosine"))
     assert (start.kind, start.images) == ("validation", "12 images of 2 validation classes")
     assert starts == [start]
-    assert json.loads((run / "start.json").read_text()) == start.to_json_with_hits()
+    classes = {
+        "training_classes": list(load_data(config).learned.class_names),
+        "measured_classes": list(table.class_names),
+    }
+    assert json.loads((run / "start.json").read_text()) == start.to_json_with_hits() | classes
+    assert not set(classes["training_classes"]) & set(classes["measured_classes"])
     assert json.loads((run / "result.json").read_text()) == report.measured.to_json()
 
 

@@ -69,7 +69,7 @@ def test_report():
     defaults, options = shown(report), ReportOptions(source=Path("embeddings"), out=Path("report.html"))
     assert parse_ks(defaults["k"]) == options.ks
     assert (defaults["images"], defaults["max_size"] * MB) == (options.map_images, options.max_bytes)
-    for name in ("out", "method", "seed", "title", "overwrite", "fetch"):
+    for name in ("out", "other", "run", "baseline", "method", "seed", "title", "overwrite", "fetch"):
         assert defaults[name] == getattr(options, name), name
 
 

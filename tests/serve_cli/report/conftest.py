@@ -3,6 +3,7 @@
 import pytest
 
 from tests.serve_cli.browser import browser, record_problems
+from tests.serve_cli.report.devices import UNFOLD
 from tests.serve_cli.report.made import embedded_photos
 
 __all__ = ["browser"]
@@ -28,7 +29,7 @@ def show(browser):
     """Open a file; what went wrong is told when the test has ended."""
     problems, opened = [], []
 
-    def run(path, device, scheme="light"):
+    def run(path, device, scheme="light", *, unfold=True):
         context = browser.new_context(**device, color_scheme=scheme, offline=True)
         opened.append(context)
         page = context.new_page()
@@ -37,6 +38,8 @@ def show(browser):
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())
         page.wait_for_function("document.querySelector('.map canvas').dataset.zoom")
+        if unfold:
+            page.evaluate(UNFOLD)
         page.wait_for_timeout(300)  # the sheet is decoded, a frame drawn
         problems.extend(url for url in asked if url != path.as_uri() and not url.startswith("data:"))
         return page

@@ -54,6 +54,9 @@ def test_map_with_a_mouse_and_keys(show, report):
     page.mouse.move(0, 0)
     assert drawn() == pictures[0]
     canvas.press("Enter")
+    assert page.locator("#viewer h2").inner_text().startswith("class ")
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
     assert page.locator(".map .card").is_visible()
     assert page.locator(".map .card b").inner_text().startswith("class ")
     canvas.press("Escape")
@@ -94,6 +97,7 @@ def test_a_click_holds_what_is_shown(show, report):
     canvas, card = page.locator(".map > canvas"), page.locator(".map .card")
     canvas.scroll_into_view_if_needed()
     canvas.press("Enter")
+    page.get_by_role("button", name="Close").click()
     canvas.hover(position={"x": 5, "y": 5})
     assert card.is_visible()
     canvas.click(position={"x": 5, "y": 5})  # nothing is there
@@ -110,6 +114,7 @@ def test_map_with_fingers(show, report):
         canvas.tap(position={"x": x, "y": box["height"] / 2})
         if card.is_visible():
             break
+    page.get_by_role("button", name="Close").tap()
     assert card.is_visible()
     shown = card.bounding_box()
     assert shown["x"] >= box["x"]

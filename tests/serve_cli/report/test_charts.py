@@ -11,6 +11,7 @@ from serve_cli.report import charts
 from serve_cli.report.charts import (
     HEIGHT,
     WIDTH,
+    Line,
     distance_chart,
     nice_steps,
     recall_chart,
@@ -45,6 +46,18 @@ def test_recall_chart_has_a_dot_for_each_rank_of_the_table(gallery):
     assert root.get("aria-label", "").startswith("Recall at k, from 50.0 % at k = 1")
     heights = [float(dot.get("cy")) for dot in dots]
     assert heights == sorted(heights, reverse=True)  # more recall is higher
+
+
+def test_lines_beside_the_model():
+    curve = [CurvePoint(k, 0.9, 0.1) for k in curve_ks(40)]
+    others = [Line("pixels", "raw pixels", {1: 0.25, 8: 0.5, 64: 0.75}), Line("other", "the other model", {1: 0.5})]
+    root = numbers_inside(recall_chart(curve, {1: 0.9}, others))
+    lines = {element.get("class"): element.get("points").split() for element in root.iter() if element.get("points")}
+    assert list(lines) == ["line chance", "line pixels", "line other", "line recall"]
+    assert len(lines["line pixels"]) == 2  # 64 is beyond the curve
+    bottom, height = HEIGHT - charts.BOTTOM, HEIGHT - charts.BOTTOM - charts.TOP
+    assert lines["line pixels"][0] == f"{charts.LEFT}.0,{bottom - height / 4:.1f}"
+    assert root.get("aria-label").endswith("; raw pixels 25.0 % at k = 1; the other model 50.0 % at k = 1")
 
 
 @pytest.mark.parametrize(

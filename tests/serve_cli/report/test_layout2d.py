@@ -75,7 +75,7 @@ def test_umap_that_is_not_there(monkeypatch):
 
 def test_scikit_learn_that_is_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'gluon-lifted\[report\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install .*\[report\]"):
         require_method("pca")
 
 

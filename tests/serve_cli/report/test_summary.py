@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gluon_lifted.metrics.bootstrap import ClassBootstrap
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
 from serve_cli.evaluate.metrics import MRR
@@ -35,11 +36,14 @@ def ranks_by_sorting(embeddings):
 def test_recall_and_curve_against_sorting():
     embeddings = blobs([5, 8, 1, 12], spread=1.5)
     ranks = ranks_by_sorting(embeddings)
-    summary = summarize(retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels)), (2, 4, 100))
+    scores = retrieval_scores(Search.leave_one_out(embeddings.embedding, embeddings.labels))
+    summary = summarize(scores, embeddings.labels, (2, 4, 100))
     for k in (1, 2, 4):
         assert summary.recall[k] == pytest.approx(sum(rank is not None and rank <= k for rank in ranks) / len(ranks))
     assert list(summary.recall) == [1, 2, 4]  # 1 always, 100 is beyond the gallery
     assert summary.lone == 1
+    assert summary.at_1 == ClassBootstrap(embeddings.labels).interval([rank == 1 for rank in ranks])
+    assert summary.at_1.low < summary.at_1.value < summary.at_1.high
     for point in summary.curve:
         assert point.recall == sum(rank is not None and rank <= point.k for rank in ranks) / len(ranks)
     mrr = next(mean for metric, mean in summary.metrics if metric is MRR)
@@ -47,7 +51,8 @@ def test_recall_and_curve_against_sorting():
 
 
 def test_metrics_of_lone_queries_alone_are_undefined():
-    summary = summarize(retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2])), (1,))
+    scores = retrieval_scores(Search.leave_one_out([[0.0], [1.0], [2.0]], [0, 1, 2]))
+    summary = summarize(scores, np.arange(3), (1,))
     assert summary.recall == {1: 0.0}
     assert summary.lone == 3
     assert {metric.name: mean for metric, mean in summary.metrics if not math.isnan(mean)} == {"MRR": 0}

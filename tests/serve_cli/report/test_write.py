@@ -13,6 +13,7 @@ from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
 from tests.serve_cli.report.made import embedded_photos
+from tests.serve_cli.tiny_model import CARD
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -45,6 +46,51 @@ def test_a_report_says_what_it_shows(tmp_path):
         assert name in text
 
 
+def test_the_context_of_the_headline(tmp_path):
+    source = embedded_photos(tmp_path / "a", LABELS)
+    other = embedded_photos(tmp_path / "b", LABELS, seed=5)
+    written = write_report(options(source, tmp_path / "report.html", other=other))
+    text = (tmp_path / "report.html").read_text("utf-8")
+    context = written.context
+    assert list(context.baselines) == ["raw pixels"]
+    assert f"raw pixels <b>{100 * context.baselines['raw pixels']:.1f} %</b>" in text
+    low, high = context.interval
+    assert f"95 % interval <b>{100 * low:.1f} to {100 * high:.1f}</b>" in text
+    assert low <= written.recall[1] <= high
+    assert "a/embeddings, compared with b/embeddings" in text
+    difference = context.differences["R@1"]
+    assert f"<b>{100 * difference['value']:+.2f}</b>".replace("-", "\N{MINUS SIGN}") in text
+    assert written.facts()["R@1, difference"].startswith(f"{100 * difference['value']:+.2f} points (95 %: ")
+    assert "Embeddings do not say which classes were trained on" in text
+    alone = write_report(options(source, tmp_path / "report.html", baseline=False))
+    assert (alone.context.baselines, alone.context.differences) == ({}, {})
+    assert "raw pixels" not in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_classes_that_were_trained_on_are_marked(tmp_path):
+    card = replace(CARD, provenance={"params sha256": "ab" * 32})
+    source = embedded_photos(tmp_path, LABELS, card=card)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "card.json").write_text(card.to_json())
+    start = {"images": 9, "kind": "test", "embeddings": [], "training_classes": ["bee"], "measured_classes": ["x"]}
+    (tmp_path / "run" / "start.json").write_text(json.dumps(start))
+    written = write_report(options(source, tmp_path / "report.html", run=tmp_path / "run"))
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert written.context.trained_classes == 1
+    assert written.facts()["trained on"] == "1 of the classes"
+    assert "1 of the classes, with 8 images, was trained on." in text
+    assert text.count('<em class="badge">trained on</em>') == 1
+    assert '<span>bee</span> <em class="badge">' in text
+    assert '"trained":[false,true,false]' in text
+
+
+def test_two_folders_of_other_images_are_refused(tmp_path):
+    source, other = embedded_photos(tmp_path / "a", LABELS), embedded_photos(tmp_path / "b", LABELS[:-1])
+    with pytest.raises(DataError, match="has 23 images, expected the 24"):
+        write_report(options(source, tmp_path / "report.html", other=other))
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_every_picture_that_is_shown_is_in_the_page_once(tmp_path):
     source = embedded_photos(tmp_path, LABELS, missing={4})
     write_report(options(source, tmp_path / "report.html"))
@@ -57,7 +103,7 @@ def test_every_picture_that_is_shown_is_in_the_page_once(tmp_path):
     assert "t4" not in kept
 
 
-@pytest.mark.parametrize("limit", [400_000, 130_000, 100_000])
+@pytest.mark.parametrize("limit", [400_000, 150_000, 125_000])
 def test_a_page_is_no_larger_than_asked(tmp_path, limit):
     source = embedded_photos(tmp_path, LABELS * 4)
     written = write_report(options(source, tmp_path / "report.html", max_bytes=limit))
@@ -126,6 +172,7 @@ def test_the_command(tmp_path, lifted):
     facts = json.loads(stdout)
     assert list(facts["recall"]) == ["1", "3"]
     assert facts["bytes"] == out.stat().st_size
+    assert list(facts["context"]) == ["interval", "baselines", "differences", "trained_classes"]
     assert f"lifted report {source} --out &#39;{out}&#39; --map pca" in out.read_text("utf-8")
     status, stdout, _ = lifted("report", embedded_photos(tmp_path / "b", LABELS, failed={1}), "--out", out)
     assert status == 3

@@ -1,0 +1,118 @@
+"""Recall that embeddings must beat: that of raw pixels, and that of the network before training."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gluon_lifted.hardware.cpus import usable_cpus
+from gluon_lifted.images import read_image
+from gluon_lifted.metrics.baselines import STRETCHED, THUMBNAIL
+from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
+from gluon_lifted.metrics.ranking.search import Search
+from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
+from gluon_lifted.metrics.retrieval import retrieval_scores
+from serve_cli.progress import open_progress
+from serve_cli.report.access import Reason, is_url
+from serve_cli.report.summary import curve_ks
+from serve_cli.report.thumbnails import decoded_or_reason, image_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from serve_cli.embeddings.reader import Embeddings
+    from serve_cli.report.access import Access
+    from serve_cli.report.run_start import RunStart
+
+MOST_UNASKED = 10_000  # images whose pixels are compared by default, which is quick
+KINDS = {PIXELS: "pixels", EMBEDDING: "start", POOLED: "pooled"}  # names in the style sheet
+NAMES = {EMBEDDING: "embedding before training", POOLED: "pooled features before training"}
+
+
+class Baseline(NamedTuple):
+    """Recall of something simpler on the same images: name, kind, k -> recall in [0, 1], and recall@1."""
+
+    name: str
+    kind: str
+    recall: dict[int, float]
+    at_1: Estimate
+
+
+class Baselines(NamedTuple):
+    """Baselines, and what keeps images from being compared by pixels; empty if nothing does."""
+
+    lines: tuple[Baseline, ...]
+    without_pixels: str = ""
+
+
+def measure_baselines(
+    embeddings: Embeddings, access: Access, start: RunStart | None, *, pixels: bool | None
+) -> Baselines:
+    """Measure raw pixels, and take what a run measured before training if it had the same images.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+        At least two rows.
+    access : Access
+        Reads the pictures that may be read.
+    start : RunStart or None
+        The start of the run that trained the model.
+    pixels : bool or None
+        Whether to read all images and compare their pixels. None: if there are at most `MOST_UNASKED`, none behind a
+        URL.
+    """
+    before: tuple[Baseline, ...] = ()
+    if start is not None and start.measured_same_images(embeddings):
+        before = tuple(_from_start(name, recall) for name, recall in start.recall.items() if name in KINDS)
+    known = any(baseline.kind == KINDS[PIXELS] for baseline in before)
+    if known or pixels is False:
+        return Baselines(before)
+    if pixels is None and len(embeddings) > MOST_UNASKED:
+        return Baselines(before, f"are more than {MOST_UNASKED:,}; --baseline compares them")
+    if pixels is None and any(map(is_url, embeddings.paths)):
+        return Baselines(before, "have URLs; --baseline with --fetch compares them")
+    rows = _pixel_rows(embeddings.paths, access)
+    if isinstance(rows, Reason):
+        return Baselines(before, access.why(rows))
+    return Baselines((*before, _recall_by_pixels(rows, embeddings.labels)))
+
+
+def _from_start(name: str, recall: Mapping[int, Estimate]) -> Baseline:
+    return Baseline(
+        NAMES.get(name, name), KINDS[name], {k: estimate.value for k, estimate in recall.items()}, recall[1]
+    )
+
+
+def _recall_by_pixels(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> Baseline:
+    with open_progress("rank by pixels", len(rows), "queries") as progress:
+        scores = retrieval_scores(
+            Search.leave_one_out(rows, labels),
+            only_first=True,
+            report=lambda share: progress.update(round(share * len(rows))),
+        )
+    recall = {k: float(scores.recall_at_k(k).mean()) for k in curve_ks(len(rows) - 1)}
+    return Baseline(PIXELS, KINDS[PIXELS], recall, ClassBootstrap(labels).interval(scores.recall_at_k(1)))
+
+
+def _pixel_rows(paths: Sequence[str], access: Access) -> NDArray[np.float32] | Reason:
+    """Read every image as a thumbnail of 16 x 16 px, one per row. Return why the first one that fails is not read."""
+    read = image_reader(paths, access)
+    rows = np.empty((len(paths), THUMBNAIL * THUMBNAIL * 3), np.float32)
+    with open_progress("raw pixels", len(paths)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
+        found = pool.map(lambda path: decoded_or_reason(path, read, _thumbnail), paths)
+        for row, pixels in enumerate(found):
+            if isinstance(pixels, Reason):
+                pool.shutdown(wait=False, cancel_futures=True)
+                return pixels
+            rows[row] = pixels.ravel()
+            progress.update(row + 1)
+    return rows
+
+
+def _thumbnail(content: bytes) -> NDArray[np.uint8]:
+    return read_image(content, STRETCHED)
