@@ -15,6 +15,8 @@ from serve_cli.choices import MapMethod
 from serve_cli.cli.shared_options import SOME_FAILED, Json, Ks, Overwrite, parse_ks
 from serve_cli.report.report_options import MB, ReportOptions
 
+MAP = "Map"  # panel of `--help`
+
 Embeddings = Annotated[Path, typer.Argument(metavar="EMBEDDINGS", help="Show this folder of `lifted embed`.")]
 Other = Annotated[
     Path | None,
@@ -26,11 +28,15 @@ Method = Annotated[
     typer.Option(
         "--map",
         metavar="METHOD",
+        rich_help_panel=MAP,
         help=f"Lay out the map by this method: {', '.join(get_args(MapMethod))}. umap needs umap-learn.",
     ),
 ]
 MapImages = Annotated[
-    int, typer.Option("--images", metavar="N", min=1, max=5000, help="Show at most this many images on the map.")
+    int,
+    typer.Option(
+        "--images", metavar="N", min=1, max=5000, rich_help_panel=MAP, help="Show at most this many images on the map."
+    ),
 ]
 MaxSize = Annotated[
     float,
@@ -41,7 +47,9 @@ MaxSize = Annotated[
         help="Keep the page below this size: shrink pictures first, then show fewer on the map.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed sampling and the map.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, rich_help_panel=MAP, help="Seed sampling and the map.")
+]
 Title = Annotated[
     str | None,
     typer.Option("--title", metavar="TEXT", help="Give the page this title.", show_default="the model's name"),
