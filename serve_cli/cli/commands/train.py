@@ -12,6 +12,7 @@ import typer
 
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.config.train_config import RUN
+from gluon_lifted.progress import clock
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -20,7 +21,6 @@ from serve_cli.cli.console import (
     say,
 )
 from serve_cli.cli.shared_options import Json, Threads
-from serve_cli.progress import clock
 
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig
