@@ -1,5 +1,6 @@
 """What a release publishes: its packages, built and installed as a stranger would, and the files around them."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -24,7 +25,9 @@ TIMEOUT_S = 280
 
 
 def run(*words, cwd):
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    """Run a program that does not see this checkout."""
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(words, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
 
 
 def require_success(result):
