@@ -86,7 +86,8 @@ $(ENGINES)/installed: $(SERVE)/installed .ci/constraints-engines.txt
 constraints:
 	uv pip compile pyproject.toml --extra train --extra dev --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-train.txt
-	uv pip compile pyproject.toml --extra serve --extra export --extra test --universal --python-version 3.10 \
+	uv pip compile pyproject.toml --extra serve --extra serve-gpu --extra export --extra postgres --extra test \
+		--universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-serve.txt
 	uv pip compile pyproject.toml --extra test-engines --universal --python-version 3.10 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o .ci/constraints-engines.txt

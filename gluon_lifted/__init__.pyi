@@ -1,4 +1,5 @@
 from .card import ModelCard as ModelCard
+from .config.resolve import resolve_config as resolve_config
 from .config.train_config import TrainConfig as TrainConfig
 from .datasets import load_dataset as load_dataset
 from .images import Preprocessing as Preprocessing
@@ -22,6 +23,9 @@ from .metrics.retrieval import recall_at_k as recall_at_k
 from .metrics.retrieval import retrieval_scores as retrieval_scores
 from .networks.embedding_net import EmbeddingNet as EmbeddingNet
 from .networks.googlenet import GoogLeNet as GoogLeNet
+from .notebook import show_progress as show_progress
+from .training.run import Hardware as Hardware
+from .training.run import Hooks as Hooks
 from .training.run import train as train
 
 __version__: str

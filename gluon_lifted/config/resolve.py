@@ -15,7 +15,7 @@ from gluon_lifted.extras import install_command
 from gluon_lifted.losses.known_losses import LOSSES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_FILE_BYTES = 1 << 20
 DEFAULT = "default"
@@ -34,7 +34,7 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
     Parameters
     ----------
     given : mapping
-        Field -> value, as given on the command line. Overrides everything else.
+        Field of `TrainConfig` -> value, as given on the command line. Overrides everything else.
     recipe_name : str, optional
         A name in `RECIPES`.
     file : str or Path, optional
@@ -45,6 +45,7 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
     ConfigError
         If a recipe, field or format is unknown, or the file cannot be read.
     """
+    _require_fields(given, "train")
     chosen: Settings = dict(recipe(recipe_name)) if recipe_name else {}
     if file is not None:
         chosen |= {name: Sourced(value, Path(file).name) for name, value in read_config_file(file).items()}
@@ -61,6 +62,33 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
 def config_of(settings: Settings) -> TrainConfig:
     """Build the configuration. Raises `ConfigError` as `TrainConfig` does."""
     return TrainConfig(**{name: setting.value for name, setting in settings.items()})
+
+
+def resolve_config(
+    given: Mapping[str, Any], recipe_name: str | None = None, file: str | Path | None = None
+) -> TrainConfig:
+    """Build the configuration that `lifted train` would use.
+
+    Unlike ``TrainConfig(...)``, it takes the defaults that suit the loss and the initial weights.
+
+    Parameters
+    ----------
+    given, recipe_name, file
+        See `resolve`.
+
+    Raises
+    ------
+    ConfigError
+        As `resolve` and `TrainConfig` do.
+
+    Examples
+    --------
+    >>> resolve_config({"data": "photos"}).learning_rate
+    0.002
+    >>> resolve_config({"data": "photos", "weights": "imagenet"}).learning_rate
+    0.0001
+    """
+    return config_of(resolve(given, recipe_name, file))
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
@@ -84,12 +112,17 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
     fields = {str(name).replace("-", "_"): value for name, value in parsed.items()}
-    for name in fields:
+    _require_fields(fields, path)
+    return {name: _as_number(name, value) for name, value in fields.items()}
+
+
+def _require_fields(names: Iterable[str], where: str | Path) -> None:
+    """Raise `ConfigError` for a name that is no field of `TrainConfig`."""
+    for name in names:
         if name not in DEFAULTS:
             close = difflib.get_close_matches(name, DEFAULTS, 1)
             hint = f"; did you mean {close[0]}?" if close else "; `lifted train --print-config` lists them."
-            raise ConfigError(f"{path}: unknown field {name!r}{hint}")
-    return {name: _as_number(name, value) for name, value in fields.items()}
+            raise ConfigError(f"{where}: unknown field {name!r}{hint}")
 
 
 def _as_number(name: str, value: Any) -> Any:

@@ -77,7 +77,8 @@ class TrainConfig:
     The defaults train from random weights. The paper's numbers start from a network trained on ImageNet. From random
     weights they collapse: distances shrink to zero, and the loss stays at that of equal embeddings. On CARS196, more
     images per class and an embedding layer with the learning rate of the rest brought the loss below it. The paper's
-    numbers are in `gluon_lifted.config.recipes`.
+    numbers are in `gluon_lifted.config.recipes`. Other defaults suit trained weights and other losses:
+    `gluon_lifted.resolve_config` applies them, as `lifted train` does.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
 from gluon_lifted.training.best_recall import settle_keep
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
+from gluon_lifted.training.reported import ProgressReport
 from gluon_lifted.training.run_folder import check_run, open_run
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from gluon_lifted.training.evaluation import Evaluation
     from gluon_lifted.training.loop import TrainReport
     from gluon_lifted.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def train(
     hardware: Hardware = Hardware(),
     *,
     resume: bool = False,
-    hooks: Hooks = Hooks(),
+    hooks: Hooks | None = None,
 ) -> TrainReport:
     """Train a network and freeze it into ``run``.
 
@@ -98,14 +102,23 @@ def train(
         Devices, decoding threads and hosts to train with.
     resume : bool
         Resume the run in ``run`` from its newest intact checkpoint.
-    hooks : Hooks
-        Callbacks for progress and notes.
+    hooks : Hooks, optional
+        Callbacks for progress and notes. By default, progress goes to `gluon_lifted.progress`, and notes to the log.
 
     Raises
     ------
     DataError, ConfigError, DeviceError, RunError
         If the data, an option, the device or the run folder cannot work. Nothing is written before these checks.
+
+    Examples
+    --------
+    >>> config = resolve_config({"data": "photos", "weights": "imagenet"})  # doctest: +SKIP
+    >>> train(config, "runs/mine").kept_recall  # doctest: +SKIP
     """
+    if hooks is None:
+        with ProgressReport() as report:
+            hooks = Hooks(report.training, lambda note: log.info("%s", note), on_measuring=report.measuring)
+            return train(config, run, hardware, resume=resume, hooks=hooks)
     run = Path(run)
     config = check_run(run, config, resume=resume)
     if config.tensorboard:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gluon_lifted.errors import RunError
-from serve_cli.progress import clock, progress_to
+from gluon_lifted.progress import clock, progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from serve_cli.cli.training_console import TrainingBar
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.evaluate.eval_options import EvalOptions, Images
-from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.evaluate.eval_steps import evaluate_embeddings
 from serve_cli.evaluate.metrics import recall_name
 from serve_cli.report.report_options import ReportOptions
 from serve_cli.report.write import write_report
@@ -98,10 +98,10 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
         embed_images(EmbedOptions(model=files.model, source=files.glyphs / "test", out=files.embeddings))
     with _step(report, "evaluate"):
         images = Images(dataset="glyphs", data=files.glyphs)
-        untrained = evaluate(
+        untrained = evaluate_embeddings(
             EvalOptions(sources=(files.untrained_model,), ks=(1,), images=images, recall_only=True, baseline=True)
         )
-        trained = evaluate(EvalOptions(sources=(files.embeddings,), ks=(1,), recall_only=True))
+        trained = evaluate_embeddings(EvalOptions(sources=(files.embeddings,), ks=(1,), recall_only=True))
         names = ("untrained network", "raw pixels", "trained network, ONNX")
         for name, result in zip(names, (*untrained.results, *trained.results), strict=True):
             report.recall[name] = result.metrics[recall_name(1)].value

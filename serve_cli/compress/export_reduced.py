@@ -21,7 +21,7 @@ from gluon_lifted.errors import ConfigError
 from gluon_lifted.images import denormalize
 from serve_cli.compress.comparison import BATCH, PrecisionComparison, compare_models, fastest
 from serve_cli.evaluate.eval_options import EvalOptions, Images
-from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.evaluate.eval_steps import evaluate_embeddings
 from serve_cli.evaluate.metrics import recall_name
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_hash import model_bytes
@@ -101,4 +101,4 @@ def _recall(model: Path, criteria: AcceptanceCriteria) -> float:
     model_options = ModelOptions(device=criteria.device, cache=False)
     images = Images(dataset=criteria.dataset, data=criteria.data, model_options=model_options)
     options = EvalOptions(sources=(model,), ks=(1,), images=images, recall_only=True)
-    return evaluate(options).results[0].metrics[recall_name(1)].value
+    return evaluate_embeddings(options).results[0].metrics[recall_name(1)].value

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gluon_lifted.progress import clock
 from serve_cli.embed.embed_rows import collect, embed_rows
 from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.memory_budget import bounded_decoding
 from serve_cli.embed.part_worker import FAILURES_SHOWN
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.vectors import DTYPES
-from serve_cli.progress import clock
 from serve_cli.sources.passed_over import passed_over_text
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gluon_lifted.progress import clock, open_progress
 from serve_cli.embed.embed_run import open_run
 from serve_cli.embed.engines import ENGINES
-from serve_cli.progress import clock, open_progress
 from serve_cli.provenance import versions
 from serve_cli.sources.passed_over import passed_over_text
 from serve_cli.sources.source import as_text

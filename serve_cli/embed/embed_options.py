@@ -81,11 +81,11 @@ class EmbedOptions:
 
     Parameters
     ----------
-    model : Path
+    model : Path or str
         The ONNX file.
     source : Path or str
         The path, pattern or URL of the images.
-    out : Path
+    out : Path or str
         The embedding folder. If it has parts of the same run, the run resumes.
     model_options : ModelOptions
         Device, threads, sessions and batch size.
@@ -133,6 +133,8 @@ class EmbedOptions:
     image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
+        for name in ("model", "out"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
         if self.overwrite and self.task.count > 1:
             raise ConfigError("tasks that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:

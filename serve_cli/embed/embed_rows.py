@@ -20,9 +20,9 @@ from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from gluon_lifted.progress import Progress
     from serve_cli.embed.decoding import DecodedBatch, Decoding
     from serve_cli.model.embedder import Embedder
-    from serve_cli.progress import Progress
 
 NOT_FINITE = "the network's output for this image is not finite."
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gluon_lifted.progress import Progress
     from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embed.part_worker import Work
-    from serve_cli.progress import Progress
 
 DEFAULT_ENGINE = "local"
 

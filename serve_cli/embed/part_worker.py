@@ -24,9 +24,9 @@ from serve_cli.sources.image_row import HeldImage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from gluon_lifted.progress import Progress
     from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.parts import Part
-    from serve_cli.progress import Progress
     from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 
 FAILURES_SHOWN = 5

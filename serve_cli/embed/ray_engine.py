@@ -28,11 +28,11 @@ from serve_cli.provenance import version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gluon_lifted.progress import Progress
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.embed_run import EmbedRun
     from serve_cli.embeddings.resume_plan import Survey
     from serve_cli.model.model_options import ModelOptions
-    from serve_cli.progress import Progress
 
 PACKAGE = "gluon-lifted"
 

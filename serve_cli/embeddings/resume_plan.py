@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.images import MAX_PIXELS
+from gluon_lifted.progress import open_progress
 from serve_cli.embeddings.arrow_table import carried_column
 from serve_cli.embeddings.part_columns import PLAN
 from serve_cli.embeddings.part_formats import DEFAULT_FORMAT
-from serve_cli.progress import open_progress
 from serve_cli.sources.image_row import Cell
 from serve_cli.sources.source import as_text
 

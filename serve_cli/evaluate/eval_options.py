@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gluon_lifted.metrics.choices import ClusteringProtocol, Distance
     from serve_cli.choices import PublishedDataset
 
@@ -22,7 +21,7 @@ class Images:
     ----------
     dataset : str, optional
         A name that `gluon_lifted.load_dataset` knows; its test images are used. By default, ``"folder"``.
-    data : Path, optional
+    data : Path or str, optional
         Root of the data set.
     use_boxes : bool
         Crop images to the data set's boxes, as in training.
@@ -35,6 +34,10 @@ class Images:
     use_boxes: bool = False
     model_options: ModelOptions = ModelOptions()
 
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            object.__setattr__(self, "data", Path(self.data))
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
@@ -42,13 +45,13 @@ class EvalOptions:
 
     Parameters
     ----------
-    sources : tuple of Path
+    sources : sequence of Path or str
         Folders that `lifted embed` wrote, or models. The others are compared with the first.
     ks : tuple of int
         Ranks to report recall at.
     images : Images
         Images for the models among the sources.
-    gallery : Path, optional
+    gallery : Path or str, optional
         Folder of embeddings in which the images of the only source are searched; by default, each image is searched
         among all others of its source.
     distance : {"euclidean", "cosine"}, optional
@@ -78,3 +81,8 @@ class EvalOptions:
     baseline: bool = False
     published: PublishedDataset | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(map(Path, self.sources)))
+        if self.gallery is not None:
+            object.__setattr__(self, "gallery", Path(self.gallery))

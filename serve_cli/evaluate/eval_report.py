@@ -95,6 +95,12 @@ class EvalReport:
             row["metrics"] = {metric: round(value / 100, 6) for metric, value in row["metrics"].items()}
         return report
 
+    def _repr_markdown_(self) -> str:
+        """Show the tables in a notebook."""
+        from serve_cli.evaluate.eval_tables import to_markdown
+
+        return to_markdown(self)
+
     def facts(self) -> dict[str, str]:
         """Return facts about the results in words."""
         queries = {f"queries of {result.name}": result.facts(self.gallery) for result in self.results}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from serve_cli.evaluate.eval_report import EvalReport
 
 
-def evaluate(options: EvalOptions) -> EvalReport:
+def evaluate_embeddings(options: EvalOptions) -> EvalReport:
     """Compute the requested metrics of every source.
 
     Raises

@@ -15,13 +15,13 @@ from gluon_lifted.datasets.known_datasets import DEFAULT_DATASET
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.baselines import THUMBNAIL, pixel_thumbnails
 from gluon_lifted.metrics.clustering import require_scikit_learn
+from gluon_lifted.progress import open_progress
 from serve_cli.embed.decoding import Decoding
 from serve_cli.embed.embed_rows import collect, embed_rows, reported
 from serve_cli.embed.stage_times import StageTimes
 from serve_cli.embeddings.reader import NO_LABEL, Embeddings, encode_labels, read_embeddings
 from serve_cli.model.embedder import Embedder
 from serve_cli.path_kinds import did_you_mean, wrong_kind
-from serve_cli.progress import open_progress
 from serve_cli.sources.resolve import dataset_source
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class EvalInputs:
 
 
 def read_inputs(options: EvalOptions) -> EvalInputs:
-    """Read every source and the gallery. Raise as `evaluate` does."""
+    """Read every source and the gallery. Raise as `evaluate_embeddings` does."""
     _check(options)
     sources = [_read_source(source, options.images) for source in options.sources]
     distance = options.distance or _trained_distance(sources)

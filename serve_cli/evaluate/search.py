@@ -10,7 +10,7 @@ import numpy as np
 from gluon_lifted.errors import DataError
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

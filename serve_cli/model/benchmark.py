@@ -13,10 +13,10 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError, DeviceError
 from gluon_lifted.hardware.memory import peak_memory
+from gluon_lifted.progress import open_progress
 from serve_cli.model.embedder import Embedder
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.tuning import Tuning, save_tuning
-from serve_cli.progress import open_progress
 
 if TYPE_CHECKING:
     from pathlib import Path

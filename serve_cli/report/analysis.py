@@ -9,7 +9,7 @@ import numpy as np
 
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.report.comparison import Comparison, Ranked, compare
 from serve_cli.report.layout2d import NAMES, layout_2d, sample_rows
 from serve_cli.report.neighbors import Grid, neighbor_grids

@@ -14,7 +14,7 @@ from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
 from gluon_lifted.metrics.retrieval import retrieval_scores
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.report.access import Reason, is_url
 from serve_cli.report.summary import curve_ks
 from serve_cli.report.thumbnails import decoded_or_reason, image_reader

@@ -11,7 +11,7 @@ import numpy as np
 from gluon_lifted.errors import MissingPackageError
 from gluon_lifted.extras import install_command
 from gluon_lifted.metrics.scaling import in_unit_range
-from serve_cli.progress import clock
+from gluon_lifted.progress import clock
 from serve_cli.report.summary import members_of
 
 if TYPE_CHECKING:

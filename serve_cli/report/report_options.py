@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gluon_lifted.progress import clock
 from serve_cli.evaluate.metrics import recall_name
-from serve_cli.progress import clock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from serve_cli.choices import MapMethod
 
 MB = 1_000_000
@@ -22,9 +21,9 @@ class ReportOptions:
 
     Parameters
     ----------
-    source : Path
+    source : Path or str
         A folder of `lifted embed`.
-    out : Path
+    out : Path or str
         The HTML file to write.
     other : Path, optional
         A second folder, of the same images embedded by another model, to compare with.
@@ -70,6 +69,10 @@ class ReportOptions:
     overwrite: bool = False
     roots: tuple[Path, ...] = ()
     fetch: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("source", "out"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gluon_lifted.metrics.ranking.distance import DistanceMetric, PreparedRows
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.report.pairs import distances_of
 
 if TYPE_CHECKING:

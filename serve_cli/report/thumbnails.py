@@ -17,7 +17,7 @@ from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.images import DecodeLimits, Preprocessing, open_image, read_image
 from gluon_lifted.images.framing import upright_size
 from gluon_lifted.images.reading import DEFAULT_LIMITS
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.report.access import (
     TAR,
     Access,

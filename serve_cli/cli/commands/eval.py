@@ -167,7 +167,7 @@ def evaluate(
       lifted eval queries --gallery catalog --distance cosine --format csv
     """
     from serve_cli.evaluate.eval_options import EvalOptions, Images
-    from serve_cli.evaluate.eval_steps import evaluate as run
+    from serve_cli.evaluate.eval_steps import evaluate_embeddings
     from serve_cli.model.model_options import ModelOptions
 
     if as_json and style not in ("table", "json"):
@@ -194,7 +194,7 @@ def evaluate(
         published=paper,
         seed=seed,
     )
-    report = run(options)
+    report = evaluate_embeddings(options)
     _print(report, "json" if as_json else style)
     if report.failed:
         raise typer.Exit(SOME_FAILED)

@@ -14,6 +14,7 @@ import typer
 from gluon_lifted.config.recipes import RECIPES, REPOSITORY
 from gluon_lifted.datasets.known_datasets import DATASETS, DEFAULT_DATASET
 from gluon_lifted.extras import require_extras
+from gluon_lifted.progress import clock
 from serve_cli.cli.config_options import with_config_options
 from serve_cli.cli.console import (
     print_facts,
@@ -23,7 +24,6 @@ from serve_cli.cli.console import (
 )
 from serve_cli.cli.help_page import REQUIRED
 from serve_cli.cli.shared_options import HARDWARE, Json, Threads
-from serve_cli.progress import clock
 
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig

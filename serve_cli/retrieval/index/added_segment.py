@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from gluon_lifted.errors import DataError
+from gluon_lifted.progress import open_progress
 from serve_cli.embeddings.stream import EmbeddedBatch
-from serve_cli.progress import open_progress
 from serve_cli.retrieval.id_hashes import IdHashes
 from serve_cli.retrieval.index.build import BATCH_ROWS
 from serve_cli.retrieval.index.layout import SegmentRecord

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DataError
+from gluon_lifted.progress import open_progress
 from serve_cli.embeddings.stream import EmbeddingStream
-from serve_cli.progress import open_progress
 from serve_cli.retrieval.id_hashes import IdHashes
 from serve_cli.retrieval.index.catalog import CatalogIndex
 from serve_cli.retrieval.index.deletions import write_deletions

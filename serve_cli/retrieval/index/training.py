@@ -8,7 +8,7 @@ import numpy as np
 
 from gluon_lifted.errors import ConfigError
 from gluon_lifted.files import replaced_file
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.retrieval.index.approximate_search import open_proposals
 from serve_cli.retrieval.index.faiss_library import faiss, faiss_errors
 from serve_cli.retrieval.index.graph import hnsw_of

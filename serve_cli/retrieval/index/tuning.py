@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.retrieval.index.exact_search import checked_queries
 from serve_cli.retrieval.index.graph import Graph
 from serve_cli.retrieval.index.layout import SearchParameters

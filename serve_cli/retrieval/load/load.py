@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from gluon_lifted.errors import DataError, LiftedError
+from gluon_lifted.progress import open_progress
 from serve_cli.embeddings.stream import EmbeddedBatch, EmbeddingStream
-from serve_cli.progress import open_progress
 from serve_cli.retrieval.load.load_options import LoadReport
 from serve_cli.retrieval.load.load_plan import plan_load
 from serve_cli.retrieval.load.read_ahead import read_ahead
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_cli.progress import Progress
+    from gluon_lifted.progress import Progress
     from serve_cli.retrieval.load.load_options import LoadOptions
     from serve_cli.retrieval.load.target import LoadPlan, Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serve_cli.progress import clock
+from gluon_lifted.progress import clock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ from gluon_lifted.config.resolve import (
     config_of,
     read_config_file,
     resolve,
+    resolve_config,
 )
 from gluon_lifted.config.schedules import learning_rate
 from gluon_lifted.config.train_config import TrainConfig
@@ -23,6 +24,15 @@ from tests.examples import examples
 
 def test_defaults_alone_are_the_dataclass():
     assert config_of(resolve({})) == TrainConfig()
+
+
+def test_python_has_the_defaults_of_the_command_line():
+    given = {"weights": "imagenet", "loss": "triplet"}
+    config = resolve_config(given)
+    assert config == config_of(resolve(given))
+    assert (config.batch_norm, config.sampler, config.batch_size) == ("fixed", "triplets", 120)
+    with pytest.raises(ConfigError, match="unknown field 'iteration'; did you mean iterations"):
+        resolve_config({"iteration": 3})
 
 
 def test_later_layers_win(tmp_path):

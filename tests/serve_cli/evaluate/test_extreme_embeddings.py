@@ -13,7 +13,7 @@ import pytest
 
 from gluon_lifted.errors import DataError
 from serve_cli.evaluate.eval_options import EvalOptions
-from serve_cli.evaluate.eval_steps import evaluate
+from serve_cli.evaluate.eval_steps import evaluate_embeddings
 from serve_cli.report.layout2d import layout_2d
 from serve_cli.report.report_options import ReportOptions
 from serve_cli.report.write import write_report
@@ -46,7 +46,7 @@ def folder_of(path: Path, embedding: np.ndarray, labels: list[str | None] | None
 
 
 def measured(folder: Path, distance: str = "euclidean") -> dict[str, object]:
-    report = evaluate(EvalOptions(sources=(folder,), distance=distance, clustering="modern")).to_json()
+    report = evaluate_embeddings(EvalOptions(sources=(folder,), distance=distance, clustering="modern")).to_json()
     metrics = json.loads(json.dumps(report, allow_nan=False))["results"][0]["metrics"]
     assert isinstance(metrics, dict)
     return metrics
@@ -97,8 +97,10 @@ def test_a_report_of_any_finite_numbers(tmp_path: Path, embedding: np.ndarray, m
 
 def test_labels_that_differ_in_zeros_at_their_end(tmp_path: Path) -> None:
     """NumPy's own strings would make them one class."""
-    plain = evaluate(EvalOptions(sources=(folder_of(tmp_path / "plain", PLAIN),))).results[0]
-    zeros = evaluate(EvalOptions(sources=(folder_of(tmp_path / "zeros", PLAIN, ["a", "a\0", "a\0\0"] * 8),))).results[0]
+    plain = evaluate_embeddings(EvalOptions(sources=(folder_of(tmp_path / "plain", PLAIN),))).results[0]
+    zeros = evaluate_embeddings(
+        EvalOptions(sources=(folder_of(tmp_path / "zeros", PLAIN, ["a", "a\0", "a\0\0"] * 8),))
+    ).results[0]
     assert (zeros.classes, zeros.metrics) == (3, plain.metrics)
     written = write_report(ReportOptions(source=tmp_path / "zeros", out=tmp_path / "report.html", method="pca"))
     assert written.classes == 3
@@ -108,7 +110,7 @@ def test_a_long_label_does_not_make_all_of_them_long(tmp_path: Path) -> None:
     """An array of NumPy's strings would take 24 x 60,000 x 4 bytes."""
     source = folder_of(tmp_path / "emb", PLAIN, ["x" * 60_000, *LABELS[1:]])
     tracemalloc.start()
-    evaluate(EvalOptions(sources=(source,)))
+    evaluate_embeddings(EvalOptions(sources=(source,)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3_000_000
@@ -122,7 +124,7 @@ def test_too_few_rows(tmp_path: Path, rows: int) -> None:
         manifest = json.loads((source / "manifest.json").read_text())
         (source / "manifest.json").write_text(json.dumps({**manifest, "rows": 0, "parts": []}))
     with pytest.raises(DataError, match=f"emb: {rows} images with an embedding; recall needs at least 2"):
-        evaluate(EvalOptions(sources=(source,), clustering="modern"))
+        evaluate_embeddings(EvalOptions(sources=(source,), clustering="modern"))
     with pytest.raises(DataError, match=f"{rows} images with an embedding; a report needs at least 2"):
         write_report(ReportOptions(source=source, out=tmp_path / "report.html"))
 
@@ -132,4 +134,4 @@ def test_a_baseline_reads_only_files(tmp_path: Path) -> None:
     rows = [ImageRow(str(number), tmp_path / "none.jpg", label) for number, label in enumerate(LABELS)]
     write_folder(tmp_path / "emb", [EmbeddedRows(rows, PLAIN, [None] * 24)])
     with pytest.raises(DataError, match=r"none\.jpg: no such image file; --baseline reads"):
-        evaluate(EvalOptions(sources=(tmp_path / "emb",), baseline=True))
+        evaluate_embeddings(EvalOptions(sources=(tmp_path / "emb",), baseline=True))

@@ -26,8 +26,8 @@ from lancedb.index import BTree
 
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
 from gluon_lifted.files import sync, try_lock
+from gluon_lifted.progress import open_progress
 from gluon_lifted.redaction import url_without_credentials
-from serve_cli.progress import open_progress
 from serve_cli.retrieval.load.target import VECTOR_COLUMN, Preview
 from serve_cli.retrieval.load.targets.lance_index import index_bytes, index_config, index_text
 from serve_cli.retrieval.load.targets.lance_merge import can_merge, merge

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gluon_lifted.errors import ConfigError, LiftedError
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.retrieval.load.target import VECTOR_COLUMN, Preview
 from serve_cli.retrieval.load.targets import milvus_connection
 from serve_cli.retrieval.load.targets.collection_names import CollectionNames

@@ -23,7 +23,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.retrieval.load.target import VECTOR_COLUMN, Preview
 from serve_cli.retrieval.load.targets import qdrant_connection
 from serve_cli.retrieval.load.targets.collection_names import CollectionNames

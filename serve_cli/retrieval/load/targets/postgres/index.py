@@ -13,15 +13,15 @@ import psycopg
 from psycopg import errors, sql
 
 from gluon_lifted.errors import ConfigError
-from serve_cli.progress import open_progress
+from gluon_lifted.progress import open_progress
 from serve_cli.retrieval.load.target import VECTOR_COLUMN
 from serve_cli.retrieval.load.targets.postgres.names import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gluon_lifted.progress import Progress
     from serve_cli.choices import Dtype
-    from serve_cli.progress import Progress
     from serve_cli.retrieval.load.target import LoadPlan
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ pytest.importorskip("psycopg", reason="loading into PostgreSQL needs psycopg")
 import psycopg
 
 from gluon_lifted.errors import ConfigError, LiftedError, RunError
-from serve_cli.progress import progress_to
+from gluon_lifted.progress import progress_to
 from serve_cli.retrieval.load.load import load_embeddings
 from serve_cli.retrieval.load.load_options import LoadOptions
 from serve_cli.retrieval.load.targets.postgres import catalog, session, target

@@ -1,6 +1,7 @@
 """Progress of long work. The library reports it, and prints nothing itself.
 
-The command line runs the library inside ``with progress_to(...)``, and shows bars.
+The command line runs the library inside ``with progress_to(...)``, and shows bars. `gluon_lifted.show_progress` shows
+them in notebooks.
 """
 
 from __future__ import annotations
@@ -37,7 +38,24 @@ def _silent(label: str, total: int | None, unit: str = "images", start: int = 0)
     return nullcontext(_Silent())
 
 
-_open: ContextVar[OpenProgress] = ContextVar("progress", default=_silent)
+class _Usual:
+    """How progress is opened outside of `progress_to`."""
+
+    open: OpenProgress = staticmethod(_silent)
+
+
+_open: ContextVar[OpenProgress | None] = ContextVar("progress", default=None)
+
+
+def always_progress_to(show: OpenProgress) -> None:
+    """Show the progress of all work from now on, in all threads, where no `progress_to` says otherwise.
+
+    Parameters
+    ----------
+    show : callable
+        Takes label, total, unit and start, as `open_progress` does.
+    """
+    _Usual.open = staticmethod(show)
 
 
 @contextmanager
@@ -72,7 +90,7 @@ def open_progress(
     start : int
         Units done by an earlier run that this one resumes.
     """
-    return _open.get()(label, total, unit, start)
+    return (_open.get() or _Usual.open)(label, total, unit, start)
 
 
 def clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from serve_cli.progress import clock, open_progress, progress_to
+from gluon_lifted.progress import clock, open_progress, progress_to
 
 
 def test_it_is_silent_unless_asked_for(capfd):
