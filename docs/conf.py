@@ -28,13 +28,17 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # headings of generated parts start below the page's own
 
+highlight_language = "text"
 default_role = "py:obj"
 autodoc_typehints = "none"  # docstrings have the types, with shapes
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_custom_sections = [("Inputs", "params_style"), ("Outputs", "params_style")]  # of Gluon blocks
 
 html_theme = "furo"
+html_static_path = ["site_pages/static"]
+html_css_files = ["site.css"]
 html_title = f"gluon-lifted {release}"
 html_extra_path = ["site_pages/root"]  # index.html leads to the home page
 html_math_renderer = "mathml"  # browsers render MathML themselves: no script, no CDN

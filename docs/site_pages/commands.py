@@ -2,13 +2,15 @@
 
 import re
 import textwrap
+from itertools import groupby
 
 import typer
 
 from serve_cli.cli.main import app
 from site_pages.tables import table
 
-BOLD = re.compile(r"\[/?bold\]")
+SPECIAL = re.compile(r"[\\<>\[\]*_$]")  # characters that Markdown may read
+BOLD = re.compile(r"\\\[/?bold\\\]")  # as rich marks it, escaped
 
 
 def commands_reference():
@@ -24,7 +26,7 @@ def _section(name, command):
             if record := parameter.get_help_record(context):
                 panels.setdefault(_panel(parameter), []).append(_row(*record))
     parts = [f"## `lifted {name}`", _help_text(command.help or "")]
-    parts += [f"**{panel}**\n\n{table(['', ''], rows)}" for panel, rows in panels.items()]
+    parts += [f"**{panel}**\n\n{table(['name', 'meaning'], rows)}" for panel, rows in panels.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -38,18 +40,18 @@ def _row(names, meaning):
 
 
 def _escaped(text):
-    """Keep a help text from being read as Markdown, except for code in backticks."""
-    parts = re.split(r"(`[^`]*`)", BOLD.sub("", text))
-    return "".join(part if part.startswith("`") else re.sub(r"([\\<>\[\]*_$])", r"\\\1", part) for part in parts)
+    """Turn prose of a help text into Markdown: bold, code in backticks, and nothing else."""
+    parts = re.split(r"(`[^`]*`)", text)
+    escaped = "".join(part if part.startswith("`") else SPECIAL.sub(r"\\\g<0>", part) for part in parts)
+    return BOLD.sub("**", escaped)
 
 
 def _help_text(text):
     """Turn a help text into Markdown: indented paragraphs are commands."""
     paragraphs = re.split(r"\n[ \t]*\n", textwrap.dedent(text).strip("\n"))
-    return "\n\n".join(map(_paragraph, paragraphs))
+    grouped = ((is_code, "\n\n".join(group)) for is_code, group in groupby(paragraphs, _is_code))
+    return "\n\n".join(f"```\n{textwrap.dedent(text)}\n```" if is_code else _escaped(text) for is_code, text in grouped)
 
 
-def _paragraph(text):
-    if all(line.startswith("  ") for line in text.splitlines()):
-        return f"```\n{textwrap.dedent(text)}\n```"
-    return f"**{BOLD.sub('', text)}**" if text.startswith("[bold]") else _escaped(text)
+def _is_code(paragraph):
+    return all(line.startswith("  ") for line in paragraph.splitlines())

@@ -15,4 +15,8 @@ def metrics_reference():
     formulas = [f".. autoclass:: {MEASURES}\n   :members:\n   :no-index:"]
     formulas += [f".. autofunction:: {PARTITIONS}.{name}\n   :no-index:" for name in ("nmi", "pairwise_f1", "ami")]
     rendered = "\n\n".join(f"```{{eval-rst}}\n{formula}\n```" for formula in formulas)
-    return f"## All metrics\n\n{ranks}\nOf k-means clusters:\n\n{clusters}\n## Formulas\n\n{rendered}\n"
+    return (
+        f"## All metrics\n\n{ranks}\n"
+        f"With `--clustering`, for k-means clusters:\n\n{clusters}\n"
+        f"## Formulas\n\n{rendered}\n"
+    )

@@ -6,16 +6,16 @@ import re
 HOME = "docs/index"
 CHILDREN = {"docs/benchmarks": "/benchmarks/results/*", "CONTRIBUTING": "/docs/contributing/*"}
 SECTION = re.compile(r"^## (?P<title>.+)$", re.MULTILINE)
-ENTRY = re.compile(r"^- \[[^\]]+\]\((?P<page>[^)#]+\.md)\)", re.MULTILINE)
+ENTRY = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<page>[^)#]+)\.md\)", re.MULTILINE)
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """List the pages of each section: Markdown files that its list entries start with, from the repository's root."""
+    """List the pages of each section, as a table of contents names them: those that its list entries start with."""
     parts = SECTION.split(text)
     folder = posixpath.dirname(HOME)
     return {
-        title: ["/" + posixpath.normpath(f"{folder}/{page}").removesuffix(".md") for page in ENTRY.findall(body)]
-        for title, body in zip(parts[1::2], parts[2::2], strict=True)
+        section: [f"{title} </{posixpath.normpath(f'{folder}/{page}')}>" for title, page in ENTRY.findall(body)]
+        for section, body in zip(parts[1::2], parts[2::2], strict=True)
     }
 
 
