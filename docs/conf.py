@@ -18,6 +18,7 @@ project = "gluon-lifted"
 author = "the gluon-lifted authors"
 version = release = __version__
 language = "en"
+smartquotes = False  # "--resume" in prose stays an option
 
 root_doc = HOME
 include_patterns = ["*.md", "docs/**.md", "benchmarks/results/*.md", "export/OPERATORS.md"]

@@ -10,6 +10,7 @@ from serve_cli.cli.main import app
 from site_pages.tables import table
 
 SPECIAL = re.compile(r"[\\<>\[\]*_$]")  # characters that Markdown may read
+DIM = re.compile(r"\[/?dim\]")
 BOLD = re.compile(r"\\\[/?bold\\\]")  # as rich marks it, escaped
 
 
@@ -36,7 +37,8 @@ def _panel(parameter):
 
 
 def _row(names, meaning):
-    return [f"`{' '.join(names.split())}`", _escaped(meaning)]
+    plain = DIM.sub("", meaning).replace(r"\[", "[")  # the default of an argument is marked up for rich
+    return [f"`{' '.join(names.split())}`", _escaped(plain)]
 
 
 def _escaped(text):
