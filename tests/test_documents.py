@@ -14,7 +14,7 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"`((?:lifted |--)[^`]+)`")
 OPTION = re.compile(r"(?<!\S)--[a-z][\w-]*")
 OTHER_OPTIONS = {"--help", "--metric_type"}  # of every command; of autofaiss
-OTHER_NAMES = {"PYSPARK_PYTHON"}  # Spark's variable
+OTHER_NAMES = {"PYSPARK_PYTHON", "RAY_USAGE_STATS_ENABLED"}  # variables of Spark and Ray
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 GROUP = typer.main.get_command(app)
@@ -74,3 +74,9 @@ def test_options_exist(document):
 def test_python_compiles(document):
     for code in blocks(document, "python"):
         compile(code, str(document), "exec")
+
+
+def test_the_readme_is_short_and_its_pictures_are_small():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    pictures = list((ROOT / "docs" / "images").glob("*.png"))
+    assert [picture.name for picture in pictures if picture.stat().st_size > 200_000] == []

@@ -13,7 +13,9 @@ from tests.documents import ROOT
 for package in ("sphinx", "furo", "myst_parser"):
     pytest.importorskip(package, reason="the site needs the extra docs")
 
-LOADED = re.compile(r"<(?:script|img|iframe)[^>]+src=\"(?:https?:)?//|<link[^>]+href=\"(?:https?:)?//|url\([\"']?https?:")
+LOADED = re.compile(
+    r"<(?:script|img|iframe)[^>]+src=\"(?:https?:)?//|<link[^>]+href=\"(?:https?:)?//|url\([\"']?https?:"
+)
 PARTS = [
     ("docs/reference/commands.html", "--num-tasks"),
     ("docs/reference/python.html", "gluon_lifted.LiftedStructureLoss"),
