@@ -80,3 +80,10 @@ def test_the_readme_is_short_and_its_pictures_are_small():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
     pictures = list((ROOT / "docs" / "images").glob("*.png"))
     assert [picture.name for picture in pictures if picture.stat().st_size > 200_000] == []
+
+
+def test_the_home_page_lists_every_page():
+    home = ROOT / "docs" / "index.md"
+    linked = {(home.parent / link).resolve() for link in LINK.findall(home.read_text())}
+    pages = {*home.parent.glob("*.md"), *home.parent.glob("reference/*.md")} - {home}
+    assert pages - linked == set()
