@@ -13,7 +13,7 @@ ROOMS = re.compile(r"`((?:gluon_lifted|export|serve_cli|tests|docs|benchmarks)/[
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"`((?:lifted |--)[^`]+)`")
 OPTION = re.compile(r"(?<!\S)--[a-z][\w-]*")
-OTHER_OPTIONS = {"--help", "--metric_type"}  # of every command; of autofaiss
+OTHER_OPTIONS = {"--help", "--version", "--metric_type"}  # of every command, of `lifted`, of autofaiss
 OTHER_NAMES = {"PYSPARK_PYTHON", "RAY_USAGE_STATS_ENABLED"}  # variables of Spark and Ray
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
