@@ -77,11 +77,12 @@ def test_the_commands_run_in_order(document, photographs, monkeypatch, capfd):
 def test_the_readme_does_the_same_in_python(photographs, monkeypatch, capfd):
     for words in lifted_commands(README, "bash")[:2]:
         run(smaller(words), monkeypatch, capfd)
-    names: dict[str, object] = {}
-    exec(blocks(README, "python")[0], names)
-    found = names["neighbors"]
-    assert found[0].path.endswith("class 3/2.jpg")
-    assert found[0].distance == pytest.approx(0, abs=1e-3)
+    capfd.readouterr()
+    exec(blocks(README, "python")[0], {})
+    printed = [line.split(" ", 1) for line in capfd.readouterr().out.splitlines()]
+    assert len(printed) == 5
+    assert printed[0][1].endswith("class 3/2.jpg")
+    assert float(printed[0][0]) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
