@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from serve_cli import Index
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = Path(__file__).parent / "images"
 VIEWPORT = {"width": 1120, "height": 760}
-COLORS = 128  # of a palette, which keeps a picture below 200 kB
+COLORS = 256  # of a palette, which keeps a picture below 200 kB
 MAX_BYTES = 200_000
 LIFTED = [sys.executable, "-m", "serve_cli.cli.main"]
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
@@ -47,15 +49,20 @@ def main() -> None:
         page.goto((demo / "report.html").resolve().as_uri())
         save(page, "report.png")
         with served(index) as address:
-            search(page, address, first_image(demo / "glyphs" / "test"))
+            search(page, address, clear_example(index, demo / "glyphs" / "test"))
             save(page, "search_page.png")
         browser.close()
 
 
-def first_image(folder: Path) -> Path:
-    """Return the first image of the middle class, which is the same for every demo."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    return min(classes[len(classes) // 2].iterdir())
+def clear_example(index: Path, folder: Path) -> Path:
+    """Return the image, one of each class, with the most images of its class among its neighbors."""
+    images = [min(path.iterdir()) for path in sorted(folder.iterdir()) if path.is_dir()]
+    with Index.open(index) as opened:
+        found = opened.search(images, k=10)
+    hits = [
+        sum(match.label == path.parent.name for match in matches) for path, matches in zip(images, found, strict=True)
+    ]
+    return images[hits.index(max(hits))]
 
 
 @contextmanager
@@ -80,14 +87,14 @@ def search(page: Any, address: str, image: Path) -> None:
     page.set_input_files("#file", image)
     page.wait_for_selector("#terms img")
     page.wait_for_selector("#results[aria-busy=false]")
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.wait_for_load_state("networkidle")  # the page's policy forbids to evaluate a condition in it
 
 
 def save(page: Any, name: str) -> None:
     """Save what the window shows with a palette."""
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = IMAGES / name
-    shot.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+    shot.quantize(COLORS, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     if path.stat().st_size > MAX_BYTES:
         raise SystemExit(f"{path}: {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}; use fewer colors.")
     print(f"{path}: {path.stat().st_size:,} bytes")
