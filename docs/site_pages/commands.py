@@ -10,6 +10,7 @@ from serve_cli.cli.main import app
 from site_pages.tables import table
 
 SPECIAL = re.compile(r"[\\<>\[\]*_$]")  # characters that Markdown may read
+DESCRIBED = re.compile(r"default: \(([^()]*)\)")  # a default in words
 DIM = re.compile(r"\[/?dim\]")
 BOLD = re.compile(r"\\\[/?bold\\\]")  # as rich marks it, escaped
 
@@ -38,6 +39,7 @@ def _panel(parameter):
 
 def _row(names, meaning):
     plain = DIM.sub("", meaning).replace(r"\[", "[")  # the default of an argument is marked up for rich
+    plain = DESCRIBED.sub(r"default: \1", plain)
     return [f"`{' '.join(names.split())}`", _escaped(plain)]
 
 
