@@ -2,7 +2,7 @@
 
     python docs/make_pictures.py [--demo FOLDER]
 
-An existing folder of `lifted demo` is used as it is; otherwise the demo runs first, which takes three minutes.
+An existing folder of `lifted demo` is used; otherwise the demo runs first, which takes three minutes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ ENTRY = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<page>[^)#]+)\.md\)", re.MULTI
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """List the pages of each section, as a table of contents names them: those that its list entries start with."""
+    """List the pages that the list entries of each section start with, as a table of contents names them."""
     parts = SECTION.split(text)
     folder = posixpath.dirname(HOME)
     return {
