@@ -3,6 +3,7 @@
 # make test-all    all tests, also those of kills, memory, clusters, browsers and whole networks, in all environments
 # make lint        format, lint, types, import rules
 # make format      format and sort imports
+# make docs        build the documents as a site in build/site
 # make test-serve  the tests of embedding and evaluation, in an environment with neither MXNet nor onnx
 # make test-export the tests of the exporter, in an environment without MXNet
 # make test-engines the tests with Ray and Spark, in an environment that has them (Spark needs Java)
@@ -19,7 +20,7 @@ PYTEST := -m pytest -n 2 --dist worksteal
 # Bytecode is kept whatever the shell says: tests that start Python take half the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: environments demo test test-main test-all lint format test-serve test-export test-engines constraints clean
+.PHONY: environments demo docs test test-main test-all lint format test-serve test-export test-engines constraints clean
 
 environments: $(VENV)/installed $(EXPORT)/installed $(ENGINES)/installed
 
@@ -40,6 +41,10 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# Any warning is an error
+docs: $(VENV)/installed
+	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d build/doctrees . build/site
 
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix-only .

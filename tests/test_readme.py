@@ -1,12 +1,14 @@
-"""The README's commands, as they stand there, on a small set of photographs."""
+"""The commands and the code of the README and the tutorial, as they stand there, on a small set of photographs."""
 
 import re
 import shlex
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.documents import DOCUMENTS, ROOT, blocks, commands, lifted_commands
 
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 pytest.importorskip("onnx", reason="onnx is not installed")
@@ -14,70 +16,83 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 from gluon_lifted.mx import gluoncv_network, nd
 from gluon_lifted.networks.backbones import backbone_initializer
 
-ROOT = Path(__file__).parent.parent
-WEIGHTS = "weights.params"  # random ones, in place of what the README downloads
-# The README trains for minutes
-FEWER = {"--iterations": "2", "--batch-size": "16", "--weights": WEIGHTS}
+README, TUTORIAL = ROOT / "README.md", ROOT / "docs" / "tutorial.md"
+WEIGHTS = "weights.params"  # random ones, in place of what the documents download
+FEWER = {"--iterations": 2, "--batch-size": 16}  # the documents train for minutes
 SHORTER = {"bench": ["--seconds", "0.1", "--batch-size", "4"]}
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def smaller(words):
+    """The same command with less work, and with weights that need no download."""
+    words = words + SHORTER.get(words[1], [])
+    for option, most in FEWER.items():
+        if option in words and words[1] == "train":
+            place = words.index(option) + 1
+            words[place] = str(min(most, int(words[place])))
+    if "--weights" in words:
+        words[words.index("--weights") + 1] = WEIGHTS
+    if "--precision" in words:
+        words.append("--force")  # whether int8 is faster depends on the processor
+    return words
 
 
-def commands():
-    joined = [block.replace("\\\n", "") for block in blocks("bash")]  # lines that go on in the next one
-    lines = [line.split("#")[0].strip() for block in joined for line in block.splitlines()]
-    return [line for line in lines if line]
-
-
-def test_the_commands_run_in_order(tmp_path, monkeypatch, capfd):
-    from serve_cli import read_embeddings
+def run(words, monkeypatch, capfd):
     from serve_cli.cli.main import main
-    from serve_cli.compress import comparison
 
-    monkeypatch.setattr(comparison, "SECONDS", 0.01)
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0, f"{shlex.join(words)}: {capfd.readouterr().err}"
+
+
+@pytest.fixture
+def photographs(tmp_path, monkeypatch):
+    """Six classes of four photographs, one of them also as photo.jpg, and weights, in the current folder."""
     rng = np.random.default_rng(0)
     for label in range(6):
         folder = tmp_path / "photos" / f"class {label}"
         folder.mkdir(parents=True)
         for index in range(4):
             Image.fromarray(rng.integers(0, 255, (90, 120, 3), np.uint8)).save(folder / f"{index}.jpg")
-    monkeypatch.chdir(tmp_path)
+    shutil.copy(tmp_path / "photos" / "class 3" / "2.jpg", tmp_path / "photo.jpg")
     network = gluoncv_network("mobilenetv2_1.0")
     network.initialize(backbone_initializer())
     network(nd.zeros((1, 3, 32, 32)))
-    network.save_parameters(WEIGHTS)
-    lifted = [line for line in commands() if line.startswith("lifted ")]
-    assert len(lifted) >= 6
-    for line in lifted:
-        words = shlex.split(line)
-        for option, value in FEWER.items():
-            if option in words:
-                words[words.index(option) + 1] = value
-        if "--precision" in words:
-            words.append("--force")  # whether int8 is faster depends on the processor
-        monkeypatch.setattr("sys.argv", words + SHORTER.get(words[1], []))
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 0, f"{line}: {capfd.readouterr().err}"
-    assert (tmp_path / "embeddings" / "manifest.json").is_file()
-    names: dict[str, object] = {}
-    exec(blocks("python")[0], names)
-    written = read_embeddings("embeddings")
-    rows = dict(zip(map(str, tmp_path.rglob("photos/*/*.jpg")), names["embeddings"], strict=True))
-    np.testing.assert_allclose([rows[path] for path in written.paths], written.embedding, atol=1e-5)
+    network.save_parameters(str(tmp_path / WEIGHTS))
+    monkeypatch.chdir(tmp_path)
 
 
-def test_the_other_commands_exist():
+@pytest.mark.parametrize("document", [README, TUTORIAL], ids=lambda path: path.stem)
+def test_the_commands_run_in_order(document, photographs, monkeypatch, capfd):
+    from serve_cli.compress import comparison
+
+    monkeypatch.setattr(comparison, "SECONDS", 0.01)
+    lines = lifted_commands(document, "bash")
+    assert len(lines) >= 5
+    for words in lines:
+        if words[1] != "serve":  # it answers until it is stopped; its tests are elsewhere
+            run(smaller(words), monkeypatch, capfd)
+
+
+def test_the_readme_does_the_same_in_python(photographs, monkeypatch, capfd):
+    for words in lifted_commands(README, "bash")[:2]:
+        run(smaller(words), monkeypatch, capfd)
+    capfd.readouterr()
+    exec(blocks(README, "python")[0], {})
+    printed = [line.split(" ", 1) for line in capfd.readouterr().out.splitlines()]
+    assert len(printed) == 5
+    assert printed[0][1].endswith("class 3/2.jpg")
+    assert float(printed[0][0]) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_other_commands_exist(document):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     project = (ROOT / "pyproject.toml").read_text()
-    for line in commands():
-        words = shlex.split(line)
+    for words in commands(document, "bash"):
         if words[0] == "make":
             assert words[1] in targets
-        elif words[0] == "pip":
-            extra = re.search(r"\[(.+)\]", line)[1]
-            assert f"\n{extra} = [" in project
-        else:
-            assert words[0] in ("lifted", ".")
+        elif words[:2] == ["pip", "install"]:
+            extras = re.search(r"\[(.+)\]", words[-1])
+            for extra in extras[1].split(",") if extras else ():
+                assert f"\n{extra} = [" in project
