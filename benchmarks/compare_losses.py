@@ -181,6 +181,7 @@ def commit() -> str:
 
 def write_results(options: argparse.Namespace, rates: dict[str, float], rows: dict[str, list[dict[str, float]]]) -> str:
     table, config = results_table(rates, rows), config_for(options, "lifted", 0, 1e-4)
+    seeds = f"Mean ± standard deviation over {options.seeds} seeds." if options.seeds > 1 else "One seed."
     text = f"""# Losses at equal time, from ImageNet's weights, {options.crop} px
 
 Written by `python benchmarks/compare_losses.py --dataset {options.dataset} --data {options.data.name} --weights
@@ -189,7 +190,7 @@ Written by `python benchmarks/compare_losses.py --dataset {options.dataset} --da
 commit {commit()}, on {machine()}, {options.jobs} runs at a time.
 
 Percent, on the data set's test classes, which are disjoint from the training classes; 3 % of these are left out. Every
-image is a query, all others are its gallery. Mean ± standard deviation over {options.seeds} seeds. {options.backbone},
+image is a query, all others are its gallery. {seeds} {options.backbone},
 {options.dim} numbers an embedding; each run sees {options.images:,} images in {config.iterations} batches of
 {config.batch_size}. Minutes are CPU time of one core. Embeddings of trained networks are ranked by Euclidean distance,
 pooled features and principal components by cosine. NMI is of k-means with as many clusters as classes.
