@@ -13,7 +13,6 @@ from starlette.routing import Router
 from serve_cli.http.access import Access, add_security_headers
 from serve_cli.http.access_log import AccessLog
 from serve_cli.http.allowed_hosts import AllowedHosts
-from serve_cli.http.endpoints import embed, openai
 from serve_cli.http.errors import ClientLeftError, as_request_error, error_response
 from serve_cli.http.metrics import Metrics
 from serve_cli.http.remote_images import RemoteImages
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from serve_cli.http.serve_options import ServeOptions
 
 REQUEST_ID, LONGEST_ID = b"x-request-id", 128
-EMBEDDING_PATHS = {route.path for route in (*embed.ROUTES, *openai.ROUTES)}
 NO_ROUTE = "none"  # label of requests that no route takes
 MS = 1000.0
 
@@ -110,8 +108,6 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive, reply: _Reply, context: RequestContext) -> None:
         try:
             self._access.check(scope)
-            if scope["path"] in EMBEDDING_PATHS and context.opened is not None:
-                context.opened.batcher.require_room(1)  # refusing before the body is read takes a third of the time
             await self._router(scope, receive, reply.send)
         except Exception as error:  # a bug is logged and answered with 500; the server must live on
             service = context.opened

@@ -134,7 +134,7 @@ class DrainingServer(uvicorn.Server):
             for _ in range(MOST_ACCEPTED if self._reports is None else FEW_ACCEPTED):
                 connection, _ = self._listener.accept()
                 self._in_background(partial(self._connect, connection))
-        except BlockingIOError:  # there are no more
+        except (BlockingIOError, ConnectionAbortedError):  # there are no more, or a client has left; others can wait
             return
         except OSError as error:
             log.warning("lifted: no connection can be accepted: %s.", error.strerror)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 async def embed(request: Request) -> Response:
     """Embed the image in the body, or all files of a form."""
     context, headers = context_of(request), request.headers
+    context.service.batcher.require_room(1)  # refusing before the body is read takes a third of the time
     body = await read_body(request)
     parse = partial(
         parse_embed,

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 async def embeddings(request: Request) -> Response:
     """Embed images that are base64, data URLs or URLs."""
     context = context_of(request)
-    service, body = context.service, await read_body(request)
+    service = context.service
+    service.batcher.require_room(1)  # refusing before the body is read takes a third of the time
+    body = await read_body(request)
     require_json(request.headers.get("content-type", ""), request.headers.get("content-encoding", ""))
     dim, most = service.embedder.card.dim, context.options.limits.images
     asked = await parsed(body, partial(parse_openai, body, service.name, dim, most))

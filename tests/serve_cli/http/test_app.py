@@ -54,12 +54,14 @@ def test_a_full_queue_refuses_before_the_body_is_read(model, jpeg, path):
         while not queue.waiting:
             await asyncio.sleep(0.001)
         refused = await ask(app, "POST", path, WAIT)
+        listed = await ask(app, "GET", "/v1/models")
         queue.free_lanes = lanes
         app.holder.current.batcher.close()
-        return refused, await first
+        return refused, listed, await first, samples(app.metrics.exposition())
 
-    refused, first = serving(model, run, max_waiting=1, limits=RequestLimits(images=1))
-    assert (refused.status, first.status) == (429, 200)
+    refused, listed, first, counted = serving(model, run, max_waiting=1, limits=RequestLimits(images=1))
+    assert (refused.status, listed.status, first.status) == (429, 200, 200)
+    assert counted[f'lifted_requests_total{{route="{path}",status="429"}}'] == 1
     assert refused.header("retry-after") == "1"
     assert refused.json["error"]["type"] == "overloaded"
 

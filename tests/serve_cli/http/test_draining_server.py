@@ -131,6 +131,23 @@ def test_without_file_descriptors_the_server_waits_and_lives_on(model, caplog, m
     assert "no connection can be accepted: Too many open files." in caplog.text
 
 
+def test_a_client_that_left_before_it_was_accepted_holds_up_no_one(model, caplog, monkeypatch):
+    async def run(server, connect):
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "_listener", Aborted())
+            server._accept()
+
+    on_a_server(model, run)
+    assert "no connection can be accepted" not in caplog.text
+
+
+class Aborted:
+    """A socket whose next client has left."""
+
+    def accept(self):
+        raise ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort")
+
+
 class NoFiles:
     """A socket that cannot accept."""
 
