@@ -25,9 +25,9 @@ class ReportOptions:
         A folder of `lifted embed`.
     out : Path or str
         The HTML file to write.
-    other : Path, optional
+    other : Path or str, optional
         A second folder, of the same images embedded by another model, to compare with.
-    run : Path, optional
+    run : Path or str, optional
         Folder of the training run that made the model: marks the classes that it trained on, and adds recall before
         training.
     baseline : bool, optional
@@ -48,7 +48,7 @@ class ReportOptions:
         Command that made the page, shown on it.
     overwrite : bool
         Replace a file even if it is not a report.
-    roots : tuple of Path
+    roots : sequence of Path or str
         Read images below these folders instead of the source that the embeddings name.
     fetch : bool
         Fetch images that have URLs.
@@ -71,8 +71,10 @@ class ReportOptions:
     fetch: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("source", "out"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
+        for name in ("source", "out", "other", "run"):
+            path = getattr(self, name)
+            object.__setattr__(self, name, None if path is None else Path(path))
+        object.__setattr__(self, "roots", tuple(map(Path, self.roots)))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def test_paths_may_be_text_and_a_notebook_shows_the_tables(tmp_path, model, albu
     assert report.results == evaluate_embeddings(EvalOptions(sources=(Path(out),), gallery=Path(out))).results
     assert report._repr_markdown_().startswith("| metric, % | emb (8) |\n")
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    written = write_report(ReportOptions(source=out, out=str(tmp_path / "report.html"), method="pca"))
+    page = str(tmp_path / "report.html")
+    written = write_report(ReportOptions(source=out, out=page, other=out, roots=[str(album)], method="pca"))
     assert written.out.is_file()
 
 
