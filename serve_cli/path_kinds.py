@@ -91,11 +91,7 @@ def wrong_kind(path: Path, expected: Kind, other: Path | None = None) -> str:
 
 def did_you_mean(path: Path) -> str:
     """Return `` Did you mean photos?`` if a name like that of a missing path exists beside it, else an empty string."""
-    try:
-        names = [entry.name for entry in islice(path.parent.iterdir(), MOST_ENTRIES)]
-    except OSError:
-        return ""
-    close = get_close_matches(path.name, names, 1)
+    close = get_close_matches(path.name, [entry.name for entry in _entries(path.parent)], 1)
     return f" Did you mean {path.with_name(close[0])}?" if close else ""
 
 
@@ -112,7 +108,15 @@ def _kind_of_folder(folder: Path) -> Kind:
     if any((folder / name).is_file() for name in RUN_FILES) or (folder / "checkpoints").is_dir():
         return "run"
     entries = list(islice(folder.iterdir(), MOST_ENTRIES))
-    below = (inner for entry in entries if entry.is_dir() for inner in islice(entry.iterdir(), MOST_ENTRIES))
+    below = (inner for entry in entries if entry.is_dir() for inner in _entries(entry))
     if any(entry.suffix.lower() in IMAGE_SUFFIXES for source in (entries, below) for entry in source):
         return "images"
     return "folder" if entries else "empty"
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return the first entries of a folder; none if it cannot be listed."""
+    try:
+        return list(islice(folder.iterdir(), MOST_ENTRIES))
+    except OSError:
+        return []

@@ -1,5 +1,7 @@
 """What a path is, and what an error about a wrong one says."""
 
+from pathlib import Path
+
 import pytest
 
 from serve_cli.path_kinds import CURES, MAKERS, NAMES, did_you_mean, kind_of, wrong_kind
@@ -49,6 +51,16 @@ def paths(tmp_path):
 )
 def test_kinds(paths, name, kind):
     assert kind_of(paths / name) == kind
+
+
+def test_a_sub_folder_that_cannot_be_listed_is_passed_over(paths, monkeypatch):
+    def refuse(folder, list_entries=Path.iterdir):
+        if folder.name == "cat":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return list_entries(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert kind_of(paths / "classes") == "folder"
 
 
 def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
