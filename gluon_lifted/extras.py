@@ -12,9 +12,7 @@ DISTRIBUTION = "gluon-lifted"
 CHECKOUT = Path(__file__).resolve().parents[1]
 MODULES = {  # by extra of pyproject.toml: what its commands import
     "serve": ("onnxruntime",),
-    "export": ("onnx", "onnxruntime"),
     "report": ("jinja2", "sklearn"),
-    "search": ("faiss", "jinja2"),
     "http": ("starlette", "uvicorn", "prometheus_client", "orjson", "httptools", "h11", "python_multipart"),
     "train": ("mxnet", "gluoncv", "onnx", "onnxruntime", "matplotlib", "jinja2", "sklearn"),
 }

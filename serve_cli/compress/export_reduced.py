@@ -60,7 +60,7 @@ def export_reduced(
     ConfigError
         If the model is slower than in float32, or loses too much recall, unless forced. Nothing is written.
     LiftedError
-        As `export.export_run`, `evaluate` and `export.calibration_images` do.
+        As `export.export_run`, `evaluate_embeddings` and `export.calibration_images` do.
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=onnx_path.parent, prefix=".precision-") as name:

@@ -9,7 +9,7 @@ from gluon_lifted import extras
 from gluon_lifted.errors import MissingPackageError
 from gluon_lifted.extras import CHECKOUT, MODULES, install_command, require_extras
 
-PACKAGE_OF_MODULE = {"sklearn": "scikit-learn", "faiss": "faiss-cpu"}
+PACKAGE_OF_MODULE = {"sklearn": "scikit-learn"}
 
 
 def test_the_modules_are_those_of_the_extras():
