@@ -75,9 +75,11 @@ def write_report(options: ReportOptions) -> ReportFacts:
     check_page(options.out, GENERATOR, "report", overwrite=options.overwrite)
     embeddings, other, failed = _read_embeddings(options)
     manifest = read_manifest(options.source)
-    access = Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None)
+    access, access_of_pixels = (  # each with its own limits on downloads, so that all pictures remain
+        Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None) for _ in range(2)
+    )
     start = None if options.run is None else read_run_start(options.run, embeddings)
-    baselines = measure_baselines(embeddings, access, start, pixels=options.baseline)
+    baselines = measure_baselines(embeddings, access_of_pixels, start, pixels=options.baseline)
     analysis = analyze(embeddings, Context(baselines, other, start), options)
     wanted = analysis.rows_outside_map() | {int(row) for row in analysis.map.rows}
     thumbnails = read_thumbnails(embeddings.paths, wanted, access)

@@ -97,4 +97,4 @@ def test_weights_with_and_without_a_model(symbol, tmp_path, lifted):
     assert "names of MXNet" in " ".join(out.split())
     status, _, err = lifted("export", *files)
     assert status == 2
-    assert "give --onnx, --weights or both" in " ".join(err.split())
+    assert "give --onnx FILE, --weights FILE or both" in " ".join(err.split())

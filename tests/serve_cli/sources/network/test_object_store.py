@@ -165,7 +165,7 @@ def test_what_is_not_there_is_named(bucket: str) -> None:
             open_source(f"{bucket}/{source}")
     with pytest.raises(DataError, match="s3://nothing/x: no such file"):
         open_source("s3://nothing/x")
-    with pytest.raises(DataError, match=r"what://x: cannot be reached .*gluon-lifted\[remote\]"):
+    with pytest.raises(DataError, match=r"what://x: cannot be reached .*pip install .*\[remote\]"):
         open_source("what://x")
 
 
