@@ -61,7 +61,7 @@ def write_model(path: Path, model: onnx.ModelProto, constants: Constants = NO_CO
         The model. The locations of constants that it does not hold are set.
     constants : mapping
         Those constants by name. They are written to a second file beside the model, first, and under a name of its
-        own, so that a model never stands beside another's data. The data of the model that is replaced are removed.
+        own, so that a model is never paired with another's data. The data of the replaced model are removed.
 
     Raises
     ------

@@ -123,7 +123,8 @@ def export_network(
     reference : path-like, optional
         File of images and MXNet's outputs for them (`export.reader.reference`).
     embedding : EmbeddingNetwork, optional
-        Makes the network a model that embeds images: with a card, input ``data`` and one output ``embedding``, (N, D).
+        Turns the network into a model that embeds images, with a card, input ``data`` and one output ``embedding``,
+        (N, D).
 
     Raises
     ------

@@ -76,7 +76,7 @@ def translate(
     symbol : Symbol
         The network.
     params : mapping
-        Name -> array for every variable of the symbol that is no input.
+        Name -> array for every variable of the symbol that is not an input.
     inputs : mapping
         Name of a variable -> its shape, with `N` where it grows with the batch: ``{"data": (N, 3, 224, 224)}``.
     where : str
@@ -92,7 +92,7 @@ def translate(
     -------
     Graph
         Computes in MXNet's precision, not yet optimized. Each output of a node has the name of the MXNet node, except
-        for the network's outputs and nodes that share a name. What depends on parameters alone is computed here.
+        for the network's outputs and nodes that share a name. Nodes that depend only on parameters are folded.
 
     Raises
     ------

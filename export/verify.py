@@ -36,7 +36,7 @@ LARGEST_BATCH = 64  # bounds memory for any number of rows
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
 PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 / std, about 1 / 58
 HALF, PIXEL = onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
-RANDOM_IMAGES = 3  # to compare images beside others with the same alone
+RANDOM_IMAGES = 3  # to compare images in a batch with the same images alone
 
 
 def verify(

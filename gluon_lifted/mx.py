@@ -82,7 +82,7 @@ def _stand_in_for_distutils() -> None:
 
 def _import_mxnet() -> Any:
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # otherwise each graph prints a line to stderr
-    # MXNet would take half the machine's cores, as if they were hyperthreads, whatever a container may use of them
+    # MXNet would take half the host's cores, as if they were hyperthreads, and ignore a container's limit
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))
     _restore_numpy_names()
     _restore_scipy_names()

@@ -1,6 +1,6 @@
-"""Progress bars in Jupyter notebooks: a line for each piece of work, which is updated in its place.
+"""Progress bars in Jupyter notebooks: a line for each piece of work, updated in place.
 
-IPython updates the line itself, so that no widgets are needed.
+IPython updates the line itself, so no widgets are needed.
 """
 
 from __future__ import annotations

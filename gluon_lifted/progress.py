@@ -1,4 +1,4 @@
-"""Progress of long work. The library reports it, and prints nothing itself.
+"""Progress of long-running work. The library reports it and prints nothing itself.
 
 The command line runs the library inside ``with progress_to(...)``, and shows bars. `gluon_lifted.show_progress` shows
 them in notebooks.

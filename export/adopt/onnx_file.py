@@ -1,4 +1,4 @@
-"""Read an ONNX file from any program, with its input for images and its output of embeddings."""
+"""Read an ONNX file that any program exported, and find its image input and its embedding output."""
 
 from __future__ import annotations
 

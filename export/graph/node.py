@@ -132,9 +132,9 @@ class Node:
         return self.graph.constant(f"{self.name}/{step}", array)
 
     def number(self, step: str, value: float, dtype: np.dtype[Any] | None = None) -> Constant:
-        """Add a number of a type, by default that of input 0; ``step`` is the attribute it is from, for messages.
+        """Add a number of a type, by default that of input 0. Messages name the attribute ``step`` as its source.
 
-        Integers drop the fraction. In float16, numbers beyond 65,504 become infinite. Both are as in MXNet.
+        Integers drop the fraction. In float16, numbers beyond 65,504 become infinite. MXNet does both.
         """
         dtype = dtype or self.inputs[0].dtype
         if dtype == BOOL and value not in (0, 1):
@@ -146,7 +146,7 @@ class Node:
             return self.constant(step, np.array(value if dtype.kind == "f" else int(value), dtype))
 
     def real_tensor(self) -> Tensor:
-        """Return input 0, which must hold real numbers; MXNet rounds what it computes of integers."""
+        """Return input 0, which must hold real numbers, because MXNet rounds results for integers."""
         data = self.tensor()
         if data.dtype.kind != "f":
             raise UnsupportedOpError(f"{self.op} {self.name!r}: its input is {data.dtype}; cast it to float32 first.")
@@ -194,7 +194,7 @@ class Node:
         step: str = "",
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append an ONNX node like `emit` does, for an output whose whole shape is given."""
+        """Append an ONNX node as `emit` does, for an output whose entire shape is given."""
         return self.graph.add_shaped(op, self._named(step), inputs, shape, attrs, dtype=dtype)
 
     def emit_like(
@@ -206,7 +206,7 @@ class Node:
         step: str = "",
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append an ONNX node like `emit` does, for an output of the shape of ``data``."""
+        """Append an ONNX node as `emit` does, for an output with the shape of ``data``."""
         return self.emit_shaped(op, inputs, data.shape, attrs, step, dtype)
 
     def emit_several(

@@ -18,7 +18,7 @@ LAYERS = {"FullyConnected", "Convolution"}
 AFTER_SCORES = {"Flatten", "Reshape", "Pooling", "Activation", "Dropout", "Cast", "amp_cast", "_copy"}
 # Between the embedding and a classifier or margin head: identities in inference, and scaling to a length
 BEFORE_SCORES = {"Dropout", "Cast", "amp_cast", "_copy", "BlockGrad", "L2Normalization", "_mul_scalar"}
-SMALLEST_EMBEDDING = 32  # a power of two from here on is the width of an embedding rather than a number of classes
+SMALLEST_EMBEDDING = 32  # a power of two of at least this size is an embedding width, not a number of classes
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Output:
 
 @dataclass(frozen=True)
 class InputShape:
-    """Shape (C, H, W) of an image, and where it is from."""
+    """Shape (C, H, W) of an image, and where it comes from."""
 
     shape: tuple[int, int, int]
     reason: str
@@ -76,9 +76,9 @@ class NetworkInventory:
     without_translator : dict
         Operators that have no translator -> name of the first node.
     in_the_way : tuple of str
-        The operators without a translator that the embedding needs, or the outputs if no embedding is guessed.
+        Operators without a translator that the embedding depends on, or the outputs if no embedding is guessed.
     inputs : tuple of str
-        Variables for images. Without the parameters, a guess by names.
+        Variables for images. Guessed from names if there are no parameters.
     labels : tuple of str
         Variables for the labels of a loss. Inference does not need them.
     missing_parameters : tuple of str

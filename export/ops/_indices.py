@@ -30,8 +30,8 @@ def whole_numbers(node: Node, index: int, step: str) -> Operand:
 def indices(node: Node, index: int, length: int, mode: str) -> Operand:
     """Return input ``index`` as indices of an axis of ``length``.
 
-    Numbers beyond the axis become its first or last index (``mode`` "clip"), count on from its other end ("wrap"), or
-    stay ("raise"), as neither MXNet nor ONNX computes anything for them.
+    Numbers out of range are clipped to the first or last index (``mode`` "clip"), wrapped around ("wrap"), or kept
+    ("raise"), because neither MXNet nor ONNX computes anything for them.
     """
     numbers = whole_numbers(node, index, "indices")
     if mode == "clip":

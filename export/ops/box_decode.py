@@ -21,7 +21,7 @@ def box_decode(node: Node) -> Tensor:
     Notes
     -----
     For an anchor of center c and size s: center = x std s + c, size = exp(min(y std, clip)) s
-    (``bounding_box-inl.h``: box_decode). A clip of at most 0 is none.
+    (``bounding_box-inl.h``: box_decode). A clip of 0 or less means no limit.
     """
     node.expect_inputs(2)
     data, anchors = node.tensor(0), node.shape(1)

@@ -48,7 +48,7 @@ def compare_scalar(node: Node) -> Tensor:
 
 @translates("_npi_logical_not")
 def logical_not(node: Node) -> Tensor:
-    """Say which elements are 0."""
+    """Test which elements are 0."""
     node.expect_inputs(1)
     truth = _truth(node)
     return node.emit_shaped("Not", (truth,), truth.shape)
@@ -90,7 +90,7 @@ def _truth(node: Node) -> Tensor:
 
 
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
-    """Make a number of a tensor's type; beside integers, only a whole one."""
+    """Make a number of a tensor's type. For integers it must be whole."""
     if dtype.kind in "iu" and not value.is_integer():
         raise node.attrs.unsupported(name, value, "a whole number beside integers")
     return node.number(name, value, dtype)

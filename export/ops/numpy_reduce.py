@@ -53,7 +53,7 @@ def numpy_average(node: Node) -> Tensor:
 
 @translates("_npi_var", "_npi_std")
 def numpy_variance(node: Node) -> Tensor:
-    """Compute the mean squared deviation over ``axis``, with ``ddof`` fewer elements than there are; or its root."""
+    """Compute the variance or standard deviation over ``axis``; ``ddof`` is subtracted from the number of elements."""
     node.expect_inputs(1)
     node.real_tensor()
     data, axes = _in_type(node), _axes(node)
@@ -122,7 +122,7 @@ def _axes(node: Node) -> set[int]:
 
 
 def _in_type(node: Node) -> Tensor:
-    """Return the input in the type ``dtype``, by default its own: of integers, only sums and products are integers."""
+    """Return the input in the type ``dtype``, by default its own. Integers stay integers only in sums and products."""
     dtype: np.dtype[Any] = node.tensor().dtype
     if dtype.kind != "f" and node.op not in ("_np_cumsum", "_np_sum", "_np_prod"):
         dtype = FLOAT32

@@ -28,7 +28,7 @@ def reshape(node: Node) -> Tensor:
 
 
 def reshaped(node: Node, shape: BatchShape, step: str = "", data: Tensor | None = None) -> Tensor:
-    """Give input 0, or another tensor, another shape of as many elements."""
+    """Give input 0, or another tensor, a new shape with as many elements."""
     data = data or node.tensor()
     if shape == data.shape:
         return data

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @translates("SequenceMask")
 def sequence_mask(node: Node) -> Tensor:
-    """Replace what is beyond each sequence's length by ``value``. Time is ``axis``, 0 or 1; the other one counts."""
+    """Replace elements past each sequence's length by ``value``. Time is ``axis``, 0 or 1; sequences are the other."""
     time, lengths = _sequences(node, (0, 1))
     value = node.attrs.real("value", 0.0)
     data = node.tensor()
@@ -32,7 +32,7 @@ def sequence_mask(node: Node) -> Tensor:
 def sequence_last(node: Node) -> Tensor:
     """Take each sequence's last element. Time is ``axis``, 0 or 1; the other one counts sequences.
 
-    For lengths beyond the sequence, for which MXNet reads memory of others, it is the first or the last element.
+    For lengths out of range, for which MXNet reads out of bounds, it is the first or the last element.
     """
     time, lengths = _sequences(node, (0, 1))
     data = node.tensor()

@@ -21,10 +21,10 @@ Range = tuple[int, int, int]  # start, stop, step along one axis
 
 @translates("slice_axis")
 def slice_axis(node: Node) -> Tensor:
-    """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from there."""
+    """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from the end."""
     node.expect_inputs(1)
     begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
-    if begin == 0 and end is None:  # nothing is cut, on whichever axis, the batch included
+    if begin == 0 and end is None:  # nothing is cut, on any axis including the batch
         node.attrs.integer("axis", minimum=-8)
         return node.tensor()
     return _slice(node, {(axis := node.axis("axis")): _range(node, axis, (begin, end, 1))})
@@ -131,7 +131,7 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
 
 @translates("_split_v2", "_npi_hsplit")
 def split(node: Node) -> tuple[Tensor, ...]:
-    """Split along ``axis`` into ``sections`` equal parts, or where parts start, at ``indices``, of which 0 is first."""
+    """Split along ``axis`` into ``sections`` equal parts, or at the starts ``indices``, the first of which is 0."""
     node.expect_inputs(1)
     axis = node.axis("axis", 1)
     sections = node.attrs.integer("sections", 0)

@@ -70,7 +70,7 @@ def softmax(node: Node) -> Tensor:
 
 
 def _over_length(node: Node, data: Tensor, axis: int) -> Tensor:
-    """Compute softmax over as many elements as the second input says for each row; a row of none is all 0."""
+    """Compute softmax over the number of elements that the second input gives for each row; a row of none is all 0."""
     shape = node.shape()
     if node.shape(1) != (*shape[:axis], *shape[axis + 1 :]) or node.inputs[1].dtype.kind not in "iu":
         raise node.malformed(

@@ -39,7 +39,7 @@ def to_devices(batch: Batch, devices: list[Any]) -> DeviceBatch:
 
 
 def copied_ahead(batches: Iterable[Batch], devices: list[Any]) -> Iterator[DeviceBatch]:
-    """Copy each batch to the devices before the one before it is used, so that GPUs receive it while they compute."""
+    """Copy each batch to the devices before the previous one is used, so that GPUs receive it while they compute."""
     ready: DeviceBatch | None = None
     for batch in batches:
         next_batch = to_devices(batch, devices)

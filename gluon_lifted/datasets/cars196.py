@@ -4,7 +4,7 @@ Three layouts are supported:
 
 - one folder: ``cars_annos.mat`` beside ``car_ims/``;
 - split: ``devkit/cars_train_annos.mat`` and ``cars_train/``, and ``cars_test_annos_withlabels.mat`` (in
-  ``devkit/`` or beside it) and ``cars_test/``; images may lie one folder deeper, in ``cars_train/cars_train/``, and
+  ``devkit/`` or beside it) and ``cars_test/``; images may be one folder deeper, in ``cars_train/cars_train/``, and
   all of it in ``stanford_cars/``, as torchvision expects it;
 - Kaggle's: ``anno_train.csv``, ``anno_test.csv`` and ``names.csv`` beside ``car_data/car_data/train/<class>/`` and
   ``.../test/<class>/``.

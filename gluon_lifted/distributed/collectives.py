@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of this size for good
+BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of this size permanently
 
 
 class Cluster:
-    """A single host. For several hosts, a subclass overrides `all_sum`; all else is built on it.
+    """A single host. For several hosts, a subclass overrides `all_sum`; everything else builds on it.
 
     Every host must make the same calls in the same order, with the same names and shapes.
 

@@ -36,7 +36,7 @@ def sums_int8(instructions: str) -> bool:
 
 
 def has_bfloat16_units(instructions: str) -> bool:
-    """Check whether a processor multiplies bfloat16 itself, by its flags in Linux."""
+    """Check whether a processor multiplies bfloat16 natively, by its flags in Linux."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(instructions.split())
 
 

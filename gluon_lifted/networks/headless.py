@@ -32,7 +32,7 @@ def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixe
     classifier_layers : int
         Number of convolutions and fully connected layers in the classifier, the last of the network.
     fixed_batch_norm : bool
-        Normalize by the running mean and variance in training too, and leave them as they are.
+        Normalize by the running mean and variance in training too, and leave them unchanged.
 
     Returns
     -------

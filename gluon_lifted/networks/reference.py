@@ -39,7 +39,7 @@ def write_reference(
     *,
     batch_axes: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
+    """Compute a network's outputs and write them with its inputs, in the format that ``lifted verify`` reads.
 
     Parameters
     ----------

@@ -153,7 +153,7 @@ def column_memory(file: IO[bytes], chunk: Chunk, most: int | None = None) -> Col
     chunk : Chunk
         Its entry in the footer.
     most : int, optional
-        Pages to read headers of, where each costs a request. The others are assumed to be similar.
+        Number of page headers to read, where each costs a request. The others are assumed to be similar.
 
     Raises
     ------

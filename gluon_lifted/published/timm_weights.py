@@ -1,4 +1,4 @@
-"""timm's weights, from the ``default_cfgs`` of ``timm/models/*.py``, 1.0.31; those of a free license.
+"""timm's weights, from the ``default_cfgs`` of ``timm/models/*.py``, 1.0.31; those under a free license.
 
 They are on the Hugging Face hub as ``timm/ARCHITECTURE.TAG``. Many are also ``.pth`` files of older releases, whose
 names end with the first 8 digits of their SHA-256.

@@ -1,4 +1,4 @@
-"""Recall of a run before and after training, beside the baselines that it must beat. Kept in the run folder."""
+"""Recall of a run before and after training, with the baselines that it must beat. Stored in the run folder."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run is computed on. It affects speed, never the batches.
+    """Hardware that a run uses. It affects speed, never the batches.
 
     Parameters
     ----------

@@ -264,7 +264,7 @@ class Trainer:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Let the network have the averaged weights, if weights are averaged, in the block."""
+        """Use the averaged weights, if weights are averaged, inside the block."""
         if self._average is None:
             yield
             return
@@ -275,7 +275,7 @@ class Trainer:
             self._average.swap()
 
     def finish(self) -> None:
-        """Let the network have the averaged weights, if weights are averaged, for good."""
+        """Replace the weights by the averaged ones, if weights are averaged."""
         if self._average is not None:
             self._statistics.average()
             self._average.swap()

@@ -17,7 +17,7 @@ class TwoPasses:
     Parameters
     ----------
     net : EmbeddingNet
-        Initialized. Its gradients are from now on summed over the parts of a batch.
+        Initialized. From now on its gradients are summed over the parts of a batch.
     size : int
         Images of a part, on each device. Batch norm normalizes each part by itself.
     seed : callable

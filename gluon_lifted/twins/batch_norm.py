@@ -20,7 +20,7 @@ VARIANCE = ".running_var"
 
 
 def from_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any]:
-    """Return the values that one of our parameters needs, from the twin's.
+    """Convert the values of the twin's parameter to ours.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def from_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any
 
 
 def to_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any]:
-    """Return the values that the twin's parameter needs, from ours.
+    """Convert the values of our parameter to the twin's.
 
     A variance smaller than the difference becomes negative. With the twin's epsilon the sum is positive again.
     """

@@ -90,7 +90,7 @@ def failure_reason(error: Exception, url: str = "") -> str:
     Parameters
     ----------
     url : str
-        What was asked for, if it may hold credentials. They are removed, as those of all URLs and of the environment.
+        The requested URL, if it may hold credentials. They are removed, like those of all URLs and of the environment.
     """
     reason: object = error
     if isinstance(error, urllib.error.HTTPError):
