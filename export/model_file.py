@@ -60,7 +60,7 @@ def write_model(path: Path, model: onnx.ModelProto, constants: Constants = NO_CO
     model : ModelProto
         The model. The locations of constants that it does not hold are set.
     constants : mapping
-        Those constants by name. They are written to a second file beside the model, first, and under a name of its
+        Those constants by name. They are written first, to a second file beside the model, which has a name of its
         own, so that a model is never paired with another's data. The data of the replaced model are removed.
 
     Raises

@@ -163,7 +163,7 @@ def verify_preprocessing(
     tolerance: float,
     constants: Constants = NO_CONSTANTS,
 ) -> None:
-    """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
+    """Compare a model with preprocessing to its network without, on random pixels of one image and of several.
 
     Parameters
     ----------

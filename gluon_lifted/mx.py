@@ -111,7 +111,7 @@ HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 def start_mixed_precision(dtype: str) -> None:
     """Make networks built from now on cast to ``dtype`` where MXNet lists it as safe. Affects the whole process."""
-    from mxnet.contrib import amp  # MXNet does not import it by itself
+    from mxnet.contrib import amp  # MXNet does not import it itself
 
     amp.init(dtype)
 

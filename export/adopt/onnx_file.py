@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gluon_lifted.card import ModelCard
 
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
-LEAST_IR_VERSION = 4  # the first where initializers need not be inputs, too
+LEAST_IR_VERSION = 4  # the first that does not require initializers to be inputs
 MOST_NAMES = 20  # in a message
 
 

@@ -112,7 +112,7 @@ def _repeated(node: Node, sizes: Mapping[int, Size]) -> BatchShape:
 
 
 def _expand(node: Node, shape: BatchShape) -> Tensor:
-    """Repeat axes of input 0, of which no number grows with the batch."""
+    """Repeat axes of input 0 up to ``shape``. The batch axis is not repeated."""
     data = node.tensor()
     if shape == data.shape:
         return data
@@ -121,7 +121,7 @@ def _expand(node: Node, shape: BatchShape) -> Tensor:
 
 
 def expand_like(node: Node, data: Tensor, other: Tensor, step: str = "") -> Tensor:
-    """Repeat axes of length 1 of a tensor until its shape is that of the other."""
+    """Repeat axes of length 1 of one tensor until its shape is that of the other."""
     if data.shape == other.shape:
         return data
     sizes = [1 if old == new else new for old, new in zip(data.shape, other.shape, strict=True)]

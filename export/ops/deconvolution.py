@@ -49,7 +49,7 @@ def deconvolution(node: Node) -> Tensor:
 
 
 def _frame(node: Node, window: Window, full: Shape) -> tuple[Shape, Shape]:
-    """Return what is removed on both sides, and what is added at the lower right.
+    """Return the lengths to remove on both sides, and to add at the lower right.
 
     A ``target_shape`` replaces ``pad`` and ``adj``: the output is cropped to it evenly, with one more row or column
     removed at the upper left if the difference is odd (``deconvolution-inl.h``: InferPad). MXNet's CPU kernel needs

@@ -28,7 +28,7 @@ def numpy_reshape(node: Node) -> Tensor:
 
 @translates("_npx_reshape")
 def extended_reshape(node: Node) -> Tensor:
-    """Resolve the special sizes of ``npx.reshape``, which are not those of `export.ops.reshape.reshape`."""
+    """Resolve the special sizes of ``npx.reshape``, which differ from those of `export.ops.reshape.reshape`."""
     node.expect_inputs(1)
     node.attrs.choice("order", ("C",), "C")
     spec = node.attrs.integers("newshape", minimum=SPLIT)
@@ -42,7 +42,7 @@ def extended_reshape(node: Node) -> Tensor:
 
 
 def _resolved(node: Node, source: BatchShape, spec: tuple[int, ...]) -> BatchShape:
-    """Return the shape that MXNet computes, but for -1 (``np_matrix_op-inl.h``: NumpyXReshapeInferShape)."""
+    """Return the shape that MXNet computes, except for -1 (``np_matrix_op-inl.h``: NumpyXReshapeInferShape)."""
     sizes, codes = list(source), list(spec)
     made: list[Size] = []
     while codes:
@@ -113,7 +113,7 @@ def broadcast_to(node: Node) -> Tensor:
 
 
 def _axes(node: Node, name: str) -> tuple[int, ...]:
-    """Parse axes, none of them twice; negative values count from the end."""
+    """Parse distinct axes; negative values count from the end."""
     count = len(node.shape())
     named = node.attrs.integers(name, minimum=-8)
     axes = tuple(axis + count if axis < 0 else axis for axis in named)

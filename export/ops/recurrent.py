@@ -134,7 +134,7 @@ def _start(node: Node, index: int, kind: _Kind, batch: Size) -> Operand | None:
 
 
 def _of_layer(node: Node, start: Operand | None, kind: _Kind, layer: int, state: int) -> Operand:
-    """Cut the initial states of one layer from those of all."""
+    """Cut the initial states of one layer from the states of all layers."""
     if start is None:
         return NOTHING
     begin, end = layer * kind.directions, (layer + 1) * kind.directions

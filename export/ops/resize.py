@@ -52,7 +52,7 @@ def _nearest(node: Node, index: int, size: tuple[int, int], step: str = "") -> T
 
 
 def _bilinear_up_sampling(node: Node, scale: int) -> Tensor:
-    """Apply a transposed convolution of each channel by itself (``upsampling-inl.h``: GetDeconvolutionParam)."""
+    """Apply a transposed convolution to each channel separately (``upsampling-inl.h``: GetDeconvolutionParam)."""
     node.expect_inputs(2)
     data, channels, height, width = node.image()
     kernel = (2 * scale - scale % 2,) * 2

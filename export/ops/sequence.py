@@ -52,7 +52,7 @@ def sequence_last(node: Node) -> Tensor:
 
 @translates("SequenceReverse")
 def sequence_reverse(node: Node) -> Tensor:
-    """Reverse each sequence and leave what is beyond its length. Time is axis 0, sequences are axis 1."""
+    """Reverse each sequence and keep the elements past its length. Time is axis 0, sequences are axis 1."""
     time, lengths = _sequences(node, (0,))
     data = node.tensor()
     if lengths is None:

@@ -80,7 +80,7 @@ def slice_like(node: Node) -> Tensor:
 
 
 def _slice_to_batch(node: Node, lengths: dict[int, Size]) -> Tensor:
-    """Cut axes to lengths that the second input has when the model runs, such as numbers for as many images."""
+    """Cut axes to the second input's lengths at run time, which grow with the batch."""
     data, other = node.tensor(0), node.tensor(1)
     axes = node.integers("axes", *lengths)
     whole = node.emit_shaped("Shape", (other,), (len(other.shape),), step="like_shape", dtype=INT64)

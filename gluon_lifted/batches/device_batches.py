@@ -51,7 +51,7 @@ def copied_ahead(batches: Iterable[Batch], devices: list[Any]) -> Iterator[Devic
 
 
 def _to_device(array: NDArray[Any], device: Any) -> Any:
-    """Copy to a device as float32. Copies from pinned memory to a GPU need not wait for one another."""
+    """Copy to a device as float32. Copies from pinned memory to a GPU need not wait for each other."""
     if device.device_type == "gpu":
         return nd.array(array, ctx=mx.cpu_pinned(device.device_id)).as_in_context(device)
     return nd.array(array, ctx=device)

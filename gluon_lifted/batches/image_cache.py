@@ -18,7 +18,7 @@ STEP_BYTES = 64 << 20  # cached between two measurements of memory
 
 
 def room_for_images() -> int:
-    """Return the bytes that caches may still take: what is available, except for the reserved share."""
+    """Return the bytes that caches may still take: the available memory minus the reserved share."""
     return int(available_memory() - RESERVED_SHARE * usable_memory())
 
 

@@ -119,7 +119,7 @@ def read_curves(path: Path) -> tuple[Curve, Curve]:
 
 
 def unplotted(loss: Curve, recall: Curve, baselines: Baselines) -> list[str]:
-    """Return lines of text with the values that have no panel, since a single point is no curve."""
+    """Return lines of text with the values that have no panel, since a single point is not a curve."""
     lines = []
     if len(loss.values) < CURVE:
         lines.append(_single("loss", loss, "{:.4g}", 1))

@@ -58,7 +58,7 @@ def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixe
 
 
 def accepts(block: Any, side: int) -> bool:
-    """Return whether images of ``side`` x ``side`` px leave every layer of a block a non-empty output."""
+    """Return whether every layer of a block has a non-empty output for images of ``side`` x ``side`` px."""
     try:
         return min(_shape(block(mx.sym.var("data")), side)) > 0
     except mx.MXNetError:  # a kernel larger than its input, or branches that no longer fit

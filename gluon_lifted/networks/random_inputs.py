@@ -59,7 +59,7 @@ def _inferred(network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]]) -> S
 
 
 def _attributes(node: dict[str, Any]) -> dict[str, str]:
-    """Return the attributes, whose key has changed with MXNet's versions."""
+    """Return the attributes, whose key differs between MXNet versions."""
     return {name: text for key in ("param", "attr", "attrs") for name, text in node.get(key, {}).items()}
 
 

@@ -153,7 +153,7 @@ def column_memory(file: IO[bytes], chunk: Chunk, most: int | None = None) -> Col
     chunk : Chunk
         Its entry in the footer.
     most : int, optional
-        Number of page headers to read, where each costs a request. The others are assumed to be similar.
+        Largest number of page headers to read, if each costs a request. The others are assumed to be similar.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     on_hub: bool = True
 
 
-# Revisions and hashes that others have published; the hub could not be asked for those of the rest
+# Revisions and hashes that others have published; the rest could not be looked up on the hub
 PINNED = {
     "resnet18.a1_in1k": (
         "491b427b45c94c7fb0e78b5474cc919aff584bbf",

@@ -74,7 +74,7 @@ class PublishedWeights:
     preprocessing : Preprocessing
         Preprocessing of the evaluation that the publisher reports.
     locations : tuple of WebFile and HubFile
-        Where the same weights are. The first that answers is taken.
+        Locations of the same weights. The first that answers is used.
     """
 
     library: str

@@ -68,7 +68,7 @@ class TrainReport:
     kept_recall : float, optional
         Recall@1 of these weights on the ``watched`` images; None if it was not measured.
     measured : RunRecall, optional
-        Recall before and after training, beside baselines. None for an interrupted run, and on all hosts but the
+        Recall before and after training, with baselines. None for an interrupted run, and on all hosts but the
         first.
     """
 

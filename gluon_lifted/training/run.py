@@ -50,7 +50,7 @@ class Hooks:
     on_start : callable
         Called with the recall before training, once it is known.
     on_measuring : callable
-        Called while the start and the end of a run are measured: what is measured, images done, images in total.
+        Called while the start and the end of a run are measured, with the measurement, images done and images in total.
     """
 
     on_progress: Callable[[TrainProgress], None] = lambda _: None

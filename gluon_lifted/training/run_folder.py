@@ -26,7 +26,7 @@ MAY_CHANGE = ("data", "iterations", "eval_every", "patience", "checkpoint_every"
 
 
 def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
-    """Check the run folder and return the configuration to train with: ``"auto"`` of a resumed run is settled.
+    """Check the run folder and return the configuration to train with: ``"auto"`` of a resumed run is resolved.
 
     Raises
     ------

@@ -195,7 +195,7 @@ class Trainer:
         return loss, gradient
 
     def copied_ahead(self, batches: Iterable[Batch]) -> Iterator[DeviceBatch]:
-        """Copy batches to the devices, each before the one before it is trained on."""
+        """Copy batches to the devices, each before training on the previous one."""
         return copied_ahead(batches, self.devices)
 
     def _seed_dropout(self, iteration: int) -> None:

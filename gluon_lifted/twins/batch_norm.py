@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Twin's epsilon less ours: torchvision/models/mobilenetv3.py has eps=0.001, Gluon's BatchNorm 1e-5
+# Twin's epsilon minus ours: torchvision/models/mobilenetv3.py has eps=0.001, Gluon's BatchNorm 1e-5
 EPSILON_EXCESS = {"mobilenetv3_large": 1e-3 - 1e-5, "mobilenetv3_small": 1e-3 - 1e-5}
 VARIANCE = ".running_var"
 

@@ -29,7 +29,7 @@ FAILURES = (OSError, http.client.HTTPException, ValueError)  # of a download
 
 
 class HttpsRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to https alone."""
+    """Follow redirects to https only."""
 
     max_redirections = 5
 
