@@ -87,7 +87,7 @@ def card_of(model: onnx.ModelProto, where: str) -> ModelCard | None:
 
 
 def set_card(model: onnx.ModelProto, card: ModelCard) -> None:
-    """Replace the card of a model; other metadata stays."""
+    """Replace the card of a model. Other metadata stays."""
     texts = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, texts | {CARD_KEY: card.to_json()})
 

@@ -113,7 +113,7 @@ def export_network(
     Parameters
     ----------
     files : SavedNetwork
-        Its two files. Labels of a final loss are left out; ``SoftmaxOutput`` becomes a softmax.
+        Its two files. Labels of a final loss are left out. ``SoftmaxOutput`` becomes a softmax.
     inputs : NetworkInputs
         Shapes of its inputs. If the network works for one batch size only, the file has that size.
     onnx_path : path-like

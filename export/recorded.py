@@ -32,7 +32,7 @@ def compare_with_recorded(
     nodes : mapping
         Name of a node, ``node/<name>`` -> its values for the first image, (1, ...), in the network's order.
     recorded : Reference
-        Images and outputs of the live network; a single output may have any name.
+        Images and outputs of the live network. A single output may have any name.
     tolerance : float
         As for `export.verify.verify`.
 

@@ -231,7 +231,7 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    """Name an output as MXNet does: ``fc_output``; a number follows if the node may have several outputs."""
+    """Name an output as MXNet does: ``fc_output``. A number follows if the node may have several outputs."""
     node = symbol.nodes[head.node]
     if node.op in NAMED and head.output < len(NAMED[node.op]):
         return f"{node.name}_{NAMED[node.op][head.output]}"

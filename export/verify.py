@@ -268,7 +268,7 @@ def _run(run: Run, model: onnx.ModelProto, feeds: Arrays, expected: Arrays, batc
 
 
 def _expected_types(wanted: NDArray[Any]) -> tuple[np.dtype[Any], ...]:
-    """Return the types that an output may have; half precision is recorded as float32."""
+    """Return the types that an output may have. Half precision is recorded as float32."""
     return (wanted.dtype, np.dtype(np.float16)) if wanted.dtype == np.float32 else (wanted.dtype,)
 
 

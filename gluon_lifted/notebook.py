@@ -60,7 +60,7 @@ class NotebookProgress:
     unit : str
         Plural, e.g. ``"images"``.
     start : int
-        Units done by an earlier run that this one resumes; the rate leaves them out.
+        Units done by an earlier run that this one resumes. The rate leaves them out.
     now : callable
         The clock, in seconds; tests pass their own.
     """

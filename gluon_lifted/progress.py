@@ -27,7 +27,7 @@ class OpenProgress(Protocol):
     def __call__(
         self, label: str, total: int | None, unit: str = "images", start: int = 0
     ) -> AbstractContextManager[Progress]:
-        """Open progress when work begins; the context manager exits when the work ends."""
+        """Open progress when work begins. The context manager exits when the work ends."""
 
 
 class _Silent:

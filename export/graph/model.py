@@ -109,7 +109,7 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
 def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
     """Adapt a node to the opset.
 
-    Before 18, some reductions took their axes as an attribute; before 20, GridSample's mode was called bilinear.
+    Before 18, some reductions took their axes as an attribute. Before 20, GridSample's mode was called bilinear.
     """
     if node.op == "GridSample" and opset < 20:
         return replace(node, attrs={**node.attrs, "mode": "bilinear"})

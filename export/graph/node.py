@@ -51,7 +51,7 @@ class Node:
     graph: Graph
 
     def malformed(self, problem: str) -> MalformedModelError:
-        """Make the error for a node that MXNet could not run either; ``problem`` is a sentence without its period."""
+        """Make the error for a node that MXNet could not run either. ``problem`` is a sentence without its period."""
         return MalformedModelError(f"{self.op} {self.name!r}: {problem}.")
 
     def expect_inputs(self, count: int) -> None:
@@ -60,7 +60,7 @@ class Node:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
     def tensor(self, index: int = 0) -> Tensor:
-        """Return input ``index``; a parameter becomes a tensor whose sizes are numbers."""
+        """Return input ``index``. A parameter becomes a tensor whose sizes are numbers."""
         operand = self.inputs[index]
         return self.graph.as_tensor(operand) if isinstance(operand, Constant) else operand
 
@@ -83,7 +83,7 @@ class Node:
         return data, channels, height, width
 
     def axis(self, name: str, default: int | None = None) -> int:
-        """Parse an axis of input 0, which must not be the batch axis; negative values count from the end."""
+        """Parse an axis of input 0, which must not be the batch axis. Negative values count from the end."""
         value = self.attrs.integer(name, default, minimum=-8)
         axis = value + len(self.shape()) if value < 0 else value
         if axis not in self.inner_axes():
@@ -217,7 +217,7 @@ class Node:
         attrs: Attributes | None = None,
         step: str = "",
     ) -> tuple[Tensor, ...]:
-        """Append an ONNX node with several outputs; each has a step for its name, ``<node>/<step>``, shape and type."""
+        """Append an ONNX node with several outputs. Each has a step for its name, ``<node>/<step>``, shape and type."""
         for _, shape, _ in outputs:
             check_size(self.attrs.where, shape)
         tensors = tuple(Tensor(self.graph.claim(self._named(suffix)), shape, dtype) for suffix, shape, dtype in outputs)

@@ -44,7 +44,7 @@ def guess_embedding(symbol: Symbol) -> EmbeddingNode | None:
     """Guess the node that gives the embedding; None if the network ends in something unknown.
 
     A network that ends in class scores, with or without a loss, is cut at the input of the layer that computes them.
-    InsightFace's margin heads scale the embedding ``fc1`` to a length before that layer; the scaling is left out.
+    InsightFace's margin heads scale the embedding ``fc1`` to a length before that layer. The scaling is left out.
     """
     heads = [symbol.nodes[head.node] for head in symbol.heads]
     head = next((node for node in heads if node.op in LOSSES), heads[0])

@@ -16,7 +16,7 @@ LARGEST = 2.0**31  # MXNet's indices have 32 bits
 
 
 def whole_numbers(node: Node, index: int, step: str) -> Operand:
-    """Return input ``index`` as int64; the fractions of real numbers are cut off, as in MXNet."""
+    """Return input ``index`` as int64. The fractions of real numbers are cut off, as in MXNet."""
     operand = node.inputs[index]
     if operand.dtype == INT64:
         return operand

@@ -15,7 +15,7 @@ LAYOUTS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}  # by the number of axes that the wi
 
 @dataclass(frozen=True)
 class Window:
-    """Sizes along each axis of a position, in pixels or frames; ``pad`` is added on both sides."""
+    """Sizes along each axis of a position, in pixels or frames. ``pad`` is added on both sides."""
 
     kernel: Shape
     stride: Shape

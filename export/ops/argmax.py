@@ -36,7 +36,7 @@ def extreme_index(node: Node) -> Tensor:
 
 @translates("_npi_argmax", "_npi_argmin")
 def numpy_extreme_index(node: Node) -> Tensor:
-    """Return the int64 index of the first largest or smallest element along ``axis``; the default, all, is refused."""
+    """Return the int64 index of the first largest or smallest element along ``axis``. The default, all, is refused."""
     node.expect_inputs(1)
     if node.attrs.optional_integer("axis", minimum=-8) is None:
         raise node.attrs.unsupported("axis", None, node.expected_axes())

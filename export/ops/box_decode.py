@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @translates("_contrib_box_decode")
 def box_decode(node: Node) -> Tensor:
-    """Move and scale anchors (1, boxes, 4) by offsets (N, boxes, 4); the output is corners.
+    """Move and scale anchors (1, boxes, 4) by offsets (N, boxes, 4). The output is corners.
 
     Notes
     -----

@@ -163,7 +163,7 @@ def _suppressed(node: Node, wanted: Suppression, rows: Tensor, scores: Tensor, c
 
 
 def _class_scores(node: Node, labels: Tensor, scores: Tensor) -> Tensor:
-    """Return scores (images, classes, boxes), minus infinity for boxes of other classes; MXNet compares integers."""
+    """Return scores (images, classes, boxes), minus infinity for boxes of other classes. MXNet compares integers."""
     images, count = labels.shape
     whole = node.emit_like(labels, "Cast", (labels,), {"to": ONNX_TYPES[INT64]}, "whole_classes", INT64)
     classes = node.emit_shaped("Unique", (whole,), (Selected(),), step="unique_classes")
@@ -176,7 +176,7 @@ def _class_scores(node: Node, labels: Tensor, scores: Tensor) -> Tensor:
 
 
 def _corners(node: Node, wanted: Suppression, rows: Tensor) -> Tensor:
-    """Return boxes (images, count, 4). ONNX would swap corners in the wrong order; in MXNet such boxes are empty."""
+    """Return boxes (images, count, 4). ONNX would swap corners in the wrong order. In MXNet such boxes are empty."""
     start = wanted.coordinates
     if wanted.in_format == "center":
         return _columns(node, rows, (start, start + 4), "coordinates")

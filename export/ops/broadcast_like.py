@@ -25,7 +25,7 @@ FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
 
 @translates(*FILLS)
 def constant_like(node: Node) -> Tensor:
-    """Fill a tensor; `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
+    """Fill a tensor. `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
     node.expect_inputs(1)
     node.attrs.ignore("dtype")  # MXNet stores it and takes the type of the input
     return _filled(node, np.array([FILLS[node.op]], node.tensor().dtype))
@@ -33,7 +33,7 @@ def constant_like(node: Node) -> Tensor:
 
 @translates("_npi_full_like")
 def full_like(node: Node) -> Tensor:
-    """Fill a tensor with ``fill_value``; NumPy's ones_like and zeros_like use this operator too."""
+    """Fill a tensor with ``fill_value``. NumPy's ones_like and zeros_like use this operator too."""
     node.expect_inputs(1)
     node.attrs.ignore("ctx")
     own = node.tensor().dtype

@@ -48,7 +48,7 @@ def numpy_stack(node: Node) -> Tensor:
 
 @translates("stack")
 def stack(node: Node) -> Tensor:
-    """Join along the new axis ``axis``, by default the first; negative values count from after the last axis."""
+    """Join along the new axis ``axis``, by default the first. Negative values count from after the last axis."""
     tensors = _tensors(node)
     shape = tensors[0].shape
     if any(tensor.shape != shape for tensor in tensors):

@@ -92,5 +92,5 @@ def numpy_arithmetic(node: Node) -> Tensor:
 
 
 def _common_type(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the wider type; unlike NumPy, MXNet takes float16 and int64 as float16."""
+    """Return the wider type. Unlike NumPy, MXNet takes float16 and int64 as float16."""
     return max(dtypes, key=lambda dtype: (dtype.kind == "f", dtype.kind != "b", dtype.itemsize))

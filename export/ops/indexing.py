@@ -33,7 +33,7 @@ def embedding(node: Node) -> Tensor:
 
 @translates("take")
 def take(node: Node) -> Tensor:
-    """Take slices along ``axis``, by default the first, at the indices; numbers beyond it are clipped by default."""
+    """Take slices along ``axis``, by default the first, at the indices. Numbers beyond it are clipped by default."""
     node.expect_inputs(2)
     mode = node.attrs.choice("mode", ("clip", "wrap", "raise"), "clip")
     axis = node.axis("axis", 0)

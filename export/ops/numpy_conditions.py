@@ -56,7 +56,7 @@ def logical_not(node: Node) -> Tensor:
 
 @translates(*WHERE_NUMBERS)
 def where(node: Node) -> Tensor:
-    """Take elements of x where the condition is not 0, of y elsewhere; all three are broadcast."""
+    """Take elements of x where the condition is not 0, of y elsewhere. All three are broadcast."""
     names = WHERE_NUMBERS[node.op]
     node.expect_inputs(1 + names.count(None))
     tensors = [node.tensor(index) for index in range(1, len(node.inputs))]

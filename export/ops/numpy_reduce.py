@@ -26,7 +26,7 @@ TYPES = ("float32", "float16")
 
 @translates("_np_sum", "_np_prod", "_npi_mean")
 def numpy_sum(node: Node) -> Tensor:
-    """Reduce over ``axis``, in the type ``dtype``; an empty tuple of axes reduces nothing."""
+    """Reduce over ``axis``, in the type ``dtype``. An empty tuple of axes reduces nothing."""
     node.expect_inputs(1)
     _refuse_initial(node)
     return _reduced(node, _in_type(node))
@@ -53,7 +53,7 @@ def numpy_average(node: Node) -> Tensor:
 
 @translates("_npi_var", "_npi_std")
 def numpy_variance(node: Node) -> Tensor:
-    """Compute the variance or standard deviation over ``axis``; ``ddof`` is subtracted from the number of elements."""
+    """Compute the variance or standard deviation over ``axis``. ``ddof`` is subtracted from the number of elements."""
     node.expect_inputs(1)
     node.real_tensor()
     data, axes = _in_type(node), _axes(node)
@@ -92,7 +92,7 @@ def numpy_norm(node: Node) -> Tensor:
 
 @translates("_np_cumsum")
 def numpy_cumsum(node: Node) -> Tensor:
-    """Add up along ``axis``; the default, all elements, is refused. Sums are taken in float32."""
+    """Add up along ``axis``. The default, all elements, is refused. Sums are taken in float32."""
     node.expect_inputs(1)
     if node.attrs.optional_integer("axis", minimum=-8) is None:
         raise node.attrs.unsupported("axis", None, node.expected_axes())
@@ -110,7 +110,7 @@ def _reduced(node: Node, data: Tensor) -> Tensor:
 
 
 def _axes(node: Node) -> set[int]:
-    """Parse ``axis``, by default all; unlike in older operators, an empty tuple means none."""
+    """Parse ``axis``, by default all. Unlike in older operators, an empty tuple means none."""
     count = len(node.shape())
     named = node.attrs.optional_integers("axis", minimum=-8)
     axes = {axis + count if axis < 0 else axis for axis in named or () if axis is not None}

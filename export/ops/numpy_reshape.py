@@ -70,7 +70,7 @@ def _resolved(node: Node, source: BatchShape, spec: tuple[int, ...]) -> BatchSha
 
 @translates("_np_moveaxis")
 def move_axis(node: Node) -> Tensor:
-    """Move the axes ``source`` to the positions ``destination``; the others keep their order."""
+    """Move the axes ``source`` to the positions ``destination``. The others keep their order."""
     node.expect_inputs(1)
     count = len(node.shape())
     source, destination = (_axes(node, name) for name in ("source", "destination"))
@@ -95,7 +95,7 @@ def flip(node: Node) -> Tensor:
 
 @translates("_npi_broadcast_to")
 def broadcast_to(node: Node) -> Tensor:
-    """Repeat axes of length 1 until the shape is ``shape``; -2 keeps a size."""
+    """Repeat axes of length 1 until the shape is ``shape``. -2 keeps a size."""
     node.expect_inputs(1)
     data, wanted = node.tensor(), node.attrs.integers("shape", minimum=COPY)
     spare = len(wanted) - len(data.shape)
@@ -113,7 +113,7 @@ def broadcast_to(node: Node) -> Tensor:
 
 
 def _axes(node: Node, name: str) -> tuple[int, ...]:
-    """Parse distinct axes; negative values count from the end."""
+    """Parse distinct axes. Negative values count from the end."""
     count = len(node.shape())
     named = node.attrs.integers(name, minimum=-8)
     axes = tuple(axis + count if axis < 0 else axis for axis in named)

@@ -65,7 +65,7 @@ class _Kind:
 def rnn(node: Node) -> tuple[Tensor, ...]:
     """Compute (T, N, C) to (T, N, directions * units), and the last states of all layers and directions.
 
-    MXNet uses the lengths of ``use_sequence_length`` on GPUs only; its CPU computes all sequences to their end.
+    MXNet uses the lengths of ``use_sequence_length`` on GPUs only. Its CPU computes all sequences to their end.
     """
     kind = _kind(node)
     uses_lengths = node.attrs.boolean("use_sequence_length", default=False)

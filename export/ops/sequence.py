@@ -30,7 +30,7 @@ def sequence_mask(node: Node) -> Tensor:
 
 @translates("SequenceLast")
 def sequence_last(node: Node) -> Tensor:
-    """Take each sequence's last element. Time is ``axis``, 0 or 1; the other one counts sequences.
+    """Take each sequence's last element. Time is ``axis``, 0 or 1. The other one counts sequences.
 
     For lengths out of range, for which MXNet reads out of bounds, it is the first or the last element.
     """

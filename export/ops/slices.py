@@ -115,7 +115,7 @@ def crop(node: Node) -> Tensor:
 
 @translates("SliceChannel")
 def slice_channel(node: Node) -> tuple[Tensor, ...]:
-    """Split into equal parts along ``axis``, 1 by default; ``squeeze_axis`` removes the axis from parts of length 1."""
+    """Split into equal parts along ``axis``, 1 by default. ``squeeze_axis`` removes the axis from parts of length 1."""
     node.expect_inputs(1)
     count = node.attrs.integer("num_outputs", minimum=1)
     axis = node.axis("axis", 1)
@@ -161,7 +161,7 @@ def _part(node: Node, axis: int, bounds: Range, index: int, *, squeeze: bool) ->
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:
-    """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange); stop is -1 if it is before the first element."""
+    """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange). The stop is -1 if it is before the first element."""
     begin, end, step = given
     length = node.length(axis)
     start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from export.reader.symbol import SymbolNode
 
-# Other names under which MXNet 1.9.1 has an operator; tests/export/reader/test_upgrade_mxnet.py asks MXNet for them.
+# Other names under which MXNet 1.9.1 has an operator; tests/export/reader/test_upgrade_mxnet.py verifies them.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         **{"ElementWiseSum": "add_n", "Softmax": "SoftmaxOutput", "identity": "_copy", "stop_gradient": "BlockGrad"},

@@ -124,8 +124,8 @@ class PairSampler:
 class TripletSampler:
     """Disjoint triplets: B/3 anchors, each with its own positive and negative.
 
-    The authors published no sampler of triplets; this is the simplest. Every image is an anchor once per epoch, in
-    the order of a permutation; batches can span two epochs. The positive is drawn uniformly from the other images of
+    The authors published no sampler of triplets. This is the simplest. Every image is an anchor once per epoch, in
+    the order of a permutation. Batches can span two epochs. The positive is drawn uniformly from the other images of
     the anchor's class, the negative from all images of other classes. The only image of a class is never an anchor.
 
     Parameters

@@ -30,7 +30,7 @@ def random_resized_crop_mirror(image: NDArray[np.uint8], crop: int, rng: np.rand
     """Cut a rectangle of random area, aspect ratio and position, resize it, and mirror with probability 1/2.
 
     Szegedy et al. 2015 ("Going deeper with convolutions", section 6): a uniform distribution of areas, and of aspect
-    ratios between 3/4 and 4/3. Their smallest area is 8 %; metric learning needs more of the object.
+    ratios between 3/4 and 4/3. Their smallest area is 8 %. Metric learning needs more of the object.
 
     Returns
     -------

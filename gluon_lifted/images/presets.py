@@ -1,4 +1,4 @@
-"""The preprocessing that publishers of networks used, by name; nothing heavy is imported before one is built."""
+"""The preprocessing that publishers of networks used, by name. Nothing heavy is imported before one is built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Preset(NamedTuple):
     """Colors, how an image becomes a square, the side of that square for a crop, and a short help text.
 
-    All of these publishers resize by bilinear interpolation; timm's weights name theirs.
+    All of these publishers resize by bilinear interpolation. timm's weights name theirs.
     """
 
     colors: Colors

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingRecall:
-    """Recall of one embedding of N images; every image is a query, and all others are its gallery.
+    """Recall of one embedding of N images. Every image is a query, and all others are its gallery.
 
     Parameters
     ----------

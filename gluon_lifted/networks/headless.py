@@ -83,7 +83,7 @@ def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
 
 
 def _features(nodes: list[Node], classifier_layers: int) -> Node:
-    """Return the node whose output feeds the classifier, before a pooling of fixed window; nodes are sorted."""
+    """Return the node whose output feeds the classifier, before a pooling of fixed window. Nodes are sorted."""
     node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-classifier_layers]
     node = nodes[node["inputs"][0][0]]
     while node["op"] in BETWEEN:

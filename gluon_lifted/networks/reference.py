@@ -117,7 +117,7 @@ def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = ()
     Parameters
     ----------
     feeds : dict
-        Name of an input -> array; nothing is recorded if it is empty.
+        Name of an input -> array. Nothing is recorded if it is empty.
     ops : collection of str
         Operators to record; all if empty.
     """

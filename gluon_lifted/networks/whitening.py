@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Moments:
-    """Mean and covariance of feature vectors that arrive in batches; memory is O(C²) for any number of them.
+    """Mean and covariance of feature vectors that arrive in batches. Memory is O(C²) for any number of them.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page header; ``content`` is the offset of the page's bytes."""
+    """A page header. ``content`` is the offset of the page's bytes."""
 
     dictionary: bool
     size: int  # bytes, uncompressed

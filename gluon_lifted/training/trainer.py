@@ -204,7 +204,7 @@ class Trainer:
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
     def _shares(self, embeddings: list[Any], gradient: Any, batch: DeviceBatch) -> list[Any]:
-        """Scale the loss's gradient (B, D) and divide it among the devices; scale the proxies' gradient too."""
+        """Scale the gradients of the loss, (B, D), and of the proxies. Divide the former among the devices."""
         scale = self.optimizer.scale.value
         share_proxy_gradient(self.loss, scale if self.cluster.is_writer else 0.0)
         scaled = gradient * scale

@@ -54,7 +54,7 @@ def integers(values: Iterable[int | memoryview], highest_count: int, where: str)
 
 
 def _varint(cursor: Cursor) -> int:
-    """Read an integer of at most 64 bits: 7 bits per byte, lowest first; the eighth bit says that more follow."""
+    """Read an integer of at most 64 bits: 7 bits per byte, lowest first. The eighth bit says that more follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = cursor.take(1, "a varint")[0]
