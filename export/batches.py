@@ -35,7 +35,7 @@ def count_rows(arrays: Mapping[str, NDArray[Any]], axes: Axes) -> int | None:
 
 
 def take_rows(arrays: Mapping[str, NDArray[Any]], axes: Axes, start: int, stop: int) -> Arrays:
-    """Cut images ``start`` to ``stop`` from arrays that have a batch axis; others stay whole."""
+    """Cut images ``start`` to ``stop`` from arrays that have a batch axis. Others stay whole."""
     taken = {}
     for name, array in arrays.items():
         axis = axes[name]

@@ -1,4 +1,4 @@
-"""Make a network that others trained into a model that embeds images: one output, and a model card."""
+"""Turn a network trained elsewhere into a model that embeds images, with one output and a model card."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = "unknown"  # data set and loss of a network from elsewhere
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingNetwork:
-    """What its files do not say about a network.
+    """Facts about a network that its files do not contain.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class EmbeddingNetwork:
         Raises
         ------
         MalformedModelError
-            If an output row is no vector.
+            If an output row is not a vector.
         ConfigError
             If ``described`` is about another network.
         """

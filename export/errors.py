@@ -12,7 +12,7 @@ class UnsupportedOpError(LiftedError):
 
 
 class BatchAxisError(UnsupportedOpError):
-    """A tensor has the batch on another axis than the operator supports."""
+    """A tensor has the batch on an axis that the operator does not support."""
 
 
 class UnsupportedAttributeError(LiftedError):

@@ -60,8 +60,8 @@ def write_model(path: Path, model: onnx.ModelProto, constants: Constants = NO_CO
     model : ModelProto
         The model. The locations of constants that it does not hold are set.
     constants : mapping
-        Those constants by name. They are written to a second file beside the model, first, and under a name of its
-        own, so that a model never stands beside another's data. The data of the model that is replaced are removed.
+        Those constants by name. They are written first, to a second file beside the model, which has a name of its
+        own, so that a model is never paired with another's data. The data of the replaced model are removed.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def card_of(model: onnx.ModelProto, where: str) -> ModelCard | None:
 
 
 def set_card(model: onnx.ModelProto, card: ModelCard) -> None:
-    """Replace the card of a model; other metadata stays."""
+    """Replace the card of a model. Other metadata stays."""
     texts = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, texts | {CARD_KEY: card.to_json()})
 

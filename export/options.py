@@ -30,7 +30,7 @@ class ExportOptions:
     plain_operators : bool
         Keep ONNX's LRN and PRelu instead of the forms that CPUs compute up to 7 times as fast.
     keep_batch_norm : bool
-        Keep batch norm and the trained weights instead of folding it into the layers beside it. For those who train on.
+        Keep batch norm and the trained weights instead of folding it into adjacent layers, for further training.
     precision : Precision
         ``"fp32"`` keeps the network's precision; ``"fp16"`` computes in float16 where that is safe; ``"int8"``
         quantizes and needs ``calibration``.

@@ -20,7 +20,7 @@ class Parity:
     max_abs_error, mean_abs_error : float
         Over the single values of the outputs.
     largest : float
-        The largest absolute value that MXNet computed; tolerances are relative to it if it is above 1.
+        The largest absolute value that MXNet computed. Tolerances are relative to it if it is above 1.
     min_cosine : float
         Smallest cosine between a row and its reference; 1 is the same direction.
     batch_sizes : tuple of int
@@ -39,7 +39,7 @@ class Parity:
 
 
 def abs_errors(actual: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.float64]:
-    """Return absolute differences; NaN and infinity count as infinite unless both sides agree."""
+    """Return absolute differences. NaN and infinity count as infinite unless both sides agree."""
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):  # inf - inf
         difference = np.abs(actual.astype(np.float64) - expected)

@@ -1,4 +1,4 @@
-"""A parsed network with its inputs and metadata: translate it, optimize it, describe it by a card."""
+"""A parsed network with its inputs and metadata: translate it, optimize it, describe it with a card."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _translate(network: ParsedNetwork, shapes: Mapping[str, BatchShape], batch: 
 def with_card(
     network: ParsedNetwork, embedding: EmbeddingNetwork, graph: Graph, options: ExportOptions
 ) -> ParsedNetwork:
-    """Describe a translated network from elsewhere by a card."""
+    """Describe a translated network from elsewhere with a card."""
     claimed = embedding.described is not None and embedding.described.normalized
     unit_length = ends_in_unit_length(network.symbol) or (claimed and _gives_unit_length(graph, embedding, options))
     row = graph.tensors[EMBEDDING_OUTPUT].row

@@ -113,7 +113,7 @@ def export_network(
     Parameters
     ----------
     files : SavedNetwork
-        Its two files. Labels of a final loss are left out; ``SoftmaxOutput`` becomes a softmax.
+        Its two files. Labels of a final loss are left out. ``SoftmaxOutput`` becomes a softmax.
     inputs : NetworkInputs
         Shapes of its inputs. If the network works for one batch size only, the file has that size.
     onnx_path : path-like
@@ -123,7 +123,8 @@ def export_network(
     reference : path-like, optional
         File of images and MXNet's outputs for them (`export.reader.reference`).
     embedding : EmbeddingNetwork, optional
-        Makes the network a model that embeds images: with a card, input ``data`` and one output ``embedding``, (N, D).
+        Turns the network into a model that embeds images, with a card, input ``data`` and one output ``embedding``,
+        (N, D).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Compare what a network's two files compute with what the program that saved them recorded."""
+"""Compare the outputs of a network's two files with those recorded by the program that saved them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def compare_with_recorded(
     nodes : mapping
         Name of a node, ``node/<name>`` -> its values for the first image, (1, ...), in the network's order.
     recorded : Reference
-        Images and outputs of the live network; a single output may have any name.
+        Images and outputs of the live network. A single output may have any name.
     tolerance : float
         As for `export.verify.verify`.
 
     Raises
     ------
     ParityError
-        If an output or a recorded node differs: a wrong weight may not change the outputs for a few images. The
-        message names the first node that differs.
+        If an output or a recorded node differs. Nodes are compared because a few images may not reveal a wrong weight
+        in the outputs. The message names the first node that differs.
     MalformedModelError
         If outputs have other names or shapes than the recorded ones.
     """

@@ -89,7 +89,7 @@ def open_session(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) ->
 def _run(
     session: onnxruntime.InferenceSession, in_use: object, names: list[str], feed: dict[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    del in_use  # onnxruntime does not keep the arrays alive that it uses
+    del in_use  # onnxruntime does not keep alive the arrays that it uses
     return list(session.run(names, feed))
 
 

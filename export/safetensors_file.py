@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DTYPES = {"f4": "F32", "f8": "F64", "f2": "F16", "u1": "U8", "i4": "I32", "i1": "I8", "i8": "I64", "b1": "BOOL"}
-METADATA = "__metadata__"  # key of the header that is no tensor
+METADATA = "__metadata__"  # the key in the header that is not a tensor
 ALIGNMENT = 8  # bytes; of the first array
 
 

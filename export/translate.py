@@ -76,7 +76,7 @@ def translate(
     symbol : Symbol
         The network.
     params : mapping
-        Name -> array for every variable of the symbol that is no input.
+        Name -> array for every variable of the symbol that is not an input.
     inputs : mapping
         Name of a variable -> its shape, with `N` where it grows with the batch: ``{"data": (N, 3, 224, 224)}``.
     where : str
@@ -92,7 +92,7 @@ def translate(
     -------
     Graph
         Computes in MXNet's precision, not yet optimized. Each output of a node has the name of the MXNet node, except
-        for the network's outputs and nodes that share a name. What depends on parameters alone is computed here.
+        for the network's outputs and nodes that share a name. Nodes that depend only on parameters are folded.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
 
 
 def _output_name(symbol: Symbol, head: Entry) -> str:
-    """Name an output as MXNet does: ``fc_output``; a number follows if the node may have several outputs."""
+    """Name an output as MXNet does: ``fc_output``. A number follows if the node may have several outputs."""
     node = symbol.nodes[head.node]
     if node.op in NAMED and head.output < len(NAMED[node.op]):
         return f"{node.name}_{NAMED[node.op][head.output]}"

@@ -36,7 +36,7 @@ LARGEST_BATCH = 64  # bounds memory for any number of rows
 DEFAULT_TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
 PIXEL_TOLERANCE = 1e-3  # in normalized values, where one step of a pixel is 1 / std, about 1 / 58
 HALF, PIXEL = onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
-RANDOM_IMAGES = 3  # to compare images beside others with the same alone
+RANDOM_IMAGES = 3  # to compare images in a batch with the same images alone
 
 
 def verify(
@@ -163,7 +163,7 @@ def verify_preprocessing(
     tolerance: float,
     constants: Constants = NO_CONSTANTS,
 ) -> None:
-    """Compare a model that has preprocessing with its network alone, on random pixels of one image and of several.
+    """Compare a model with preprocessing to its network without, on random pixels of one image and of several.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def _run(run: Run, model: onnx.ModelProto, feeds: Arrays, expected: Arrays, batc
 
 
 def _expected_types(wanted: NDArray[Any]) -> tuple[np.dtype[Any], ...]:
-    """Return the types that an output may have; half precision is recorded as float32."""
+    """Return the types that an output may have. Half precision is recorded as float32."""
     return (wanted.dtype, np.dtype(np.float16)) if wanted.dtype == np.float32 else (wanted.dtype,)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 MXNET = "MXNet"
-MEAN = ".running_mean"  # of batch norm; PyTorch counts batches beside it
+MEAN = ".running_mean"  # of batch norm; PyTorch also counts batches
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class ModelCard:
         Iterations, seed, date, versions, file hashes. For people; export compares the hash of the
         parameters with their file.
     distance : {"euclidean", "cosine"}
-        Distance that the network was trained for, and that its embeddings should be ranked by.
+        Distance that the network was trained for. Rank its embeddings by it.
     card_version : int
         Version of the card's layout.
     """

@@ -45,7 +45,7 @@ class SavedNetwork:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Add a number to names that came before, as a tensor may be several outputs of a network."""
+    """Append a number to repeated names, since one tensor may be several outputs of a network."""
     seen: Counter[str] = Counter()
     numbered = []
     for name in names:

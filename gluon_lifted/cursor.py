@@ -28,7 +28,7 @@ class Cursor:
         return len(self._content) - self._position
 
     def damaged(self, what: str) -> DataError:
-        """Return the error to raise; ``what`` says what is wrong with the file."""
+        """Return the error to raise. ``what`` is the problem with the file."""
         return DataError(f"{self.where}: {what}; the file is damaged, or not what its name says.")
 
     def take(self, size: int, what: str) -> memoryview:

@@ -4,7 +4,7 @@ from gluon_lifted.redaction import without_credentials
 
 
 class LiftedError(Exception):
-    """Base of every error that is the input's fault. The command line prints its message and exits with 1.
+    """Base class of all errors that a user can fix. The command line prints its message and exits with 1.
 
     Messages go to logs, reports and embedding files, so credentials are removed from URLs in them.
     """

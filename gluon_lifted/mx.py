@@ -82,7 +82,7 @@ def _stand_in_for_distutils() -> None:
 
 def _import_mxnet() -> Any:
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # otherwise each graph prints a line to stderr
-    # MXNet would take half the machine's cores, as if they were hyperthreads, whatever a container may use of them
+    # MXNet would take half the host's cores, as if they were hyperthreads, and ignore a container's limit
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))
     _restore_numpy_names()
     _restore_scipy_names()
@@ -111,7 +111,7 @@ HybridBlock, nn = mx.gluon.HybridBlock, mx.gluon.nn
 
 def start_mixed_precision(dtype: str) -> None:
     """Make networks built from now on cast to ``dtype`` where MXNet lists it as safe. Affects the whole process."""
-    from mxnet.contrib import amp  # MXNet does not import it by itself
+    from mxnet.contrib import amp  # MXNet does not import it itself
 
     amp.init(dtype)
 

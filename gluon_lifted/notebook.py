@@ -1,6 +1,6 @@
-"""Progress bars in Jupyter notebooks: a line for each piece of work, which is updated in its place.
+"""Progress bars in Jupyter notebooks: a line for each piece of work, updated in place.
 
-IPython updates the line itself, so that no widgets are needed.
+IPython updates the line itself, so no widgets are needed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class NotebookProgress:
     unit : str
         Plural, e.g. ``"images"``.
     start : int
-        Units done by an earlier run that this one resumes; the rate leaves them out.
+        Units done by an earlier run that this one resumes. The rate leaves them out.
     now : callable
         The clock, in seconds; tests pass their own.
     """

@@ -84,7 +84,7 @@ def _array(cursor: Cursor, what: str) -> NDArray[Any]:
         raise cursor.damaged(f"{what} has type flag {flag}, not one of 0 to {max(DTYPES)}")
     dtype = np.dtype(DTYPES[flag])
     elements = cursor.take(math.prod(shape) * dtype.itemsize, what)
-    if dtype == np.bool_:  # bytes other than 0 and 1 are no valid booleans in NumPy
+    if dtype == np.bool_:  # bytes other than 0 and 1 are not valid booleans in NumPy
         return np.frombuffer(elements, np.uint8).astype(np.bool_).reshape(shape)
     return np.frombuffer(elements, dtype).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Progress of long work. The library reports it, and prints nothing itself.
+"""Progress of long-running work. The library reports it and prints nothing itself.
 
 The command line runs the library inside ``with progress_to(...)``, and shows bars. `gluon_lifted.show_progress` shows
 them in notebooks.
@@ -27,7 +27,7 @@ class OpenProgress(Protocol):
     def __call__(
         self, label: str, total: int | None, unit: str = "images", start: int = 0
     ) -> AbstractContextManager[Progress]:
-        """Open progress when work begins; the context manager exits when the work ends."""
+        """Open progress when work begins. The context manager exits when the work ends."""
 
 
 class _Silent:

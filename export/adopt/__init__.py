@@ -1,1 +1,1 @@
-"""ONNX files that other programs exported, made into models that embed images."""
+"""Turn ONNX files exported by other programs into models that embed images."""

@@ -45,7 +45,7 @@ def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNe
     Parameters
     ----------
     file : OnnxFile
-        From `read_onnx`; its model is changed.
+        From `read_onnx`. Its model is changed.
     out : path-like
         Replaced if it exists, and may be the file itself. Left unchanged on any failure.
     embedding : EmbeddingNetwork

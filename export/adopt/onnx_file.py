@@ -1,4 +1,4 @@
-"""Read an ONNX file from any program, with its input for images and its output of embeddings."""
+"""Read an ONNX file that any program exported, and find its image input and its embedding output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gluon_lifted.card import ModelCard
 
 SINGLE, HALF, PIXEL = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.UINT8
-LEAST_IR_VERSION = 4  # the first where initializers need not be inputs, too
+LEAST_IR_VERSION = 4  # the first that does not require initializers to be inputs
 MOST_NAMES = 20  # in a message
 
 

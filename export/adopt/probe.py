@@ -108,7 +108,7 @@ def batch_problem(network: Network, data: NDArray[Any], expected: NDArray[Any], 
             return str(error)
         if rows.shape != expected[:size].shape:
             return f"gives {rows.shape} for {size} images, expected {expected[:size].shape}"
-        if not np.abs(rows - expected[:size]).max() <= allowed:  # NaN is a difference
+        if not np.abs(rows - expected[:size]).max() <= allowed:  # NaN counts as a difference
             return f"gives different rows in a batch of {size} than for single images"
     return ""
 

@@ -52,7 +52,7 @@ class Tensor:
         Raises
         ------
         BatchAxisError
-            If it has one axis, or another axis than the first grows with the batch.
+            If it has only one axis, or an axis other than the first grows with the batch.
         """
         row = tuple(size for size in self.shape[1:] if not isinstance(size, Batch))
         if not row or len(row) + 1 != len(self.shape):
@@ -106,7 +106,7 @@ class Graph:
     outputs : sequence of str
         Names of the network's outputs.
     batch : int or Batch
-        The batch size, for what a symbol leaves open, such as the shape of an initial state.
+        The batch size, used where a symbol leaves it open, such as in the shape of an initial state.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Graph:
 
     @property
     def input(self) -> Tensor:
-        """The only input, as of networks for images."""
+        """The only input. Networks for images have just one."""
         (images,) = self.inputs
         return images
 

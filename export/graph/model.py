@@ -109,7 +109,7 @@ def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelPr
 def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
     """Adapt a node to the opset.
 
-    Before 18, some reductions took their axes as an attribute; before 20, GridSample's mode was called bilinear.
+    Before 18, some reductions took their axes as an attribute. Before 20, GridSample's mode was called bilinear.
     """
     if node.op == "GridSample" and opset < 20:
         return replace(node, attrs={**node.attrs, "mode": "bilinear"})
@@ -122,7 +122,7 @@ def _for_opset(node: GraphNode, graph: Graph, opset: int) -> GraphNode:
 
 
 def _unaligned(node: GraphNode, opset: int) -> GraphNode:
-    """Leave out the mode of a RoiAlign before opset 16, which has no other than output_half_pixel."""
+    """Leave out the mode of a RoiAlign before opset 16, which supports only output_half_pixel."""
     attrs = dict(node.attrs)
     if (mode := attrs.pop("coordinate_transformation_mode")) != "output_half_pixel":
         raise ConfigError(f"{node.op} {node.name!r}: {mode} needs opset 16 or later; opset {opset} was asked for.")
@@ -136,7 +136,7 @@ def _check(model: onnx.ModelProto) -> None:
     """
     try:
         onnx.checker.check_model(model, full_check=True)
-    except onnx.shape_inference.InferenceError as error:  # most of ONNX's operators take some types alone
+    except onnx.shape_inference.InferenceError as error:  # most ONNX operators accept only some types
         if "unsupported type" not in str(error):
             raise
         reason = str(error).strip().splitlines()[0].removeprefix("[ShapeInferenceError] ")
@@ -159,6 +159,6 @@ def _info(tensor: Tensor) -> onnx.ValueInfoProto:
 
 
 def _output(info: onnx.ValueInfoProto) -> tuple[str, int, list[int]]:
-    """Return name, type and shape; sizes that are no numbers are 0."""
+    """Return name, type and shape; sizes that are not numbers are 0."""
     tensor = info.type.tensor_type
     return info.name, tensor.elem_type, [dim.dim_value for dim in tensor.shape.dim]

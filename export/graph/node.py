@@ -51,7 +51,7 @@ class Node:
     graph: Graph
 
     def malformed(self, problem: str) -> MalformedModelError:
-        """Make the error for a node that MXNet could not run either; ``problem`` is a sentence without its period."""
+        """Make the error for a node that MXNet could not run either. ``problem`` is a sentence without its period."""
         return MalformedModelError(f"{self.op} {self.name!r}: {problem}.")
 
     def expect_inputs(self, count: int) -> None:
@@ -60,7 +60,7 @@ class Node:
             raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
 
     def tensor(self, index: int = 0) -> Tensor:
-        """Return input ``index``; a parameter becomes a tensor whose sizes are numbers."""
+        """Return input ``index``. A parameter becomes a tensor whose sizes are numbers."""
         operand = self.inputs[index]
         return self.graph.as_tensor(operand) if isinstance(operand, Constant) else operand
 
@@ -83,7 +83,7 @@ class Node:
         return data, channels, height, width
 
     def axis(self, name: str, default: int | None = None) -> int:
-        """Parse an axis of input 0, which must not be the batch axis; negative values count from the end."""
+        """Parse an axis of input 0, which must not be the batch axis. Negative values count from the end."""
         value = self.attrs.integer(name, default, minimum=-8)
         axis = value + len(self.shape()) if value < 0 else value
         if axis not in self.inner_axes():
@@ -132,9 +132,9 @@ class Node:
         return self.graph.constant(f"{self.name}/{step}", array)
 
     def number(self, step: str, value: float, dtype: np.dtype[Any] | None = None) -> Constant:
-        """Add a number of a type, by default that of input 0; ``step`` is the attribute it is from, for messages.
+        """Add a number of a type, by default that of input 0. Messages name the attribute ``step`` as its source.
 
-        Integers drop the fraction. In float16, numbers beyond 65,504 become infinite. Both are as in MXNet.
+        Integers drop the fraction. In float16, numbers beyond 65,504 become infinite. MXNet does both.
         """
         dtype = dtype or self.inputs[0].dtype
         if dtype == BOOL and value not in (0, 1):
@@ -146,7 +146,7 @@ class Node:
             return self.constant(step, np.array(value if dtype.kind == "f" else int(value), dtype))
 
     def real_tensor(self) -> Tensor:
-        """Return input 0, which must hold real numbers; MXNet rounds what it computes of integers."""
+        """Return input 0, which must hold real numbers, because MXNet rounds results for integers."""
         data = self.tensor()
         if data.dtype.kind != "f":
             raise UnsupportedOpError(f"{self.op} {self.name!r}: its input is {data.dtype}; cast it to float32 first.")
@@ -194,7 +194,7 @@ class Node:
         step: str = "",
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append an ONNX node like `emit` does, for an output whose whole shape is given."""
+        """Append an ONNX node as `emit` does, for an output whose entire shape is given."""
         return self.graph.add_shaped(op, self._named(step), inputs, shape, attrs, dtype=dtype)
 
     def emit_like(
@@ -206,7 +206,7 @@ class Node:
         step: str = "",
         dtype: np.dtype[Any] | None = None,
     ) -> Tensor:
-        """Append an ONNX node like `emit` does, for an output of the shape of ``data``."""
+        """Append an ONNX node as `emit` does, for an output with the shape of ``data``."""
         return self.emit_shaped(op, inputs, data.shape, attrs, step, dtype)
 
     def emit_several(
@@ -217,7 +217,7 @@ class Node:
         attrs: Attributes | None = None,
         step: str = "",
     ) -> tuple[Tensor, ...]:
-        """Append an ONNX node with several outputs; each has a step for its name, ``<node>/<step>``, shape and type."""
+        """Append an ONNX node with several outputs. Each has a step for its name, ``<node>/<step>``, shape and type."""
         for _, shape, _ in outputs:
             check_size(self.attrs.where, shape)
         tensors = tuple(Tensor(self.graph.claim(self._named(suffix)), shape, dtype) for suffix, shape, dtype in outputs)

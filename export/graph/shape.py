@@ -24,7 +24,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Selected(Batch):
-    """A size that the values decide, such as the number of boxes that remain. No output of an MXNet node has it."""
+    """A size that depends on values, such as the number of remaining boxes. No output of an MXNet node has one."""
 
     def __repr__(self) -> str:
         return "?"

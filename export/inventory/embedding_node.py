@@ -18,7 +18,7 @@ LAYERS = {"FullyConnected", "Convolution"}
 AFTER_SCORES = {"Flatten", "Reshape", "Pooling", "Activation", "Dropout", "Cast", "amp_cast", "_copy"}
 # Between the embedding and a classifier or margin head: identities in inference, and scaling to a length
 BEFORE_SCORES = {"Dropout", "Cast", "amp_cast", "_copy", "BlockGrad", "L2Normalization", "_mul_scalar"}
-SMALLEST_EMBEDDING = 32  # a power of two from here on is the width of an embedding rather than a number of classes
+SMALLEST_EMBEDDING = 32  # a power of two of at least this size is an embedding width, not a number of classes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def guess_embedding(symbol: Symbol) -> EmbeddingNode | None:
     """Guess the node that gives the embedding; None if the network ends in something unknown.
 
     A network that ends in class scores, with or without a loss, is cut at the input of the layer that computes them.
-    InsightFace's margin heads scale the embedding ``fc1`` to a length before that layer; the scaling is left out.
+    InsightFace's margin heads scale the embedding ``fc1`` to a length before that layer. The scaling is left out.
     """
     heads = [symbol.nodes[head.node] for head in symbol.heads]
     head = next((node for node in heads if node.op in LOSSES), heads[0])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from export.reader.symbol import SymbolNode
 
 Params = Mapping[str, NDArray[Any]]
-# Endings that MXNet, Gluon and their users give to parameters; without the parameters, only names distinguish inputs
+# Endings that MXNet, Gluon and their users give to parameters. Without the parameters, only names distinguish inputs
 PARAMETER = re.compile(
     r".*[_.](weight|bias|gamma|beta|alpha|moving_mean|moving_var|moving_avg|running_mean|running_var|running_std|"
     r"parameters|mult|scale|const[0-9]*)"
@@ -55,7 +55,7 @@ class Output:
 
 @dataclass(frozen=True)
 class InputShape:
-    """Shape (C, H, W) of an image, and where it is from."""
+    """Shape (C, H, W) of an image, and where it comes from."""
 
     shape: tuple[int, int, int]
     reason: str
@@ -76,9 +76,9 @@ class NetworkInventory:
     without_translator : dict
         Operators that have no translator -> name of the first node.
     in_the_way : tuple of str
-        The operators without a translator that the embedding needs, or the outputs if no embedding is guessed.
+        Operators without a translator that the embedding depends on, or the outputs if no embedding is guessed.
     inputs : tuple of str
-        Variables for images. Without the parameters, a guess by names.
+        Variables for images. Guessed from names if there are no parameters.
     labels : tuple of str
         Variables for the labels of a loss. Inference does not need them.
     missing_parameters : tuple of str
@@ -206,7 +206,7 @@ def _without_translator(nodes: Iterable[SymbolNode]) -> dict[str, str]:
 
 
 def _try_shapes(symbol: Symbol, cut: Symbol, image: int, params: Params | None, where: str, usual_side: int) -> _Trial:
-    """Translate the network for common image sizes until one fits its parameters; then translate it up to the cut.
+    """Translate the network for common image sizes until one fits its parameters, then translate it up to the cut.
 
     The whole network is tried first, as parameters after the cut also depend on the size; then the cut network.
     """

@@ -16,7 +16,7 @@ LARGEST = 2.0**31  # MXNet's indices have 32 bits
 
 
 def whole_numbers(node: Node, index: int, step: str) -> Operand:
-    """Return input ``index`` as int64; the fractions of real numbers are cut off, as in MXNet."""
+    """Return input ``index`` as int64. The fractions of real numbers are cut off, as in MXNet."""
     operand = node.inputs[index]
     if operand.dtype == INT64:
         return operand
@@ -30,8 +30,8 @@ def whole_numbers(node: Node, index: int, step: str) -> Operand:
 def indices(node: Node, index: int, length: int, mode: str) -> Operand:
     """Return input ``index`` as indices of an axis of ``length``.
 
-    Numbers beyond the axis become its first or last index (``mode`` "clip"), count on from its other end ("wrap"), or
-    stay ("raise"), as neither MXNet nor ONNX computes anything for them.
+    Numbers out of range are clipped to the first or last index (``mode`` "clip"), wrapped around ("wrap"), or kept
+    ("raise"), because neither MXNet nor ONNX computes anything for them.
     """
     numbers = whole_numbers(node, index, "indices")
     if mode == "clip":

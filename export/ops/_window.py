@@ -15,7 +15,7 @@ LAYOUTS = {1: "NCW", 2: "NCHW", 3: "NCDHW"}  # by the number of axes that the wi
 
 @dataclass(frozen=True)
 class Window:
-    """Sizes along each axis of a position, in pixels or frames; ``pad`` is added on both sides."""
+    """Sizes along each axis of a position, in pixels or frames. ``pad`` is added on both sides."""
 
     kernel: Shape
     stride: Shape
@@ -47,7 +47,7 @@ def read_window(node: Node) -> Window:
 
 
 def read_dilated_window(node: Node) -> Window:
-    """Parse the attribute dilate, 1 by default, beside those of `read_window`."""
+    """Parse the attribute dilate, 1 by default, in addition to those of `read_window`."""
     window = read_window(node)
     axes = len(window.kernel)
     return replace(window, dilate=node.attrs.integers("dilate", axes, (1,) * axes, minimum=1))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @translates("_contrib_AdaptiveAvgPooling2D")
 def adaptive_average(node: Node) -> Tensor:
-    """Average over a grid of ``output_size`` windows; one number means a square. The default, 1, is the whole image.
+    """Average over a grid of ``output_size`` windows. One number means a square. The default, 1, is the whole image.
 
     Notes
     -----

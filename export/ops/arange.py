@@ -1,4 +1,4 @@
-"""_arange: count in steps; the numbers depend on attributes alone and are computed at export."""
+"""_arange: count in steps. The numbers depend only on attributes and are computed at export."""
 
 from __future__ import annotations
 

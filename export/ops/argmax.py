@@ -21,7 +21,7 @@ ONNX_OPS = {
 def extreme_index(node: Node) -> Tensor:
     """Return the index of the first largest or smallest element, in the type of the input.
 
-    argmax_channel has axis 1. Without ``axis``, the index is that in the flattened tensor, of shape (1,).
+    argmax_channel has axis 1. Without ``axis``, it is the index in the flattened tensor, of shape (1,).
     """
     node.expect_inputs(1)
     channel = node.op == "argmax_channel"
@@ -36,7 +36,7 @@ def extreme_index(node: Node) -> Tensor:
 
 @translates("_npi_argmax", "_npi_argmin")
 def numpy_extreme_index(node: Node) -> Tensor:
-    """Return the int64 index of the first largest or smallest element along ``axis``; the default, all, is refused."""
+    """Return the int64 index of the first largest or smallest element along ``axis``. The default, all, is refused."""
     node.expect_inputs(1)
     if node.attrs.optional_integer("axis", minimum=-8) is None:
         raise node.attrs.unsupported("axis", None, node.expected_axes())
@@ -60,6 +60,6 @@ def _of_all(node: Node, data: Tensor, *, keep: bool) -> Tensor:
 
 
 def single(node: Node) -> Tensor:
-    """Return input 0, float16 as float32, of which onnxruntime finds extremes."""
+    """Return input 0, with float16 cast to float32, in which onnxruntime can find extremes."""
     data = node.tensor()
     return node.graph.cast(data, FLOAT32, f"{node.name}/single") if data.dtype == FLOAT16 else data

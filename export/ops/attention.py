@@ -38,7 +38,7 @@ def self_attention_scores(node: Node) -> Tensor:
 
 @translates("_contrib_interleaved_matmul_encdec_qk")
 def encoder_decoder_scores(node: Node) -> Tensor:
-    """Multiply queries (T, N, heads * D) and the keys of (S, N, heads * 2 * D) to (N * heads, T, S), by sqrt(D)."""
+    """Multiply queries (T, N, heads * D) and keys of (S, N, heads * 2 * D), over sqrt(D): (N * heads, T, S)."""
     node.expect_inputs(2)
     heads = node.attrs.integer("heads", minimum=1)
     return _scores(node, _heads(node, 0, heads), _heads(node, 1, heads, parts=2, part=0))

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @translates("_contrib_box_decode")
 def box_decode(node: Node) -> Tensor:
-    """Move and scale anchors (1, boxes, 4) by offsets (N, boxes, 4); the output is corners.
+    """Move and scale anchors (1, boxes, 4) by offsets (N, boxes, 4). The output is corners.
 
     Notes
     -----
     For an anchor of center c and size s: center = x std s + c, size = exp(min(y std, clip)) s
-    (``bounding_box-inl.h``: box_decode). A clip of at most 0 is none.
+    (``bounding_box-inl.h``: box_decode). A clip of 0 or less means no limit.
     """
     node.expect_inputs(2)
     data, anchors = node.tensor(0), node.shape(1)

@@ -1,4 +1,4 @@
-"""box_nms: keep the boxes that no box of a higher score overlaps."""
+"""box_nms: keep the boxes that no higher-scoring box overlaps."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def box_nms(node: Node) -> Tensor:
 
 
 def _check(node: Node, wanted: Suppression) -> tuple[int, int]:
-    """Return the number of boxes, and of numbers for each."""
+    """Return the number of boxes, and of numbers per box."""
     shape = node.shape()
     if len(shape) < 2:
         raise node.malformed(f"its input is {shape}; expected (..., boxes, numbers)")
@@ -142,7 +142,7 @@ def _gathered(node: Node, rows: Tensor, order: Tensor, step: str) -> Tensor:
 
 
 def _suppressed(node: Node, wanted: Suppression, rows: Tensor, scores: Tensor, count: int) -> Tensor:
-    """Return in ascending order the ranks (images, count) of the boxes that remain, then ``count`` for the others."""
+    """Return the ranks (images, count) of the remaining boxes in ascending order, then ``count`` for the others."""
     if wanted.overlap > 1:  # no box overlaps another by more than 1
         valid = _test(node, "Greater", scores, node.number("nothing", -math.inf), "valid_top")
         every = (node.constant("ranks", np.arange(count)), node.integers("none", count))
@@ -163,7 +163,7 @@ def _suppressed(node: Node, wanted: Suppression, rows: Tensor, scores: Tensor, c
 
 
 def _class_scores(node: Node, labels: Tensor, scores: Tensor) -> Tensor:
-    """Return scores (images, classes, boxes), minus infinity for boxes of other classes; MXNet compares integers."""
+    """Return scores (images, classes, boxes), minus infinity for boxes of other classes. MXNet compares integers."""
     images, count = labels.shape
     whole = node.emit_like(labels, "Cast", (labels,), {"to": ONNX_TYPES[INT64]}, "whole_classes", INT64)
     classes = node.emit_shaped("Unique", (whole,), (Selected(),), step="unique_classes")
@@ -176,7 +176,7 @@ def _class_scores(node: Node, labels: Tensor, scores: Tensor) -> Tensor:
 
 
 def _corners(node: Node, wanted: Suppression, rows: Tensor) -> Tensor:
-    """Return boxes (images, count, 4). ONNX would swap corners in the wrong order; in MXNet such boxes are empty."""
+    """Return boxes (images, count, 4). ONNX would swap corners in the wrong order. In MXNet such boxes are empty."""
     start = wanted.coordinates
     if wanted.in_format == "center":
         return _columns(node, rows, (start, start + 4), "coordinates")
@@ -215,7 +215,7 @@ def _with_empty_rows(node: Node, rows: Tensor, added: int, count: int, step: str
 
 
 def _converted(node: Node, wanted: Suppression, rows: Tensor) -> Tensor:
-    """Convert the coordinates, except of boxes whose first is negative (``bounding_box-inl.h``: center_to_corner)."""
+    """Convert the coordinates, except where the first is negative (``bounding_box-inl.h``: center_to_corner)."""
     start, width = wanted.coordinates, rows.shape[2]
     assert isinstance(width, int)
     old = _columns(node, rows, (start, start + 4), "old_coordinates")

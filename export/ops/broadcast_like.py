@@ -25,7 +25,7 @@ FILLS = {"ones_like": 1.0, "zeros_like": 0.0}
 
 @translates(*FILLS)
 def constant_like(node: Node) -> Tensor:
-    """Fill a tensor; `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
+    """Fill a tensor. `export.passes.remove_expand` makes it a scalar where the operator that takes it broadcasts."""
     node.expect_inputs(1)
     node.attrs.ignore("dtype")  # MXNet stores it and takes the type of the input
     return _filled(node, np.array([FILLS[node.op]], node.tensor().dtype))
@@ -33,7 +33,7 @@ def constant_like(node: Node) -> Tensor:
 
 @translates("_npi_full_like")
 def full_like(node: Node) -> Tensor:
-    """Fill a tensor with ``fill_value``; NumPy's ones_like and zeros_like are this operator, too."""
+    """Fill a tensor with ``fill_value``. NumPy's ones_like and zeros_like use this operator too."""
     node.expect_inputs(1)
     node.attrs.ignore("ctx")
     own = node.tensor().dtype
@@ -50,7 +50,7 @@ def _filled(node: Node, value: NDArray[Any]) -> Tensor:
 
 @translates("broadcast_like")
 def broadcast_like(node: Node) -> Tensor:
-    """Repeat axes of length 1 until the shape is that of the second input; with ``lhs_axes``, those axes alone."""
+    """Repeat axes of length 1 until the shape is that of the second input; with ``lhs_axes``, only those axes."""
     node.expect_inputs(2)
     data, other = node.tensor(0), node.tensor(1)
     axes = [node.attrs.integers(name, minimum=-8, default=()) for name in ("lhs_axes", "rhs_axes")]
@@ -83,7 +83,7 @@ def broadcast_like(node: Node) -> Tensor:
 
 @translates("broadcast_to")
 def broadcast_to(node: Node) -> Tensor:
-    """Repeat axes of length 1 as ``shape`` says, in which 0 keeps an axis."""
+    """Repeat axes of length 1 to fit ``shape``, in which 0 keeps an axis."""
     node.expect_inputs(1)
     old = node.shape()
     shape = node.attrs.integers("shape")
@@ -94,7 +94,7 @@ def broadcast_to(node: Node) -> Tensor:
 
 @translates("broadcast_axis")
 def broadcast_axis(node: Node) -> Tensor:
-    """Repeat each of ``axis``, of length 1, as often as ``size`` says."""
+    """Repeat each axis in ``axis``, of length 1, as many times as ``size`` says."""
     node.expect_inputs(1)
     axes, sizes = node.attrs.integers("axis", default=()), node.attrs.integers("size", default=())
     if len(axes) != len(sizes) or not set(axes) <= set(range(len(node.shape()))):
@@ -103,7 +103,7 @@ def broadcast_axis(node: Node) -> Tensor:
 
 
 def _repeated(node: Node, sizes: Mapping[int, Size]) -> BatchShape:
-    """Return the shape of input 0 with new sizes of some axes, which must be those or 1."""
+    """Return the shape of input 0 with new sizes for some axes, whose size must be the new one or 1."""
     old = node.shape()
     new = tuple(sizes.get(axis, size) for axis, size in enumerate(old))
     if any(before not in (1, after) for before, after in zip(old, new, strict=True)):
@@ -112,7 +112,7 @@ def _repeated(node: Node, sizes: Mapping[int, Size]) -> BatchShape:
 
 
 def _expand(node: Node, shape: BatchShape) -> Tensor:
-    """Repeat axes of input 0, of which no number grows with the batch."""
+    """Repeat axes of input 0 up to ``shape``. The batch axis is not repeated."""
     data = node.tensor()
     if shape == data.shape:
         return data
@@ -121,7 +121,7 @@ def _expand(node: Node, shape: BatchShape) -> Tensor:
 
 
 def expand_like(node: Node, data: Tensor, other: Tensor, step: str = "") -> Tensor:
-    """Repeat axes of length 1 of a tensor until its shape is that of the other."""
+    """Repeat axes of length 1 of one tensor until its shape is that of the other."""
     if data.shape == other.shape:
         return data
     sizes = [1 if old == new else new for old, new in zip(data.shape, other.shape, strict=True)]

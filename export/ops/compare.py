@@ -1,4 +1,4 @@
-"""Comparisons, logical operators, where. Truth is 1 and falsehood 0 in the inputs' type."""
+"""Comparisons, logical operators, where. True is 1 and false is 0, in the inputs' type."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def logical_not(node: Node) -> Tensor:
 
 @translates("where")
 def where(node: Node) -> Tensor:
-    """Take elements of the second input where the first is not 0, elsewhere those of the third.
+    """Take elements of the second input where the first is not 0, and of the third elsewhere.
 
     A condition of one axis chooses whole rows (``control_flow_op.h``).
     """

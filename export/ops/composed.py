@@ -45,7 +45,7 @@ def log1p(node: Node) -> Tensor:
     Notes
     -----
     With y = x limited to -1/2 to 1: ``log(1 + x) = 2 artanh(y / (2 + y)) + log((1 + x) / (1 + y))``. The second term is
-    0 within the limits, where the first loses no digits; outside of them the first is constant.
+    0 within the limits, where the first loses no digits. Outside of them the first is constant.
     """
     node.expect_inputs(1)
     data, add = node.tensor(), _steps(node)
@@ -97,7 +97,7 @@ def truncate(node: Node) -> Tensor:
 
 @translates("round")
 def round_away(node: Node) -> Tensor:
-    """Round halves away from zero, as C does; ONNX's Round takes them to the even number.
+    """Round halves away from zero, as C does. ONNX's Round takes them to the even number.
 
     The fraction is doubled and rounded down, as adding 0.5 would round 0.49999997 up.
     """

@@ -34,7 +34,7 @@ def concat(node: Node) -> Tensor:
 
 @translates(*STACKS)
 def numpy_stack(node: Node) -> Tensor:
-    """Join tensors along the axis that the operator stands for."""
+    """Join tensors along the axis that the operator implies."""
     tensors = _tensors(node)
     axis, least = STACKS[node.op]
     for tensor in tensors:
@@ -48,7 +48,7 @@ def numpy_stack(node: Node) -> Tensor:
 
 @translates("stack")
 def stack(node: Node) -> Tensor:
-    """Join along the new axis ``axis``, by default the first; negative values count from after the last axis."""
+    """Join along the new axis ``axis``, by default the first. Negative values count from after the last axis."""
     tensors = _tensors(node)
     shape = tensors[0].shape
     if any(tensor.shape != shape for tensor in tensors):
@@ -75,7 +75,7 @@ def _tensors(node: Node) -> tuple[Tensor, ...]:
 
 
 def _joined(node: Node, tensors: tuple[Tensor, ...], axis: int) -> Tensor:
-    """Join tensors that differ in the length of one axis alone."""
+    """Join tensors that differ only in the length of one axis."""
     first = tensors[0].shape
     length = total(tensor.shape[axis] for tensor in tensors if len(tensor.shape) > axis)
     others = {(tensor.shape[:axis], tensor.shape[axis + 1 :]) for tensor in tensors}

@@ -1,4 +1,4 @@
-"""Deconvolution: transposed convolution, which makes images larger."""
+"""Deconvolution: transposed convolution, which enlarges images."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def deconvolution(node: Node) -> Tensor:
 
 
 def _frame(node: Node, window: Window, full: Shape) -> tuple[Shape, Shape]:
-    """Return what is removed on both sides, and what is added at the lower right.
+    """Return the lengths to remove on both sides, and to add at the lower right.
 
-    A ``target_shape`` replaces ``pad`` and ``adj`` by the frame that leaves it, with one row or column more at the
-    upper left if the frame is odd (``deconvolution-inl.h``: InferPad). MXNet's CPU kernel needs the same ``pad`` beside
-    it, and computes nonsense with some others.
+    A ``target_shape`` replaces ``pad`` and ``adj``: the output is cropped to it evenly, with one more row or column
+    removed at the upper left if the difference is odd (``deconvolution-inl.h``: InferPad). MXNet's CPU kernel needs
+    the matching ``pad`` attribute too, and computes nonsense with some others.
     """
     adjust = node.attrs.integers("adj", len(full), (0,) * len(full))
     target = node.attrs.integers("target_shape", len(full), (0,) * len(full))

@@ -1,4 +1,4 @@
-"""_npi_einsum: Einstein's sum."""
+"""_npi_einsum: Einstein summation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_SUBSCRIPTS = 200
 
 @translates("_npi_einsum")
 def einsum(node: Node) -> Tensor:
-    """Compute ``subscripts``, Einstein's sum; ellipses are refused."""
+    """Compute the Einstein summation ``subscripts``. Ellipses are refused."""
     node.attrs.ignore("optimize")  # the order of the products
     count = node.attrs.integer("num_args", minimum=1)
     node.expect_inputs(count)

@@ -54,7 +54,7 @@ def add_n(node: Node) -> Tensor:
 
 @translates(*(f"broadcast_{name}" for name in ONNX_OPS))
 def broadcast(node: Node) -> Tensor:
-    """Combine two operands, repeating axes of length 1. The operand of fewer axes has the last axes of the other."""
+    """Combine two operands, repeating axes of length 1. The operand with fewer axes is aligned at the last axis."""
     shape = common_shape(node)
     op = ONNX_OPS[node.op.removeprefix("broadcast_")]
     return node.emit_shaped(op, node.inputs, shape, dtype=node.inputs[0].dtype)
@@ -79,7 +79,7 @@ NUMPY_OPS = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "true_divide": 
 
 @translates(*(f"_npi_{name}" for name in NUMPY_OPS))
 def numpy_arithmetic(node: Node) -> Tensor:
-    """Combine two operands as NumPy does: of any number of axes, in the wider of their types."""
+    """Combine two operands as NumPy does: with any number of axes, in the wider of their types."""
     node.expect_inputs(2)
     name = node.op.removeprefix("_npi_")
     dtype = _common_type(*(operand.dtype for operand in node.inputs))
@@ -92,5 +92,5 @@ def numpy_arithmetic(node: Node) -> Tensor:
 
 
 def _common_type(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the wider type; unlike NumPy, MXNet takes float16 and int64 as float16."""
+    """Return the wider type. Unlike NumPy, MXNet takes float16 and int64 as float16."""
     return max(dtypes, key=lambda dtype: (dtype.kind == "f", dtype.kind != "b", dtype.itemsize))

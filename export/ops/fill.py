@@ -22,7 +22,7 @@ FILLS = {"_zeros": 0.0, "_ones": 1.0}
 
 @translates("_zeros", "_ones", "_full")
 def fill(node: Node) -> Operand:
-    """Fill ``shape``. A size of 0 is unknown to MXNet; in the initial states of sequences it is the batch."""
+    """Fill ``shape``. A size of 0 is unknown to MXNet. In the initial states of sequences it is the batch."""
     node.expect_inputs(0)
     node.attrs.ignore("ctx")
     dtype = np.dtype(node.attrs.choice("dtype", NUMBER_TYPES, "float32"))

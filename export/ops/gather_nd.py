@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def gather_nd(node: Node) -> Tensor:
     """Take the elements or parts of the first input at indices (M, ...) of its first M axes.
 
-    MXNet cuts fractions off; negative indices count from the end of an axis.
+    MXNet cuts fractions off. Negative indices count from the end of an axis.
     """
     node.expect_inputs(2)
     data, indices = node.tensor(0), node.tensor(1)

@@ -75,7 +75,7 @@ def _affine(node: Node, matrix: Tensor, size: tuple[int, ...]) -> Tensor:
     """Return (N, 2, H W): the transformed positions of a grid of ``size`` from corner to corner."""
     if matrix.row != (6,):
         raise node.malformed(f"its transformation is (N, {', '.join(map(str, matrix.row))}); expected (N, 6)")
-    if min(size) < 2:  # MXNet divides by the size less 1
+    if min(size) < 2:  # MXNet divides by the size minus 1
         raise node.attrs.unsupported("target_shape", size, "at least 2 x 2 px")
     if 3 * math.prod(size) > MAX_ROW_ELEMENTS:
         raise node.malformed(f"a grid of {size[0]} x {size[1]} px needs more than {MAX_ROW_ELEMENTS:,} numbers")

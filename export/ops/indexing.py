@@ -33,7 +33,7 @@ def embedding(node: Node) -> Tensor:
 
 @translates("take")
 def take(node: Node) -> Tensor:
-    """Take slices along ``axis``, by default the first, at the indices; numbers beyond it are clipped by default."""
+    """Take slices along ``axis``, by default the first, at the indices. Numbers beyond it are clipped by default."""
     node.expect_inputs(2)
     mode = node.attrs.choice("mode", ("clip", "wrap", "raise"), "clip")
     axis = node.axis("axis", 0)
@@ -73,9 +73,9 @@ def pick(node: Node) -> Tensor:
 
 @translates("one_hot")
 def one_hot(node: Node) -> Tensor:
-    """Give each index a last axis of ``depth``, ``off_value`` but at the index; all of it for an index beyond.
+    """Give each index a last axis of ``depth``: ``off_value`` except at the index, everywhere if it is out of range.
 
-    ONNX's OneHot counts negative indices from the end, MXNet does not.
+    Unlike MXNet, ONNX's OneHot counts negative indices from the end.
     """
     node.expect_inputs(1)
     depth = node.attrs.integer("depth", minimum=1)

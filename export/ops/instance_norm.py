@@ -48,7 +48,7 @@ def group_norm(node: Node) -> Tensor:
 
 @translates("LayerNorm")
 def layer_norm(node: Node) -> Tensor:
-    """Compute ``(x - mean) / sqrt(variance + eps) * gamma + beta``; ONNX has LayerNormalization only from opset 17."""
+    """Compute ``(x - mean) / sqrt(variance + eps) * gamma + beta``. ONNX has LayerNormalization only from opset 17."""
     node.expect_inputs(3)
     node.attrs.ignore("output_mean_var")  # the outputs that it adds are refused where they are used
     axis = node.axis("axis", -1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @translates("L2Normalization")
 def l2_normalization(node: Node) -> Tensor:
-    """Compute ``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions; zeros stay zero.
+    """Compute ``x / sqrt(sum of x^2 + eps)`` over the row, its channels or its positions. Zeros stay zero.
 
     The nodes compute in float32: float16 cannot represent 1e-10, and squares soon exceed its range.
     """

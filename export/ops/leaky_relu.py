@@ -17,7 +17,7 @@ SQRT_HALF = 0.5**0.5
 
 @translates("LeakyReLU")
 def leaky_relu(node: Node) -> Tensor:
-    """Apply ``act_type``. Only ``leaky`` and ``elu`` take ``slope``, by default 0.25; ``prelu`` learns its own."""
+    """Apply ``act_type``. Only ``leaky`` and ``elu`` take ``slope``, by default 0.25. ``prelu`` learns its own."""
     kind = node.attrs.choice("act_type", KINDS, "leaky")
     node.attrs.ignore("lower_bound", "upper_bound")  # they belong to rrelu
     slope = node.attrs.real("slope", 0.25)

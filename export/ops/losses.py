@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from export.graph.graph import Tensor
     from export.graph.node import Node
 
-# Losses whose output is their input -> attributes, which change the gradient alone
+# Losses whose output is their input -> attributes, which change only the gradient
 UNCHANGED = {
     "LinearRegressionOutput": ("grad_scale",),
     "MAERegressionOutput": ("grad_scale",),

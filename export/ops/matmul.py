@@ -55,7 +55,7 @@ def _matrix_products(node: Node, least_axes: int, step: str = "") -> Tensor:
 
 @translates("_npi_matmul")
 def matmul(node: Node) -> Tensor:
-    """Multiply matrices in the last two axes; the axes before them are broadcast. A vector is a row or a column."""
+    """Multiply matrices in the last two axes. The axes before them are broadcast. A vector is a row or a column."""
     node.expect_inputs(2)
     left, right = node.tensor(0), node.tensor(1)
     node.require_one_type(left, right)

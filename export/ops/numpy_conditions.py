@@ -48,7 +48,7 @@ def compare_scalar(node: Node) -> Tensor:
 
 @translates("_npi_logical_not")
 def logical_not(node: Node) -> Tensor:
-    """Say which elements are 0."""
+    """Test which elements are 0."""
     node.expect_inputs(1)
     truth = _truth(node)
     return node.emit_shaped("Not", (truth,), truth.shape)
@@ -56,7 +56,7 @@ def logical_not(node: Node) -> Tensor:
 
 @translates(*WHERE_NUMBERS)
 def where(node: Node) -> Tensor:
-    """Take elements of x where the condition is not 0, of y elsewhere; all three are broadcast."""
+    """Take elements of x where the condition is not 0, of y elsewhere. All three are broadcast."""
     names = WHERE_NUMBERS[node.op]
     node.expect_inputs(1 + names.count(None))
     tensors = [node.tensor(index) for index in range(1, len(node.inputs))]
@@ -90,7 +90,7 @@ def _truth(node: Node) -> Tensor:
 
 
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
-    """Make a number of a tensor's type; beside integers, only a whole one."""
+    """Make a number of a tensor's type. For integers it must be whole."""
     if dtype.kind in "iu" and not value.is_integer():
         raise node.attrs.unsupported(name, value, "a whole number beside integers")
     return node.number(name, value, dtype)

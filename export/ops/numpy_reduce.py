@@ -26,7 +26,7 @@ TYPES = ("float32", "float16")
 
 @translates("_np_sum", "_np_prod", "_npi_mean")
 def numpy_sum(node: Node) -> Tensor:
-    """Reduce over ``axis``, in the type ``dtype``; an empty tuple of axes reduces nothing."""
+    """Reduce over ``axis``, in the type ``dtype``. An empty tuple of axes reduces nothing."""
     node.expect_inputs(1)
     _refuse_initial(node)
     return _reduced(node, _in_type(node))
@@ -53,7 +53,7 @@ def numpy_average(node: Node) -> Tensor:
 
 @translates("_npi_var", "_npi_std")
 def numpy_variance(node: Node) -> Tensor:
-    """Compute the mean squared deviation over ``axis``, with ``ddof`` fewer elements than there are; or its root."""
+    """Compute the variance or standard deviation over ``axis``. ``ddof`` is subtracted from the number of elements."""
     node.expect_inputs(1)
     node.real_tensor()
     data, axes = _in_type(node), _axes(node)
@@ -92,7 +92,7 @@ def numpy_norm(node: Node) -> Tensor:
 
 @translates("_np_cumsum")
 def numpy_cumsum(node: Node) -> Tensor:
-    """Add up along ``axis``; the default, all elements, is refused. Sums are taken in float32."""
+    """Add up along ``axis``. The default, all elements, is refused. Sums are taken in float32."""
     node.expect_inputs(1)
     if node.attrs.optional_integer("axis", minimum=-8) is None:
         raise node.attrs.unsupported("axis", None, node.expected_axes())
@@ -110,7 +110,7 @@ def _reduced(node: Node, data: Tensor) -> Tensor:
 
 
 def _axes(node: Node) -> set[int]:
-    """Parse ``axis``, by default all; unlike in older operators, an empty tuple means none."""
+    """Parse ``axis``, by default all. Unlike in older operators, an empty tuple means none."""
     count = len(node.shape())
     named = node.attrs.optional_integers("axis", minimum=-8)
     axes = {axis + count if axis < 0 else axis for axis in named or () if axis is not None}
@@ -122,7 +122,7 @@ def _axes(node: Node) -> set[int]:
 
 
 def _in_type(node: Node) -> Tensor:
-    """Return the input in the type ``dtype``, by default its own: of integers, only sums and products are integers."""
+    """Return the input in the type ``dtype``, by default its own. Integers stay integers only in sums and products."""
     dtype: np.dtype[Any] = node.tensor().dtype
     if dtype.kind != "f" and node.op not in ("_np_cumsum", "_np_sum", "_np_prod"):
         dtype = FLOAT32

@@ -28,7 +28,7 @@ def numpy_reshape(node: Node) -> Tensor:
 
 @translates("_npx_reshape")
 def extended_reshape(node: Node) -> Tensor:
-    """Resolve the special sizes of ``npx.reshape``, which are not those of `export.ops.reshape.reshape`."""
+    """Resolve the special sizes of ``npx.reshape``, which differ from those of `export.ops.reshape.reshape`."""
     node.expect_inputs(1)
     node.attrs.choice("order", ("C",), "C")
     spec = node.attrs.integers("newshape", minimum=SPLIT)
@@ -42,7 +42,7 @@ def extended_reshape(node: Node) -> Tensor:
 
 
 def _resolved(node: Node, source: BatchShape, spec: tuple[int, ...]) -> BatchShape:
-    """Return the shape that MXNet computes, but for -1 (``np_matrix_op-inl.h``: NumpyXReshapeInferShape)."""
+    """Return the shape that MXNet computes, except for -1 (``np_matrix_op-inl.h``: NumpyXReshapeInferShape)."""
     sizes, codes = list(source), list(spec)
     made: list[Size] = []
     while codes:
@@ -70,7 +70,7 @@ def _resolved(node: Node, source: BatchShape, spec: tuple[int, ...]) -> BatchSha
 
 @translates("_np_moveaxis")
 def move_axis(node: Node) -> Tensor:
-    """Move the axes ``source`` to the positions ``destination``; the others keep their order."""
+    """Move the axes ``source`` to the positions ``destination``. The others keep their order."""
     node.expect_inputs(1)
     count = len(node.shape())
     source, destination = (_axes(node, name) for name in ("source", "destination"))
@@ -95,7 +95,7 @@ def flip(node: Node) -> Tensor:
 
 @translates("_npi_broadcast_to")
 def broadcast_to(node: Node) -> Tensor:
-    """Repeat axes of length 1 until the shape is ``shape``; -2 keeps a size."""
+    """Repeat axes of length 1 until the shape is ``shape``. -2 keeps a size."""
     node.expect_inputs(1)
     data, wanted = node.tensor(), node.attrs.integers("shape", minimum=COPY)
     spare = len(wanted) - len(data.shape)
@@ -113,7 +113,7 @@ def broadcast_to(node: Node) -> Tensor:
 
 
 def _axes(node: Node, name: str) -> tuple[int, ...]:
-    """Parse axes, none of them twice; negative values count from the end."""
+    """Parse distinct axes. Negative values count from the end."""
     count = len(node.shape())
     named = node.attrs.integers(name, minimum=-8)
     axes = tuple(axis + count if axis < 0 else axis for axis in named)

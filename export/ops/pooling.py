@@ -77,7 +77,7 @@ def _kind(node: Node) -> str:
 
 
 def _global_pooling(node: Node, kind: str) -> Tensor:
-    node.attrs.ignore("kernel", "stride", "pad")  # MXNet ignores them, too
+    node.attrs.ignore("kernel", "stride", "pad")  # MXNet ignores them too
     data = node.tensor()
     axes = len(data.row) - 1
     if axes not in LAYOUTS:

@@ -65,7 +65,7 @@ class _Kind:
 def rnn(node: Node) -> tuple[Tensor, ...]:
     """Compute (T, N, C) to (T, N, directions * units), and the last states of all layers and directions.
 
-    MXNet uses the lengths of ``use_sequence_length`` on GPUs only; its CPU computes all sequences to their end.
+    MXNet uses the lengths of ``use_sequence_length`` on GPUs only. Its CPU computes all sequences to their end.
     """
     kind = _kind(node)
     uses_lengths = node.attrs.boolean("use_sequence_length", default=False)
@@ -134,7 +134,7 @@ def _start(node: Node, index: int, kind: _Kind, batch: Size) -> Operand | None:
 
 
 def _of_layer(node: Node, start: Operand | None, kind: _Kind, layer: int, state: int) -> Operand:
-    """Cut the initial states of one layer from those of all."""
+    """Cut the initial states of one layer from the states of all layers."""
     if start is None:
         return NOTHING
     begin, end = layer * kind.directions, (layer + 1) * kind.directions

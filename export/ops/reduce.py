@@ -31,11 +31,11 @@ def reduce(node: Node) -> Tensor:
     if keep or len(axes) < count:
         return reduced(node, ONNX_OPS[node.op], data, axes, keep=keep)
     number = reduced(node, ONNX_OPS[node.op], data, axes, keep=False, step="number")
-    return node.emit_shaped("Reshape", (number, node.integers("shape", 1)), (1,))  # MXNet has no tensors of 0 axes
+    return node.emit_shaped("Reshape", (number, node.integers("shape", 1)), (1,))  # MXNet has no tensors with 0 axes
 
 
 def reduced(node: Node, op: str, data: Tensor, axes: set[int], *, keep: bool, step: str = "") -> Tensor:
-    """Reduce a tensor over ``axes``, none of which is negative."""
+    """Reduce a tensor over non-negative ``axes``."""
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape) if keep or axis not in axes)
     inputs = data, node.integers(f"{step}/axes" if step else "axes", *sorted(axes))
     return node.emit_shaped(op, inputs, shape, {"keepdims": int(keep)}, step)

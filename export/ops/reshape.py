@@ -28,7 +28,7 @@ def reshape(node: Node) -> Tensor:
 
 
 def reshaped(node: Node, shape: BatchShape, step: str = "", data: Tensor | None = None) -> Tensor:
-    """Give input 0, or another tensor, another shape of as many elements."""
+    """Give input 0, or another tensor, a new shape with as many elements."""
     data = data or node.tensor()
     if shape == data.shape:
         return data
@@ -68,7 +68,7 @@ def _resolve(node: Node, source: BatchShape, spec: tuple[int, ...], *, backwards
 
 
 def split_axis(node: Node, size: Size, first: int, second: int) -> tuple[Size, Size]:
-    """Return the two sizes into which an axis is split; one may be -1."""
+    """Return the two sizes into which an axis is split. One may be -1."""
     sizes: list[Size | None] = [first, second]
     if first == INFER and second > 0:
         sizes[0] = quotient(size, second)
@@ -107,7 +107,7 @@ def reshape_like(node: Node) -> Tensor:
 
 @translates("expand_dims")
 def expand_dims(node: Node) -> Tensor:
-    """Insert an axis of length 1 before ``axis``; negative values count from after the last axis."""
+    """Insert an axis of length 1 before ``axis``. Negative values count from after the last axis."""
     node.expect_inputs(1)
     shape = node.shape()
     value = node.attrs.integer("axis", minimum=-8)
@@ -121,7 +121,7 @@ def expand_dims(node: Node) -> Tensor:
 def squeeze(node: Node) -> Tensor:
     """Remove axes of length 1: those of ``axis``, or all but the batch axis if there is no ``axis``.
 
-    Without ``axis``, MXNet would also remove the batch axis of a single image; the model keeps it.
+    Without ``axis``, MXNet would also remove the batch axis of a single image. The model keeps it.
     """
     node.expect_inputs(1)
     shape = node.shape()
@@ -150,7 +150,7 @@ def swap_axis(node: Node) -> Tensor:
 
 @translates("transpose")
 def transpose(node: Node) -> Tensor:
-    """Reorder the axes as ``axes`` says; the default is the reverse order."""
+    """Reorder the axes as ``axes`` says. The default is the reverse order."""
     node.expect_inputs(1)
     count = len(node.shape())
     named = node.attrs.integers("axes", default=tuple(range(count))[::-1], minimum=-8)

@@ -52,7 +52,7 @@ def _nearest(node: Node, index: int, size: tuple[int, int], step: str = "") -> T
 
 
 def _bilinear_up_sampling(node: Node, scale: int) -> Tensor:
-    """Apply a transposed convolution of each channel by itself (``upsampling-inl.h``: GetDeconvolutionParam)."""
+    """Apply a transposed convolution to each channel separately (``upsampling-inl.h``: GetDeconvolutionParam)."""
     node.expect_inputs(2)
     data, channels, height, width = node.image()
     kernel = (2 * scale - scale % 2,) * 2
@@ -110,7 +110,7 @@ def _size(node: Node) -> tuple[int, int]:
 
 
 def _resized(node: Node, data: Tensor, row: tuple[int, int, int], attrs: dict[str, str], step: str = "") -> Tensor:
-    """Resize by factors, as ONNX takes a size only with N; `_factor` makes sure that the size is exact."""
+    """Resize by factors, as ONNX takes a size only with N. `_factor` makes sure that the size is exact."""
     _, height, width = data.row
     factors = np.array([1, 1, _factor(height, row[1]), _factor(width, row[2])], np.float32)
     scales = node.constant(f"{step}/scales" if step else "scales", factors)

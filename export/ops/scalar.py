@@ -38,8 +38,8 @@ def scalar(node: Node) -> Tensor:
 def tensor_and_number(node: Node) -> tuple[Tensor, Constant]:
     """Return input 0 and the attribute ``scalar`` in one type.
 
-    Beside integers and truth values, a real number makes both float64. A whole number, the default, has its fraction
-    cut off, and makes truth values int64 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarType).
+    With integers and booleans, a real number makes both float64. A whole number, the default, has its fraction cut
+    off, and makes booleans int64 (``elemwise_binary_scalar_op.h``: NumpyBinaryScalarType).
     """
     node.expect_inputs(1)
     whole, dtype = node.attrs.boolean("is_int", default=True), node.inputs[0].dtype

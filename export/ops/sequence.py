@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @translates("SequenceMask")
 def sequence_mask(node: Node) -> Tensor:
-    """Replace what is beyond each sequence's length by ``value``. Time is ``axis``, 0 or 1; the other one counts."""
+    """Replace elements past each sequence's length by ``value``. Time is ``axis``, 0 or 1; sequences are the other."""
     time, lengths = _sequences(node, (0, 1))
     value = node.attrs.real("value", 0.0)
     data = node.tensor()
@@ -30,9 +30,9 @@ def sequence_mask(node: Node) -> Tensor:
 
 @translates("SequenceLast")
 def sequence_last(node: Node) -> Tensor:
-    """Take each sequence's last element. Time is ``axis``, 0 or 1; the other one counts sequences.
+    """Take each sequence's last element. Time is ``axis``, 0 or 1. The other one counts sequences.
 
-    For lengths beyond the sequence, for which MXNet reads memory of others, it is the first or the last element.
+    For lengths out of range, for which MXNet reads out of bounds, it is the first or the last element.
     """
     time, lengths = _sequences(node, (0, 1))
     data = node.tensor()
@@ -52,7 +52,7 @@ def sequence_last(node: Node) -> Tensor:
 
 @translates("SequenceReverse")
 def sequence_reverse(node: Node) -> Tensor:
-    """Reverse each sequence and leave what is beyond its length. Time is axis 0, sequences are axis 1."""
+    """Reverse each sequence and keep the elements past its length. Time is axis 0, sequences are axis 1."""
     time, lengths = _sequences(node, (0,))
     data = node.tensor()
     if lengths is None:

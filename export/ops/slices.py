@@ -21,10 +21,10 @@ Range = tuple[int, int, int]  # start, stop, step along one axis
 
 @translates("slice_axis")
 def slice_axis(node: Node) -> Tensor:
-    """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from there."""
+    """Slice from ``begin`` to ``end``, by default the end of the axis. Negative indices count from the end."""
     node.expect_inputs(1)
     begin, end = node.attrs.integer("begin", minimum=MIN_INDEX), node.attrs.optional_integer("end", MIN_INDEX)
-    if begin == 0 and end is None:  # nothing is cut, on whichever axis, the batch included
+    if begin == 0 and end is None:  # nothing is cut, on any axis including the batch
         node.attrs.integer("axis", minimum=-8)
         return node.tensor()
     return _slice(node, {(axis := node.axis("axis")): _range(node, axis, (begin, end, 1))})
@@ -80,7 +80,7 @@ def slice_like(node: Node) -> Tensor:
 
 
 def _slice_to_batch(node: Node, lengths: dict[int, Size]) -> Tensor:
-    """Cut axes to lengths that the second input has when the model runs, such as numbers for as many images."""
+    """Cut axes to the second input's lengths at run time, which grow with the batch."""
     data, other = node.tensor(0), node.tensor(1)
     axes = node.integers("axes", *lengths)
     whole = node.emit_shaped("Shape", (other,), (len(other.shape),), step="like_shape", dtype=INT64)
@@ -115,7 +115,7 @@ def crop(node: Node) -> Tensor:
 
 @translates("SliceChannel")
 def slice_channel(node: Node) -> tuple[Tensor, ...]:
-    """Split into equal parts along ``axis``, 1 by default; ``squeeze_axis`` removes the axis from parts of length 1."""
+    """Split into equal parts along ``axis``, 1 by default. ``squeeze_axis`` removes the axis from parts of length 1."""
     node.expect_inputs(1)
     count = node.attrs.integer("num_outputs", minimum=1)
     axis = node.axis("axis", 1)
@@ -131,7 +131,7 @@ def slice_channel(node: Node) -> tuple[Tensor, ...]:
 
 @translates("_split_v2", "_npi_hsplit")
 def split(node: Node) -> tuple[Tensor, ...]:
-    """Split along ``axis`` into ``sections`` equal parts, or where parts start, at ``indices``, of which 0 is first."""
+    """Split along ``axis`` into ``sections`` equal parts, or at the starts ``indices``, the first of which is 0."""
     node.expect_inputs(1)
     axis = node.axis("axis", 1)
     sections = node.attrs.integer("sections", 0)
@@ -161,7 +161,7 @@ def _part(node: Node, axis: int, bounds: Range, index: int, *, squeeze: bool) ->
 
 
 def _range(node: Node, axis: int, given: tuple[int | None, int | None, int]) -> Range:
-    """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange); stop is -1 if it is before the first element."""
+    """Return MXNet's range (``matrix_op-inl.h``: GetIndexRange). The stop is -1 if it is before the first element."""
     begin, end, step = given
     length = node.length(axis)
     start = (0 if step > 0 else length - 1) if begin is None else begin + length * (begin < 0)

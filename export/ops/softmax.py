@@ -51,7 +51,7 @@ ONNX_OPS = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "softmin": "Softm
 def softmax(node: Node) -> Tensor:
     """Compute softmax of ``data / temperature``, or of ``-data / temperature`` for softmin.
 
-    With ``use_length``, only the first elements count; the rest is 0.
+    With ``use_length``, only the first elements count. The rest is 0.
     """
     uses_length = node.op == "softmax" and node.attrs.boolean("use_length", default=False)
     node.expect_inputs(2 if uses_length else 1)
@@ -70,7 +70,7 @@ def softmax(node: Node) -> Tensor:
 
 
 def _over_length(node: Node, data: Tensor, axis: int) -> Tensor:
-    """Compute softmax over as many elements as the second input says for each row; a row of none is all 0."""
+    """Compute softmax over the number of elements that the second input gives for each row. A row of none is all 0."""
     shape = node.shape()
     if node.shape(1) != (*shape[:axis], *shape[axis + 1 :]) or node.inputs[1].dtype.kind not in "iu":
         raise node.malformed(

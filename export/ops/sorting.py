@@ -22,7 +22,7 @@ INDEX_TYPES = ("float32", "float16", "float64", "int32", "int64", "uint8")
 
 @translates("sort")
 def sort(node: Node) -> Tensor:
-    """Sort along ``axis``, by default the last, from the smallest on or with ``is_ascend=False`` from the largest."""
+    """Sort along ``axis``, by default the last, in ascending order, or in descending order with ``is_ascend=False``."""
     node.expect_inputs(1)
     values, _ = _sorted(node)
     return _as_input(node, values)
@@ -50,8 +50,8 @@ def _sorted(node: Node) -> tuple[Tensor, Tensor]:
 def top_k(node: Node) -> tuple[Tensor, ...]:
     """Return the ``k`` largest elements in order, their indices, or both; all elements for ``k`` below 1.
 
-    Equal elements are in the order of their indices, as MXNet has them for ``k`` above an eighth of the elements; for
-    smaller ``k`` it does not define their order (``ordering_op-inl.h``: TopKSort).
+    Equal elements are in the order of their indices, as in MXNet for ``k`` above an eighth of the elements. For smaller
+    ``k`` MXNet does not define their order (``ordering_op-inl.h``: TopKSort).
     """
     node.expect_inputs(1)
     kind = node.attrs.choice("ret_typ", ("indices", "value", "both"), "indices")

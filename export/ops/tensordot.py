@@ -84,7 +84,7 @@ def _contracted(node: Node, tensors: tuple[Tensor, Tensor], summed: tuple[Axes, 
     ]
     rows, columns = (tuple(tensor.shape[axis] for axis in axes) for tensor, axes in zip(tensors, kept, strict=True))
     inner = product(size for size, _ in pairs)
-    shape = (*rows, *columns) or ((1,) if node.op == "dot" else ())  # older operators have no tensors of 0 axes
+    shape = (*rows, *columns) or ((1,) if node.op == "dot" else ())  # older operators have no tensors with 0 axes
     product(shape)
     first = _matrix(node, tensors[0], [*kept[0], *summed[0]], (product(rows), inner), "left")
     second = _matrix(node, tensors[1], [*summed[1], *kept[1]], (inner, product(columns)), "right")

@@ -28,7 +28,7 @@ def unary(node: Node) -> Tensor:
 
 @translates("square")
 def square(node: Node) -> Tensor:
-    """Compute ``x * x``; ONNX has no operator for squares."""
+    """Compute ``x * x``. ONNX has no operator for squares."""
     node.expect_inputs(1)
     data = node.tensor()
     return node.emit_like(data, "Mul", (data, data))

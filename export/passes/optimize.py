@@ -30,7 +30,7 @@ def optimize(
     plain_operators : bool
         Keep ONNX's LRN and PRelu instead of the forms that CPUs compute faster.
     keep_batch_norm : bool
-        Keep batch norm as operators of its own, with the parameters that were trained.
+        Keep batch norm as separate operators, with the trained parameters.
 
     Returns
     -------

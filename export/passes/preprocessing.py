@@ -63,7 +63,7 @@ def take_pixels(graph: Graph, preprocessing: Preprocessing) -> None:
     Notes
     -----
     ``(pixels - mean) / std`` and the order of the channels are one 1 x 1 convolution. Its matrix has 1 / std where
-    an input channel becomes an output channel; its bias is -mean / std.
+    an input channel becomes an output channel. Its bias is -mean / std.
     """
     data, (channels, height, width) = graph.input, graph.input.row
     order = [0, 1, 2] if preprocessing.channels == "RGB" else [2, 1, 0]

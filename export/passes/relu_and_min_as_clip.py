@@ -1,4 +1,4 @@
-"""Join a Relu and the Min after it, which MXNet trains faster than its clip, to the Clip that runtimes fuse."""
+"""Join a Relu and the Min after it, which MXNet trains faster than its clip, into the Clip that runtimes fuse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def relu_and_min_as_clip(graph: Graph) -> None:
     """Replace ``min(max(x, 0), c)`` with a number c >= 0 by ``Clip(x, 0, c)``: exactly the same values.
 
-    Runtimes compute a Clip as a part of the convolution before it, and a Min as a pass of its own.
+    Runtimes compute a Clip as part of the convolution before it, and a Min as a separate pass.
     """
     relus = {node.outputs[0]: node.inputs[0] for node in graph.nodes if node.op == "Relu"}
     graph.nodes = [_as_clip(graph, node, relus) if node.op == "Min" else node for node in graph.nodes]

@@ -1,4 +1,4 @@
-"""Remove explicit broadcasts where the operator that takes them broadcasts by itself."""
+"""Remove explicit broadcasts before operators that broadcast implicitly."""
 
 from __future__ import annotations
 

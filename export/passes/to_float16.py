@@ -1,4 +1,4 @@
-"""Compute a float32 network in float16 where that is safe; its input and outputs stay float32."""
+"""Compute a float32 network in float16 where that is safe. Its input and outputs stay float32."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _add_half(graph: Graph, node: GraphNode, in_single: set[str], casts: dict[st
 
 
 def _half(graph: Graph, name: str, in_single: set[str], casts: dict[str, str]) -> str:
-    """Return the name of a float32 tensor or parameter in float16; other types keep their name."""
+    """Return the name of a float32 tensor or parameter in float16. Other types keep their name."""
     tensor, array = graph.tensors.get(name), graph.constants.get(name)
     if tensor is not None and tensor.dtype == FLOAT32:
         if name not in casts:

@@ -45,6 +45,6 @@ def offset_weights(source: str | os.PathLike[str], target: str | os.PathLike[str
 
 
 def _is_ungrouped(node: onnx.NodeProto) -> bool:
-    """Whether a node is a convolution without groups; grouped ones have kernels of their own."""
+    """Whether a node is a convolution without groups. Grouped ones have kernels of their own."""
     groups = {attribute.name: attribute.i for attribute in node.attribute}.get("group", 1)
     return node.op_type == "Conv" and groups == 1

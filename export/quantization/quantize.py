@@ -36,7 +36,7 @@ def quantize(model: onnx.ModelProto, ranges: TensorsData, keep: Iterable[str] = 
     Returns
     -------
     ModelProto
-        Activations are uint8, weights int8 with a scale per filter. Input and outputs stay; metadata is removed.
+        Activations are uint8, weights int8 with a scale per filter. Input and outputs stay, metadata is removed.
     """
     from onnxruntime.quantization import QDQQuantizer, QuantType
 

@@ -1,4 +1,4 @@
-"""Measure the range of each activation of a model on images; int8 divides it into 255 steps."""
+"""Measure the range of each activation of a model on images, which int8 divides into 255 steps."""
 
 from __future__ import annotations
 

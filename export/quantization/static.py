@@ -1,4 +1,4 @@
-"""Quantize a verified model to int8 by the ranges that its activations have on images."""
+"""Quantize a verified model to int8, using the ranges of its activations on images."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def read_limited(path: Path, limit: int) -> bytes:
 
 
 def map_file(path: Path) -> memoryview:
-    """Map a file of any size into memory: its pages are read when they are used, and need no memory of their own.
+    """Map a file of any size into memory: its pages are read when used, and need no memory of their own.
 
     Raises
     ------

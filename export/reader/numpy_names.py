@@ -1,7 +1,8 @@
 """Operators of MXNet's NumPy interface (``mx.np``, ``mx.npx``) that compute what an older operator computes.
 
-They are operators of their own in MXNet, not aliases, but have the same attributes and results;
-tests/export/reader/test_numpy_names_mxnet.py asks MXNet. A name may be here before its counterpart has a translator.
+They are separate operators in MXNet, not aliases, but have the same attributes and results.
+tests/export/reader/test_numpy_names_mxnet.py verifies this with MXNet. A name may be listed before its counterpart has
+a translator.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def parse_params(content: bytes | memoryview, where: str) -> dict[str, NDArray[A
     Returns
     -------
     dict
-        Name without ``arg:`` or ``aux:`` -> array. A file in which no name has such a prefix is read as it is.
+        Name without ``arg:`` or ``aux:`` -> array. If no name in a file has a prefix, names are kept.
 
     Raises
     ------

@@ -40,7 +40,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Reference:
-    """Inputs and MXNet's outputs for them; float16 is read as float32.
+    """Inputs and MXNet's outputs for them. Float16 is read as float32.
 
     Parameters
     ----------

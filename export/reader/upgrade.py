@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from export.reader.symbol import SymbolNode
 
-# Other names under which MXNet 1.9.1 has an operator; tests/export/reader/test_upgrade_mxnet.py asks MXNet for them.
+# Other names under which MXNet 1.9.1 has an operator; tests/export/reader/test_upgrade_mxnet.py verifies them.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         **{"ElementWiseSum": "add_n", "Softmax": "SoftmaxOutput", "identity": "_copy", "stop_gradient": "BlockGrad"},
@@ -86,7 +86,7 @@ def version_of(document: Mapping[str, Any]) -> int | None:
 
 
 def implied_statistics(nodes: Sequence[SymbolNode], version: int | None) -> dict[int, tuple[str, ...]]:
-    """Return the names of the statistics that batch norms before MXNet 0.9 have without saying so, by node."""
+    """Return the names of the statistics that batch norms before MXNet 0.9 have implicitly, by node."""
     if (LEGACY_VERSION if version is None else version) >= EXPLICIT_STATISTICS_VERSION:
         return {}
     return {

@@ -39,7 +39,7 @@ def to_devices(batch: Batch, devices: list[Any]) -> DeviceBatch:
 
 
 def copied_ahead(batches: Iterable[Batch], devices: list[Any]) -> Iterator[DeviceBatch]:
-    """Copy each batch to the devices before the one before it is used, so that GPUs receive it while they compute."""
+    """Copy each batch to the devices before the previous one is used, so that GPUs receive it while they compute."""
     ready: DeviceBatch | None = None
     for batch in batches:
         next_batch = to_devices(batch, devices)
@@ -51,7 +51,7 @@ def copied_ahead(batches: Iterable[Batch], devices: list[Any]) -> Iterator[Devic
 
 
 def _to_device(array: NDArray[Any], device: Any) -> Any:
-    """Copy to a device as float32. Copies from pinned memory to a GPU need not wait for one another."""
+    """Copy to a device as float32. Copies from pinned memory to a GPU need not wait for each other."""
     if device.device_type == "gpu":
         return nd.array(array, ctx=mx.cpu_pinned(device.device_id)).as_in_context(device)
     return nd.array(array, ctx=device)

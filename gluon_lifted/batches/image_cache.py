@@ -1,4 +1,4 @@
-"""Decoded images that are kept while memory has room for them."""
+"""Cache decoded images while there is memory for them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESERVED_SHARE = 1 / 4  # of the usable memory: for the network, its activations and other programs
-STEP_BYTES = 64 << 20  # memory is measured again after as many
+STEP_BYTES = 64 << 20  # cached between two measurements of memory
 
 
 def room_for_images() -> int:
-    """Return the bytes that caches may still take: what is available, except for the reserved share."""
+    """Return the bytes that caches may still take: the available memory minus the reserved share."""
     return int(available_memory() - RESERVED_SHARE * usable_memory())
 
 
 class ImageCache:
     """Images by row of a table. Threads share it.
 
-    It measures memory as it grows. So several caches, processes and hosts on one computer leave room for one another
-    and for the network, and no size has to be chosen.
+    It measures memory as it grows, so several caches, processes and hosts on one computer leave room for each other and
+    for the network. No size has to be chosen.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class BalancedSampler:
     """Batches of P classes x K images.
 
     An epoch has ``C // P`` batches, and each class is in at most one of them. The remainder of the division is left
-    out, other classes in each epoch. A class with fewer than K images repeats some.
+    out: different classes in each epoch. A class with fewer than K images repeats some.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ class PairSampler:
 class TripletSampler:
     """Disjoint triplets: B/3 anchors, each with its own positive and negative.
 
-    The authors published no sampler of triplets; this is the simplest. Every image is an anchor once per epoch, in
-    the order of a permutation; batches can span two epochs. The positive is drawn uniformly from the other images of
+    The authors published no sampler of triplets. This is the simplest. Every image is an anchor once per epoch, in
+    the order of a permutation. Batches can span two epochs. The positive is drawn uniformly from the other images of
     the anchor's class, the negative from all images of other classes. The only image of a class is never an anchor.
 
     Parameters
@@ -161,7 +161,7 @@ class TripletSampler:
         anchors = self._anchor_positions(iteration)  # (B/3,), as all below
         classes = self._class_of_position[anchors]
         starts, sizes = self._classes.starts[classes], self._classes.sizes[classes]
-        rng = np.random.default_rng([self.seed, iteration, 1])  # 1: another stream than an epoch's order
+        rng = np.random.default_rng([self.seed, iteration, 1])  # 1: a different stream from an epoch's order
         positives = (
             starts + (anchors - starts + rng.integers(1, sizes)) % sizes
         )  # shifted by 1 ... n - 1 within the class
@@ -181,8 +181,8 @@ class TripletSampler:
 class ShuffleSampler:
     """Batches that ignore classes: a permutation of all images per epoch, cut into batches.
 
-    A batch never holds an image twice. The remainder that does not fill a batch is left out, other images in each
-    epoch.
+    A batch never holds an image twice. The remainder that does not fill a batch is left out: different images in
+    each epoch.
 
     Parameters
     ----------

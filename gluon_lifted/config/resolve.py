@@ -117,7 +117,7 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
 
 
 def _require_fields(names: Iterable[str], where: str | Path) -> None:
-    """Raise `ConfigError` for a name that is no field of `TrainConfig`."""
+    """Raise `ConfigError` for a name that is not a field of `TrainConfig`."""
     for name in names:
         if name not in DEFAULTS:
             close = difflib.get_close_matches(name, DEFAULTS, 1)

@@ -29,7 +29,7 @@ class Line(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """An image: its file, class name, split (``"train"`` or ``"test"``) and the box to use of it."""
+    """An image: its file, class name, split (``"train"`` or ``"test"``) and the box to use."""
 
     path: Path
     name: str

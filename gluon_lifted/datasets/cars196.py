@@ -4,7 +4,7 @@ Three layouts are supported:
 
 - one folder: ``cars_annos.mat`` beside ``car_ims/``;
 - split: ``devkit/cars_train_annos.mat`` and ``cars_train/``, and ``cars_test_annos_withlabels.mat`` (in
-  ``devkit/`` or beside it) and ``cars_test/``; images may lie one folder deeper, in ``cars_train/cars_train/``, and
+  ``devkit/`` or beside it) and ``cars_test/``; images may be one folder deeper, in ``cars_train/cars_train/``, and
   all of it in ``stanford_cars/``, as torchvision expects it;
 - Kaggle's: ``anno_train.csv``, ``anno_test.csv`` and ``names.csv`` beside ``car_data/car_data/train/<class>/`` and
   ``.../test/<class>/``.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 NUM_CLASSES, NUM_TRAIN_CLASSES = 196, 98
 HALVES = ("train", "test")
-# 16,185 images. Counts of the training half are from its annotation file; those of the test half are the rest.
+# 16,185 images. Counts of the training half are from its annotation file. The test half has the rest.
 PUBLISHED: Mapping[str, PublishedCounts] = MappingProxyType(
     {
         "whole": PublishedCounts(train_images=8_054, train_classes=98, test_images=8_131, test_classes=98),
@@ -98,7 +98,7 @@ def _read_halves(root: Path) -> dict[str, list[Annotation]]:
     nested = root / "stanford_cars"
     root = nested if nested.is_dir() else root
     whole = root / "cars_annos.mat"
-    split = (root / "cars_train").is_dir() and not (root / "car_ims").is_dir()  # may have a cars_annos.mat, too
+    split = (root / "cars_train").is_dir() and not (root / "car_ims").is_dir()  # may also have a cars_annos.mat
     if whole.is_file() and not split:
         return {"whole": _read_mat(_MatLayout(whole, root, "relative_im_path", whole))}
     folders = root / "car_data" / "car_data"

@@ -59,8 +59,8 @@ def load_faces() -> list[ImageFont.FreeTypeFont]:
 def distinct_characters(faces: Sequence[ImageFont.FreeTypeFont]) -> list[str]:
     """Find characters that exist in every face and look different from each other in all of them.
 
-    Only the first in Unicode order is kept of characters that look alike (such as A and its Greek and Cyrillic
-    namesakes). Mirror images count as alike, because training mirrors images.
+    Among characters that look alike (such as A and its Greek and Cyrillic namesakes), only the first in Unicode order
+    is kept. Mirror images count as alike, because training mirrors images.
     """
     candidates = _characters_of_all(faces)
     alike = np.zeros((len(candidates), len(candidates)), bool)

@@ -77,7 +77,7 @@ class ImageTable:
 class Splits:
     """Training and test images, which have no class in common.
 
-    ``note`` says why results cannot be compared with published ones, if so.
+    ``note`` says why results cannot be compared with published ones. It is empty otherwise.
     """
 
     train: ImageTable

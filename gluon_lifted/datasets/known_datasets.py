@@ -24,7 +24,7 @@ class DatasetDeclaration:
     module, loader_name : str
         Module of this package and its function ``Path -> Splits``. Imported on first use: it needs numpy or Pillow.
     help : str
-        A few words for help texts.
+        A short description for help texts.
     root : str
         Kind of path: ``"folder"`` or ``"file"``.
     files : str

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of this size for good
+BROADCAST_CHUNK = 1 << 20  # float64 numbers, 8 MiB: the server keeps a buffer of this size permanently
 
 
 class Cluster:
-    """A single host. For several hosts, a subclass overrides `all_sum`; all else is built on it.
+    """A single host. For several hosts, a subclass overrides `all_sum`. Everything else builds on it.
 
     Every host must make the same calls in the same order, with the same names and shapes.
 
@@ -59,7 +59,7 @@ class Cluster:
         return array
 
     def all_sum_many(self, name: str, arrays: Sequence[Any]) -> list[Any]:
-        """Sum several arrays of one dtype and context in one exchange; the sums share memory."""
+        """Sum several arrays of one dtype and context in one exchange. The sums share memory."""
         if self.size == 1 or not arrays:
             return list(arrays)
         from gluon_lifted.mx import nd
@@ -115,7 +115,7 @@ class Cluster:
         self.any("barrier", flag=False)
 
     def require_same(self, what: str, text: str) -> None:
-        """Raise `ConfigError` on every host unless all pass the same ``text``; ``what`` names it in the message."""
+        """Raise `ConfigError` on every host unless all pass the same ``text``. ``what`` names it in the message."""
         if self.size == 1:
             return
         from gluon_lifted.mx import nd

@@ -195,7 +195,7 @@ def _exit_at_once(status: int) -> None:
 
 
 def _check_free(spec: ClusterSpec, address: str) -> None:
-    """Raise `ConfigError` if the scheduler cannot listen; it would end without a helpful message."""
+    """Raise `ConfigError` if the scheduler cannot listen. It would end without a helpful message."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ps-lite does
         try:

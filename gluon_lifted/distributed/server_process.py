@@ -25,7 +25,7 @@ HOST_SILENT = 3  # exit status of the scheduler
 
 
 class Process:
-    """The scheduler or the server in a process of its own, which ends with this one."""
+    """The scheduler or the server in a separate process, which ends with this one."""
 
     def __init__(self, role: str, variables: Mapping[str, str], silence: int) -> None:
         self._role, self._silence = role, silence

@@ -31,12 +31,12 @@ def instruction_sets(root: Path = Path("/")) -> str:
 
 
 def sums_int8(instructions: str) -> bool:
-    """Check whether a processor sums int8 products in 32 bits; x86 before VNNI uses 16 bits, which overflow."""
+    """Check whether a processor sums int8 products in 32 bits. Before VNNI, x86 uses 16 bits, which overflow."""
     return "sse2" not in instructions.split() or "vnni" in instructions
 
 
 def has_bfloat16_units(instructions: str) -> bool:
-    """Check whether a processor multiplies bfloat16 itself, by its flags in Linux."""
+    """Check whether a processor multiplies bfloat16 natively, by its flags in Linux."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(instructions.split())
 
 

@@ -83,7 +83,7 @@ def _limit_of(folder: Path) -> int | None:
 
 
 def _free_in(folder: Path) -> int | None:
-    """Return a cgroup's limit less what it uses. Pages of files that were read once do not count: they are dropped."""
+    """Return a cgroup's limit minus its usage. Pages of files that were read once do not count: they are dropped."""
     limit = _limit_of(folder)
     if limit is None:
         return None

@@ -29,8 +29,8 @@ def random_crop_mirror(image: NDArray[Value], crop: int, rng: np.random.Generato
 def random_resized_crop_mirror(image: NDArray[np.uint8], crop: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Cut a rectangle of random area, aspect ratio and position, resize it, and mirror with probability 1/2.
 
-    Szegedy et al. 2015 ("Going deeper with convolutions", section 6): an even distribution of areas, and of aspect
-    ratios between 3/4 and 4/3. Their smallest area is 8 %; metric learning needs more of the object.
+    Szegedy et al. 2015 ("Going deeper with convolutions", section 6): a uniform distribution of areas, and of aspect
+    ratios between 3/4 and 4/3. Their smallest area is 8 %. Metric learning needs more of the object.
 
     Returns
     -------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Colors(NamedTuple):
-    """A normalization ``(pixels - mean) / std`` of pixels of 0-255; mean and std are in the order of ``channels``."""
+    """A normalization ``(pixels - mean) / std`` of pixels of 0-255. Mean and std are in the order of ``channels``."""
 
     channels: str
     mean: tuple[float, float, float]

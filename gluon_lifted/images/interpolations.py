@@ -1,4 +1,4 @@
-"""The ways to interpolate when resizing, each declared once; nothing heavy is imported here."""
+"""The ways to interpolate when resizing, each declared once. Nothing heavy is imported here."""
 
 # Both widen their kernel when they shrink an image (antialiasing), as torchvision, timm and Matlab's imresize do.
 INTERPOLATIONS = ("bilinear", "bicubic")

@@ -42,8 +42,8 @@ class DecodeLimits:
     max_pixels : int
         Most pixels of an image, as stored.
     max_bytes : int, optional
-        Memory for all images that are decoded at the same time. Threads wait until there is room. An image that needs
-        more by itself is refused.
+        Memory for all images that are decoded at the same time. Threads wait until there is room. A single image that
+        needs more is refused.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The preprocessing that publishers of networks used, by name; nothing heavy is imported before one is built."""
+"""The preprocessing that publishers of networks used, by name. Nothing heavy is imported before one is built."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Preset(NamedTuple):
-    """Colors, how an image becomes a square, the side of that square for a crop, and a few words of help.
+    """Colors, how an image becomes a square, the side of that square for a crop, and a short help text.
 
-    All of these publishers resize by bilinear interpolation; timm's weights name theirs.
+    All of these publishers resize by bilinear interpolation. timm's weights name theirs.
     """
 
     colors: Colors
@@ -32,7 +32,7 @@ def _imagenet_side(crop: int) -> int:
 PRESETS = {
     "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "RGB, ImageNet's mean and std"),
     "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "same as imagenet"),
-    # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale by themselves
+    # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale themselves
     "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces: RGB, 0 to 255"),
     "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "BGR, mean subtracted"),
     "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB, 0 to 1"),

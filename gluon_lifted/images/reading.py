@@ -41,7 +41,7 @@ def read_image(
     name: str = "",
     limits: DecodeLimits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
-    """Decode an image, rotate it upright, cut out the used part and resize that to a square.
+    """Decode an image, rotate it upright, cut out the used part and resize it to a square.
 
     A JPEG that is used whole is decoded at the smallest of its built-in scales that is no smaller than
     ``preprocessing.resize`` (Pillow's ``draft``), which is about 5x faster for photographs of 1600x1200 px. This

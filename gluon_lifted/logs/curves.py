@@ -54,9 +54,9 @@ def draw_curves(run: Path, kept: int | None = None) -> Path:
 
     The loss of each iteration is a faint point. The line is the running median over a fiftieth of the run, which is
     robust to single bad batches. Its last value and the last recall are printed. If the largest loss is more than 20
-    times the median, the axis is logarithmic. Axes start at 0; one that cannot, because its values are all far from 0,
-    says so. A value that was measured fewer than two times gets no panel: it is written below the title. Unreadable
-    lines of the log are skipped.
+    times the median, the axis is logarithmic. Axes start at 0. An axis whose values are all far from 0 shows where it
+    starts instead. A value that was measured fewer than two times gets no panel and is written below the title.
+    Unreadable lines of the log are skipped.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def read_curves(path: Path) -> tuple[Curve, Curve]:
 
 
 def unplotted(loss: Curve, recall: Curve, baselines: Baselines) -> list[str]:
-    """Return lines of text with the values that have no panel, since a single point is no curve."""
+    """Return lines of text with the values that have no panel, since a single point is not a curve."""
     lines = []
     if len(loss.values) < CURVE:
         lines.append(_single("loss", loss, "{:.4g}", 1))

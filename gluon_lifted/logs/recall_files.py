@@ -39,7 +39,7 @@ def write_recall(path: Path, values: dict[str, Any]) -> None:
 
 
 def read_start(run: Path, labels: NDArray[np.int64]) -> RecallComparison | None:
-    """Read the recall before training of the images with these labels. None if it is missing, damaged or of others."""
+    """Read the recall before training of images with these labels; None if missing, damaged or for other images."""
     try:
         return RecallComparison.from_json(_read(run / START_FILE), labels)
     except UNUSABLE:

@@ -39,7 +39,7 @@ class EventLog:
 
     Notes
     -----
-    The caller's thread writes the events. tensorboardX's ``SummaryWriter`` uses another thread; when a full disk ends
+    The caller's thread writes the events. tensorboardX's ``SummaryWriter`` uses another thread. When a full disk ends
     that thread, training would wait for it forever.
     """
 

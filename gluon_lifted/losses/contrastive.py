@@ -34,7 +34,7 @@ class ContrastiveLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        B even; MXNet refuses to split an odd batch.
+        B is even. MXNet refuses to split an odd batch.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 

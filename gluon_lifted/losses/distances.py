@@ -68,7 +68,7 @@ def products(F: Any, X: Any, Y: Any) -> Any:
 
 
 def label_vector(F: Any, label: Any, embedding: Any) -> Any:
-    """Reshape labels (B,) or (B, 1) to (B,). MXNet refuses a wrong number of labels here; `where` would not."""
+    """Reshape labels (B,) or (B, 1) to (B,). MXNet refuses a wrong number of labels here, unlike in `where`."""
     return F.reshape_like(label, F.contrib.arange_like(embedding, axis=0))
 
 

@@ -27,7 +27,7 @@ class GeneralizedLiftedStructureLoss(MetricLoss):
         J = \frac{1}{|A|} \sum_{a \in A} \max\Bigl(0, \log \sum_{p \in P(a)} e^{D_{ap}}
             + \log \sum_{n \in N(a)} e^{\alpha - D_{an}} \Bigr)
 
-    Hermans et al. sum over the images; the mean keeps the learning rate independent of the batch size.
+    Hermans et al. sum over the images. The mean keeps the learning rate independent of the batch size.
     pytorch-metric-learning also takes the mean. Up to version 2.9 it includes images without positives, whose missing
     logarithm counts as 0.
     Unlike the lifted structured loss it is per image, not per pair, and its hinge is not squared.

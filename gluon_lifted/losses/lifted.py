@@ -55,7 +55,7 @@ class LiftedStructureLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        Not normalized in the paper; any scale works.
+        Not normalized in the paper. Any scale works.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. Compared for equality in its own dtype.
 

@@ -14,7 +14,7 @@ class MetricLoss(HybridBlock):
     Parameters
     ----------
     margin : float
-        Finite. Its meaning is the loss's own.
+        Finite. Its meaning depends on the loss.
 
     Raises
     ------

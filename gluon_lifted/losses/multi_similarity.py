@@ -31,7 +31,7 @@ class MultiSimilarityLoss(MetricLoss):
     ----------
     margin : float
         The cosine :math:`\lambda` that positives should exceed and negatives should not. The authors' code has 0.5,
-        as pytorch-metric-learning; the paper says 1.
+        as pytorch-metric-learning. The paper says 1.
     alpha, beta : float
         Weights of the positives' and the negatives' exponents.
     epsilon : float
@@ -51,7 +51,7 @@ class MultiSimilarityLoss(MetricLoss):
 
     Notes
     -----
-    The gradient treats the choice of pairs as constant. Duplicates are ordinary positives; the authors' code drops
+    The gradient treats the choice of pairs as constant. Duplicates are ordinary positives. The authors' code drops
     positives of cosine 1. NaN or infinity in the embedding gives NaN.
 
     Raises

@@ -46,7 +46,7 @@ class NormalizedSoftmaxLoss(ProxyLoss):
 
     Notes
     -----
-    The paper's layer normalization, before its embedding layer, belongs to the network; neither the authors' loss
+    The paper's layer normalization, before its embedding layer, belongs to the network. Neither the authors' loss
     nor pytorch-metric-learning's has it. Proxies are drawn from U(-1 / sqrt(D), 1 / sqrt(D)), as the authors' are.
     Their length does not affect the loss. NaN or infinity in the embedding gives NaN.
 

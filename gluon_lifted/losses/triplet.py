@@ -38,7 +38,7 @@ class TripletLoss(MetricLoss):
     Inputs
     ------
     embedding : (B, D) float32 or float64
-        B a multiple of 3; MXNet refuses to split any other.
+        B is a multiple of 3. MXNet refuses to split any other.
     label : (B,) or (B, 1), any numeric dtype
         Class of each row. A triplet adds 0 unless its positive has the anchor's label and its negative another.
 

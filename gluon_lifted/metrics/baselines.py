@@ -39,7 +39,7 @@ def pixel_thumbnails(
     boxes : sequence, optional
         Used part of each image: left, top, right, bottom in pixels; None for a whole image. By default all are whole.
     report : callable, optional
-        Called with the number of images that are done, after each.
+        Called after each image with the number of images done.
 
     Returns
     -------

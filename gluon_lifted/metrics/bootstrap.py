@@ -41,7 +41,7 @@ class ClassBootstrap:
     classes : array_like, (Q,)
         Class of each query: integers or strings.
     resamples : int
-        Number of resamples, each of as many classes as there are.
+        Number of resamples. Each draws as many classes as there are.
     seed : int
         Seed of the draws.
 

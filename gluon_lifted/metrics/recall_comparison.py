@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingRecall:
-    """Recall of one embedding of N images; every image is a query, and all others are its gallery.
+    """Recall of one embedding of N images. Every image is a query, and all others are its gallery.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def measure_recall(
 
 
 def estimate_to_json(estimate: Estimate) -> dict[str, float | None]:
-    """Return value, low and high; None for undefined numbers, which JSON has not."""
+    """Return value, low and high; None for undefined numbers, which JSON lacks."""
     numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
 

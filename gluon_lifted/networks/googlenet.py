@@ -45,14 +45,14 @@ def _conv(channels: int, kernel: int, name: str, stride: int = 1) -> Any:
 
 
 def _max_pool(name: str, stride: int = 2) -> Any:
-    """Build 3x3 max pooling. Stride 2 rounds up as in Caffe (112 -> 56); stride 1 keeps the size."""
+    """Build 3x3 max pooling. Stride 2 rounds up as in Caffe (112 -> 56). Stride 1 keeps the size."""
     return nn.MaxPool2D(3, stride, padding=1 if stride == 1 else 0, ceil_mode=True, prefix=f"{name}_")
 
 
 class LRN(HybridBlock):
     """Local response normalization over 5 channels: ``x / (1 + 1e-4/5 * sum x^2)^0.75``.
 
-    The constants are from ``norm1`` and ``norm2`` of ``bvlc_googlenet``. k is 1 in Caffe; MXNet's default is 2.
+    The constants are from ``norm1`` and ``norm2`` of ``bvlc_googlenet``. k is 1 in Caffe. MXNet's default is 2.
 
     Notes
     -----
@@ -62,7 +62,7 @@ class LRN(HybridBlock):
     """
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """Normalize ``x`` (N, C, H, W) across channels; the shape stays."""
+        """Normalize ``x`` (N, C, H, W) across channels. The shape stays."""
         x = F.LRN(x, nsize=5, alpha=1e-4, beta=0.75, knorm=1, name="fwd")
         return F.slice_axis(x, axis=0, begin=0, end=None, name="plain")
 

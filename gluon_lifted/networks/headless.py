@@ -32,7 +32,7 @@ def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixe
     classifier_layers : int
         Number of convolutions and fully connected layers in the classifier, the last of the network.
     fixed_batch_norm : bool
-        Normalize by the running mean and variance in training too, and leave them as they are.
+        Normalize by the running mean and variance in training too, and leave them unchanged.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def headless(network: Any, side: int = SIDE, *, classifier_layers: int = 1, fixe
 
 
 def accepts(block: Any, side: int) -> bool:
-    """Return whether images of ``side`` x ``side`` px leave every layer of a block a non-empty output."""
+    """Return whether every layer of a block has a non-empty output for images of ``side`` x ``side`` px."""
     try:
         return min(_shape(block(mx.sym.var("data")), side)) > 0
     except mx.MXNetError:  # a kernel larger than its input, or branches that no longer fit
@@ -83,7 +83,7 @@ def _rename(nodes: list[Node], parameters: dict[str, str]) -> None:
 
 
 def _features(nodes: list[Node], classifier_layers: int) -> Node:
-    """Return the node whose output feeds the classifier, before a pooling of fixed window; nodes are sorted."""
+    """Return the node whose output feeds the classifier, before a pooling of fixed window. Nodes are sorted."""
     node: Node = [candidate for candidate in nodes if candidate["op"] in WEIGHTED][-classifier_layers]
     node = nodes[node["inputs"][0][0]]
     while node["op"] in BETWEEN:

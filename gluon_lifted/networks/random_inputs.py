@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gluon_lifted.contract import SavedNetwork
 
-# Operators that pass an input's values on; lengths are repeated for every head and every position.
+# Operators that pass an input's values on. Lengths are repeated for every head and every position.
 PASSING = {
     *("_copy", "amp_cast", "Cast", "expand_dims", "Flatten", "Reshape", "slice_axis", "squeeze", "SwapAxis"),
     *("transpose", "broadcast_axis", "broadcast_like", "broadcast_mul", "broadcast_to"),
@@ -51,7 +51,7 @@ def random_inputs(
 
 
 def _inferred(network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
-    """Ask MXNet for the shapes of all tensors, by node name; shapes that it cannot infer are left out."""
+    """Ask MXNet for the shapes of all tensors, by node name. Shapes that it cannot infer are left out."""
     internals = mx.sym.load(str(network.symbol)).get_internals()
     outputs = internals.infer_shape_partial(**shapes)[1]
     named = zip(internals.list_outputs(), outputs, strict=True)
@@ -59,7 +59,7 @@ def _inferred(network: SavedNetwork, shapes: Mapping[str, tuple[int, ...]]) -> S
 
 
 def _attributes(node: dict[str, Any]) -> dict[str, str]:
-    """Return the attributes, whose key has changed with MXNet's versions."""
+    """Return the attributes, whose key differs between MXNet versions."""
     return {name: text for key in ("param", "attr", "attrs") for name, text in node.get(key, {}).items()}
 
 

@@ -39,7 +39,7 @@ def write_reference(
     *,
     batch_axes: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Compute a network's outputs and write them with its inputs, as ``lifted verify`` reads them.
+    """Compute a network's outputs and write them with its inputs, in the format that ``lifted verify`` reads.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def node_outputs(network: SavedNetwork, feeds: Arrays, ops: Collection[str] = ()
     Parameters
     ----------
     feeds : dict
-        Name of an input -> array; nothing is recorded if it is empty.
+        Name of an input -> array. Nothing is recorded if it is empty.
     ops : collection of str
         Operators to record; all if empty.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Moments:
-    """Mean and covariance of feature vectors that arrive in batches; memory is O(C²), whatever their number.
+    """Mean and covariance of feature vectors that arrive in batches. Memory is O(C²) for any number of them.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Moments:
 
 
 def require_features(width: int, dim: int) -> None:
-    """Raise `ConfigError` if a backbone has fewer features than the embedding has numbers."""
+    """Raise `ConfigError` if a backbone has fewer features than the embedding has dimensions."""
     if dim > width:
         raise ConfigError(
             f"dim {dim} is more than the {width:,} features of the backbone; give --dim {width} or less, or "
@@ -65,7 +65,7 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
     Parameters
     ----------
     moments : Moments
-        Of the features that the layer reads.
+        Mean and covariance of the features that the layer reads.
     dim : int
         D, at most C.
     distance : float
@@ -74,7 +74,7 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
     Raises
     ------
     ConfigError
-        If there are fewer features than D, or all images have the same.
+        If there are fewer features than D, or all images have the same ones.
     DataError
         If the features are not finite.
 

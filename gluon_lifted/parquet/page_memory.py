@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page header; ``content`` is the offset of the page's bytes."""
+    """A page header. ``content`` is the offset of the page's bytes."""
 
     dictionary: bool
     size: int  # bytes, uncompressed
@@ -153,7 +153,7 @@ def column_memory(file: IO[bytes], chunk: Chunk, most: int | None = None) -> Col
     chunk : Chunk
         Its entry in the footer.
     most : int, optional
-        Pages to read headers of, where each costs a request. The others are assumed to be similar.
+        Largest number of page headers to read, if each costs a request. The others are assumed to be similar.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Weights that others publish for the networks that are ours too: where they are, and how they see images."""
+"""Weights that others publish for networks that we also have: their locations and preprocessing."""

@@ -1,4 +1,4 @@
-"""timm's weights, from the ``default_cfgs`` of ``timm/models/*.py``, 1.0.31; those of a free license.
+"""timm's weights, from the ``default_cfgs`` of ``timm/models/*.py``, 1.0.31; those under a free license.
 
 They are on the Hugging Face hub as ``timm/ARCHITECTURE.TAG``. Many are also ``.pth`` files of older releases, whose
 names end with the first 8 digits of their SHA-256.
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     on_hub: bool = True
 
 
-# Revisions and hashes that others have published; the hub could not be asked for those of the rest
+# Revisions and hashes that others have published; the rest could not be looked up on the hub
 PINNED = {
     "resnet18.a1_in1k": (
         "491b427b45c94c7fb0e78b5474cc919aff584bbf",

@@ -72,9 +72,9 @@ class PublishedWeights:
     name : str
         Architecture and entry: ``"resnet50.IMAGENET1K_V2"``.
     preprocessing : Preprocessing
-        Of the evaluation that the publisher reports.
+        Preprocessing of the evaluation that the publisher reports.
     locations : tuple of WebFile and HubFile
-        Where the same weights are. The first that answers is taken.
+        Locations of the same weights. The first that answers is used.
     """
 
     library: str

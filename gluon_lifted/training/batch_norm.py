@@ -39,7 +39,7 @@ class BatchNormStatistics:
                 start += array.size
 
     def average(self) -> None:
-        """Average over devices, as each has seen other images."""
+        """Average over devices, since each has seen different images."""
         if len(self._by_device) > 1:
             for parameter in self._parameters:
                 parameter.set_data(parameter._reduce())

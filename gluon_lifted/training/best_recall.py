@@ -1,4 +1,4 @@
-"""Which measurement of recall was the best so far. It is part of a checkpoint, so that a killed run still knows it."""
+"""The best recall measured so far. It is part of a checkpoint, so that a killed run still knows it when resumed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class BestRecall:
 
     @staticmethod
     def from_numbers(numbers: NDArray[np.generic]) -> BestRecall:
-        """Return what `numbers` described."""
+        """Restore the state that `numbers` returned."""
         iteration, recall, measured_since = (float(number) for number in numbers)
         return BestRecall(int(iteration), recall, int(measured_since))
 

@@ -126,5 +126,5 @@ def _read(path: Path) -> State:
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """List checkpoints, oldest first; their names are zero-padded iterations."""
+    """List checkpoints, oldest first. Their names are zero-padded iterations."""
     return sorted((run / FOLDER).glob("[0-9]*.npz"))

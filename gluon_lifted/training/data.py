@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images to train on, and images to measure recall on: those of held-out classes, or the test images.
+    """Images to train on, and images to measure recall on, which are held-out classes or the test images.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def build_sampler(config: TrainConfig, table: ImageTable) -> Sampler:
 
 
 def batch_notes(config: TrainConfig, table: ImageTable, batch: int) -> list[str]:
-    """List how batches differ from the configuration because classes are too few or too small."""
+    """List how batches differ from the configuration if classes are too few or too small."""
     if config.sampler != "balanced":
         return []
     notes = []

@@ -26,7 +26,7 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     Raises
     ------
     ConfigError, DataError
-        If there are fewer features than the embedding has numbers, or they are all equal or not finite.
+        If there are fewer features than the embedding has dimensions, or they are all equal or not finite.
     """
     config, net = trainer.config, trainer.net
     if trainer.weights is not None and net.embedding.weight.name in trainer.weights.used:

@@ -1,4 +1,4 @@
-"""Recall of a run before and after training, beside the baselines that it must beat. Kept in the run folder."""
+"""Recall of a run before and after training, with the baselines that it must beat. Stored in the run folder."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Evaluation:
                 tester.check_readable()
 
     def measure_start(self, iteration: int, *, resume: bool) -> None:
-        """Measure the images before training and write ``start.json``; a resumed run reads it."""
+        """Measure the images before training and write ``start.json``. A resumed run reads it."""
         path = self.folder / START_FILE
         start = read_start(self.folder, self.watcher.table.labels) if resume else None
         if start is None and iteration == 0:

@@ -38,7 +38,7 @@ REFERENCE_OPS = {"Concat", "FullyConnected", "LRN", "Pooling"}
 def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32], dtype: str = FLOAT32) -> None:
     """Write symbol, params, reference and card into ``run``. The card is last: it marks the others as complete.
 
-    The files compute in float32, on any CPU, whatever type the network was trained in: MXNet keeps weights in float32
+    The files compute in float32, on any CPU, regardless of the type used in training: MXNet keeps weights in float32
     and leaves out the casts of mixed precision. The reference is what the files compute.
 
     Parameters

@@ -68,7 +68,7 @@ class TrainReport:
     kept_recall : float, optional
         Recall@1 of these weights on the ``watched`` images; None if it was not measured.
     measured : RunRecall, optional
-        Recall before and after training, beside baselines. None for an interrupted run, and on all hosts but the
+        Recall before and after training, with baselines. None for an interrupted run, and on all hosts but the
         first.
     """
 
@@ -213,7 +213,7 @@ class Loop:
     def _measured(self, iteration: int, *, stopping: bool) -> float | None:
         """Measure recall if it is due. Return None if it is not, or the embeddings cannot be ranked.
 
-        An interrupted run stops without measuring, except after its last iteration: it then is complete.
+        An interrupted run stops without measuring, except after its last iteration, when it is complete.
         """
         if not self.writes or not self._due(iteration, 0 if stopping else self._every):
             return None
@@ -226,10 +226,10 @@ class Loop:
         return self.recall
 
     def _save(self, iteration: int, *, stop: bool) -> None:
-        """Save a checkpoint if it is due, or has the best recall. The log line of its iteration is on disk before.
+        """Save a checkpoint if it is due, or has the best recall. The log is flushed to disk first.
 
-        The best checkpoint stays, and so does the one that was the best at the checkpoint before: if the newest is
-        damaged, training resumes from there.
+        The best checkpoint stays, and so does the one that was best at the previous checkpoint: if the newest is
+        damaged, training resumes from the previous one.
         """
         best = self.trainer.best.iteration if self.config.keep == "best" else -1
         if self._due(iteration, self.config.checkpoint_every) or stop or best == iteration:

@@ -1,4 +1,4 @@
-"""The factor on the loss's gradient with which small gradients survive float16."""
+"""Loss scaling: a factor on the loss's gradient that lets small gradients survive float16."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LossScale:
 
     @property
     def can_fall(self) -> bool:
-        """Whether a smaller factor is left to try: an overflow then is part of the search, not divergence."""
+        """Whether a smaller factor is left to try: an overflow is then part of the search, not divergence."""
         return self.dynamic and self.value > SMALLEST_SCALE
 
     def adapt(self, *, finite: bool) -> None:

@@ -72,7 +72,7 @@ class Optimizer:
         return True
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that the next step depends on, as arrays by name. It is equal on all devices."""
+        """Return everything that the next step depends on, as arrays by name. It is equal on all devices."""
         states = self._trainer._updaters[0].states
         arrays = {
             f"{index}.{part}": array.asnumpy() for index in states for part, array in enumerate(_parts(states[index]))

@@ -47,7 +47,7 @@ def start_computing_in(dtype: str) -> None:
 
 
 def as_float32(array: Any) -> Any:
-    """Cast to float32, with a gradient in the array's own type. MXNet's other casts know no bfloat16."""
+    """Cast to float32, with a gradient in the array's own type. MXNet's other casts do not support bfloat16."""
     return nd.amp_cast(array, dtype=FLOAT32)
 
 

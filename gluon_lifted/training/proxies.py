@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def set_proxy_rates(loss: MetricLoss, rate_mult: float) -> None:
-    """Set the learning-rate multiplier of proxies, and let them not decay.
+    """Set the learning-rate multiplier of proxies, and exclude them from weight decay.
 
     The loss does not depend on their length, so decay would not regularize them. In Adam, whose steps do not depend
     on the gradient's size, it would dominate where the gradient of a class is almost 0.

@@ -1,4 +1,4 @@
-"""Report the progress of a run to `gluon_lifted.progress`, as all other work does."""
+"""Report the progress of a run to `gluon_lifted.progress`, like all other work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProgressReport(ExitStack):
-    """Opens the progress of training with its first batch, and that of each measurement with its first images."""
+    """Opens the progress of training at its first batch, and of each measurement at its first images."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class Hooks:
     on_start : callable
         Called with the recall before training, once it is known.
     on_measuring : callable
-        Called while the start and the end of a run are measured: what is measured, images done, images in total.
+        Called while the start and the end of a run are measured, with the measurement, images done and images in total.
     """
 
     on_progress: Callable[[TrainProgress], None] = lambda _: None
@@ -61,7 +61,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run is computed on. It affects speed, never the batches.
+    """Hardware that a run uses. It affects speed, never the batches.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable)
 
 
 def _check_batches(config: TrainConfig, data: TrainingData, batch: int, devices: int, hooks: Hooks) -> None:
-    """Refuse batches with fewer images than devices; report notes on data and batches."""
+    """Refuse batches with fewer images than devices. Report notes on data and batches."""
     if batch < devices:
         raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; use fewer devices.")
     for note in (*data.notes, *batch_notes(config, data.learned, batch)):

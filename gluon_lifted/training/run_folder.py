@@ -26,7 +26,7 @@ MAY_CHANGE = ("data", "iterations", "eval_every", "patience", "checkpoint_every"
 
 
 def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
-    """Check the run folder and return the configuration to train with: ``"auto"`` of a resumed run is settled.
+    """Check the run folder and return the configuration to train with: ``"auto"`` of a resumed run is resolved.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable
 
 
 def _note_rate(before: TrainConfig, now: TrainConfig, start: int, on_note: Callable[[str], None]) -> None:
-    """Say that a schedule that ends at ``iterations`` moves the learning rate where a run is extended."""
+    """Say that extending a run changes the learning rate of a schedule that ends at ``iterations``."""
     last, following = learning_rate(before, max(start - 1, 0)), learning_rate(now, start)
     if learning_rate(before, start) != following:
         on_note(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def size_note(recommended: Preprocessing | None, config: TrainConfig) -> str:
     """Return a clause for the user; empty if sizes and fit are the recommended ones, or none are known.
 
-    Sizes do not follow the weights by themselves: 224 px instead of 112 take four times as long.
+    Sizes do not follow the weights automatically: 224 px instead of 112 take four times as long.
     """
     if recommended is None:
         return ""

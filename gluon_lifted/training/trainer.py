@@ -195,7 +195,7 @@ class Trainer:
         return loss, gradient
 
     def copied_ahead(self, batches: Iterable[Batch]) -> Iterator[DeviceBatch]:
-        """Copy batches to the devices, each before the one before it is trained on."""
+        """Copy batches to the devices, each before training on the previous one."""
         return copied_ahead(batches, self.devices)
 
     def _seed_dropout(self, iteration: int) -> None:
@@ -204,7 +204,7 @@ class Trainer:
         mx.random.seed((self.config.seed * SEED_STRIDE + stream) % 2**31)
 
     def _shares(self, embeddings: list[Any], gradient: Any, batch: DeviceBatch) -> list[Any]:
-        """Scale the loss's gradient (B, D) and divide it among the devices; scale the proxies' gradient too."""
+        """Scale the gradients of the loss, (B, D), and of the proxies. Divide the former among the devices."""
         scale = self.optimizer.scale.value
         share_proxy_gradient(self.loss, scale if self.cluster.is_writer else 0.0)
         scaled = gradient * scale
@@ -264,7 +264,7 @@ class Trainer:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Let the network have the averaged weights, if weights are averaged, in the block."""
+        """Use the averaged weights, if weights are averaged, inside the block."""
         if self._average is None:
             yield
             return
@@ -275,7 +275,7 @@ class Trainer:
             self._average.swap()
 
     def finish(self) -> None:
-        """Let the network have the averaged weights, if weights are averaged, for good."""
+        """Replace the weights by the averaged ones, if weights are averaged."""
         if self._average is not None:
             self._statistics.average()
             self._average.swap()

@@ -17,9 +17,9 @@ class TwoPasses:
     Parameters
     ----------
     net : EmbeddingNet
-        Initialized. Its gradients are from now on summed over the parts of a batch.
+        Initialized. From now on its gradients are summed over the parts of a batch.
     size : int
-        Images of a part, on each device. Batch norm normalizes each part by itself.
+        Images of a part, on each device. Batch norm normalizes each part separately.
     seed : callable
         Seeds dropout for an iteration. Called before each pass, so that both drop the same.
 

@@ -60,7 +60,7 @@ def baseline_verdicts(
     """Compare the trained embedding with raw pixels, and with embedding and pooled features before training.
 
     The network before training is known on the validation images only. Pixels are compared on the test images if
-    these were measured, since they are usually more.
+    these were measured, since there are usually more of them.
     """
     verdicts = []
     for after, before, name in (
@@ -104,7 +104,7 @@ def _points(verdict: Verdict) -> str:
 
 
 def _remedy(config: TrainConfig, lost_to: set[str], undecided: set[str]) -> str:
-    """Return the change that helps most, by what this run did."""
+    """Return the change that helps most, given what this run did."""
     rate = f"Lower --learning-rate (it is {config.learning_rate:g})"
     if not config.weights:
         return "Start from trained weights: --weights imagenet, or a file; else train on more images and longer."

@@ -1,1 +1,1 @@
-"""Networks that torchvision or timm has too: which they are, and how their names and values map to ours."""
+"""Networks that torchvision or timm also has, and how their names and values map to ours."""

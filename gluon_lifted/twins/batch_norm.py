@@ -14,13 +14,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Twin's epsilon less ours: torchvision/models/mobilenetv3.py has eps=0.001, Gluon's BatchNorm 1e-5
+# Twin's epsilon minus ours: torchvision/models/mobilenetv3.py has eps=0.001, Gluon's BatchNorm 1e-5
 EPSILON_EXCESS = {"mobilenetv3_large": 1e-3 - 1e-5, "mobilenetv3_small": 1e-3 - 1e-5}
 VARIANCE = ".running_var"
 
 
 def from_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any]:
-    """Return the values that one of our parameters needs, from the twin's.
+    """Convert the values of the twin's parameter to ours.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def from_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any
 
 
 def to_twin(array: NDArray[Any], parameter: str, backbone: str) -> NDArray[Any]:
-    """Return the values that the twin's parameter needs, from ours.
+    """Convert the values of our parameter to the twin's.
 
     A variance smaller than the difference becomes negative. With the twin's epsilon the sum is positive again.
     """

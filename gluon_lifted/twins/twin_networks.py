@@ -1,4 +1,4 @@
-"""Backbones of which torchvision or timm has the same network: their twins.
+"""Twins of our backbones: the same networks in torchvision or timm.
 
 Backbones without a twin, though a network of a similar name exists:
 
@@ -44,7 +44,7 @@ def _in_timm(architecture: str) -> tuple[Twin, ...]:
 
 
 def _in_both(architecture: str) -> tuple[Twin, ...]:
-    """Declare a network that timm has under torchvision's names, for itself and for its parameters."""
+    """Declare a network that timm has under torchvision's names for the network and its parameters."""
     return (Twin(TORCHVISION, architecture), Twin(TIMM, architecture))
 
 

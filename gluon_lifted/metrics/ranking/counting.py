@@ -170,7 +170,7 @@ def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 
 def count_by_sorting(similarity: NDArray[Any], low: NDArray[Any], high: NDArray[Any], most: int) -> Count | None:
-    """Sort each row and look up all levels, which suits many levels. As `count_by_comparing`; queries are rows."""
+    """Sort each row and look up all levels, which suits many. As `count_by_comparing`, with queries as rows."""
     width = similarity.shape[1]
     ranked = np.sort(similarity, axis=1)
     above, within = np.empty(low.shape, np.int64), np.empty(low.shape, np.int64)

@@ -128,7 +128,7 @@ def _search(
     *,
     itself: bool,
 ) -> Search:
-    """Bring rows and their classes into working order; ``chosen`` are the row numbers of the queries."""
+    """Bring rows and their classes into working order. ``chosen`` are the row numbers of the queries."""
     (rows, query_classes), (gallery, gallery_classes) = query_rows, gallery_rows
     query_classes = query_classes[chosen]
     members = np.bincount(gallery_classes, minlength=int(query_classes.max(initial=0)) + 1)

@@ -29,7 +29,7 @@ FAILURES = (OSError, http.client.HTTPException, ValueError)  # of a download
 
 
 class HttpsRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to https alone."""
+    """Follow redirects to https only."""
 
     max_redirections = 5
 
@@ -90,7 +90,7 @@ def failure_reason(error: Exception, url: str = "") -> str:
     Parameters
     ----------
     url : str
-        What was asked for, if it may hold credentials. They are removed, as those of all URLs and of the environment.
+        The requested URL, if it may hold credentials. They are removed, like those of all URLs and of the environment.
     """
     reason: object = error
     if isinstance(error, urllib.error.HTTPError):

@@ -33,9 +33,9 @@ class Fetched(NamedTuple):
     Parameters
     ----------
     path : Path
-        Of the file, in a cache or as given.
+        The file's path, in a cache or as given.
     origin : str
-        Where it is from: a URL, an address on the hub with its commit, or the path.
+        Where it comes from: a URL, an address on the hub with its commit, or the path.
     preprocessing : Preprocessing or None
         What its publisher evaluates it with, if known.
     """
@@ -69,7 +69,7 @@ def fetch(source: str, backbone: str, on_note: OnNote) -> Fetched:
     Raises
     ------
     ConfigError
-        If no such weights are known, or they are another backbone's.
+        If no such weights are known, or they belong to another backbone.
     DataError
         If the file cannot be downloaded. The message says which file to download, and where to put it.
     """

@@ -44,7 +44,7 @@ def hub_address(source: str) -> HubFile:
 
 
 def cached_weights(file: HubFile) -> Cached | None:
-    """Return the weights if they are cached and intact, without the network; also if `huggingface_hub` is missing."""
+    """Return the weights if they are cached and intact. Needs neither the network nor `huggingface_hub`."""
     try:
         cached = _cached(file, WEIGHTS_FILE)
     except MissingPackageError:
@@ -104,7 +104,7 @@ def _cached(file: HubFile, name: str) -> Cached | None:
 
 
 def _fetch(file: HubFile, name: str, highest: int, on_note: Callable[[str], None]) -> Cached:
-    """Ask for the size, then download, also if the cache has a file of that name."""
+    """Ask for the size, then download, even if the cache has a file with that name."""
     download.check_online()
     hub, endpoint = _client(), os.environ.get("HF_ENDPOINT")
     asked = {"repo_id": file.repository, "filename": name, "revision": file.revision, "endpoint": endpoint}
@@ -129,7 +129,7 @@ def _remove(path: Path) -> None:
 
 
 def _is_intact(path: Path, sha256: str | None) -> bool:
-    """Compare with the known hash, or with that in the name of the cache's blob, which a large file's link leads to."""
+    """Compare with the known hash, or with the hash that names the cache's blob, the target of a large file's link."""
     expected = sha256 or path.resolve().name
     return not SHA256.fullmatch(expected) or download.matches(path, expected)
 
@@ -148,8 +148,8 @@ def _client() -> Any:
 def _as_failures() -> Iterator[None]:
     """Turn all errors of the client into `download.FAILURES`.
 
-    Its errors for answers of the hub are an `OSError`. Those of its HTTP library and of Xet pass through it. Which
-    classes these are depends on its version.
+    It raises `OSError` for answers of the hub. Errors of its HTTP library and of Xet pass through it, and their classes
+    depend on its version.
     """
     try:
         yield

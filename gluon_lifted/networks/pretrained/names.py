@@ -24,7 +24,7 @@ def caffe_names(net: Any) -> Names:
 def onnx_names(net: Any) -> Names:
     """Map parameters of our GoogLeNet to initializers of the ONNX model zoo's: ``"conv1/7x7_s2_w_0"``.
 
-    Caffe2 named them, when it converted ``bvlc_googlenet``: a layer's blobs w and b.
+    Caffe2 named them when it converted ``bvlc_googlenet``: w and b for a layer's blobs.
     """
     names = {}
     for ours in net.backbone.collect_params():

@@ -48,7 +48,7 @@ def parse_onnx(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     -------
     dict
         Name of the initializer -> array. Types without an equivalent in NumPy, initializers whose numbers are stored
-        as a list of integers, and empty ones are left out: no weights are.
+        as a list of integers, and empty ones are left out: none are weights.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Read messages of protobuf without their declarations: field numbers and values.
+"""Read protobuf messages without their declarations: field numbers and values.
 
 A field is a varint ``number << 3 | type``, followed by a varint (type 0), 8 bytes (1), a varint length and as many
 bytes (2), or 4 bytes (5).
@@ -22,7 +22,7 @@ def fields(cursor: Cursor) -> Iterator[tuple[int, int | memoryview]]:
     Raises
     ------
     DataError
-        If the message is truncated, or no message of protobuf.
+        If the message is truncated, or not a protobuf message.
     """
     while cursor.left:
         tag = _varint(cursor)
@@ -54,7 +54,7 @@ def integers(values: Iterable[int | memoryview], highest_count: int, where: str)
 
 
 def _varint(cursor: Cursor) -> int:
-    """Read an integer of at most 64 bits: 7 bits per byte, lowest first; the eighth bit says that more follow."""
+    """Read an integer of at most 64 bits: 7 bits per byte, lowest first. The eighth bit says that more follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = cursor.take(1, "a varint")[0]

@@ -35,7 +35,7 @@ def stored_weights(backbone: str) -> Stored | None:
     As in GluonCV, the store is ``$MXNET_GLUON_REPO`` if that is set.
     """
     store, name = gluoncv_zoo().model_store, gluoncv_name(backbone)
-    # Pruned networks have another name in the store; both lists have the same order
+    # Pruned networks have another name in the store. Both lists have the same order
     keys = dict(zip(store.pretrained_model_list(), store._model_sha1, strict=True))
     if name is None or name not in keys or name.startswith("cifar"):
         return None

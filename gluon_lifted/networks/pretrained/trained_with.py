@@ -1,4 +1,4 @@
-"""How the images looked that weights were trained with: their colors and interpolation."""
+"""Colors and interpolation of the images that weights were trained with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrainedWith(NamedTuple):
 
 
 def trained_with(fetched: Fetched, kind: str, backbone: str, parameters: Container[str], *, own: bool) -> TrainedWith:
-    """Return how the images looked that weights were trained with.
+    """Return the colors and the interpolation of the images that weights were trained with.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def trained_with(fetched: Fetched, kind: str, backbone: str, parameters: Contain
     parameters : container of str
         Names in the file.
     own : bool
-        Whether the weights are those of an embedding network of ours.
+        Whether the weights are from one of our embedding networks.
     """
     used = _preprocessing_beside(fetched.path) if own else fetched.preprocessing
     if used is not None:
