@@ -104,6 +104,7 @@ def test_a_drain_answers_what_was_sent(model, jpeg):
 
 def test_all_connections_that_wait_are_accepted_at_once(model):
     async def run(server, connect):
+        await asyncio.gather(*server._background)  # the model is open
         address = server._listener.getsockname()
         clients = [socket.create_connection(address) for _ in range(30)]  # the event loop does not run meanwhile
         server._accept()
