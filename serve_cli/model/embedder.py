@@ -1,4 +1,4 @@
-"""Embedder: an exported model in onnxruntime; image files or pixels in, embeddings out."""
+"""Embedder: an exported model in onnxruntime that turns image files or pixels into embeddings."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Comparison:
 
 
 def same_images(embeddings: Embeddings, other: Embeddings) -> tuple[Embeddings, Embeddings]:
-    """Return the images that both have embedded, in the order of the first. Raise `DataError` if others are there."""
+    """Return the images that both have embedded, in the order of the first. Raise `DataError` if the images differ."""
     rows = {image_id: row for row, image_id in enumerate(other.ids)}
     missing = [image_id for image_id in embeddings.ids if image_id not in rows]
     if missing or len(rows) != len(embeddings):

@@ -72,7 +72,7 @@ def _require_protocol(protocol: str) -> None:
 
 @lru_cache(maxsize=1000)
 def _missing_for(protocol: str) -> str:
-    """Describe what is missing to read URLs of a protocol; empty if nothing. Cached, since every row checks it."""
+    """Describe what is missing to read URLs of a protocol. Empty if nothing is. Cached, since every row checks it."""
     try:
         from fsspec import get_filesystem_class
     except ImportError:
@@ -160,7 +160,7 @@ def below(folder: Location, name: str) -> Path | str:
 
 
 def file_stamp(location: Location) -> tuple[int, ...]:
-    """Return size in bytes and modification time in nanoseconds of a local file; empty if it is remote or missing."""
+    """Return size in bytes and modification time in nanoseconds of a local file, or an empty tuple."""
     if is_remote(location):
         return ()
     try:

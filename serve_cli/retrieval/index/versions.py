@@ -31,7 +31,7 @@ HOLDER = re.compile(r"process \d+ on [\w.-]{1,100}")
 
 @contextmanager
 def index_lock(folder: Path) -> Iterator[None]:
-    """Keep other writers out of an index folder, which exists, and remove what killed ones left.
+    """Keep other writers out of an existing index folder, and remove what killed ones left.
 
     Raises
     ------

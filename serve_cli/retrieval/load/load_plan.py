@@ -36,7 +36,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
     kind : type of Target
         The database.
     repeated : int
-        Rows that are left out since they repeat an id.
+        Rows that are left out because they repeat an id.
 
     Raises
     ------

@@ -17,7 +17,7 @@ MAX_HOSTS = 10_000  # remembered hosts; the ones that failed last
 
 
 class HostDownError(OSError):
-    """The host counts as down; nothing was sent to it."""
+    """The host counts as down, so nothing was sent to it."""
 
 
 @dataclass

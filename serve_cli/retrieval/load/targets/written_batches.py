@@ -1,4 +1,4 @@
-"""Derive from a staging's number of rows which batches it holds."""
+"""Derive from a staging table's number of rows which batches it holds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 class WrittenBatches:
     """Positions of batches in a load that writes them in order, and each id once.
 
-    A batch is complete if the staging has as many rows as this and all earlier batches together. Only the last batch
-    can be written in part, since the next one is sent when it is acknowledged.
+    A batch is complete if the staging table has as many rows as this and all earlier batches together. Only the last
+    batch can be written in part, since the next one is sent when it is acknowledged.
     """
 
     def __init__(self) -> None:
