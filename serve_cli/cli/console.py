@@ -175,7 +175,7 @@ class Progress:
     unit : str
         Plural, e.g. ``"images"``.
     start : int
-        Units done by an earlier run that this one resumes; the rate leaves them out.
+        Units done by an earlier run that this one resumes. The rate leaves them out.
     now : callable
         The clock, in seconds. Tests pass their own.
 

@@ -42,7 +42,7 @@ class PartRows(NamedTuple):
     """Some rows of a part.
 
     ``table`` has n rows: the text columns ``id``, ``path``, ``label`` and ``error``, some with a dictionary, and the
-    carried columns that were asked for. ``embedding``, (n, D), is NaN in rows that have an error.
+    requested carried columns. ``embedding``, (n, D), is NaN in rows that have an error.
     """
 
     table: pa.Table

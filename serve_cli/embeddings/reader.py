@@ -47,7 +47,7 @@ class Embeddings:
     labels : ndarray, int64, (N,)
         Class ids, indices into ``class_names``, or `NO_LABEL` for an image without a label.
     class_names : tuple of str, (C,)
-        Sorted; every class has at least one image.
+        Sorted. Every class has at least one image.
     embedding : ndarray, float32, (N, D)
         NaN in rows that have an error, finite in all others.
     errors : tuple of str or None, (N,)

@@ -48,7 +48,7 @@ class RemoteImages:
     seconds : float
         Longest time for an image.
     is_allowed : callable
-        Whether an address may be connected to; tests allow loopback.
+        Whether an address may be connected to. Tests allow loopback.
     """
 
     hosts: AllowedHosts

@@ -57,7 +57,7 @@ def serve_in_process(options: ServeOptions, listener: socket.socket, parent: int
     options : ServeOptions
         What to serve.
     listener : socket
-        From `listen`; it is closed at the end.
+        From `listen`. It is closed at the end.
     parent : int, optional
         File descriptor of a socket to the process that supervises this one.
     """

@@ -99,7 +99,7 @@ class Access:
     roots : iterable of Path
         Folders to read below, in place of the source.
     fetch : callable, optional
-        Fetches a URL; nothing is fetched without it.
+        Fetches a URL. Nothing is fetched without it.
 
     Attributes
     ----------

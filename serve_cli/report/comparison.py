@@ -156,7 +156,7 @@ def compare(ours: Ranked, other: Ranked, ks: Sequence[int]) -> Comparison:
 
 
 def class_differences(embeddings: Embeddings, scores: Scores, other: Scores) -> list[ClassDifference]:
-    """Return all classes, the largest loss of the first model first; ties are broken by size, then by name."""
+    """Return all classes, the largest loss of the first model first. Ties are broken by size, then by name."""
     lines = []
     for class_id, members in enumerate(members_of(embeddings)):
         recall, other_recall = (float((each.first_rank[members] == 1).mean()) for each in (scores, other))

@@ -116,7 +116,7 @@ def nearest_rows(
     Returns
     -------
     ndarray, intp, (count,)
-        Rows, nearest first; at equal distances, the lower row is first.
+        Rows, nearest first. At equal distances, the lower row is first.
     ndarray, float64, (count,)
         Distances, from float64 differences.
     """

@@ -58,7 +58,7 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     analysis : Analysis
         Everything else that the page shows.
     thumbnails : mapping of int to Thumbnail
-        Row -> picture; other rows get an empty frame.
+        Row -> picture. Other rows get an empty frame.
     sheet : Sheet
         A cell for each row on the map.
 

@@ -160,7 +160,7 @@ def below(folder: Location, name: str) -> Path | str:
 
 
 def file_stamp(location: Location) -> tuple[int, ...]:
-    """Return size in bytes and modification time in nanoseconds of a local file, or an empty tuple."""
+    """Return size in bytes and modification time in nanoseconds of a local file; empty if it is remote or missing."""
     if is_remote(location):
         return ()
     try:

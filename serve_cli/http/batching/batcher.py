@@ -1,7 +1,7 @@
 """Batcher: decode the images of concurrent requests in threads, and embed the waiting ones in batches.
 
 The threads share one queue. A free thread runs the network if a lane is free and nothing is left to decode for its
-batch; otherwise it decodes. So an idle server embeds an image at once, in one thread, and a busy one fills its batches.
+batch. Otherwise it decodes. So an idle server embeds an image at once, in one thread, and a busy one fills its batches.
 """
 
 from __future__ import annotations

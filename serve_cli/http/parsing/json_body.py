@@ -78,7 +78,7 @@ class JsonObject:
         raise self.wrong(field, "a text")
 
     def flag(self, field: str) -> bool:
-        """Return true or false; false if it is missing or null."""
+        """Return a boolean, or false if it is missing or null."""
         value = self.get(field)
         if value is None or isinstance(value, bool):
             return bool(value)

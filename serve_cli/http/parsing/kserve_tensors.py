@@ -152,7 +152,7 @@ def _json_pixels(tensor: JsonObject, shape: tuple[int, ...]) -> NDArray[np.uint8
 
 
 def _wants_bytes(fields: JsonObject) -> bool:
-    """Return whether the output is asked for as bytes, for itself or for all outputs."""
+    """Return whether the output is requested as bytes, for itself or for all outputs."""
     as_bytes = _parameters(fields).flag("binary_data_output")
     for number, item in enumerate(fields.items("outputs") or ()):
         output = json_object(item, where=f"outputs[{number}]")

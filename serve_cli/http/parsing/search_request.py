@@ -98,7 +98,7 @@ def parse_search(
     parameters : mapping
         The query string: options of a search with an image in the body.
     limits : SearchLimits
-        What may be asked for.
+        Limits on the request.
 
     Raises
     ------

@@ -132,7 +132,7 @@ class CatalogIndex:
         k : int
             Neighbors per query, at least 1.
         among : ndarray, int64, (n,), optional
-            Sorted row numbers that may be returned; deleted rows never are.
+            Sorted row numbers that may be returned. Deleted rows never are.
 
         Returns
         -------

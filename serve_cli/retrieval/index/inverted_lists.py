@@ -68,7 +68,7 @@ class InvertedLists:
         self.fixed = f"{self.count:,} lists"  # what all segments share
 
     def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
-        """Return the numbers of lists and of candidates, where a share of the rows may be returned, or None for all."""
+        """Return the numbers of lists and of candidates, if a share of the rows may be returned. None means all."""
         if share is None:
             return search.effort, k * search.rerank
         return search.filtered_effort, k * max(search.rerank, FILTERED_RERANK)

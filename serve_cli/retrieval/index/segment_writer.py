@@ -34,7 +34,7 @@ class SegmentWriter:
     folder : Path
         An empty folder that becomes the segment.
     card : ModelCard
-        Gives dimension and distance; cosine stores unit norms.
+        Gives dimension and distance. Cosine stores unit norms.
     schema : Schema
         Columns of the batches.
     dtype : {"float32", "float16"}

@@ -1,7 +1,7 @@
 """Add, delete and replace rows of an index without rebuilding it.
 
 A writer locks the index, writes new files and then switches ``index.json`` once. Readers that have the index open keep
-their version; an opener sees the version before the switch or the one after it.
+their version. An opener sees the version before the switch or the one after it.
 """
 
 from __future__ import annotations

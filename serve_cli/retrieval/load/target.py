@@ -122,9 +122,9 @@ class Target(Protocol):
     database : str
         The database's name in sentences, e.g. ``"PostgreSQL"``.
     dtypes, indexes : tuple of str
-        Supported storage types and kinds of index; the first is the default.
+        Supported storage types and kinds of index. The first is the default.
     batch_rows : int
-        Rows of a batch; fewer where the vectors are wide.
+        Rows of a batch. Fewer where the vectors are wide.
     """
 
     database: ClassVar[str]
@@ -161,7 +161,7 @@ class Target(Protocol):
         """Count the rows in the staging table."""
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Read vectors, (D,) each, back from the staging table, in any order; ids that are missing are left out."""
+        """Read vectors, (D,) each, back from the staging table, in any order. Missing ids are left out."""
 
     def switch(self) -> None:
         """Give the staging table the name that readers use, atomically, and remove what it replaces."""

@@ -33,7 +33,7 @@ class Match(NamedTuple):
     label : str or None
         Its class, if it has one.
     columns : dict of str to object
-        Values of the columns that were asked for.
+        Values of the requested columns.
 
     Examples
     --------
@@ -78,9 +78,9 @@ class Matches:
     distances : ndarray, float32, (n,)
         Exact distances, ascending.
     table : Table
-        n rows: id, path, label, and the columns that were asked for.
+        n rows: id, path, label, and the requested columns.
     columns : tuple of str
-        Names of the columns that were asked for.
+        Names of the requested columns.
 
     Examples
     --------

@@ -36,7 +36,7 @@ class Query:
     image : ImageRow, optional
         The photograph, if the caller named it.
     path : str, optional
-        The photograph, if an index or an embedding folder names it; such a path is not trusted.
+        The photograph, if an index or an embedding folder names it. Such a path is not trusted.
     source : str, optional
         What the embedding folder names as the source of ``path``.
     own_rows : tuple of int

@@ -43,7 +43,7 @@ class RowSearch:
     DataError
         If a column does not exist.
     ConfigError
-        If more than `MAX_RESULTS` rows per query are asked for.
+        If more than `MAX_RESULTS` rows per query are requested.
     """
 
     def __init__(self, index: CatalogIndex, options: SearchOptions) -> None:

@@ -215,7 +215,7 @@ def _database_memory(database: str, rows: int, dim: int, dtype: str) -> int | No
 
 
 def _rate_at(measured: dict[int, float], dim: int) -> float | None:
-    """Return the rate at a width: the rate at the measured width with the closest ratio, scaled by that ratio."""
+    """Return the rate at a width: that of the measured width with the closest ratio, in inverse proportion to width."""
     if not measured:
         return None
     nearest = min(measured, key=lambda width: abs(math.log(width / dim)))

@@ -41,7 +41,7 @@ class CircuitBreaker:
     rest_s : float
         Seconds before the next attempt once a host is down.
     clock : callable
-        Returns monotonic seconds; tests pass their own.
+        Returns monotonic seconds. Tests pass their own.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class RetryPolicy:
     pause_s : float
         Upper bound of the first pause.
     clock, sleep, jitter : callable
-        As in `time` and `random`; tests pass their own.
+        As in `time` and `random`. Tests pass their own.
     """
 
     seconds: float
@@ -177,7 +177,7 @@ def call(
     make : callable
         Makes the coroutine of each attempt.
     failure : callable, optional
-        Decides which errors to retry; without it there is one attempt.
+        Decides which errors to retry. Without it there is one attempt.
     policy : RetryPolicy, optional
         Its total time applies outside of a `time_limit` only.
 

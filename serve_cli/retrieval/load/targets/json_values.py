@@ -40,7 +40,7 @@ def json_type(kind: pa.DataType) -> str | None:
 
 
 def json_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column: dates in ISO 8601, or None for null, and for numbers that are not finite."""
+    """Return the values of a column: dates in ISO 8601, and None for null and for numbers that are not finite."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

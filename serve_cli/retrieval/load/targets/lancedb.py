@@ -94,7 +94,7 @@ class LanceTarget:
         self._lock: int | None = None
 
     def preview(self) -> Preview:
-        """Check the names, the columns, the location and the table that is there."""
+        """Check the names, the columns, the location and the existing table."""
         self._check_names()
         check_columns(self._schema)
         self._check_location()
@@ -109,7 +109,7 @@ class LanceTarget:
         )
 
     def prepare(self) -> None:
-        """Open the staging table if it was begun with the same fingerprint; otherwise create it."""
+        """Open the staging table if it was begun with the same fingerprint, and otherwise create it."""
         staging = self._open(self._staging_name)
         if staging is not None:
             self._take_lock()

@@ -6,7 +6,7 @@ Each load fills a collection of its own without an index. Then it builds the ind
 and switches the alias that readers use to it in one operation. Rows that may be there already are written by
 ``upsert``, all others by ``insert``, which is faster.
 
-The tests run against Milvus Lite, which has float32 only; a server has float16 and, for cosine distances, int8.
+The tests run against Milvus Lite, which has float32 only. A server has float16 and, for cosine distances, int8.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class MilvusTarget:
         self._sent = 0  # rows that may be there, in the order of the batches
 
     def preview(self) -> Preview:
-        """Check the name, the columns, the server and the collection that is there."""
+        """Check the name, the columns, the server and the existing collection."""
         self._check_plan()
         columns = field_texts(self._plan)
         action, complete = "create", False

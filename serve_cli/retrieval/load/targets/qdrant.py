@@ -84,7 +84,7 @@ class QdrantTarget:
         self._resumed = 0
 
     def preview(self) -> Preview:
-        """Check the name, the columns, the server and the collection that is there."""
+        """Check the name, the columns, the server and the existing collection."""
         self._check_plan()
         action, complete = "create", False
         if not self._server.is_local or qdrant_connection.check_local(self._server):

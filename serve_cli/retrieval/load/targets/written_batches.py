@@ -19,7 +19,7 @@ class WrittenBatches:
         Parameters
         ----------
         number : int
-            Number of the batch: asked for before, or the one after.
+            Number of the batch: one that was requested before, or the next one.
         rows : int
             Its rows.
         """

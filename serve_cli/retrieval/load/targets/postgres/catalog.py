@@ -1,4 +1,4 @@
-"""Look at a database before anything is written: pgvector, rights, and the table that is there."""
+"""Look at a database before anything is written: pgvector, rights, and the existing table."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def vector_schema(connection: psycopg.Connection[Any], server: str) -> str | Non
 
 
 def schema_and_table(connection: psycopg.Connection[Any], server: str, table: str) -> tuple[str, str]:
-    """Split ``schema.table`` where that schema exists; any other name is a table in the session's current schema.
+    """Split ``schema.table`` where that schema exists. Any other name is a table in the session's current schema.
 
     Raises
     ------
