@@ -20,7 +20,7 @@ GRAPHS = "graphs"
 
 
 def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callable[[Path, Any], Any]) -> Any:
-    """Start a CPU session from the cached graph of this model, onnxruntime and processor, and cache it if there is none.
+    """Start a CPU session from the cached graph of this model, onnxruntime and processor, and cache a missing one.
 
     Parameters
     ----------

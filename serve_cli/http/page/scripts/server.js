@@ -14,7 +14,7 @@ class ServerError extends Error {
   }
 }
 
-/** Ask the server. Repeats when it is busy or needs a token; throws `ServerError` with the server's message. */
+/** Ask the server. Repeats when it is busy or needs a token; throws `ServerError` with its message. */
 async function ask(path, options = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const used = token;
