@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID, LONGEST_ID = b"x-request-id", 128
 EMBEDDING_PATHS = {route.path for route in (*embed.ROUTES, *openai.ROUTES)}
-NO_ROUTE = "none"  # label of requests that no route matches
+NO_ROUTE = "none"  # label of requests that no route takes
 MS = 1000.0
 
 
@@ -113,7 +113,7 @@ class Application:
             if scope["path"] in EMBEDDING_PATHS and context.opened is not None:
                 context.opened.batcher.require_room(1)  # refusing before the body is read takes a third of the time
             await self._router(scope, receive, reply.send)
-        except Exception as error:  # a bug is logged and answered with 500; the server must keep running
+        except Exception as error:  # a bug is logged and answered with 500; the server must live on
             service = context.opened
             refusal = as_request_error(error, () if service is None else service.private_paths)
             if isinstance(error, ClientLeftError):
