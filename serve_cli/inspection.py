@@ -1,4 +1,4 @@
-"""Describe a model, a run folder or an embedding folder by its card and its files; an MXNet network by its nodes."""
+"""Describe a model, a run folder or an embedding folder by its card and files, and an MXNet network by its nodes."""
 
 from __future__ import annotations
 

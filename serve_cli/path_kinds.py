@@ -53,7 +53,7 @@ CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} i
 
 
 def kind_of(path: Path) -> Kind:
-    """Return what a path is, by names of files alone: nothing is read."""
+    """Return what a path is, from the names of files alone, without reading any."""
     from gluon_lifted.images import IMAGE_SUFFIXES
 
     if path.is_dir():

@@ -60,7 +60,7 @@ class ResultStream(io.TextIOWrapper):
             return super().write(text)
 
     def flush(self) -> None:
-        """Flush the stream; raise as `write` does."""
+        """Flush the stream. Raise as `write` does."""
         with self._explained():
             super().flush()
 
@@ -124,7 +124,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
-    """Print a table on stdout; the first ``left`` columns hold text, the others numbers.
+    """Print a table on stdout. The first ``left`` columns hold text, the others numbers.
 
     Columns that do not fit into the console's width follow in further tables, which repeat the text columns.
     """
@@ -175,9 +175,9 @@ class Progress:
     unit : str
         Plural, e.g. ``"images"``.
     start : int
-        Units done by an earlier run that this one resumes; the rate leaves them out.
+        Units done by an earlier run that this one resumes. The rate leaves them out.
     now : callable
-        The clock, in seconds; tests pass their own.
+        The clock, in seconds. Tests pass their own.
 
     Examples
     --------

@@ -85,7 +85,7 @@ def panel_of(param: Any) -> str:
 
 
 def name_of(param: Any) -> str:
-    """Return a parameter as it is typed: ``MODEL.onnx``, ``--batch-size N``, ``-h, --help`` or ``--[no-]test``."""
+    """Return a parameter as users type it: ``MODEL.onnx``, ``--batch-size N``, ``-h, --help`` or ``--[no-]test``."""
     if is_argument(param):
         return str(param.metavar)
     if param.secondary_opts:
@@ -152,7 +152,7 @@ def _sentence(param: Any) -> Text:
 
 
 def _default(param: Any) -> str:
-    """Return a default as it is typed; an empty string if there is none, or the option is off."""
+    """Return a default as the user types it, or an empty string if there is none or the option is off."""
     shown, value = getattr(param, "show_default", True), param.default
     if isinstance(shown, str):
         return shown

@@ -87,7 +87,7 @@ class IndexUpdate:
         return any(option is not None for option in (self.add, self.delete, self.replace))
 
     def run(self, index: Path | None, context: typer.Context, *, as_json: bool) -> int:
-        """Change an index and print what was done; return the number of rows without a finite embedding."""
+        """Change an index and print what was done. Return the number of rows without a finite embedding."""
         from serve_cli.retrieval.index.update import UpdateOptions, add_rows, delete_rows, replace_rows
 
         if index is None:

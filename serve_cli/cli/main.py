@@ -49,7 +49,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # click's; newer versions of typ
 
 
 class Commands(TyperGroup):
-    """The group of commands; Ctrl-C or SIGTERM ends any of them with one line."""
+    """The group of commands. Ctrl-C or SIGTERM ends any of them with one line."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page of all commands."""
@@ -112,7 +112,7 @@ for title, commands in COMMANDS.items():
 def main() -> None:
     """Run the command line. Exit with 0 for success, 1 for an error, 2 for wrong usage, 3 if some rows failed."""
     _open_standard_streams()
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # PIL warns of odd but readable files
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # PIL warns about odd but readable files
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = ResultStream(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper):
@@ -127,7 +127,7 @@ def main() -> None:
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
         sys.exit(1)
-    except PermissionError as error:  # from any look at a path: Path.is_file() raises it, too
+    except PermissionError as error:  # raised by any access to a path, even Path.is_file()
         if error.filename is None:
             raise
         say(f"lifted: error: {error.filename}: permission denied; get access to it and to the folders above it.")
@@ -147,7 +147,7 @@ def _open_standard_streams() -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Make SIGTERM end the command as Ctrl-C does; as process 1 of a container, Python would ignore it."""
+    """Make SIGTERM end the command as Ctrl-C does. Python would ignore it as process 1 of a container."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
@@ -167,7 +167,7 @@ def _terminate(*_: Any) -> None:
 def _end_late(grace: float) -> None:
     """End the process if the exception does not.
 
-    If a signal raises it between a condition's acquiring of its lock and the ``with`` block that releases it, other
+    If a signal raises it after a condition has acquired its lock and before the ``with`` block that releases it, other
     threads wait for that lock forever. No file is damaged: files are renamed into place once they are complete.
     """
     time.sleep(grace)

@@ -165,7 +165,7 @@ class PreprocessingOptions:
         return [option for name, option in names.items() if getattr(self, name) is not None]
 
     def build(self, crop: int, base: Preprocessing | None = None) -> Preprocessing | None:
-        """Build the preprocessing for input images of ``crop`` px; ``base`` if no option is given.
+        """Build the preprocessing for input images of ``crop`` px, or return ``base`` if no option is given.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ def hide_argument(secret: str) -> None:
     """Overwrite an argument with asterisks in what ``ps`` shows of this process.
 
     The argument is visible from the start of the process until this call. It is hidden on Linux only, and only if the
-    process may write to its own memory; elsewhere nothing happens.
+    process may write to its own memory. Elsewhere nothing happens.
     """
     if not secret or not sys.platform.startswith("linux"):
         return

@@ -31,7 +31,7 @@ def parse_ks(text: str) -> tuple[int, ...]:
 
 
 def parse_names(text: str | None, option: str) -> list[str]:
-    """Split names at commas; a name with a comma is written in double quotes, as in CSV."""
+    """Split names at commas. As in CSV, a name with a comma is written in double quotes."""
     try:
         names = [] if text is None else next(csv.reader([text], strict=True), [])
     except csv.Error as error:

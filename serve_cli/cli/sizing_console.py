@@ -1,4 +1,4 @@
-"""Prints the plan of `lifted index --plan ROWS`."""
+"""Print the plan of `lifted index --plan ROWS`."""
 
 from __future__ import annotations
 

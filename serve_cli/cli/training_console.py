@@ -32,7 +32,7 @@ class TrainingBar(ExitStack):
     Parameters
     ----------
     now : callable
-        The clock, in seconds; tests pass their own.
+        The clock, in seconds. Tests pass their own.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

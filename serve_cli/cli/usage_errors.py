@@ -46,7 +46,7 @@ def sentence(error: Any) -> str:
 
 
 def usage(error: Any) -> str:
-    """Return the usage of the command that was called, and where to read more; empty without a command."""
+    """Return the usage of the called command and where to read more, or an empty string without a command."""
     context = getattr(error, "ctx", None)
     if context is None:
         return ""
@@ -61,7 +61,7 @@ def _name(parameter: Any) -> str:
 
 
 def _expected(error: Any, message: str) -> str:
-    """Return ``'x'; expected ...``; empty if the error does not say what was found."""
+    """Return ``'x'; expected ...``, or an empty string if the error does not say what was found."""
     if choice := NOT_ONE_OF.search(message):
         choices = re.findall(r"'([^']*)'", choice["choices"])
         return f"{choice['found']!r}; expected {_one_of(choices)}"

@@ -43,7 +43,7 @@ class AcceptanceCriteria:
             raise ConfigError("--eval and --data belong together; give a data set's name and its folder.")
 
     def objection(self, comparison: PrecisionComparison) -> str:
-        """Return why the model is worse, as the middle of a sentence; empty if it is acceptable."""
+        """Return why the model is worse, as the middle of a sentence, or an empty string if it is acceptable."""
         if comparison.recall is not None and comparison.single_recall is not None:
             drop = 100 * (comparison.single_recall - comparison.recall)
             if drop > self.max_recall_drop:

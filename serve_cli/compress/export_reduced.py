@@ -86,7 +86,7 @@ def export_reduced(
 
 
 def _images(model: Path, options: ExportOptions, reference: Path | None) -> NDArray[np.uint8]:
-    """Return cropped images to compare on: the reference's, or calibration images, unused ones if there are any."""
+    """Return cropped images to compare on: the reference's, or calibration images, preferably unused ones."""
     with Embedder(model, ModelOptions(cache=False)) as embedder:
         preprocessing = embedder.card.preprocessing
     if options.calibration is None:

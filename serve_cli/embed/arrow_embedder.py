@@ -37,9 +37,9 @@ GROUP_ROWS = 256  # rows per output batch
 
 
 class ArrowEmbedder:
-    """Turns record batches with images into record batches with embeddings, one row per row, in order.
+    """Turns record batches with images into record batches with embeddings, one output row per input row, in order.
 
-    It can be pickled; each process opens the model once. Pass it to Spark's ``DataFrame.mapInArrow``.
+    It can be pickled. Each process opens the model once. Pass it to Spark's ``DataFrame.mapInArrow``.
 
     Parameters
     ----------

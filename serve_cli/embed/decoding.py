@@ -46,7 +46,7 @@ class Decoding:
     limits : DecodeLimits
         Limits for all threads together.
     max_file_bytes : int
-        Maximum size of an image's file; each thread holds one file. Images that came with their rows share the limit of
+        Maximum size of an image's file. Each thread holds one file. Images that came with their rows share the limit of
         all threads.
     checksums : bool
         Add the columns ``sha256``, in hexadecimal, and ``size``, in bytes, of an image's file.
@@ -66,13 +66,13 @@ class Decoding:
         return self.threads * self.max_file_bytes
 
     def batches_ahead(self, batch_size: int) -> int:
-        """Return how many batches to decode ahead of the network; enough to keep all threads busy."""
+        """Return how many batches to decode ahead of the network, enough to keep all threads busy."""
         return max(BATCHES_AHEAD, math.ceil(2 * self.threads / batch_size))
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedBatch:
-    """Up to ``batch_size`` rows and exactly ``batch_size`` images; black where a row or its image is missing."""
+    """Up to ``batch_size`` rows and exactly ``batch_size`` images, black where a row or image is missing."""
 
     rows: list[ImageRow]
     pixels: NDArray[np.uint8]  # (batch_size, crop, crop, 3)

@@ -34,14 +34,14 @@ def embed_rows(
     decoding: Decoding,
     times: StageTimes | None = None,
 ) -> Iterator[EmbeddedRows]:
-    """Embed rows batch by batch, in order; failed rows are kept.
+    """Embed rows batch by batch, in order. Failed rows are kept.
 
     Parameters
     ----------
     embedder : Embedder
         Stays open.
     rows : iterable of ImageRow
-        Consumed lazily; a bounded number of batches is in memory at any time.
+        Consumed lazily. A bounded number of batches is in memory at any time.
     batch_size : int
         Images per batch.
     decoding : Decoding
@@ -75,7 +75,7 @@ def embed_rows(
 
 
 def collect(batches: Iterable[EmbeddedRows], dim: int) -> EmbeddedRows:
-    """Collect batches in memory; ``dim`` is the width D of their embeddings."""
+    """Collect batches in memory. ``dim`` is the width D of their embeddings."""
     rows: list[ImageRow] = []
     errors: list[str | None] = []
     embeddings = [np.empty((0, dim), np.float32)]

@@ -59,7 +59,7 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     options : EmbedOptions
         Checked when they were created.
     surveyed : Survey, optional
-        The source's survey, if known; else the source is read once.
+        The source's survey, if known. Otherwise the source is read once.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Work:
 
 
 class PartWorker:
-    """Computes parts of a plan in any order; ascending order avoids listing the source again.
+    """Computes parts of a plan in any order. Ascending order avoids listing the source again.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class PartWorker:
         self.times, self.failures = StageTimes(), list[str]()
 
     def write(self, number: int, passing: Callable[[Iterable[EmbeddedRows]], Iterable[EmbeddedRows]] = iter) -> Part:
-        """Compute and write a part; ``passing`` wraps the batches on their way to the file.
+        """Compute and write a part. ``passing`` wraps the batches on their way to the file.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class PartWorker:
             raise RunError(f"{self._plan.source}: has fewer images than when the run began; start it again.")
 
     def _noting_failures(self, batches: Iterable[EmbeddedRows]) -> Iterator[EmbeddedRows]:
-        """Yield the batches and record failures; if images fail, check that the source still exists."""
+        """Yield the batches and record failures. If images fail, check that the source still exists."""
         readable: ImageRow | None = None
         for batch in batches:
             errors = [error for error in batch.errors if error is not None]

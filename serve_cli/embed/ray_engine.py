@@ -87,7 +87,7 @@ class Crew:
         nodes : list of dict
             From ``ray.nodes()``.
         model_options : ModelOptions
-            Its ``device`` and ``threads`` count.
+            Its ``device`` and ``threads`` are used.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 @dataclass
 class StageTimes:
-    """Seconds per stage. Waiting, network and writing alternate in one thread; others read and decode meanwhile.
+    """Seconds per stage. Waiting, network and writing alternate in one thread while others read and decode.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class StageTimes:
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     def shares(self) -> dict[str, float]:
-        """Compute each stage's share of the time so far; shares add up to 1, or are 0 before the first batch.
+        """Compute each stage's share of the time so far. Shares add up to 1, or are 0 before the first batch.
 
         The time spent waiting for images is split between reading and decoding in proportion to the threads' times.
         """

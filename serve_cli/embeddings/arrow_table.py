@@ -26,7 +26,7 @@ def to_table(group: EmbeddedRows, columns: pa.Schema, dtype: str) -> pa.Table:
     Parameters
     ----------
     group : EmbeddedRows
-        n rows; they become the n rows of the table.
+        n rows, which become the n rows of the table.
     columns : Schema
         Its ``embedding`` is a list of fixed or variable size. It becomes null in rows with an error.
     dtype : str

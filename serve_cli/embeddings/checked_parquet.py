@@ -1,4 +1,4 @@
-"""Read columns of a parquet file that may be damaged or hostile; check their memory before it is allocated.
+"""Read columns of a parquet file that may be damaged or hostile, and check their memory before it is allocated.
 
 300 kB can decompress to gigabytes of zeros, so the sizes in page headers are checked before pages are read. Texts are
 read as dictionaries, so that a long text in many rows is in memory only once. Page checksums are verified.
@@ -185,7 +185,7 @@ def text_bytes(column: pa.ChunkedArray) -> int:
 
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:
-    """Convert a column of text to strings; equal strings of a dictionary are the same object."""
+    """Convert a column of text to strings. Equal strings of a dictionary are the same object."""
     strings: list[str | None] = []
     for chunk in column.chunks:
         if not pa.types.is_dictionary(chunk.type):

@@ -127,7 +127,7 @@ class EmbeddingFolder:
                 raise
 
     def write(self, number: int, batches: Iterable[EmbeddedRows], group_rows: int = GROUP_ROWS) -> Part:
-        """Write a part; its files appear once they are complete. Raises `RunError` if writing fails."""
+        """Write a part. Its files appear once they are complete. Raises `RunError` if writing fails."""
         self._make_ready()
         try:
             self._claim_unless_overwriting()
@@ -154,7 +154,7 @@ class EmbeddingFolder:
         Returns
         -------
         tuple of Part or None
-            All parts in order; None if some are missing.
+            All parts in order, or None if some are missing.
         """
         parts = self._finished_parts()
         if len(parts) < self._plan.parts:
@@ -222,7 +222,7 @@ class EmbeddingFolder:
         if self._conflict is not None:
             raise self._conflict
         if self._replacing:
-            # The manifest first, so that the rest after a crash does not look like finished embeddings.
+            # The manifest first, so that what is left after a crash does not look like finished embeddings.
             for path in (self._folder / MANIFEST, *part_files(self._folder)):
                 path.unlink(missing_ok=True)
             self._put(PLAN, self._plan.to_json())

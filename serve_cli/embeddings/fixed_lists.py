@@ -19,7 +19,7 @@ def has_fixed_lists(schema: pa.Schema) -> bool:
 
 
 def without_sizes(metadata: pq.FileMetaData) -> pq.FileMetaData | None:
-    """Replace fixed-size lists by plain lists in a file's metadata; None if another library named their elements."""
+    """Replace fixed-size lists by plain lists in a file's metadata. None if another library named their elements."""
     schema = metadata.schema.to_arrow_schema()
     plain = pa.schema([_plain_field(field) for field in schema])
     for compliant in (True, False):  # the name of a list's elements in the file: always "element", or as in Arrow

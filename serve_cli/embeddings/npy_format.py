@@ -67,7 +67,7 @@ class NpyPartWriter:
         self._extra = self._schema.names[len(own) :]
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
-        """Write a part's three files; the one with the embeddings is put in place last."""
+        """Write a part's three files. The one with the embeddings is put in place last."""
         paths = npy_paths(self._folder, number)
         for path in paths:
             path.parent.mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ class NpyPartWriter:
         return Part(NPY.part_name(number), good + failed, failed) if whole else None
 
     def _fill(self, groups: Iterable[EmbeddedRows], numbers: Path, metadata: Path, failures: Path) -> tuple[int, int]:
-        """Write all groups; return the number of rows with and without an embedding."""
+        """Write all groups. Return the number of rows with and without an embedding."""
         good = failed = 0
         with (
             numbers.open("wb") as file,
@@ -136,7 +136,7 @@ def _failures(group: EmbeddedRows, failed: np.ndarray[Any, np.dtype[np.bool_]]) 
 
 
 def _as_part(table: pa.Table, carried: Sequence[str]) -> pa.Table:
-    """Return the columns of `PartRows` from a file of ``metadata`` or ``failed``; null where a file has none."""
+    """Return the columns of `PartRows` from a file of ``metadata`` or ``failed``, null where a file has none."""
     present = {"id": table["id"], "path": table["image_path"]} | {
         name: table[name] if name in table.column_names else pa.nulls(len(table), pa.string())
         for name in ("label", "error")
@@ -199,11 +199,11 @@ class NpyPartReader:
             raise RunError(f"{path}: has {present} rows with its failures and {MANIFEST} says {rows}; embed again.")
 
     def carried(self, number: int) -> pa.Schema:
-        """Return the carried columns of a part; raises as `check` does."""
+        """Return the carried columns of a part. Raises as `check` does."""
         return self._tables(number)[0].carried()
 
     def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
-        """Read a part by row group, failed rows last; raises as `check` does."""
+        """Read a part by row group, failed rows last. Raises as `check` does."""
         self.check(number, rows)
         known, failed = self._tables(number)
         numbers, done = self._numbers(number, known.count()), 0

@@ -96,11 +96,11 @@ class ParquetPartReader:
         self._file(number, rows).count()
 
     def carried(self, number: int) -> pa.Schema:
-        """Return the carried columns of a part; raises as `check` does."""
+        """Return the carried columns of a part. Raises as `check` does."""
         return self._file(number).carried()
 
     def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
-        """Read a part by row group; raises as `check` does."""
+        """Read a part by row group. Raises as `check` does."""
         for table in self._file(number, rows).tables(carried):
             embedding = _matrix(table, self._card.dim, self._folder / PARQUET.part_name(number))
             yield PartRows(table.drop_columns(NUMBERS & set(table.column_names)), embedding)
@@ -110,7 +110,7 @@ class ParquetPartReader:
 
 
 def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
-    """Convert column ``embedding`` to (n, D) with NaN for null; it must be null exactly where there is an error."""
+    """Convert column ``embedding`` to (n, D) with NaN for null. It must be null exactly where there is an error."""
     lists = table["embedding"].combine_chunks()
     valid = np.asarray(lists.is_valid())
     lengths = np.asarray(pc.list_value_length(lists.drop_null()))
@@ -122,7 +122,7 @@ def _matrix(table: pa.Table, dim: int, path: Path) -> NDArray[np.float32]:
 
 
 def _scale(table: pa.Table, valid: NDArray[np.bool_], path: Path) -> NDArray[np.float32] | None:
-    """Return the scales of the int8 rows that have an embedding; None for other types."""
+    """Return the scales of the int8 rows that have an embedding, or None for other types."""
     if "scale" not in table.column_names:
         return None
     if (np.asarray(table["scale"].is_valid()) != valid).any():

@@ -1,7 +1,7 @@
 """The layout of an embedding folder: a plan, part files with one row per image, and a manifest.
 
 ``part-00000.parquet``, ... hold the columns of `own_columns` and the carried columns. ``plan.json`` is written first
-and defines the rows of each part. ``manifest.json`` is written last; a folder without it is not finished.
+and defines the rows of each part. ``manifest.json`` is written last. A folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MANIFEST_VERSION = 1
 
 
 def own_columns(dim: int, dtype: str) -> list[pa.Field]:
-    """List the columns that every part file has; ``dtype`` is a key of `serve_cli.embeddings.vectors.DTYPES`."""
+    """List the columns that every part file has. ``dtype`` is a key of `serve_cli.embeddings.vectors.DTYPES`."""
     number = pa.from_numpy_dtype(DTYPES[dtype])
     scale = [pa.field("scale", pa.float32())] if dtype == "int8" else []
     return [

@@ -38,7 +38,7 @@ class PartFormat:
     files : tuple of str
         Regular expressions that match all files of parts, relative to the folder.
     load : callable
-        Imports the format's writer and reader. Both take the folder, the model card and the storage type; the writer
+        Imports the format's writer and reader. Both take the folder, the model card and the storage type. The writer
         also takes the schema of the carried columns.
     """
 
@@ -53,7 +53,7 @@ class PartFormat:
         return self.part_file.format(number)
 
     def files_in(self, folder: Path) -> list[Path]:
-        """List all files of parts in a folder, sorted; empty if the folder does not exist."""
+        """List all files of parts in a folder, sorted. The list is empty if the folder does not exist."""
         return sorted(path for pattern in self.files for path in _matching(folder, pattern))
 
 

@@ -32,7 +32,7 @@ class PartWriter(Protocol):
     """Writes the parts of a folder in one format, by number."""
 
     def write(self, number: int, groups: Iterable[EmbeddedRows], claim: Callable[[], None]) -> Part:
-        """Write a part; call ``claim`` once it is complete, just before it is put in place. Raises `OSError`."""
+        """Write a part. Call ``claim`` once it is complete, just before it is put in place. Raises `OSError`."""
 
     def finished(self, number: int) -> Part | None:
         """Return a part if it exists and is not damaged, else None."""
@@ -42,7 +42,7 @@ class PartRows(NamedTuple):
     """Some rows of a part.
 
     ``table`` has n rows: the text columns ``id``, ``path``, ``label`` and ``error``, some with a dictionary, and the
-    carried columns that were asked for. ``embedding``, (n, D), is NaN in rows that have an error.
+    requested carried columns. ``embedding``, (n, D), is NaN in rows that have an error.
     """
 
     table: pa.Table
@@ -59,10 +59,10 @@ class PartReader(Protocol):
         """Raise if a part's headers have unexpected columns, another number of rows, or impossible sizes."""
 
     def carried(self, number: int) -> pa.Schema:
-        """Return the carried columns of a part; raises as `check` does."""
+        """Return the carried columns of a part. Raises as `check` does."""
 
     def read(self, number: int, rows: int, carried: pa.Schema | None = None) -> Iterator[PartRows]:
-        """Read the rows of a part in chunks, without carried columns unless asked for; raises as `check` does."""
+        """Read the rows of a part in chunks, without carried columns unless asked for. Raises as `check` does."""
 
 
 def require_scales(scale: NDArray[np.float32], path: Path) -> None:

@@ -45,9 +45,9 @@ class Embeddings:
     ids, paths : tuple of str, (N,)
         Ids of the images, and the files they were read from; see `ImageRow`.
     labels : ndarray, int64, (N,)
-        Class ids, indices into ``class_names``; `NO_LABEL` for an image without a label.
+        Class ids, indices into ``class_names``, or `NO_LABEL` for an image without a label.
     class_names : tuple of str, (C,)
-        Sorted; every class has at least one image.
+        Sorted. Every class has at least one image.
     embedding : ndarray, float32, (N, D)
         NaN in rows that have an error, finite in all others.
     errors : tuple of str or None, (N,)
@@ -78,7 +78,7 @@ class Embeddings:
 
     @property
     def label_names(self) -> tuple[str | None, ...]:
-        """The name of each row's class, (N,); None for an image without a label."""
+        """The name of each row's class, (N,), or None for an image without a label."""
         return tuple(None if label == NO_LABEL else self.class_names[label] for label in self.labels.tolist())
 
     def class_name(self, row: int) -> str:
@@ -91,7 +91,7 @@ class Embeddings:
         return np.bincount(labeled, minlength=len(self.class_names)).astype(np.int64)
 
     def labels_in(self, class_names: Sequence[str]) -> NDArray[np.int64]:
-        """Convert labels to indices into other class names, (N,); each class not among them gets a new id."""
+        """Convert labels to indices into other class names, (N,). Each class not among them gets a new id."""
         class_ids = {name: class_id for class_id, name in enumerate(class_names)}
         for name in self.class_names:
             class_ids.setdefault(name, len(class_ids))
@@ -99,7 +99,7 @@ class Embeddings:
         return translation[self.labels]  # NO_LABEL is -1, the last entry
 
     def only(self, rows: NDArray[np.bool_]) -> Embeddings:
-        """Select rows and their classes; returns ``self`` if all are selected."""
+        """Select rows and their classes. Returns ``self`` if all are selected."""
         if rows.all():
             return self
         labels, class_names = encode_labels(tuple(compress(self.label_names, rows)))
@@ -115,7 +115,7 @@ class Embeddings:
 
 
 def encode_labels(names: Sequence[str | None]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Convert label names, (N,), to class ids, int64, (N,), and sorted class names, (C,); None becomes `NO_LABEL`.
+    """Convert label names, (N,), to class ids, int64, (N,), and sorted class names, (C,). None becomes `NO_LABEL`.
 
     Examples
     --------

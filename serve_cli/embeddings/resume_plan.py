@@ -71,7 +71,7 @@ class Plan:
     batch_size : int
         Each part starts with a new batch, so that batches do not depend on which run computes a part.
     rows_per_file : int
-        Rows per part file; the last part may have fewer.
+        Rows per part file. The last part may have fewer.
     pixel_limit : int
         Images with more pixels are not decoded.
     format : str
@@ -182,7 +182,7 @@ def _digest(column: pa.ChunkedArray, field: pa.Field) -> bytes:
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """Read the plan of a folder; None if it has none. Raises `RunError` if it is damaged."""
+    """Read the plan of a folder, or return None if it has none. Raises `RunError` if it is damaged."""
     path = folder / PLAN
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -199,7 +199,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def difference(old: Plan, new: Plan) -> str:
-    """Describe the first difference between two plans; empty if there is none."""
+    """Describe the first difference between two plans, or return an empty string if there is none."""
     for name, description in DIFFERENCES.items():
         before, now = getattr(old, name), getattr(new, name)
         if before != now:

@@ -1,4 +1,4 @@
-"""Lock an embedding folder while a run writes to it; a lock ends with its process."""
+"""Lock an embedding folder while a run writes to it. A lock ends with its process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_lock(folder: Path, index: int, count: int) -> Iterator[None]:
 
 
 def _hold(stack: ExitStack, path: Path, *, shared: bool) -> int:
-    """Lock a file until the stack is closed; return the open handle."""
+    """Lock a file until the stack is closed. Return the open handle."""
     handle = _acquire(path, shared=shared)
     if handle is None:
         raise _busy(path.parent)
@@ -54,7 +54,7 @@ def _hold(stack: ExitStack, path: Path, *, shared: bool) -> int:
 
 
 def _acquire(path: Path, *, shared: bool) -> int | None:
-    """Open and lock a file; None if another process holds its lock."""
+    """Open and lock a file, or return None if another process holds its lock."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         if try_lock(handle, shared=shared) is False:
@@ -89,7 +89,7 @@ def _busy(folder: Path) -> RunError:
 
 
 def _read(path: Path) -> str | None:
-    """Describe the owner of a lock; None if nobody holds it."""
+    """Describe the owner of a lock, or return None if nobody holds it."""
     try:
         with path.open("rb") as file:
             if try_lock(file.fileno(), shared=True) is not False:

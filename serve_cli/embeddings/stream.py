@@ -105,7 +105,7 @@ class EmbeddingStream:
         self.source = _text(manifest, "source")
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[EmbeddedBatch]:
-        """Iterate over the rows; every batch but the last has ``rows`` of them. Raises `RunError`."""
+        """Iterate over the rows. Every batch but the last has ``rows`` of them. Raises `RunError`."""
         waiting: list[EmbeddedBatch] = []
         count = 0
         for batch in self._groups():

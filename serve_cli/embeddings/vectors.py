@@ -34,7 +34,7 @@ def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any],
     -------
     ndarray of dtype, (n, D)
     ndarray, float32, (n,), or None
-        The scale of each int8 row: its largest absolute value / 127. Multiply stored rows by it; cosines need no scale.
+        The scale of each int8 row: its largest absolute value / 127. Multiply stored rows by it. Cosines need no scale.
     """
     if dtype != "int8":
         return embedding.astype(DTYPES[dtype], copy=False), None
@@ -44,7 +44,7 @@ def to_stored(embedding: NDArray[np.float32], dtype: str) -> tuple[NDArray[Any],
 
 
 def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Invert `to_stored` up to the precision of the storage type; returns float32, (n, D)."""
+    """Invert `to_stored` up to the precision of the storage type. Returns float32, (n, D)."""
     with np.errstate(all="ignore"):  # readers check that the result is finite
         numbers = stored.astype(np.float32, copy=False)
         return numbers if scale is None else numbers * scale[:, None]

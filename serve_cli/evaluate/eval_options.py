@@ -20,7 +20,7 @@ class Images:
     Parameters
     ----------
     dataset : str, optional
-        A name that `gluon_lifted.load_dataset` knows; its test images are used. By default, ``"folder"``.
+        A name that `gluon_lifted.load_dataset` knows. Its test images are used. By default, ``"folder"``.
     data : Path or str, optional
         Root of the data set.
     use_boxes : bool
@@ -52,7 +52,7 @@ class EvalOptions:
     images : Images
         Images for the models among the sources.
     gallery : Path or str, optional
-        Folder of embeddings in which the images of the only source are searched; by default, each image is searched
+        Folder of embeddings in which the images of the only source are searched. By default, each image is searched
         among all others of its source.
     distance : {"euclidean", "cosine"}, optional
         Distance that ranks the gallery; by default the one that the models were trained for, as their cards say.

@@ -41,7 +41,7 @@ class Result:
     alone: int
 
     def facts(self, gallery: str | None) -> str:
-        """Return the numbers of queries and gallery images in words; ``gallery`` is its name."""
+        """Return the numbers of queries and gallery images in words. ``gallery`` is the gallery's name."""
         where = f"{self.gallery:,} others" if gallery is None else f"the {self.gallery:,} images of {gallery}"
         alone = f"; {self.alone:,} have no image of their class there" if self.alone else ""
         return f"{self.queries:,} of {self.classes:,} classes, each searched among {where}{alone}"
@@ -65,7 +65,7 @@ class EvalReport:
     results : tuple of Result
         One per source.
     differences : tuple of Difference
-        Each later result minus the first, and the first minus raw pixels; empty unless all have the same images.
+        Each later result minus the first, and the first minus raw pixels. Empty unless all have the same images.
     published : tuple of PublishedRow
         Published metrics on the data set, if requested.
     gallery : str or None
@@ -89,7 +89,7 @@ class EvalReport:
     note: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report in JSON types. All values, also published ones, are in [0, 1]; undefined ones are null."""
+        """Return the report in JSON types. Values, published ones included, are in [0, 1]. Undefined ones are null."""
         report: dict[str, Any] = _without_nan(asdict(self))
         for row in report["published"]:
             row["metrics"] = {metric: round(value / 100, 6) for metric, value in row["metrics"].items()}

@@ -18,7 +18,7 @@ UNVERIFIED = "*"
 
 
 class Table(NamedTuple):
-    """Column headings and rows; the first column holds text."""
+    """Column headings and rows. The first column holds text."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -59,7 +59,7 @@ def _percent(share: float, sign: str, digits: int) -> str:
 
 
 def published_table(report: EvalReport) -> Table:
-    """Make a table of measured and published metrics in percent; `*` marks values not verified in their source."""
+    """Make a table of measured and published metrics in percent. `*` marks values not verified in their source."""
     metrics = list(dict.fromkeys(metric for row in report.published for metric in row.metrics))
     rows = []
     for result in report.results:
@@ -113,7 +113,7 @@ CSV_HEADS = (
 
 
 def to_csv(report: EvalReport) -> str:
-    """Format one line per number. All values and ends of intervals, also published ones, are in [0, 1]."""
+    """Format one line per number. All values and ends of intervals, including published ones, are in [0, 1]."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_HEADS, restval="", lineterminator="\n")
     writer.writeheader()

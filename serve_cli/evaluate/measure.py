@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class _QueryValues(NamedTuple):
-    """Metric -> value of each query, (Q,) float64; labels of the queries, (Q,) int64."""
+    """Metric -> value of each query, (Q,) float64, and labels of the queries, (Q,) int64."""
 
     values: dict[str, NDArray[np.float64]]
     labels: NDArray[np.int64]
@@ -44,12 +44,12 @@ def measure(
     Parameters
     ----------
     rankings : sequence of Ranking
-        One of each source.
+        One per source.
 
     Returns
     -------
     tuple
-        Metrics of each source; and paired differences, if all have the same images.
+        Metrics of each source, and paired differences if all have the same images.
     """
     metrics = retrieval_metrics(options.ks, recall_only=options.recall_only)
     queries = [
@@ -110,7 +110,7 @@ def _estimate_of_sample(estimate: Estimate, sample: int, population: int) -> Est
 
 
 def _cluster(source: Embeddings, options: EvalOptions) -> dict[str, Estimate]:
-    """Compute the metrics of k-means clusters of all rows, without intervals; none unless requested."""
+    """Compute the metrics of k-means clusters of all rows, without intervals. Empty unless requested."""
     if options.clustering is None:
         return {}
     log.info("eval: k-means of %s images of %s ...", f"{len(source):,}", source.name)

@@ -32,7 +32,7 @@ class RetrievalMetric:
     name : str
         As tables and JSON show it.
     meaning : str
-        Value of a query, in words; R is the number of other images of its class.
+        Value of a query, in words. R is the number of other images of its class.
     definition : callable
         Scores of Q queries -> their values, float64 in [0, 1], (Q,); NaN where the metric is undefined for a query.
     needs_all_positives : bool
@@ -105,6 +105,6 @@ CLUSTER_METRICS = (NMI, NMI_GEOMETRIC, F1, AMI)
 
 
 def retrieval_metrics(ks: Sequence[int], *, recall_only: bool = False) -> tuple[RetrievalMetric, ...]:
-    """Return recall at each k, then the other metrics; with ``recall_only``, only metrics of the first positive."""
+    """Return recall at each k, then the other metrics. With ``recall_only``, only metrics of the first positive."""
     metrics = (*map(recall_at, ks), *RANK_METRICS)
     return tuple(metric for metric in metrics if not (recall_only and metric.needs_all_positives))

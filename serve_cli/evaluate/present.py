@@ -45,7 +45,7 @@ def _interval_text(inputs: EvalInputs, results: tuple[Result, ...]) -> str:
 
 
 def _clustering_text(options: EvalOptions) -> str:
-    """Describe the settings of k-means; empty if it was not run."""
+    """Describe the settings of k-means, or return an empty string if it was not run."""
     if options.clustering is None:
         return ""
     protocol = PROTOCOLS[options.clustering]
@@ -54,7 +54,7 @@ def _clustering_text(options: EvalOptions) -> str:
 
 
 def _note(inputs: EvalInputs, results: tuple[Result, ...], options: EvalOptions) -> str:
-    """Describe results that are not comparable; empty if all are."""
+    """Describe results that are not comparable, or return an empty string if all are."""
     notes = []
     if not inputs.paired:
         notes.append("the sources have different images, so no differences are computed")

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class EvalInputs:
-    """Embeddings to evaluate; every row has an embedding and a label.
+    """Embeddings to evaluate. Every row has an embedding and a label.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
 
 
 def _trained_distance(sources: Sequence[Embeddings]) -> Distance:
-    """Return the distance that the models were trained for. Unit vectors have the same order by both."""
+    """Return the distance that the models were trained for. Both rank unit vectors alike."""
     distances = {source.name: source.card.distance for source in sources if not source.card.normalized}
     if len(set(distances.values())) > 1:
         differ = ", ".join(f"{name}: {distance}" for name, distance in distances.items())

@@ -1,4 +1,4 @@
-"""Who may ask what, and the headers that keep replies from being misused."""
+"""Access control, and the headers that keep replies from being misused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Access:
             )
 
     def _has_token(self, scope: Scope) -> bool:
-        """Compare with every token, in a time that depends on none of them."""
+        """Compare with every token, in a time that does not depend on the tokens."""
         sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         token = sent[len(BEARER) :].strip() if sent[: len(BEARER)].lower() == BEARER else b""
         digest = hashlib.sha256(token).digest()

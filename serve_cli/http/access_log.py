@@ -13,7 +13,7 @@ import orjson
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-TICK_S = 0.2  # lines of as long are written together, in a thread, so a slow reader delays no request
+TICK_S = 0.2  # lines of this many seconds are written together, in a thread, so a slow reader delays no request
 MOST_LINES = 20_000  # that wait for a slow reader; further ones are counted
 STDERR = 2
 

@@ -1,4 +1,4 @@
-"""Addresses that a server may connect to on behalf of a stranger: public ones alone.
+"""Addresses that a server may connect to on behalf of a stranger: only public ones.
 
 Anything else could be a service that trusts its network: other programs on this host, a router, a cloud's metadata.
 """

@@ -1,4 +1,4 @@
-"""The hosts of ``--allow-urls``, and what a URL says before anything is connected."""
+"""The hosts of ``--allow-urls``, and the checks of a URL before any connection is made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATTERN = re.compile(r"(?:\*\.)?([\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.AS
 
 
 class Target(NamedTuple):
-    """What a URL asks for: its parts as a connection needs them."""
+    """The parts of a URL that a connection needs."""
 
     scheme: str
     host: str
@@ -42,7 +42,7 @@ class AllowedHosts:
     Raises
     ------
     ConfigError
-        If a pattern is none.
+        If a pattern is invalid.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
@@ -70,7 +70,7 @@ class AllowedHosts:
         Raises
         ------
         RequestError
-            403 if its host or port is not allowed; 422 if it is no URL of the web, or holds a password.
+            403 if its host or port is not allowed. 422 if it is not a web URL, or contains a password.
         """
         try:
             if CONTROL.search(url):

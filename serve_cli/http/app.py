@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, and what surrounds every request."""
+"""The ASGI application: its routes, and the handling around every request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_app(options: ServeOptions, *, opens_itself: bool = True) -> Application
     options : ServeOptions
         What to serve.
     opens_itself : bool
-        Open the model when the server starts; otherwise the server calls ``holder.open``, and until then every request
+        Open the model when the server starts. Otherwise the server calls ``holder.open``, and until then every request
         for the model gets 503.
 
     Raises
@@ -52,7 +52,7 @@ def make_app(options: ServeOptions, *, opens_itself: bool = True) -> Application
 
 
 class Application:
-    """What surrounds every request: access, context, errors as replies, headers, metrics and the access log.
+    """Handles what every request needs: access, context, errors as replies, headers, metrics and the access log.
 
     This is a plain ASGI application instead of a stack of middleware, which would take longer than the endpoints.
 
@@ -61,7 +61,7 @@ class Application:
     holder : ServiceHolder
         The current service.
     metrics : Metrics
-        Of this process.
+        Metrics of this process.
     remote_images : RemoteImages
         Fetches images by URL.
     """
@@ -87,7 +87,7 @@ class Application:
         self._router = Router(table, lifespan=lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, or the start and the end of the server."""
+        """Handle a request, or the startup and shutdown of the server."""
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
@@ -135,7 +135,7 @@ class Application:
 
 
 class _Reply:
-    """Adds headers to a reply and remembers its status; 0 until it starts."""
+    """Adds headers to a reply and remembers its status, which is 0 until it starts."""
 
     __slots__ = ("_holder", "_send", "request_id", "status")
 

@@ -16,7 +16,7 @@ def stop_connections(listener: socket.socket) -> None:
     """Make Linux ignore requests to connect, so that none arrives between the last `accept` and `close`.
 
     It would be reset without an answer. A client tries again after a second and is then refused, or finds another
-    server. The filter holds for all copies of the socket, so only the process that ends them all may call this. Open
+    server. The filter applies to all copies of the socket, so only the process that ends them all may call this. Open
     connections are not affected.
     """
     if sys.platform != "linux":

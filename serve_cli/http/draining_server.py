@@ -1,4 +1,4 @@
-"""A uvicorn server that ends without a failed request, and reloads on SIGHUP."""
+"""A uvicorn server that shuts down without failing a request, and reloads on SIGHUP."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ NO_FILES_S = 1.0  # pause before the next connection if the process has no file 
 
 
 def spare_the_collector() -> None:
-    """Keep the garbage collector from looking at what lives as long as the process, and from looking often.
+    """Keep the garbage collector from scanning objects that live as long as the process, and from running often.
 
-    A full collection of the libraries' objects takes 47 ms, in which no request moves.
+    A full collection of the libraries' objects takes 47 ms, during which no request progresses.
     """
     gc.unfreeze()
     gc.collect()
@@ -59,7 +59,7 @@ class DrainingServer(uvicorn.Server):
     listener : socket
         Bound and listening. Other processes may have copies.
     longest_s : float
-        The longest that a request may take.
+        Longest time that a request may take.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class DrainingServer(uvicorn.Server):
             asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        """Accept all connections that wait; uvloop accepts one per turn, so under load most would wait for seconds."""
+        """Accept all waiting connections. uvloop accepts one per turn, so under load most would wait for seconds."""
         loop = asyncio.get_running_loop()
         try:
             for _ in range(MOST_ACCEPTED if self._reports is None else FEW_ACCEPTED):
@@ -146,7 +146,7 @@ class DrainingServer(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close the connections of clients that are too slow; uvicorn calls this ten times a second."""
+        """Close the connections of clients that are too slow. Uvicorn calls this ten times a second."""
         if counter % CHECKED_TICKS == 0:
             self._close_late()
         return await super().on_tick(counter)
@@ -158,7 +158,7 @@ class DrainingServer(uvicorn.Server):
                 connection.close_if_late(now)
 
     def begin_drain(self, number: int) -> None:
-        """End after the requests that have been sent; at once if it is asked twice to."""
+        """End after the requests that have been sent, or at once if asked twice."""
         self.force_exit = self.received is not None
         self.received = number
         self._application.holder.draining = self.should_exit = True
@@ -198,7 +198,7 @@ class DrainingServer(uvicorn.Server):
             log.info("lifted: reloaded.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was sent, then release the model."""
+        """Answer the requests that were sent, then release the model."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listener)
         await self._accept_rest()
@@ -220,7 +220,7 @@ class DrainingServer(uvicorn.Server):
         await self.lifespan.shutdown()
 
     async def _accept_rest(self) -> None:
-        """Accept connections that clients have opened already; the system would reset them."""
+        """Accept connections that clients have already opened. The system would reset them."""
         if self._reports is None:  # otherwise the supervising process has done so
             stop_connections(self._listener)
         with suppress(OSError):  # there is none

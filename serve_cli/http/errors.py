@@ -47,7 +47,7 @@ class RequestError(LiftedError):
     status : int
         HTTP status of the reply.
     message : str
-        What is wrong, what was expected.
+        What is wrong, and what was expected.
     details : mapping, optional
         Further fields of ``error`` in the reply, such as ``position``.
     headers : mapping, optional
@@ -66,11 +66,11 @@ class RequestError(LiftedError):
 
 
 class ClientLeftError(LiftedError):
-    """The client closed the connection; no reply can be sent."""
+    """The client closed the connection, so no reply can be sent."""
 
 
 def as_request_error(error: Exception, private: Iterable[Path] = ()) -> RequestError:
-    """Return what the client is told.
+    """Return the error that the client sees.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def as_request_error(error: Exception, private: Iterable[Path] = ()) -> RequestE
 
 
 def error_response(error: RequestError, path: str = "") -> Response:
-    """Present an error: below ``/v2`` as KServe has it, elsewhere in OpenAI's form."""
+    """Format an error: below ``/v2`` as KServe does, elsewhere as OpenAI does."""
     headers = dict(error.headers)
     if error.status == 503:
         headers.setdefault("Retry-After", str(RETRY_S))

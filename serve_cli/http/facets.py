@@ -1,4 +1,4 @@
-"""What a page can filter by: columns of an index, their types, few distinct values, least and greatest."""
+"""What a page can filter by: columns of an index, their types, distinct values if few, minimum and maximum."""
 
 from __future__ import annotations
 

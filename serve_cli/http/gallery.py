@@ -66,7 +66,7 @@ class Gallery:
         return row
 
     def url_to_fetch(self, name: str, side: int) -> str | None:
-        """Return the URL of a row's picture; None if it is a file, or its thumbnail is kept.
+        """Return the URL of a row's picture, or None if it is a file or its thumbnail is cached.
 
         Raises `RequestError` 404 if there is no such row.
         """
@@ -127,7 +127,7 @@ class Gallery:
 
 
 class ThumbnailCache:
-    """The thumbnails that were used last, within a number of bytes."""
+    """The most recently used thumbnails, within a number of bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes, self._bytes = max_bytes, 0
@@ -135,7 +135,7 @@ class ThumbnailCache:
         self._lock = Lock()
 
     def get(self, key: tuple[int, int]) -> bytes | None:
-        """Return what was put there; None if it is not kept any more."""
+        """Return a thumbnail, or None if it is no longer kept."""
         with self._lock:
             content = self._content.get(key)
             if content is not None:

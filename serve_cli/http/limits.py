@@ -16,13 +16,13 @@ class RequestLimits:
     Parameters
     ----------
     body_bytes : int
-        Largest body of a request.
+        Largest body of a request, in bytes.
     images : int
-        Most images of a request.
+        Maximum number of images in a request.
     pixels : int
-        Most pixels of an image, as stored.
+        Maximum number of pixels of an image, as stored.
     k : int
-        Most rows of a search.
+        Maximum number of rows that a search returns.
     seconds : float
         Time for an answer, from the first byte of the request on. Work that would end later is dropped.
     body_seconds : float

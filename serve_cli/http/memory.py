@@ -49,7 +49,7 @@ class ServiceMemory:
         self._body_bytes += size
 
     def release_body(self, size: int) -> None:
-        """Count the bytes of a body no more."""
+        """Stop counting the bytes of a body."""
         self._body_bytes -= size
 
     @classmethod

@@ -28,7 +28,7 @@ MS = 1000.0
 
 
 class Metrics:
-    """The metrics of a process; also the observer of its batchers."""
+    """The metrics of a process, which are also the observer of its batchers."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -58,7 +58,7 @@ class Metrics:
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def request_started(self) -> None:
-        """Count a request that came."""
+        """Count a request that arrived."""
         self._in_flight.inc()
 
     def request_done(self, route: str, status: int, seconds: float) -> None:
@@ -107,5 +107,5 @@ class Metrics:
         if FOLDER not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it without types
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library does not annotate it
         return generate_latest(registry)

@@ -16,9 +16,9 @@ REPLY_S = 30.0  # for a client to make room for the rest of a reply
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Refuses endless headers, and knows since when it waits for its client.
+    """Refuses endless headers, and records since when it has waited for its client.
 
-    The server closes it at a regular check; a timer for each request would take longer than parsing it.
+    The server closes it at a regular check, because a timer for each request would take longer than parsing it.
     """
 
     _in_headers, _header_bytes = True, 0

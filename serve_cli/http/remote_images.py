@@ -1,7 +1,7 @@
-"""Fetch images by URL, from allowed hosts with public addresses alone.
+"""Fetch images by URL, only from allowed hosts with public addresses.
 
 A stranger chooses the URLs. So a name is resolved once, every address is checked, and the connection is made to the
-checked address; a second resolution could give another one. Each redirect is checked in the same way.
+checked address, since a second resolution could return another one. Each redirect is checked in the same way.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class RemoteImages:
     hosts : AllowedHosts
         Empty if images by URL are off.
     max_bytes : int
-        Largest image, and most bytes of all images of a request.
+        Largest image, and largest total of the images of a request.
     seconds : float
         Longest time for an image.
     is_allowed : callable
-        Whether an address may be connected to; tests allow loopback.
+        Whether an address may be connected to. Tests allow loopback.
     """
 
     hosts: AllowedHosts
@@ -58,7 +58,7 @@ class RemoteImages:
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME), init=False)
 
     async def fetch(self, urls: Sequence[str]) -> list[bytes]:
-        """Fetch images, of ``max_bytes`` together.
+        """Fetch images of at most ``max_bytes`` together.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class RemoteImages:
         Raises
         ------
         RequestError
-            403 if URLs are off, or its host or an address of it is not allowed; 422 if it cannot be fetched.
+            403 if URLs are off, or its host or an address of it is not allowed. 422 if it cannot be fetched.
         """
         if not self.hosts:
             raise RequestError(403, "images by URL are off on this server; send the image itself.")
@@ -103,7 +103,7 @@ class RemoteImages:
             address = await self._address(target)
             try:
                 answer = await self._ask(target, address)
-            except TROUBLE:  # what exactly would tell a stranger about the network here
+            except TROUBLE:  # the exact reason would reveal this network to a stranger
                 raise RequestError(422, f"the image cannot be fetched from {target.host!r:.100}.") from None
             if isinstance(answer, bytes):
                 return answer
@@ -162,7 +162,7 @@ class RemoteImages:
                 raise h11.RemoteProtocolError("no whole response")
 
     def _checked(self, response: h11.Response) -> _Redirect | None:
-        """Return where a redirect leads; None for an image of bounded size. Raises `RequestError` for the rest."""
+        """Return where a redirect leads, or None for an image of bounded size. Raises `RequestError` otherwise."""
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in response.headers}
         if response.status_code in REDIRECTS and "location" in headers:
             return _Redirect(headers["location"])

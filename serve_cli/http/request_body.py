@@ -18,7 +18,7 @@ CLOSE = {"Connection": "close"}  # the rest of the body is not worth waiting for
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the whole body; errors are those of `body_stream`."""
+    """Read the whole body. Raises as `body_stream` does."""
     parts = [part async for part in body_stream(request)]
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -54,7 +54,7 @@ async def body_stream(request: Request) -> AsyncIterator[bytes]:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `RequestError` 408 if the block is not left in time. It costs no task, unlike `asyncio.wait_for`."""
+    """Raise `RequestError` 408 if the block is not left in time. Unlike `asyncio.wait_for`, it creates no task."""
     task, late = asyncio.current_task(), False
     assert task is not None
 

@@ -37,17 +37,17 @@ class RequestContext:
     options : ServeOptions
         Options of the server.
     metrics : Metrics
-        Of this process.
+        Metrics of this process.
     remote_images : RemoteImages
         Fetches images by URL.
     deadline : float
         Time of the event loop by which the reply is due.
     opened : Service, optional
-        The service of this request; it stays open until the reply is sent.
+        The service of this request. It stays open until the reply is sent.
     images : int
         Images so far.
     body_bytes : int
-        Bytes of the body so far; they are counted in the memory of the service until the reply is sent.
+        Bytes of the body so far. They are counted in the memory of the service until the reply is sent.
     """
 
     holder: ServiceHolder
@@ -72,7 +72,7 @@ class RequestContext:
         self.body_bytes += size
 
     def release_body(self) -> None:
-        """Count the body no more."""
+        """Stop counting the body."""
         if self.opened is not None:
             self.opened.memory.release_body(self.body_bytes)
 

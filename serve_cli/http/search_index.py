@@ -44,19 +44,19 @@ class IndexSearch:
 
     @classmethod
     def of(cls, catalog: CatalogIndex, limits: DecodeLimits) -> IndexSearch:
-        """Search a catalog; its pictures are decoded within ``limits``. What is read only once is read now."""
+        """Search a catalog. Pictures are decoded within ``limits``. Everything that is read only once is read now."""
         catalog.nearest(np.zeros((1, catalog.dim), np.float32), 1)
         return cls(catalog, Gallery(catalog, limits))
 
     def search(self, request: SearchRequest, embeddings: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
-        """Return matches as JSON holds them.
+        """Return matches in JSON types.
 
         Parameters
         ----------
         request : SearchRequest
             What to search for.
         embeddings : sequence of ndarray, float32, (D,)
-            Of the queries that are images, in their order.
+            Embeddings of the queries that are images, in their order.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class IndexSearch:
         ]
 
     def _columns(self) -> tuple[str, ...]:
-        """Return what is carried along, without the server's paths."""
+        """Return the carried columns, without the server's paths."""
         return tuple(name for name in self.catalog.schema.names if name not in OWN_COLUMNS)
 
     def _row_search(self, options: SearchOptions) -> RowSearch:

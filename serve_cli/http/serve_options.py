@@ -38,7 +38,7 @@ class ServeOptions:
     max_memory : int, optional
         Limit of each process in bytes. Default: half the usable memory, shared by all processes.
     max_waiting : int
-        Images that may wait for the network. Requests beyond are refused at once.
+        Images that may wait for the network. Further requests are refused at once.
     access_log : bool
         Write a line of JSON for each request to stderr.
     limits : RequestLimits

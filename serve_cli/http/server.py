@@ -20,14 +20,14 @@ BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(options: ServeOptions) -> None:
-    """Serve until SIGTERM or Ctrl-C; answer what was sent, then raise `Terminated` or `KeyboardInterrupt`.
+    """Serve until SIGTERM or Ctrl-C. Answer pending requests, then raise `Terminated` or `KeyboardInterrupt`.
 
     SIGHUP reloads the model and the index.
 
     Raises
     ------
     ConfigError
-        If the address cannot be listened on, or an option has an invalid value.
+        If listening on the address fails, or an option has an invalid value.
     LiftedError
         If the model or the index cannot be opened.
     """
@@ -57,7 +57,7 @@ def serve_in_process(options: ServeOptions, listener: socket.socket, parent: int
     options : ServeOptions
         What to serve.
     listener : socket
-        From `listen`; it is closed at the end.
+        From `listen`. It is closed at the end.
     parent : int, optional
         File descriptor of a socket to the process that supervises this one.
     """
@@ -74,7 +74,7 @@ def serve_in_process(options: ServeOptions, listener: socket.socket, parent: int
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an address. Raises `ConfigError` if that is not possible."""
+    """Listen on an address. Raises `ConfigError` if that fails."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

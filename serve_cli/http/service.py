@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """What is served. It never changes; open it with `Service.open`.
+    """What is served. It never changes. Open it with `Service.open`.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Service:
         Raises
         ------
         QueueFullError
-            If too many calls wait already.
+            If too many calls are already waiting.
         DeadlineError
             If it is not finished by ``deadline``, a time of the event loop. Its thread ends later.
         """
@@ -123,7 +123,7 @@ class Service:
             self._calls -= 1
 
     def close(self) -> None:
-        """Finish what was admitted, then release model, index and threads."""
+        """Finish the admitted requests, then release model, index and threads."""
         self.batcher.close()
         self._pool.shutdown()
         if self.index is not None:
@@ -146,7 +146,7 @@ class ServiceHolder:
     options : ServeOptions
         What to open, also on reload.
     observer : ServiceObserver
-        Is told of the batches of all services.
+        Notified of the batches of all services.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ class ServiceHolder:
 
     @property
     def current(self) -> Service | None:
-        """The service that new requests use; None until it is open."""
+        """The service that new requests use, or None until it is open."""
         return self._current
 
     async def open(self) -> None:
@@ -188,7 +188,7 @@ class ServiceHolder:
                 self._close_later(service)
 
     async def reload(self) -> Service:
-        """Open model and index again and switch to them; the old ones are closed after their last request.
+        """Open model and index again and switch to them. The old ones are closed after their last request.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class ServiceHolder:
             return new
 
     async def close(self) -> None:
-        """Close all services; requests must have ended."""
+        """Close all services. Requests must have ended."""
         services = {*self._retired, *([] if self._current is None else [self._current])}
         self._current = None
         for service in services:

@@ -116,7 +116,7 @@ class Workers:
             "lifted: worker %s ended with status %s; starting another.", worker.process.pid, worker.process.exitcode
         )
         worker.reports.close()
-        mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]  # the library leaves it without types
+        mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]  # the library does not annotate it
         time.sleep(max(0.0, worker.started + RESTART_S - time.monotonic()))
         return self._start()
 
@@ -136,7 +136,7 @@ class Workers:
                 os.kill(worker.process.pid, number)
 
     def _end(self) -> None:
-        """Close the port, let the workers answer what was sent, and wait for them."""
+        """Close the port, let the workers answer pending requests, and wait for them."""
         stop_connections(self._listener)
         self._listener.close()
         self._signal(signal.SIGTERM)

@@ -169,7 +169,7 @@ class _Measured:
 
 
 def _settings(options: ModelOptions) -> list[ModelOptions]:
-    """Combine batch sizes and numbers of sessions, each in powers of two; at most one session per thread."""
+    """Combine batch sizes and numbers of sessions, each in powers of two. At most one session per thread."""
     largest = LARGEST_BATCH[options.device]
     batches = [options.batch_size] if options.batch_size else _powers(largest)
     most = options.num_threads if options.device in ("cpu", "openvino") else 1

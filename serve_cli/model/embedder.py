@@ -1,4 +1,4 @@
-"""Embedder: an exported model in onnxruntime; image files or pixels in, embeddings out."""
+"""Embedder: an exported model in onnxruntime that turns image files or pixels into embeddings."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ class Embedder:
         )
 
     def start(self, pixels: NDArray[np.uint8]) -> Future[NDArray[np.float32]]:
-        """Embed in the background, as `embed` does; up to ``lanes`` batches run side by side."""
+        """Embed in the background, as `embed` does. Up to ``lanes`` batches run side by side."""
         self._check(pixels)
         return self._pool.submit(self.embed, pixels)
 

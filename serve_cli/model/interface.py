@@ -45,7 +45,7 @@ def _signature(value: Any) -> tuple[str, str, tuple[int | str | None, ...]]:
 
 
 def _fits(actual: tuple[str, str, tuple[Any, ...]], expected: tuple[str, str, tuple[int, ...]]) -> bool:
-    """Compare names, types and fixed sizes; the batch size must be free."""
+    """Compare names, types and fixed sizes. The batch size must be free."""
     (name, kind, shape), (expected_name, expected_kind, sizes) = actual, expected
     if (name, kind, len(shape)) != (expected_name, expected_kind, 1 + len(sizes)):
         return False

@@ -1,4 +1,4 @@
-"""Lanes: each runs one batch at a time in onnxruntime; a model has several to run batches side by side."""
+"""Lanes: each runs one batch at a time in onnxruntime. A model has several to run batches side by side."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Memory(Protocol):
         """Create a queue of GPU work that runs concurrently with other streams."""
 
     def copy_in(self, address: int, source: NDArray[Any], stream: Any) -> None:
-        """Copy from host to GPU and wait until it is done; other streams and threads keep running."""
+        """Copy from host to GPU and wait until it is done. Other streams and threads keep running."""
 
 
 class CpuLane:
@@ -58,7 +58,7 @@ class GpuLane:
     Parameters
     ----------
     session : InferenceSession
-        On the GPU; lanes may share it.
+        On the GPU. Lanes may share it.
     memory : Memory
         Allocates the buffers.
     dim : int

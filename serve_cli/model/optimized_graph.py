@@ -20,18 +20,18 @@ GRAPHS = "graphs"
 
 
 def open_optimized(model: Path, model_hash: str, onnxruntime: Any, start: Callable[[Path, Any], Any]) -> Any:
-    """Start a CPU session from the cached graph of this model, onnxruntime and processor; cache it if there is none.
+    """Start a CPU session from the cached graph of this model, onnxruntime and processor, and cache a missing one.
 
     Parameters
     ----------
     model : Path
         The ONNX file that ``start`` loads if no graph is cached.
     model_hash : str
-        `model_sha256`: a graph belongs to a model's content, whatever its file name or time.
+        `model_sha256`: a graph belongs to a model's content, regardless of its file name or time.
     onnxruntime : module
         The imported package.
     start : callable
-        Takes a path and a function that changes the session options; returns the session.
+        Takes a path and a function that changes the session options. Returns the session.
 
     Returns
     -------

@@ -169,9 +169,9 @@ def provider_settings(
     options : ModelOptions
         Its device is not ``"cpu"``.
     half : bool
-        Let TensorRT compute in float16; for models that are stored in float16.
+        Let TensorRT compute in float16, for models that are stored in float16.
     engines : Path, optional
-        Folder for TensorRT's engines; without it they are built for each session.
+        Folder for TensorRT's engines. Without it they are built for each session.
     """
     kept = (
         {}
@@ -209,7 +209,7 @@ def _starter(onnxruntime: Any, providers: list[Any]) -> Callable[[Path, Any], An
 
 
 def _load_cuda(onnxruntime: Any) -> None:
-    """Load the CUDA libraries of the nvidia-* wheels; a missing one is reported when the session starts."""
+    """Load the CUDA libraries of the nvidia-* wheels. A missing one is reported when the session starts."""
     onnxruntime.set_default_logger_severity(FATAL_ONLY)  # it logs five lines per missing library
     if hasattr(onnxruntime, "preload_dlls"):  # since onnxruntime 1.21
         with redirect_stdout(io.StringIO()):  # it prints to stdout

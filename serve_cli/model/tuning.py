@@ -41,7 +41,7 @@ def read_tuning(model_hash: str, device: Device) -> Tuning:
     Parameters
     ----------
     model_hash : str
-        `model_sha256`: a tuning belongs to a model's content, whatever its file name.
+        `model_sha256`: a tuning belongs to a model's content, regardless of its file name.
     device : Device
         Each device has its own tuning.
     """

@@ -60,7 +60,7 @@ class Fetcher:
     seconds : float
         Longest time after the first fetch.
     now : callable
-        The clock, in seconds; tests pass their own.
+        The clock, in seconds. Tests pass their own.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Access:
     roots : iterable of Path
         Folders to read below, in place of the source.
     fetch : callable, optional
-        Fetches a URL; nothing is fetched without it.
+        Fetches a URL. Nothing is fetched without it.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def _folder(root: Path) -> Path:
 
 
 def source_root(source: object) -> Path | None:
-    """Return the folder or the tar file of a source; None if there is none or it would expose too much.
+    """Return the folder or the tar file of a source, or None if there is none or it would expose too much.
 
     A list, a table or a single image gives its folder. A pattern gives the folder before its first wildcard.
     """

@@ -43,7 +43,7 @@ class Baseline(NamedTuple):
 
 
 class Baselines(NamedTuple):
-    """Baselines, and what keeps images from being compared by pixels; empty if nothing does."""
+    """Baselines, and why images are not compared by pixels, which is empty if they are."""
 
     lines: tuple[Baseline, ...]
     without_pixels: str = ""
@@ -63,8 +63,8 @@ def measure_baselines(
     start : RunStart or None
         The start of the run that trained the model.
     pixels : bool or None
-        Whether to read all images and compare their pixels. None: if there are at most `MOST_UNASKED`, none behind a
-        URL.
+        Whether to read all images and compare their pixels. None: only if there are at most `MOST_UNASKED`, none of
+        them behind a URL.
     """
     before: tuple[Baseline, ...] = ()
     if start is not None and start.measured_same_images(embeddings):

@@ -96,7 +96,7 @@ class Comparison:
 
 
 def same_images(embeddings: Embeddings, other: Embeddings) -> tuple[Embeddings, Embeddings]:
-    """Return the images that both have embedded, in the order of the first. Raise `DataError` if others are there."""
+    """Return the images that both have embedded, in the order of the first. Raise `DataError` if the images differ."""
     rows = {image_id: row for row, image_id in enumerate(other.ids)}
     missing = [image_id for image_id in embeddings.ids if image_id not in rows]
     if missing or len(rows) != len(embeddings):
@@ -156,7 +156,7 @@ def compare(ours: Ranked, other: Ranked, ks: Sequence[int]) -> Comparison:
 
 
 def class_differences(embeddings: Embeddings, scores: Scores, other: Scores) -> list[ClassDifference]:
-    """Return all classes, the largest loss of the first model first; ties are broken by size, then by name."""
+    """Return all classes, the largest loss of the first model first. Ties are broken by size, then by name."""
     lines = []
     for class_id, members in enumerate(members_of(embeddings)):
         recall, other_recall = (float((each.first_rank[members] == 1).mean()) for each in (scores, other))

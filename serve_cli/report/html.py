@@ -32,7 +32,7 @@ def content_security_policy(css: str, *scripts: str, images: str = "data:", more
     *scripts : str
         Contents of its scripts.
     images : str
-        Where pictures may come from; embedded ones alone unless told.
+        Where pictures may come from. Default: embedded ones only.
     more : sequence of str
         Further directives.
     """

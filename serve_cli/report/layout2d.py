@@ -56,7 +56,7 @@ def layout_2d(embedding: NDArray[np.float32], method: MapMethod, seed: int) -> N
     embedding : ndarray, float32, (M, D)
         At least one row.
     method : MapMethod
-        One of `NAMES`. PCA lays out fewer than 5 different rows.
+        One of `NAMES`. PCA is used for fewer than 5 different rows.
     seed : int
         Seed of the method.
 

@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[Grid, ...]:
-    """Select the worst, the best and some random queries; a kind without queries is left out."""
+    """Select the worst, the best and some random queries. A kind without queries is left out."""
     kinds = (
         (
             "Worst queries",
@@ -63,12 +63,12 @@ def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[G
 
 
 def worst_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
-    """Select rows whose first positive has the largest rank, one per class; rows without positives are left out."""
+    """Select rows whose first positive has the largest rank, one per class. Rows without positives are left out."""
     return one_per_class(embeddings, np.lexsort((-scores.first_rank,)), scores)
 
 
 def best_queries(embeddings: Embeddings, scores: Scores) -> list[int]:
-    """Select rows with the highest MAP@R, one per class; ties go to the larger class."""
+    """Select rows with the highest MAP@R, one per class. Ties go to the larger class."""
     return one_per_class(embeddings, np.lexsort((-scores.positives, -scores.map_at_r())), scores)
 
 
@@ -79,7 +79,7 @@ def random_queries(num_rows: int, seed: int) -> list[int]:
 
 
 def one_per_class(embeddings: Embeddings, order: NDArray[np.intp], scores: Scores, most: int = QUERIES) -> list[int]:
-    """Select the first row of each class in an order, at most ``most``; rows without positives are left out."""
+    """Select the first row of each class in an order, at most ``most``. Rows without positives are left out."""
     chosen: dict[int, int] = {}
     for row in order:
         if scores.positives[row] > 0:
@@ -116,7 +116,7 @@ def nearest_rows(
     Returns
     -------
     ndarray, intp, (count,)
-        Rows, nearest first; at equal distances, the lower row is first.
+        Rows, nearest first. At equal distances, the lower row is first.
     ndarray, float64, (count,)
         Distances, from float64 differences.
     """

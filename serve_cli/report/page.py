@@ -58,7 +58,7 @@ def render(heading: Heading, analysis: Analysis, thumbnails: Mapping[int, Thumbn
     analysis : Analysis
         Everything else that the page shows.
     thumbnails : mapping of int to Thumbnail
-        Row -> picture; other rows get an empty frame.
+        Row -> picture. Other rows get an empty frame.
     sheet : Sheet
         A cell for each row on the map.
 
@@ -182,7 +182,7 @@ def _points(difference: float, digits: int = 1) -> str:
 
 
 def _bounds(estimate: Estimate, *, signed: bool = False) -> str:
-    """Write the bounds of an interval in percent; empty if they are unknown."""
+    """Write the bounds of an interval in percent, or an empty string if they are unknown."""
     if math.isnan(estimate.low):
         return ""
     low, high = (f"{100 * bound:{'+' if signed else ''}.1f}" for bound in (estimate.low, estimate.high))

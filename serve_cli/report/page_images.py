@@ -56,7 +56,7 @@ class PageImages:
         Returns
         -------
         ndarray, intp, (P, k)
-            Positions in ``rows``, nearest first; k is at most 8, and at most P - 1.
+            Positions in ``rows``, nearest first. k is at most 8, and at most P - 1.
         ndarray, float64, (P, k)
             Euclidean distances.
         """

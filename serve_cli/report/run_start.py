@@ -1,4 +1,4 @@
-"""Read what a training run knew before its first batch: the classes that it trained on, and recall at its start."""
+"""Read what a training run recorded before its first batch: the classes that it trained on, and recall at its start."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Summary:
     recall : dict
         k -> recall in [0, 1].
     at_1 : Estimate
-        Recall at 1 with its 95 % interval over classes; the bounds are NaN for a single class.
+        Recall at 1 with its 95 % interval over classes. The bounds are NaN for a single class.
     curve : tuple of CurvePoint
         For k from 1 to 1024 or the gallery's size.
     metrics : tuple of MetricMean
@@ -88,7 +88,7 @@ def summarize(scores: Scores, labels: NDArray[np.int64], ks: Sequence[int]) -> S
     labels : ndarray, int64, (N,)
         Class of each query.
     ks : sequence of int
-        Ranks to report. Ranks from N on are left out; 1 is always included.
+        Ranks to report. Ranks from N on are left out. 1 is always included.
 
     Notes
     -----
@@ -158,7 +158,7 @@ def _metric_mean(metric: RetrievalMetric, scores: Scores) -> MetricMean:
 
 
 def class_lines(embeddings: Embeddings, scores: Scores, nearest_other: NDArray[np.int64] | None) -> list[ClassLine]:
-    """Return all classes, the worst first; ties are broken by size, then by name.
+    """Return all classes, the worst first. Ties are broken by size, then by name.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class Suspects:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Nearest rows of the same class and of other classes, with distances, (M,); -1 and infinity if there is none.
+    """Nearest rows of the same class and of other classes, with distances, (M,), or -1 and infinity if there is none.
 
     ``rows``, (M,), are the rows that were compared.
     """

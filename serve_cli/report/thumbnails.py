@@ -118,7 +118,7 @@ def _readers_in_shards(paths: Sequence[str], access: Access) -> dict[str, Callab
 
 
 def shard_readers(shard: str, access: Access) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """List the paths of the images in a tar file and functions that read them; nothing if it may not be read."""
+    """List the paths of the images in a tar file and functions that read them, or nothing if it may not be read."""
     with suppress(LiftedError, WithheldError):  # its images are then missing or withheld, too
         if access.local(shard).is_file():
             tar = Path(shard)

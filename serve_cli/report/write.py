@@ -61,7 +61,7 @@ def write_report(options: ReportOptions) -> ReportFacts:
     Raises
     ------
     RunError
-        If the embeddings are missing or damaged, the run is not that of the model, or the page cannot be written.
+        If the embeddings are missing or damaged, the run did not train the model, or the page cannot be written.
     DataError
         If images have no label, fewer than two have an embedding, or the other folder has other images or labels.
     ConfigError

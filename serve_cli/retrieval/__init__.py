@@ -1,1 +1,1 @@
-"""Search of embedded catalogs: indexes, queries, and hand-over to databases."""
+"""Search embedded catalogs: indexes, queries, and loading into databases."""

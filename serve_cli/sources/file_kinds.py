@@ -33,7 +33,7 @@ class FileKind:
     several : bool
         Whether all files that match a pattern form one source.
     in_folders : bool
-        Whether a folder that contains such files stands for them, and not for its images.
+        Whether a folder that contains such files means these files and not its images.
     """
 
     suffix: str

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def named_row(folder: Location, name: str, *, labeled: bool) -> ImageRow:
-    """Make the row of a name relative to a folder; if ``labeled``, its first subfolder is the label."""
+    """Make the row of a name relative to a folder. If ``labeled``, its first subfolder is the label."""
     text = as_text(name)
     return image_at(text, below(folder, name), text.split("/", 1)[0] if labeled else None)
 
@@ -41,7 +41,7 @@ def named_source(root: Path | str, folder: Location, names: Sequence[str], passe
 
 
 def with_stamps(rows: Iterable[ImageRow]) -> Iterator[ImageRow]:
-    """Add size and modification time of their files to rows; cheap for files that were just listed."""
+    """Add size and modification time of their files to rows. Cheap for files that were just listed."""
     return (replace(row, stamp=file_stamp(row.path)) if row.content is None else row for row in rows)
 
 
@@ -89,7 +89,7 @@ def store_source(location: Location) -> Source:
 
 
 def no_images(folder: Location, passed_over: PassedOver, table: str | None) -> DataError:
-    """Make the error for a folder without images; ``table`` is the name of a table below it, if there is one."""
+    """Make the error for a folder without images. ``table`` is the name of a table below it, if there is one."""
     message = f"{folder}: no images found. Looked in all its subfolders for {' '.join(sorted(IMAGE_SUFFIXES))}."
     if others := passed_over_text(passed_over.by_suffix()):
         message += f" Skipped {others}."

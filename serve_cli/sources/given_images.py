@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 GivenImage: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image"
-RGB_FILE = "BMP"  # holds 8-bit RGB as it is, and is read as fast as memory is copied
+RGB_FILE = "BMP"  # holds 8-bit RGB unchanged, and is read as fast as memory is copied
 PIXEL_BYTES = 4  # Pillow's
 MPO = "MPO"  # Pillow's name of a JPEG of several pictures
 READABLE = frozenset({MPO, *(format_.name for format_ in FORMATS)})
@@ -33,7 +33,7 @@ def given_images(images: Iterable[GivenImage]) -> Iterator[ImageRow]:
     Raises
     ------
     ConfigError
-        If ``images`` is a single image or not iterable; later, if one of them is of another type.
+        If ``images`` is a single image or not iterable. Raised later if one of them is of another type.
     """
     if isinstance(images, str | bytes | os.PathLike | Image.Image):
         raise ConfigError(f"images is a single {type(images).__name__}; expected several: pass a list, [image].")
@@ -59,7 +59,7 @@ class HeldPixels(HeldImage):
             raise ImageError(f"{self._name}: {self.size:,} bytes are more than the limit of {limit:,}.")
         file = io.BytesIO()
         try:
-            upright = ImageOps.exif_transpose(self._image)  # a copy: the caller's image stays as it is
+            upright = ImageOps.exif_transpose(self._image)  # a copy: the caller's image stays unchanged
             to_rgb(upright, decoded_samples(self._image)).save(file, RGB_FILE)
         except Exception as error:  # decoders raise exceptions of all kinds
             raise ImageError(f"{self._name}: cannot be read ({error or type(error).__name__}).") from error

@@ -118,7 +118,7 @@ class ImageRow:
     box : tuple of 4 float, optional
         Left, top, right, bottom in pixels of the upright image. Only this part of the image is used.
     content : callable, optional
-        Reads the image's bytes, at most ``limit``; raises `ImageError`.
+        Reads the image's bytes, at most ``limit``. Raises `ImageError`.
     extra : dict
         Further columns of the manifest, by name: a `Cell`, or a Python object.
     stamp : tuple of int
@@ -183,7 +183,7 @@ class EmbeddedImage:
 
 
 def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: float = math.inf) -> Iterator[EmbeddedRows]:
-    """Regroup rows in groups of ``size``, in order; smaller where they carry too much, and at the end."""
+    """Regroup rows in groups of ``size``, in order. Groups are smaller where rows carry too much, and at the end."""
     held: list[EmbeddedRows] = []
     num_held, columns = 0, dict[int, int]()
     for batch in batches:
@@ -202,7 +202,7 @@ def regroup(batches: Iterable[EmbeddedRows], size: int, most_carried_bytes: floa
 
 
 def _carried_bytes(batch: EmbeddedRows) -> dict[int, int]:
-    """Compute the bytes of the Arrow columns that rows keep in memory; a single value keeps its whole column."""
+    """Compute the bytes of the Arrow columns that rows keep in memory. A single value keeps its whole column."""
     cells = (value for row in batch.rows for value in row.extra.values() if isinstance(value, Cell))
     columns = {id(cell.column): cell.column for cell in cells}
     return {key: column.nbytes for key, column in columns.items()}

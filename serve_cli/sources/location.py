@@ -72,7 +72,7 @@ def _require_protocol(protocol: str) -> None:
 
 @lru_cache(maxsize=1000)
 def _missing_for(protocol: str) -> str:
-    """Describe what is missing to read URLs of a protocol; empty if nothing. Cached, since every row checks it."""
+    """Describe what is missing to read URLs of a protocol. Empty if nothing is. Cached, since every row checks it."""
     try:
         from fsspec import get_filesystem_class
     except ImportError:

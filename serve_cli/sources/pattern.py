@@ -30,14 +30,14 @@ ANY_FOLDERS = "**"
 
 
 class Pattern(NamedTuple):
-    """A folder, and the parts that the names of a path below it must match; the first part has a wildcard."""
+    """A folder, and the parts that the names of a path below it must match. The first part has a wildcard."""
 
     folder: Location
     parts: tuple[str, ...]
 
     @property
     def depth(self) -> int | None:
-        """Number of names in a matching path; None if any number can match."""
+        """Number of names in a matching path, or None if any number can match."""
         return None if ANY_FOLDERS in self.parts else len(self.parts)
 
     def fits(self, path: str) -> bool:
@@ -50,11 +50,11 @@ class Pattern(NamedTuple):
 
     @property
     def _steps(self) -> tuple[str, ...]:
-        """The parts; ``**`` at the end matches any file below."""
+        """The parts. ``**`` at the end matches any file below."""
         return (*self.parts, "*") if self.parts[-1] == ANY_FOLDERS else self.parts
 
     def _reached(self, path: str) -> set[int]:
-        """Compute the set of steps that the names of a path can reach; ``**`` makes several possible."""
+        """Compute the set of steps that the names of a path can reach. ``**`` makes several possible."""
         steps = self._steps
         reached = _past_any_folders({0}, steps)
         for name in path.split("/"):
@@ -70,7 +70,7 @@ class Pattern(NamedTuple):
 
 
 def to_pattern(location: Location) -> Pattern | None:
-    """Convert a path or URL that is not a file to a pattern; None if it has no wildcards.
+    """Convert a path or URL that is not a file to a pattern, or return None if it has no wildcards.
 
     A name with wildcard characters is taken literally if a folder of that name exists.
     """
@@ -121,7 +121,7 @@ def pattern_source(root: str, pattern: Pattern, columns: Columns) -> Source:
 
 
 def matches(pattern: Pattern, others: Callable[[str], object] = lambda _: None) -> list[str]:
-    """List the matching files relative to the pattern's folder, in order; call ``others`` with each other name."""
+    """List the matching files relative to the pattern's folder, in order, and call ``others`` with each other name."""
     if is_remote(pattern.folder):
         names = names_in_store(pattern.folder, pattern.depth)
         for name in names:

@@ -38,8 +38,8 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
     ----------
     name : str or path
         A path, or a URL that fsspec supports, such as ``s3://bucket/folder``. The suffix of a file decides its kind,
-        see `serve_cli.sources.file_kinds`; a file of any other kind is an image. A folder stands for its tar shards if
-        it contains any, else for its images. If the name does not exist, it is a pattern with ``*``, ``?``, ``[ab]``
+        see `serve_cli.sources.file_kinds`; a file of any other kind is an image. A folder means its tar shards if it
+        contains any, and otherwise its images. If the name does not exist, it is a pattern with ``*``, ``?``, ``[ab]``
         and ``**`` for any folders. A pattern matches tar shards, tables of one kind, or images.
     columns : Columns
         The names of a table's columns.

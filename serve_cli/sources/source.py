@@ -77,7 +77,7 @@ class Source:
         return self.listing()
 
     def rows(self, start: int = 0) -> Iterator[ImageRow]:
-        """Iterate over the rows from number ``start`` on, counted from 0; earlier rows are not read if possible."""
+        """Iterate over the rows from number ``start`` on, counted from 0. Earlier rows are not read if possible."""
         if self.starting is not None:
             return self.starting(start)
         return islice(self.listing(), start, None)
@@ -92,7 +92,7 @@ class Source:
 
 
 def as_text(name: str | os.PathLike[str]) -> str:
-    r"""Convert a file name to text that any file format can hold; bytes that are not UTF-8 become ``\xff``."""
+    r"""Convert a file name to text that any file format can hold. Bytes that are not UTF-8 become ``\xff``."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 

@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 def tar_source(root: Path | str, shards: Files) -> Source:
-    """Open the images of tar shards, in order; ``name.cls`` next to ``name.jpg`` holds its label.
+    """Open the images of tar shards, in order. ``name.cls`` next to ``name.jpg`` holds its label.
 
     A row's id is ``shard.tar/name.jpg``. Nothing is unpacked: an image is read from the shard when it is decoded.
     Hidden names are skipped. As in WebDataset, the files of a sample must follow each other.
@@ -59,7 +59,7 @@ def tar_source(root: Path | str, shards: Files) -> Source:
 
 
 class _BoundedHeader(tarfile.TarInfo):
-    """A member's header of bounded size; `tarfile` itself reads long names and pax headers of any size into memory."""
+    """A member's header of bounded size. `tarfile` itself reads long names and pax headers of any size into memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -99,7 +99,7 @@ def _members(shard: Location) -> Iterator[tarfile.TarInfo]:
 
 
 def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
-    """Call ``read``; raise `DataError` for errors of `tarfile` on damaged headers."""
+    """Call ``read``, and raise `DataError` for errors of `tarfile` on damaged headers."""
     try:
         return read()
     except OSError:

@@ -32,7 +32,7 @@ def open_binary(location: Location) -> Iterator[io.BufferedReader]:
 
 @contextmanager
 def open_text(location: Location, errors: str, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
-    """Open a text file after its byte-order mark; ``errors`` and ``newline`` as for `open`."""
+    """Open a text file after its byte-order mark. ``errors`` and ``newline`` as for `open`."""
     with open_binary(location) as binary, io.TextIOWrapper(binary, "utf-8", errors, newline) as file:
         yield file
 

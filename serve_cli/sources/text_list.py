@@ -21,7 +21,7 @@ MAX_LINE = 1 << 16  # characters
 
 
 def list_source(path: Location) -> Source:
-    """Open a list of URLs and paths, absolute or relative to the list's folder; blank lines are skipped.
+    """Open a list of URLs and paths, absolute or relative to the list's folder. Blank lines are skipped.
 
     The path or URL is the row's id.
 
@@ -46,7 +46,7 @@ def list_source(path: Location) -> Source:
 
 
 def _lines(path: Location) -> Iterator[tuple[int, str]]:
-    """Iterate over lines that are not blank, with numbers from 1; long ones are cut after ``MAX_LINE`` characters."""
+    """Iterate over lines that are not blank, with numbers from 1. Long ones are cut after ``MAX_LINE`` characters."""
     with open_text(path, "surrogateescape") as file:  # file names need not be UTF-8
         number = 0
         while line := file.readline(MAX_LINE):

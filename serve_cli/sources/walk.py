@@ -80,7 +80,7 @@ class _Level(NamedTuple):
 
 
 def _enter(folder: str, prefix: str, wanted: Wanted, entered: set[tuple[int, ...]]) -> _Level:
-    """List a folder and mark it as entered; a folder that contains itself, through a link, gets no names."""
+    """List a folder and mark it as entered. A folder that contains itself, through a link, gets no names."""
     try:
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)

@@ -1,7 +1,7 @@
-"""Batcher: images of concurrent requests are decoded in threads and embedded in batches of what waits.
+"""Batcher: decode the images of concurrent requests in threads, and embed the waiting ones in batches.
 
 The threads share one queue. A free thread runs the network if a lane is free and nothing is left to decode for its
-batch; otherwise it decodes. So an idle server embeds an image at once, in one thread, and a busy one fills its batches.
+batch. Otherwise it decodes. So an idle server embeds an image at once, in one thread, and a busy one fills its batches.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Batcher:
     Parameters
     ----------
     embedder : Embedder
-        Stays open; its batch size is the largest batch.
+        Stays open. Its batch size is the largest batch.
     limits : DecodeLimits
         Limits of all images that are decoded at the same time.
     max_waiting : int
         Images that may wait for the network.
     observer : ServiceObserver
-        Is told of each batch.
+        Notified of each batch.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Batcher:
         Returns
         -------
         list of Embedded
-            In the order of the images; one that cannot be read has an error.
+            In the order of the images. One that cannot be read has an error.
 
         Raises
         ------
         QueueFullError
-            If too many images wait already.
+            If too many images are already waiting.
         DeadlineError
             If the results are not there in time.
         DeviceError, RunError
@@ -111,7 +111,7 @@ class Batcher:
         return await self._results(job, queued, deadline)
 
     async def embed_pixels(self, pixels: NDArray[np.uint8], deadline: float) -> NDArray[np.float32]:
-        """Embed cropped images, as `Embedder.embed` does; limits and errors are those of `embed`.
+        """Embed cropped images, as `Embedder.embed` does. Limits and errors are those of `embed`.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Batcher:
             )
 
     def close(self) -> None:
-        """Finish what was admitted, then end the threads. The batcher takes no more images."""
+        """Finish the admitted images, then end the threads. The batcher accepts no more images."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -187,7 +187,7 @@ class Batcher:
         self._observer.images_dropped(count)
 
     def _work(self) -> None:
-        """Do what is next, until the batcher is closed and nothing is left."""
+        """Work until the batcher is closed and nothing is left."""
         decoded: QueuedImage | None = None
         while True:
             batch: list[QueuedImage] = []
@@ -208,12 +208,12 @@ class Batcher:
                 self._run(batch)
 
     def _wake_for_rest(self) -> None:
-        """Wake a thread if something is left to do; one that wakes for nothing takes the interpreter from others."""
+        """Wake a thread if work is left. One that wakes for nothing takes the interpreter from others."""
         if self._idle and self._queue:
             self._changed.notify()
 
     def _decode(self, image: QueuedImage) -> QueuedImage | None:
-        """Decode an image; None if that fails."""
+        """Decode an image. Return None if that fails."""
         began = time.perf_counter()
         content, image.content = image.content, None
         try:
@@ -221,7 +221,7 @@ class Batcher:
                 return None
             square = read_image(content, self._preprocessing, None, IMAGE, self._limits)
             image.pixels = center_crop(square, self._preprocessing.crop)
-        except Exception as error:  # a bug fails this request alone; the thread must live on
+        except Exception as error:  # a bug fails this request alone; the thread must keep running
             self._deliver([self._failure(image, began, error)])
             return None
         image.decode_s = time.perf_counter() - began
@@ -269,7 +269,7 @@ class Batcher:
         try:
             pixels = np.stack([image.pixels for image in batch if image.pixels is not None])
             return list(self._embedder.embed(pixels))
-        except Exception as error:  # a bug fails this batch alone; the thread must live on
+        except Exception as error:  # a bug fails this batch alone; the thread must keep running
             if len(batch) == 1 or not isinstance(error, LiftedError):
                 return [error] * len(batch)
             return [row for image in batch for row in self._embed([image])]

@@ -6,7 +6,7 @@ from gluon_lifted.errors import LiftedError
 
 
 class QueueFullError(LiftedError):
-    """Too much work waits already.
+    """Too much work is already waiting.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageMs:
-    """Milliseconds that an image spent on each stage; ``wait`` is all time that it waited for a thread or a lane."""
+    """Milliseconds that an image spent in each stage. ``wait`` is all the time waiting for a thread or a lane."""
 
     decode: float = 0.0
     wait: float = 0.0
@@ -61,7 +61,7 @@ class Job:
         self._results: dict[int, Embedded] = {}
 
     def set_result(self, position: int, result: Embedded | Exception) -> None:
-        """Store the result of an image; an exception fails the whole job."""
+        """Store the result of an image. An exception fails the whole job."""
         if self.done.done():
             return
         if isinstance(result, Exception):
@@ -81,7 +81,7 @@ class QueuedImage:
     pixels : ndarray, uint8, (crop, crop, 3), or None
         None until it is decoded.
     queued_s, decode_s : float
-        When it was queued, by `time.perf_counter`; how long decoding took.
+        When it was queued, by `time.perf_counter`, and how long decoding took.
     """
 
     __slots__ = ("content", "decode_s", "job", "pixels", "position", "queued_s")

@@ -1,4 +1,4 @@
-"""What waits for a thread, and what a free thread does next. Its methods are called with the batcher's lock held."""
+"""Waiting work, and what a free thread does next. Its methods are called with the batcher's lock held."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WorkQueue:
     Parameters
     ----------
     batch_size : int
-        Most images of a batch.
+        Maximum number of images in a batch.
     lanes : int
         Batches that run side by side.
 
@@ -51,12 +51,12 @@ class WorkQueue:
             self._decoded.append(image)
 
     def forget(self, job: Job) -> None:
-        """Count a dropped job's images no more; threads skip them."""
+        """Stop counting a dropped job's images. Threads skip them."""
         self.waiting -= job.queued
         job.queued = 0
 
     def leave(self, image: QueuedImage) -> bool:
-        """Count an image no more: it has reached the network, or cannot be decoded. False if its job was dropped."""
+        """Stop counting an image that reached the network or cannot be decoded. Return False if its job was dropped."""
         if not image.job.queued:
             return False
         image.job.queued -= 1

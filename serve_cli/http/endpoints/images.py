@@ -33,7 +33,7 @@ async def image(request: Request) -> Response:
 
 
 async def _fetch(request: Request, url: str, name: str) -> bytes:
-    """Fetch a picture that the index names by URL, from the hosts that requests may name, too."""
+    """Fetch a picture that the index names by URL, from the same hosts that requests may name."""
     context = context_of(request)
     try:
         (content,) = await unless_client_leaves(request.receive, context.remote_images.fetch([url]))

@@ -49,7 +49,7 @@ async def models(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """Describe the model of a name."""
+    """Describe the named model."""
     name, asked = context_of(request).service.name, request.path_params["name"]
     if asked != name:
         raise RequestError(404, f"there is no model {asked!r:.100}; this server has {name!r:.100}.")

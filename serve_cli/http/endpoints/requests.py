@@ -25,7 +25,7 @@ PARSED_AT_ONCE = 1 << 20  # bytes of a body: about 2 ms
 
 
 async def parsed(body: bytes, parse: Callable[[], Parsed]) -> Parsed:
-    """Call a parser, in a thread if the body is large, so that other requests go on."""
+    """Call a parser, in a thread if the body is large, so that other requests continue."""
     return parse() if len(body) <= PARSED_AT_ONCE else await asyncio.to_thread(parse)
 
 
@@ -47,5 +47,5 @@ def require_embedded(results: Sequence[Embedded], names: Sequence[str]) -> None:
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """Present an object, with arrays in it, as JSON."""
+    """Format an object that contains arrays as JSON."""
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type=JSON)

@@ -22,7 +22,7 @@ STAGES = ("decode", "wait", "network")
 
 
 async def search(request: Request) -> Response:
-    """Search with the queries of a request, combined to one."""
+    """Search with the queries of a request, combined into one."""
     context, headers = context_of(request), request.headers
     index, limits = context.service.require_index(), context.options.limits
     body = await read_body(request)

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from serve_cli.http.errors import RequestError
 from serve_cli.http.parsing.media_types import parse_media_type
 
-MAX_URL = 8000  # characters; RFC 9110, 4.1 asks for 8000 at least
+MAX_URL = 8000  # characters; RFC 9110, 4.1 asks for at least 8000
 MAX_PREFIX = 200  # characters of a data URL before its comma
 LINE_ENDS = re.compile(r"[\r\n]+")  # `base64` wraps lines
 DATA, WEB = "data:", re.compile(r"https?:", re.IGNORECASE)
@@ -26,12 +26,12 @@ RequestImage: TypeAlias = "bytes | ImageUrl"
 
 
 def parse_image_text(text: str, where: str) -> RequestImage:
-    """Decode base64 or a data URL; return a URL of the web as it is.
+    """Decode base64 or a data URL. Return a web URL unchanged.
 
     Raises
     ------
     RequestError
-        422 that names ``where``, if it is none of them.
+        422 that names ``where``, if it is none of these.
     """
     if WEB.match(text):
         return image_url(text, where)
@@ -53,7 +53,7 @@ def parse_image_text(text: str, where: str) -> RequestImage:
 
 
 def image_url(text: str, where: str) -> ImageUrl:
-    """Check that a text is a URL of the web, of bounded length."""
+    """Check that a text is a web URL of bounded length."""
     if not WEB.match(text):
         raise RequestError(422, f"{where} is {text!r:.100}; expected a URL that begins with http: or https:.")
     if len(text) > MAX_URL:

@@ -26,13 +26,14 @@ def parse_json(body: bytes, max_values: int = MAX_VALUES, max_containers: int = 
     body : bytes
         UTF-8.
     max_values, max_containers : int
-        Most commas, and most lists and objects. They are counted first, because parsed JSON takes up to 30 times the
-        memory of its text. Those inside texts count, too.
+        Maximum number of commas, and of lists and objects. They are counted first, because parsed JSON takes up to 30
+        times the memory of its text. Those inside texts count, too.
 
     Raises
     ------
     RequestError
-        413 for too many values; 400 if it is no JSON: NaN, infinity, lone surrogates and depths over 1024 are none.
+        413 for too many values. 400 if it is not JSON, which excludes NaN, infinity, lone surrogates and depths over
+        1024.
     """
     commas, containers = body.count(b","), body.count(b"[") + body.count(b"{")
     if commas > max_values or containers > max_containers:
@@ -48,7 +49,7 @@ def parse_json(body: bytes, max_values: int = MAX_VALUES, max_containers: int = 
 
 
 def shown(value: object) -> str:
-    """Describe a value of JSON in an error: numbers and short texts as they are, others by their kind."""
+    """Describe a value of JSON in an error: numbers and short texts literally, others by their kind."""
     if isinstance(value, str):
         return f"{value!r:.100}"
     return NAMES.get(type(value), f"{value!s:.40}") if not isinstance(value, bool) else str(value).lower()
@@ -56,7 +57,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class JsonObject:
-    """An object of a request, and where it is, such as ``queries[0]``; empty for the whole body."""
+    """An object of a request, and its place, such as ``queries[0]``, which is empty for the whole body."""
 
     values: dict[str, Any]
     where: str = ""
@@ -66,25 +67,25 @@ class JsonObject:
         return f"{self.where}.{field}" if self.where else field
 
     def get(self, field: str) -> Any:
-        """Return any value; None if it is missing."""
+        """Return any value, or None if it is missing."""
         return self.values.get(field)
 
     def text(self, field: str) -> str | None:
-        """Return a text; None if it is missing or null."""
+        """Return a text, or None if it is missing or null."""
         value = self.get(field)
         if value is None or isinstance(value, str):
             return value
         raise self.wrong(field, "a text")
 
     def flag(self, field: str) -> bool:
-        """Return true or false; false if it is missing or null."""
+        """Return a boolean, or false if it is missing or null."""
         value = self.get(field)
         if value is None or isinstance(value, bool):
             return bool(value)
         raise self.wrong(field, "true or false")
 
     def number(self, field: str) -> float | None:
-        """Return a finite number; None if it is missing or null."""
+        """Return a finite number, or None if it is missing or null."""
         value = self.get(field)
         if value is None:
             return None
@@ -93,21 +94,21 @@ class JsonObject:
         return float(value)
 
     def integer(self, field: str) -> int | None:
-        """Return a whole number; None if it is missing or null."""
+        """Return an integer, or None if it is missing or null."""
         value = self.get(field)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise self.wrong(field, "a whole number")
 
     def items(self, field: str) -> list[Any] | None:
-        """Return a list; None if it is missing or null."""
+        """Return a list, or None if it is missing or null."""
         value = self.get(field)
         if value is None or isinstance(value, list):
             return value
         raise self.wrong(field, "a list")
 
     def texts(self, field: str) -> tuple[str, ...] | None:
-        """Return a list of texts; None if it is missing or null."""
+        """Return a list of texts, or None if it is missing or null."""
         items = self.items(field)
         for item in items or ():
             if not isinstance(item, str):
@@ -120,7 +121,7 @@ class JsonObject:
 
 
 def json_object(value: object, known: Sequence[str] | None = None, where: str = "") -> JsonObject:
-    """Check that a value is an object with ``known`` fields only; with any fields if ``known`` is None."""
+    """Check that a value is an object with only ``known`` fields, or with any fields if ``known`` is None."""
     if not isinstance(value, dict):
         raise RequestError(400, f"{where or 'the body'} is {shown(value)}; expected an object.")
     unknown = [] if known is None else [name for name in value if name not in known]
@@ -130,7 +131,7 @@ def json_object(value: object, known: Sequence[str] | None = None, where: str = 
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of JSON is a number; true and false are none."""
+    """Whether a JSON value is a number. true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -1,7 +1,7 @@
-"""Tensors of KServe's Open Inference Protocol (v2), in JSON or as bytes behind it.
+"""Tensors of KServe's Open Inference Protocol (v2), in JSON or as bytes after it.
 
-The bytes are Triton's binary tensor data extension: little endian, in C order, behind the JSON, whose length stands in
-the header ``Inference-Header-Content-Length``.
+The bytes are Triton's binary tensor data extension: little endian, in C order, after the JSON. The header
+``Inference-Header-Content-Length`` has the length of the JSON.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ def parse_infer(body: bytes, json_length: str | None, crop: int, max_images: int
     Parameters
     ----------
     body : bytes
-        JSON, and tensors behind it.
+        JSON, followed by tensors.
     json_length : str or None
-        Length of the JSON, as its header says; None if there is no header.
+        Length of the JSON, from its header, or None if there is no header.
     crop : int
         Width and height of the model's pixels.
     max_images : int
-        Most images.
+        Maximum number of images.
 
     Raises
     ------
     RequestError
-        413 for too many images, 422 for another shape or values that are no pixels, 400 for the rest.
+        413 for too many images, 422 for another shape or values that are not pixels, 400 for everything else.
     """
     end = _json_end(json_length, len(body))
     fields = json_object(parse_json(body[:end], MAX_NUMBERS, MAX_LISTS))
@@ -152,7 +152,7 @@ def _json_pixels(tensor: JsonObject, shape: tuple[int, ...]) -> NDArray[np.uint8
 
 
 def _wants_bytes(fields: JsonObject) -> bool:
-    """Return whether the output is asked for as bytes, for itself or for all outputs."""
+    """Return whether the output is requested as bytes, for itself or for all outputs."""
     as_bytes = _parameters(fields).flag("binary_data_output")
     for number, item in enumerate(fields.items("outputs") or ()):
         output = json_object(item, where=f"outputs[{number}]")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 JSON, BYTES, MULTIPART = "application/json", "application/octet-stream", "multipart/form-data"
-# Besides image/*: plain bytes, what `curl --data-binary` says of any file, and nothing
+# Besides image/*: plain bytes, the type that `curl --data-binary` sends for any file, and none
 RAW = frozenset({BYTES, "binary/octet-stream", "application/x-www-form-urlencoded", ""})
 MAX_ACCEPT = 1000  # characters that are read; browsers send about 150
 # A parameter of a header: its name and a token or a quoted string
@@ -20,7 +20,7 @@ ESCAPED = re.compile(r"\\(.)")
 
 
 class MediaType(NamedTuple):
-    """A media type in lower case, such as ``image/jpeg``, and its parameters; empty if the header is missing."""
+    """A media type in lower case, such as ``image/jpeg``, and its parameters. Empty if the header is missing."""
 
     name: str
     parameters: dict[str, str]
@@ -50,7 +50,7 @@ def require_plain(content_encoding: str) -> None:
 
 
 def preferred_type(accept: str, offered: Sequence[str]) -> str:
-    """Choose what a client prefers of the offered media types; the first where it has no preference or takes none."""
+    """Choose the offered media type that a client prefers, or the first if it has no preference or accepts none."""
     weights: dict[str, float] = {}
     for item in accept[:MAX_ACCEPT].split(","):
         name, parameters = parse_media_type(item)
@@ -68,7 +68,7 @@ def _weight(text: str) -> float:
 
 
 def require_json(content_type: str, content_encoding: str) -> None:
-    """Raise `RequestError` unless a body is said to be JSON, or nothing is said."""
+    """Raise `RequestError` if a body declares a media type other than JSON."""
     require_plain(content_encoding)
     name = parse_media_type(content_type).name
     if name not in (JSON, ""):

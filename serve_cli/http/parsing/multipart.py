@@ -20,7 +20,7 @@ BOUNDARY = re.compile(r"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]", re.ASCII)  # RFC
 DISPOSITION = b"content-disposition"
 MAX_HEADER_BYTES = 8 << 10  # all headers of a part
 
-logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every damaged form
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about every damaged form
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def parse_multipart(body: bytes, content_type: MediaType, max_parts: int) -> lis
     Raises
     ------
     RequestError
-        413 for more than ``max_parts``; 400 if the form is damaged.
+        413 for more than ``max_parts``. 400 if the form is damaged.
     """
     boundary = content_type.parameters.get("boundary", "")
     if not BOUNDARY.fullmatch(boundary):

@@ -34,14 +34,14 @@ def parse_openai(body: bytes, model: str, dim: int, max_images: int) -> OpenAIRe
     model : str
         Name of the served model. A request may leave it out, but may not name another one.
     dim : int
-        The only ``dimensions``.
+        The only accepted value of ``dimensions``.
     max_images : int
-        Most items of ``input``.
+        Maximum number of items in ``input``.
 
     Raises
     ------
     RequestError
-        404 for another model, 413 for too many images, 422 for an image or ``dimensions``, 400 for the rest.
+        404 for another model, 413 for too many images, 422 for an image or ``dimensions``, 400 for everything else.
     """
     fields = json_object(parse_json(body))
     asked = fields.text("model")

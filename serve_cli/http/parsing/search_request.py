@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serve_cli.http.parsing.image_text import RequestImage
     from serve_cli.http.parsing.multipart import Part
 
-MAX_WEIGHT = 1000.0  # and the least is its inverse
+MAX_WEIGHT = 1000.0  # the smallest is its inverse
 MAX_COMPONENT = 1e9  # of a vector; distances stay within float32
 MAX_CONDITION, MAX_NAME = 10_000, 4096  # characters of a condition, and of an id or the name of a column
 MAX_COLUMNS = 1000
@@ -43,7 +43,7 @@ QuerySource: TypeAlias = "bytes | ImageUrl | RowId | NDArray[np.float32]"
 
 @dataclass(frozen=True, eq=False)
 class WeightedQuery:
-    """What results should be like, or with a negative weight, should not be like; and its name in errors."""
+    """What results should resemble, or with a negative weight should not, and its name in errors."""
 
     source: QuerySource
     weight: float = 1.0
@@ -52,7 +52,7 @@ class WeightedQuery:
 
 @dataclass(frozen=True)
 class SearchLimits:
-    """Most rows of a reply, most queries of a request, and the width of vectors."""
+    """Maximum numbers of rows in a reply and of queries in a request, and the width of vectors."""
 
     k: int
     queries: int
@@ -61,14 +61,14 @@ class SearchLimits:
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """What to search for; the options are those of `SearchOptions`.
+    """What to search for. The options are those of `SearchOptions`.
 
     Parameters
     ----------
     queries : list of WeightedQuery
         At least one with a positive weight.
     columns : tuple of str or None
-        None for all that show no path of the server.
+        None for all columns that do not show the server's paths.
     """
 
     queries: list[WeightedQuery]
@@ -98,13 +98,13 @@ def parse_search(
     parameters : mapping
         The query string: options of a search with an image in the body.
     limits : SearchLimits
-        What may be asked for.
+        Limits on the request.
 
     Raises
     ------
     RequestError
-        415 for another content type, 413 for too many queries, 422 for values out of range and images that are none,
-        400 for the rest.
+        415 for another content type, 413 for too many queries, 422 for values out of range and invalid images,
+        400 for everything else.
     """
     require_plain(content_encoding)
     media_type = parse_media_type(content_type)
@@ -123,7 +123,7 @@ def parse_search(
 
 
 def _from_form(parts: Sequence[Part], parameters: Mapping[str, str], limits: SearchLimits) -> SearchRequest:
-    """Parse files, and JSON that names them; without JSON, each file is a query."""
+    """Parse files, and JSON that names them. Without JSON, each file is a query."""
     described = [part for part in parts if part.name == REQUEST]
     files = [part.content for part in parts if part.name != REQUEST]
     field = next((part.name for part in parts if part.name != REQUEST and not part.is_file), None)
@@ -206,7 +206,7 @@ def _vector(numbers: list[object], name: str, dim: int) -> NDArray[np.float32]:
 
 
 def _options(parameters: Mapping[str, str]) -> JsonObject:
-    """Read the options of a query string; several columns are separated by commas."""
+    """Read the options of a query string. Several columns are separated by commas."""
     unknown = next((name for name in parameters if name not in OPTIONS), None)
     if unknown is not None:
         raise RequestError(400, f"there is no parameter {unknown!r:.100}; expected {', '.join(OPTIONS)}.")

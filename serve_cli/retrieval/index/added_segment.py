@@ -1,4 +1,4 @@
-"""Write rows that are added to an index: as its first segment stores them, with the same columns."""
+"""Write rows that are added to an index, stored as in its first segment, with the same columns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write_merged(rows: NDArray[np.int64], catalog: CatalogIndex, folder: Path) -
 def encode_added(segment: Segment, catalog: CatalogIndex) -> int | None:
     """Write the FAISS file of a new segment with the quantizer of the first one.
 
-    Nothing is trained, so the same lists hold the neighbors of a query in all segments, and recall stays.
+    Nothing is trained, so the same lists hold the neighbors of a query in all segments, and recall does not change.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def _write(
         SegmentWriter(folder, catalog.card, catalog.schema, dtype) as writer,
     ):
         for batch in batches:
-            table = _cast(batch.table.select(catalog.schema.names), catalog.schema)  # the order may be another
+            table = _cast(batch.table.select(catalog.schema.names), catalog.schema)  # the order may differ
             writer.write(EmbeddedBatch(table, batch.embedding))
             progress.update(writer.rows)
     record = SegmentRecord(folder.name, writer.rows, embeddings, added=True)

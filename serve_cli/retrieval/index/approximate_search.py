@@ -78,7 +78,7 @@ class SegmentSearch:
         spare = 2 + math.ceil(2 * count * self._deleted)
         rows = self.proposals.candidates(queries, min(count + spare, self.segment.rows), None)
         returned_all = rows[:, -1] < 0
-        rows[~self.live[rows]] = NOTHING  # a row that is -1 stays so
+        rows[~self.live[rows]] = NOTHING  # -1 stays -1
         lacking = np.flatnonzero(~returned_all & ((rows >= 0).sum(axis=1) < count))
         if len(lacking):
             rows[lacking] = NOTHING
@@ -131,12 +131,12 @@ class ApproximateSearch:
         search: SearchParameters,
         among: NDArray[np.int64] | None = None,
     ) -> Nearest | None:
-        """Search, with more effort until k are there; see `CatalogIndex.nearest`.
+        """Search, with more effort until k are found; see `CatalogIndex.nearest`.
 
         Returns
         -------
         Nearest or None
-            None if all has been searched and rows are missing nevertheless.
+            None if everything has been searched and rows are still missing.
         """
         wanted = min(k, self._rows if among is None else len(among))
         share = None if among is None else max(len(among), 1) / self._total

@@ -1,4 +1,4 @@
-"""Find out whether an Arrow file is compressed before anything is decompressed, which pyarrow does not tell.
+"""Find out whether an Arrow file is compressed before anything is decompressed. pyarrow does not report it.
 
 Footer and messages are FlatBuffers: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
 """
@@ -65,7 +65,7 @@ def _batch(file: memoryview, offset: int) -> int:
 
 
 def _field(file: memoryview, table: int, number: int) -> int | None:
-    """Return the position of a table's field; None if the table lacks it."""
+    """Return the position of a table's field, or None if the table lacks it."""
     (back,) = struct.unpack_from("<i", file, table)
     layout = _valid(table - back)
     size, _ = struct.unpack_from("<HH", file, layout)

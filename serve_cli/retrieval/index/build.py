@@ -46,7 +46,7 @@ class IndexOptions:
     Parameters
     ----------
     target_recall : float
-        Share of the true ten nearest that a search should find; not used by exact indexes.
+        Share of the true ten nearest that a search should find. Exact indexes do not use it.
     factory : str, optional
         ``"exact"`` or FAISS's factory string. Default: chosen by the number of rows.
     max_memory : int, optional
@@ -54,7 +54,7 @@ class IndexOptions:
     threads : int, optional
         Threads of FAISS. Default: usable cores.
     overwrite : bool
-        Replace an index once the new one is complete; readers keep what they have open.
+        Replace an index once the new one is complete. Readers keep what they have open.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def build_index(
     DataError
         If an id occurs twice with different embeddings, or there is no row.
     ConfigError
-        If the factory string is wrong, or the memory does not suffice.
+        If the factory string is wrong, or there is not enough memory.
     MissingPackageError
         If the index is not exact and FAISS is not installed.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from serve_cli.retrieval.index.approximate_search import ApproximateSearch
     from serve_cli.retrieval.index.layout import IndexManifest, SearchParameters
 
-EXACT_AMONG = 50_000  # up to as many rows that may be returned are all compared
+EXACT_AMONG = 50_000  # up to this many rows that may be returned are all compared
 ATTEMPTS = 5  # to open an index that is being switched to new versions
 SHOWN_IDS = 5
 
@@ -92,7 +92,7 @@ class CatalogIndex:
         self.close()
 
     def close(self) -> None:
-        """Release the files; the index cannot be used afterwards."""
+        """Release the files. The index cannot be used afterwards."""
         self.segments = ()
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class CatalogIndex:
 
     @property
     def total(self) -> int:
-        """Rows including deleted ones; row numbers are below it."""
+        """Rows including deleted ones. Row numbers are below it."""
         return self.manifest.total
 
     @property
@@ -132,7 +132,7 @@ class CatalogIndex:
         k : int
             Neighbors per query, at least 1.
         among : ndarray, int64, (n,), optional
-            Sorted row numbers that may be returned; deleted rows never are.
+            Sorted row numbers that may be returned. Deleted rows never are.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class CatalogIndex:
         search: SearchParameters,
         among: NDArray[np.int64] | None = None,
     ) -> Nearest:
-        """Rank candidates by exact distances; search with more effort until k are there."""
+        """Rank candidates by exact distances, and search with more effort until k are found."""
         nearest = self.approximation.nearest(queries, k, search, among)
         return self.exhaustive(queries, k, among) if nearest is None else nearest
 
@@ -201,7 +201,7 @@ class CatalogIndex:
         return rows
 
     def find_ids(self, ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
-        """Return the rows of ids, (n,), in their order; -1 for an id without a row."""
+        """Return the rows of ids, (n,), in their order, or -1 for an id without a row."""
         wanted = ids if isinstance(ids, pa.ChunkedArray) else pa.array(ids, pa.string())
         unique = wanted.unique()
         rows = np.full(len(unique), -1, np.int64)

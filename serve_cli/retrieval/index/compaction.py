@@ -23,10 +23,10 @@ TIMES_LARGER = 4  # a larger one would be copied too often
 
 
 def compacted(folder: Path, manifest: IndexManifest, most_rows: int) -> IndexManifest:
-    """Merge the last added segments, without their deleted rows; return a manifest that has not been switched to.
+    """Merge the last added segments, without their deleted rows. Return a manifest that has not been switched to.
 
     A segment is merged with the ones after it unless it has more than four times their rows, or all together have
-    more than ``most_rows``, for which the memory does not suffice. So there are about log5(n) added segments after n
+    more than ``most_rows``, which would not fit into memory. So there are about log5(n) added segments after n
     equal additions, two or three in practice.
     """
     kept = _kept(manifest.segments, most_rows)

@@ -50,7 +50,7 @@ def _check_columns(stream: EmbeddingStream, index: CatalogIndex) -> None:
 
 
 def _can_hold(kind: pa.DataType | None, other: pa.DataType | None) -> bool:
-    """Whether a column holds values of another; float64 holds int64, which a CSV file of whole prices has."""
+    """Whether a column can hold another's values. float64 holds int64, the type of whole prices in a CSV file."""
     return kind == other or (kind == pa.float64() and other == pa.int64())
 
 

@@ -22,7 +22,7 @@ SAFE = 1e30  # squares up to this do not overflow in float32
 
 
 class Nearest(NamedTuple):
-    """The nearest rows of some queries, nearest first; rows of equal distance in their order."""
+    """The nearest rows of some queries, nearest first. Ties keep the order of the rows."""
 
     rows: NDArray[np.int64]  # (Q, k), -1 for none
     distances: NDArray[np.float32]  # (Q, k), inf for none
@@ -36,7 +36,7 @@ class Block(NamedTuple):
     squares: NDArray[np.float32] | None = None  # (n,) squared norms, where they are known
 
     def only(self, kept: NDArray[np.bool_]) -> Block:
-        """Select rows; returns ``self`` if all are selected."""
+        """Select rows. Returns ``self`` if all are selected."""
         if kept.all():
             return self
         squares = None if self.squares is None else self.squares[kept]
@@ -49,7 +49,7 @@ def exact_nearest(queries: NDArray[np.float32], k: int, blocks: Iterable[Block],
     Parameters
     ----------
     queries : ndarray, float32, (Q, D)
-        Of unit norm for cosine.
+        Rows have unit norm for cosine.
     k : int
         Neighbors per query.
     blocks : iterable of Block
@@ -72,7 +72,7 @@ def pair_keys(queries: NDArray[np.float32], vectors: NDArray[np.float32], distan
     ----------
     queries : ndarray, float32, (q, D)
     vectors : ndarray, float32, (q, n, D)
-        Of each query.
+        The vectors to compare with each query.
     distance : {"euclidean", "cosine"}
     """
     if distance == "cosine":
@@ -88,14 +88,14 @@ def to_distances(keys: NDArray[np.float64], distance: Distance) -> NDArray[np.fl
 
 
 def to_unit_norm(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divide rows by their norm; rows of zeros stay."""
+    """Divide rows by their norm. Rows of zeros stay unchanged."""
     wide = vectors.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.asarray((wide / np.where(norms > 0, norms, 1)).astype(np.float32))
 
 
 def checked_queries(queries: NDArray[Any], dim: int, distance: Distance) -> NDArray[np.float32]:
-    """Convert queries to what the index compares. Raises `DataError` unless they are (Q, dim) and finite."""
+    """Convert queries to the form that the index compares. Raises `DataError` unless they are (Q, dim) and finite."""
     numbers = np.ascontiguousarray(queries, np.float32)
     if numbers.ndim != 2 or numbers.shape[1] != dim:
         raise DataError(f"queries have shape {numbers.shape}; this index expects (queries, {dim}).")

@@ -184,7 +184,7 @@ class FaissFile:
         return struct.unpack_from(f"<{layout}", self._content, position)
 
     def _vector(self, item_size: int) -> int:
-        """Skip a vector; return its number of items."""
+        """Skip a vector and return its number of items."""
         count = self._number(UINT64)
         self._skip(count, item_size)
         return count

@@ -1,4 +1,4 @@
-"""Import FAISS for this package, or say how to install it; convert its exceptions."""
+"""Import FAISS for this package, or say how to install it, and convert its exceptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAISS_ERRORS = (RuntimeError, AssertionError, ValueError, TypeError, MemoryError
 
 @contextmanager
 def faiss_errors(problem: str) -> Iterator[None]:
-    """Convert exceptions of FAISS to `RunError`; the message starts with ``problem``."""
+    """Convert exceptions of FAISS to `RunError`. The message starts with ``problem``."""
     try:
         yield
     except FAISS_ERRORS as error:

@@ -34,7 +34,7 @@ class Graph:
     folder : Path
         The segment.
     record : SegmentRecord
-        What ``index.json`` says of it.
+        What ``index.json`` says about it.
     dim : int
         Width D of the vectors.
 
@@ -54,7 +54,7 @@ class Graph:
         self.fixed = f"a graph of {self._hnsw.d} columns"  # what all segments share
 
     def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
-        """Return the width of the beam and the number of candidates, where a share of the rows may be returned."""
+        """Return the width of the beam and the number of candidates, if only a share of the rows may be returned."""
         more = max(1.0, k / TUNED_K)
         if share is None:
             width = math.ceil(search.effort * more)
@@ -63,7 +63,7 @@ class Graph:
         return math.ceil(width / share), max(width, k)
 
     def prepare(self, queries: NDArray[np.float32], width: int) -> PreparedQueries:
-        """Transform queries; all segments of an index have the same transform."""
+        """Transform queries. All segments of an index have the same transform."""
         vectors = queries
         if self._transform is not None:
             vectors = np.empty((len(queries), self._hnsw.d), np.float32)
@@ -117,7 +117,7 @@ class Graph:
 
 
 def hnsw_of(index: Any) -> tuple[Any | None, Any]:
-    """Return the linear transform of FAISS's index, if it has one, and its graph. Raises `TypeError` if it is none."""
+    """Return the linear transform of FAISS's index, if it has one, and its graph. Raises `TypeError` otherwise."""
     transform, inner = None, index
     if isinstance(index, faiss.IndexPreTransform):
         inner = faiss.downcast_index(index.index)

@@ -26,7 +26,7 @@ OWN_LISTS = ("ArrayInvertedLists", "BlockInvertedLists")  # others name further 
 
 
 class PreparedQueries(NamedTuple):
-    """Some queries, with what is the same for all segments."""
+    """Some queries, with everything that is the same for all segments."""
 
     vectors: NDArray[np.float32]  # (Q, d) as candidates are compared
     effort: int  # lists to scan, or width of a graph's beam
@@ -48,7 +48,7 @@ class InvertedLists:
     folder : Path
         The segment.
     record : SegmentRecord
-        What ``index.json`` says of it.
+        What ``index.json`` says about it.
     dim : int
         Width D of the vectors.
     distance : {"euclidean", "cosine"}
@@ -68,13 +68,13 @@ class InvertedLists:
         self.fixed = f"{self.count:,} lists"  # what all segments share
 
     def effort(self, search: SearchParameters, k: int, share: float | None) -> tuple[int, int]:
-        """Return the numbers of lists and of candidates, where a share of the rows may be returned; None for all."""
+        """Return the numbers of lists and of candidates, if a share of the rows may be returned. None means all."""
         if share is None:
             return search.effort, k * search.rerank
         return search.filtered_effort, k * max(search.rerank, FILTERED_RERANK)
 
     def prepare(self, queries: NDArray[np.float32], nprobe: int) -> PreparedQueries:
-        """Find the lists nearest to each query; all segments of an index have the same centroids."""
+        """Find the lists nearest to each query. All segments of an index have the same centroids."""
         nprobe = min(nprobe, self.count)
         lists = np.empty((len(queries), nprobe), np.int64)
         distances = np.empty((len(queries), nprobe), np.float32)
@@ -133,7 +133,7 @@ class InvertedLists:
         return np.asarray(np.take_along_axis(ranks, own.reshape(count, k), axis=1))
 
     def emptied(self) -> Any:
-        """Return FAISS's index with empty lists in memory; this object finds nothing afterwards."""
+        """Return FAISS's index with empty lists in memory. This object finds nothing afterwards."""
         old = faiss.downcast_InvertedLists(self._index.invlists)
         if isinstance(old, faiss.BlockInvertedLists):
             empty = faiss.BlockInvertedLists(old.nlist, old.n_per_block, old.block_size)
@@ -175,12 +175,12 @@ class Selector:
 
     @cached_property
     def faiss(self) -> Any:
-        """FAISS's selector; use it only while this object lives."""
+        """FAISS's selector. Use it only while this object lives."""
         return faiss.IDSelectorBitmap(self._bits)
 
 
 def metric_of(distance: Distance) -> int:
-    """Return FAISS's metric of a distance; cosine rows have unit norm."""
+    """Return FAISS's metric for a distance. Rows have unit norm for cosine."""
     return int(faiss.METRIC_INNER_PRODUCT if distance == "cosine" else faiss.METRIC_L2)
 
 

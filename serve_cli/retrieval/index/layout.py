@@ -1,7 +1,7 @@
 """The layout of an index folder, and its ``index.json``, which may be damaged or hostile.
 
-A folder holds immutable segments and at most one file of deleted rows. ``index.json`` names what counts. It is replaced
-last, so readers see the old version or the new one.
+A folder holds immutable segments and at most one file of deleted rows. ``index.json`` names the current files. It is
+replaced last, so readers see the old version or the new one.
 
     index.json
     segment-000001/vectors.npy     (rows, D) float32 or float16
@@ -49,7 +49,7 @@ class SegmentRecord:
     rows : int
         Rows in it, including deleted ones.
     embeddings : str
-        Embedding folder that they came from; the last one, if several were merged.
+        Embedding folder that they came from, or the last one if several were merged.
     faiss_bytes : int or None
         Size of its FAISS file; None without one.
     added : bool
@@ -72,9 +72,9 @@ class SearchParameters:
     effort : int
         Inverted lists that are scanned, or the width of a graph's beam, which grows with k above 10.
     rerank : int
-        Candidates per wanted neighbor whose exact distances are computed; graphs propose the whole beam instead.
+        Candidates per wanted neighbor whose exact distances are computed. Graphs propose the whole beam instead.
     filtered_effort : int
-        The same where only some rows may be returned; a graph's beam also widens with their share.
+        The effort if only some rows may be returned. A graph's beam also widens with their share.
     """
 
     effort: int = 1
@@ -89,13 +89,13 @@ class IndexManifest:
     Parameters
     ----------
     card : ModelCard
-        Card of the model that computed the embeddings; it gives dimension and distance.
+        Card of the model that computed the embeddings, with dimension and distance.
     model, model_sha256 : str or None
         Path and hash of the ONNX file.
     kind : str
         ``"exact"``, or FAISS's factory string.
     target_recall, recall : float or None
-        Recall@10 that was asked for, and the one measured when the index was built.
+        The requested recall@10, and the recall@10 measured when the index was built.
     search : SearchParameters
         Tuned to the target.
     segments : tuple of SegmentRecord

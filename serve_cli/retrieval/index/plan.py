@@ -55,7 +55,7 @@ class IndexPlan:
     seconds: float
 
     def describe(self) -> str:
-        """Return one line for people."""
+        """Return a summary in one line."""
         return (
             f"{self.rows:,} rows of {self.dim}: {self.kind}, {self.memory_bytes / 1e6:,.0f} MB of memory, "
             f"{self.disk_bytes / 1e6:,.0f} MB on disk, about {math.ceil(self.seconds):,} s."
@@ -86,7 +86,7 @@ def plan_index(
     Raises
     ------
     ConfigError
-        If the memory does not suffice.
+        If there is not enough memory.
     """
     limit = int(SPARE * available_memory()) if max_memory is None else max_memory
     kind = factory or (EXACT if rows <= EXACT_ROWS else default_factory(rows, dim))
@@ -133,7 +133,7 @@ def encodable_rows(rows: int, added: int, dim: int, kind: str, max_memory: int |
     Raises
     ------
     ConfigError
-        If the memory does not suffice for the added rows.
+        If there is not enough memory for the added rows.
     """
     limit = int(SPARE * available_memory()) if max_memory is None else max_memory
     match = LIST_COUNT.match(kind)
@@ -154,7 +154,7 @@ def build_products(rows: int, dim: int, lists: int) -> float:
 
 
 def default_factory(rows: int, dim: int) -> str:
-    """Return FAISS's factory string for a catalog, e.g. ``"IVF4096,PQ64x4fs"`` for a million rows of 128.
+    """Return FAISS's factory string for a catalog, e.g. ``"IVF4096,PQ64x4fs"`` for a million rows of width 128.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def default_factory(rows: int, dim: int) -> str:
 
 
 def code_bytes(kind: str, dim: int) -> int:
-    """Return the size of a row's code; of the full vector for kinds that this function does not know."""
+    """Return the size of a row's code, or of the full vector for kinds that this function does not know."""
     if match := GRAPH.fullmatch(kind):
         width = min(int(match[1] or dim), dim)
         return (width if match[3] else 4 * width) + LINK_BYTES * int(match[2])

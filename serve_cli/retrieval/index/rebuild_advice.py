@@ -1,4 +1,4 @@
-"""Say when building an index again pays: searches got slower by updates."""
+"""Say when rebuilding an index pays off, because updates slow searches down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDED_SHARE = 0.3
 
 
 def rebuild_advice(manifest: IndexManifest) -> str | None:
-    """Return a sentence if updates are no longer few, so that building the index again pays."""
+    """Return a sentence if updates are no longer few, so that rebuilding the index pays off."""
     total = max(manifest.total, 1)
     deleted, added = manifest.deleted / total, manifest.added / total
     reasons = []

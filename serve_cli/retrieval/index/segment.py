@@ -41,7 +41,7 @@ class Segment:
     folder : Path
         The index.
     record : SegmentRecord
-        What ``index.json`` says of the segment.
+        What ``index.json`` says about the segment.
     first : int
         Number of its first row.
     dim : int
@@ -67,7 +67,7 @@ class Segment:
 
     @cached_property
     def squares(self) -> NDArray[np.float32]:
-        """Squared norms of the vectors, (rows,); computed once, by exact searches."""
+        """Squared norms of the vectors, (rows,). Computed once, by exact searches."""
         squares = np.empty(self.rows, np.float32)
         for start in range(0, self.rows, BLOCK_ROWS):
             squares[start : start + BLOCK_ROWS] = squared_norms(self._block(start))

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 class SegmentWriter:
     """Writes ``vectors.npy`` and ``rows.arrow`` into a new folder.
 
-    Use it as a context manager; the files are complete and synced once it has closed without an error.
+    Use it as a context manager. The files are complete and synced once it has closed without an error.
 
     Parameters
     ----------
     folder : Path
         An empty folder that becomes the segment.
     card : ModelCard
-        Gives dimension and distance; cosine stores unit norms.
+        Gives dimension and distance. Cosine stores unit norms.
     schema : Schema
         Columns of the batches.
     dtype : {"float32", "float16"}
@@ -54,7 +54,7 @@ class SegmentWriter:
         return self
 
     def write(self, batch: EmbeddedBatch) -> NDArray[np.float32]:
-        """Append a batch; return its vectors as stored, (n, D). Raises `DataError` if float16 cannot hold them."""
+        """Append a batch and return its vectors as stored, (n, D). Raises `DataError` if float16 cannot hold them."""
         vectors = to_unit_norm(batch.embedding) if self._card.distance == "cosine" else batch.embedding
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(vectors, self._dtype)

@@ -97,7 +97,7 @@ def _train_lists(index: Any, sample: NDArray[np.float32], total: int) -> None:
 
 
 def encode(index: Any, segment: Segment) -> int:
-    """Encode all rows of a segment with a trained, empty index; write its FAISS file and return the file's size."""
+    """Encode all rows of a segment with a trained, empty index. Write its FAISS file and return the file's size."""
     with open_progress("encode", segment.rows, unit="rows") as progress, faiss_errors("FAISS cannot add rows"):
         for start in range(0, segment.rows, BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, segment.rows))

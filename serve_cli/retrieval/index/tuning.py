@@ -1,4 +1,4 @@
-"""Tune how much a search does to a target recall, measured against exact search."""
+"""Tune the effort of a search to a target recall, measured against exact search."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def tune(index: CatalogIndex, target: float) -> TunedSearch:
 
 
 def measure(index: CatalogIndex, truth: Truth, search: SearchParameters) -> float:
-    """Return the share of the true neighbors that are in as many returned rows."""
+    """Return the share of the true neighbors that are among the same number of returned rows."""
     k = truth.neighbors.shape[1]
     rows = index.approximate(truth.queries, k + 1, search).rows
     others = rows != truth.own[:, None]
@@ -94,7 +94,7 @@ def between_neighbors(index: CatalogIndex, truth: Truth) -> Truth:
 
 
 def _tune_graph(index: CatalogIndex, truth: Truth, target: float) -> TunedSearch:
-    """Choose the width of the beam, all of whose rows are candidates, for all rows and for some."""
+    """Choose the width of the beam, for searches of all rows and of some. All rows of the beam are candidates."""
     tuned = _narrowest_beam(index, truth, target)
     wide = max(target, FILTERED_RECALL)
     filtered = tuned if wide == target else _narrowest_beam(index, truth, wide)
@@ -113,7 +113,7 @@ def _narrowest_beam(index: CatalogIndex, truth: Truth, target: float) -> TunedSe
 
 
 def _tune_both(index: CatalogIndex, truth: Truth, ranks: NDArray[np.int64], target: float) -> TunedSearch:
-    """Choose the number of lists, then the candidates per neighbor; more lists where no number of candidates does."""
+    """Choose the number of lists, then the candidates per neighbor. Use more lists if no number suffices."""
     best = TunedSearch(SearchParameters(), 0.0)
     for share in (0.15, 0.3, 0.6, 0.9, 1.0):  # of the allowed misses that the candidates may take
         effort = _lists_for(ranks, target + share * (1 - target))

@@ -1,7 +1,7 @@
-"""Add, delete and replace rows of an index without building it again.
+"""Add, delete and replace rows of an index without rebuilding it.
 
 A writer locks the index, writes new files and then switches ``index.json`` once. Readers that have the index open keep
-their version; an opener sees the version before the switch or the one after it.
+their version. An opener sees the version before the switch or the one after it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class UpdatedIndex:
     missing : int
         Ids to delete that the index does not have.
     advice : str or None
-        Why building the index again would make searches faster.
+        Why rebuilding the index would make searches faster.
     manifest : IndexManifest
         Content of ``index.json``.
     """
@@ -128,9 +128,9 @@ def add_rows(
         If a folder is missing or damaged, another process is changing the index, or it cannot be written to.
     DataError
         If the embeddings do not fit the index, have no row, repeat an id with another embedding, or have ids that the
-        index has. The index stays as it was.
+        index has. The index stays unchanged.
     ConfigError
-        If the memory does not suffice.
+        If there is not enough memory.
 
     Examples
     --------
@@ -166,10 +166,10 @@ def replace_rows(
     RunError
         If a folder is missing or damaged, another process is changing the index, or it cannot be written to.
     DataError
-        If the embeddings do not fit the index, have no row, or repeat an id with another embedding. The index stays as
-        it was.
+        If the embeddings do not fit the index, have no row, or repeat an id with another embedding. The index stays
+        unchanged.
     ConfigError
-        If the memory does not suffice.
+        If there is not enough memory.
 
     Examples
     --------
@@ -281,7 +281,7 @@ def _write(
 def _writing(path: str | os.PathLike[str]) -> Iterator[CatalogIndex]:
     """Open an index that no other process changes meanwhile."""
     folder = Path(path)
-    read_index_manifest(folder)  # so that no lock is made in a folder that is no index
+    read_index_manifest(folder)  # so that no lock is created in a folder that is not an index
     try:
         with index_lock(folder), CatalogIndex.open(folder) as catalog:
             remove_unnamed(folder, catalog.manifest)
@@ -311,7 +311,7 @@ def _rows_with_ids_of(
 def _with_deletions(
     catalog: CatalogIndex, number: int, deleted: NDArray[np.int64], segments: tuple[SegmentRecord, ...]
 ) -> IndexManifest:
-    """Write deletions unless they are the same; return a manifest with them that has not been switched to."""
+    """Write deletions unless they are the same. Return a manifest with them that has not been switched to."""
     manifest = replace(catalog.manifest, segments=segments)
     if len(deleted) == len(catalog.deleted):  # which it contains
         return manifest

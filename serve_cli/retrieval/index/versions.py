@@ -31,7 +31,7 @@ HOLDER = re.compile(r"process \d+ on [\w.-]{1,100}")
 
 @contextmanager
 def index_lock(folder: Path) -> Iterator[None]:
-    """Keep other writers out of an index folder, which exists, and remove what killed ones left.
+    """Keep other writers out of an existing index folder, and remove what killed ones left.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def index_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def new_index_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
-    """Lock a folder for a new index; remove it after an error if it did not exist.
+    """Lock a folder for a new index, and remove it after an error if it did not exist.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def next_number(folder: Path) -> int:
 
 @contextmanager
 def new_segment(folder: Path, number: int) -> Iterator[Path]:
-    """Yield a temporary folder to fill; on success it becomes segment ``number``."""
+    """Yield a temporary folder to fill. On success it becomes segment ``number``."""
     path = folder / segment_name(number)
     with temporary_folder(path) as temporary:
         yield temporary

@@ -1,4 +1,4 @@
-"""Load an embedding folder into a database: write to a staging, build the index, verify, and switch."""
+"""Load an embedding folder into a database: write to a staging table, build the index, verify, and switch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLOAT16_MOST = float(np.finfo(np.float16).max)
 
 
 def load_embeddings(options: LoadOptions, *, dry_run: bool = False, retries: RetryPolicy = RETRIES) -> LoadReport:
-    """Load embeddings into a database; a load that was interrupted is resumed.
+    """Load embeddings into a database, resuming an interrupted load.
 
     Readers of the table see the old rows, or none, until all new rows are written, indexed and verified.
 
@@ -52,7 +52,7 @@ def load_embeddings(options: LoadOptions, *, dry_run: bool = False, retries: Ret
     dry_run : bool
         Connect and check, but write nothing.
     retries : RetryPolicy
-        How often a call is repeated after an error that may pass, such as a lost connection.
+        How often a call is retried after an error that may be transient, such as a lost connection.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def load_embeddings(options: LoadOptions, *, dry_run: bool = False, retries: Ret
 
 
 class _Caller:
-    """Repeats calls of a target while an error may pass."""
+    """Retries calls of a target after transient errors."""
 
     def __init__(self, target: Target, retries: RetryPolicy) -> None:
         self._target, self._retries = target, retries
@@ -173,7 +173,7 @@ def _check_range(batch: EmbeddedBatch) -> None:
 
 
 def _write(batches: Iterator[EmbeddedBatch], target: Target, plan: LoadPlan, call: _Caller) -> tuple[Sample, int]:
-    """Write the batches that the staging lacks; return the sample to verify, and the rows that were there before."""
+    """Write the batches that the staging table lacks. Return the sample to verify, and the rows already there."""
     sample, resumed, done = Sample(plan), 0, 0
     with ExitStack() as stack:
         ahead = stack.enter_context(closing(read_ahead(batches)))

@@ -1,4 +1,4 @@
-"""What a load is asked to do, and what it has done."""
+"""The options of a load, and its report."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ class LoadReport:
     rows : int
         Rows in the table.
     failed, not_finite, repeated : int
-        Rows left out since they have no embedding; since it has NaN or infinity; since an earlier row has the same id
-        and an equal embedding.
+        Rows left out because they have no embedding, because it has NaN or infinity, or because an earlier row has the
+        same id and an equal embedding.
     resumed : int
-        Rows that an interrupted load had left in the staging.
+        Rows that an interrupted load had left in the staging table.
     compared : int
         Embeddings that were read back and compared.
     bytes : int
         Estimated size in the database.
     seconds : float
-        Time of this load; of a dry run, the estimate.
+        Time of this load, or the estimate of a dry run.
     dry_run, complete : bool
-        Whether nothing was written, and whether nothing was to do.
+        Whether nothing was written, and whether there was nothing to do.
     """
 
     database: str

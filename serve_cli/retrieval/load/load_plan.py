@@ -36,7 +36,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
     kind : type of Target
         The database.
     repeated : int
-        Rows that are left out since they repeat an id.
+        Rows that are left out because they repeat an id.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
 
 
 def _chosen_columns(stream: EmbeddingStream, chosen: tuple[str, ...] | None) -> pa.Schema:
-    """Select columns in the order of the embeddings; ``id`` always stays."""
+    """Select columns in the order of the embeddings. ``id`` always stays."""
     import pyarrow as pa
 
     if chosen is None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Iterate over ``items``; a thread computes the next one while the caller uses the last."""
+    """Iterate over ``items``. A thread computes the next one while the caller uses the last."""
     with ThreadPoolExecutor(1, "read-ahead") as pool:
         following = pool.submit(_next, items)
         while item := following.result():
@@ -21,7 +21,7 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 
 def _next(items: Iterator[T]) -> tuple[T] | None:
-    """Return the next item in a tuple; None at the end."""
+    """Return the next item in a tuple, or None at the end."""
     for item in items:
         return (item,)
     return None

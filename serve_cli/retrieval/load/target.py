@@ -1,4 +1,4 @@
-"""What a database must offer so that `lifted load` can load into it."""
+"""The interface that a database needs for `lifted load`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LoadPlan:
     table : str
         Name that readers use: a table or a collection. Any text; targets quote it or refuse it.
     schema : Schema
-        Columns of every batch's table: ``id`` (unique), ``path`` and ``label`` as far as they were chosen, then the
+        Columns of every batch's table: ``id`` (unique), ``path`` and ``label`` if they were chosen, then the
         chosen carried columns. The vector goes into `VECTOR_COLUMN`.
     dim : int
         Width D of the vectors.
@@ -51,7 +51,8 @@ class LoadPlan:
         Rows of the embeddings that a batch covers; fewer in a batch from which repeated ids are left out.
     fingerprint : str
         Hexadecimal hash of the embeddings, columns, storage type and batch size. Batch number n of two plans with equal
-        fingerprints holds equal rows, so a staging of an equal fingerprint may be resumed; any other is discarded.
+        fingerprints holds equal rows, so a staging table with an equal fingerprint may be resumed. Any other is
+        discarded.
     model, source : str
         Identify the model (its hash, or its name where the hash is unknown) and the images. A table of the same model
         and source is replaced without ``overwrite``.
@@ -91,7 +92,7 @@ class Preview:
     seconds : float
         Estimated time, index included.
     complete : bool
-        Whether the table already holds these embeddings, so that nothing is to do.
+        Whether the table already holds these embeddings, so that there is nothing to do.
     """
 
     columns: Mapping[str, str]
@@ -110,10 +111,10 @@ class Target(Protocol):
     `close` comes last, after any failure too.
 
     Rows go to a staging table or collection that readers do not see. It survives a killed or failed load, and the next
-    load with the same fingerprint resumes it. The table that readers use changes in `switch` alone.
+    load with the same fingerprint resumes it. Only `switch` changes the table that readers use.
 
-    A method raises `LiftedError` for what it understands itself, such as a missing right, and lets the driver's errors
-    pass otherwise: the caller asks `is_transient` and `explain`. After a transient error the same call is repeated on
+    A method raises `LiftedError` for problems that it recognizes, such as a missing right, and lets the driver's other
+    errors pass. The caller then asks `is_transient` and `explain`. After a transient error the same call is repeated on
     the same object, which connects again if it must.
 
     Attributes
@@ -121,9 +122,9 @@ class Target(Protocol):
     database : str
         The database's name in sentences, e.g. ``"PostgreSQL"``.
     dtypes, indexes : tuple of str
-        Supported storage types and kinds of index; the first is the default.
+        Supported storage types and kinds of index. The first is the default.
     batch_rows : int
-        Rows of a batch; fewer where the vectors are wide.
+        Rows of a batch. Fewer where the vectors are wide.
     """
 
     database: ClassVar[str]
@@ -145,28 +146,28 @@ class Target(Protocol):
         """
 
     def prepare(self) -> None:
-        """Create the staging, or open the one that an earlier load with the same fingerprint left."""
+        """Create the staging table, or open the one that an earlier load with the same fingerprint left."""
 
     def loaded(self, batch: EmbeddedBatch, number: int) -> bool:
-        """Whether batch ``number`` is complete in the staging."""
+        """Whether batch ``number`` is complete in the staging table."""
 
     def write(self, batch: EmbeddedBatch, number: int) -> None:
-        """Write a batch: all or nothing where the database can, and in any case safe to repeat."""
+        """Write a batch, all or nothing where the database supports it, and always safe to repeat."""
 
     def build_index(self) -> None:
-        """Build the index on the complete staging, with progress by `open_progress`. Safe to repeat."""
+        """Build the index on the complete staging table, with progress by `open_progress`. Safe to repeat."""
 
     def count(self) -> int:
-        """Count the rows in the staging."""
+        """Count the rows in the staging table."""
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Read vectors, (D,) each, back from the staging, in any order; ids that are missing are left out."""
+        """Read vectors, (D,) each, back from the staging table, in any order. Missing ids are left out."""
 
     def switch(self) -> None:
-        """Give the staging the name that readers use, atomically, and remove what it replaces."""
+        """Give the staging table the name that readers use, atomically, and remove what it replaces."""
 
     def discard(self) -> None:
-        """Remove the staging, so that the next load starts over."""
+        """Remove the staging table, so that the next load starts over."""
 
     def close(self) -> None:
         """Disconnect. Do not raise."""
@@ -175,7 +176,7 @@ class Target(Protocol):
         """Whether a repeated call may succeed after this error."""
 
     def explain(self, error: Exception) -> LiftedError | None:
-        """Put an error of the driver into a sentence without credentials; None for any other error, which is a bug."""
+        """Describe a driver error in a sentence without credentials. None for any other error, which is a bug."""
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,12 @@ class Sample:
 
 
 def verify(target: Target, plan: LoadPlan, sample: Mapping[str, NDArray[np.float32]]) -> None:
-    """Compare the number of rows and the sampled embeddings in the staging with the embeddings.
+    """Compare the number of rows and the sampled embeddings in the staging table with the embeddings.
 
     Raises
     ------
     RunError
-        If they differ; the staging is not to be used.
+        If they differ. The staging table must not be used then.
     """
     count = target.count()
     if count != plan.rows:

@@ -1,1 +1,1 @@
-"""Queries of an index: photographs, ids or embeddings in; rows with exact distances out."""
+"""Queries of an index: photographs, ids or embeddings in, rows with exact distances out."""

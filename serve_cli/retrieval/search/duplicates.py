@@ -1,9 +1,9 @@
 """Collapse duplicates among results.
 
 Two rows are duplicates if they have the same SHA-256 in the column ``sha256``, as `lifted embed --checksums` writes it,
-or if their embeddings a and b are almost equal: ``|a - b| <= 1e-3 max(|a|, |b|)``. That is far above what another batch
-size, device or storage type changes in one photograph's embedding, and far below the distance of different photographs.
-A row is left out if it is a duplicate of a nearer result.
+or if their embeddings a and b are almost equal: ``|a - b| <= 1e-3 max(|a|, |b|)``. This is far more than another batch
+size, device or storage type changes one photograph's embedding, and far less than the distance between different
+photographs. A row is left out if it is a duplicate of a nearer result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALMOST_EQUAL = 1e-3  # times the larger norm
 def first_of_duplicates(
     vectors: NDArray[np.float32], query: NDArray[np.float32], hashes: Sequence[str | None], limit: int
 ) -> list[int]:
-    """Select results that are no duplicates of nearer ones.
+    """Select results that are not duplicates of nearer ones.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def first_of_duplicates(
 
     Notes
     -----
-    By the triangle inequality a duplicate is about as far from the query as its original. Only results of such a
+    By the triangle inequality a duplicate is about as far from the query as its original. Only results at such a
     distance are compared, so the work is almost linear in n.
     """
     wide = vectors.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Index: from a photograph to the rows of a catalog that are most like it."""
+"""Index: find the rows of a catalog that are most similar to a photograph."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Index:
         Returns
         -------
         list of Matches
-            One per photograph, in their order; a single one if combined. A photograph that cannot be read has an
+            One per photograph, in their order, or a single one if combined. A photograph that cannot be read has an
             ``error`` and no rows.
 
         Raises
@@ -205,7 +205,7 @@ class Index:
         return self._embedder
 
     def close(self) -> None:
-        """Release the files and the model; the index cannot be used afterwards."""
+        """Release the files and the model. The index cannot be used afterwards."""
         self.catalog.close()
         if self._embedder is not None:
             self._embedder.close()

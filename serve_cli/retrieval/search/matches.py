@@ -25,7 +25,7 @@ class Match(NamedTuple):
     Parameters
     ----------
     rank : int
-        From 1.
+        Counted from 1.
     distance : float
         Exact distance from the query.
     id, path : str
@@ -33,7 +33,7 @@ class Match(NamedTuple):
     label : str or None
         Its class, if it has one.
     columns : dict of str to object
-        Values of the columns that were asked for.
+        Values of the requested columns.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Match(NamedTuple):
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """Convert a column to Python objects; values that Python lacks, such as dates beyond the year 9999, to text."""
+    """Convert a column to Python objects, and values that Python lacks, such as dates beyond the year 9999, to text."""
     try:
         return list(column.to_pylist())
     except (OverflowError, ValueError):
@@ -67,7 +67,7 @@ def _value(cell: Cell) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The rows that a query returned, nearest first; iterate over it to get each `Match`.
+    """The rows that a query returned, nearest first. Iterate over it to get each `Match`.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class Matches:
     distances : ndarray, float32, (n,)
         Exact distances, ascending.
     table : Table
-        n rows: id, path, label, and the columns that were asked for.
+        n rows: id, path, label, and the requested columns.
     columns : tuple of str
-        Names of the columns that were asked for.
+        Names of the requested columns.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Matches:
 
     @property
     def error(self) -> str | None:
-        """Why the query could not be embedded; None if it could."""
+        """Why the query could not be embedded, or None if it could."""
         return self.query.error
 
     @property

@@ -30,7 +30,7 @@ class Heading:
     where : str or None
         The condition.
     distance, generated, command : str
-        What ranked the images, when, and by which command.
+        Distance that ranked the images, and time and command of the page.
     about, versions : mapping of str
         Facts about index and model, and versions of packages.
     not_shown : sequence of str
@@ -70,7 +70,7 @@ class Line(NamedTuple):
 
 
 def query_key(number: int) -> int:
-    """Return the key of a query's picture; those of rows are their numbers, 0 or more."""
+    """Return the key of a query's picture. Keys of rows are their numbers, 0 or more."""
     return -1 - number
 
 

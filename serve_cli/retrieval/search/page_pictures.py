@@ -98,7 +98,7 @@ def _paths_by_source(index: CatalogIndex, results: Sequence[Matches]) -> dict[st
 
 
 def source_of_segment(segment: Segment) -> str | None:
-    """Return what a segment's embedding folder names as its source; None if it is not there any more."""
+    """Return what a segment's embedding folder names as its source, or None if the folder is no longer there."""
     with suppress(LiftedError):
         source: Any = read_manifest(Path(segment.record.embeddings)).get("source")
         return source if isinstance(source, str) else None

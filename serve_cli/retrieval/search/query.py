@@ -36,7 +36,7 @@ class Query:
     image : ImageRow, optional
         The photograph, if the caller named it.
     path : str, optional
-        The photograph, if an index or an embedding folder names it; such a path is not trusted.
+        The photograph, if an index or an embedding folder names it. Such a path is not trusted.
     source : str, optional
         What the embedding folder names as the source of ``path``.
     own_rows : tuple of int
@@ -54,12 +54,12 @@ class Query:
 
     @property
     def file_name(self) -> str:
-        """Name without folders, for pages that are passed on; the whole id of a row."""
+        """Name without folders, for pages that are passed on, or the whole id of a row."""
         return self.name if self.image is None else PurePath(self.name).name
 
 
 def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], distance: Distance) -> Query:
-    r"""Combine several photographs to one query.
+    r"""Combine several photographs into one query.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], dist
     -------
     Query
         Shown with the image of the first positive. It has an error if one of the photographs has one, because the
-        others alone would be another query.
+        others alone would be a different query.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], dist
 
 
 def combine_weighted(members: Sequence[tuple[Query, float]], distance: Distance) -> Query:
-    r"""Combine queries of different weights to one; see `combine_queries`, whose weights are 1 and -1.
+    r"""Combine queries of different weights into one; see `combine_queries`, whose weights are 1 and -1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The model that an index names: queries are embedded by it, or refused."""
+"""The model that an index names. Queries from any other model are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_query_model(
     Raises
     ------
     RunError
-        If the file is missing, or is another model than the one that embedded the catalog.
+        If the file is missing, or is not the model that embedded the catalog.
     """
     path = model if model is not None else index.model
     if path is None:

@@ -37,7 +37,7 @@ FEW = 2  # photographs per lane that are embedded one by one, which is quicker t
 
 
 def named_queries(names: Sequence[str], index: CatalogIndex, embedder: Callable[[], Embedder]) -> Iterator[Query]:
-    """Make queries of what a command line names: photographs, their folders, and embedding folders.
+    """Make queries from the names on a command line: photographs, their folders, and embedding folders.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def named_queries(names: Sequence[str], index: CatalogIndex, embedder: Callable[
     index : CatalogIndex
         Embedding folders must have its model.
     embedder : callable
-        Opens the model; called once there is a photograph.
+        Opens the model. Called once there is a photograph.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def photo_queries(embedder: Embedder, rows: Iterable[ImageRow]) -> Iterator[Quer
 
 
 def id_queries(index: CatalogIndex, ids: Sequence[str], *, include_self: bool) -> list[Query]:
-    """Make queries of rows of the index. Raises `DataError` for unknown ids."""
+    """Make queries from rows of the index. Raises `DataError` for unknown ids."""
     if len(set(ids)) != len(ids):
         twice = next(name for number, name in enumerate(ids) if name in ids[:number])
         raise ConfigError(f"the id {twice!r:.200} is given twice; give each once.")
@@ -114,7 +114,7 @@ def id_queries(index: CatalogIndex, ids: Sequence[str], *, include_self: bool) -
 
 
 def embedded_queries(index: CatalogIndex, stream: EmbeddingStream) -> Iterator[Query]:
-    """Make a query of each row of an embedding folder that has a finite embedding; warn of the others.
+    """Make a query from each row of an embedding folder that has a finite embedding. Warn about the others.
 
     Raises
     ------

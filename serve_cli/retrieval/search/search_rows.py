@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RowSearch:
-    """Searches an index with fixed options; the condition is evaluated once.
+    """Searches an index with fixed options. The condition is evaluated once.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class RowSearch:
     DataError
         If a column does not exist.
     ConfigError
-        If more than `MAX_RESULTS` rows per query are asked for.
+        If more than `MAX_RESULTS` rows per query are requested.
     """
 
     def __init__(self, index: CatalogIndex, options: SearchOptions) -> None:
@@ -61,7 +61,7 @@ class RowSearch:
             raise ConfigError(f"k is {options.k:,}; expected at most {MAX_RESULTS:,} of the {self.available:,} rows.")
 
     def search(self, queries: Sequence[Query]) -> list[Matches]:
-        """Search with each query; those with an error return no rows. Raises `DataError` for another dimension."""
+        """Search with each query. Those with an error return no rows. Raises `DataError` for another dimension."""
         nothing = (np.empty(0, np.int64), np.empty(0, np.float32))
         results = [nothing for _ in queries]
         waiting = [number for number, query in enumerate(queries) if query.error is None and self.k]

@@ -1,4 +1,4 @@
-"""From a number of rows to hours, bytes and engines."""
+"""Estimate hours, bytes and engines from a number of rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS, CHOSEN = (EXACT, DEFAULT, "SQ8", "Flat"), 2  # the first two are what `li
 
 @dataclass(frozen=True)
 class EmbeddingPlan:
-    """Time of `lifted embed` on one host as measured; seconds are None where no rate has been measured."""
+    """Time of `lifted embed` on one host as measured. Seconds are None where no rate has been measured."""
 
     device: str
     precision: str
@@ -150,7 +150,7 @@ def plan(rows: int, dim: int = 512, dtype: Dtype = "float32", memory: int = 64_0
 
 
 def _kind(name: str, rows: int, dim: int) -> str:
-    """Return the factory string for a catalog: of the default, or of the same lists with other codes."""
+    """Return the factory string for a catalog: the default, or the same lists with other codes."""
     if name == EXACT:
         return EXACT
     default = default_factory(rows, dim)
@@ -171,7 +171,7 @@ def _host_index(name: str, rows: int, dim: int, usable: int) -> HostIndex:
 
 
 def _built(kind: str, rows: int, dim: int, usable: int) -> IndexPlan | None:
-    """Plan a build at the measured speed; None if it does not fit the memory."""
+    """Plan a build at the measured speed, or return None if it does not fit into memory."""
     speed = rates.INDEX_BUILD.products / rates.INDEX_BUILD.seconds
     try:
         return plan_index(rows, dim, kind, usable, speed)
@@ -206,7 +206,7 @@ def _database_plan(rate: LoadRate, rows: int, dim: int, dtype: str, usable: int)
 
 
 def _database_memory(database: str, rows: int, dim: int, dtype: str) -> int | None:
-    """Return the bytes of a database's HNSW index; None for LanceDB, which searches from the disk."""
+    """Return the bytes of a database's HNSW index, or None for LanceDB, which searches from the disk."""
     if database == "PostgreSQL":
         return sizes.pgvector_bytes(rows, dim, 2 if dtype == "float16" else sizes.FLOAT)
     if database == "Qdrant":
@@ -215,7 +215,7 @@ def _database_memory(database: str, rows: int, dim: int, dtype: str) -> int | No
 
 
 def _rate_at(measured: dict[int, float], dim: int) -> float | None:
-    """Return the rate at a width: of the measured width with the closest ratio, over the ratio of widths."""
+    """Return the rate at a width: that of the measured width with the closest ratio, in inverse proportion to width."""
     if not measured:
         return None
     nearest = min(measured, key=lambda width: abs(math.log(width / dim)))

@@ -20,7 +20,7 @@ class EmbeddingRate:
     Parameters
     ----------
     device, precision : str
-        What the network ran on, and in.
+        Device that the network ran on, and its precision.
     images_per_second : float or None
         None if it has not been measured.
     source, conditions : str

@@ -15,7 +15,7 @@ UNITS = (("days", 86_400.0, 3.0), ("h", 3600.0, 1.5), ("min", 60.0, 1.5))  # nam
 
 
 class Table(NamedTuple):
-    """Columns and rows of text; the first ``left`` columns are words, the others numbers."""
+    """Columns and rows of text. The first ``left`` columns are words, the others numbers."""
 
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -109,7 +109,7 @@ def size_text(size: float) -> str:
 
 
 def time_text(seconds: float | None) -> str:
-    """Format a duration as ``3.3 h``; None is not measured.
+    """Format a duration as ``3.3 h``. None means not measured.
 
     Examples
     --------

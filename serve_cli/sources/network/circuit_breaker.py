@@ -17,7 +17,7 @@ MAX_HOSTS = 10_000  # remembered hosts; the ones that failed last
 
 
 class HostDownError(OSError):
-    """The host counts as down; nothing was sent to it."""
+    """The host counts as down, so nothing was sent to it."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class CircuitBreaker:
     rest_s : float
         Seconds before the next attempt once a host is down.
     clock : callable
-        Returns monotonic seconds; tests pass their own.
+        Returns monotonic seconds. Tests pass their own.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def names_in_store(folder: Location, depth: int | None = None) -> list[str]:
-    """List files relative to a folder, sorted, at most ``depth`` levels deep; hidden ones are skipped."""
+    """List files relative to a folder, sorted, at most ``depth`` levels deep. Hidden ones are skipped."""
     root = folder.path.rstrip("/") + "/"
     names = (path[len(root) :] for path in folder.fs.find(folder.path, maxdepth=depth) if path.startswith(root))
     return sorted(name for name in names if not any(map(is_hidden, name.split("/"))))

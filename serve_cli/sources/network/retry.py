@@ -43,7 +43,7 @@ class Failure(Protocol):
     """Decides whether an error is worth another attempt."""
 
     def __call__(self, error: Exception) -> float | None:
-        """Return the seconds to wait, as the server asks, or 0; None if the error is permanent."""
+        """Return the seconds that the server asks to wait, or 0. None if the error is permanent."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RetryPolicy:
     pause_s : float
         Upper bound of the first pause.
     clock, sleep, jitter : callable
-        As in `time` and `random`; tests pass their own.
+        As in `time` and `random`. Tests pass their own.
     """
 
     seconds: float
@@ -116,7 +116,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Return the remaining seconds of the innermost `time_limit`, at least 0; None outside of one."""
+    """Return the remaining seconds of the innermost `time_limit`, at least 0, or None outside of one."""
     limit = _limit.get()
     return None if limit is None else max(limit[1] - time.monotonic(), 0.0)
 
@@ -133,7 +133,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _date(text: str) -> float | None:
-    """Parse an HTTP date to seconds since 1970; None if it is not a date."""
+    """Parse an HTTP date to seconds since 1970. None if it is not a date."""
     try:
         date: datetime = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
@@ -177,7 +177,7 @@ def call(
     make : callable
         Makes the coroutine of each attempt.
     failure : callable, optional
-        Decides which errors to retry; without it there is one attempt.
+        Decides which errors to retry. Without it there is one attempt.
     policy : RetryPolicy, optional
         Its total time applies outside of a `time_limit` only.
 
@@ -211,7 +211,7 @@ def call(
 
 
 def _count(host: str, error: Exception) -> None:
-    """Count an answer or a failure of a host; an error of a file or URL is neither."""
+    """Count an answer or a failure of a host. An error of a file or URL is neither."""
     if has_no_answer(error):
         BREAKER.failed(_blamed(host, error))
     elif any(kind.__name__ in ANSWER for kind in type(error).__mro__):
@@ -228,7 +228,7 @@ def _blamed(host: str, error: Exception) -> str:
 
 
 def _run(loop: Any, make: Callable[[], Coroutine[Any, Any, Any]], seconds: float) -> Any:
-    """Run a coroutine and return its result; cancel it when its time is up or this thread is interrupted."""
+    """Run a coroutine and return its result. Cancel it when its time is up or this thread is interrupted."""
 
     async def bounded() -> Any:
         task = asyncio.ensure_future(make())

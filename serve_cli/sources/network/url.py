@@ -15,7 +15,7 @@ STORES = ("s3", "s3a", "gs", "gcs")
 
 
 class UrlError(ValueError):
-    """A URL cannot be used; the message says why."""
+    """A URL cannot be used. The message says why."""
 
 
 def is_url(text: str) -> bool:

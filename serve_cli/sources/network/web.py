@@ -89,7 +89,7 @@ def require_there(location: Location) -> None:
 
 
 def size_in_parts(location: Location) -> int | None:
-    """Return the size of a file in bytes; None if its server does not send parts. Raises as `download` does."""
+    """Return the size of a file in bytes, or None if its server does not send parts. Raises as `download` does."""
 
     async def probe() -> int | None:
         async with await _ask(location, range(1)) as response:
@@ -135,7 +135,7 @@ class _WebFile(io.RawIOBase):
 def _with_retries(
     location: Location, attempt: Callable[[], Coroutine[Any, Any, Any]], policy: RetryPolicy | None = None
 ) -> Any:
-    """Run on fsspec's thread; retry temporary errors after a pause."""
+    """Run on fsspec's thread, and retry temporary errors after a pause."""
     return call(location.fs.loop, host_of(location.path), attempt, _wait_for, policy or RETRY_POLICY)
 
 
@@ -191,7 +191,7 @@ def _require_within(size: int, limit: int | None) -> None:
 
 
 def _content_range(response: Any) -> tuple[int | None, int | None]:
-    """Return the offset of the first byte sent and the size of the whole file; None where unknown."""
+    """Return the offset of the first byte sent and the size of the whole file, or None where unknown."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if match is None:
         return None, None

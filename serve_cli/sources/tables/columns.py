@@ -51,7 +51,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class ImageColumns:
-    """Names of the columns that a table has; None for a column that it lacks."""
+    """Names of the columns that a table has, or None for a column that it lacks."""
 
     id: str | None
     path: str | None
@@ -151,7 +151,7 @@ class TableImage(NamedTuple):
 
 
 def image_of(value: Cell | str | float | None) -> TableImage:
-    """Extract the image from a value of an image column; text contains none."""
+    """Extract the image from a value of an image column. Text contains none."""
     if not isinstance(value, Cell):
         return TableImage()
     scalar = value.column[value.index]

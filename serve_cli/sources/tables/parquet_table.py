@@ -52,7 +52,7 @@ class ParquetTableReader(TableReader):
             return int(opened.table.metadata.num_rows)
 
     def memory(self, path: Location, names: list[str], carried: list[str]) -> ReadingMemory:
-        """Compute the peak memory of reading some columns; rows keep the ``carried`` ones."""
+        """Compute the peak memory of reading some columns. Rows keep the ``carried`` ones."""
         with _opened(path) as opened:
             most, kept = ReadingMemory(0, str(path)), 0.0
             for group in range(opened.table.num_row_groups):
@@ -63,7 +63,7 @@ class ParquetTableReader(TableReader):
             return most._replace(row_bytes=int(kept))
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Iterate over rows of `Cell`; row groups before ``start`` are not read."""
+        """Iterate over rows of `Cell`. Row groups before ``start`` are not read."""
         with _opened(path) as opened:
             group, metadata = 0, opened.table.metadata
             while group < metadata.num_row_groups and start >= (size := metadata.row_group(group).num_rows):
@@ -80,7 +80,7 @@ class ParquetTableReader(TableReader):
 
 
 class _Opened(NamedTuple):
-    """An open parquet file; ``schema`` has the true types of its columns, ``table`` may read lists without sizes."""
+    """An open parquet file. ``schema`` has the true types of its columns, ``table`` may read lists without sizes."""
 
     path: Location
     file: Any

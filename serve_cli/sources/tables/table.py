@@ -1,4 +1,4 @@
-"""Tables of images in CSV, JSON lines or parquet; each row has the path or the bytes of an image."""
+"""Tables of images in CSV, JSON lines or parquet. Each row has the path or the bytes of an image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TableReader(ABC):
 
     @abstractmethod
     def schema(self, location: Location) -> pa.Schema:
-        """Return the columns with their types; text where the file has no types. Raises `DataError`."""
+        """Return the columns with their types, or text where the file has no types. Raises `DataError`."""
 
     @abstractmethod
     def rows(self, location: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
@@ -49,16 +49,16 @@ class TableReader(ABC):
         return value
 
     def count(self, location: Location) -> int | None:
-        """Return the number of rows; None if that would require reading all of them."""
+        """Return the number of rows, or None if that would require reading all of them."""
         return None
 
     def memory(self, location: Location, names: list[str], carried: list[str]) -> ReadingMemory:
-        """Compute the peak memory of reading the named columns; rows keep the ``carried`` ones."""
+        """Compute the peak memory of reading the named columns. Rows keep the ``carried`` ones."""
         return ReadingMemory()
 
 
 def table_source(root: Path | str, files: Files, columns: Columns, reader: TableReader) -> Source:
-    """Open tables of one kind, in order; all other columns are carried along.
+    """Open tables of one kind, in order. All other columns are carried along.
 
     A row without an id or path gets its number over all files as its id. A relative path used as an id starts at the
     common folder of all files.
@@ -116,7 +116,7 @@ class _Tables:
         return max(memory)._replace(row_bytes=max(table.row_bytes for table in memory))
 
     def rows(self, names: list[str], file: str, first: int, start: int) -> Iterator[ImageRow]:
-        """Iterate over a file's rows from ``start`` on; ``first`` is the number of its first row over all files."""
+        """Iterate over a file's rows from ``start`` on. ``first`` is the number of its first row over all files."""
         location = self.files.at(file)
         if file != self.files.names[0]:
             self._require_known_columns(location)
@@ -175,5 +175,5 @@ def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
 
 
 def _from(folder: str, path: str) -> str:
-    """Prefix a relative path in a manifest with the manifest's folder; URLs and absolute paths stay the same."""
+    """Prefix a relative path in a manifest with the manifest's folder. URLs and absolute paths stay the same."""
     return path if "://" in path else posixpath.join(folder, path)

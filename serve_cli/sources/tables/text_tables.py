@@ -69,7 +69,7 @@ class CsvReader(TextTableReader):
         return text_fits(value, kind)
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
+        """Iterate over the rows from number ``start`` on, with all columns. Blank lines are skipped."""
         with _csv(path) as rows:
             _, header = next(rows, (0, []))
             filled = ((line, cells) for line, cells in rows if len(cells) > 1 or "".join(cells).strip())
@@ -107,10 +107,10 @@ def _cells(path: Location, lines: Iterator[str]) -> Iterator[tuple[int, list[str
 
 
 class JsonLinesReader(TextTableReader):
-    """Reads one JSON object per line; the first one defines the columns."""
+    """Reads one JSON object per line. The first one defines the columns."""
 
     def schema(self, path: Location) -> pa.Schema:
-        """Return the columns of the first row, all text; lists and objects are carried as JSON."""
+        """Return the columns of the first row, all text. Lists and objects are carried as JSON."""
         return pa.schema([(name, pa.string()) for name in next(self.rows(path, []), {})])
 
     def fits(self, value: Any, kind: pa.DataType) -> bool:
@@ -118,7 +118,7 @@ class JsonLinesReader(TextTableReader):
         return json_fits(value, kind)
 
     def rows(self, path: Location, names: list[str], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Iterate over the rows from number ``start`` on, with all columns; blank lines are skipped."""
+        """Iterate over the rows from number ``start`` on, with all columns. Blank lines are skipped."""
         known: set[str] = set()
         for count, (number, line) in enumerate(_filled_lines(path)):
             if 0 < count < start:

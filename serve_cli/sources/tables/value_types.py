@@ -36,7 +36,7 @@ def text_fits(text: str, kind: pa.DataType) -> bool:
 
 
 def json_fits(value: Any, kind: pa.DataType) -> bool:
-    """Whether a value of JSON can become a value of one of `TYPES`; text in quotes stays text."""
+    """Whether a value of JSON can become a value of one of `TYPES`. Text in quotes stays text."""
     if isinstance(value, bool) or kind == BOOL:
         return isinstance(value, bool) and kind == BOOL
     if isinstance(value, int):

@@ -23,7 +23,7 @@ const images = (number) => `${counted(number)} ${number === 1 ? "image" : "image
 const distanceText = (distance) => distance.toFixed(4);
 const milliseconds = (ms) => (ms < 9.95 ? ms.toFixed(1) : ms.toFixed(0));
 
-/** Say a size in MB; limits are rounded down. */
+/** Format a size in MB. Limits are rounded down. */
 function megabytes(bytes, round = Math.floor) {
   const size = bytes / 1e6;
   return `${size < 10 ? round(10 * size) / 10 : round(size)}\u00a0MB`;

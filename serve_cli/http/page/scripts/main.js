@@ -1,4 +1,4 @@
-// The page: one query, one reply. Whatever changes the query ends in `change`, which asks the server and draws.
+// The page: one query, one reply. Every change of the query ends in `change`, which asks the server and draws.
 
 let info = null;
 let query = { ...NO_QUERY };
@@ -6,7 +6,7 @@ let reply = null;
 let running = null; // AbortController of the request under way
 let typing = ""; // field that is being typed in: its changes share an entry of the history
 let chooser = null;
-const labels = new Map(); // id -> label, as far as results told
+const labels = new Map(); // id -> label, as far as results have shown it
 
 function change(changes, { how = "push", field = "" } = {}) {
   query = { ...query, ...changes };
@@ -22,7 +22,7 @@ function remember(how, field) {
   history[replace ? "replaceState" : "pushState"]({ photos: photoNames(query) }, "", url);
 }
 
-/** Search for something else: from the top, with the filters as they are. */
+/** Search for something else: from the top, with the same filters. */
 function searchFor(terms) {
   scrollTo(0, 0);
   change({ terms, text: "", k: FIRST_K });
@@ -176,7 +176,7 @@ function listenToThreshold() {
     drawNone(query, reply, { anyDistance: () => change({ within: null }) });
     askForMore();
   };
-  range.onchange = () => remember("push", "within"); // let go: nothing to ask for
+  range.onchange = () => remember("push", "within"); // released: nothing to request
 }
 
 async function start() {

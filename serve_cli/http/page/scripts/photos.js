@@ -1,4 +1,4 @@
-// Photographs of the reader. They stay in memory while the page is open, the last ones only; an address names a key.
+// Photographs of the reader. The last ones stay in memory while the page is open. An address names a key.
 
 const KEPT_PHOTOS = 20;
 const photos = new Map(); // key -> { file, name, url, sent, vector }
@@ -16,7 +16,7 @@ function keepPhoto(file) {
 
 const isGone = (term) => term.kind === "photo" && !photos.has(term.value);
 
-/** Return the name of a photograph; that of one that is gone is known from the history of this page. */
+/** Return the name of a photograph. If it is gone, the history of this page has its name. */
 function photoName(key) {
   const names = history.state?.photos ?? {};
   return photos.get(key)?.name ?? (Object.hasOwn(names, key) ? names[key] : "photograph");

@@ -2,7 +2,7 @@
 
 const tilesShown = () => [...$("tiles").children].filter((tile) => !tile.hidden);
 
-/** Draw the matches of a reply; tiles that were there already are moved, not made again. */
+/** Draw the matches of a reply. Tiles that were there already are moved, not made again. */
 function drawResults(query, reply, info) {
   const old = new Map([...$("tiles").children].map((tile) => [tile.dataset.id, tile]));
   const hadFocus = $("tiles").querySelector(":focus-visible") !== null; // by keyboard

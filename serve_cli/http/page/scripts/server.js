@@ -1,6 +1,6 @@
 // Requests to the server. The token stays in this variable.
 
-const BUSY = new Set([429, 503]); // answers that ask to come again
+const BUSY = new Set([429, 503]); // replies that ask for a retry
 const TRIES = 3;
 const LONGEST_PAUSE = 5; // seconds
 
@@ -14,7 +14,7 @@ class ServerError extends Error {
   }
 }
 
-/** Ask the server. Repeats when it is busy or needs a token; throws `ServerError` with its sentence. */
+/** Ask the server. Repeats when it is busy or needs a token; throws `ServerError` with its message. */
 async function ask(path, options = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const used = token;
@@ -56,7 +56,7 @@ function pause(seconds, signal) {
   });
 }
 
-/** Ask the reader for a token; resolves to whether there is one. */
+/** Ask the reader for a token. Resolves to whether there is one. */
 function askForToken(problem) {
   tokenAsked ??= new Promise((resolve) => {
     const dialog = $("token-dialog"), field = $("token");

@@ -1,5 +1,5 @@
 // The threshold. Embeddings of many dimensions have distances close together, so the range is not linear: each result
-// takes the same part of it. Its last part goes beyond the farthest result, and its end stands for any distance.
+// takes the same part of it. Its last part goes beyond the farthest result, and its end means any distance.
 
 const STEPS = Number($("within").max);
 const BEYOND = 0.1; // part of the range that goes beyond the results, by as much of the farthest distance

@@ -1,4 +1,4 @@
-// Tiles: a picture to search on from, and its distance, label, id and columns. All have room for the usual picture.
+// Tiles: a picture to search from, and its distance, label, id and columns. All have room for the usual picture.
 
 const WIDEST = 16 / 9, NARROWEST = 3 / 4; // width over height
 const ENOUGH = 8; // pictures that decide the shape

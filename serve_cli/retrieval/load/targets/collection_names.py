@@ -1,7 +1,7 @@
 """Names of the collections behind an alias.
 
 Readers use the alias, which has the table's name. Each load fills a collection of its own, named after what it holds:
-the first hash is that of model and images, the second that of the rows and the index. So the name alone tells whether
+the first hash is that of model and images, the second that of the rows and the index. So the name alone shows whether
 a collection can be resumed, replaced or removed, in every version of every server.
 """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def json_type(kind: pa.DataType) -> str | None:
     """Return the JSON type of a column: text, bool, integer, float, datetime, object or a list such as ``text[]``.
 
-    None if its values have no form in JSON that keeps them.
+    None if its values have no lossless form in JSON.
     """
     simple: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
         (pa.types.is_boolean, "bool"),
@@ -40,7 +40,7 @@ def json_type(kind: pa.DataType) -> str | None:
 
 
 def json_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column: dates in ISO 8601; None for null, and for numbers that are not finite."""
+    """Return the values of a column: dates in ISO 8601, and None for null and for numbers that are not finite."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from gluon_lifted.metrics.choices import Distance
     from serve_cli.retrieval.load.target import LoadPlan
 
-# On 100,000 real embeddings of width 128 with noise, IVF_SQ had recall@10 0.98 (1.00 with refine_factor 5) and took
-# a tenth of the time to build of IVF_PQ (0.76, 0.99) and IVF_HNSW_SQ (0.99, 1.00).
+# On 100,000 real embeddings of width 128 with noise, IVF_SQ had recall@10 0.98 (1.00 with refine_factor 5) and was
+# built in a tenth of the time of IVF_PQ (0.76, 0.99) and IVF_HNSW_SQ (0.99, 1.00).
 AUTO = "ivf_sq"
 EXACT_ROWS = 50_000  # fewer rows are searched exactly within tens of milliseconds
 KINDS: dict[str, Any] = {"ivf_sq": IvfSq, "ivf_pq": IvfPq, "ivf_flat": IvfFlat, "ivf_hnsw_sq": HnswSq}
@@ -30,7 +30,7 @@ def index_kind(plan: LoadPlan) -> str:
 
 
 def index_config(plan: LoadPlan) -> Any:
-    """Return LanceDB's configuration of the vector index; None if there is none."""
+    """Return LanceDB's configuration of the vector index, or None if there is none."""
     kind = index_kind(plan)
     return None if kind == "none" else KINDS[kind](distance_type=METRICS[plan.distance])
 

@@ -25,14 +25,14 @@ NUMBERS = {"float32": np.float32, "float16": np.float16}
 
 
 def table_schema(plan: LoadPlan, stamp: Stamp) -> pa.Schema:
-    """Return the columns of the table; metadata of the embedding files stays behind, since Lance acts on some."""
+    """Return the columns of the table, without metadata of the embedding files, since Lance acts on some."""
     columns = [pa.field(field.name, _stored(field.type)) for field in plan.schema]
     vector = pa.list_(pa.from_numpy_dtype(NUMBERS[plan.dtype]), plan.dim)
     return pa.schema([*columns, pa.field(VECTOR_COLUMN, vector, metadata={STAMP: stamp.to_json()})])
 
 
 def to_arrow(batch: EmbeddedBatch, schema: pa.Schema) -> pa.Table:
-    """Put a batch, with its vectors, into the types of the table."""
+    """Convert a batch, with its vectors, to the types of the table."""
     kind = schema.field(VECTOR_COLUMN).type
     numbers = np.ascontiguousarray(batch.embedding, kind.value_type.to_pandas_dtype()).ravel()
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(numbers), type=kind)
@@ -41,7 +41,7 @@ def to_arrow(batch: EmbeddedBatch, schema: pa.Schema) -> pa.Table:
 
 
 def stamp_of(table: Table) -> Stamp | None:
-    """Return the stamp of a table; None if this program did not write it."""
+    """Return the stamp of a table, or None if this program did not write it."""
     if VECTOR_COLUMN not in table.schema.names:
         return None
     return Stamp.from_json((table.schema.field(VECTOR_COLUMN).metadata or {}).get(STAMP))
@@ -53,7 +53,7 @@ def set_stamp(table: Table, stamp: Stamp) -> None:
 
 
 def check_columns(schema: pa.Schema) -> None:
-    """Raise `ConfigError` if LanceDB cannot hold a column; it is asked itself, in memory."""
+    """Raise `ConfigError` if LanceDB refuses a column when asked in memory."""
     for field in schema:
         reason = "the name is LanceDB's own" if field.name in RESERVED else _reason(field)
         if reason:
@@ -64,7 +64,7 @@ def check_columns(schema: pa.Schema) -> None:
 
 
 def _reason(field: pa.Field) -> str | None:
-    """Return why LanceDB refuses a column; None if it takes it."""
+    """Return why LanceDB refuses a column, or None if it accepts it."""
     if "`" in field.name:
         return "a backtick in a name cannot be quoted"
     schema = pa.schema([field])

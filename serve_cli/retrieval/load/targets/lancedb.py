@@ -1,7 +1,7 @@
 """Load into LanceDB: a folder (``lancedb:///data/catalog``) or an object store (``lancedb://s3://bucket/catalog``).
 
-After ``lancedb://`` stands what `lancedb.connect` takes. Credentials for object stores come from the environment or the
-files of their drivers, such as ``AWS_ACCESS_KEY_ID`` or ``~/.aws/credentials``.
+``lancedb://`` is followed by what `lancedb.connect` takes. Credentials for object stores come from the environment or
+the files of their drivers, such as ``AWS_ACCESS_KEY_ID`` or ``~/.aws/credentials``.
 
 Each batch is appended to a staging table in one commit. The switch depends on what is there. In a folder, a new table
 appears by one rename, with its index. In an object store, which has no rename, it appears by one commit. A table of the
@@ -94,7 +94,7 @@ class LanceTarget:
         self._lock: int | None = None
 
     def preview(self) -> Preview:
-        """Check the names, the columns, the location and the table that is there."""
+        """Check the names, the columns, the location and the existing table."""
         self._check_names()
         check_columns(self._schema)
         self._check_location()
@@ -109,7 +109,7 @@ class LanceTarget:
         )
 
     def prepare(self) -> None:
-        """Open the staging table if it was begun with the same fingerprint; otherwise create it."""
+        """Open the staging table if it was begun with the same fingerprint, and otherwise create it."""
         staging = self._open(self._staging_name)
         if staging is not None:
             self._take_lock()
@@ -121,36 +121,36 @@ class LanceTarget:
         self._take_lock()
 
     def loaded(self, batch: EmbeddedBatch, number: int) -> bool:
-        """Whether the staging has the rows of this batch and of all before."""
+        """Whether the staging table has the rows of this batch and of all earlier ones."""
         return self._rows() >= self._batches.end(number, len(batch))
 
     def write(self, batch: EmbeddedBatch, number: int) -> None:
-        """Append a batch in one commit, unless a commit that seemed to fail has."""
+        """Append a batch in one commit, unless a commit that seemed to fail has already done so."""
         if not self.loaded(batch, number):
             self._staging().add(to_arrow(batch, self._schema))
 
     def build_index(self) -> None:
-        """Compact the staging and build its indexes if it is going to be renamed."""
+        """Compact the staging table and build its indexes if it is going to be renamed."""
         if self._renamable():
             with open_progress("index", self._plan.rows, "rows") as progress:
-                # Nobody else reads the staging, so that the files of its single commits can go.
+                # Nobody else reads the staging table, so the files of its single commits can be removed.
                 self._staging().optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
                 self._index(self._staging())
                 progress.update(self._plan.rows)
 
     def count(self) -> int:
-        """Count the rows in the staging."""
+        """Count the rows in the staging table."""
         return self._rows()
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Read vectors from the staging."""
+        """Read vectors from the staging table."""
         wanted = col("id").isin([lit(name) for name in ids])
         rows = self._staging().search().where(wanted).select(["id", VECTOR_COLUMN]).limit(len(ids)).to_arrow()
         vectors = rows[VECTOR_COLUMN].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return dict(zip(rows["id"].to_pylist(), vectors.astype(np.float32).reshape(-1, self._plan.dim), strict=True))
 
     def switch(self) -> None:
-        """Put the staging's rows under the table's name."""
+        """Put the staging table's rows under the table's name."""
         if self._renamable():
             folder = Path(self._location)
             (folder / f"{self._staging_name}.lance").rename(folder / f"{self._plan.table}.lance")
@@ -179,11 +179,11 @@ class LanceTarget:
         self._release_lock()
 
     def is_transient(self, error: Exception) -> bool:
-        """Whether an object store, or another writer, may let the call pass next time."""
+        """Whether an object store or another writer may let a repeated call succeed."""
         return isinstance(error, (RuntimeError, OSError)) and any(part in str(error) for part in TRANSIENT)
 
     def explain(self, error: Exception) -> LiftedError | None:
-        """Put errors of the file system and of Lance into a sentence."""
+        """Describe errors of the file system and of Lance in a sentence."""
         if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
             return RunError(f"{self._location}: cannot be written ({NOT_WRITABLE[error.errno]}); use another folder.")
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -223,7 +223,7 @@ class LanceTarget:
             raise RunError(f"{nearest}: this user may not write there; choose another folder after lancedb://.")
 
     def _action(self) -> tuple[str, bool]:
-        """Return what happens to the table, and whether nothing is to do. Raises `ConfigError`."""
+        """Return what happens to the table, and whether there is nothing to do. Raises `ConfigError`."""
         table = self._open(self._plan.table)
         if table is None:
             return "create", False
@@ -240,7 +240,7 @@ class LanceTarget:
         return "://" in self._location
 
     def _renamable(self) -> bool:
-        """Whether the staging becomes the table by a rename."""
+        """Whether the staging table becomes the table by a rename."""
         return not self._is_remote() and self._open(self._plan.table) is None
 
     def _mergeable(self, table: Table) -> bool:
@@ -263,7 +263,7 @@ class LanceTarget:
         return self._connection
 
     def _open(self, name: str) -> Table | None:
-        """Open a table; None if there is none. A folder is not created."""
+        """Open a table, or return None if there is none. No folder is created."""
         if not self._is_remote() and not (Path(self._location) / f"{name}.lance").exists():
             return None
         try:
@@ -283,7 +283,7 @@ class LanceTarget:
         return self._staging().count_rows()
 
     def _take_lock(self) -> None:
-        """Keep a second load away from the staging, in a folder. Raises `RunError`."""
+        """Keep a second load away from the staging table, in a folder. Raises `RunError`."""
         if self._is_remote() or self._lock is not None:
             return
         self._lock = os.open(Path(self._location) / f"{self._staging_name}.lance", os.O_RDONLY)

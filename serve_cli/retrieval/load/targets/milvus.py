@@ -1,12 +1,12 @@
 """Load into Milvus: ``milvus://host:19530/database``, or ``milvus:///folder/catalog.db`` for Milvus Lite.
 
-``?tls=true`` encrypts the connection. User and password stand before the ``@``, or a token is in ``MILVUS_TOKEN``.
+``?tls=true`` encrypts the connection. User and password come before the ``@``, or a token is in ``MILVUS_TOKEN``.
 
-A collection of its own is filled without an index. Then the index is built, the collection loaded into memory, and the
-alias that readers use is switched to it in one operation. Rows that may be there already are written by ``upsert``, all
-others by ``insert``, which is faster.
+Each load fills a collection of its own without an index. Then it builds the index, loads the collection into memory,
+and switches the alias that readers use to it in one operation. Rows that may be there already are written by
+``upsert``, all others by ``insert``, which is faster.
 
-The tests run against Milvus Lite, which has float32 only; a server has float16 and, for cosine distances, int8.
+The tests run against Milvus Lite, which has float32 only. A server has float16 and, for cosine distances, int8.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class MilvusTarget:
         self._sent = 0  # rows that may be there, in the order of the batches
 
     def preview(self) -> Preview:
-        """Check the name, the columns, the server and the collection that is there."""
+        """Check the name, the columns, the server and the existing collection."""
         self._check_plan()
         columns = field_texts(self._plan)
         action, complete = "create", False
@@ -92,7 +92,7 @@ class MilvusTarget:
         )
 
     def prepare(self) -> None:
-        """Create the collection; or count the rows of the one that an earlier load began."""
+        """Create the collection, or count the rows of the one that an earlier load began."""
         live, name = self._live(), self._names.collection
         collections = self._client().list_collections()
         for other in collections:
@@ -108,7 +108,7 @@ class MilvusTarget:
         self._drop_index()
 
     def loaded(self, batch: EmbeddedBatch, number: int) -> bool:
-        """Whether an earlier load wrote this batch and all before."""
+        """Whether an earlier load wrote this batch and all earlier ones."""
         return self._resumed >= self._batches.end(number, len(batch))
 
     def write(self, batch: EmbeddedBatch, number: int) -> None:
@@ -129,11 +129,11 @@ class MilvusTarget:
             progress.update(self._plan.rows)
 
     def count(self) -> int:
-        """Count the rows in the collection that is loaded."""
+        """Count the rows in the collection that the load fills."""
         return self._count(self._names.collection)
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Read vectors from the collection that is loaded."""
+        """Read vectors from the collection that the load fills."""
         wanted = ", ".join(json.dumps(name, ensure_ascii=False) for name in ids)
         rows = self._client().query(
             self._names.collection, filter=f"id in [{wanted}]", output_fields=["id", VECTOR_COLUMN]
@@ -141,7 +141,7 @@ class MilvusTarget:
         return {row["id"]: self._vector(row[VECTOR_COLUMN]) for row in rows}
 
     def switch(self) -> None:
-        """Point the alias to the new collection in one operation; then remove the old one."""
+        """Point the alias to the new collection in one operation, then remove the old one."""
         live, client = self._live(), self._client()
         if live is None or live == self._names.alias:
             if live is not None:  # a collection, which --overwrite gives up; an alias cannot have its name
@@ -153,7 +153,7 @@ class MilvusTarget:
             client.drop_collection(live)
 
     def discard(self) -> None:
-        """Remove the collection that is loaded."""
+        """Remove the collection that the load fills."""
         if self._client().has_collection(self._names.collection):
             self._client().drop_collection(self._names.collection)
 
@@ -168,7 +168,7 @@ class MilvusTarget:
         return milvus_connection.is_transient(error)
 
     def explain(self, error: Exception) -> LiftedError | None:
-        """Put an error of the client into a sentence."""
+        """Describe an error of the client in a sentence."""
         return milvus_connection.explain(error, self._server)
 
     def _client(self) -> MilvusClient:
@@ -199,7 +199,7 @@ class MilvusTarget:
             raise ConfigError(f"{self._where()} has no {plan.index} index of int8 vectors; use --index hnsw.")
 
     def _live(self) -> str | None:
-        """Return the collection that readers see under the table's name; None if there is none."""
+        """Return the collection that readers see under the table's name, or None if there is none."""
         if self._names.alias in self._client().list_collections():
             return self._names.alias
         if not self._client().has_collection(self._names.alias):
@@ -236,7 +236,7 @@ class MilvusTarget:
             self._client().drop_index(self._names.collection, VECTOR_COLUMN)
 
     def _vector(self, value: Any) -> NDArray[np.float32]:
-        """Return a vector as float32; the client gives numbers, or the bytes of one array."""
+        """Return a vector as float32. The client gives numbers, or the bytes of one array."""
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
             value = value[0]
         if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Connect to Milvus or open Milvus Lite, and put its errors into sentences."""
+"""Connect to Milvus or open Milvus Lite, and describe its errors in sentences."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def connect(server: ServerUrl) -> MilvusClient:
 
 
 def disconnect(server: ServerUrl, client: MilvusClient) -> None:
-    """Close a connection; also the database behind it if it is in this process."""
+    """Close a connection, and the database behind it if that is in this process."""
     client.close()
     if server.is_local:
         from milvus_lite.server_manager import server_manager_instance
@@ -79,7 +79,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def explain(error: Exception, server: ServerUrl) -> LiftedError | None:
-    """Put an error of the client into a sentence; None for any other error."""
+    """Describe an error of the client in a sentence, or return None for any other error."""
     if not isinstance(error, MilvusException):
         return None
     where = f"Milvus at {server.named(PORT)}"

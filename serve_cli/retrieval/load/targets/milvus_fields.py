@@ -47,7 +47,7 @@ NUMBERS = {  # unsigned integers need the next larger type
 
 
 def collection_schema(plan: LoadPlan) -> CollectionSchema:
-    """Return the fields; without the dynamic field, which would take misspelled ones. Raises `ConfigError`."""
+    """Return the fields, without the dynamic field, which would accept misspelled ones. Raises `ConfigError`."""
     fields = [_field(column) for column in plan.schema]
     vector = FieldSchema(VECTOR_COLUMN, VECTORS[plan.dtype], dim=plan.dim)
     return CollectionSchema([*fields, vector], enable_dynamic_field=False)
@@ -76,7 +76,7 @@ def chunks(rows: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any
 
 
 def _field(column: pa.Field) -> FieldSchema:
-    """Return the field of a column; the id is the primary key. Raises `ConfigError`."""
+    """Return the field of a column. The id is the primary key. Raises `ConfigError`."""
     if not FIELD_NAME.fullmatch(column.name):
         raise ConfigError(
             f"Milvus cannot have a field named {column.name!r:.100}, only letters, digits and _; leave the column out "
@@ -94,7 +94,7 @@ def _field(column: pa.Field) -> FieldSchema:
 
 
 def _type(kind: pa.DataType) -> tuple[DataType | None, dict[str, Any]]:
-    """Return the type of a field with its options; None if Milvus has none."""
+    """Return the type of a field with its options, or None if Milvus has none."""
     if pa.types.is_dictionary(kind):
         return _type(kind.value_type)
     name = json_type(kind)
@@ -109,7 +109,7 @@ def _type(kind: pa.DataType) -> tuple[DataType | None, dict[str, Any]]:
 
 
 def _stored(embedding: NDArray[np.float32], dtype: Dtype) -> NDArray[Any]:
-    """Return vectors in the storage type; int8 scales each row, which its cosines do not notice."""
+    """Return vectors in the storage type. int8 scales each row, which does not change its cosines."""
     if dtype == "int8":
         largest = np.abs(embedding).max(axis=1, keepdims=True, initial=1e-30)
         scaled: NDArray[np.float32] = embedding * (127 / largest)

@@ -1,11 +1,11 @@
 """Load into Qdrant: ``qdrant://host:6333``, with ``?tls=true`` for TLS, or ``qdrant:///folder`` for the local mode.
 
-The key comes from ``QDRANT_API_KEY``, or stands before the ``@``. Rows go by gRPC (port 6334, or ``?grpc_port=``),
-which takes vectors as bytes, and by REST where that port does not answer.
+The key comes from ``QDRANT_API_KEY``, or comes before the ``@``. Rows are sent by gRPC (port 6334, or ``?grpc_port=``),
+which takes vectors as bytes, or by REST if that port does not answer.
 
-A collection of its own is filled while no index is built. Then its index is built, and the alias that readers use is
-switched to it in one operation. The id of a point is the UUIDv5 of the row's id (in the namespace of URLs), so that a
-repeated write changes nothing.
+Each load fills a collection of its own while no index is built. Then it builds the index, and switches the alias that
+readers use to the collection in one operation. The id of a point is the UUIDv5 of the row's id (in the namespace of
+URLs), so that a repeated write changes nothing.
 
 The tests run against the client's local mode, and its gRPC and REST requests against a stand-in, since no server of
 Qdrant is in any package registry.
@@ -84,7 +84,7 @@ class QdrantTarget:
         self._resumed = 0
 
     def preview(self) -> Preview:
-        """Check the name, the columns, the server and the collection that is there."""
+        """Check the name, the columns, the server and the existing collection."""
         self._check_plan()
         action, complete = "create", False
         if not self._server.is_local or qdrant_connection.check_local(self._server):
@@ -102,7 +102,7 @@ class QdrantTarget:
         )
 
     def prepare(self) -> None:
-        """Create the collection, without an index; or count the rows of the one that an earlier load began."""
+        """Create the collection without an index, or count the rows of the one that an earlier load began."""
         live = self._live()
         for name in self._collections():
             if self._names.is_of_alias(name) and name not in (live, self._names.collection):
@@ -122,7 +122,7 @@ class QdrantTarget:
         )
 
     def loaded(self, batch: EmbeddedBatch, number: int) -> bool:
-        """Whether an earlier load wrote this batch and all before."""
+        """Whether an earlier load wrote this batch and all earlier ones."""
         return self._resumed >= self._batches.end(number, len(batch))
 
     def write(self, batch: EmbeddedBatch, number: int) -> None:
@@ -164,11 +164,11 @@ class QdrantTarget:
         self._wait_for_optimizer()
 
     def count(self) -> int:
-        """Count the rows in the collection that is loaded."""
+        """Count the rows in the collection that the load fills."""
         return self._count(self._names.collection)
 
     def read(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Read vectors from the collection that is loaded."""
+        """Read vectors from the collection that the load fills."""
         names = {point_id(name): name for name in ids}
         points = self._client().retrieve(
             self._names.collection, list(names), with_payload=False, with_vectors=True, timeout=None
@@ -176,7 +176,7 @@ class QdrantTarget:
         return {names[str(point.id)]: np.array(point.vector, np.float32) for point in points}
 
     def switch(self) -> None:
-        """Point the alias to the new collection in one operation; then remove the old one."""
+        """Point the alias to the new collection in one operation, then remove the old one."""
         live = self._live()
         if live == self._names.alias:  # a collection, which --overwrite gives up; an alias cannot have its name
             self._client().delete_collection(live)
@@ -191,7 +191,7 @@ class QdrantTarget:
             self._client().delete_collection(live)
 
     def discard(self) -> None:
-        """Remove the collection that is loaded."""
+        """Remove the collection that the load fills."""
         self._client().delete_collection(self._names.collection)
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class QdrantTarget:
         return qdrant_connection.is_transient(error)
 
     def explain(self, error: Exception) -> LiftedError | None:
-        """Put an error of the client into a sentence."""
+        """Describe an error of the client in a sentence."""
         return qdrant_connection.explain(error, self._server)
 
     def _client(self) -> QdrantClient:
@@ -255,14 +255,14 @@ class QdrantTarget:
         return [collection.name for collection in self._client().get_collections().collections]
 
     def _live(self) -> str | None:
-        """Return the collection that readers see under the table's name; None if there is none."""
+        """Return the collection that readers see under the table's name, or None if there is none."""
         for alias in self._client().get_aliases().aliases:
             if alias.alias_name == self._names.alias:
                 return str(alias.collection_name)
         return self._names.alias if self._names.alias in self._collections() else None
 
     def _upload(self, points: list[str], embedding: NDArray[np.float32], payload: list[dict[str, Any]]) -> None:
-        """Send rows; the caller repeats what fails, with growing pauses, which the client does not make."""
+        """Send rows. The caller repeats what fails, with growing pauses, which the client does not make."""
         row_bytes = 4 * self._plan.dim + 2 * int(self._plan.row_bytes) + 64
         self._client().upload_collection(
             self._names.collection,

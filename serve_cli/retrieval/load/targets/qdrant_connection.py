@@ -1,4 +1,4 @@
-"""Connect to Qdrant, and put its errors into sentences."""
+"""Connect to Qdrant, and describe its errors in sentences."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _remote(server: ServerUrl, *, prefer_grpc: bool) -> QdrantClient:
         api_key=api_key(server),
         prefix=server.path.strip("/") or None,
         timeout=TIMEOUT_S,
-        check_compatibility=False,  # it warns; what is used here is old
+        check_compatibility=False,  # it warns, but all that is used here is old
     )
 
 
@@ -88,7 +88,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def explain(error: Exception, server: ServerUrl) -> LiftedError | None:
-    """Put an error of the client into a sentence; None for any other error."""
+    """Describe an error of the client in a sentence, or return None for any other error."""
     where = f"Qdrant at {server.named(PORT)}"
     if isinstance(error, RuntimeError) and "already accessed by another instance" in str(error):
         return RunError(f"{where}: another process has this folder open; wait until it ends.")

@@ -22,7 +22,7 @@ class ServerUrl:
     port : int, optional
         As written in the URL.
     path : str
-        After the host, with its slash; or the local path.
+        The part after the host, with its slash, or the local path.
     user, password : str
         As written before the ``@``, decoded.
     options : dict of str to str
@@ -45,14 +45,14 @@ class ServerUrl:
         url : str
             From the user.
         example : str
-            A valid one, for the sentence.
+            A valid URL, for the message.
         names : tuple of str
             Options that may follow the question mark.
 
         Raises
         ------
         ConfigError
-            If it is not valid. Nothing of the URL is shown.
+            If it is not valid. The message does not show the URL.
         """
         try:
             parts = urlsplit(url)

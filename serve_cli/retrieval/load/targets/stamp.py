@@ -44,7 +44,7 @@ class Stamp:
 
     @staticmethod
     def from_json(text: str | bytes | None) -> Stamp | None:
-        """Read a stamp; None if this program did not write it."""
+        """Read a stamp, or return None if this program did not write it."""
         try:
             values: Any = json.loads(text or "")
             stamp = Stamp(**{field.name: values[field.name] for field in fields(Stamp)})
@@ -59,7 +59,7 @@ def check_replaceable(stamp: Stamp | None, plan: LoadPlan, table: str) -> None:
     Parameters
     ----------
     stamp : Stamp, optional
-        The table's; None if this program did not write the table.
+        The table's stamp, or None if this program did not write the table.
     plan : LoadPlan
         The load that would replace it.
     table : str

@@ -1,4 +1,4 @@
-"""Derive from a staging's number of rows which batches it holds."""
+"""Derive from a staging table's number of rows which batches it holds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 class WrittenBatches:
     """Positions of batches in a load that writes them in order, and each id once.
 
-    A batch is complete if the staging has as many rows as this and all earlier batches together. Only the last batch
-    can be written in part, since the next one is sent when it is acknowledged.
+    A batch is complete if the staging table has as many rows as this and all earlier batches together. Only the last
+    batch can be written in part, since the next one is sent when it is acknowledged.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class WrittenBatches:
         Parameters
         ----------
         number : int
-            Number of the batch: asked for before, or the one after.
+            Number of the batch: one that was requested before, or the next one.
         rows : int
             Its rows.
         """

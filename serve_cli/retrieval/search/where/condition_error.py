@@ -50,6 +50,6 @@ def _one_line(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Count the terminal columns of a text; Chinese characters take two, combining accents none."""
+    """Count the terminal columns of a text. Chinese characters take two, combining accents none."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

@@ -47,7 +47,7 @@ class Operand:
 
     @property
     def parse(self) -> Callable[[Token], pa.Scalar] | None:
-        """Return the function that parses this column's literals; None if its type cannot be compared."""
+        """Return the function that parses this column's literals, or None if its type cannot be compared."""
         for is_type, parse in _PARSERS:
             if is_type(self.type):
                 return lambda token: parse(token, self.type)
@@ -85,7 +85,7 @@ def _number(token: Token, expected: str) -> Decimal:
 
 
 def _whole_number(token: Token, dtype: pa.DataType) -> pa.Scalar:
-    """Parse a number for an integer column; one with a fraction becomes float64.
+    """Parse a number for an integer column. One with a fraction becomes float64.
 
     Comparing with it in float64 is exact: a number with a fraction is below 2**52, where float64 holds all integers.
     """
@@ -134,7 +134,7 @@ def _date(token: Token, dtype: pa.DataType) -> pa.Scalar:
 
 
 def _timestamp(token: Token, dtype: pa.DataType) -> pa.Scalar:
-    """Parse an ISO time. Without an offset it is UTC for columns with a time zone; others take none."""
+    """Parse an ISO time. Without an offset it is UTC for columns with a time zone. Other columns accept no offset."""
     expected = "a time such as '2026-01-31' or '2026-01-31 12:30:00'"
     if token.kind is not Kind.string:
         raise LiteralMismatchError(expected)

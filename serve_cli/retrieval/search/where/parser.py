@@ -8,7 +8,8 @@
                 | column "is" ["not"] "null" | column
     operand     = column | literal
 
-Null is SQL's: a comparison with null is null, ``and``, ``or`` and ``not`` follow Kleene, and rows of null are left out.
+Nulls follow SQL: a comparison with null is null, ``and``, ``or`` and ``not`` follow Kleene's logic, and rows that give
+null are left out.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
     text : str
         Comparisons (``= == != <> < <= > >=``) of columns with numbers, ``'strings'``, ``true`` and ``false`` or other
         columns; ``in (...)``, ``between ... and ...``, ``is null``, ``like`` and ``ilike`` with ``%`` and ``_`` (``\``
-        escapes them), all with ``not``; ``and``, ``or``, ``not`` and parentheses. A column whose name is no plain word
-        is written in double quotes. Dates and times are ISO strings. A number is rounded to the column's type first, so
-        that ``price = 0.1`` matches a float32 column.
+        escapes them), all with ``not``; ``and``, ``or``, ``not`` and parentheses. A column whose name is not a plain
+        word is written in double quotes. Dates and times are ISO strings. A number is rounded to the column's type
+        first, so that ``price = 0.1`` matches a float32 column.
     schema : Schema
         The columns and their types.
 
     Raises
     ------
     ConditionError
-        If the text is no condition, names an unknown column, or compares values of different types.
+        If the text is not a condition, names an unknown column, or compares values of different types.
 
     Examples
     --------
@@ -134,7 +135,7 @@ class _Parser:
         return column.expression
 
     def _test(self, column: Operand, left: Token) -> pc.Expression | None:
-        """Parse ``in``, ``between`` or ``like`` of a column; None if another token follows."""
+        """Parse ``in``, ``between`` or ``like`` of a column. Return None if another token follows."""
         if self._take("in"):
             return self._in(column)
         if self._take("between"):

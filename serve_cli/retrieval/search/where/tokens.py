@@ -25,7 +25,7 @@ TOKEN = re.compile(
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kinds of tokens."""
 
     number = "number"
     string = "string"
@@ -63,7 +63,7 @@ class Token:
 
 
 def split_condition(text: str) -> list[Token]:
-    """Split a condition into tokens; the last one is the end. Raises `ConditionError`."""
+    """Split a condition into tokens. The last one is the end. Raises `ConditionError`."""
     if len(text) > MAX_CHARACTERS:
         problem = f"the condition has {len(text):,} characters; expected at most {MAX_CHARACTERS:,}."
         raise ConditionError(text, MAX_CHARACTERS, problem)

@@ -1,4 +1,4 @@
-"""Look at a database before anything is written: pgvector, rights, and the table that is there."""
+"""Look at a database before anything is written: pgvector, rights, and the existing table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_server(connection: psycopg.Connection[Any], server: str) -> None:
 
 
 def vector_schema(connection: psycopg.Connection[Any], server: str) -> str | None:
-    """Return the schema that holds pgvector's types; None if the extension can still be created.
+    """Return the schema that holds pgvector's types, or None if the extension can still be created.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def vector_schema(connection: psycopg.Connection[Any], server: str) -> str | Non
 
 
 def schema_and_table(connection: psycopg.Connection[Any], server: str, table: str) -> tuple[str, str]:
-    """Split ``schema.table`` where that schema exists; any other name is a table in the session's current schema.
+    """Split ``schema.table`` where that schema exists. Any other name is a table in the session's current schema.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def schema_and_table(connection: psycopg.Connection[Any], server: str, table: st
 
 
 def find_relation(connection: psycopg.Connection[Any], schema: str, name: str) -> Relation | None:
-    """Return what has a name in a schema; None if it is free."""
+    """Return what has a name in a schema, or None if the name is free."""
     row = connection.execute(
         "SELECT c.oid, c.relkind::text, greatest(c.reltuples, 0)::bigint, pg_has_role(c.relowner, 'USAGE'), "
         "obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "

@@ -1,4 +1,4 @@
-"""Put the errors of psycopg and the server into sentences without credentials."""
+"""Describe the errors of psycopg and the server in sentences without credentials."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HINTS: dict[type[Exception], str] = {
 
 
 def connection_settings(url: str) -> dict[str, str]:
-    """Parse a URL as libpq does. Raises `ConfigError`, which shows nothing of the URL.
+    """Parse a URL as libpq does. Raises `ConfigError`, which does not show the URL.
 
     libpq takes the start of a password with a slash for a port, and would show it in its error.
     """
@@ -68,7 +68,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def explain(error: Exception, settings: Mapping[str, str]) -> LiftedError | None:
-    """Put an error of psycopg into a sentence; None for any other error."""
+    """Describe an error of psycopg in a sentence, or return None for any other error."""
     if not isinstance(error, psycopg.Error):
         return None
     reason = _without_secrets(error.diag.message_primary or str(error), settings)
@@ -79,7 +79,7 @@ def explain(error: Exception, settings: Mapping[str, str]) -> LiftedError | None
 
 
 def _connection_hint(reason: str) -> str:
-    """Return what to do if no connection was made; such errors have no code."""
+    """Return what to do if no connection was made. Such errors have no code."""
     if "password" in reason or "authentication" in reason:
         return HINTS[errors.InvalidPassword]
     if 'database "' in reason and "does not exist" in reason:

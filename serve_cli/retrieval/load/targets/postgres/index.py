@@ -152,7 +152,7 @@ def build(
     Parameters
     ----------
     connection : Connection
-        Builds; in autocommit mode.
+        Builds the index, in autocommit mode.
     watch : callable
         Opens another connection, which asks for the progress.
     index : VectorIndex

@@ -21,7 +21,7 @@ def identifier(*names: str) -> sql.Identifier:
 
 
 def derived(name: str, suffix: str) -> str:
-    """Append a suffix to a table's name; a long name is shortened, with a hash to keep it unique."""
+    """Append a suffix to a table's name. A long name is shortened, with a hash to keep it unique."""
     if len((name + suffix).encode()) <= MOST_NAME_BYTES:
         return name + suffix
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -30,7 +30,7 @@ def derived(name: str, suffix: str) -> str:
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise `ConfigError` unless PostgreSQL can hold a name as it is; ``what`` is ``"table"`` or ``"column"``."""
+    """Raise `ConfigError` unless PostgreSQL can hold a name unchanged. ``what`` is ``"table"`` or ``"column"``."""
     if not name or "\0" in name or len(name.encode()) > MOST_NAME_BYTES:
         raise ConfigError(
             f"PostgreSQL cannot name a {what} {name!r:.200}; expected 1 to {MOST_NAME_BYTES} bytes without NUL: "

@@ -1,4 +1,4 @@
-"""A connection that is opened again after it was lost, and that one load at a time holds."""
+"""A connection that is reopened after it was lost, and that one load at a time holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Session:
     Parameters
     ----------
     settings : mapping of str to str
-        Of libpq; may hold a password. Environment, service and password files add what is missing.
+        Settings of libpq, which may include a password. Environment, service and password files add what is missing.
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -45,7 +45,7 @@ class Session:
         return server_name({**self._settings, "dbname": self._connection.info.dbname})
 
     def open(self) -> psycopg.Connection[Any]:
-        """Return the connection, in autocommit mode; connect if there is none or it was lost."""
+        """Return the connection, in autocommit mode. Connect if there is none or it was lost."""
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = self.another()
             self._configure(self._connection)

@@ -1,4 +1,4 @@
-"""Steps of the transaction that gives the staging the name that readers use."""
+"""Steps of the transaction that gives the staging table the name that readers use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def copy_grants(connection: psycopg.Connection[Any], old: int, table: sql.Identi
 
 
 def rename(connection: psycopg.Connection[Any], schema: str, staging: str, table: str) -> None:
-    """Rename the staging, and its indexes where the names are free."""
+    """Rename the staging table, and its indexes where the names are free."""
     statement = sql.SQL("ALTER TABLE {} RENAME TO {}")
     connection.execute(statement.format(identifier(schema, staging), identifier(table)), [])
     for suffix in ("_pkey", f"_{VECTOR_COLUMN}_idx"):

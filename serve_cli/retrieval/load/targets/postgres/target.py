@@ -45,8 +45,8 @@ COPY_BYTES_PER_S = 80e6  # measured by benchmarks/load.py, as are the rates of t
 class PostgresTarget:
     """A table with a vector column; see `serve_cli.retrieval.load.target.Target` for the methods.
 
-    One transaction writes a batch and its number to a table beside the staging, so that a batch is there exactly once,
-    no matter when the load is killed.
+    One transaction writes a batch and its number to a table beside the staging table, so that a batch is there exactly
+    once, no matter when the load is killed.
     """
 
     database: ClassVar[str] = "PostgreSQL"
@@ -259,6 +259,6 @@ class PostgresTarget:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(tables), [])
 
     def _stamp(self, connection: psycopg.Connection[Any], table: str) -> None:
-        """Store what the table is loaded from; the server takes no parameters in COMMENT, so the client quotes it."""
+        """Store what the table is loaded from. The server takes no parameters in COMMENT, so the client quotes it."""
         statement = sql.SQL("COMMENT ON TABLE {} IS %s").format(self._name(table))
         ClientCursor(connection).execute(statement, [Stamp.of(self._plan).to_json()])

@@ -1,4 +1,4 @@
-"""Which type of PostgreSQL holds a column, and the binary form of its values.
+"""The PostgreSQL type of a column, and the binary form of its values.
 
 Binary forms are those of PostgreSQL's ``typsend`` functions (src/backend/utils/adt): integers and floats big-endian,
 dates as days and times as microseconds since 2000-01-01.
@@ -37,7 +37,7 @@ class ColumnType:
     oid : int
         Its fixed object id (src/include/catalog/pg_type.dat).
     encode : callable
-        Converts an Arrow array, (n,), to the binary forms of its values, an Arrow array of type binary, (n,); nulls
+        Converts an Arrow array, (n,), to the binary forms of its values, an Arrow array of type binary, (n,). Nulls
         stay.
     """
 
@@ -176,6 +176,6 @@ def _lists(values: pa.Array, element: ColumnType) -> pa.Array:
 
 
 def with_lengths(values: pa.Array) -> pa.Array:
-    """Put its length before each binary form, as COPY and arrays expect; null has length -1."""
+    """Put its length before each binary form, as COPY and arrays expect. Null has length -1."""
     lengths = pc.binary_length(values).fill_null(-1).to_numpy(zero_copy_only=False).astype(">i4")
     return pc.binary_join_element_wise(fixed(pa.nulls(0), lengths), values.fill_null(b""), b"")
