@@ -46,8 +46,7 @@ HEAD = f"""# Backbones and their twins
 
 Made by `benchmarks/twin_weights.py` with random weights. Difference: the largest of two images' pooled features,
 relative to the largest feature; at most {LIMIT:.0e}. Back: the largest difference of a parameter that went from the
-twin to ours and, by `lifted export --weights`, back to the twin. In rows with -, the tests compare only
-the names and shapes, with a record of the libraries'.
+twin to ours and, by `lifted export --weights`, back to the twin.
 
 | backbone | twin | parameters (M) | px | difference | back |
 |---|---|---|---|---|---|
