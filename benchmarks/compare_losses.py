@@ -7,7 +7,7 @@ for each loss by recall@1 of short pilot runs on a fifth of the training classes
 nothing. Every embedding comes from the exported file.
 
 Each run is a single-threaded process, so that its result does not depend on other processes. An interrupted command
-resumes where it stopped. It writes results/compare_losses.md and .json next to this file, or those that --result names.
+resumes where it stopped. It writes results/compare_losses.md and .json next to this file, or files named by --result.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class PageImages:
 
     @staticmethod
     def of(map_rows: NDArray[np.intp], shown: Iterable[int]) -> PageImages:
-        """Collect the rows of the map and those that are shown elsewhere, each once."""
+        """Collect the rows on the map and the rows shown elsewhere, each once."""
         others = sorted(set(shown) - set(map_rows.tolist()))
         return PageImages(np.concatenate([map_rows, np.array(others, np.intp)]), len(map_rows))
 

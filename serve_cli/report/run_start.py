@@ -31,7 +31,7 @@ class RunStart:
     kind : str
         ``"validation"`` or ``"test"``.
     training_classes, measured_classes : frozenset of str
-        Names of the classes that the run trained on, and of those that recall was measured on.
+        Names of the classes that the run trained on, and of the classes that recall was measured on.
     recall : dict
         Name of an embedding, such as ``"raw pixels"`` -> k -> recall@k before training, with its interval.
     """

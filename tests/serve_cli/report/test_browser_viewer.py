@@ -133,7 +133,7 @@ def test_the_map_is_filtered_by_words_and_by_hits(show, report):
     page.keyboard.press("Enter")
     assert float(canvas.get_attribute("data-zoom")) > 1
     canvas.press("0")
-    canvas.press("Enter")  # the nearest to the middle of those that are left
+    canvas.press("Enter")  # the nearest to the middle of the remaining ones
     assert viewed(page).startswith("class 07")
     page.keyboard.press("Escape")
     page.get_by_label("Find").fill("12.jpg")  # a part of a file name
