@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.progress import always_progress_to, clock
+from gluon_lifted.progress import always_progress_to, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,10 +110,5 @@ class NotebookProgress:
 
     def _rate(self) -> str:
         """Return rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
-        seconds = self._now() - self._began
-        if self._done <= self._start or seconds <= 0:
-            return ""
-        rate = (self._done - self._start) / seconds
-        if self._total is None or self._done >= self._total:
-            return f"{rate:,.1f} {self._unit}/s, {clock(seconds)}"
-        return f"{rate:,.1f} {self._unit}/s, {clock((self._total - self._done) / rate)} left"
+        left = None if self._total is None else self._total - self._done
+        return pace(self._done - self._start, left, self._now() - self._began, self._unit)

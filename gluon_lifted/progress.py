@@ -93,6 +93,35 @@ def open_progress(
     return (_open.get() or _Usual.open)(label, total, unit, start)
 
 
+def pace(done: int, left: int | None, seconds: float, unit: str) -> str:
+    """Format rate and time left, e.g. ``92.1 images/s, 1:20 left``; empty before anything is done.
+
+    Parameters
+    ----------
+    done : int
+        Units done by this run.
+    left : int or None
+        Units to do; None if unknown.
+    seconds : float
+        What this run has taken so far.
+    unit : str
+        Plural, e.g. ``"images"``.
+
+    Examples
+    --------
+    >>> pace(921, 7368, 10.0, "images"), pace(921, 0, 10.0, "images"), pace(921, None, 10.0, "images")
+    ('92.1 images/s, 1:20 left', '92.1 images/s, took 10 s', '92 images/s')
+    """
+    if done <= 0 or seconds <= 0:
+        return ""
+    rate = done / seconds
+    if left is None:
+        return f"{rate:,.0f} {unit}/s"
+    if left <= 0:
+        return f"{rate:.1f} {unit}/s, took {clock(seconds)}"
+    return f"{rate:.1f} {unit}/s, {clock(left / rate)} left"
+
+
 def clock(seconds: float) -> str:
     """Format seconds as ``41 s``, ``3:07`` or ``2:03:07``."""
     whole = round(seconds)

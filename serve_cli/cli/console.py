@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.progress import clock, progress_to
+from gluon_lifted.progress import clock, pace, progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -236,15 +236,8 @@ class Progress:
 
     def status(self, done: int) -> str:
         """Return rate and time left, e.g. ``92.1 images/s, 1:20 left``."""
-        seconds = self._now() - self._began
-        rate = (done - self._start) / seconds if seconds > 0 else 0.0
-        if rate == 0:
-            return "starting"
-        if self._total is None:
-            return f"{rate:,.0f} {self._unit}/s"
-        if done >= self._total:
-            return f"{rate:.1f} {self._unit}/s, took {clock(seconds)}"
-        return f"{rate:.1f} {self._unit}/s, {clock((self._total - done) / rate)} left"
+        left = None if self._total is None else self._total - done
+        return pace(done - self._start, left, self._now() - self._began, self._unit) or "starting"
 
 
 def _bar() -> rich.progress.Progress:
