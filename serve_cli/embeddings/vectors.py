@@ -1,4 +1,4 @@
-"""Convert embeddings to their storage type and back."""
+"""Convert embeddings to their storage type and back, and scale them to unit norm."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDAr
     with np.errstate(all="ignore"):  # readers check that the result is finite
         numbers = stored.astype(np.float32, copy=False)
         return numbers if scale is None else numbers * scale[:, None]
+
+
+def to_unit_norm(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide rows by their norm. Rows of zeros stay unchanged."""
+    wide = vectors.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray((wide / np.where(norms > 0, norms, 1)).astype(np.float32))
 
 
 def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRows]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.recall_comparison import estimate_to_json
 from serve_cli.embeddings.embedding_manifest import read_manifest
+from serve_cli.embeddings.vectors import to_unit_norm
 from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.path_kinds import wrong_kind
 from serve_cli.provenance import version, versions
@@ -133,7 +134,9 @@ def _read(folder: Path) -> Embeddings:
         raise RunError(wrong_kind(folder, "embeddings"))
     embeddings = read_labeled_folder(folder)
     _require_two(folder, len(embeddings) - embeddings.failed)
-    return embeddings
+    if embeddings.card.distance == "euclidean":
+        return embeddings
+    return replace(embeddings, embedding=to_unit_norm(embeddings.embedding))  # Euclidean then ranks as cosine does
 
 
 def _require_two(folder: Path, embedded: int) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
+from gluon_lifted.metrics.retrieval import recall_at_k
 from serve_cli.report.report_options import MB, ReportOptions
 from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
-from tests.serve_cli.report.made import embedded_photos
+from tests.serve_cli.report.made import blobs, embedded_photos
 from tests.serve_cli.tiny_model import CARD
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
@@ -44,6 +45,22 @@ def test_a_report_says_what_it_shows(tmp_path):
     assert f"<td>{100 * written.recall[1]:.2f}</td>" in text
     for name in ("tiny", "pillow", "scikit-learn", "/photos"):
         assert name in text
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_images_are_ranked_by_the_distance_of_the_card(tmp_path, distance):
+    made = blobs([8, 8, 8], CARD.dim, spread=1.0)
+    embedding = made.embedding * np.random.default_rng(3).uniform(0.1, 10, (24, 1)).astype(np.float32)
+    rows = [ImageRow(name, tmp_path / name, label) for name, label in zip(made.ids, made.label_names, strict=True)]
+    card = replace(CARD, distance=distance)
+    write_folder(tmp_path / "embeddings", [EmbeddedRows(rows, embedding, list(made.errors))], card=card)
+    recall = {name: recall_at_k(embedding, made.labels, (1,), name)[1] for name in ("euclidean", "cosine")}
+    assert recall["euclidean"] != recall["cosine"]
+    written = write_report(options(tmp_path / "embeddings", tmp_path / "report.html", baseline=False))
+    assert written.recall[1] == recall[distance]
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert f"by {distance} distance" in text.lower()
+    assert ("scaled to unit length" in text) == (distance == "cosine")
 
 
 def test_the_context_of_the_headline(tmp_path):
