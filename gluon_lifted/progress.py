@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+QUIET_S = 1.0  # shorter work leaves nothing on the screen
+
+
 class Progress(Protocol):
     """One piece of work in progress."""
 
