@@ -6,6 +6,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,6 @@ from serve_cli.embeddings.vectors import DTYPES
 from serve_cli.sources.passed_over import passed_over_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from serve_cli.embed.embed_options import EmbedOptions
 
 LEAST_TRIED, BATCHES_TRIED = 64, 8  # images and batches for measuring the rate
@@ -109,7 +108,7 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
     errors = [error for error in tried.errors if error is not None]
     return RunEstimate(
         source=run.plan.source,
-        out=options.out,
+        out=Path(options.out),
         model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",
         rows=run.rows_of(run.mine),
         parts=len(run.mine),
@@ -124,7 +123,7 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
         seconds=rows_left / rate if rows_left else 0.0,
         spent_on=times.text(),
         bytes=rows_left * run.embedder.card.dim * np.dtype(DTYPES[run.plan.dtype]).itemsize,
-        bytes_free=shutil.disk_usage(_existing_ancestor(options.out)).free,
+        bytes_free=shutil.disk_usage(_existing_ancestor(Path(options.out))).free,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.progress import clock, open_progress
@@ -14,8 +15,6 @@ from serve_cli.sources.passed_over import passed_over_text
 from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.embed_run import EmbedRun
 
@@ -122,7 +121,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
         run.folder.complete(_about(run))
     seconds = time.perf_counter() - began
     return EmbedReport(
-        out=options.out,
+        out=Path(options.out),
         model=run.embedder.card.name,
         dim=run.embedder.card.dim,
         rows=total,
@@ -144,10 +143,11 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
 
 def _about(run: EmbedRun) -> dict[str, Any]:
     """Collect the manifest's fields about the model file, package versions and time."""
+    model = Path(run.options.model)
     return {
         "model": {
-            "file": as_text(run.options.model.name),
-            "path": as_text(run.options.model.resolve()),
+            "file": as_text(model.name),
+            "path": as_text(model.resolve()),
             "sha256": run.plan.model_sha256,
         },
         "versions": versions(),

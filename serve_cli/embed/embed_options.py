@@ -81,11 +81,11 @@ class EmbedOptions:
 
     Parameters
     ----------
-    model : Path or str
+    model : str or Path
         The ONNX file.
-    source : Path or str
+    source : str or Path
         The path, pattern or URL of the images.
-    out : Path or str
+    out : str or Path
         The embedding folder. If it has parts of the same run, the run resumes.
     model_options : ModelOptions
         Device, threads, sessions and batch size.
@@ -117,9 +117,9 @@ class EmbedOptions:
         If an option is out of range or options contradict each other.
     """
 
-    model: Path
-    source: Path | str
-    out: Path
+    model: str | Path
+    source: str | Path
+    out: str | Path
     model_options: ModelOptions = ModelOptions()
     columns: Columns = Columns()
     output: Output = Output()
@@ -133,8 +133,6 @@ class EmbedOptions:
     image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        for name in ("model", "out"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
         if self.overwrite and self.task.count > 1:
             raise ConfigError("tasks that share a folder cannot overwrite it; remove the folder first.")
         if self.overwrite and self.retry_failed:
@@ -145,7 +143,7 @@ class EmbedOptions:
             raise ConfigError(
                 f"--out {self.out}: expected a local folder; write there, then copy the folder to the URL."
             )
-        if Path(self.source).resolve() == self.out.resolve():
+        if Path(self.source).resolve() == Path(self.out).resolve():
             raise ConfigError(
                 f"--out {self.out}: is the folder with the images; give a separate folder for embeddings."
             )

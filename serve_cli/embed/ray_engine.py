@@ -12,6 +12,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import LiftedError, RunError
@@ -113,9 +114,9 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
     source = options.source if "://" in str(options.source) else os.path.abspath(options.source)
     settings = replace(
         options,
-        model=options.model.absolute(),
+        model=Path(options.model).absolute(),
         source=source,
-        out=options.out.absolute(),
+        out=Path(options.out).absolute(),
         model_options=replace(options.model_options, threads=crew.threads, batch_size=plan.batch_size),
         overwrite=False,
     )
@@ -161,7 +162,7 @@ class _Actor:
                 f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}; install that "
                 "version."
             )
-        if read_plan(options.out) is None:
+        if read_plan(Path(options.out)) is None:
             raise RunError(f"{options.out}: does not exist on {host}; give a folder on a disk that all hosts share.")
         share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory

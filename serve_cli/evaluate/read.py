@@ -61,12 +61,13 @@ class EvalInputs:
 
 def read_inputs(options: EvalOptions) -> EvalInputs:
     """Read every source and the gallery. Raise as `evaluate_embeddings` does."""
-    _check(options)
-    sources = [_read_source(source, options.images) for source in options.sources]
+    paths = [Path(source) for source in options.sources]
+    _check(options, paths)
+    sources = [_read_source(path, options.images) for path in paths]
     distance = options.distance or _trained_distance(sources)
-    gallery = None if options.gallery is None else _read_gallery(options.gallery, sources[0])
+    gallery = None if options.gallery is None else _read_gallery(Path(options.gallery), sources[0])
     failed = sum(embeddings.failed for embeddings in (*sources, gallery) if embeddings is not None)
-    comparable, paired = _comparable(_with_unique_names(sources, options.sources))
+    comparable, paired = _comparable(_with_unique_names(sources, paths))
     if options.baseline:
         comparable.append(_pixel_baseline(comparable[0], options.images.model_options.threads))
     return EvalInputs(
@@ -78,14 +79,14 @@ def read_inputs(options: EvalOptions) -> EvalInputs:
     )
 
 
-def _check(options: EvalOptions) -> None:
-    folders = [source for source in options.sources if source.is_dir()]
+def _check(options: EvalOptions, sources: Sequence[Path]) -> None:
+    folders = [source for source in sources if source.is_dir()]
     images = options.images
-    if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
+    if len(folders) == len(sources) and (images.dataset is not None or images.data is not None):
         raise ConfigError(
             f"{folders[0]} is a folder of embeddings, which has its own labels; leave out --dataset and --data."
         )
-    if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
+    if options.gallery is not None and (len(sources) > 1 or options.baseline):
         raise ConfigError("--gallery needs exactly one source and no --baseline.")
     if options.clustering is not None:
         require_scikit_learn()  # fails before the long work of embedding and ranking
@@ -120,7 +121,7 @@ def _embed_test_images(model: Path, images: Images) -> Embeddings:
     splits = load_dataset(images.dataset or DEFAULT_DATASET, images.data, use_boxes=images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
-    source = dataset_source(splits.test, images.data)
+    source = dataset_source(splits.test, Path(images.data))
     with open_progress("embed", total=source.count()) as progress:
         times = StageTimes()
         batches = embed_rows(embedder, source, embedder.batch_size, Decoding(embedder.threads), times)
