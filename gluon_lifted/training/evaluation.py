@@ -9,6 +9,7 @@ import numpy as np
 
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.contract import START_FILE
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.errors import DataError
 from gluon_lifted.logs.recall_files import (
     RESULT_FILE,
@@ -106,7 +107,12 @@ class Evaluation:
     ) -> None:
         self.trainer, self.config, self.watcher = trainer, trainer.config, watcher
         self.kind, self.watched_as = data.watched_kind, data.watched_as
-        self.classes = {"training_classes": data.learned.class_names, "measured_classes": data.watched.class_names}
+        watched = data.watched
+        self.images = {
+            "training_classes": data.learned.class_names,
+            "measured_classes": watched.class_names,
+            "measured_images": image_digest(watched.paths, [watched.class_names[label] for label in watched.labels]),
+        }
         self.folder, self.threads, self.hooks = folder, threads, hooks
         self.start: RecallComparison | None = None
         several = len(data.test.class_names) > 1  # recall within a single class is always 1
@@ -121,7 +127,7 @@ class Evaluation:
         start = read_start(self.folder, self.watcher.table.labels) if resume else None
         if start is None and iteration == 0:
             start = self._compare("before training", self.kind, self.watcher)
-            write_recall(path, start.to_json_with_hits() | self.classes)
+            write_recall(path, start.to_json_with_hits() | self.images)
         if start is None:
             self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import read_card
 from gluon_lifted.contract import CARD_FILE, MAX_START_BYTES, START_FILE
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.errors import RunError
 from gluon_lifted.metrics.recall_comparison import recall_from_json
 
@@ -32,6 +33,8 @@ class RunStart:
         ``"validation"`` or ``"test"``.
     training_classes, measured_classes : frozenset of str
         Names of the classes that the run trained on, and of the classes that recall was measured on.
+    measured_images : str or None
+        Their `image_digest`; None in runs of older versions.
     recall : dict
         Name of an embedding, such as ``"raw pixels"`` -> k -> recall@k before training, with its interval.
     """
@@ -40,11 +43,12 @@ class RunStart:
     kind: str
     training_classes: frozenset[str]
     measured_classes: frozenset[str]
+    measured_images: str | None
     recall: dict[str, dict[int, Estimate]]
 
     def measured_same_images(self, embeddings: Embeddings) -> bool:
-        """Return whether recall was measured on as many images of the same classes."""
-        return self.images == len(embeddings) and self.measured_classes == set(embeddings.class_names)
+        """Return whether recall was measured on the same images of the same classes."""
+        return self.measured_images == image_digest(embeddings.paths, embeddings.label_names)
 
 
 def read_run_start(run: Path, embeddings: Embeddings) -> RunStart:
@@ -88,4 +92,11 @@ def _parse(values: dict[str, Any]) -> RunStart:
     for estimates in recall.values():
         if not all(0 <= estimate.value <= 1 for estimate in estimates.values()) or 1 not in estimates:
             raise ValueError("recall is not within 0 and 1")
-    return RunStart(int(values["images"]), str(values["kind"]), frozenset(training), frozenset(measured), recall)
+    return RunStart(
+        images=int(values["images"]),
+        kind=str(values["kind"]),
+        training_classes=frozenset(training),
+        measured_classes=frozenset(measured),
+        measured_images=values.get("measured_images"),
+        recall=recall,
+    )

@@ -15,6 +15,7 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.batches.loader import Batch, ImageLoader
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.images import Preprocessing
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
@@ -92,6 +93,7 @@ def test_the_start_is_the_network_as_it_was_drawn(finished, config):
     classes = {
         "training_classes": list(load_data(config).learned.class_names),
         "measured_classes": list(table.class_names),
+        "measured_images": image_digest(table.paths, [path.parent.name for path in table.paths]),
     }
     assert json.loads((run / "start.json").read_text()) == start.to_json_with_hits() | classes
     assert not set(classes["training_classes"]) & set(classes["measured_classes"])
