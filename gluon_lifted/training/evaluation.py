@@ -124,7 +124,7 @@ class Evaluation:
             start = self._compare("before training", self.kind, self.watcher)
             write_recall(path, start.to_json_with_hits() | self.classes)
         if start is None:
-            self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
+            self.hooks.on_note(f"{path}: missing or damaged, so training is not compared with recall before training.")
         else:
             self.hooks.on_start(start)
         self.start = start
@@ -170,7 +170,7 @@ class Evaluation:
         self, label: str, name: str, rows: NDArray[np.float32], table: ImageTable, distance: Distance = "euclidean"
     ) -> tuple[EmbeddingRecall, ...]:
         def report(share: float) -> None:
-            self.hooks.on_measuring(f"{label}, ranks by {name}", round(share * len(table)), len(table))
+            self.hooks.on_measuring(f"{label}: rank by {name}", round(share * len(table)), len(table))
 
         return measure_recall(name, rows, table.labels, distance, report)
 
@@ -180,7 +180,7 @@ class Evaluation:
             with self._loader(table) as tester:
                 return self._compare("test", "test", tester)
         except DataError as error:
-            self.hooks.on_note(f"{error} The test images were not measured.")
+            self.hooks.on_note(f"{error} Recall on the test classes was not measured.")
             return None
 
     def _embed(self, batches: Iterator[Batch], num_images: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
