@@ -30,7 +30,7 @@ def test_a_file_is_downloaded_once(hub_host, capsys):
     assert hub.hub_weights(FILE, notes.append) == first == hub.cached_weights(FILE)
     assert hub.cached_weights(FILE._replace(revision=COMMIT)) == first
     assert len(hub_host.asked) == asked
-    assert notes == ["fetching hf://timm/net.tag (0 MB)"]
+    assert notes == ["downloading hf://timm/net.tag (0 MB)"]
     assert capsys.readouterr() == ("", "")
 
 
