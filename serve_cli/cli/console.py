@@ -19,6 +19,7 @@ import typer
 
 from gluon_lifted.errors import RunError
 from gluon_lifted.progress import clock, pace, progress_to
+from serve_cli.cli.wrapping import wrap_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,8 +78,9 @@ class ResultStream(io.TextIOWrapper):
 
 
 def say(message: str) -> None:
-    """Print one line on stderr."""
-    typer.echo(message, err=True)
+    """Print a message on stderr. A terminal shows it in whole words."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+    typer.echo(wrap_message(message, columns) if columns else message, err=True)  # some terminals have no size
 
 
 class ConsoleHandler(logging.Handler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -263,7 +264,7 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.embed_images import embed_images
 
     report = embed_images(options)
-    _show(report, as_json)
+    _show(report, _next_step(report), as_json)
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
@@ -274,15 +275,22 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
 def _estimate(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.dry_run import estimate_run
 
-    _show(estimate_run(options), as_json)
+    _show(estimate_run(options), {}, as_json)
 
 
-def _show(report: EmbedReport | RunEstimate, as_json: bool) -> None:
+def _next_step(report: EmbedReport) -> dict[str, str]:
+    """Return the command that indexes a complete folder of this host."""
+    if report.parts_missing or "://" in str(report.out):
+        return {}
+    return {"next": f"lifted index {shlex.quote(str(report.out))} --out catalog.index"}
+
+
+def _show(report: EmbedReport | RunEstimate, next_step: dict[str, str], as_json: bool) -> None:
     from serve_cli.cli.console import print_facts, print_json, say
 
     if as_json:
         print_json(asdict(report))
     else:
-        print_facts(report.facts())
+        print_facts(report.facts() | next_step)
     for failure in report.failures:
         say(f"lifted: failed: {failure}")

@@ -111,7 +111,8 @@ def train(
     [bold]Examples[/bold]
 
       lifted train folder --data photos --out runs/mine \
-        --crop 64 --resize 72 --iterations 1000
+        --backbone mobilenetv2_1.0 --weights imagenet \
+        --resize 128 --crop 112 --batch-size 64 --iterations 300
 
       lifted train --recipe paper-cars --data CARS196 --out runs/cars \
         --weights bvlc_googlenet.caffemodel

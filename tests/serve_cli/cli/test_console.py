@@ -1,7 +1,11 @@
+import fcntl
 import io
 import json
+import os
 import re
+import struct
 import sys
+import termios
 
 import pytest
 
@@ -120,6 +124,18 @@ def test_results_go_to_stdout_and_words_to_stderr(capsys):
     assert err == "hello\n"
     assert json.loads(out) == {"path": "a\udcff", "n": 1}
     assert out.isascii()
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(30, ["train: the messages break", "  between words"]), (0, None)])
+def test_a_terminal_shows_whole_words(monkeypatch, columns, lines):
+    message = "train: the messages break between words"
+    ours, its = os.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with open(its, "w") as terminal, open(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        say(message)
+        shown = screen.read(1000).decode()
+    assert shown.splitlines() == (lines or [message])
 
 
 def test_facts_and_tables_show_text_as_it_is(capsys):
