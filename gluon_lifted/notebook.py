@@ -33,7 +33,7 @@ def show_progress() -> None:
     """
     if not _in_notebook():
         raise ConfigError(
-            "show_progress is for Jupyter notebooks, and this is none; in a program, pass a function to "
+            "show_progress works in Jupyter notebooks only. In a program, pass a function to "
             "gluon_lifted.progress.progress_to."
         )
     always_progress_to(NotebookProgress)

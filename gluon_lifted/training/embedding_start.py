@@ -31,7 +31,7 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     """
     config, net = trainer.config, trainer.net
     if trainer.weights is not None and net.embedding.weight.name in trainer.weights.used:
-        hooks.on_note("the embedding layer comes with the weights; --embedding-init pca does not change it.")
+        hooks.on_note("the weights include an embedding layer, so --embedding-init pca has no effect.")
         return
     width = net.embedding.weight.shape[1]  # C
     require_features(width, config.dim)

@@ -129,7 +129,7 @@ class Evaluation:
             start = self._compare("before training", self.kind, self.watcher)
             write_recall(path, start.to_json_with_hits() | self.images)
         if start is None:
-            self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
+            self.hooks.on_note(f"{path}: missing or damaged, so training is not compared with recall before training.")
         else:
             self.hooks.on_start(start)
         self.start = start
@@ -168,7 +168,7 @@ class Evaluation:
             with self._loader(table) as tester:
                 return self._compare("test", "test", tester)
         except DataError as error:
-            self.hooks.on_note(f"{error} The test images were not measured.")
+            self.hooks.on_note(f"{error} Recall on the test classes was not measured.")
             return None
 
     def _rank_by_pixels(self, label: str, table: ImageTable) -> tuple[EmbeddingRecall, ...]:

@@ -252,7 +252,10 @@ class Loop:
             if problem is None:
                 kept = best.iteration
             else:
-                hooks.on_note(f"the best weights, of iteration {best.iteration:,}, are damaged ({problem}).")
+                hooks.on_note(
+                    f"the best weights, of iteration {best.iteration:,}, are damaged ({problem}), so the last ones are "
+                    "kept."
+                )
         self.trainer.finish()
         recall = best.recall if kept == best.iteration else self.recall
         return replace(report, kept=kept, kept_recall=recall)
@@ -270,8 +273,8 @@ class Loop:
                 )
         except OSError as error:
             raise RunError(
-                f"{self.folder}: cannot be written ({error.strerror or error}); "
-                "make room and run the same command with --resume."
+                f"{self.folder}: cannot be written ({error.strerror or error}). "
+                "Make room, and run the same command with --resume."
             ) from None
         return replace(report, measured=self.evaluation.measure_end()) if report.finished else report
 

@@ -193,6 +193,8 @@ def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable)
 def _check_batches(config: TrainConfig, data: TrainingData, batch: int, devices: int, hooks: Hooks) -> None:
     """Refuse batches with fewer images than devices. Report notes on data and batches."""
     if batch < devices:
-        raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; use fewer devices.")
+        raise ConfigError(
+            f"a batch of {batch} images is too small for {devices} devices. Raise --batch-size, or use fewer devices."
+        )
     for note in (*data.notes, *batch_notes(config, data.learned, batch)):
         hooks.on_note(note)

@@ -84,5 +84,5 @@ def test_a_notebook_shows_all_work_from_now_on(monkeypatch):
 
 
 def test_it_is_refused_elsewhere():
-    with pytest.raises(ConfigError, match="show_progress is for Jupyter notebooks"):
+    with pytest.raises(ConfigError, match="show_progress works in Jupyter notebooks only"):
         gluon_lifted.show_progress()

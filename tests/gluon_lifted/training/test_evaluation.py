@@ -163,7 +163,7 @@ def test_a_damaged_test_image_does_not_undo_the_training(config, photos, tmp_pat
     assert report.measured.test is None
     assert (tmp_path / "run" / "card.json").is_file()
     assert "5.png" in notes[-1]
-    assert notes[-1].endswith("The test images were not measured.")
+    assert notes[-1].endswith("Recall on the test classes was not measured.")
 
 
 @pytest.mark.parametrize("normalize", [False, True])

@@ -107,7 +107,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
         (("--card", "none.json"), 1, "none.json: cannot be read"),
         (("--out", "other.onnx"), 2, "--out needs a change to the card"),
         (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, but the card's crop is 10"),
-        (("--preprocessing", "raw", "--out", "."), 1, ". is a folder; expected the path of the ONNX file to write"),
+        (("--preprocessing", "raw", "--out", "."), 1, ".: is a folder; expected the path of the ONNX file to write"),
     ],
 )
 def test_what_does_not_fit(lifted, theirs, tmp_path, monkeypatch, arguments, status, message):

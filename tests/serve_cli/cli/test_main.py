@@ -171,7 +171,7 @@ def test_train_with_a_path_in_place_of_the_data_set_says_the_command(lifted, alb
     assert f"Try: lifted train folder --data {album} --out {tmp_path / 'run'}." in run.stderr
     assert "missing: --out, the run folder to write." in lifted("train", "--data", album).stderr
     assert "missing: --data, the folder of the data set." in lifted("train", "--out", tmp_path / "run").stderr
-    assert "did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
+    assert "Did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
 
 
 def test_eval_takes_a_folder_of_classes_as_train_does(lifted, model, album):

@@ -119,7 +119,7 @@ def test_pixel_limit(tmp_path, model, album):
     photo(album / "cat" / "large.png", width=41)
     report = embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb", pixel_limit=40 * 30))
     assert report.failed == 1
-    assert "large.png: 41 x 30 px is more than the limit of 1,200" in report.failures[0]
+    assert "large.png: has 41 x 30 px, more than the limit of 1,200" in report.failures[0]
 
 
 def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, album):
