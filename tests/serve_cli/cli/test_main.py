@@ -186,7 +186,7 @@ def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, 
     assert lifted(*arguments).returncode == 0
     assert "12 of them by an earlier run" in lifted(*arguments).stdout
     photo(album / "cat" / "new.jpg")
-    fails(lifted(*arguments), r"the source has another number of images \(12, now 13\)")
+    fails(lifted(*arguments), r"the number of images has changed \(from 12 to 13\)")
     assert lifted(*arguments, "--overwrite").returncode == 0
     assert len(read_embeddings(tmp_path / "emb").ids) == 13
 

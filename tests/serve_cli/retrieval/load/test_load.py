@@ -201,7 +201,9 @@ def test_numbers_beyond_float16(emb):
     vectors = drawn(5)
     vectors[2, 1] = 70_000
     options = LoadOptions(write_embeddings(emb, vectors), "shelf://", dtype="float16")
-    with pytest.raises(DataError, match=r"'2.jpg': its embedding exceeds 65504; use --dtype float32"):
+    with pytest.raises(
+        DataError, match=r"'2.jpg': its embedding exceeds 65504, the largest float16; use --dtype float32"
+    ):
         load_embeddings(options)
     assert load_embeddings(replace(options, dtype="float32")).rows == 5
 
