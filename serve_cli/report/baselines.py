@@ -73,12 +73,12 @@ def measure_baselines(
     if known or pixels is False:
         return Baselines(before)
     if pixels is None and len(embeddings) > MOST_UNASKED:
-        return Baselines(before, f"are more than {MOST_UNASKED:,}; --baseline compares them")
+        return Baselines(before, f"there are more than {MOST_UNASKED:,} images; --baseline compares them")
     if pixels is None and any(map(is_url, embeddings.paths)):
-        return Baselines(before, "have URLs; --baseline with --fetch compares them")
+        return Baselines(before, "images have URLs; --baseline with --fetch compares them")
     rows = _pixel_rows(embeddings.paths, access)
     if isinstance(rows, Reason):
-        return Baselines(before, access.why(rows))
+        return Baselines(before, f"images {access.why(rows)}")
     return Baselines((*before, _recall_by_pixels(rows, embeddings.labels)))
 
 

@@ -215,8 +215,8 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         missing = [name for name, row in zip(unique, rows, strict=True) if row < 0]
         if missing and not missing_ok:
             raise DataError(
-                f"{catalog.path}: does not have {_some(missing)} of the {len(unique):,} ids to delete; nothing was "
-                "deleted. Give ids of its `id` column, or ignore missing ones with --missing-ok."
+                f"{catalog.path}: lacks {_some(missing)} of the {len(unique):,} ids to delete; nothing was deleted. "
+                " Give ids of its `id` column, or ignore missing ones with --missing-ok."
             )
         rows = rows[rows >= 0]
         deleted, number = np.union1d(catalog.deleted, rows), next_number(catalog.path)
@@ -288,8 +288,8 @@ def _writing(path: str | os.PathLike[str]) -> Iterator[CatalogIndex]:
             yield catalog
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be written to ({error}); the index is as it was. Free some space, or get the right to "
-            "write to it."
+            f"{folder}: cannot be written to ({error}); the index was not changed. Free some space, or get write "
+            "permission."
         ) from None
 
 
@@ -302,7 +302,7 @@ def _rows_with_ids_of(
     if (rows >= 0).any() and not replace_existing:
         known = ids.filter(pa.array(rows >= 0)).unique().to_pylist()
         raise DataError(
-            f"{stream.folder}: {_some(known)} of its {len(ids):,} ids are in {catalog.path} already; nothing was "
+            f"{stream.folder}: {_some(known)} of its {len(ids):,} ids are already in {catalog.path}; nothing was "
             "added. Use --replace to replace their rows."
         )
     return np.asarray(np.unique(rows[rows >= 0]))

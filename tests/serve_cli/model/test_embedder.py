@@ -166,7 +166,7 @@ def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeyp
 def test_file_that_is_not_onnx(tmp_path, content):
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"bad\.onnx: is no ONNX model, or damaged: onnxruntime cannot load it"):
+    with pytest.raises(RunError, match=r"bad\.onnx: is not an ONNX model, or is damaged: onnxruntime cannot load it"):
         Embedder(path)
 
 

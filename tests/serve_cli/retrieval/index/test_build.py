@@ -57,7 +57,7 @@ def test_an_index_is_replaced_only_with_overwrite(tmp_path):
 
 def test_other_folders_are_kept(tmp_path):
     source = write_embeddings(tmp_path / "a", drawn(6))
-    with pytest.raises(RunError, match="holds files that are no index"):
+    with pytest.raises(RunError, match="holds files that are not an index"):
         build_index(source, source, IndexOptions(overwrite=True))
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written to"):

@@ -233,7 +233,7 @@ def test_deletions_can_be_repeated(index):
     updated = delete_rows(index, ["3.jpg", "5.jpg", "3.jpg"])
     assert (updated.deleted, updated.missing, updated.rows) == (2, 0, 10)
     with pytest.raises(
-        DataError, match=r"not have 2 \('3.jpg', 'x'\) of the 3 ids to delete; nothing was deleted.*--missing-ok"
+        DataError, match=r"lacks 2 \('3.jpg', 'x'\) of the 3 ids to delete; nothing was deleted.*--missing-ok"
     ):
         delete_rows(index, ["3.jpg", "4.jpg", "x"])
     assert "4.jpg" in ids_of(index)
@@ -245,7 +245,9 @@ def test_ids_that_exist_are_not_added(index, tmp_path):
     names = ["new.jpg", "7.jpg", "2.jpg", "1.jpg", "0.jpg"]
     before = ids_of(index)
     more = write_embeddings(tmp_path / "more", drawn(5, seed=1), ids=names)
-    with pytest.raises(DataError, match=r"4 \('7.jpg', '2.jpg', '1.jpg', \.\.\.\) of its 5 ids are in .*--replace"):
+    with pytest.raises(
+        DataError, match=r"4 \('7.jpg', '2.jpg', '1.jpg', \.\.\.\) of its 5 ids are already in .*--replace"
+    ):
         add_rows(index, more)
     assert ids_of(index) == before
     assert [file.name for file in index.iterdir() if "segment" in file.name] == ["segment-000001"]
