@@ -128,7 +128,7 @@ class Batcher:
         results = await self._results(job, queued, deadline)
         for position, result in enumerate(results):
             if result.error is not None:
-                raise ImageError(f"pixels[{position}]: {result.error}")
+                raise ImageError(f"pixels[{position}]: {result.error.removeprefix(f'{IMAGE}: ')}")
         rows = [result.embedding for result in results if result.embedding is not None]
         return np.stack(rows) if rows else np.empty((0, self._embedder.card.dim), np.float32)
 

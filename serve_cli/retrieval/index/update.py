@@ -246,7 +246,9 @@ def _write(
 ) -> UpdatedIndex:
     stream = EmbeddingStream(embeddings)
     if not stream.rows:
-        raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
+        raise DataError(
+            f"{stream.folder}: has no row with an embedding, since every image failed; repair them, and embed again."
+        )
     with _writing(index) as catalog, threads(options.threads):
         check_compatible(stream, catalog)
         kind, total = catalog.manifest.kind, catalog.total
@@ -255,7 +257,7 @@ def _write(
         with new_segment(catalog.path, number) as temporary:
             added, candidates = write_added(stream, catalog, temporary)
             if not added.rows:
-                raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
+                raise DataError(f"{stream.folder}: every embedding has NaN or infinity; check the model.")
             repeated = repeated_rows(added, candidates)
             old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
             record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
@@ -321,7 +323,7 @@ def _with_deletions(
 
 
 def _advice(path: Path, manifest: IndexManifest) -> str | None:
-    advice = rebuild_advice(manifest)
+    advice = rebuild_advice(path, manifest)
     if advice is not None:
         logger.warning("%s: %s", path, advice)
     return advice

@@ -178,7 +178,7 @@ def test_eval_takes_a_folder_of_classes_as_train_does(lifted, model, album):
     by_default = lifted("eval", model, "--data", album, "--k", "1", "--json")
     named = lifted("eval", model, "--data", album, "--k", "1", "--json", "--dataset", "folder")
     assert (by_default.returncode, by_default.stdout) == (0, named.stdout)
-    fails(lifted("eval", model), "give a folder with one sub-folder per class by --data")
+    fails(lifted("eval", model), "give --data a folder with one sub-folder per class")
 
 
 def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, model, album):

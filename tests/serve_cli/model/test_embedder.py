@@ -180,7 +180,7 @@ def test_missing_file_and_folder(tmp_path):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (Oddity(metadata={}), "no model card inside"),
+        (Oddity(metadata={}), "has no model card"),
         (Oddity(metadata={CARD_KEY: "{}"}), "model card is damaged"),
         (Oddity(input_name="image"), r"'image' tensor\(float\) N x 3 x 16 x 16.*the card says 'data'"),
         (Oddity(output_name="out"), "'out'"),

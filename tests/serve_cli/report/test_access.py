@@ -263,7 +263,7 @@ def test_the_page_says_what_is_not_shown_and_why(tree, lifted):
     assert (status, facts["pictures"], facts["pictures_missing"]) == (0, 8, 7)
     assert counts == {"remote": 3, "outside": 2, "unsupported": 1, "unreadable": 1}
     page = (tree / "r.html").read_text("utf-8")
-    assert "3 have URLs; --fetch fetches them" in page
+    assert "3 have URLs; --fetch downloads them" in page
     assert f"2 are not below {tree}/photos; --root DIR shows those below DIR" in page
     _, stdout, _ = lifted(
         "report", tree / "emb", "--out", tree / "r.html", "--map", "pca", "--root", tree / "photos", "--root",

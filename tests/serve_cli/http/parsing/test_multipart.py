@@ -55,7 +55,10 @@ def test_too_many_parts_are_not_split():
         (b"--xyz\r\n\r\nx", "cut off"),
         (form(part(b"a", b"x"), end=b"--xyz\r\n"), "cut off"),
         (form(b"\r\nx"), "has no name; expected the header Content-Disposition"),
-        (form(b"Content-Disposition: attachment; name=a\r\n\r\nx"), "has no name; expected the header Content-Disposition"),
+        (
+            form(b"Content-Disposition: attachment; name=a\r\n\r\nx"),
+            "has no name; expected the header Content-Disposition",
+        ),
         (form(b"Content-Disposition: form-data\r\n\r\nx"), "has no name; expected the header Content-Disposition"),
         (form(b"X: 1"), "malformed"),
         (form(b"X: " + b"y" * 9000 + b"\r\n\r\nz"), "malformed"),

@@ -90,7 +90,7 @@ def test_rows_with_nan_are_left_out_and_counted(tmp_path, kind, monkeypatch):
 
 def test_no_embedding_at_all(tmp_path):
     nowhere = write_embeddings(tmp_path / "nan", np.full((3, 4), np.nan))
-    with pytest.raises(DataError, match="nan: has no row with a finite embedding"):
+    with pytest.raises(DataError, match="nan: every embedding has NaN or infinity"):
         build_index(nowhere, tmp_path / "i")
     assert not (tmp_path / "i").exists()
     with pytest.raises(DataError, match="has no row with an embedding"):

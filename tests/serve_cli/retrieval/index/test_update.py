@@ -146,7 +146,7 @@ def test_added_rows_with_nan_are_left_out_and_counted(index, tmp_path):
     assert (updated.rows, updated.added, updated.failed, updated.not_finite) == (13, 1, 1, 1)
     assert ids_of(index)[12:] == ["a"]
     before = names_in(index)
-    with pytest.raises(DataError, match="has no row with a finite embedding"):
+    with pytest.raises(DataError, match="every embedding has NaN or infinity"):
         add_rows(index, write_embeddings(tmp_path / "nan", vectors[1:2], ids=["d"]))
     assert names_in(index) == before
 
@@ -326,7 +326,7 @@ def test_a_full_disk(index, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("serve_cli.retrieval.index.segment_writer.sync", full)
-    with pytest.raises(RunError, match=r"cannot be written to .*No space left.*index is as it was"):
+    with pytest.raises(RunError, match=r"cannot be written to .*No space left.*index was not changed"):
         add_rows(index, more)
     assert ids_of(index) == before
     assert names_in(index) == ["index.json", "segment-000001"]
