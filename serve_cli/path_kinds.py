@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from itertools import islice
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from gluon_lifted.contract import RUN_FILES
@@ -35,18 +36,18 @@ MAKERS: dict[Kind, str] = {
     "index": "an index, which `lifted index` writes",
     "reference": "a run folder or a file of `lifted reference`",
 }
-EXPORT, EMBED = "lifted export {} --onnx model.onnx", "lifted embed MODEL.onnx {} --out embeddings"
-CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} is the path
+EXPORT, EMBED = "`lifted export {} --onnx model.onnx`", "`lifted embed MODEL.onnx {} --out embeddings`"
+CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} is the quoted path
     ("model", "run"): f"Export it first: {EXPORT}",
-    ("model", "symbol"): "Export it first: lifted export --symbol {} --params FILE --onnx model.onnx",
-    ("run", "images"): "Train on it first: lifted train --data {} --out runs/mine",
-    ("run", "model"): "It is exported already",
+    ("model", "symbol"): "Export it first: `lifted export --symbol {} --params FILE --onnx model.onnx`",
+    ("run", "images"): "Train on it first: `lifted train --data {} --out runs/mine`",
+    ("run", "model"): "It is already exported",
     ("run", "symbol"): "Export it with --symbol and --params",
     ("embeddings", "images"): f"Embed them first: {EMBED}",
-    ("embeddings", "model"): "Embed images with it first: lifted embed {} PHOTOS --out embeddings",
+    ("embeddings", "model"): "Embed images with it first: `lifted embed {} PHOTOS --out embeddings`",
     ("embeddings", "run"): f"Export it first: {EXPORT}. Then embed images with the model",
     ("embeddings", "index"): "Give the embeddings that it was built from",
-    ("index", "embeddings"): "Index them first: lifted index {} --out catalog.index",
+    ("index", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
     ("index", "images"): f"Embed them first: {EMBED}. Then index the embeddings",
     ("index", "run"): f"Export it first: {EXPORT}",
 }
@@ -85,7 +86,7 @@ def wrong_kind(path: Path, expected: Kind, other: Path | None = None) -> str:
     problem = f"{path} is {NAMES[found]}; expected {MAKERS[expected]}."
     if other is not None and kind_of(other) == expected:
         return f"{problem} {other} is {NAMES[expected]}: are the two arguments swapped?"
-    cure = CURES.get((expected, found), "").format(path)
+    cure = CURES.get((expected, found), "").format(quote(str(path)))
     return f"{problem} {cure}." if cure else problem
 
 

@@ -81,18 +81,18 @@ class RunEstimate:
         passed_over = {"skipped": passed_over_text(self.passed_over)} if self.passed_over else {}
         if not self.rows_left:
             source = {"source": f"{self.source}, {self.rows:,} images"}
-            return source | passed_over | {"to do": "nothing; all parts exist"}
+            return source | passed_over | {"to do": "nothing: all part files exist"}
         failed = f", {self.failed} of them failed" if self.failed else ""
-        scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
+        scarce = ", not enough" if self.bytes > self.bytes_free else ""
         return {
             "source": f"{self.source}, {self.rows:,} images in {self.parts} part files",
             **passed_over,
-            "carried": ", ".join(self.columns) or "no further columns",
+            "carried columns": ", ".join(self.columns) or "none",
             "model": self.model,
             "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
             "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
             "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
-            "disk": f"{self.bytes / 1e6:,.0f} MB below {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
+            "disk": f"{self.bytes / 1e6:,.0f} MB in {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
         }
 
 
@@ -109,7 +109,7 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
     return RunEstimate(
         source=run.plan.source,
         out=Path(options.out),
-        model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",
+        model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers per image",
         rows=run.rows_of(run.mine),
         parts=len(run.mine),
         rows_left=rows_left,

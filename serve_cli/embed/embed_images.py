@@ -80,7 +80,7 @@ class EmbedReport:
         missing = f", {self.parts_missing} of them not written yet" if self.parts_missing else ""
         facts = {
             "embeddings": f"{self.out} ({self.parts} part file{'s' if self.parts > 1 else ''}{missing})",
-            "model": f"{self.model}, {self.dim} numbers an image",
+            "model": f"{self.model}, {self.dim} numbers per image",
             "images": f"{self.rows:,}{failed}{resumed}",
         }
         if self.passed_over:
@@ -90,7 +90,7 @@ class EmbedReport:
         return facts | {
             "time": f"{clock(self.seconds)}, {self.images_per_second:.1f} images/s",
             "spent on": ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items()),
-            "decoding": f"{self.decode_per_second:.0f} images/s a thread, "
+            "decoding": f"{self.decode_per_second:.0f} images/s per thread, "
             f"{self.threads} thread{'s' if self.threads > 1 else ''}"
             + (f" in each of {self.workers} workers" if self.workers > 1 else ""),
             "memory": f"{self.peak_memory / 1e6:,.0f} MB at most",

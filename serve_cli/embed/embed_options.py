@@ -48,7 +48,7 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.rows_per_file < 1:
-            raise ConfigError(f"parts of {self.rows_per_file} rows; give 1 or more.")
+            raise ConfigError(f"the number of rows per file is {self.rows_per_file}; give 1 or more.")
         if self.format not in FORMATS:
             raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
         if self.dtype not in get_args(Dtype):
@@ -134,10 +134,10 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         if self.overwrite and self.task.count > 1:
-            raise ConfigError("tasks that share a folder cannot overwrite it; remove the folder first.")
+            raise ConfigError("--overwrite would remove what other tasks have written; remove the folder first.")
         if self.overwrite and self.retry_failed:
             raise ConfigError(
-                "--overwrite and --retry-failed exclude each other: one replaces the parts that the other keeps."
+                "--overwrite and --retry-failed exclude each other: one replaces the part files that the other keeps."
             )
         if REMOTE.match(str(self.out)):
             raise ConfigError(
@@ -149,7 +149,7 @@ class EmbedOptions:
             )
         if not 0 < self.image_timeout <= MAX_IMAGE_TIMEOUT_S:
             raise ConfigError(
-                f"an image timeout of {self.image_timeout:g} s; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
+                f"the image timeout is {self.image_timeout:g} s; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
             )
         if not 1 <= self.pixel_limit <= MAX_PIXELS:
-            raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")
+            raise ConfigError(f"the pixel limit is {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

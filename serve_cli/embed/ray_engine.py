@@ -159,8 +159,8 @@ class _Actor:
         host = socket.gethostname()
         if version(PACKAGE) != release:
             raise RunError(
-                f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}; install that "
-                "version."
+                f"{host}: has {PACKAGE} {version(PACKAGE)}, but the run was started with {release}; install that "
+                "version there."
             )
         if read_plan(Path(options.out)) is None:
             raise RunError(f"{options.out}: does not exist on {host}; give a folder on a disk that all hosts share.")
@@ -177,14 +177,17 @@ def _cluster() -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError:
-        raise RunError(f"--engine ray needs Ray; {install_command('ray')}.") from None
+        raise RunError(f"Ray is not installed; --engine ray needs it: `{install_command('ray')}`.") from None
     joined = ray.is_initialized()
     if not joined:
         on_terminate = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # network errors, bad values, timeouts and others
-            raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
+            raise RunError(
+                f"cannot connect to a Ray cluster ({error!s:.300}). Set RAY_ADDRESS to its address, or start one with "
+                "`ray start --head`."
+            ) from error
         signal.signal(signal.SIGTERM, on_terminate)  # Ray's handler would exit with another status
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()

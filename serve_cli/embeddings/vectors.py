@@ -71,5 +71,7 @@ def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRow
         embedding, errors = batch.embedding.copy(), list(batch.errors)
         embedding[beyond] = np.nan
         for row in beyond:
-            errors[row] = f"{batch.rows[row].id}: its embedding exceeds {most:.0f}; use --dtype float32."
+            errors[row] = (
+                f"{batch.rows[row].id}: its embedding exceeds {most:.0f}, the largest float16; use --dtype float32."
+            )
         yield replace(batch, embedding=embedding, errors=errors)

@@ -94,7 +94,10 @@ def _check(options: EvalOptions, sources: Sequence[Path]) -> None:
 
 def _read_source(source: Path, images: Images) -> Embeddings:
     if not source.exists():
-        raise RunError(f"{source}: no such folder of embeddings or model.{did_you_mean(source)}")
+        raise RunError(
+            f"{source}: no such file or folder.{did_you_mean(source)} Expected a folder of embeddings, or an "
+            "ONNX model."
+        )
     return read_labeled_folder(source) if source.is_dir() else _embed_test_images(source, images)
 
 
@@ -114,8 +117,8 @@ def read_labeled_folder(folder: Path) -> Embeddings:
 def _embed_test_images(model: Path, images: Images) -> Embeddings:
     if images.data is None:
         raise ConfigError(
-            f"{model} is a model, which needs images: give a folder with one sub-folder per class by --data, and "
-            "--dataset for another kind of data set. Or give a folder of embeddings instead of the model."
+            f"{model} is a model, which needs images: give --data a folder with one sub-folder per class. For another "
+            "kind of data set, add --dataset. Or give a folder of embeddings instead of the model."
         )
     embedder = Embedder(model, images.model_options)
     splits = load_dataset(images.dataset or DEFAULT_DATASET, images.data, use_boxes=images.use_boxes)
@@ -145,7 +148,7 @@ def _warn_of_failures(embeddings: Embeddings) -> None:
     if embeddings.failed:
         first = next(error for error in embeddings.errors if error is not None)
         failed = f"{embeddings.failed:,} of {len(embeddings):,}"
-        log.warning("%s: %s images have no embedding, the first: %s", embeddings.name, failed, first)
+        log.warning("%s: %s images have no embedding. The first: %s", embeddings.name, failed, first)
 
 
 def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
@@ -195,6 +198,8 @@ def _pixel_baseline(embeddings: Embeddings, threads: int | None) -> Embeddings:
     """Embed the same images by their pixels. Only local files are read, since a folder can name any path."""
     for path in embeddings.paths:
         if not os.path.isfile(path):  # reading a pipe would block
-            raise DataError(f"{path:.200}: no such image file; --baseline reads the images that were embedded.")
+            raise DataError(
+                f"{path:.200}: no such image file; restore it, or leave out --baseline, which reads all images."
+            )
     pixels = pixel_thumbnails([Path(path) for path in embeddings.paths], threads)
     return replace(embeddings, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)

@@ -70,13 +70,13 @@ def measure_baselines(
     if known or pixels is False:
         return Baselines(before)
     if pixels is None and len(embeddings) > MOST_UNASKED:
-        return Baselines(before, f"are more than {MOST_UNASKED:,}; --baseline compares them")
+        return Baselines(before, f"there are more than {MOST_UNASKED:,} images; --baseline compares them")
     if pixels is None and any(map(is_url, embeddings.paths)):
-        return Baselines(before, "have URLs; --baseline with --fetch compares them")
+        return Baselines(before, "images have URLs; --baseline with --fetch compares them")
     try:
         rows = _pixel_rows(embeddings.paths, access)
     except WithheldError as error:
-        return Baselines(before, access.why(error.reason))
+        return Baselines(before, f"images {access.why(error.reason)}")
     return Baselines((*before, _recall_by_pixels(rows, embeddings.labels)))
 
 

@@ -80,18 +80,18 @@ def _require_same_weights(run: Path, embeddings: Embeddings) -> None:
     if trained is None or trained != used:
         raise RunError(
             f"{run}: its weights are not those of {embeddings.name} ({WEIGHTS_HASH} {trained!s:.12}, expected "
-            f"{used!s:.12}); give --run the run that trained this model."
+            f"{used!s:.12}); give --run the run folder that trained this model."
         )
 
 
 def _parse(values: dict[str, Any]) -> RunStart:
     training, measured = values["training_classes"], values["measured_classes"]
     if not all(isinstance(name, str) for name in (*training, *measured)):
-        raise TypeError("classes are not named by text")
+        raise TypeError("class names are not strings")
     recall = {str(entry["name"]): recall_from_json(entry["recall"]) for entry in values["embeddings"]}
     for estimates in recall.values():
         if not all(0 <= estimate.value <= 1 for estimate in estimates.values()) or 1 not in estimates:
-            raise ValueError("recall is not within 0 and 1")
+            raise ValueError("recall is not between 0 and 1")
     return RunStart(
         images=int(values["images"]),
         kind=str(values["kind"]),

@@ -170,7 +170,8 @@ def _small_enough(
         if len(page) <= options.max_bytes:
             return page, len(fewer.map.rows)
     raise ConfigError(
-        f"the page has {len(page) / MB:.2f} MB with the smallest pictures; give --max-size {len(page) / MB + 0.1:.1f}."
+        f"the page has {len(page) / MB:.2f} MB even with the smallest pictures; give --max-size "
+        f"{len(page) / MB + 0.1:.1f} or more."
     )
 
 

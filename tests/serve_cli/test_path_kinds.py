@@ -71,7 +71,7 @@ def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
 def test_a_run_where_a_model_is_expected_is_to_be_exported(paths):
     message = wrong_kind(paths / "run", "model")
     assert message.startswith(f"{paths / 'run'} is a run folder of `lifted train`; expected an ONNX model")
-    assert message.endswith(f"Export it first: lifted export {paths / 'run'} --onnx model.onnx.")
+    assert message.endswith(f"Export it first: `lifted export {paths / 'run'} --onnx model.onnx`.")
 
 
 def test_swapped_arguments_are_noticed(paths):

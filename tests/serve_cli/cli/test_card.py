@@ -98,7 +98,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ((), 1, "no model card inside, so its preprocessing is unknown; add one with `lifted card"),
+        ((), 1, "has no model card, so its preprocessing is unknown. Add a card with `lifted card"),
         (("--name", "x"), 2, "has no card yet; give the preprocessing of its images: --preprocessing"),
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),

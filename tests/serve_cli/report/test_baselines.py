@@ -67,7 +67,7 @@ def test_pixels_that_are_not_measured(embeddings, access, monkeypatch):
     assert measure_baselines(embeddings, access, None, pixels=False) == ((), "")
     monkeypatch.setattr(baselines, "MOST_UNASKED", 11)
     found = measure_baselines(embeddings, access, None, pixels=None)
-    assert found == ((), "are more than 11; --baseline compares them")
+    assert found == ((), "there are more than 11 images; --baseline compares them")
     assert len(measure_baselines(embeddings, access, None, pixels=True).lines) == 1
 
 

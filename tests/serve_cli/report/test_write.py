@@ -78,7 +78,7 @@ def test_the_context_of_the_headline(tmp_path):
     difference = context.differences["R@1"]
     assert f"<b>{100 * difference['value']:+.2f}</b>".replace("-", "\N{MINUS SIGN}") in text
     assert written.facts()["R@1, difference"].startswith(f"{100 * difference['value']:+.2f} points (95 %: ")
-    assert "Embeddings do not say which classes were trained on" in text
+    assert "Embeddings do not record which classes the model was trained on" in text
     alone = write_report(options(source, tmp_path / "report.html", baseline=False))
     assert (alone.context.baselines, alone.context.differences) == ({}, {})
     assert "raw pixels" not in (tmp_path / "report.html").read_text("utf-8")
@@ -95,7 +95,7 @@ def test_classes_that_were_trained_on_are_marked(tmp_path):
     text = (tmp_path / "report.html").read_text("utf-8")
     assert written.context.trained_classes == 1
     assert written.facts()["trained on"] == "1 of the classes"
-    assert "1 of the classes, with 8 images, was trained on." in text
+    assert "The model was trained on 1 of the classes (8 images)." in text
     assert text.count('<em class="badge">trained on</em>') == 1
     assert '<span>bee</span> <em class="badge">' in text
     assert '"trained":[false,true,false]' in text
@@ -129,7 +129,7 @@ def test_a_page_is_no_larger_than_asked(tmp_path, limit):
 
 def test_a_page_that_cannot_be_so_small(tmp_path):
     source = embedded_photos(tmp_path, LABELS)
-    with pytest.raises(ConfigError, match=r"has 0\.\d\d MB with the smallest pictures; give --max-size"):
+    with pytest.raises(ConfigError, match=r"has 0\.\d\d MB even with the smallest pictures; give --max-size"):
         write_report(options(source, tmp_path / "report.html", max_bytes=MB // 100))
     assert not (tmp_path / "report.html").exists()
 
@@ -157,7 +157,7 @@ def test_other_files_are_not_replaced_unasked(tmp_path):
     source = embedded_photos(tmp_path, LABELS)
     out = tmp_path / "notes.html"
     out.write_text("my notes")
-    with pytest.raises(ConfigError, match="exists and is not a report"):
+    with pytest.raises(ConfigError, match="exists, but is not a report"):
         write_report(options(source, out))
     assert out.read_text() == "my notes"
     write_report(options(source, out, overwrite=True))
