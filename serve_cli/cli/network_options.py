@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 MODEL_CARD = "Model card"  # title of a panel of --help
-FROM_PRESET = "from --preprocessing"
+FROM_PRESET = "from --preprocessing, else from the card"
 
 Preset = Annotated[
     str | None,

@@ -15,7 +15,7 @@ from gluon_lifted.extras import install_command
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
-from serve_cli.path_kinds import wrong_kind
+from serve_cli.path_kinds import may_be_model, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
         If onnxruntime is not installed, or the device cannot be used and falling back to the CPU is not allowed.
     """
     onnxruntime = import_onnxruntime()
-    if not model.is_file():
+    if not may_be_model(model):
         raise RunError(wrong_kind(model, "model"))
     try:
         return _open(model, options, onnxruntime, model_hash)
@@ -106,8 +106,8 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
                 "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
         raise RunError(
-            f"{model}: is no ONNX model, or damaged: onnxruntime cannot load it ({first_line(error)}). Give "
-            "a file of `lifted export`."
+            f"{model}: is no ONNX model, or is damaged: onnxruntime cannot load it ({first_line(error)}). Give a file "
+            "of `lifted export`."
         ) from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(

@@ -80,7 +80,7 @@ FileFormat = Annotated[
     str,
     typer.Option(
         "--format",
-        metavar=f"[{'|'.join(FORMATS)}]",
+        metavar="|".join(FORMATS),
         help=f"Write {', or '.join(f'{name} ({form.help})' for name, form in FORMATS.items())}.",
         rich_help_panel=OUTPUT,
     ),
@@ -199,9 +199,9 @@ def embed(
 
     The files have one row per image, in order. An image that cannot be read becomes a row with its error, and the run
     continues. The exit status is then 3. If every image is in a sub-folder, the
-    first sub-folder is its label, and `lifted eval` can measure recall. Further
-    columns of a table are copied. Those of CSV become numbers, or true and false,
-    where every value in the file is one and keeps its digits.
+    first sub-folder is its label, and `lifted eval` can measure recall. Other
+    columns of a table are copied. A column of a CSV file becomes numbers, or true
+    and false, if all its values are, and no digit would be lost.
 
     Interrupted runs resume where they stopped when the same command is repeated.
     If the model, the images or the settings have changed since, the command fails
