@@ -62,10 +62,10 @@ class ExportOptions:
         if self.calibration_method not in get_args(CalibrationMethod):
             known = ", ".join(get_args(CalibrationMethod))
             raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {known}.")
-        if (self.precision == "int8") != (self.calibration is not None):
-            raise ConfigError(
-                "int8 needs a folder of calibration images, other precisions take none; add or leave out --calibration."
-            )
+        if self.precision == "int8" and self.calibration is None:
+            raise ConfigError("int8 needs --calibration DIR: a folder with images like those to embed.")
+        if self.precision != "int8" and self.calibration is not None:
+            raise ConfigError(f"--calibration is for --precision int8, not {self.precision}; leave it out.")
 
 
 @dataclass(frozen=True)

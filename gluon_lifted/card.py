@@ -65,6 +65,10 @@ class ModelCard:
         """Read a card. Raises `RunError` that names ``where`` if the card is damaged or of another version."""
         try:
             values: dict[str, Any] = json.loads(text)
+            if not isinstance(values, dict) or "card_version" not in values:
+                raise RunError(
+                    f"{where}: is no model card. Expected JSON as `lifted card MODEL.onnx --json` prints it."
+                )
             version = values["card_version"]
             if version != CARD_VERSION:
                 raise RunError(
@@ -90,13 +94,15 @@ def read_card(path: str | Path) -> ModelCard:
             content = file.read(MAX_CARD_BYTES + 1)
         if len(content) > MAX_CARD_BYTES:
             raise RunError(
-                f"{path}: larger than {MAX_CARD_BYTES:,} bytes, so it is no model card; freeze the run again."
+                f"{path}: larger than {MAX_CARD_BYTES:,} bytes, so it is no model card. Expected a file of a few kB."
             )
         return ModelCard.from_json(content.decode(), str(path))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise RunError(f"{path}: not UTF-8; freeze the run again.") from None
+        raise RunError(
+            f"{path}: not UTF-8, so it is no model card. Expected JSON as `lifted card MODEL.onnx --json` prints it."
+        ) from None
 
 
 def _check_types(card: dict[str, Any]) -> None:

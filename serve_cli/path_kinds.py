@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Kind = Literal[
-    *("model", "run", "runs", "embeddings", "index", "reference", "symbol", "params", "images", "image", "table"),
-    *("list", "folder", "empty", "file", "none"),
+    "model",
+    "run",
+    "runs",
+    "embeddings",
+    "index",
+    "reference",
+    "symbol",
+    "params",
+    "images",
+    "image",
+    "table",
+    "list",
+    "folder",
+    "empty",
+    "file",
+    "none",
 ]
 MOST_ENTRIES = 200  # of a folder that are looked at
 NAMES: dict[Kind, str] = {

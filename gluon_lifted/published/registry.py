@@ -45,11 +45,9 @@ def weights_of(backbone: str) -> list[PublishedWeights]:
     if weights := published_weights(backbone):
         return weights
     known = backbones_with_weights()
-    close = difflib.get_close_matches(backbone, known, 3, cutoff=0.3) or known[:3]
-    raise ConfigError(
-        f"{backbone}: has no published weights; backbones that have some: {', '.join(close)}. "
-        "`lifted weights` lists all."
-    )
+    close = difflib.get_close_matches(backbone, known, 3)
+    advice = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ConfigError(f"no published weights for a backbone named {backbone!r}; {advice}`lifted weights` lists all.")
 
 
 def named_weights(source: str, backbone: str) -> PublishedWeights:

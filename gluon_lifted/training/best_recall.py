@@ -78,12 +78,12 @@ def settle_keep(
     held_out = watched_kind == "validation"
     if (config.keep == "best" or config.patience) and not held_out:
         on_note("the weights are chosen by recall on the test classes; do not report that recall as a result.")
-    if config.keep != "auto":
+    if config.keep != "auto" or config.iterations == 0:
         return config
     if not held_out:
         on_note(
-            "the last weights are kept: to choose the best by recall on the test classes would be to train on them; "
-            "hold out --validation-classes."
+            "the last weights are kept, because choosing the best by recall on the test classes would train on them. "
+            "To keep the best, hold out classes with --validation-classes."
         )
     elif num_classes < ENOUGH_CLASSES:
         on_note(

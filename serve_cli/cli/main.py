@@ -113,7 +113,7 @@ def lifted(
       lifted serve catalog.index
     """
     if context.invoked_subcommand is None:
-        context.get_help()  # prints it
+        typer.echo(context.get_help())
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {  # by title in --help

@@ -106,7 +106,7 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
                 "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
         raise RunError(
-            f"{model}: is no ONNX model, or is damaged: onnxruntime cannot load it ({first_line(error)}). Give a file "
+            f"{model}: is no ONNX model, or damaged: onnxruntime cannot load it ({first_line(error)}). Give a file "
             "of `lifted export`."
         ) from error
     if session.get_providers()[0] != wanted:

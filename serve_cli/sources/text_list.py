@@ -47,8 +47,8 @@ def list_source(path: Location) -> Source:
         raise DataError(f"{path}: lists no images; expected one path per line.")
     if all(isinstance(row.path, Path) and not row.path.exists() for row in first):
         raise DataError(
-            f"{path}: names no image that exists in its first lines; looked for {first[0].path}. Expected one path or "
-            "URL of an image per line. Relative paths begin at the folder of the list."
+            f"{path}: names no image that exists in its first lines; looked for {as_text(first[0].path)}. Expected one "
+            "path or URL of an image per line. Relative paths begin at the folder of the list."
         )
     return Source(root_of(path), listing, starting=listing)
 

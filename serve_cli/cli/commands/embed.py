@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -228,6 +229,11 @@ def embed(
     from serve_cli.model.model_options import ModelOptions
     from serve_cli.sources.tables.columns import Columns
 
+    if file_format not in FORMATS:
+        raise typer.BadParameter(f"{file_format!r} is unknown; expected {' or '.join(FORMATS)}", param_hint="--format")
+    if task_index >= num_tasks:
+        message = f"{task_index} needs --num-tasks {task_index + 1} or more; found {num_tasks}"
+        raise typer.BadParameter(message, param_hint="--task-index")
     options = EmbedOptions(
         model=model,
         source=photos,
@@ -263,7 +269,9 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.embed_images import embed_images
 
     report = embed_images(options)
-    _show(report, as_json)
+    complete = not report.parts_missing and report.failed < report.rows
+    next_step = {"next": f"lifted index {shlex.quote(str(report.out))} --out catalog.index"} if complete else {}
+    _show(report, next_step, as_json)
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
@@ -274,15 +282,15 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
 def _estimate(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.dry_run import estimate_run
 
-    _show(estimate_run(options), as_json)
+    _show(estimate_run(options), {}, as_json)
 
 
-def _show(report: EmbedReport | RunEstimate, as_json: bool) -> None:
+def _show(report: EmbedReport | RunEstimate, next_step: dict[str, str], as_json: bool) -> None:
     from serve_cli.cli.console import print_facts, print_json, say
 
     if as_json:
         print_json(asdict(report))
     else:
-        print_facts(report.facts())
+        print_facts(report.facts() | next_step)
     for failure in report.failures:
         say(f"lifted: failed: {failure}")

@@ -237,6 +237,8 @@ def export(
     """
     if onnx is None and weights is None:
         raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
+    _require_suffix("--onnx", onnx, ".onnx")
+    _require_suffix("--weights", weights, ".safetensors")
     source = _source(run, symbol, params, output)
     if isinstance(source, Path) and kind_of(source) not in ("run", "folder"):
         raise RunError(wrong_kind(source, "run"))
@@ -298,6 +300,12 @@ def export(
         return
     facts = _facts(report, precision) | (comparison.facts() if comparison else {}) | _weights_facts(written)
     print_facts(facts | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
+
+
+def _require_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Raise `typer.BadParameter` if another kind of file would be written or replaced than the name says."""
+    if path is not None and path.suffix != suffix:
+        raise typer.BadParameter(f"{option} is {str(path)!r}; expected a name that ends in {suffix}")
 
 
 def _side(inputs: NetworkInputs) -> int:
@@ -380,6 +388,8 @@ def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precisi
 def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:
     """Return the command that embeds with the model, unless it has no card or onnxruntime cannot run it."""
     ready = has_card and (report.parity is None or report.parity.engine == "onnxruntime")
+    if not has_card:
+        return {"card": f"none; to embed images, add one: lifted card {report.path} --preprocessing NAME"}
     return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
 
 

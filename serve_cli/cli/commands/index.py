@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -184,6 +185,7 @@ def index(
     if as_json:
         print_json({**facts, "search": asdict(built.manifest.search)})
     else:
+        facts["next"] = f"lifted serve {shlex.quote(str(out))}"
         print_facts({name.replace("_", " "): value for name, value in facts.items() if value is not None})
     if built.failed or built.not_finite:
         raise typer.Exit(SOME_FAILED)

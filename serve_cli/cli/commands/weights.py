@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 Backbone = Annotated[
     str | None,
-    typer.Argument(metavar="BACKBONE", help="List all weights of this backbone.", show_default="all backbones, one line each"),
+    typer.Argument(
+        metavar="BACKBONE", help="List all weights of this backbone.", show_default="all backbones, one line each"
+    ),
 ]
 
 
