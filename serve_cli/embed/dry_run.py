@@ -94,7 +94,8 @@ class RunEstimate:
             "to do": f"{self.rows_left:,} images, {_part_files(self.parts_left)}",
             "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
             "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
-            "disk": f"{math.ceil(self.bytes / 1e6):,} MB below {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
+            "disk": f"{math.ceil(self.bytes / 1e6):,} MB below {self.out}, "
+            f"{self.bytes_free / 1e6:,.0f} MB free{scarce}",
         }
 
 

@@ -269,9 +269,7 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.embed_images import embed_images
 
     report = embed_images(options)
-    complete = not report.parts_missing and report.failed < report.rows
-    next_step = {"next": f"lifted index {shlex.quote(str(report.out))} --out catalog.index"} if complete else {}
-    _show(report, next_step, as_json)
+    _show(report, _next_step(report), as_json)
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
@@ -283,6 +281,13 @@ def _estimate(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.dry_run import estimate_run
 
     _show(estimate_run(options), {}, as_json)
+
+
+def _next_step(report: EmbedReport) -> dict[str, str]:
+    """Return the command that indexes a complete folder of this host with at least one embedding."""
+    if report.parts_missing or report.failed == report.rows or "://" in str(report.out):
+        return {}
+    return {"next": f"lifted index {shlex.quote(str(report.out))} --out catalog.index"}
 
 
 def _show(report: EmbedReport | RunEstimate, next_step: dict[str, str], as_json: bool) -> None:

@@ -89,7 +89,7 @@ def test_one_of_mean_and_std_says_what_the_other_one_is(lifted, theirs, given, s
 def test_a_file_that_is_no_card(lifted, theirs, tmp_path):
     (tmp_path / "config.json").write_text('{"dim": 64}')
     status, _, err = lifted("card", theirs, "--card", tmp_path / "config.json")
-    assert (status, "is no model card. Expected JSON as `lifted card MODEL.onnx --json`" in err) == (1, True)
+    assert (status, "--card expects the JSON that `lifted card MODEL.onnx --json` prints." in err) == (1, True)
 
 
 def test_sizes_left_open(lifted, tmp_path):
