@@ -151,7 +151,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 def _wrapped(head: str, cells: Sequence[str]) -> str:
     """Break the heading of a column into lines as long as its cells, so that long names do not widen the table."""
-    return "\n".join(textwrap.wrap(head, max((SHORTEST_HEAD, *map(len, cells)))))
+    return "\n".join(textwrap.wrap(head, max((SHORTEST_HEAD, *map(len, cells))), break_long_words=False))
 
 
 def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list[list[int]]:

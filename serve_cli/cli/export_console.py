@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:
-    """Return the command that embeds with the model, unless it has no card or onnxruntime cannot run it."""
-    ready = has_card and (report.parity is None or report.parity.engine == "onnxruntime")
+    """Return the command that embeds with the model, or adds a card; none if onnxruntime cannot run the model."""
+    if not has_card:
+        return {"card": f"none; to embed images, add one: lifted card {report.path} --preprocessing NAME"}
+    ready = report.parity is None or report.parity.engine == "onnxruntime"
     return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
 
 

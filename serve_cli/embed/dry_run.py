@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from dataclasses import dataclass
@@ -85,15 +86,20 @@ class RunEstimate:
         failed = f", {self.failed} of them failed" if self.failed else ""
         scarce = ", not enough" if self.bytes > self.bytes_free else ""
         return {
-            "source": f"{self.source}, {self.rows:,} images in {self.parts} part files",
+            "source": f"{self.source}, {self.rows:,} images in {_part_files(self.parts)}",
             **passed_over,
-            "carried columns": ", ".join(self.columns) or "none",
+            **({"columns": f"{', '.join(self.columns)}, copied from the table"} if self.columns else {}),
             "model": self.model,
-            "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
+            "to do": f"{self.rows_left:,} images, {_part_files(self.parts_left)}",
             "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
             "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
-            "disk": f"{self.bytes / 1e6:,.0f} MB in {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
+            "disk": f"{math.ceil(self.bytes / 1e6):,} MB below {self.out}, "
+            f"{self.bytes_free / 1e6:,.0f} MB free{scarce}",
         }
+
+
+def _part_files(count: int) -> str:
+    return f"{count} part file{'s' if count > 1 else ''}"
 
 
 def estimate_run(options: EmbedOptions) -> RunEstimate:

@@ -76,6 +76,8 @@ class EmbedReport:
     def facts(self) -> dict[str, str]:
         """Return the report as text."""
         failed = f", {self.failed:,} of them failed" if self.failed else ""
+        if self.failed == self.rows > 1:
+            failed = ", all failed"
         resumed = f", {self.resumed:,} of them by an earlier run" if self.resumed else ""
         missing = f", {self.parts_missing} of them not written yet" if self.parts_missing else ""
         facts = {

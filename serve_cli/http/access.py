@@ -104,7 +104,8 @@ def _read_tokens(path: Path) -> list[bytes]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give --token-file a text file of tokens.") from None
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read ({reason}); give --token-file a text file of tokens.") from None
     tokens = [line.strip() for line in lines if line.strip()]
     if not tokens:
         raise ConfigError(f"{path}: has no token; write one per line, such as `openssl rand -hex 32` prints.")

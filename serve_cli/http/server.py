@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ConfigError, RunError, Terminated
 from serve_cli.http.access import is_loopback
-from serve_cli.path_kinds import kind_of, wrong_kind
+from serve_cli.path_kinds import kind_of, may_be_model, wrong_kind
 
 if TYPE_CHECKING:
     from serve_cli.http.serve_options import ServeOptions
@@ -32,7 +32,7 @@ def serve(options: ServeOptions) -> None:
         If the model or the index cannot be opened.
     """
     kind = kind_of(options.source)
-    if kind != "index" and not options.source.is_file():
+    if kind != "index" and not may_be_model(options.source):
         raise RunError(wrong_kind(options.source, "index" if kind == "embeddings" else "model"))
     listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]

@@ -15,7 +15,7 @@ from gluon_lifted.extras import install_command
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
-from serve_cli.path_kinds import wrong_kind
+from serve_cli.path_kinds import may_be_model, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
         If onnxruntime is not installed, or the device cannot be used and falling back to the CPU is not allowed.
     """
     onnxruntime = import_onnxruntime()
-    if not model.is_file():
+    if not may_be_model(model):
         raise RunError(wrong_kind(model, "model"))
     try:
         return _open(model, options, onnxruntime, model_hash)

@@ -28,7 +28,7 @@ def check_page(out: Path, generator: str, kind: str, option: str = "--out", *, o
         Replace any file.
     """
     if out.is_dir():
-        raise ConfigError(f"{out} is a folder; name a file such as {kind}.html.")
+        raise ConfigError(f"{out} is a folder; name a file in it, such as {out}/page.html.")
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent}: no such folder; create it, or choose another {option}.")
     if out.exists() and not overwrite and generator.encode() not in _head(out, option):

@@ -162,6 +162,8 @@ def export(
     """
     if onnx is None and weights is None:
         raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
+    _require_suffix("--onnx", onnx, ".onnx")
+    _require_suffix("--weights", weights, ".safetensors")
     source = _source(run, symbol, params, output)
     if isinstance(source, Path) and kind_of(source) not in ("run", "folder"):
         raise RunError(wrong_kind(source, "run"))
@@ -223,6 +225,12 @@ def export(
         return
     facts = export_facts(report, precision) | (comparison.facts() if comparison else {}) | weights_facts(written)
     print_facts(facts | next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
+
+
+def _require_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Raise `typer.BadParameter` if another kind of file would be written or replaced than the name says."""
+    if path is not None and path.suffix != suffix:
+        raise typer.BadParameter(f"{option} is {str(path)!r}; expected a name that ends in {suffix}")
 
 
 def _side(inputs: NetworkInputs) -> int:

@@ -58,7 +58,7 @@ class IndexPlan:
         """Return a summary in one line."""
         return (
             f"{self.rows:,} rows of {self.dim}: {self.kind}, {self.memory_bytes / 1e6:,.0f} MB of memory, "
-            f"{self.disk_bytes / 1e6:,.0f} MB on disk, about {math.ceil(self.seconds):,} s."
+            f"{math.ceil(self.disk_bytes / 1e6):,} MB on disk, about {math.ceil(self.seconds):,} s."
         )
 
 

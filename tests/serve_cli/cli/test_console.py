@@ -171,6 +171,12 @@ def test_a_table_that_is_too_wide_goes_on_below_and_loses_nothing(capsys, monkey
     assert tables == out.count("\n R@1") + out.count("\nR@1") > 1
 
 
+def test_a_word_of_a_heading_is_never_broken(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(("name", "interpolation"), [("a", "cubic")])
+    assert "interpolation" in capsys.readouterr().out
+
+
 def test_long_headings_are_broken_instead_of_widening_the_table(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     names = [f"a-catalog-of-{kind}-photographs.onnx (512)" for kind in ("small", "medium", "large")]

@@ -68,7 +68,7 @@ def test_completion_lists_the_commands():
 def test_module_runs_as_the_command_does():
     run = subprocess.run([sys.executable, "-m", "serve_cli", "fly"], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert "Usage: lifted [OPTIONS]" in run.stderr
+    assert "Usage: lifted COMMAND [OPTIONS]" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,14 @@ def test_module_runs_as_the_command_does():
         (("train", "--iteration", "9"), "has no option --iteration. Did you mean --iterations"),
         (("evaluate", "a"), "lifted has no command 'evaluate'. Did you mean eval?"),
         (("doctor", "now"), "takes options only; found 'now' as well."),
+        (("train", "folder", "photos"), "found 'photos' as well. Options need their names: --data PATH and --out DIR."),
+        (("export", "net-symbol.json", "net.params"), "takes RUN only; found 'net.params' as well."),
+        (("embed", "a", *("photo.jpg",) * 50, "--out", "d"), "photo.jpg ..."),
+        (("help",), "use `lifted COMMAND --help`"),
+        (("export", "runs/a", "--weights", "a.pth"), "--weights is 'a.pth'; expected a name that ends in .safetensors"),
+        (("export", "runs/a", "--onnx", "photo.jpg"), "--onnx is 'photo.jpg'; expected a name that ends in .onnx"),
+        (("embed", "a", "b", "--out", "c", "--format", "csv"), "--format: 'csv' is unknown; expected parquet or npy"),
+        (("embed", "a", "b", "--out", "c", "--task-index", "3"), "--task-index: 3 needs --num-tasks 4 or more"),
         (("eval", "a", "--k", "0"), "--k: found rank 0; expected 1 to 1,000,000,000."),
     ],
 )
@@ -347,7 +355,11 @@ def test_paths_without_permission_are_one_sentence(lifted, monkeypatch, tmp_path
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
 
     monkeypatch.setattr("serve_cli.inspection.inspect_path", refuse)
-    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied; get access to it")
+    message = "permission denied to write. Get write access"  # nothing is there, and the folder can be entered
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: {message}")
+    (tmp_path / "secret").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: "secret" not in str(path))
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied to read. Get read access")
 
 
 def test_bug_keeps_its_traceback(model):

@@ -229,6 +229,8 @@ class _Parser:
         advice = f' Did you mean "{close[0]:.60}"?' if close else ""
         if token.source.startswith('"') and not close:
             advice = " Write strings in single quotes."
+        if not close and token.source.isidentifier():
+            advice = f" If it is a text, write '{token.source:.60}'."
         raise self._error(token, f"{token} does not exist.{advice} {_columns(self._schema)}")
 
     def _advance(self) -> Token:
