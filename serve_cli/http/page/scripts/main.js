@@ -79,7 +79,9 @@ function showError(error) {
   const { before } = conditionOf(query, info.index.columns);
   $("results").classList.add("stale");
   if (error.position !== null && drawConditionProblem(error, query, before)) return;
-  drawProblem(error.message, "Try again", () => refresh(false));
+  const refused = refusedPhoto(error.message, query.terms);
+  if (refused) drawProblem(refused.text, "Remove it", () => terms.remove(refused.term));
+  else drawProblem(error.message, "Try again", () => refresh(false));
 }
 
 function drawGone(term) {
