@@ -149,17 +149,16 @@ class Evaluation:
     ) -> RecallComparison:
         """Measure embedding, pooled features and, unless given, raw pixels of all images of a loader."""
         table = loader.table
-        passes = 1 if pixels else 2
-        total = passes * len(table)
         baseline: tuple[EmbeddingRecall, ...] = (pixels,) if pixels else ()
         if pixels is None:
             boxes = [table.box(row) for row in range(len(table))]
-            thumbnails = pixel_thumbnails(
-                table.paths, self.threads, boxes, lambda done: self.hooks.on_measuring(label, done, total)
-            )
+
+            def report(done: int) -> None:
+                self.hooks.on_measuring(f"{label}, pixels", done, len(table))
+
+            thumbnails = pixel_thumbnails(table.paths, self.threads, boxes, report)
             baseline = self._rank(label, PIXELS, thumbnails, table)
-        before = total - len(table)
-        pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, before, total), len(table))
+        pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, len(table)), len(table))
         network = (
             *self._rank(label, EMBEDDING, embedding, table, LOSSES[self.config.loss].distance),
             *self._rank(label, POOLED, pooled, table, "cosine"),
@@ -196,7 +195,8 @@ class Evaluation:
         pooled, embedding = arrays
         return pooled, embedding
 
-    def _counted(self, batches: Iterable[Batch], label: str, done: int, total: int) -> Iterator[Batch]:
+    def _counted(self, batches: Iterable[Batch], label: str, total: int) -> Iterator[Batch]:
+        done = 0
         for batch in batches:
             yield batch
             done += len(batch.images)
