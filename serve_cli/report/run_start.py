@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import read_card
@@ -15,10 +15,11 @@ from gluon_lifted.metrics.recall_comparison import recall_from_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gluon_lifted.card import ModelCard
     from gluon_lifted.metrics.bootstrap import Estimate
     from serve_cli.embeddings.reader import Embeddings
 
-WEIGHTS_HASH = "params sha256"  # of a card's provenance
+WEIGHTS_HASH, KEPT_ITERATION = "params sha256", "weights of iteration"  # of a card's provenance
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class RunStart:
     kind : str
         ``"validation"`` or ``"test"``.
     training_classes, measured_classes : frozenset of str
-        Names of the classes that the run trained on, and of the classes that recall was measured on.
+        Names of the classes that the run trained on, none if it kept the weights that it started from, and of the
+        classes that recall was measured on.
     measured_images : str or None
-        Their `image_digest`; None in runs of older versions.
+        The `image_digest` of the images that it was measured on; None in runs of older versions.
     recall : dict
         Name of an embedding, such as ``"raw pixels"`` -> k -> recall@k before training, with its interval.
     """
@@ -59,29 +61,33 @@ def read_run_start(run: Path, embeddings: Embeddings) -> RunStart:
     RunError
         If the folder is not a finished run, its start is damaged, or it trained other weights.
     """
-    _require_same_weights(run, embeddings)
+    card = _card_of_same_weights(run, embeddings)
     path = run / START_FILE
     try:
         if path.stat().st_size > MAX_START_BYTES:
             raise ValueError(f"more than {MAX_START_BYTES:,} bytes")
-        return _parse(json.loads(path.read_text(encoding="utf-8")))
+        start = _parse(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}); give --run a folder of `lifted train`.") from None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error!r:.200}); leave out --run.") from None
+    untrained = card.provenance.get(KEPT_ITERATION) == "0"
+    return replace(start, training_classes=frozenset()) if untrained else start
 
 
-def _require_same_weights(run: Path, embeddings: Embeddings) -> None:
+def _card_of_same_weights(run: Path, embeddings: Embeddings) -> ModelCard:
     if not (run / CARD_FILE).is_file():
         state = f"has no {CARD_FILE}" if run.is_dir() else "no such folder"
         raise RunError(f"{run}: {state}; give --run the folder of a finished `lifted train`.")
-    trained = read_card(run / CARD_FILE).provenance.get(WEIGHTS_HASH)
+    card = read_card(run / CARD_FILE)
+    trained = card.provenance.get(WEIGHTS_HASH)
     used = embeddings.card.provenance.get(WEIGHTS_HASH)
     if trained is None or trained != used:
         raise RunError(
             f"{run}: its weights are not those of {embeddings.name} ({WEIGHTS_HASH} {trained!s:.12}, expected "
             f"{used!s:.12}); give --run the run folder that trained this model."
         )
+    return card
 
 
 def _parse(values: dict[str, Any]) -> RunStart:

@@ -53,6 +53,14 @@ def test_a_start_is_what_the_run_wrote(tmp_path, embeddings):
     assert start.measured_same_images(embeddings)
 
 
+def test_weights_that_were_never_updated_trained_on_no_class(tmp_path, embeddings):
+    run = write_run(tmp_path / "run", embeddings)
+    for iteration, classes in (("0", set()), ("20", {"dog"})):
+        card = replace(TRAINED, provenance=TRAINED.provenance | {"weights of iteration": iteration})
+        (run / "card.json").write_text(card.to_json())
+        assert read_run_start(run, embeddings).training_classes == classes
+
+
 def test_other_images_are_not_the_same(tmp_path, embeddings):
     run = write_run(tmp_path / "run", embeddings)
     fewer = embeddings.only(np.arange(21) > 0)

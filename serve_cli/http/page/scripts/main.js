@@ -1,5 +1,7 @@
 // The page: one query, one reply. Every change of the query ends in `change`, which asks the server and draws.
 
+const OPENING = 503; // status while the server opens its model
+
 let info = null;
 let query = { ...NO_QUERY };
 let reply = null;
@@ -79,7 +81,9 @@ function showError(error) {
   const { before } = conditionOf(query, info.index.columns);
   $("results").classList.add("stale");
   if (error.position !== null && drawConditionProblem(error, query, before)) return;
-  drawProblem(error.message, "Try again", () => refresh(false));
+  const refused = refusedPhoto(error.message, query.terms);
+  if (refused) drawProblem(refused.text, "Remove it", () => terms.remove(refused.term));
+  else drawProblem(error.message, "Try again", () => refresh(false));
 }
 
 function drawGone(term) {
@@ -185,6 +189,7 @@ async function start() {
     info = await (await ask("info")).json();
   } catch (error) {
     drawProblem(error.message, "Try again", start);
+    if (error.status === OPENING) setTimeout(start, 1000 * error.retryAfter);
     return;
   }
   drawInfo();
