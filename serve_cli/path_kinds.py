@@ -60,25 +60,25 @@ SUFFIXES: dict[str, Kind] = {
     **{".onnx": "model", ".npz": "reference", ".json": "symbol", ".params": "params", ".txt": "list"},
     **dict.fromkeys((".csv", ".jsonl", ".parquet"), "table"),
 }
-EXPORT, EMBED = "lifted export {} --onnx model.onnx", "lifted embed MODEL.onnx {} --out embeddings"
-EXPORT_FILES = "lifted export --symbol {} --params FILE --onnx model.onnx"
+EXPORT, EMBED = "`lifted export {} --onnx model.onnx`", "`lifted embed MODEL.onnx {} --out embeddings`"
+EXPORT_FILES = "`lifted export --symbol {} --params FILE --onnx model.onnx`"
 CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} is the path. A command ends the text
     ("model", "run"): f"Export it first: {EXPORT}",
     ("model", "symbol"): f"Export it first: {EXPORT_FILES}",
-    ("model", "params"): "Export it first: lifted export --symbol FILE --params {} --onnx model.onnx",
+    ("model", "params"): "Export it first: `lifted export --symbol FILE --params {} --onnx model.onnx`",
     ("run", "runs"): "Give one of the folders in it.",
-    ("run", "images"): "Train on it first: lifted train folder --data {} --out runs/mine",
+    ("run", "images"): "Train on it first: `lifted train folder --data {} --out runs/mine`",
     ("run", "model"): "It is exported already.",
     ("run", "symbol"): f"Export it with both of its files: {EXPORT_FILES}",
-    ("run", "params"): "Export it with both of its files: lifted export --symbol FILE --params {} --onnx model.onnx",
+    ("run", "params"): "Export it with both of its files: `lifted export --symbol FILE --params {} --onnx model.onnx`",
     ("embeddings", "images"): f"Embed them first: {EMBED}",
-    ("embeddings", "model"): "Embed images with it first: lifted embed {} PHOTOS --out embeddings",
+    ("embeddings", "model"): "Embed images with it first: `lifted embed {} PHOTOS --out embeddings`",
     ("embeddings", "run"): f"Export it, then embed images with the model. First: {EXPORT}",
     ("embeddings", "index"): "Give the embeddings that it was built from.",
     ("embeddings", "table"): "Give the folder that `lifted embed` wrote.",
-    ("index", "embeddings"): "Index them first: lifted index {} --out catalog.index",
+    ("index", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
     ("index", "images"): f"Embed them, then index the embeddings. First: {EMBED}",
-    ("index", "model"): "Embed images with it, then index them. First: lifted embed {} PHOTOS --out embeddings",
+    ("index", "model"): "Embed images with it, then index them. First: `lifted embed {} PHOTOS --out embeddings`",
     ("index", "run"): f"Export it, embed images with the model, then index them. First: {EXPORT}",
 }
 

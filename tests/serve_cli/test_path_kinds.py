@@ -89,18 +89,18 @@ def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
 def test_a_run_where_a_model_is_expected_is_to_be_exported(paths):
     message = wrong_kind(paths / "run", "model")
     assert message.startswith(f"{paths / 'run'} is a run folder of `lifted train`; expected an ONNX model")
-    assert message.endswith(f"Export it first: lifted export {paths / 'run'} --onnx model.onnx")
+    assert message.endswith(f"Export it first: `lifted export {paths / 'run'} --onnx model.onnx`")
 
 
 @pytest.mark.parametrize("cure", CURES.values())
 def test_a_command_to_copy_ends_without_a_full_stop(cure):
-    assert cure.endswith(".") != (": lifted " in cure)
+    assert cure.endswith(".") != (": `lifted " in cure)
 
 
 def test_a_path_with_a_space_is_quoted_in_a_command(paths):
     (paths / "my run").mkdir()
     (paths / "my run" / "card.json").touch()
-    assert f"lifted export '{paths / 'my run'}' --onnx" in wrong_kind(paths / "my run", "model")
+    assert f"`lifted export '{paths / 'my run'}' --onnx" in wrong_kind(paths / "my run", "model")
 
 
 @pytest.mark.parametrize(("name", "possible"), [("model.onnx", True), ("notes.md", True), ("flat/1.jpg", False)])

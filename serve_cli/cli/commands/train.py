@@ -175,7 +175,7 @@ def _refuse_path(given: dict[str, Any], out: Path | None) -> None:
         return
     kind = "manifest" if Path(path).is_file() else DEFAULT_DATASET
     command = f"lifted train {kind} --data {shlex.quote(path)}{f' --out {shlex.quote(str(out))}' if out else ''}"
-    raise typer.BadParameter(f"{path!r} is a path, but DATASET names a kind of data set. Try: {command}")
+    raise typer.BadParameter(f"{path!r} is a path, but DATASET names a kind of data set. Try `{command}`")
 
 
 def _announce(config: TrainConfig) -> None:

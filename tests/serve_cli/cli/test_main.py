@@ -168,7 +168,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     fails(lifted("embed", album, model, "--out", out), "is an ONNX model: are the two arguments swapped?")
     fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
     fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
-    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: `lifted train --data")
+    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: `lifted train folder --data")
     fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
     assert not out.exists()
 
@@ -176,7 +176,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
 def test_train_with_a_path_in_place_of_the_data_set_says_the_command(lifted, album, tmp_path):
     run = lifted("train", album, "--out", tmp_path / "run")
     assert run.returncode == 2
-    assert f"Try: lifted train folder --data {album} --out {tmp_path / 'run'}." in run.stderr
+    assert f"Try `lifted train folder --data {album} --out {tmp_path / 'run'}`" in run.stderr
     assert "missing: --out, the run folder to write." in lifted("train", "--data", album).stderr
     assert "missing: --data, the folder of the data set." in lifted("train", "--out", tmp_path / "run").stderr
     assert "Did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
