@@ -74,9 +74,9 @@ def test_pixels_that_are_not_measured(embeddings, access, monkeypatch):
 def test_images_that_may_not_be_read(embeddings, access, tmp_path):
     found = measure_baselines(embeddings, Access("/nowhere"), None, pixels=None)
     assert found.lines == ()
-    assert found.without_pixels.startswith("are not in /nowhere")
+    assert found.without_pixels.startswith("images are not below /nowhere")
     Path(embeddings.paths[7]).unlink()
-    assert measure_baselines(embeddings, access, None, pixels=None) == ((), "are missing or cannot be read")
+    assert measure_baselines(embeddings, access, None, pixels=None) == ((), "images are missing or cannot be read")
 
 
 def test_urls_are_not_fetched_unasked(embeddings):
@@ -85,7 +85,7 @@ def test_urls_are_not_fetched_unasked(embeddings):
 
     urls = replace(embeddings, paths=(*embeddings.paths[:-1], "https://example.org/a.jpg"))
     found = measure_baselines(urls, Access(None, fetch=fetch), None, pixels=None)
-    assert found == ((), "have URLs; --baseline with --fetch compares them")
+    assert found == ((), "images have URLs; --baseline with --fetch compares them")
 
 
 def test_rows_are_in_the_order_of_the_images(embeddings, access, monkeypatch):
