@@ -48,7 +48,7 @@ def test_a_missing_package_is_named_with_its_extra(lifted, served, monkeypatch, 
     monkeypatch.setattr("gluon_lifted.extras.util.find_spec", lambda name: None if name == "uvicorn" else name)
     status, _, errors = lifted("serve", tmp_path)
     assert status == 1
-    assert "not installed: uvicorn. Install them: pip install" in errors
+    assert "not installed: uvicorn. Install them: `pip install" in errors
     assert "[http]'" in errors
     assert served == []
 
