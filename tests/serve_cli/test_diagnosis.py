@@ -71,7 +71,7 @@ def test_gpu_that_mxnet_cannot_use(monkeypatch):
     gpu = check("gpu:0")
     assert gpu.found == "H200, 141 GiB, compute capability 9.0"
     assert gpu.status == "limited"
-    assert "train on the CPU" in gpu.cure
+    assert "Train on the CPU" in gpu.cure
 
 
 def test_gpu_wants_the_cuda_wheel(monkeypatch):

@@ -72,8 +72,8 @@ def verify(target: Target, plan: LoadPlan, sample: Mapping[str, NDArray[np.float
         if wrong:
             raise RunError(
                 f"{target.database} does not return the embedding that was sent for the id {wrong[0]!r:.200} "
-                f"({len(wrong)} of {len(chunk)} that were compared). The table that readers use is unchanged. Load "
-                "again."
+                f"({len(wrong)} of {len(chunk)} that were compared differ). The table that readers use is unchanged. "
+                "Load again."
             )
 
 

@@ -119,7 +119,7 @@ def test_refusals_before_anything_is_written(lifted, photos, tmp_path):
     needs_mxnet()
     run = tmp_path / "run"
     for words, message in (
-        *([] if has_bfloat16_units(instruction_sets()) else [(["--amp"], "--amp needs GPUs")]),
+        *([] if has_bfloat16_units(instruction_sets()) else [(["--amp"], "--amp needs a GPU")]),
         (["--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         (["--use-boxes"], "has no bounding boxes"),
         (["--weights", "imagnet"], "neither a file nor a name of published weights. Did you mean imagenet?"),

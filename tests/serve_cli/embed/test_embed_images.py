@@ -104,7 +104,7 @@ def test_memory_stays_below_its_bound_whatever_the_images(tmp_path, model):
     status, report = run(*arguments, tmp_path / "bound", "--max-memory", bound)
     assert (status, report["failed"]) == (3, 1)
     assert report["peak_memory"] < bound
-    assert "large.png: needs 450 MB to be decoded" in report["failures"][0]
+    assert "large.png: decoding it needs 450 MB" in report["failures"][0]
 
 
 def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, album):

@@ -14,7 +14,7 @@ from serve_cli.model.model_options import ModelOptions
 def test_options_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="device 'tpu' is unknown; use cpu, openvino, gpu, tensorrt"):
         ModelOptions(device=cast("Any", "tpu"))
-    with pytest.raises(ConfigError, match="0 threads"):
+    with pytest.raises(ConfigError, match="the number of threads is 0"):
         ModelOptions(threads=0)
 
 

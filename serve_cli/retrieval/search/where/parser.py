@@ -105,7 +105,9 @@ class _Parser:
     def _negation(self) -> pc.Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self._error(self.token, f"more than {MAX_DEPTH} nested parentheses and not; expected fewer.")
+            raise self._error(
+                self.token, f"more than {MAX_DEPTH} levels of parentheses and `not`; simplify the condition."
+            )
         if self._take("not"):
             expression = ~self._negation()
         elif self._take("("):

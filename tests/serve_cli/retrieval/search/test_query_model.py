@@ -21,8 +21,8 @@ def index(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dim": 9}, "emb: dim is 9, and 8 in shop.index; embed queries with the model"),
-        ({"distance": "cosine"}, "distance is cosine, and euclidean in shop.index"),
+        ({"dim": 9}, "emb: dim is 9, but 8 in shop.index; embed queries with the model"),
+        ({"distance": "cosine"}, "distance is cosine, but euclidean in shop.index"),
         ({"normalized": True}, "normalized is True"),
         ({"preprocessing": Preprocessing(resize=21, crop=16)}, "preprocessing is .*resize=21"),
     ],
@@ -34,7 +34,7 @@ def test_another_card_is_refused(index, change, message):
 
 def test_another_hash_is_refused(index):
     require_same_model(index, "emb", replace(CARD, name="renamed"), HASH)
-    with pytest.raises(RunError, match=r"SHA-256 is cdcdcdcdcdcd…, and abababababab… in shop.index"):
+    with pytest.raises(RunError, match=r"SHA-256 is cdcdcdcdcdcd…, but abababababab… in shop.index"):
         require_same_model(index, "emb", CARD, "cd" * 32)
 
 

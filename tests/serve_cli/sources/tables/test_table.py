@@ -113,7 +113,7 @@ def test_images_in_parquet(model: Path, place: Path, struct: bool) -> None:
     found = read_embeddings(place / "emb")
     assert found.ids == (("0.jpg", "1.jpg", "2.jpg", "3.jpg") if struct else ("0", "1", "2", "3"))
     assert [error is None for error in found.errors] == [True, True, False, False]
-    assert f"{found.ids[2]}: cannot be read (not an image" in str(found.errors[2])
+    assert f"{found.ids[2]}: cannot be read (it is not an image" in str(found.errors[2])
     rows = read_table(place / "emb" / "part-00000.parquet")
     assert rows["tags"].to_pylist() == [["x"] * n for n in range(4)]
     assert rows.schema.field("number").type == pa.int64()

@@ -208,7 +208,7 @@ def test_types(text, meets):
         ("", 0, "found the end; expected a column"),
         ("price", 5, "expected a comparison"),
         ("price < ", 8, "found the end"),
-        ("price < 'a'", 8, "found string 'a'; expected a number, as \"price\" is int16"),
+        ("price < 'a'", 8, "found string 'a'; expected a number, since \"price\" is int16"),
         ("prise < 5", 0, r'column prise does not exist. Did you mean "price"\? Columns: price \(int16\), in'),
         ('brand = "x"', 8, "Write strings in single quotes"),
         ("price = null", 8, "write is null"),

@@ -312,7 +312,7 @@ def test_a_reader_delays_the_switch(emb, database, sql, server):
 def test_rows_that_come_back_differently(emb, database, sql, monkeypatch):
     read = PostgresTarget.read
     monkeypatch.setattr(PostgresTarget, "read", lambda self, ids: {k: v + 1 for k, v in read(self, ids).items()})
-    with pytest.raises(RunError, match="another embedding"):
+    with pytest.raises(RunError, match="does not return the embedding that was sent"):
         load_embeddings(LoadOptions(write_embeddings(emb, drawn(20)), database))
     assert tables(sql) == []
 
@@ -405,7 +405,7 @@ def test_columns_that_cannot_be_stored(tmp_path, database, sql):
         ({"ctid": pa.array([1])}, "system column 'ctid'"),
         ({"x" * 64: pa.array([1])}, "cannot name a column 'xxx"),
         ({"s": pa.array([{"a": 1}])}, "cannot hold the column 's'"),
-        ({"t": pa.array(["a\0b"])}, "column 't' cannot be stored as text: a text has a NUL"),
+        ({"t": pa.array(["a\0b"])}, "column 't' cannot be stored as text: a string has a NUL"),
     ):
         folder = write_columns(tmp_path / f"e{len(message)}", drawn(1), pa.table(columns))
         options = LoadOptions(folder, database)
