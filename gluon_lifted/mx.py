@@ -97,8 +97,7 @@ def _import_mxnet() -> Any:
         if error.name != "mxnet":
             raise
         raise MissingPackageError(
-            f"MXNet is not installed, and training needs it. With Python 3.10 to 3.12, install it: "
-            f"`{install_command('train')}`"
+            f"MXNet is not installed; this command needs it (Python 3.10-3.12): {install_command('train')}"
         ) from None
     except OSError as error:  # a shared library that the wheel needs is missing
         raise DeviceError(f"MXNet cannot be loaded ({error}). Run `lifted doctor` to see what is missing.") from None

@@ -10,12 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.progress import always_progress_to, pace
+from gluon_lifted.progress import QUIET_S, always_progress_to, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUIET_S = 1.0  # shorter work shows nothing
 UPDATE_EVERY_S = 0.2
 
 

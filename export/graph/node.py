@@ -80,7 +80,9 @@ class Node:
         """Return input 0, which must be (N, C, H, W), and C, H, W."""
         data = self.tensor()
         if len(data.row) != 3:
-            raise self.malformed(f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W)")
+            raise self.malformed(
+                f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W). Check --shape"
+            )
         channels, height, width = data.row
         return data, channels, height, width
 

@@ -91,7 +91,9 @@ def parse_reference(content: bytes, where: str) -> Reference:
                 name.removesuffix(".npy"): _array(raw, f"{where}: {name!r:.100}") for name, raw in _unpack(archive)
             }
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
+        raise MalformedModelError(
+            f"{where}: not a readable .npz file ({error!s:.200}). Give a file of `lifted reference`."
+        ) from None
     nodes = {name.removeprefix(NODE_PREFIX): array for name, array in arrays.items() if name.startswith(NODE_PREFIX)}
     inputs = {name.removeprefix(INPUT_PREFIX): array for name, array in arrays.items() if _is_input(name)}
     outputs = {

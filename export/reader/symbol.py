@@ -78,7 +78,7 @@ class Symbol:
         index = names.get(name, names.get(name.removesuffix("_output")))
         if index is None:
             similar = get_close_matches(name, names, cutoff=0.3) or [self.nodes[head.node].name for head in self.heads]
-            raise MalformedModelError(f"{where}: has no node {name!r}. Similar names: {', '.join(similar)}.")
+            raise MalformedModelError(f"{where}: has no node {name!r}; did you mean {' or '.join(similar)}?")
         return replace(self, heads=(Entry(index, 0),))
 
     def with_input(self, old: str, new: str) -> Symbol:
@@ -115,7 +115,8 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise MalformedModelError(
-            f"{where}: not JSON ({_first_line(error)}); expected a -symbol.json file of MXNet."
+            f"{where}: not a symbol in JSON ({_first_line(error)}). Give --symbol the network's -symbol.json, and "
+            "--params its .params file."
         ) from None
     if not isinstance(document, dict) or not isinstance(document.get("nodes"), list) or not document["nodes"]:
         raise MalformedModelError(

@@ -134,7 +134,7 @@ def unplotted(loss: Curve, recall: Curve, baselines: Baselines) -> list[str]:
 
 def _single(name: str, curve: Curve, form: str, factor: int) -> str:
     if not len(curve.values):
-        return f"{name} was not measured"
+        return f"{name} was not measured during training"
     return f"{name} {form.format(factor * curve.values[0])} at iteration {curve.iterations[0]:,.0f}"
 
 

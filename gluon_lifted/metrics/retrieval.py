@@ -36,7 +36,7 @@ class Scores:
     first_rank : ndarray, int64, (Q,)
         :math:`r_1`; `NEVER` for a query without positives.
     positives : ndarray, int64, (Q,)
-        R.
+        R of each query.
     of_all : ndarray, float64, (3, Q), optional
         R-precision, MAP@R and average precision. None if only first ranks were computed.
 

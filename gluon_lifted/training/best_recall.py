@@ -78,7 +78,7 @@ def settle_keep(
     held_out = watched_kind == "validation"
     if (config.keep == "best" or config.patience) and not held_out:
         on_note("the best weights are chosen by recall on the test classes, so do not report that recall as a result.")
-    if config.keep != "auto":
+    if config.keep != "auto" or config.iterations == 0:
         return config
     if not held_out:
         on_note(

@@ -24,6 +24,7 @@ from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.inference import BATCH
 from gluon_lifted.training.interrupt import interruptible
 from gluon_lifted.training.run_folder import weights_origin
+from gluon_lifted.training.training_progress import training_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +148,8 @@ class Loop:
             log = None
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
+            classes = len(self.watcher.table.class_names)
+            show = stack.enter_context(training_progress(self.config.iterations, start, classes))
             tick = time.monotonic()
             for batch in () if ended else self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
@@ -161,6 +164,7 @@ class Loop:
                 if log is not None:
                     log(progress)
                     self._save(iteration, stop=stop)
+                show(progress)
                 hooks.on_progress(progress)
                 if stop:
                     break

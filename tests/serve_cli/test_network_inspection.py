@@ -65,7 +65,7 @@ def test_operators_without_a_translator_are_listed(symbol, tmp_path):
 def test_parameters_belong_to_a_network(model, lifted):
     status, _, err = lifted("inspect", model, "--params", model)
     assert status == 1
-    assert "--params belongs to its -symbol.json" in err
+    assert "give --params only with a -symbol.json" in err
 
 
 def test_symbol_that_does_not_exist(tmp_path, lifted):

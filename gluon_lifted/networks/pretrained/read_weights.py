@@ -71,5 +71,6 @@ def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
     if start.startswith(ONNX_START):
         return "onnx", parse_onnx(content, str(path))
     raise DataError(
-        f"{path}: begins with {start!r}; expected a .caffemodel, .onnx, .pth, .safetensors or .params file."
+        f"{path}: its content is no known kind of weights; expected a .caffemodel, .onnx, .pth, .safetensors or "
+        ".params file."
     )

@@ -118,7 +118,7 @@ def index(
 ) -> None:
     """Build an index of embeddings to search in, or change one.
 
-    Up to 50,000 rows every search compares all of them. Larger catalogs get
+    Up to 50,000 rows, every search compares all rows. Larger catalogs get
     inverted lists of FAISS (extra `search`), which propose candidates. Their
     exact distances decide. The recall reached is measured on rows of the catalog,
     printed and stored.
