@@ -231,8 +231,7 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
     if entry.output >= len(outputs):
         node = symbol.nodes[entry.node]
         raise UnsupportedOpError(
-            f"the network uses output {entry.output} of {node.op} {node.name!r}, of which only the first "
-            f"{len(outputs)} can be exported."
+            f"the network uses output {entry.output} of {node.op} {node.name!r}, which cannot be exported."
         )
     return outputs[entry.output]
 

@@ -107,7 +107,7 @@ def test_training_that_has_not_finished_is_said(run: Path, tmp_path: Path) -> No
 
 
 def test_path_that_is_no_folder_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="none does not exist"):
+    with pytest.raises(RunError, match="none: no such folder"):
         export_run(tmp_path / "none", tmp_path / "model.onnx")
     with pytest.raises(RunError, match=r"cannot be read \(File name too long"):
         export_run(tmp_path / ("x" * 5000), tmp_path / "model.onnx")
@@ -137,9 +137,9 @@ def _other_operator(run: Path) -> None:
 DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
     "parity": (_break_parity, ParityError, r"by up to 1\.0e-01, more than .*The model was not written\.$"),
     "operator": (_other_operator, UnsupportedOpError, "erfinv x1 .first: node 'norm1'"),
-    "symbol": (lambda run: (run / FILES[0]).write_bytes(b"{"), MalformedModelError, "not JSON"),
+    "symbol": (lambda run: (run / FILES[0]).write_bytes(b"{"), MalformedModelError, "not a symbol in JSON"),
     "params": (lambda run: (run / FILES[1]).write_bytes(b"{"), MalformedModelError, "the header needs 16 bytes"),
-    "reference": (lambda run: (run / FILES[3]).write_bytes(b"{"), MalformedModelError, "not a readable npz archive"),
+    "reference": (lambda run: (run / FILES[3]).write_bytes(b"{"), MalformedModelError, "not a readable .npz file"),
     "card": (lambda run: (run / FILES[2]).write_bytes(b"{}"), RunError, "the model card is damaged"),
     "card deep": (lambda run: (run / FILES[2]).write_bytes(b"[" * 10**6), LiftedError, "card"),
     "card bytes": (lambda run: (run / FILES[2]).write_bytes(b"\xff"), RunError, "not UTF-8"),

@@ -59,9 +59,9 @@ def patched(offset, layout, value):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (patched(0, "<Q", 0x111), "begins with 0x111, not 0x112"),
-        (patched(16, "<Q", 2**61), "2,305,843,009,213,693,952 arrays do not fit"),
-        (patched(28, "<i", 1), "array 0 has is sparse .storage type 1"),
+        (patched(0, "<Q", 0x111), "begins with 0x111, not with MXNet's 0x112"),
+        (patched(16, "<Q", 2**61), "2,305,843,009,213,693,952 arrays, which do not fit"),
+        (patched(28, "<i", 1), "array 0 is sparse .storage type 1"),
         (patched(32, "<i", 33), "array 0 has 33 axes"),
         (patched(32, "<i", -1), "array 0 is empty"),
         (patched(36, "<q", 2**40), "array 0 needs 13,194,139,533,312 bytes"),
@@ -69,9 +69,9 @@ def patched(offset, layout, value):
         (patched(60, "<i", 9), "array 0 has type flag 9"),
         (patched(96, "<Q", 2**40), "name 0 has 1,099,511,627,776 bytes"),
         (patched(104, "<B", 0xFF), "name 0 is not UTF-8"),
-        (file_of({"w": np.ones(2)}) + b"\0", "1 bytes follow"),
+        (file_of({"w": np.ones(2)}) + b"\0", "1 unexpected bytes follow"),
         (file_of(ARRAYS)[:-1], "needs"),
-        (b"\x12\x01", "the header needs 16 bytes and 2 are left"),
+        (b"\x12\x01", "the header needs 16 bytes, but only 2 are left"),
     ],
 )
 def test_damaged_file_is_refused_by_name(content, message):

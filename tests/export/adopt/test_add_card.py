@@ -225,7 +225,7 @@ def test_a_card_of_another_network(tmp_path):
     card = ModelCard("x", "y", 9, normalized=False, preprocessing=PREPROCESSING, dataset="d", loss="l")
     for described, message in (
         (card, "computes 8 numbers per image, but the card says dim 9"),
-        (replace(card, dim=8, normalized=True), "says that embeddings have unit length.*add --normalize"),
+        (replace(card, dim=8, normalized=True), "says that embeddings have unit length.*Add --normalize"),
     ):
         with pytest.raises(ConfigError, match=message):
             add_card(read_onnx(path), path, replace(TAKE, described=described))

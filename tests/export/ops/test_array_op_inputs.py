@@ -37,7 +37,7 @@ def rnn_of(data: Given) -> ArrayCase:
 
 CASES = [
     (case("Embedding", ROWS, WEIGHT, input_dim="6", output_dim="3"), WRONG, r"'b' is float32 \(5, 3\); expected"),
-    (case("Embedding", ROWS, ROWS, input_dim="5", output_dim="3"), MIXING, "input 1 is computed"),
+    (case("Embedding", ROWS, ROWS, input_dim="5", output_dim="3"), MIXING, "input 1, 'b', is computed"),
     (case("take", ROWS, ROWS), REFUSED, r"axis=0 is not supported \(expected 1 to 2; axis 0 is the batch\)"),
     (case("take", ROWS, Given((N,)), axis="1"), MIXING, "would take elements of all images"),
     (case("take", WEIGHT, np.array([5], np.float32), mode="raise"), WRONG, "an index that an axis of 5 does not have"),
@@ -58,14 +58,14 @@ CASES = [
     (case("softmax", ROWS, Given((N, 4)), use_length="True"), WRONG, "its lengths are float32"),
     (case("softmax", ROWS, Given((N,), whole(1, 2, "int32")), use_length="1"), WRONG, r"its lengths are int32 \(N,\)"),
     (case("_contrib_interleaved_matmul_selfatt_qk", Given((4, N, 6)), heads="4"), WRONG, "cannot be divided"),
-    (case("_contrib_interleaved_matmul_selfatt_qk", ROWS, heads="1"), WRONG, r"\(N, 4, 3\) is not \(T, N, C\)"),
-    (case("_contrib_interleaved_matmul_encdec_qk", ROWS, ROWS, heads="1"), WRONG, "is not"),
+    (case("_contrib_interleaved_matmul_selfatt_qk", ROWS, heads="1"), WRONG, r"\(N, 4, 3\); expected \(T, N, C\)"),
+    (case("_contrib_interleaved_matmul_encdec_qk", ROWS, ROWS, heads="1"), WRONG, "expected .T, N, C."),
     (
         case("_contrib_interleaved_matmul_selfatt_valatt", Given((4, N, 6)), Given((N, 4, 4)), heads="2"),
         WRONG,
         r"its attention is \(N, 4, 4\)",
     ),
-    (case("dot", Given((N, 3)), Given((N, 3)), transpose_b="True"), MIXING, "grow with the square of the batch"),
+    (case("dot", Given((N, 3)), Given((N, 3)), transpose_b="True"), MIXING, "grows with the square of the batch"),
     (case("dot", Given((N, 3)), Given((N, 3)), transpose_a="True"), MIXING, "sums over the batch"),
     (case("dot", Given((N, 3)), WEIGHT), WRONG, "cannot be summed over axes"),
     (case("_linalg_gemm2", ROWS, ROWS, axis="0"), REFUSED, "axis=0 is not supported"),
@@ -94,7 +94,7 @@ CASES = [
     (case("_plus_scalar", BYTES, scalar="300"), REFUSED, r"scalar=300.0 is not supported \(expected 0 to 255"),
     (case("_npi_full_like", TRUTHS, fill_value="1.5"), REFUSED, "fill_value=1.5 is not supported"),
     *(
-        (case(op, WHOLE), MIXING, f"{op} 'tested': its input is int64; cast it to float32 first")
+        (case(op, WHOLE), MIXING, f"{op} 'tested': its input is int64; expected real numbers")
         for op in ("radians", "degrees", "smooth_l1", "cbrt", "log1p", "round", "_contrib_div_sqrt_dim")
     ),
     *((case(op, WHOLE, axis="(1,)"), MIXING, "its input is int64") for op in ("_npi_var", "_npi_std")),

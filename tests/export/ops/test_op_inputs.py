@@ -20,10 +20,10 @@ WRONG = [
     (case("batch_dot", "data", "square"), r"its inputs \(N, 4, 6, 7\) and \(N, 1, 6, 6\) are not matrices"),
     (case("batch_dot", "flat", "flat"), "are not matrices for each image"),
     (case("batch_dot", "data", "logistic"), r"\(N, 4, 6, 7\) and \(N, 4, 6, 7\) cannot be multiplied"),
-    (case("reshape_like", "data", "peak"), "do not fit"),
+    (case("reshape_like", "data", "peak"), "cannot be reshaped like"),
     (
         case("reshape_like", "data", "halved", lhs_begin="0", lhs_end="2", rhs_begin="1", rhs_end="3"),
-        "do not fit",
+        "cannot be reshaped like",
     ),
     (case("slice_like", "peak", "data"), r"\(N, 4, 1, 1\) is smaller than \(N, 4, 6, 7\)"),
     (case("slice_like", "data", "peak", axes="(4,)"), r"axes \(4,\) are not axes of its inputs"),

@@ -68,7 +68,7 @@ def test_every_opset_gives_the_same(case: OpCase, opset: int) -> None:
     """Operators change with opsets: Resize with 18, Pad with 18 and 19, ReduceMean with 18, GridSample with 20."""
     graph = translate_net(case.net(), ROW)
     if opset < max(OPSET_OF.get(node.op, 0) for node in graph.nodes):
-        with pytest.raises(ConfigError, match=f"needs GridSample of opset 16; opset {opset} was chosen"):
+        with pytest.raises(ConfigError, match=f"needs opset 16, not {opset}"):
             build_model(graph, opset)
         return
     actual = run_onnx(graph, images(2), opset)
@@ -237,5 +237,5 @@ def test_second_output_of_a_norm_is_refused() -> None:
     for op in ("BatchNorm", "GroupNorm", "LayerNorm"):
         net = with_attrs(FIRST_CASE[op], {"output_mean_var": "True"})
         net.nodes[-1]["inputs"] = [[len(net.nodes) - 2, 1, 0]]
-        with pytest.raises(UnsupportedOpError, match=f"output 1 of {op} 'tested' is used"):
+        with pytest.raises(UnsupportedOpError, match=f"uses output 1 of {op} 'tested'"):
             translate_net(net, ROW)

@@ -57,19 +57,19 @@ def test_file_truncated_anywhere_is_refused(version: str) -> None:
 
 
 def test_bytes_after_the_end_are_refused() -> None:
-    with pytest.raises(MalformedModelError, match="1 bytes follow the last name"):
+    with pytest.raises(MalformedModelError, match="1 unexpected bytes follow the last name"):
         parse_params(SMALL + b"\0", "p")
 
 
 def test_another_kind_of_file_is_refused() -> None:
-    with pytest.raises(MalformedModelError, match=r"begins with 0x.*, not 0x112"):
+    with pytest.raises(MalformedModelError, match=r"begins with 0x.*, not with MXNet's 0x112"):
         parse_params(b"PK\x03\x04" + bytes(100), "p")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (damaged(16, "<Q", 2**62), "arrays do not fit"),
+        (damaged(16, "<Q", 2**62), "arrays, which do not fit"),
         (damaged(FIRST_ARRAY + 4, "<i", 1), "is sparse .storage type 1"),
         (damaged(FIRST_ARRAY + 8, "<i", -7), "-7 axes"),
         (damaged(FIRST_ARRAY + 8, "<i", 2**30), "1073741824 axes"),

@@ -157,7 +157,7 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MalformedModelError, match="nodes; the limit is 5"):
         parse(symbol())
     monkeypatch.setattr(symbol_module, "MAX_SYMBOL_BYTES", 100)
-    with pytest.raises(MalformedModelError, match="at most 100"):
+    with pytest.raises(MalformedModelError, match="the limit for a symbol is 100"):
         parse(symbol())
 
 

@@ -24,10 +24,10 @@ def test_files_that_are_no_lists(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"list\.txt: no such file\. get it\."):
         list(read_lines(path, "get it"))
     path.write_bytes(b"1 caf\xe9\n")
-    with pytest.raises(DataError, match=r"list\.txt: not readable as UTF-8 text .*; get it\."):
+    with pytest.raises(DataError, match=r"list\.txt: not readable as UTF-8 text .*\. get it\."):
         list(read_lines(path, "get it"))
     monkeypatch.setattr(annotations, "MAX_BYTES", 6)
-    with pytest.raises(DataError, match=r"list\.txt: too large for an annotation file \(7 bytes\); get it\."):
+    with pytest.raises(DataError, match=r"list\.txt: too large for an annotation file \(7 bytes\)\. get it\."):
         list(read_lines(path, "get it"))
 
 

@@ -152,7 +152,7 @@ def test_the_published_numbers_hold_unless_told_otherwise(split_layout):
     assert train.test_images + test.test_images == whole.test_images
     for load in (load_cars196, lambda root: load_dataset("cars196", root)):
         with pytest.raises(
-            DataError, match=r"has 3 training .* published 8,054 .* get it from https://www\.kaggle\.com/"
+            DataError, match=r"has 3 training .* published 8,054 .* Download it from https://www\.kaggle\.com/"
         ):
             load(split_layout)
     shutil.rmtree(split_layout / "cars_test")
@@ -225,7 +225,7 @@ def test_kaggle_lists_that_are_damaged(kaggle_layout, file, old, new, message):
 
 def test_folders_that_are_not_cars196(tmp_path):
     for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"not CARS196; expected .*; get it from https://www\.kaggle"):
+        with pytest.raises(DataError, match=r"not CARS196; expected .* Download it from https://www\.kaggle"):
             load_cars196(root)
 
 

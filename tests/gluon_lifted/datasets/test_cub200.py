@@ -79,14 +79,16 @@ def test_the_published_numbers_hold_unless_told_otherwise(copy):
     assert PUBLISHED.train_images + PUBLISHED.test_images == 11788
     for load in (load_cub200, lambda root: load_dataset("cub200", root)):
         with pytest.raises(
-            DataError, match=r"has 3 training .* published 5,864 .* get CUB_200_2011\.tgz from https://data\.cal"
+            DataError, match=r"has 3 training .* published 5,864 .* Download CUB_200_2011\.tgz from https://data\.cal"
         ):
             load(copy)
 
 
 def test_images_that_are_missing(copy):
     (copy / "images" / CLASSES[101] / IMAGES[3][1]).unlink()
-    with pytest.raises(DataError, match=r"White_Pelican_0025_97083\.jpg: listed .* \(1 of 6 .* get CUB_200_2011\.tgz"):
+    with pytest.raises(
+        DataError, match=r"White_Pelican_0025_97083\.jpg: listed .* 1 of 6 .* Download CUB_200_2011\.tgz"
+    ):
         load_cub200(copy, TINY)
 
 
@@ -100,8 +102,8 @@ def test_folders_that_are_not_cub200(tmp_path):
     ("file", "old", "new", "message"),
     [
         ("images", "3 100.", "x 100.", r"images\.txt, line 3: expected a whole number, found 'x'"),
-        ("images", "3 100.", "2 100.", r"images\.txt, line 3: duplicate id"),
-        ("images", "3 100.", "7 100.", r"image_class_labels\.txt: no line for id 7"),
+        ("images", "3 100.", "2 100.", r"images\.txt, line 3: the id is used twice"),
+        ("images", "3 100.", "7 100.", r"image_class_labels\.txt: has no line for id 7"),
         ("images", "2 001.", "2 ../001.", r"images\.txt, line 2: .* is not a path inside"),
         ("images", "2 001.", "2 /001.", r"images\.txt, line 2: .* is not a path inside"),
         (
@@ -111,7 +113,7 @@ def test_folders_that_are_not_cub200(tmp_path):
             r"image_class_labels\.txt, line 3: expected a whole number, found 'one'",
         ),
         ("image_class_labels", "3 100", "3", r"image_class_labels\.txt, line 3: nothing follows the id"),
-        ("image_class_labels", "3 100", "3 99", r"classes\.txt: no line for id 99"),
+        ("image_class_labels", "3 100", "3 99", r"classes\.txt: has no line for id 99"),
         (
             "bounding_boxes",
             "2 139.0 30.0 153.0",
@@ -119,7 +121,7 @@ def test_folders_that_are_not_cub200(tmp_path):
             r"bounding_boxes\.txt, line 2: expected a box of four numbers",
         ),
         ("bounding_boxes", "2 139.0 30.0 153.0", "2 139.0 30.0 0", r"bounding_boxes\.txt, line 2: a box .* is empty"),
-        ("bounding_boxes", "2 139.0", "9 139.0", r"bounding_boxes\.txt: no line for id 2"),
+        ("bounding_boxes", "2 139.0", "9 139.0", r"bounding_boxes\.txt: has no line for id 2"),
     ],
 )
 def test_damaged_lists_are_named_with_the_line(copy, file, old, new, message):

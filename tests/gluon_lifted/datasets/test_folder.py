@@ -35,7 +35,7 @@ def test_train_and_test_folders(tmp_path):
     splits = load_dataset("folder", tmp_path)
     assert (splits.train.class_names, splits.test.class_names) == (("a", "b"), ("c",))
     add_images(tmp_path / "test" / "b", 1)
-    with pytest.raises(DataError, match="'b' is in both"):
+    with pytest.raises(DataError, match="'b' has both training and test images"):
         load_dataset("folder", tmp_path)
 
 

@@ -113,7 +113,7 @@ def test_several_objects_of_one_image_are_several_rows(root):
         ("path", "none.png", r"none\.png: listed in the annotations, but missing\. 1 of 4 .* Correct the manifest"),
         ("path", "../nul\0", "listed in the annotations, but missing"),
         ("label", " ", r"row 2: 'label' is None; expected text or a whole number"),
-        ("label", "ant", "class 'ant' is in both"),
+        ("label", "ant", "class 'ant' has both"),
         ("split", "val", r"row 2: 'split' is 'val'; expected 'train' or 'test'"),
         ("split", None, r"row 2: 'split' is None"),
         ("x1", 2, r"row 2: expected a box of four numbers, found \["),
@@ -129,7 +129,7 @@ def test_bad_rows_are_named(root, write, suffix, column, value, message):
 @pytest.mark.parametrize(("write", "suffix"), WRITERS)
 def test_bad_columns_are_named(root, write, suffix):
     path = root / f"list{suffix}"
-    with pytest.raises(DataError, match="has no column 'label'; found 'path, class'"):
+    with pytest.raises(DataError, match="has no column 'label', only 'path, class'"):
         load_manifest(write(path, ("path", "class"), [("1.png", "a")]))
     with pytest.raises(DataError, match="has no column 'y2'"):
         load_manifest(write(path, ("path", "label", "x1", "y1", "x2"), [("1.png", "a", 1, 1, 1)]))
@@ -197,5 +197,5 @@ def test_manifests_beyond_the_limits(root, write, suffix, monkeypatch):
     with pytest.raises(DataError, match="row 4: a manifest can have 3 rows"):
         load_manifest(path)
     monkeypatch.setattr(manifest, "MAX_BYTES", 10)
-    with pytest.raises(DataError, match="bytes are more than the limit of 10"):
+    with pytest.raises(DataError, match="bytes; the limit is 10"):
         load_manifest(path)

@@ -59,7 +59,7 @@ def test_the_published_numbers_hold_unless_told_otherwise(copy):
     assert PUBLISHED.train_classes + PUBLISHED.test_classes == 22634
     for load in (load_online_products, lambda root: load_dataset("sop", root)):
         with pytest.raises(
-            DataError, match=r"has 4 training .* published 59,551 .* get Stanford_Online_Products\.zip from"
+            DataError, match=r"has 4 training .* published 59,551 .* Download Stanford_Online_Products\.zip from"
         ):
             load(copy)
 
@@ -67,7 +67,7 @@ def test_the_published_numbers_hold_unless_told_otherwise(copy):
 def test_images_that_are_missing(copy):
     (copy / "bicycle_final" / "331968432218_0.JPG").unlink()
     with pytest.raises(
-        DataError, match=r"331968432218_0\.JPG: listed .* \(1 of 7 .* get Stanford_Online_Products\.zip"
+        DataError, match=r"331968432218_0\.JPG: listed .* 1 of 7 .* Download Stanford_Online_Products\.zip"
     ):
         load_online_products(copy, TINY)
 
@@ -89,7 +89,7 @@ def test_lists_that_are_missing(copy):
         (1, "1 b 1 bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 2: expected a whole number, found 'b'"),
         (4, "4 1 1 ../bicycle_final/111085122871_0.JPG", r"Ebay_train\.txt, line 5: .* is not a path inside"),
         (4, "4 1 1 /etc/passwd", r"Ebay_train\.txt, line 5: .* is not a path inside"),
-        (1, TEST[2], "class '22634 bicycle' is in both"),
+        (1, TEST[2], "class '22634 bicycle' has both"),
     ],
 )
 def test_damaged_lists_are_named_with_the_line(copy, line, new, message):

@@ -327,10 +327,10 @@ def test_normalize_defaults_are_image_nets_statistics():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"crop": 0}, "do not fit"),
-        ({"crop": 257}, "do not fit"),
-        ({"resize": 5000}, "do not fit"),
-        ({"channels": "GRB"}, "channel order 'GRB'"),
+        ({"crop": 0}, "expected 1 <= crop <= resize"),
+        ({"crop": 257}, "expected 1 <= crop <= resize"),
+        ({"resize": 5000}, "expected 1 <= crop <= resize"),
+        ({"channels": "GRB"}, "channel order is 'GRB'"),
         ({"std": (1.0, 0.0, 1.0)}, "std above 0"),
         ({"std": (1.0, float("nan"), 1.0)}, "finite"),
         ({"mean": (1.0, float("inf"), 1.0)}, "finite"),

@@ -89,7 +89,7 @@ def test_kmeans_of_equal_rows(k, protocol):
         (np.zeros(3), 1, r"\(3,\) cannot be clustered"),
         (np.array([[0.0], [np.nan]]), 1, "all values finite"),
         (np.zeros((3, 2)), 4, "k is 4; expected 1 to 3"),
-        (np.zeros((3, 2)), 0, "k must be 1 to 3"),
+        (np.zeros((3, 2)), 0, "k is 0; expected 1 to 3"),
         (np.zeros((0, 2)), 1, "k is 1; expected 1 to 0"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_layer_of_many_blobs_is_refused_before_its_name_is_repeated(tmp_path, 
 
 def test_two_layers_of_one_name_are_refused(tmp_path, write_caffemodel):
     content = small(tmp_path, write_caffemodel)
-    with pytest.raises(DataError, match=r"two blobs are 'a\[0\]'"):
+    with pytest.raises(DataError, match=r"two blobs are named 'a\[0\]'"):
         parse_caffemodel(memoryview(content + content), "x")
 
 

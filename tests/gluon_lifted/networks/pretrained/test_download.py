@@ -99,7 +99,7 @@ def test_a_network_that_is_not_reachable(path, url):
 def test_offline_nothing_is_asked(host, path, monkeypatch, name):
     host.answers["/w.pth"] = CONTENT
     monkeypatch.setenv(name, "1")
-    assert refusal(host, path) == f"{name} forbids downloads"
+    assert refusal(host, path) == f"the environment variable {name} forbids downloads"
     assert host.asked == []
 
 
@@ -108,4 +108,4 @@ def test_long_downloads_report_progress(host, path, monkeypatch):
     monkeypatch.setattr(download, "NOTE_EVERY", -1)
     notes = []
     fetch(host, path, notes=notes)
-    assert notes[1:] == ["fetched 0 of 0 MB"]
+    assert notes[1:] == ["downloaded 0 of 0 MB"]

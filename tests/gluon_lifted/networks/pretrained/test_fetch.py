@@ -80,7 +80,7 @@ def test_imagenet_takes_the_first_that_answers(host, known):
     host.answers |= {f"/{second.name}": b"another", f"/{third.name}": CONTENT}
     notes = []
     assert fetch("imagenet", BACKBONE, notes.append).origin == third.url
-    assert [note for note in notes if "trying" in note] == [
+    assert [note for note in notes if "Trying" in note] == [
         f"{first.url}: the server answered 404 Not Found. Trying the next location.",
         f"torchvision:resnet18.V1: its SHA-256 begins with {hashlib.sha256(b'another').hexdigest()[:8]}; expected "
         f"{SHA256[:8]}. Trying the next source.",

@@ -93,7 +93,7 @@ def test_zeros_are_no_fields():
 
 def test_two_initializers_of_one_name_are_refused():
     tensor = onnx.numpy_helper.from_array(np.ones(2, "f4"), "a")
-    with pytest.raises(DataError, match="two initializers are 'a'"):
+    with pytest.raises(DataError, match="two initializers are named 'a'"):
         parse(model(tensor, tensor))
 
 
