@@ -49,12 +49,12 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"
         raise DataError(
-            f"{path}: cannot be read ({reason}); expected the name of published weights, or a weights "
-            "file of Caffe, ONNX, PyTorch or MXNet."
+            f"{path}: cannot be read ({reason}); expected the name of published weights, or a weights file of Caffe, "
+            "ONNX, PyTorch, safetensors or MXNet."
         ) from None
     kind, tensors = _parse(path, content)
     if not tensors:
-        raise DataError(f"{path}: holds no tensors; expected the weights of a network.")
+        raise DataError(f"{path}: contains no tensors; expected the weights of a network.")
     return kind, tensors
 
 

@@ -184,7 +184,7 @@ def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--output", "fc9", "--preprocessing", "raw"), "has no node 'fc9'; similar ones are fc"),
+        (("--output", "fc9", "--preprocessing", "raw"), "has no node 'fc9'; did you mean fc"),
         (("--output", "conv", "--preprocessing", "raw"), "has the shape (6, 10, 10), expected (D,) or (D, 1, 1)"),
         (("--normalize",), "add --preprocessing"),
         (("--precision", "fp16"), "add --preprocessing"),
