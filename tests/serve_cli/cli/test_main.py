@@ -168,7 +168,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     fails(lifted("embed", album, model, "--out", out), "is an ONNX model: are the two arguments swapped?")
     fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
     fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
-    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: lifted train --data")
+    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: lifted train folder --data")
     fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
     assert not out.exists()
 
