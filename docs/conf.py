@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from site_pages.cell_lengths import mark_cell_lengths
 from site_pages.generated import GENERATED
 from site_pages.mathml import add_mathml
 from site_pages.navigation import HOME, navigation
@@ -57,3 +58,4 @@ def setup(app):
     """Register what the pages need."""
     add_mathml(app)
     app.connect("source-read", complete_page)
+    app.connect("doctree-resolved", mark_cell_lengths)

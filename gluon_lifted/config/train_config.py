@@ -294,29 +294,36 @@ class TrainConfig:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
             raise ConfigError(
-                f"crop is {self.crop} px, more than the resized image: {self.resize} px. Give a smaller --crop or a "
+                f"crop is {self.crop} px, but images are resized to {self.resize} px. Give a smaller --crop or a "
                 "larger --resize."
             )
         if self.colors != "auto":
             colors_of(self.colors)
         if self.mean_image and self.colors != "caffe":
-            raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
+            raise ConfigError(
+                f"mean-image needs --colors caffe, not {self.colors}. Change --colors, or leave out --mean-image."
+            )
         if self.mean_image and self.augment != "paper":
-            raise ConfigError(f"mean-image needs --augment paper, not {self.augment}; give it, or omit the mean image.")
+            raise ConfigError(
+                f"mean-image needs --augment paper, not {self.augment}. Change --augment, or leave out --mean-image."
+            )
         if self.batch_norm == "fixed" and not self.weights:
-            raise ConfigError("batch-norm fixed needs the statistics of trained weights; give --weights, or omit it.")
+            raise ConfigError(
+                "batch-norm fixed needs the statistics of trained weights. Give --weights, or leave out --batch-norm."
+            )
         if self.patience and self.eval_every == 0:
-            raise ConfigError("patience needs measurements during training; omit --eval-every 0, or --patience.")
+            raise ConfigError("patience needs measurements during training. Leave out --eval-every 0, or --patience.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(
-                f"loss {self.loss} reads its batches as {needed}, not {self.sampler}; use --sampler {needed}."
+                f"loss {self.loss} needs batches of {needed}, and the sampler is {self.sampler}. Use --sampler "
+                f"{needed}."
             )
         multiple = BATCH_MULTIPLES.get(self.sampler, self.images_per_class)
         if self.batch_size % multiple or (self.sampler == "balanced" and self.batch_size < 2 * multiple):
             raise ConfigError(
-                f"batch-size {self.batch_size} does not suit the {self.sampler} sampler; "
-                f"expected a multiple of {multiple}{f', {2 * multiple} or more' if self.sampler == 'balanced' else ''}."
+                f"batch-size {self.batch_size} does not suit the {self.sampler} sampler. "
+                f"Give a multiple of {multiple}{f', at least {2 * multiple}' if self.sampler == 'balanced' else ''}."
             )
 
     @property
@@ -334,13 +341,13 @@ class TrainConfig:
         path = Path(run) / CONFIG_FILE
         if not path.is_file():
             raise RunError(
-                f"{run}: not a run folder, it has no {CONFIG_FILE}; give a folder that `lifted train` wrote."
+                f"{run}: not a run folder, because it has no {CONFIG_FILE}. Give a folder that `lifted train` wrote."
             )
         try:
             values: dict[str, Any] = json.loads(path.read_text())
             return TrainConfig(**{setting.name: values[setting.name] for setting in fields(TrainConfig)})
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
-            raise RunError(f"{path}: damaged ({error!r}); train again into a new folder.") from None
+            raise RunError(f"{path}: damaged ({error!r}). Train again into a new folder.") from None
 
 
 def spelled(name: str) -> str:
@@ -365,8 +372,8 @@ def _check_field(name: str, value: Any, metadata: Any) -> None:
 def _closest(value: str, choices: tuple[str, ...]) -> str:
     """Return the end of a message about an unknown name: the closest choice, if any is close, and all of them."""
     close = get_close_matches(value, choices, 1, cutoff=0.7)
-    hint = f"did you mean {close[0]}? Choose" if close else "choose"
-    return f"; {hint} one of {', '.join(choices)}."
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return f". {hint}Choose one of {', '.join(choices)}."
 
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -31,7 +31,7 @@ class NormalizedSoftmaxLoss(ProxyLoss):
     num_classes, dim : int
         C and D.
     temperature : float
-        T.
+        The temperature T.
 
     Inputs
     ------

@@ -36,7 +36,7 @@ class Scores:
     first_rank : ndarray, int64, (Q,)
         :math:`r_1`; `NEVER` for a query without positives.
     positives : ndarray, int64, (Q,)
-        R.
+        R of each query.
     of_all : ndarray, float64, (3, Q), optional
         R-precision, MAP@R and average precision. None if only first ranks were computed.
 
@@ -151,7 +151,7 @@ class Scores:
 
     def _all(self, metric: int) -> NDArray[np.float64]:
         if self.of_all is None:
-            raise ValueError("only first ranks were computed; call retrieval_scores without only_first")
+            raise ValueError("only first ranks were computed. Call retrieval_scores without only_first")
         values: NDArray[np.float64] = self.of_all[metric]
         return values
 

@@ -79,8 +79,8 @@ def write_reference(
     size = sum(array.nbytes + HEADER_BYTES for array in arrays.values())
     if size > MAX_REFERENCE_BYTES:
         raise DataError(
-            f"{path}: inputs and outputs take {size:,} bytes; a reference has at most {MAX_REFERENCE_BYTES:,}. Give "
-            "fewer images with --shape."
+            f"{path}: inputs and outputs take {size:,} bytes; the limit of a reference is {MAX_REFERENCE_BYTES:,}. "
+            "Give fewer images with --shape."
         )
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:

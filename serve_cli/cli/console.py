@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.progress import clock, pace, progress_to
+from gluon_lifted.progress import QUIET_S, clock, pace, progress_to
 from serve_cli.cli.wrapping import wrap_message
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list
 class Progress:
     """Progress, rate and time left of a run: a bar on a terminal, otherwise a line every 10 s.
 
+    The bar of work that took less than a second disappears.
+
     Parameters
     ----------
     label : str
@@ -216,9 +218,10 @@ class Progress:
     ) -> None:
         if self._bar is None:
             return
+        seconds = self._now() - self._began
         if self._total is None and error is None:  # the total is known now
-            took = f"took {clock(self._now() - self._began)}"
-            self._bar.update(self._task, total=self._done, completed=self._done, status=took)
+            self._bar.update(self._task, total=self._done, completed=self._done, status=f"took {clock(seconds)}")
+        self._bar.live.transient = seconds < QUIET_S
         self._bar.stop()
 
     def update(self, done: int, text: str = "") -> None:

@@ -66,11 +66,12 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     DataError, RunError, DeviceError
         See `serve_cli.embed.embed_images.embed_images`.
     """
-    if not may_be_model(options.model):
-        raise RunError(wrong_kind(options.model, "model", other=Path(options.source)))
-    refuse_other_folder(options.out, "embeddings")
+    model = Path(options.model)
+    if not may_be_model(model):
+        raise RunError(wrong_kind(model, "model", other=Path(options.source)))
+    refuse_other_folder(Path(options.out), "embeddings")
     source = open_source(options.source, options.columns)
-    embedder = Embedder(options.model, options.model_options)
+    embedder = Embedder(model, options.model_options)
     surveyed = surveyed or survey(source)
     plan = Plan(
         source=as_text(source.root),
@@ -87,7 +88,7 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     )
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
     folder = EmbeddingFolder(
-        options.out,
+        Path(options.out),
         plan,
         embedder.card,
         extra,

@@ -39,7 +39,7 @@ def serve(options: ServeOptions) -> None:
     shown = f"[{host}]" if ":" in host else host
     log.info("lifted: serving %s on http://%s:%d", options.source, shown, port)
     if options.token_file is None and not is_loopback(options.host):
-        log.warning("lifted: everyone who reaches this port has access; restrict it with --token-file.")
+        log.warning("lifted: everyone who can reach this port has access; require tokens with --token-file.")
     if options.workers > 1:
         from serve_cli.http.workers import Workers
 

@@ -53,7 +53,8 @@ def import_onnxruntime() -> Any:
         if error.name != "onnxruntime":
             raise
         raise DeviceError(
-            f"onnxruntime is not installed: {install_command('serve')} (or the extra serve-gpu for NVIDIA GPUs)."
+            f"onnxruntime is not installed; models need it: `{install_command('serve')}` (for NVIDIA GPUs, the extra "
+            "serve-gpu)."
         ) from None
     return onnxruntime
 
@@ -93,8 +94,8 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
     wanted = PROVIDERS[options.device][0]
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
-            f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
-            f"{install_command(EXTRAS[options.device])}, or use --device cpu."
+            f"this onnxruntime {onnxruntime.__version__} has no {wanted}. Use --device cpu, or run in a fresh "
+            f"environment: `{install_command(EXTRAS[options.device])}`."
         )
     try:
         start = _open_on_cpu if wanted == CPU else _open_elsewhere
@@ -106,8 +107,8 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
                 "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
         raise RunError(
-            f"{model}: is no ONNX model, or damaged: onnxruntime cannot load it ({first_line(error)}). Give a file "
-            "of `lifted export`."
+            f"{model}: is not an ONNX model, or is damaged: onnxruntime cannot load it ({first_line(error)}). Give "
+            "a file of `lifted export`."
         ) from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(

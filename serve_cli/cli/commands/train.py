@@ -134,7 +134,7 @@ def train(
     from gluon_lifted.hardware.cpus import usable_cpus
     from gluon_lifted.training.run import Hardware, Hooks
     from gluon_lifted.training.run import train as run_training
-    from serve_cli.cli.training_console import TrainingBar
+    from serve_cli.cli.training_console import show_start
 
     _refuse_path(given, out)
     if out is not None:
@@ -160,10 +160,9 @@ def train(
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet
     cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
-    with TrainingBar() as bar:
-        hardware = Hardware(device, threads or usable_cpus(), cluster)
-        hooks = Hooks(bar.show, lambda note: say(f"train: {note}"), bar.show_start, bar.show_measuring)
-        report = run_training(resolved, out, hardware, resume=resume, hooks=hooks)
+    hardware = Hardware(device, threads or usable_cpus(), cluster)
+    hooks = Hooks(on_note=lambda note: say(f"train: {note}"), on_start=show_start)
+    report = run_training(resolved, out, hardware, resume=resume, hooks=hooks)
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it

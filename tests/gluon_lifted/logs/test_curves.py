@@ -146,12 +146,12 @@ RECALLS = [{"iteration": i, "recall@1": 0.5} for i in (1, 2)]
 @pytest.mark.parametrize(
     ("entries", "panels", "text"),
     [
-        ([], [], "loss was not measured\nrecall@1 was not measured"),
-        (losses(1), [], "loss 6 at iteration 1\nrecall@1 was not measured"),
-        (losses(2), ["loss"], "recall@1 was not measured"),
-        ([{"iteration": 1, "loss": 0.0}], [], "loss 0 at iteration 1\nrecall@1 was not measured"),
-        (RECALLS[:1], [], "loss was not measured\nrecall@1 50 % at iteration 1"),
-        (RECALLS, ["recall@1 (%)"], "loss was not measured"),
+        ([], [], "loss was not measured during training\nrecall@1 was not measured during training"),
+        (losses(1), [], "loss 6 at iteration 1\nrecall@1 was not measured during training"),
+        (losses(2), ["loss"], "recall@1 was not measured during training"),
+        ([{"iteration": 1, "loss": 0.0}], [], "loss 0 at iteration 1\nrecall@1 was not measured during training"),
+        (RECALLS[:1], [], "loss was not measured during training\nrecall@1 50 % at iteration 1"),
+        (RECALLS, ["recall@1 (%)"], "loss was not measured during training"),
         (losses(1200, **{"recall@1": 0.0}), ["loss"], "recall@1 0 % at iteration 1,200"),
     ],
 )

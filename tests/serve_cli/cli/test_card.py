@@ -121,7 +121,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ((), 1, "no model card inside, so its preprocessing is unknown; add one with `lifted card"),
+        ((), 1, "has no model card, so its preprocessing is unknown. Add a card with `lifted card"),
         (("--name", "x"), 2, "has no card yet; give the preprocessing of its images: --preprocessing"),
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),
@@ -130,7 +130,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
         (("--card", "none.json"), 1, "none.json: cannot be read"),
         (("--out", "other.onnx"), 2, "--out needs a change to the card"),
         (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, but the card's crop is 10"),
-        (("--preprocessing", "raw", "--out", "."), 1, ". is a folder; expected the path of the ONNX file to write"),
+        (("--preprocessing", "raw", "--out", "."), 1, ".: is a folder; expected the path of the ONNX file to write"),
     ],
 )
 def test_what_does_not_fit(lifted, theirs, tmp_path, monkeypatch, arguments, status, message):

@@ -79,6 +79,18 @@ def test_bar_on_a_terminal(monkeypatch):
     assert "2 s left, [bold] failed, 10.0 images/s" in shown
 
 
+@pytest.mark.parametrize(("seconds", "stays"), [(0.5, False), (1.5, True)])
+def test_short_work_leaves_nothing_on_a_terminal(monkeypatch, seconds, stays):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    now = Clock()
+    with Progress("measure", total=40, now=now) as progress:
+        now.seconds += seconds
+        progress.update(40)
+    erased = "\x1b[1A\x1b[2K"  # one line up, and clear it
+    assert sys.stderr.getvalue().endswith(erased) != stays
+
+
 def shown_lines():
     """The lines that a terminal of this width has shown."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue())

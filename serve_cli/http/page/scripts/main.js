@@ -1,5 +1,7 @@
 // The page: one query, one reply. Every change of the query ends in `change`, which asks the server and draws.
 
+const OPENING = 503; // status while the server opens its model
+
 let info = null;
 let query = { ...NO_QUERY };
 let reply = null;
@@ -79,12 +81,14 @@ function showError(error) {
   const { before } = conditionOf(query, info.index.columns);
   $("results").classList.add("stale");
   if (error.position !== null && drawConditionProblem(error, query, before)) return;
-  drawProblem(error.message, "Try again", () => refresh(false));
+  const refused = refusedPhoto(error.message, query.terms);
+  if (refused) drawProblem(refused.text, "Remove it", () => terms.remove(refused.term));
+  else drawProblem(error.message, "Try again", () => refresh(false));
 }
 
 function drawGone(term) {
   setBusy(false);
-  drawProblem(`The photograph ${photoName(term.value)} has gone: an address cannot hold it, and this page no longer does. `
+  drawProblem(`The photograph ${photoName(term.value)} is no longer in the memory of this page. `
     + "Drop it again to repeat the search.", "Remove it", () => terms.remove(term));
   $("tiles").replaceChildren();
   for (const id of ["summary", "times"]) $(id).replaceChildren();
@@ -185,11 +189,12 @@ async function start() {
     info = await (await ask("info")).json();
   } catch (error) {
     drawProblem(error.message, "Try again", start);
+    if (error.status === OPENING) setTimeout(start, 1000 * error.retryAfter);
     return;
   }
   drawInfo();
   if (!info.index) {
-    drawProblem("This server has no index to search. Start it with one: lifted serve INDEX.");
+    drawProblem("This server has no index to search. Start it with an index: lifted serve INDEX");
     return;
   }
   makeFilters(info.index.columns, {

@@ -40,3 +40,10 @@ function withTerm(terms, term) {
 }
 
 const withoutTerm = (terms, term) => terms.filter((other) => !sameTerm(other, term));
+
+/** Return the photograph that an error of the server is about, and the error with its name; null for other errors. */
+function refusedPhoto(message, terms) {
+  const [start, number] = /^queries\[(\d+)\]\.file: (?:image: )?/.exec(message) ?? [];
+  const term = start && terms[number];
+  return term ? { term, text: `${photoName(term.value)} ${message.slice(start.length)}` } : null;
+}

@@ -58,6 +58,7 @@ class StandIn:
     token: str | None = None
     has_index: bool = True
     busy: int = 0  # searches that are refused with 429
+    opening: int = 0  # requests of /info that are refused with 503
     slow: dict[str, float] = field(default_factory=dict)  # condition -> seconds
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS))
     requests: list[dict[str, Any]] = field(default_factory=list)  # of /search
@@ -83,6 +84,9 @@ class StandIn:
         return Response(page.html, media_type="text/html", headers={"Content-Security-Policy": page.policy})
 
     async def info(self, request: Request) -> Response:
+        if self.opening:
+            self.opening -= 1
+            return JSONResponse({"error": {"message": "The model is being opened."}}, 503, {"Retry-After": "0.05"})
         model = {"name": "colors", "sha256": "0" * 64, "dim": DIM, "distance": "euclidean", "crop": 32}
         index = {"rows": len(self.ids), "exact": True, "recall": None, "dim": DIM, "distance": "euclidean"}
         index["columns"] = self.columns

@@ -43,6 +43,13 @@ def test_busy_server_is_asked_again(open_page, catalog):
     assert len(catalog.requests) == 1
 
 
+def test_server_that_opens_its_model_for_long_is_waited_for(open_page, catalog):
+    catalog.opening = 7  # more than a request is repeated
+    page = open_page(FROM_FIVE, expected=[503])
+    expect_ids(page, nearest_ids(30, leave_out=(5,)))
+    assert not page.locator("#problem").is_visible()
+
+
 def test_errors_are_shown_and_can_be_tried_again(open_page, catalog):
     catalog.busy = 3
     page = open_page(FROM_FIVE, expected=[429])

@@ -43,6 +43,20 @@ def test_filters_and_columns_and_the_address(open_page, catalog):
     expect_ids(again, rows(lambda row: True))
 
 
+def test_values_of_two_lines_do_not_overlap(open_page):
+    page = open_page(FROM_ZERO)
+    wait_idle(page)
+    page.click("#filters-button")
+    boxes = page.locator(".values .check").evaluate_all(
+        """(labels) => {
+          for (const label of labels) label.append(" of a name that is far too long for a single line".repeat(2));
+          return labels.map((label) => [label.clientHeight, label.scrollHeight]);
+        }"""
+    )
+    assert boxes
+    assert [box for box in boxes if box[0] < box[1]] == []
+
+
 def test_condition_that_is_wrong(open_page, catalog):
     page = open_page(FROM_ZERO + "&is.brand=odd", expected=[422])
     expect_ids(page, rows(lambda row: row % 2))
@@ -85,5 +99,5 @@ def test_hostile_address(open_page):
     page.wait_for_selector("#problem p")
     assert "The photograph photograph has gone" in page.locator("#problem").inner_text()
     page = open_page("#is.__proto__=x&min.price=no&k=1e9&within=-&constructor=1&show=&id=<img src=x onerror=alert(1)>")
-    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the conditions.'")
+    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the condition.'")
     assert page.locator("#summary").inner_text() == "0 images whose id contains “<img src=x onerror=alert(1)>”"
