@@ -104,7 +104,7 @@ def test_sizes_left_open(lifted, tmp_path):
 def test_a_tensor_inside(lifted, tmp_path):
     path = Foreign(more_outputs=True).write(tmp_path / "two.onnx")
     status, _, err = lifted("card", path, "--preprocessing", "raw")
-    assert (status, "choose one with --output" in err) == (1, True)
+    assert (status, "Choose one with --output" in err) == (1, True)
     assert lifted("card", path, "--preprocessing", "raw", "--output", "pooled")[0] == 0
     assert inspect_path(path).card.dim == 6
 

@@ -191,7 +191,7 @@ def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
         (("--preprocessing", "raw", "--mean", "1,2"), "--mean is '1,2'; expected one number, or three"),
         (("--mean", "1"), "the card needs --preprocessing"),
         (("--std", "0", "--mean", "0"), "std above 0"),
-        (("--preprocessing", "raw", "--resize", "8"), "crop 12 and resize 8 px do not fit"),
+        (("--preprocessing", "raw", "--resize", "8"), "crop is 12 px and resize is 8 px; expected"),
     ],
 )
 def test_options_that_do_not_fit(tmp_path, monkeypatch, capsys, arguments, message):
