@@ -8,7 +8,7 @@
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
-# serve runs on CPUs; serve-openvino on Intel's kernels for them; serve-gpu on NVIDIA GPUs, with CUDA's libraries
+# serve: CPUs; serve-openvino: CPUs, with Intel's kernels; serve-gpu: NVIDIA GPUs, with CUDA's libraries
 ARG RUNTIME=serve
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -22,7 +22,7 @@ RUN python -m venv --without-pip /opt/lifted && \
 
 FROM python:${PYTHON}-slim
 LABEL org.opencontainers.image.title="lifted" org.opencontainers.image.licenses="Apache-2.0"
-# The same user as in docs/recipes/kubernetes.yaml; as a number, so that runAsNonRoot can check it
+# The same user as in docs/recipes/kubernetes.yaml, as a number that runAsNonRoot can check
 RUN groupadd --gid 10001 lifted && \
     useradd --uid 10001 --gid lifted --create-home lifted && \
     install --directory --owner lifted --group lifted /data
@@ -31,7 +31,7 @@ ENV PATH=/opt/lifted/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8080
-# Only `lifted serve`, on its usual port, has something to ask; the other commands count as healthy
+# Ask `lifted serve` on its default port. All other commands count as healthy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=2m --retries=3 \
     CMD ["sh", "-c", "! grep -qxz serve /proc/1/cmdline || \
       python -c 'from urllib.request import urlopen; urlopen(\"http://127.0.0.1:8080/ready\", timeout=4)'"]

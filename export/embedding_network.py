@@ -68,7 +68,7 @@ class EmbeddingNetwork:
         """
         if not is_vector(row):
             raise MalformedModelError(
-                f"{where}: the output for an image has the shape {row}, expected (D,) or (D, 1, 1); choose a "
+                f"{where}: the output for one image has the shape {row}; expected (D,) or (D, 1, 1). Choose another "
                 "node with --output."
             )
         dim, normalized, described = math.prod(row), self.normalize or unit_length, self.described
@@ -76,12 +76,12 @@ class EmbeddingNetwork:
             return ModelCard(self.name, UNKNOWN, dim, normalized, self.preprocessing, UNKNOWN, UNKNOWN, provenance)
         if described.dim != dim:
             raise ConfigError(
-                f"{where}: the network gives {dim} numbers per image, its card says {described.dim}; use another "
-                "--output, or correct the card."
+                f"{where}: the network computes {dim} numbers per image, but the card says dim {described.dim}. Choose "
+                "another output with --output, or correct the card."
             )
         if described.normalized and not normalized:
             raise ConfigError(
-                f"{where}: the card says that embeddings have unit length, the network gives others; add --normalize, "
+                f"{where}: the card says that embeddings have unit length, but the network's do not. Add --normalize, "
                 "or correct the card."
             )
         return replace(
@@ -97,14 +97,17 @@ def require_one_output(symbol: Symbol, where: str) -> None:
     """Raise `MalformedModelError` if the network has several outputs and none was chosen."""
     if len(symbol.heads) > 1:
         names = ", ".join(symbol.nodes[head.node].name for head in symbol.heads)
-        raise MalformedModelError(f"{where}: has {len(symbol.heads)} outputs ({names}); choose one with --output.")
+        raise MalformedModelError(f"{where}: has {len(symbol.heads)} outputs ({names}). Choose one with --output.")
 
 
 def require_one_image(shapes: Mapping[str, BatchShape], crop: int) -> Mapping[str, BatchShape]:
     """Raise `ConfigError` unless the only input is square images of ``crop`` px with three channels."""
     if [*shapes.values()] != [(N, 3, crop, crop)]:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ConfigError(f"the input is {listed}; a model that embeds takes images {(N, 3, crop, crop)}.")
+        raise ConfigError(
+            f"the network's input is {listed}; a model card needs one input of images, {(N, 3, crop, crop)}. Correct "
+            "--shape or --crop, or export without --preprocessing and --card."
+        )
     return shapes
 
 

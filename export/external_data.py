@@ -99,7 +99,7 @@ def map_constants(model: onnx.ModelProto, path: Path) -> Constants:
         relative = PurePosixPath(location)
         if not location or relative.is_absolute() or ".." in relative.parts or "\0" in location:
             raise MalformedModelError(
-                f"{path}: its data are in {location!r:.100}, outside the model's folder; export it again."
+                f"{path}: keeps its weights in {location!r:.100}, outside its folder. Export the network again."
             )
         if location not in files:
             files[location] = map_file(path.parent / relative)
@@ -123,11 +123,14 @@ def _view(tensor: onnx.TensorProto, entries: dict[str, str], content: memoryview
     dtype, count = _dtype(tensor), math.prod(tensor.dims)
     offset, length = entries.get("offset", "0"), entries.get("length", str(len(content)))
     if not WHOLE_NUMBER.fullmatch(offset) or not WHOLE_NUMBER.fullmatch(length) or min(tensor.dims, default=1) < 0:
-        raise MalformedModelError(f"{where} declares offset {offset!r:.40} and length {length!r:.40}; export again.")
+        raise MalformedModelError(
+            f"{where} declares offset {offset!r:.40} and length {length!r:.40}; expected whole numbers. Export the "
+            "network again."
+        )
     if int(length) != count * dtype.itemsize or int(offset) + int(length) > len(content):
         raise MalformedModelError(
             f"{where} takes {count * dtype.itemsize:,} bytes, but declares {int(length):,} at offset {int(offset):,} "
-            f"of a file of {len(content):,}; copy both files again, or export the network again."
+            f"of a file of {len(content):,} bytes. Copy both files again, or export the network again."
         )
     return np.frombuffer(content, dtype, count, int(offset)).reshape(tensor.dims)
 

@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
     if error.name not in ("onnx", "onnxruntime"):
         raise
     raise MissingPackageError(
-        f"{error.name} is not installed; exporting needs it: {install_command('export')}."
+        f"{error.name} is not installed, and exporting needs it. Install it: `{install_command('export')}`"
     ) from None
 
 __all__ = ["DecodeError", "onnx", "onnxruntime"]

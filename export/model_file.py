@@ -37,7 +37,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load_model_from_string(content)
     except DecodeError:
-        raise MalformedModelError(f"{path} is not an ONNX model; export the network again.") from None
+        raise MalformedModelError(f"{path}: not an ONNX model, or damaged. Export the network again.") from None
 
 
 def require_file_path(path: Path) -> None:
@@ -47,7 +47,7 @@ def require_file_path(path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}).") from None
     if is_folder:
-        raise ConfigError(f"{path} is a folder; expected the path of the ONNX file to write.")
+        raise ConfigError(f"{path}: is a folder; expected the path of the ONNX file to write.")
 
 
 def write_model(path: Path, model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> int:

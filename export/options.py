@@ -58,13 +58,17 @@ class ExportOptions:
         check_opset(self.opset)
         check_tolerance(self.tolerance)
         if self.precision not in get_args(Precision):
-            raise ConfigError(f"precision {self.precision!r} is unknown; use {', '.join(get_args(Precision))}.")
+            raise ConfigError(
+                f"precision {self.precision!r} is unknown. Choose one of {', '.join(get_args(Precision))}."
+            )
         if self.calibration_method not in get_args(CalibrationMethod):
             known = ", ".join(get_args(CalibrationMethod))
-            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown; use {known}.")
+            raise ConfigError(f"calibration method {self.calibration_method!r} is unknown. Choose one of {known}.")
         if (self.precision == "int8") != (self.calibration is not None):
             raise ConfigError(
-                "int8 needs a folder of calibration images, other precisions take none; add or leave out --calibration."
+                "int8 needs a folder of images to calibrate it. Give one with --calibration."
+                if self.calibration is None
+                else f"only int8 is calibrated, not {self.precision}. Leave out --calibration, or use --precision int8."
             )
 
 

@@ -60,8 +60,8 @@ def problem(actual: NDArray[Any], expected: NDArray[Any], tolerance: float, othe
     if worst <= allowed:
         return ""
     if worst == np.inf:
-        return f"is not finite (row {row})"
-    return f"differs from {other}: max |d| {worst:.1e} > {allowed:.1e} (row {row})"
+        return f"contains NaN or infinity (row {row})"
+    return f"differs from {other} by up to {worst:.1e}, more than the tolerance {allowed:.1e} (row {row})"
 
 
 def min_cosine(actual: NDArray[Any], expected: NDArray[Any]) -> float:

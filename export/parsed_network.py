@@ -68,7 +68,7 @@ def optimized_graph(network: ParsedNetwork, options: ExportOptions) -> tuple[Gra
     )
     if network.preprocessing is not None and graph.input.dtype != FLOAT32:
         raise MalformedModelError(
-            f"{network.where} takes {graph.input.dtype} images; a model with a card takes float32. Export the two "
+            f"{network.where}: takes {graph.input.dtype} images; a model with a card must take float32. Export the two "
             "files with --symbol and --params, without --preprocessing."
         )
     return graph, fixed

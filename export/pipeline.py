@@ -197,7 +197,7 @@ def _export(
     try:
         model, parity = _verified(graph, network.graph_preprocessing, reference, options)
     except ParityError as error:
-        raise ParityError(f"{error} Model not written.") from None
+        raise ParityError(f"{error} The model was not written.") from None
     if parity and fixed:  # the file does not say which axis counts images
         parity = replace(parity, batch_sizes=(network.inputs.batch,))
     if options.precision == "int8":
@@ -242,8 +242,8 @@ def _require_shapes(graph: Graph, reference: Reference, where: str, fixed: str |
     pairs = list(zip(actual.values(), expected.values(), strict=False))
     same_names = actual.keys() == expected.keys() or len(actual) == len(expected) == 1
     if not same_names or not all(_fits(shape, sizes) for shape, sizes in pairs):
-        note = f". The batch is fixed at {fixed}" if fixed else "."
-        raise MalformedModelError(f"{where}: the outputs are {actual}; the reference has {expected}{note}")
+        note = f" The batch is fixed at {fixed}" if fixed else ""
+        raise MalformedModelError(f"{where}: the outputs are {actual}, but the reference has {expected}.{note}")
 
 
 def _fits(shape: BatchShape, sizes: Shape) -> bool:

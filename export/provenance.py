@@ -36,6 +36,6 @@ def add_provenance(source: str | os.PathLike[str], target: str | os.PathLike[str
     constants = map_constants(model, Path(source))
     card = card_of(model, str(source))
     if card is None:
-        raise RunError(f"{source}: no model card inside; expected a model of `lifted export RUN`.")
+        raise RunError(f"{source}: has no model card; expected a model that `lifted export RUN` wrote.")
     set_card(model, replace(card, provenance=card.provenance | dict(facts)))
     write_model(Path(target), model, constants)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LIVE = "what the program recorded"
 ADVICE = (
-    "The files do not contain the network that the program ran. MXNet 1.9.1 can save a scrambled weight while "
-    "operators still run: call mx.nd.waitall() before saving, save again, and compare again."
+    "So the files do not contain the network that the program ran. MXNet 1.9.1 can scramble a weight if it saves "
+    "while operators still run. Call mx.nd.waitall(), save again, and compare again."
 )
 
 
@@ -51,17 +51,17 @@ def compare_with_recorded(
         shape = expected[name].shape if name in expected else None
         if set(outputs) != set(expected) or shape != outputs[name].shape:
             raise MalformedModelError(
-                f"the network computes {_shapes(outputs)}; the program recorded {_shapes(recorded.outputs)}. Record "
-                "the same outputs, or choose one with --output."
+                f"the network computes {_shapes(outputs)}, but the program recorded {_shapes(recorded.outputs)}. "
+                "Record the same outputs, or choose one with --output."
             )
         if wrong := problem(outputs[name], expected[name], tolerance, LIVE):
-            known = "" if recorded.nodes else " The program recorded no nodes that would locate the error."
+            known = "" if recorded.nodes else " The program recorded no outputs of inner nodes, so the node is unknown."
             node = _first_node(nodes, recorded, tolerance)
-            first = f" First node to differ: {node!r}." if node else known
-            raise ParityError(f"output {name!r} of the files {wrong}.{first} {ADVICE}")
+            first = f" The first node that differs is {node!r}." if node else known
+            raise ParityError(f"output {name!r}, computed from the files, {wrong}.{first} {ADVICE}")
     if node := _first_node(nodes, recorded, tolerance):
         raise ParityError(
-            f"node {node!r} of the files differs from {LIVE}, although the outputs are the same. {ADVICE}"
+            f"node {node!r}, computed from the files, differs from {LIVE}, although the outputs agree. {ADVICE}"
         )
 
 

@@ -60,7 +60,8 @@ def open_model(model: onnx.ModelProto, constants: Constants = NO_CONSTANTS) -> R
         opset, reason = model.opset_import[0].version, " ".join(str(error).split())
         if opset > onnx.defs.onnx_opset_version() or _runtime_knows(opset):
             raise ParityError(
-                f"onnxruntime {onnxruntime.__version__} cannot load the model (opset {opset}): ...{reason[-160:]}"
+                f"onnxruntime {onnxruntime.__version__} cannot load the model, which has opset {opset} "
+                f"(...{reason[-160:]}). Choose a lower --opset, or install a newer onnxruntime."
             ) from None
         evaluator = _evaluator(inlined(model, constants))
         return Runner(lambda names, feeds: list(evaluator.run(list(names), dict(feeds))), "onnx")

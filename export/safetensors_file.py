@@ -36,7 +36,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata:
         If an array has the name of the metadata.
     """
     if METADATA in tensors:
-        raise MalformedModelError(f"{path}: no array can be named {METADATA} in this format; rename the parameter.")
+        raise MalformedModelError(f"{path}: a parameter is named {METADATA}, which safetensors reserves. Rename it.")
     arrays = dict(sorted(tensors.items(), key=lambda item: -item[1].itemsize))  # keeps every array aligned
     header: dict[str, object] = {METADATA: dict(metadata)}
     end = 0

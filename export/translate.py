@@ -47,13 +47,14 @@ PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "mean", "var", "paramete
 # Prefixes of operators that will not get a translator -> what to do instead
 HINTS = {
     ("_contrib_quant", "_contrib_dequant", "_contrib_requant", "_sg_mkldnn", "_sg_onednn"): (
-        "The network is quantized: export the original network instead."
+        "The network is quantized. Export the original network instead."
     ),
     ("_npi_", "_np_", "_npx_"): (
-        "Operators of mx.np that can be exported are in export/OPERATORS.md: rewrite the network with these."
+        "export/OPERATORS.md lists the mx.np operators that can be exported. Rewrite the network with them."
     ),
     ("_contrib_Proposal", "_contrib_MultiProposal", "_contrib_MultiBox"): (
-        "ONNX has no such operator: export the network up to an earlier node, and make the boxes outside of it."
+        "ONNX has no such operator. Export the network up to an earlier node with --output, and compute the boxes "
+        "outside it."
     ),
 }
 Params = Mapping[str, NDArray[Any]]
@@ -169,7 +170,7 @@ def _check_ops(nodes: Iterable[SymbolNode], where: str) -> None:
         plural = "s" if len(unknown) > 1 else ""
         hints = [hint for prefixes, hint in HINTS.items() if any(op.startswith(prefixes) for op in unknown)]
         raise UnsupportedOpError(
-            " ".join([f"{where} uses {len(unknown)} operator{plural} without a translator: {listed}.", *hints])
+            " ".join([f"{where}: {len(unknown)} operator{plural} cannot be exported: {listed}.", *hints])
         )
 
 
@@ -196,13 +197,18 @@ def _missing(names: list[str], unknown: list[str]) -> str:
     """Say why variables have no value: ``unknown`` are the inputs that the network does not have."""
     listed = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
     if unknown:
-        return f"has no input {', '.join(map(repr, unknown))}. Variables without a value: {listed}; see --shape."
+        return (
+            f"has no input {', '.join(map(repr, unknown))}. Give --shape for the inputs that have no value: {listed}."
+        )
     parameters = [name for name in names if name.endswith(PARAMETER_ENDINGS)]
     if parameters:
-        return f"{len(names)} parameters are not in the parameter file: {listed}. Take both files from one run."
+        return (
+            f"the .params file lacks {len(names)} of the network's parameters: {listed}. Give two files that were "
+            "saved together."
+        )
     return (
-        f"{len(names)} further inputs, or parameters that are not in the parameter file: {listed}. Give the shape of "
-        "each input, as in --shape NAME:N,128."
+        f"inputs or parameters without a value: {listed}. Give the shape of each input, as in --shape NAME:N,128. "
+        "Parameters must be in the .params file."
     )
 
 
@@ -225,7 +231,8 @@ def _operand(entry: Entry, symbol: Symbol, operands: Operands) -> Operand:
     if entry.output >= len(outputs):
         node = symbol.nodes[entry.node]
         raise UnsupportedOpError(
-            f"output {entry.output} of {node.op} {node.name!r} is used; only {len(outputs)} can be translated."
+            f"the network uses output {entry.output} of {node.op} {node.name!r}, of which only the first "
+            f"{len(outputs)} can be exported."
         )
     return outputs[entry.output]
 
@@ -244,7 +251,10 @@ def _heads(symbol: Symbol, operands: Operands, graph: Graph, where: str) -> list
     for head in symbol.heads:
         tensor = _operand(head, symbol, operands)
         if not isinstance(tensor, Tensor) or tensor in graph.inputs:
-            raise MalformedModelError(f"{where}: the output is {tensor.name!r} itself; there is no network.")
+            raise MalformedModelError(
+                f"{where}: the output is the input or parameter {tensor.name!r}, so there is nothing to export. Choose "
+                "another node with --output."
+            )
         heads.append(tensor)
     if len(heads) != len(graph.outputs):
         raise MalformedModelError(

@@ -127,9 +127,9 @@ def verify_alone(model: onnx.ModelProto, tolerance: float | None = None, constan
                 continue
             allowed = tolerance or default_tolerance(model)
             if wrong := problem(
-                rows_first(beside[name], axes[name]), rows_first(other, axes[name]), allowed, "the same alone"
+                rows_first(beside[name], axes[name]), rows_first(other, axes[name]), allowed, "its output alone"
             ):
-                raise ParityError(f"output {name!r} of an image beside others {wrong}: it depends on them.")
+                raise ParityError(f"output {name!r} of an image in a batch {wrong}. It depends on the other images.")
 
 
 def _random(info: onnx.ValueInfoProto) -> NDArray[Any]:
@@ -146,7 +146,7 @@ def _random(info: onnx.ValueInfoProto) -> NDArray[Any]:
 def check_tolerance(tolerance: float | None) -> None:
     """Raise `ConfigError` unless the tolerance is None or a positive number."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance > 0):
-        raise ConfigError(f"tolerance {tolerance} is not a positive number.")
+        raise ConfigError(f"tolerance is {tolerance}; expected a positive number.")
 
 
 def default_tolerance(model: onnx.ModelProto) -> float:
@@ -196,7 +196,7 @@ def verify_preprocessing(
         if added.normalize:
             expected = _unit(expected)
         if wrong := problem(actual, expected, tolerance):
-            raise ParityError(f"with preprocessing in the file, its output {wrong}.")
+            raise ParityError(f"with the preprocessing inside the model, its output {wrong}.")
 
 
 def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[Arrays, Arrays]:
@@ -209,8 +209,8 @@ def _matched(model: onnx.ModelProto, reference: Reference) -> tuple[Arrays, Arra
         arrays = dict(zip(inputs, arrays.values(), strict=True))
     if set(inputs) != set(arrays) or set(outputs) != set(expected):
         raise MalformedModelError(
-            f"the model has inputs {inputs} and outputs {outputs}; "
-            f"expected the inputs {list(reference.inputs)} and the outputs {list(reference.outputs)} of the reference."
+            f"the model has inputs {inputs} and outputs {outputs}, but the reference has {list(reference.inputs)} and "
+            f"{list(reference.outputs)}. Give the reference of this network."
         )
     card = card_of(model, "the model")
     feeds = {info.name: _as_taken(info, arrays[info.name], card) for info in model.graph.input}
@@ -226,13 +226,16 @@ def _as_taken(info: onnx.ValueInfoProto, array: Array, card: ModelCard | None) -
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     if dtype.kind != array.dtype.kind:
         raise MalformedModelError(
-            f"the model's input {info.name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)}; the reference has "
-            f"{array.dtype}."
+            f"the model's input {info.name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)}, but the reference "
+            f"has {array.dtype}. Give the reference of this network."
         )
     declared = [dim.dim_value for dim in kind.shape.dim]
     if len(declared) != array.ndim or any(a not in (0, b) for a, b in zip(declared, array.shape, strict=True)):
         shape = ", ".join(str(size or "N") for size in declared)
-        raise MalformedModelError(f"the model takes ({shape}), the reference has {array.shape}.")
+        raise MalformedModelError(
+            f"the model's input {info.name!r} is ({shape}), but the reference has {array.shape}. Give the reference of "
+            "this network."
+        )
     return array.astype(dtype, copy=False)
 
 
@@ -241,7 +244,8 @@ def _pixels(data: Array, preprocessing: Preprocessing) -> NDArray[Any]:
     pixels = denormalize(data, preprocessing)
     if np.abs(normalize(pixels, preprocessing) - data).max() > PIXEL_TOLERANCE:
         raise MalformedModelError(
-            "the model takes pixels, but the reference's images are not pixels normalized as the model's card says."
+            "the model takes pixels, but the reference's images are not pixels normalized as its card says. Compare "
+            "the model exported with --preprocess caller."
         )
     return pixels
 
@@ -279,7 +283,7 @@ def _first_difference(
     ops = {output: node.op_type for node in model.graph.node for output in node.output}
     names = [name for name in ops if name in reference.nodes and name not in reference.outputs]
     if not names:
-        return "The reference has no outputs of nodes that would locate the error."
+        return "The reference has no outputs of inner nodes, so the node that causes it is unknown."
     traced = onnx.ModelProto()
     traced.CopyFrom(model)
     traced.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -287,5 +291,5 @@ def _first_difference(
     for name, value in zip(names, values, strict=True):
         expected = reference.nodes[name]
         if value.shape != expected.shape or problem(value, expected, tolerance):
-            return f"First node to differ: {name!r} ({ops[name]})."
-    return f"None of the {len(names)} recorded nodes differs for the first image."
+            return f"The first node that differs is {name!r} ({ops[name]})."
+    return f"For the first image, none of the {len(names)} recorded nodes differs."

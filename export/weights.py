@@ -111,8 +111,8 @@ def _used(symbol: Symbol, params: Arrays, where: str) -> Arrays:
     missing = [name for name in names if name not in params and name.endswith(PARAMETER_ENDINGS)]
     if missing:
         raise MalformedModelError(
-            f"{where}: {len(missing)} parameters are not in the parameter file, such as {missing[0]!r:.100}. Give two "
-            "files that were saved together."
+            f"{where}: the .params file lacks {len(missing)} of the network's parameters, such as {missing[0]!r:.100}. "
+            "Give two files that were saved together."
         )
     return {name: params[name] for name in names if name in params}
 
@@ -123,7 +123,7 @@ def _for_twin(params: Arrays, backbone: str) -> Arrays:
         renamed = {twin_name(name, backbone): to_twin(array, name, backbone) for name, array in params.items()}
     except ValueError:
         raise MalformedModelError(
-            f"the parameters are not named as those of the card's backbone, {backbone}; export with --symbol and "
+            f"the parameters' names are not those of {backbone}, the backbone in the card. Export with --symbol and "
             "--params instead."
         ) from None
     if len(renamed) != len(params):

@@ -68,7 +68,8 @@ class ModelCard:
             version = values["card_version"]
             if version != CARD_VERSION:
                 raise RunError(
-                    f"{where}: card version {version!r} is not {CARD_VERSION}; use the release that wrote it."
+                    f"{where}: the model card has version {version!r}; this release reads version {CARD_VERSION}. Use "
+                    "the release that wrote it."
                 )
             card = {field.name: values[field.name] for field in fields(ModelCard)}
             card["preprocessing"] = preprocessing_from_json(card["preprocessing"])
@@ -78,7 +79,7 @@ class ModelCard:
             return model_card
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
             raise RunError(
-                f"{where}: the model card is damaged ({type(error).__name__}: {error}); export the model again."
+                f"{where}: the model card is damaged ({type(error).__name__}: {error}). Export the model again."
             ) from None
 
 
@@ -90,13 +91,17 @@ def read_card(path: str | Path) -> ModelCard:
             content = file.read(MAX_CARD_BYTES + 1)
         if len(content) > MAX_CARD_BYTES:
             raise RunError(
-                f"{path}: larger than {MAX_CARD_BYTES:,} bytes, so it is no model card; freeze the run again."
+                f"{path}: larger than {MAX_CARD_BYTES:,} bytes, so it is not a model card. To write the card again, "
+                "repeat `lifted train` with --resume."
             )
         return ModelCard.from_json(content.decode(), str(path))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise RunError(f"{path}: not UTF-8; freeze the run again.") from None
+        raise RunError(
+            f"{path}: not UTF-8, so it is not a model card. To write the card again, repeat `lifted train` with "
+            "--resume."
+        ) from None
 
 
 def _check_types(card: dict[str, Any]) -> None:
@@ -110,4 +115,4 @@ def _check_types(card: dict[str, Any]) -> None:
         raise ValueError(f"distance is {card['distance']!r:.100}, expected {' or '.join(DISTANCES)}")
     provenance = card["provenance"]
     if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
-        raise TypeError(f"provenance is {provenance!r:.100}, expected texts by name")
+        raise TypeError(f"provenance is {provenance!r:.100}, expected a JSON object of strings")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SYMBOL_FILE, PARAMS_FILE = "model-symbol.json", "model-0000.params"
 CARD_FILE, REFERENCE_FILE = "card.json", "reference.npz"
 RUN_FILES = (SYMBOL_FILE, PARAMS_FILE, CARD_FILE, REFERENCE_FILE)
-START_FILE = "start.json"  # recall before training, and the classes that were trained on and measured
+START_FILE = "start.json"  # recall before training, classes that were trained on, images that were measured
 MAX_START_BYTES = 1 << 26  # of start.json; it has one for each image and embedding
 MAX_REFERENCE_BYTES = 2**30  # of reference.npz; 32 images of 227 px and every tensor of GoogLeNet for one: 70 MB
 # Inputs and outputs of the ONNX model

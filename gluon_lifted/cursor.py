@@ -29,12 +29,12 @@ class Cursor:
 
     def damaged(self, what: str) -> DataError:
         """Return the error to raise. ``what`` is the problem with the file."""
-        return DataError(f"{self.where}: {what}; the file is damaged, or not what its name says.")
+        return DataError(f"{self.where}: {what}. The file is damaged, or its name does not match its format.")
 
     def take(self, size: int, what: str) -> memoryview:
         """Read ``size`` bytes. Raises `DataError` if fewer are left."""
         if size > self.left:
-            raise self.damaged(f"{what} needs {size:,} bytes and {self.left:,} are left")
+            raise self.damaged(f"{what} needs {size:,} bytes, but only {self.left:,} are left")
         start = self._position
         self._position += size
         return self._content[start : start + size]

@@ -18,7 +18,7 @@ def parse_devices(spec: str) -> list[tuple[str, int]]:
     matches = [re.fullmatch(r"(cpu|gpu)(?::(\d{1,3}))?", part.strip()) for part in spec.split(",")]
     devices = [(match[1], int(match[2] or 0)) for match in matches if match]
     if len(devices) < len(matches) or len(set(devices)) < len(devices) or len({kind for kind, _ in devices}) != 1:
-        raise ConfigError(f"device {spec!r} is not understood; write cpu, gpu, or gpu:0,gpu:1.")
+        raise ConfigError(f"device is {spec!r}; expected cpu, gpu, or GPUs such as gpu:0,gpu:1.")
     return devices
 
 
@@ -37,7 +37,7 @@ def mxnet_contexts(spec: str) -> list[Any]:
 
     make: dict[str, Callable[[int], Any]] = {"cpu": mx.cpu, "gpu": mx.gpu}
     if devices[0][0] == "gpu" and not mx.runtime.Features().is_enabled("CUDA"):
-        raise DeviceError(f"this MXNet is built for CPUs only; for GPUs: {install_command('train-gpu')}.")
+        raise DeviceError(f"the installed MXNet runs on CPUs only. For GPUs, install: `{install_command('train-gpu')}`")
     return [make[kind](number) for kind, number in devices]
 
 
@@ -45,6 +45,8 @@ def _refuse_unusable_gpus(numbers: list[int]) -> None:
     gpus = list_gpus() if numbers else []
     for number in numbers:
         if number >= len(gpus):
-            raise DeviceError(f"gpu:{number} does not exist: {len(gpus)} NVIDIA GPUs found; use --device cpu.")
+            raise DeviceError(
+                f"gpu:{number} does not exist; NVIDIA GPUs found: {len(gpus)}. Use another one, or --device cpu."
+            )
         if not mxnet_can_run(gpus[number]):
             raise DeviceError(why_not(gpus[number]))

@@ -48,7 +48,7 @@ def require_extras(purpose: str, *extras: str) -> None:
     if names:
         command = install_command(*(extra for extra, modules in missing.items() if modules))
         raise MissingPackageError(
-            f"{purpose} needs packages that are not installed: {', '.join(names)}. Install them: {command}"
+            f"{purpose} needs packages that are not installed: {', '.join(names)}. Install them: `{command}`"
         )
 
 

@@ -97,10 +97,10 @@ def _import_mxnet() -> Any:
         if error.name != "mxnet":
             raise
         raise MissingPackageError(
-            f"MXNet is not installed; training needs it (Python 3.10-3.12): {install_command('train')}."
+            f"MXNet is not installed; this command needs it (Python 3.10-3.12): {install_command('train')}"
         ) from None
     except OSError as error:  # a shared library that the wheel needs is missing
-        raise DeviceError(f"MXNet cannot be loaded ({error}); run `lifted doctor` to see what is missing.") from None
+        raise DeviceError(f"MXNet cannot be loaded ({error}). Run `lifted doctor` to see what is missing.") from None
     return mxnet
 
 

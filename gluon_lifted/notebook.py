@@ -10,12 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError
-from gluon_lifted.progress import always_progress_to, pace
+from gluon_lifted.progress import QUIET_S, always_progress_to, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUIET_S = 1.0  # shorter work shows nothing
 UPDATE_EVERY_S = 0.2
 
 
@@ -34,7 +33,7 @@ def show_progress() -> None:
     """
     if not _in_notebook():
         raise ConfigError(
-            "show_progress is for Jupyter notebooks, and this is none; in a program, pass a function to "
+            "show_progress works in Jupyter notebooks only. In a program, pass a function to "
             "gluon_lifted.progress.progress_to."
         )
     always_progress_to(NotebookProgress)

@@ -58,13 +58,13 @@ def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
     cursor = Cursor(content, where)
     magic, _ = cursor.numbers("<QQ", "the header")
     if magic != LIST_MAGIC:
-        raise cursor.damaged(f"begins with {magic:#x}, not {LIST_MAGIC:#x}")
+        raise cursor.damaged(f"it begins with {magic:#x}, not with MXNet's {LIST_MAGIC:#x}")
     arrays = [_array(cursor, f"array {index}") for index in range(_count(cursor, "arrays"))]
     names = [_name(cursor, f"name {index}") for index in range(_count(cursor, "names"))]
     if cursor.left:
-        raise cursor.damaged(f"{cursor.left:,} bytes follow the last name")
+        raise cursor.damaged(f"{cursor.left:,} unexpected bytes follow the last name")
     if len(arrays) != len(names):
-        raise cursor.damaged(f"{len(arrays)} arrays but {len(names)} names")
+        raise cursor.damaged(f"it has {len(arrays)} arrays but {len(names)} names")
     if len(set(names)) != len(names):
         raise cursor.damaged("two arrays have the same name")
     return dict(zip(names, arrays, strict=True))
@@ -73,7 +73,7 @@ def parse_params(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
 def _count(cursor: Cursor, what: str) -> int:
     (count,) = cursor.numbers("<Q", f"the number of {what}")
     if count * MIN_ITEM_BYTES > cursor.left:
-        raise cursor.damaged(f"{count:,} {what} do not fit into the {cursor.left:,} bytes left")
+        raise cursor.damaged(f"it declares {count:,} {what}, which do not fit into the {cursor.left:,} bytes left")
     return int(count)
 
 
@@ -93,7 +93,7 @@ def _shape(cursor: Cursor, what: str) -> tuple[int, ...]:
     (magic,) = cursor.numbers("<I", f"{what}: its magic")
     storage = cursor.numbers("<i", f"{what}: its storage type")[0] if magic in (V2, V3) else DENSE
     if storage != DENSE:
-        raise cursor.damaged(f"{what} has storage type {storage}, a sparse array")
+        raise cursor.damaged(f"{what} is sparse (storage type {storage}); expected a dense array")
     known = magic in (V1, V2, V3)
     axes = cursor.numbers("<i", f"{what}: its axes")[0] if known else magic
     if axes == -1 or (axes == 0 and magic != V3):

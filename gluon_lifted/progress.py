@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+QUIET_S = 1.0  # shorter work leaves nothing on the screen
 
 
 class Progress(Protocol):
@@ -38,13 +42,15 @@ def _silent(label: str, total: int | None, unit: str = "images", start: int = 0)
     return nullcontext(_Silent())
 
 
-class _Usual:
-    """How progress is opened outside of `progress_to`."""
+@dataclass
+class _Default:
+    """Opens progress outside of `progress_to`, in all threads."""
 
-    open: OpenProgress = staticmethod(_silent)
+    open: OpenProgress
 
 
-_open: ContextVar[OpenProgress | None] = ContextVar("progress", default=None)
+_default = _Default(_silent)
+_of_block: ContextVar[OpenProgress | None] = ContextVar("progress", default=None)
 
 
 def always_progress_to(show: OpenProgress) -> None:
@@ -55,7 +61,7 @@ def always_progress_to(show: OpenProgress) -> None:
     show : callable
         Takes label, total, unit and start, as `open_progress` does.
     """
-    _Usual.open = staticmethod(show)
+    _default.open = show
 
 
 @contextmanager
@@ -67,11 +73,11 @@ def progress_to(show: OpenProgress) -> Iterator[None]:
     show : callable
         Takes label, total, unit and start, as `open_progress` does.
     """
-    token = _open.set(show)
+    token = _of_block.set(show)
     try:
         yield
     finally:
-        _open.reset(token)
+        _of_block.reset(token)
 
 
 def open_progress(
@@ -90,7 +96,7 @@ def open_progress(
     start : int
         Units done by an earlier run that this one resumes.
     """
-    return (_open.get() or _Usual.open)(label, total, unit, start)
+    return (_of_block.get() or _default.open)(label, total, unit, start)
 
 
 def pace(done: int, left: int | None, seconds: float, unit: str) -> str:

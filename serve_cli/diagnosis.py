@@ -140,7 +140,7 @@ def _onnxruntime() -> Check:
     try:
         onnxruntime = import_onnxruntime()
     except (DeviceError, ImportError) as error:  # ImportError: installed, but one of its libraries is missing
-        cure = f"{install_command('serve')}, or the extra serve-gpu for NVIDIA GPUs"
+        cure = f"{install_command('serve')} (for NVIDIA GPUs: the extra serve-gpu)"
         return Check(
             "onnxruntime", "serving", MISSING, "not installed" if isinstance(error, DeviceError) else str(error), cure
         )

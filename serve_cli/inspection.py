@@ -99,7 +99,7 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
 
         return inspect_network_files(path, params)
     if params is not None and path.exists():
-        raise ConfigError(f"{path} is no MXNet network; --params belongs to its -symbol.json.")
+        raise ConfigError(f"{path} is not an MXNet network; give --params only with a -symbol.json.")
     if path.is_file():
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
@@ -108,8 +108,8 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
         return _run(path)
     problem = f"is {NAMES[kind_of(path)]}" if path.is_dir() else f"no such file or folder{did_you_mean(path)}"
     raise RunError(
-        f"{path}: {problem}; expected an ONNX model, an MXNet network's -symbol.json, a run of "
-        "`lifted train` or a folder of `lifted embed`."
+        f"{path}: {problem}; expected an ONNX model, an MXNet network's -symbol.json, a run folder of "
+        "`lifted train`, or a folder of `lifted embed`."
     )
 
 

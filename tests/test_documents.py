@@ -14,6 +14,7 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"`((?:lifted |--)[^`]+)`")
 OPTION = re.compile(r"(?<!\S)--[a-z][\w-]*")
 OTHER_OPTIONS = {"--help", "--version", "--metric_type"}  # of every command, of `lifted`, of autofaiss
+PACKAGES = {"gluon_lifted", "export", "serve_cli"}
 OTHER_NAMES = {"PYSPARK_PYTHON", "RAY_USAGE_STATS_ENABLED"}  # variables of Spark and Ray
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -74,6 +75,20 @@ def test_options_exist(document):
 def test_python_compiles(document):
     for code in blocks(document, "python"):
         compile(code, str(document), "exec")
+
+
+@pytest.mark.slow
+def test_types_of_python(tmp_path):
+    """A type checker accepts the examples that use our packages alone."""
+    mypy = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    codes = [code for document in DOCUMENTS for code in blocks(document, "python")]
+    modules = [set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE)) for code in codes]
+    examples = [code for code, used in zip(codes, modules, strict=True) if used and used <= PACKAGES]
+    assert len(examples) > 5
+    for number, code in enumerate(examples):
+        (tmp_path / f"example_{number}.py").write_text(code)
+    errors, _, status = mypy.run(["--config-file=", "--strict", f"--cache-dir={tmp_path / 'cache'}", str(tmp_path)])
+    assert status == 0, errors
 
 
 def test_the_readme_is_short_and_its_pictures_are_small():

@@ -82,7 +82,8 @@ def add_card(file: OnnxFile, out: str | os.PathLike[str], embedding: EmbeddingNe
     set_card(model, card)
     if model.ByteSize() > MAX_MODEL_BYTES:
         raise MalformedModelError(
-            f"{where}: takes more than {MAX_MODEL_BYTES:,} bytes with a card, the limit of an ONNX file."
+            f"{where}: with a card, the file would exceed {MAX_MODEL_BYTES:,} bytes, the limit of ONNX. Convert the "
+            "network to float16 first."
         )
     write_model(out, model)
     return card
@@ -92,14 +93,15 @@ def _check_preprocessing(file: OnnxFile, embedding: EmbeddingNetwork) -> None:
     crop, old = embedding.preprocessing.crop, file.card() if file.takes_pixels else None
     if file.crop not in (crop, None):
         raise ConfigError(
-            f"{file.path}: takes images of {file.crop} px, but the card's crop is {crop} px; change it to {file.crop}."
+            f"{file.path}: the network takes images of {file.crop} px, but the card's crop is {crop} px. Change the "
+            f"crop to {file.crop}."
         )
     if old is not None:
         chosen, inside = ((each.channels, each.mean, each.std) for each in (embedding.preprocessing, old.preprocessing))
         if chosen != inside:
             raise ConfigError(
-                f"{file.path}: normalizes images itself, with channels, mean and std {inside}; these cannot be changed "
-                "in its card. Export the network again to change them."
+                f"{file.path}: the model normalizes images itself, with channels, mean and std {inside}. A card cannot "
+                "change that. Leave them out, or export the network again."
             )
 
 
@@ -117,6 +119,6 @@ def _require_batches(
         problem = batch_problem(open_network(model, where), data, expected, tolerance)
     if problem:
         raise MalformedModelError(
-            f"{where}: {problem.removeprefix(f'{where}: ').rstrip('.')}; it works for single images only. Export it "
-            "again with a dynamic batch size, for example with dynamic_axes in PyTorch."
+            f"{where}: {problem.removeprefix(f'{where}: ').rstrip('.')}. The network works for single images only. "
+            "Export it again with a dynamic batch size, for example with dynamic_axes in PyTorch."
         )

@@ -75,8 +75,8 @@ def _normalize(file: OnnxFile, names: Names) -> None:
     opset = next((entry.version for entry in file.model.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if opset < MAX_BROADCASTS_SINCE:
         raise MalformedModelError(
-            f"{file.path}: opset {opset} cannot normalize; leave out --normalize, or export it with opset "
-            f"{MAX_BROADCASTS_SINCE} or newer."
+            f"{file.path}: embeddings cannot be normalized in opset {opset}. Export the network again with opset "
+            f"{MAX_BROADCASTS_SINCE} or newer, or leave out --normalize."
         )
     before = names.vacate(EMBEDDING_OUTPUT, f"{EMBEDDING_OUTPUT}/before_norm")
     length, divisor, least = (names.fresh(f"{EMBEDDING_OUTPUT}/{part}") for part in ("length", "divisor", "least"))

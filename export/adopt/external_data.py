@@ -38,7 +38,7 @@ def read_external_data(model: onnx.ModelProto, path: Path) -> None:
         try:
             content = _content(tensor, path, MAX_MODEL_BYTES - total)
         except OSError as error:
-            raise MalformedModelError(f"{path}: its weights cannot be read ({error.strerror}).") from None
+            raise MalformedModelError(f"{path}: the file with its weights cannot be read ({error.strerror}).") from None
         total += len(content)
         tensor.raw_data = content
         tensor.ClearField("data_location")
@@ -52,7 +52,8 @@ def _content(tensor: onnx.TensorProto, path: Path, room: int) -> bytes:
     start, size = _part(entries, file, path)
     if size > room:
         raise MalformedModelError(
-            f"{path}: takes more than {MAX_MODEL_BYTES:,} bytes with its weights files, the limit of an ONNX file."
+            f"{path}: larger than {MAX_MODEL_BYTES:,} bytes together with its weights, the limit of an ONNX file. "
+            "Convert the network to float16 first."
         )
     with file.open("rb") as opened:
         opened.seek(start)
@@ -67,10 +68,12 @@ def _beside(path: Path, name: object) -> Path:
         or PurePosixPath(name).is_absolute()
         or ".." in PurePosixPath(name).parts
     ):
-        raise MalformedModelError(f"{path}: its weights are in {name!r:.200}, outside its folder; export it again.")
+        raise MalformedModelError(f"{path}: keeps its weights in {name!r:.200}, outside its folder. Export it again.")
     file = path.parent / name
     if not file.is_file():
-        raise MalformedModelError(f"{path}: its weights file {file} is missing; copy both to the same folder.")
+        raise MalformedModelError(
+            f"{path}: the file with its weights, {file}, is missing. Copy both files to the same folder."
+        )
     return file
 
 
@@ -81,7 +84,8 @@ def _part(entries: dict[str, str], file: Path, path: Path) -> tuple[int, int]:
     size = _number(entries["length"]) if "length" in entries else available - start
     if start < 0 or size < 0 or start + size > available:
         raise MalformedModelError(
-            f"{path}: needs {size:,} bytes at {start:,} of {file}, which has {available:,}; copy both files again."
+            f"{path}: needs {size:,} bytes at offset {start:,} of {file}, which has {available:,} bytes. Copy both "
+            "files again."
         )
     return start, size
 

@@ -75,7 +75,7 @@ def read_onnx(path: str | os.PathLike[str], output: str | None = None) -> OnnxFi
     graph = model.graph
     versions = [entry.version for entry in model.opset_import]
     if not versions or min(versions) < 1 or not all(isinstance(text, str) for text in texts(model)):
-        raise MalformedModelError(f"{path} is a damaged ONNX model; export the network again.")
+        raise MalformedModelError(f"{path}: a damaged ONNX model. Export the network again.")
     read_external_data(model, path)
     _leave_only_images(model, path)
     kind, crop = _images(graph.input[0], path)
@@ -92,7 +92,7 @@ def _leave_only_images(model: onnx.ModelProto, path: Path) -> None:
     inputs = [info for info in graph.input if info.name not in constants]
     if len(inputs) != 1:
         raise MalformedModelError(
-            f"{path}: has {len(inputs)} inputs ({_listed([info.name for info in inputs])}); expected one, the images."
+            f"{path}: has {len(inputs)} inputs ({_listed([info.name for info in inputs])}); expected one, for images."
         )
     del graph.input[:]
     graph.input.extend(inputs)
@@ -112,13 +112,13 @@ def _images(info: onnx.ValueInfoProto, path: Path) -> tuple[int, int | None]:
     batch, *row = shape
     channels, height, width = row if not pixels else (row[2], *row[:2])
     if channels not in (3, None):
-        hint = " Export it with channels first." if row[2] == 3 else ""
+        hint = " Export it again with channels first." if row[2] == 3 else ""
         raise MalformedModelError(f"{described}; {expected}.{hint}")
     if height != width:
-        raise MalformedModelError(f"{described}; expected square images.")
+        raise MalformedModelError(f"{described}; expected square images. Export the network again for a square input.")
     if batch not in (1, None):
         raise MalformedModelError(
-            f"{described}, with a fixed batch of {batch}; export it with a batch size of 1 or a dynamic one."
+            f"{described}, which fixes the batch size at {batch}. Export it again with batch size 1, or a dynamic one."
         )
     return kind, height
 
@@ -128,14 +128,14 @@ def _output(graph: onnx.GraphProto, wanted: str | None, path: Path) -> str:
     if wanted is None:
         if len(outputs) != 1:
             raise MalformedModelError(
-                f"{path}: has {len(outputs)} outputs ({_listed(outputs)}); choose one with --output."
+                f"{path}: has {len(outputs)} outputs ({_listed(outputs)}). Choose one with --output."
             )
         return outputs[0]
     inner = [name for node in graph.node for name in node.output if name]
     if wanted not in outputs and wanted not in inner:
         similar = difflib.get_close_matches(wanted, [name for name in inner if len(name) < 200][-1000:], cutoff=0.5)
-        hint = f" Similar ones are {_listed(similar)}." if similar else ""
-        raise MalformedModelError(f"{path}: has no tensor {wanted!r}; its outputs are {_listed(outputs)}.{hint}")
+        hint = f" Similar names: {_listed(similar)}." if similar else ""
+        raise MalformedModelError(f"{path}: has no tensor {wanted!r}. Its outputs are {_listed(outputs)}.{hint}")
     return wanted
 
 

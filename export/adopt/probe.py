@@ -46,7 +46,7 @@ def open_network(model: onnx.ModelProto, where: str) -> Network:
             (rows,) = run([output], {images: np.ascontiguousarray(data)})
         except Exception as error:  # the same exceptions as on loading
             raise MalformedModelError(
-                f"{where}: onnxruntime cannot run it on {len(data)} images ({_reason(error)})."
+                f"{where}: onnxruntime cannot run it on a batch of {len(data)} ({_reason(error)})."
             ) from None
         return np.asarray(rows)
 
@@ -69,18 +69,19 @@ def rows_one_by_one(network: Network, data: NDArray[Any], where: str) -> NDArray
     outputs = [network(data[index : index + 1]) for index in range(len(data))]
     if any(output.dtype not in (np.float32, np.float16) or output.shape[:1] != (1,) for output in outputs):
         raise MalformedModelError(
-            f"{where}: gives {outputs[0].dtype} {outputs[0].shape} for an image; expected float32 (1, D). Choose "
-            "another --output."
+            f"{where}: its output for an image is {outputs[0].dtype} {outputs[0].shape}; expected float32 (1, D). "
+            "Choose another output with --output."
         )
     rows = np.concatenate(outputs)
     problem = ""
     if not np.isfinite(rows).all():
-        problem = "its output is not finite"
+        problem = "its output contains NaN or infinity"
     elif np.ptp(rows.astype(np.float32), axis=0).max(initial=0) <= LEAST_DIFFERENCE * np.abs(rows).max(initial=0):
-        problem = "gives different images the same row"
+        problem = "it returns the same embedding for different images"
     if problem:
         raise MalformedModelError(
-            f"{where}: {problem}; correct the preprocessing, such as --scale, or choose another --output."
+            f"{where}: {problem}. Correct the preprocessing (--mean, --std, --scale), or choose another output with "
+            "--output."
         )
     return rows
 
@@ -107,9 +108,9 @@ def batch_problem(network: Network, data: NDArray[Any], expected: NDArray[Any], 
         except MalformedModelError as error:
             return str(error)
         if rows.shape != expected[:size].shape:
-            return f"gives {rows.shape} for {size} images, expected {expected[:size].shape}"
+            return f"its output for {size} images is {rows.shape}; expected {expected[:size].shape}"
         if not np.abs(rows - expected[:size]).max() <= allowed:  # NaN counts as a difference
-            return f"gives different rows in a batch of {size} than for single images"
+            return f"its embeddings of a batch of {size} differ from those of single images"
     return ""
 
 

@@ -93,7 +93,10 @@ class GraphNode:
 def check_size(where: str, shape: BatchShape) -> None:
     """Raise `MalformedModelError` unless an output has elements, and not too many for one image."""
     if row_elements(shape) > MAX_ROW_ELEMENTS or row_elements(shape) < 1:
-        raise MalformedModelError(f"{where}: its output for one image would have the shape {shape[1:]}.")
+        raise MalformedModelError(
+            f"{where}: its output for one image would have the shape {shape[1:]}; expected 1 to {MAX_ROW_ELEMENTS:,} "
+            "numbers."
+        )
 
 
 class Graph:

@@ -31,7 +31,7 @@ def check_opset(opset: int) -> None:
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise ConfigError(
-            f"opset {opset} cannot be written; choose {OLDEST_OPSET} to {newest} (onnx {onnx.__version__})."
+            f"opset is {opset}; expected {OLDEST_OPSET} to {newest}, which onnx {onnx.__version__} can write."
         )
 
 
@@ -66,7 +66,10 @@ def build_model(graph: Graph, opset: int) -> onnx.ModelProto:
 def _check_operators(graph: Graph, opset: int) -> None:
     for node in graph.nodes:
         if opset < OPSET_OF.get(node.op, OLDEST_OPSET):
-            raise ConfigError(f"{node.name!r} needs {node.op} of opset {OPSET_OF[node.op]}; opset {opset} was chosen.")
+            raise ConfigError(
+                f"{node.op} {node.name!r} needs opset {OPSET_OF[node.op]}, not {opset}. Give --opset "
+                f"{OPSET_OF[node.op]}."
+            )
 
 
 def _model(graph: Graph, opset: int, largest: int | None = None) -> onnx.ModelProto:
@@ -125,7 +128,7 @@ def _unaligned(node: GraphNode, opset: int) -> GraphNode:
     """Leave out the mode of a RoiAlign before opset 16, which supports only output_half_pixel."""
     attrs = dict(node.attrs)
     if (mode := attrs.pop("coordinate_transformation_mode")) != "output_half_pixel":
-        raise ConfigError(f"{node.op} {node.name!r}: {mode} needs opset 16 or later; opset {opset} was asked for.")
+        raise ConfigError(f"{node.op} {node.name!r}: mode {mode} needs opset 16, not {opset}. Give --opset 16.")
     return replace(node, attrs=attrs)
 
 

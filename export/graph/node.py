@@ -57,7 +57,7 @@ class Node:
     def expect_inputs(self, count: int) -> None:
         """Raise `MalformedModelError` unless the node has ``count`` inputs."""
         if len(self.inputs) != count:
-            raise self.malformed(f"{len(self.inputs)} inputs; expected {count}")
+            raise self.malformed(f"it has {len(self.inputs)} inputs; expected {count}")
 
     def tensor(self, index: int = 0) -> Tensor:
         """Return input ``index``. A parameter becomes a tensor whose sizes are numbers."""
@@ -72,13 +72,17 @@ class Node:
     def require_one_type(self, *operands: Operand) -> None:
         """Raise `MalformedModelError` unless all operands have the same type."""
         if len({operand.dtype for operand in operands}) > 1:
-            raise self.malformed(f"its inputs are {' and '.join(str(operand.dtype) for operand in operands):.80}")
+            raise self.malformed(
+                f"its inputs are {' and '.join(str(operand.dtype) for operand in operands):.80}; expected one type"
+            )
 
     def image(self) -> tuple[Tensor, int, int, int]:
         """Return input 0, which must be (N, C, H, W), and C, H, W."""
         data = self.tensor()
         if len(data.row) != 3:
-            raise self.malformed(f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W)")
+            raise self.malformed(
+                f"its input is (N, {', '.join(map(str, data.row))}); expected (N, C, H, W). Check --shape"
+            )
         channels, height, width = data.row
         return data, channels, height, width
 
@@ -94,7 +98,9 @@ class Node:
         """Return the length of an axis of input 0 that is not the batch axis."""
         size = self.shape()[axis]
         if isinstance(size, Batch):
-            raise UnsupportedOpError(f"{self.op} {self.name!r}: axis {axis} of its input {self.shape()} is the batch.")
+            raise UnsupportedOpError(
+                f"{self.op} {self.name!r}: axis {axis} of its input {self.shape()} is the batch; expected another axis."
+            )
         return size
 
     def inner_axes(self) -> list[int]:
@@ -115,15 +121,15 @@ class Node:
         operand = self.inputs[index]
         if not isinstance(operand, Constant):
             raise UnsupportedOpError(
-                f"{self.op} {self.name!r}: input {index} is computed ({operand.name!r}); "
-                "only a parameter is supported there."
+                f"{self.op} {self.name!r}: input {index}, {operand.name!r}, is computed by the network; expected a "
+                "parameter."
             )
         dtype = dtype or self.tensor().dtype
         if operand.array.shape != shape or operand.array.dtype != dtype:
             actual = f"{operand.array.dtype} {operand.array.shape}"
             raise self.malformed(
                 f"parameter {operand.name!r} is {actual}; expected {dtype} {shape}. Check --shape, and that the two "
-                "files belong together"
+                "files were saved together"
             )
         return operand
 
@@ -138,7 +144,7 @@ class Node:
         """
         dtype = dtype or self.inputs[0].dtype
         if dtype == BOOL and value not in (0, 1):
-            raise self.attrs.unsupported(step, value, "0 or 1 beside truth values")
+            raise self.attrs.unsupported(step, value, "0 or 1 for truth values")
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:
             limits = f"{np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
             raise self.attrs.unsupported(step, value, f"{limits}, as its input is {dtype}")
@@ -149,7 +155,10 @@ class Node:
         """Return input 0, which must hold real numbers, because MXNet rounds results for integers."""
         data = self.tensor()
         if data.dtype.kind != "f":
-            raise UnsupportedOpError(f"{self.op} {self.name!r}: its input is {data.dtype}; cast it to float32 first.")
+            raise UnsupportedOpError(
+                f"{self.op} {self.name!r}: its input is {data.dtype}; expected real numbers. Cast it to float32 in the "
+                "network."
+            )
         return data
 
     def integers(self, step: str, *numbers: int) -> Constant:

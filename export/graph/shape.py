@@ -42,7 +42,9 @@ def product(sizes: Iterable[Size]) -> Size:
     batches = [size for size in sizes if isinstance(size, Batch)]
     count = math.prod(size.times if isinstance(size, Batch) else size for size in sizes)
     if len(batches) > 1:
-        raise UnsupportedOpError(f"sizes that grow with the square of the batch, as in {sizes}, are not supported.")
+        raise UnsupportedOpError(
+            f"the shape {sizes} grows with the square of the batch size, which cannot be exported."
+        )
     return Batch(count) if batches and count else count
 
 

@@ -54,7 +54,7 @@ def guess_embedding(symbol: Symbol) -> EmbeddingNode | None:
     if scores is None:
         if head.op in LOSSES:
             return None
-        return EmbeddingNode(head.name, is_output=len(heads) == 1, reason="no classifier follows it")
+        return EmbeddingNode(head.name, is_output=len(heads) == 1, reason="the network does not end in a classifier")
     node = symbol.nodes[scores.inputs[0].node]
     while node.op in BEFORE_SCORES and node.inputs:
         node = symbol.nodes[node.inputs[0].node]

@@ -52,14 +52,14 @@ def guess_preprocessing(symbol: Symbol, image: int, params: Mapping[str, NDArray
     first = _first_nodes(symbol, image)
     scalars = {(node.op, _number(node)) for node in first if node.op in SCALARS}
     if scalars >= INSIGHTFACE:
-        reason = "the network itself subtracts 127.5 and multiplies by 0.0078125, as InsightFace's do"
+        reason = "the network subtracts 127.5 and multiplies by 0.0078125 itself, like InsightFace's"
         return Guess("insightface", reason)
     if scalars:
-        return Guess("raw", f"the network itself scales the images ({first[0].name}, {first[0].op})")
+        return Guess("raw", f"the network scales the images itself ({first[0].name}, {first[0].op})")
     if first and first[0].op == "BatchNorm":
         return _of_batch_norm(symbol, first[0], params)
     named = next((node.name for node in symbol.nodes if not node.is_variable and ZOO.match(node.name)), None)
-    return None if named is None else Guess("gluoncv", f"names as in GluonCV's model zoo, such as {named}")
+    return None if named is None else Guess("gluoncv", f"nodes are named as in GluonCV's model zoo, such as {named}")
 
 
 def declared_shape(symbol: Symbol, image: int) -> tuple[int, int, int] | None:
@@ -89,11 +89,15 @@ def _of_batch_norm(symbol: Symbol, norm: SymbolNode, params: Mapping[str, NDArra
     mean = (params or {}).get(name)
     if mean is not None and np.isfinite(mean).all() and mean.any():
         largest = float(np.abs(mean).max())
-        reason = f"{norm.name}, a batch norm of the images, measured a mean of up to {largest:.3g}"
+        reason = f"the batch norm of the images, {norm.name}, has means of up to {largest:.3g}"
         return Guess("raw" if largest >= LEAST_PIXEL_MEAN else "gluoncv", reason)
     if norm.name == "bn_data":
-        return Guess("raw", "bn_data: MXNet's ResNets take pixels of 0-255 and normalize them by a batch norm")
-    return Guess("gluoncv", f"names as in GluonCV's model zoo, such as {norm.name}") if ZOO.match(norm.name) else None
+        return Guess("raw", "bn_data: MXNet's ResNets take pixels of 0-255 and normalize them with this batch norm")
+    return (
+        Guess("gluoncv", f"nodes are named as in GluonCV's model zoo, such as {norm.name}")
+        if ZOO.match(norm.name)
+        else None
+    )
 
 
 def _first_nodes(symbol: Symbol, image: int) -> list[SymbolNode]:

@@ -41,7 +41,7 @@ PARAMETER = re.compile(
 )
 LABEL = "label"
 SIDES = (224, 112, 299, 227, 256, 128, 96, 64, 32, 28)  # pixels, the most common first
-FITS = "a guess: the first common size that fits the parameters"
+FITS = "guessed: the first common size that fits the parameters"
 USUAL_SIDES = {"insightface": 112}
 
 
@@ -142,7 +142,9 @@ def inspect_network(
         params = parse_params(map_file(params_file), str(params_file))
     inputs, labels, missing = _free_variables(symbol, params)
     if not inputs:
-        raise MalformedModelError(f"{where}: every variable is a parameter; expected one for images, such as data.")
+        raise MalformedModelError(
+            f"{where}: has no input, since every variable is a parameter; expected one for images, such as data."
+        )
     embedding = guess_embedding(symbol)
     cut = symbol if embedding is None or embedding.is_output else symbol.with_output(embedding.name, where)
     image = next(index for index, node in enumerate(symbol.nodes) if node.is_variable and node.name == inputs[0])
@@ -211,7 +213,7 @@ def _try_shapes(symbol: Symbol, cut: Symbol, image: int, params: Params | None, 
     The whole network is tried first, as parameters after the cut also depend on the size; then the cut network.
     """
     declared = declared_shape(symbol, image)
-    usual = InputShape(declared or (3, usual_side, usual_side), "declared in the file" if declared else "a guess")
+    usual = InputShape(declared or (3, usual_side, usual_side), "declared in the file" if declared else "guessed")
     if params is None:
         return _Trial(usual)
     depth = channels(symbol, image, params)

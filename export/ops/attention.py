@@ -64,13 +64,13 @@ def _heads(node: Node, index: int, heads: int, parts: int = 1, part: int = 0) ->
     """Return one of the ``parts`` that input ``index`` holds for each head, as (T, N * heads, D)."""
     data = node.tensor(index)
     if len(data.shape) != 3:
-        raise node.malformed(f"its input {data.shape} is not (T, N, C)")
+        raise node.malformed(f"its input is {data.shape}; expected (T, N, C)")
     time, batch, channels = data.shape
     if isinstance(time, Batch) or isinstance(channels, Batch):
-        raise node.malformed(f"its input {data.shape} is not (T, N, C)")
+        raise node.malformed(f"its input is {data.shape}; expected (T, N, C)")
     depth, rest = divmod(channels, heads * parts)
     if rest:
-        raise node.malformed(f"its {channels} channels do not divide into {parts} parts for {heads} heads")
+        raise node.malformed(f"its {channels} channels cannot be divided into {parts} parts for each of {heads} heads")
     rows = product((batch, heads))
     step = f"input{index}_part{part}"
     shape = (time, rows, depth) if parts == 1 else (time, rows, parts, depth)
@@ -83,7 +83,7 @@ def _heads(node: Node, index: int, heads: int, parts: int = 1, part: int = 0) ->
 
 def _scores(node: Node, query: Tensor, key: Tensor) -> Tensor:
     if query.shape[1:] != key.shape[1:]:
-        raise node.malformed(f"its queries {query.shape} and keys {key.shape} do not fit")
+        raise node.malformed(f"its queries {query.shape} and keys {key.shape} differ in more than the first axis")
     node.require_one_type(query, key)
     (time, rows, depth), others = query.shape, key.shape[0]
     root = node.number("root", math.sqrt(1 if isinstance(depth, Batch) else depth))

@@ -92,7 +92,9 @@ def _check(node: Node, wanted: Suppression) -> tuple[int, int]:
     columns = [wanted.score, *range(wanted.coordinates, wanted.coordinates + 4)]
     columns += [wanted.label] if wanted.label >= 0 else []
     if len(set(columns)) < len(columns) or max(columns) >= width:
-        raise node.malformed(f"score, coordinates and class are columns {columns}; expected different ones of {width}")
+        raise node.malformed(
+            f"score, coordinates and class are columns {columns}; expected {len(columns)} different columns of {width}"
+        )
     if wanted.overlap < 0:
         raise node.attrs.unsupported("overlap_thresh", wanted.overlap, "at least 0")
     if node.tensor().dtype != FLOAT32:

@@ -41,7 +41,7 @@ def numpy_stack(node: Node) -> Tensor:
         if len(tensor.shape) < least:
             raise UnsupportedOpError(
                 f"{node.op} {node.name!r}: its input {tensor.shape} has fewer than {least} axes. "
-                "Use concatenate or stack."
+                "Use concatenate or stack in the network."
             )
     return _joined(node, tensors, axis)
 

@@ -23,10 +23,12 @@ def convolution(node: Node) -> Tensor:
     node.expect_inputs(2 if no_bias else 3)
     data, channels, size = positions(node, len(window.kernel))
     if channels % groups or filters % groups:
-        raise node.malformed(f"{channels} channels to {filters} do not divide into {groups} groups")
+        raise node.malformed(f"its {channels} channels and {filters} filters cannot be divided into {groups} groups")
     spare = [window.spare(length, axis) for axis, length in enumerate(size)]
     if min(spare) < 0:
-        raise node.malformed(f"kernel {window.kernel} does not fit into {pixels(size)} with padding {window.pad}")
+        raise node.malformed(
+            f"kernel {window.kernel} is larger than its input of {pixels(size)} with padding {window.pad}"
+        )
     weight = node.parameter(1, (filters, channels // groups, *window.kernel))
     bias = () if no_bias else (node.parameter(2, (filters,)),)
     row = (filters, *(rest // stride + 1 for rest, stride in zip(spare, window.stride, strict=True)))

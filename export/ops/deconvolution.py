@@ -27,11 +27,11 @@ def deconvolution(node: Node) -> Tensor:
     node.expect_inputs(3 if biased else 2)
     data, channels, size = positions(node, len(window.kernel))
     if channels % groups or filters % groups:
-        raise node.malformed(f"{channels} channels and {filters} filters do not divide into {groups} groups")
+        raise node.malformed(f"its {channels} channels and {filters} filters cannot be divided into {groups} groups")
     full = tuple(window.stride[axis] * (length - 1) + window.covered(axis) for axis, length in enumerate(size))
     pad, adjust = _frame(node, window, full)
     if any(extra >= step for extra, step in zip(adjust, window.stride, strict=True)):
-        raise node.malformed(f"adj {adjust} is not below the stride {window.stride}")
+        raise node.malformed(f"adj {adjust} must be less than the stride {window.stride}")
     lengths = [length - 2 * cut + extra for length, cut, extra in zip(full, pad, adjust, strict=True)]
     if min(lengths) < 1:
         raise node.malformed(f"padding {pad} leaves no pixels of the output")
@@ -64,5 +64,5 @@ def _frame(node: Node, window: Window, full: Shape) -> tuple[Shape, Shape]:
         raise node.malformed(f"target_shape {target} is larger than the output of {pixels(full)}")
     pad = tuple((cut + 1) // 2 for cut in frame)
     if any(window.pad) and window.pad != pad:
-        raise node.attrs.unsupported("pad", window.pad, f"{pad}, which leaves the target_shape {target}")
+        raise node.attrs.unsupported("pad", window.pad, f"{pad}, which gives the target_shape {target}")
     return pad, tuple(cut % 2 for cut in frame)

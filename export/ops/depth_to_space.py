@@ -18,7 +18,7 @@ def depth_to_space(node: Node) -> Tensor:
     block = node.attrs.integer("block_size", minimum=1)
     data, channels, height, width = node.image()
     if channels % block**2:
-        raise node.malformed(f"{channels} channels do not make blocks of {block} x {block} px")
+        raise node.malformed(f"its {channels} channels cannot be divided into blocks of {block} x {block} px")
     row = (channels // block**2, height * block, width * block)
     return node.emit("DepthToSpace", (data,), row, {"blocksize": block})
 
@@ -30,6 +30,8 @@ def space_to_depth(node: Node) -> Tensor:
     block = node.attrs.integer("block_size", minimum=1)
     data, channels, height, width = node.image()
     if height % block or width % block:
-        raise node.malformed(f"{height} x {width} px do not divide into blocks of {block} x {block}")
+        raise node.malformed(
+            f"its input of {height} x {width} px cannot be divided into blocks of {block} x {block} px"
+        )
     row = (channels * block**2, height // block, width // block)
     return node.emit("SpaceToDepth", (data,), row, {"blocksize": block})

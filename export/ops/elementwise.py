@@ -86,7 +86,9 @@ def numpy_arithmetic(node: Node) -> Tensor:
     if name == "true_divide" and dtype.kind != "f":
         dtype = FLOAT32
     if dtype == BOOL:
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: arithmetic on truth values is not supported. Cast them.")
+        raise UnsupportedOpError(
+            f"{node.op} {node.name!r}: its inputs are bool; expected numbers. Cast them in the network."
+        )
     left, right = (cast_input(node, index, dtype, step) for index, step in enumerate(("left", "right")))
     return node.emit_shaped(NUMPY_OPS[name], (left, right), _broadcast(node), dtype=dtype)
 

@@ -43,7 +43,7 @@ def _with_batch(node: Node, axis: int, sizes: tuple[int, ...]) -> Tensor:
     """Compute a shape whose size along ``axis`` is the batch size, which a network's input has."""
     counted = [tensor for tensor in node.graph.inputs if N in tensor.shape]
     if not counted:
-        raise node.attrs.unsupported("shape", sizes, "known sizes, as no input counts images")
+        raise node.attrs.unsupported("shape", sizes, "known sizes, as no input of the network has a batch axis")
     source, batch = counted[0], counted[0].shape.index(N)
     whole = node.emit_shaped("Shape", (source,), (len(source.shape),), step="input_shape", dtype=INT64)
     size = node.emit_shaped("Gather", (whole, node.integers("batch", batch)), (1,), {"axis": 0}, step="batch_size")
@@ -62,7 +62,9 @@ def arange_like(node: Node) -> Operand:
     given = node.attrs.optional_integer("axis", minimum=-8)
     shape = tuple(node.shape()) if given is None else (node.length(node.axis("axis")),)
     if any(isinstance(size, Batch) for size in shape):
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: counts through all images; expected an axis.")
+        raise UnsupportedOpError(
+            f"{node.op} {node.name!r}: without an axis, it counts across images. Give it an axis in the network."
+        )
     sizes = tuple(size for size in shape if isinstance(size, int))
     numbers = start + step * (np.arange(np.prod(sizes, dtype=int)) // repeat)
     return node.graph.constant(node.name, numbers.reshape(sizes).astype(node.inputs[0].dtype))

@@ -29,7 +29,9 @@ def gather_nd(node: Node) -> Tensor:
         raise node.malformed(f"its indices are {indices.shape}; expected up to {len(data.shape)} of them on axis 0")
     batch = [isinstance(size, Batch) for size in data.shape[:depth]]
     if any(batch) and not any(isinstance(size, Batch) for size in indices.shape):
-        raise node.malformed(f"its indices {indices.shape} take some images of its input {data.shape}")
+        raise node.malformed(
+            f"its indices {indices.shape} select images of its input {data.shape}; expected a batch axis"
+        )
     if indices.dtype != INT64:
         indices = node.graph.cast(indices, INT64, f"{node.name}/whole")
     last = transposed(node, (*range(1, len(indices.shape)), 0), "last", indices)

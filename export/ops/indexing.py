@@ -42,7 +42,7 @@ def take(node: Node) -> Tensor:
     taken = (*shape[:axis], *chosen, *shape[axis + 1 :])
     if sum(isinstance(size, Batch) for size in taken) > 1:
         raise UnsupportedOpError(
-            f"take {node.name!r}: indices {chosen} of {shape} would give every image those of all others."
+            f"take {node.name!r}: for each image, its indices {chosen} would take elements of all images of {shape}."
         )
     return node.emit_shaped("Gather", (node.inputs[0], within), taken, {"axis": axis}, dtype=node.inputs[0].dtype)
 

@@ -76,7 +76,7 @@ def _as_matrices(left: BatchShape, right: BatchShape) -> tuple[BatchShape, Batch
 def refuse_batch(node: Node, size: Size) -> None:
     """Refuse to sum over an axis that grows with the batch."""
     if isinstance(size, Batch):
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: it sums over the batch; images may not be mixed.")
+        raise UnsupportedOpError(f"{node.op} {node.name!r}: it sums over the batch, which would mix images.")
 
 
 def _swapped(node: Node, matrix: Tensor, step: str) -> Tensor:

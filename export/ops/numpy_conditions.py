@@ -78,7 +78,9 @@ def where(node: Node) -> Tensor:
 
 def _compared(node: Node, name: str, operands: tuple[Operand, Operand], shape: BatchShape) -> Tensor:
     if operands[0].dtype == BOOL and COMPARISONS[name] != "Equal":
-        raise UnsupportedOpError(f"{node.op} {node.name!r}: its input is bool; truth values have no order here.")
+        raise UnsupportedOpError(
+            f"{node.op} {node.name!r}: its input is bool; expected numbers. Cast it in the network."
+        )
     step = "equal" if name == "not_equal" else ""
     result = node.emit_shaped(COMPARISONS[name], operands, shape, step=step, dtype=BOOL)
     return node.emit_shaped("Not", (result,), shape) if step else result
@@ -92,5 +94,5 @@ def _truth(node: Node) -> Tensor:
 def _number(node: Node, name: str, value: float, dtype: np.dtype[Any]) -> Constant:
     """Make a number of a tensor's type. For integers it must be whole."""
     if dtype.kind in "iu" and not value.is_integer():
-        raise node.attrs.unsupported(name, value, "a whole number beside integers")
+        raise node.attrs.unsupported(name, value, "a whole number, as its input is of integers")
     return node.number(name, value, dtype)

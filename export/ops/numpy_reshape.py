@@ -34,7 +34,7 @@ def extended_reshape(node: Node) -> Tensor:
     spec = node.attrs.integers("newshape", minimum=SPLIT)
     backwards = node.attrs.boolean("reverse", default=False)
     if backwards and SPLIT in spec:
-        raise node.attrs.unsupported("reverse", "True", f"False beside {SPLIT}")
+        raise node.attrs.unsupported("reverse", "True", f"False with {SPLIT} in newshape")
     source = node.shape()
     if backwards:
         return reshaped(node, inferred_shape(node, source, _resolved(node, source[::-1], spec[::-1])[::-1]))

@@ -64,10 +64,13 @@ def _inputs(node: Node) -> tuple[Tensor, Tensor, BatchShape]:
         raise node.malformed(f"its regions are {regions.shape}; expected (regions, 5)")
     if data.dtype != FLOAT32:
         raise UnsupportedOpError(
-            f"{node.op} {node.name!r}: its images are {data.dtype}; onnxruntime takes float32 only."
+            f"{node.op} {node.name!r}: its images are {data.dtype}; onnxruntime takes float32 only. Cast them in the "
+            "network."
         )
     if isinstance(data.shape[0], Batch) and not isinstance(regions.shape[0], Batch):
-        raise node.malformed(f"its regions {regions.shape} take some images of its input {data.shape}")
+        raise node.malformed(
+            f"its regions {regions.shape} select images of its input {data.shape}; expected a batch axis"
+        )
     height, width = node.attrs.integers("pooled_size", 2, minimum=1)
     return data, regions, (regions.shape[0], channels, height, width)
 

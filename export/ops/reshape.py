@@ -76,7 +76,7 @@ def split_axis(node: Node, size: Size, first: int, second: int) -> tuple[Size, S
         sizes[1] = quotient(size, first)
     left, right = sizes
     if left is None or right is None or product((left, right)) != size or left == INFER:
-        raise node.malformed(f"{size} cannot be split into {first} and {second}")
+        raise node.malformed(f"an axis of {size} cannot be split into {first} and {second}")
     return left, right
 
 
@@ -85,7 +85,7 @@ def inferred_shape(node: Node, source: BatchShape, made: BatchShape) -> BatchSha
     count, known = product(source), product(size for size in made if size != INFER)
     rest = quotient(count, known)
     if rest is None or made.count(INFER) > 1 or (INFER not in made and rest != 1):
-        raise node.malformed(f"its input {source} cannot take the shape {made}")
+        raise node.malformed(f"its input {source} cannot be reshaped to {made}")
     return tuple(rest if size == INFER else size for size in made)
 
 
@@ -101,7 +101,7 @@ def reshape_like(node: Node) -> Tensor:
         parts.append(slice(*slice(begin, end).indices(len(shape))))
     target = (*shapes[0][: parts[0].start], *shapes[1][parts[1]], *shapes[0][parts[0].stop :])
     if target.count(N) > 1 or product(target) != product(shapes[0]):
-        raise node.malformed(f"its inputs {shapes[0]} and {shapes[1]} do not fit")
+        raise node.malformed(f"its input {shapes[0]} cannot be reshaped like {shapes[1]}")
     return reshaped(node, target)
 
 
@@ -156,7 +156,7 @@ def transpose(node: Node) -> Tensor:
     named = node.attrs.integers("axes", default=tuple(range(count))[::-1], minimum=-8)
     order = [axis + count if axis < 0 else axis for axis in named]
     if sorted(order) != list(range(count)):
-        raise node.malformed(f"axes {named} are no order of {count} axes")
+        raise node.malformed(f"axes {named} are not a permutation of its {count} axes")
     return transposed(node, order)
 
 

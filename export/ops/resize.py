@@ -35,7 +35,9 @@ def up_sampling(node: Node) -> Tensor:
     if joined == "concat":
         return node.emit("Concat", tensors, (sum(row[0] for row in rows), *size), {"axis": 1})
     if len(set(rows)) > 1:
-        raise node.malformed(f"its inputs have {sorted({row[0] for row in rows})!s:.60} channels and cannot be added")
+        raise node.malformed(
+            f"its inputs have {sorted({row[0] for row in rows})!s:.60} channels; expected equal numbers"
+        )
     return node.emit("Sum", tensors, (channels, *size))
 
 
@@ -44,7 +46,9 @@ def _nearest(node: Node, index: int, size: tuple[int, int], step: str = "") -> T
     data = node.tensor(index)
     scale = size[0] // data.row[-2] if len(data.row) == 3 else 0
     if not scale or tuple(length * scale for length in data.row[1:]) != size:
-        raise node.malformed(f"its input {index} is {data.row}, of which {size[0]} x {size[1]} px are no multiple")
+        raise node.malformed(
+            f"its input {index} is {data.row}, and {size[0]} x {size[1]} px is not a multiple of that size"
+        )
     if data.row[1:] == size and step:
         return data
     attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}

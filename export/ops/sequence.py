@@ -87,7 +87,7 @@ def _sequences(node: Node, axes: tuple[int, ...]) -> tuple[int, Operand | None]:
     time = node.attrs.integer("axis", 0, minimum=-8)
     shape = node.shape()
     if time not in axes or time not in node.inner_axes():
-        raise node.attrs.unsupported("axis", time, f"{' or '.join(map(str, axes))}, and not the batch")
+        raise node.attrs.unsupported("axis", time, f"{' or '.join(map(str, axes))}, but not the batch")
     if len(shape) < 2:
         raise node.malformed(f"its input is {shape}; expected (T, N, ...)")
     if not uses_lengths:

@@ -74,7 +74,7 @@ def slice_like(node: Node) -> Tensor:
     for axis, wanted in lengths.items():
         size = shape[axis]
         if isinstance(size, Batch) or (not isinstance(wanted, Batch) and wanted > size):
-            raise node.malformed(f"its input {shape} is smaller than {other}, or has another batch")
+            raise node.malformed(f"its input {shape} is smaller than {other}, or their batch axes differ")
     known = {axis: (0, wanted, 1) for axis, wanted in lengths.items() if not isinstance(wanted, Batch)}
     return _slice(node, known) if len(known) == len(lengths) else _slice_to_batch(node, lengths)
 
@@ -108,7 +108,9 @@ def crop(node: Node) -> Tensor:
     spare = [length - part for length, part in zip(size, wanted, strict=True)]
     starts = [rest // 2 for rest in spare] if centered else list(offset)
     if min(wanted) < 1 or any(not 0 <= start <= rest for start, rest in zip(starts, spare, strict=True)):
-        raise node.malformed(f"{wanted[0]} x {wanted[1]} px from {tuple(starts)} are not in {size[0]} x {size[1]} px")
+        raise node.malformed(
+            f"a crop of {wanted[0]} x {wanted[1]} px at {tuple(starts)} exceeds its input of {size[0]} x {size[1]} px"
+        )
     ranges = {axis + 2: (starts[axis], starts[axis] + wanted[axis], 1) for axis in (0, 1) if spare[axis]}
     return _slice(node, ranges)
 

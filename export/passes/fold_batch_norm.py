@@ -133,7 +133,8 @@ def _store(
         if old.dtype == FLOAT16:
             return None
         raise MalformedModelError(
-            f"{layer.name!r} and {norm.name!r}: their folded parameters exceed float32, or are NaN."
+            f"{norm.name!r} cannot be folded into {layer.name!r}, because the result exceeds float32 or is NaN. The "
+            "parameters are probably damaged. To keep the batch norm, give --keep-batch-norm."
         )
     # A parameter that other nodes use keeps its values
     own = [name if uses[name] == 1 else graph.claim(f"{layer.name}/{name}") for name in names]

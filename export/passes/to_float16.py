@@ -37,7 +37,7 @@ def to_float16(graph: Graph) -> None:
         If the network already uses float16.
     """
     if any(tensor.dtype == FLOAT16 for tensor in graph.tensors.values()):
-        raise UnsupportedOpError("the network is already in half precision; export it without changing its precision.")
+        raise UnsupportedOpError("the network already computes in float16. Export it without --precision.")
     nodes, graph.nodes = graph.nodes, []
     with np.errstate(all="ignore"):  # signalling NaN in parameters
         half = _halved(graph, nodes)

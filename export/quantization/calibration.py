@@ -48,7 +48,7 @@ def calibration_images(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected calibration images.")
+        raise DataError(f"{folder}: no such folder; expected a folder of images for --calibration.")
     images: list[NDArray[np.uint8]] = []
     for path in _in_turn(folder):
         if len(images) == limit:
@@ -58,7 +58,9 @@ def calibration_images(
         except ImageError:  # other images will do
             continue
     if len(images) < MIN_IMAGES:
-        raise DataError(f"{folder}: {len(images)} readable images; calibration needs {MIN_IMAGES} or more.")
+        raise DataError(
+            f"{folder}: has {len(images)} readable images, but calibration needs {MIN_IMAGES} or more. Add images."
+        )
     return np.stack(images)
 
 

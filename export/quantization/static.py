@@ -44,9 +44,12 @@ def quantize_static(
         If there is no card, no folder, or the model keeps its constants in a second file.
     """
     if preprocessing is None or options.calibration is None:
-        raise ConfigError("int8 needs a model card, which describes how images are preprocessed.")
+        raise ConfigError(
+            "int8 needs to know how images are preprocessed, and the network has no model card. Add one with "
+            "--preprocessing."
+        )
     if external_tensors(model):
-        raise ConfigError("int8 is for networks of less than 2 GiB; export this one in fp32 or fp16.")
+        raise ConfigError("networks of 2 GiB or more cannot be exported in int8. Give --precision fp16 or fp32.")
     images: NDArray[Any] = calibration_images(options.calibration, preprocessing)
     if model.graph.input[0].name != PIXEL_INPUT:
         images = normalize(images, preprocessing)

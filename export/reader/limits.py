@@ -18,7 +18,7 @@ def read_limited(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
-                raise MalformedModelError(f"{path}: {size:,} bytes; the limit is {limit:,}.")
+                raise MalformedModelError(f"{path}: has {size:,} bytes; the limit is {limit:,}.")
             return file.read(size)
     except OSError as error:
         raise MalformedModelError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -45,9 +45,10 @@ def parse_params(content: bytes | memoryview, where: str) -> dict[str, NDArray[A
     for name, array in arrays.items():
         if not name.startswith(PREFIXES):
             raise MalformedModelError(
-                f"{where}: {name!r:.100} does not start with 'arg:' or 'aux:', as others do; export the network again."
+                f"{where}: array {name!r:.100} does not start with 'arg:' or 'aux:', although others do. Save the "
+                "network again."
             )
         if name[4:] in params:
-            raise MalformedModelError(f"{where}: two arrays are named {name[4:]!r:.100}; export the network again.")
+            raise MalformedModelError(f"{where}: two arrays are named {name[4:]!r:.100}. Save the network again.")
         params[name[4:]] = array
     return params

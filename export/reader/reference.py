@@ -91,7 +91,9 @@ def parse_reference(content: bytes, where: str) -> Reference:
                 name.removesuffix(".npy"): _array(raw, f"{where}: {name!r:.100}") for name, raw in _unpack(archive)
             }
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise MalformedModelError(f"{where}: not a readable npz archive ({error!s:.200}).") from None
+        raise MalformedModelError(
+            f"{where}: not a readable .npz file ({error!s:.200}). Give a file of `lifted reference`."
+        ) from None
     nodes = {name.removeprefix(NODE_PREFIX): array for name, array in arrays.items() if name.startswith(NODE_PREFIX)}
     inputs = {name.removeprefix(INPUT_PREFIX): array for name, array in arrays.items() if _is_input(name)}
     outputs = {
@@ -99,7 +101,7 @@ def parse_reference(content: bytes, where: str) -> Reference:
     }
     if not inputs or not outputs:
         raise MalformedModelError(
-            f"{where}: holds {', '.join(arrays) or 'nothing'!s:.200}; expected data and at least one output."
+            f"{where}: contains {', '.join(arrays) or 'nothing'!s:.200}; expected data and at least one output."
         )
     reference = Reference(inputs, outputs, nodes)
     _check(reference, where)
@@ -114,9 +116,9 @@ def _unpack(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
     members = archive.infolist()
     size = sum(member.file_size for member in members)
     if size > MAX_REFERENCE_BYTES:
-        raise ValueError(f"{size:,} bytes unpacked; the limit is {MAX_REFERENCE_BYTES:,}")
+        raise ValueError(f"it has {size:,} bytes unpacked; the limit is {MAX_REFERENCE_BYTES:,}")
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-        raise ValueError("a compression that NumPy does not use")
+        raise ValueError("its compression is not one that NumPy uses")
     for member in members:
         yield member.filename, archive.read(member)
 
@@ -129,7 +131,9 @@ def _array(content: bytes, where: str) -> Array:
         raise MalformedModelError(f"{where} is not an array in NumPy's format.")
     dtype, order, axes = (part.decode() for part in header.groups())
     if dtype not in ITEM_BYTES:
-        raise MalformedModelError(f"{where} has the type {dtype!r}; expected '<f4', float32, or another number type.")
+        raise MalformedModelError(
+            f"{where} has the type {dtype!r}; expected a type of numbers, such as '<f4' (float32)."
+        )
     shape = tuple(int(length) for length in axes.split(",") if length.strip())
     if math.prod(shape) * ITEM_BYTES[dtype] != len(content) - start:
         raise MalformedModelError(f"{where} declares the shape {shape!s:.100} but has {len(content) - start:,} bytes.")
@@ -142,6 +146,10 @@ def _check(reference: Reference, where: str) -> None:
     arrays = {**reference.inputs, **reference.outputs}
     for name, array in arrays.items():
         if array.size == 0 or array.ndim == 0:
-            raise MalformedModelError(f"{where}: {name!r:.100} is {array.shape}; expected numbers for each image.")
+            raise MalformedModelError(
+                f"{where}: {name!r:.100} has the shape {array.shape}; expected numbers for each image."
+            )
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise MalformedModelError(f"{where}: data or outputs hold NaN or infinity; the network cannot be verified.")
+        raise MalformedModelError(
+            f"{where}: data or outputs contain NaN or infinity, so the network cannot be verified. Record it again."
+        )

@@ -68,8 +68,8 @@ def read_run(folder: Path) -> RunFolder:
     params_sha256 = hashlib.sha256(params).hexdigest()
     if card.provenance.get("params sha256", params_sha256) != params_sha256:
         raise RunError(
-            f"{folder}: {PARAMS_FILE} is not the file that {CARD_FILE} describes; it was damaged or replaced since "
-            "training. Copy the run again, or repeat `lifted train` with --resume."
+            f"{folder}: {PARAMS_FILE} does not match {CARD_FILE}. It was damaged or replaced after training. Copy the "
+            "run again, or repeat `lifted train` with --resume."
         )
     crop, dim = card.preprocessing.crop, card.dim
     rows = {name: output.shape[1:] for name, output in reference.outputs.items()}
@@ -92,15 +92,17 @@ def read_run(folder: Path) -> RunFolder:
 
 def _check_files(folder: Path) -> None:
     if not folder.exists():
-        raise RunError(f"{folder} does not exist; expected a run folder of `lifted train`.")
+        raise RunError(f"{folder}: no such folder; expected a run folder, which `lifted train` writes.")
     if not folder.is_dir():
-        raise RunError(f"{folder} is not a folder; expected a run folder of `lifted train`.")
+        raise RunError(f"{folder}: not a folder; expected a run folder, which `lifted train` writes.")
     missing = [name for name in RUN_FILES if not (folder / name).is_file()]
     if SYMBOL_FILE in missing and PARAMS_FILE in missing:
         raise RunError(
-            f"{folder} has no model ({', '.join(missing)} missing): it is not a run folder, or its training has not "
-            "finished. Finish the training, then export."
+            f"{folder}: has no trained model ({', '.join(missing)} missing). Either it is not a run folder, or its "
+            "training has not finished. To finish it, repeat `lifted train` with --resume."
         )
     if missing:
-        names = ", ".join(missing)
-        raise RunError(f"{folder}: {names} missing; the run folder is incomplete. Repeat `lifted train` with --resume.")
+        raise RunError(
+            f"{folder}: the run folder lacks {', '.join(missing)}. Repeat `lifted train` with --resume to write the "
+            "files."
+        )

@@ -78,7 +78,7 @@ class Symbol:
         index = names.get(name, names.get(name.removesuffix("_output")))
         if index is None:
             similar = get_close_matches(name, names, cutoff=0.3) or [self.nodes[head.node].name for head in self.heads]
-            raise MalformedModelError(f"{where}: has no node {name!r}; similar ones are {', '.join(similar)}.")
+            raise MalformedModelError(f"{where}: has no node {name!r}; did you mean {' or '.join(similar)}?")
         return replace(self, heads=(Entry(index, 0),))
 
     def with_input(self, old: str, new: str) -> Symbol:
@@ -108,20 +108,27 @@ def parse_symbol(content: bytes, where: str) -> Symbol:
         or if two variables have the same name.
     """
     if len(content) > MAX_SYMBOL_BYTES:
-        raise MalformedModelError(f"{where}: {len(content):,} bytes; a symbol has at most {MAX_SYMBOL_BYTES:,}.")
+        raise MalformedModelError(
+            f"{where}: has {len(content):,} bytes; the limit for a symbol is {MAX_SYMBOL_BYTES:,}."
+        )
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise MalformedModelError(f"{where}: not a symbol in JSON ({_first_line(error)}).") from None
+        raise MalformedModelError(
+            f"{where}: not a symbol in JSON ({_first_line(error)}). Give --symbol the network's -symbol.json, and "
+            "--params its .params file."
+        ) from None
     if not isinstance(document, dict) or not isinstance(document.get("nodes"), list) or not document["nodes"]:
-        raise MalformedModelError(f"{where}: no list 'nodes'; expected the symbol JSON that HybridBlock.export writes.")
+        raise MalformedModelError(
+            f"{where}: has no list 'nodes'; expected the -symbol.json that HybridBlock.export writes."
+        )
     if len(document["nodes"]) > MAX_NODES:
-        raise MalformedModelError(f"{where}: {len(document['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
+        raise MalformedModelError(f"{where}: has {len(document['nodes']):,} nodes; the limit is {MAX_NODES:,}.")
     nodes = tuple(_node(raw, index, where) for index, raw in enumerate(document["nodes"]))
     _check_arguments(nodes, document.get("arg_nodes"), where)
     heads = _entries(document.get("heads"), len(nodes), f"{where}: heads")
     if not heads:
-        raise MalformedModelError(f"{where}: heads is empty; the network has no output.")
+        raise MalformedModelError(f"{where}: the list 'heads' is empty, so the network has no output.")
     version = version_of(document)
     if statistics := implied_statistics(nodes, version):
         upgraded, moved = with_variables(nodes, statistics)
@@ -137,7 +144,7 @@ def _first_line(error: Exception) -> str:
 def _node(raw: object, index: int, where: str) -> SymbolNode:
     where = f"{where}: node {index}"
     if not isinstance(raw, dict):
-        raise MalformedModelError(f"{where} is not an object.")
+        raise MalformedModelError(f"{where} is not a JSON object.")
     op = _name(raw.get("op"), f"{where}: op")
     name = raw.get("name")
     if op != VARIABLE and name in (None, ""):
@@ -149,14 +156,16 @@ def _node(raw: object, index: int, where: str) -> SymbolNode:
         inputs=_entries(raw.get("inputs", []), index, f"{where}: inputs"),
     )
     if node.is_variable and node.inputs:
-        raise MalformedModelError(f"{where} ({node.name!r}) is a variable and has inputs.")
+        raise MalformedModelError(f"{where}, {node.name!r}, is a variable but has inputs.")
     return node
 
 
 def _name(value: object, where: str) -> str:
     # Unprintable text (line ends, lone surrogates) would break messages and cannot be written to ONNX.
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise MalformedModelError(f"{where} is not printable text of 1 to {MAX_NAME_LENGTH} characters: {value!r:.100}")
+        raise MalformedModelError(
+            f"{where} is {value!r:.100}; expected printable text of 1 to {MAX_NAME_LENGTH} characters."
+        )
     return value
 
 
@@ -165,7 +174,7 @@ def _attributes(raw: dict[str, Any], where: str) -> dict[str, str]:
     for key in ATTRIBUTE_KEYS:
         texts = raw.get(key, {})
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-            raise MalformedModelError(f"{where}: {key} is not an object of strings.")
+            raise MalformedModelError(f"{where}: {key} is not a JSON object of strings.")
         merged.update(texts)
     return merged
 
@@ -180,9 +189,9 @@ def _entries(raw: object, limit: int, where: str) -> tuple[Entry, ...]:
 def _entry(raw: object, limit: int, where: str) -> Entry:
     # type() instead of isinstance(), as True is an int in Python
     if not isinstance(raw, list) or len(raw) not in (2, 3) or any(type(number) is not int for number in raw):
-        raise MalformedModelError(f"{where}: {raw!r:.100} is not [node, output] or [node, output, version].")
+        raise MalformedModelError(f"{where}: found {raw!r:.100}; expected [node, output] or [node, output, version].")
     if not 0 <= raw[0] < limit or raw[1] < 0:
-        raise MalformedModelError(f"{where}: {raw!r:.100} points to no earlier node (0 to {limit - 1}).")
+        raise MalformedModelError(f"{where}: {raw!r:.100} does not point to an earlier node (0 to {limit - 1}).")
     return Entry(raw[0], raw[1])
 
 

@@ -99,7 +99,9 @@ class ImageLoader:
         boxes = map(self.table.box, range(len(self.table)))
         problems = [problem for problem in self._pool.map(check_image, self.table.paths, boxes) if problem]
         if problems:
-            raise DataError(f"{problems[0]} Remove or replace it ({len(problems)} of {len(self.table)} images).")
+            raise DataError(
+                f"{problems[0]} Remove or replace it. {len(problems)} of {len(self.table)} images have such a problem."
+            )
 
     def training_batches(
         self, sampler: Sampler, start: int, stop: int, host: int = 0, hosts: int = 1

@@ -99,8 +99,8 @@ class PairSampler:
         num_positives = int((classes.sizes * (classes.sizes + 1) // 2).sum())
         if num_positives > MAX_PAIRS:
             raise ConfigError(
-                f"the classes have {num_positives:,} positive pairs, more than the {MAX_PAIRS:,} that a list can hold; "
-                "use the balanced sampler."
+                f"the classes have {num_positives:,} positive pairs; the limit of the pairs sampler is {MAX_PAIRS:,}. "
+                "Use --sampler balanced."
             )
         rng = np.random.default_rng(seed)
         negs_per_image = -(-num_positives // len(labels))  # rounded up
@@ -110,7 +110,10 @@ class PairSampler:
         pairs = np.concatenate([rng.permutation(negatives, axis=1), rng.permutation(positives, axis=1)], axis=1)
         half = batch_size // 2
         if pairs.shape[1] < half:
-            raise ConfigError(f"a batch of {batch_size} images needs {half} pairs; the images make {pairs.shape[1]}.")
+            raise ConfigError(
+                f"a batch of {batch_size} images needs {half} pairs, but the images only form {pairs.shape[1]}. Lower "
+                "--batch-size."
+            )
         pairs = rng.permutation(pairs[:, pairs.shape[1] % half :], axis=1)  # (2, blocks * half): left, right
         self.blocks: NDArray[np.int64] = pairs.reshape(2, -1, half).transpose(1, 0, 2).reshape(-1, batch_size)
         self.seed = seed
@@ -152,7 +155,7 @@ class TripletSampler:
         self._class_of_position = np.repeat(np.arange(len(self._classes)), self._classes.sizes)
         self._anchors: NDArray[np.int64] = np.flatnonzero(self._classes.sizes[self._class_of_position] > 1)
         if len(self._classes) < 2 or not len(self._anchors):
-            raise DataError("triplets need at least two classes, one of them with two images; add images.")
+            raise DataError("triplets need at least two classes, and one of them needs two images. Add images.")
         self._num_triplets = batch_size // 3
         self.seed = seed
 
@@ -202,7 +205,8 @@ class ShuffleSampler:
     def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
         if not 2 <= batch_size <= len(labels):
             raise ConfigError(
-                f"a batch of {batch_size} images does not fit; expected 2 to {len(labels)}, the number of images."
+                f"a batch of {batch_size} images is not possible; expected 2 to {len(labels)}, the number of images. "
+                "Change --batch-size."
             )
         self._num_images = len(labels)
         self._batch_size = batch_size
@@ -255,5 +259,6 @@ def _epoch_order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
 def _check_batch_size(batch_size: int, multiple: int, groups: str) -> None:
     if batch_size < multiple or batch_size % multiple:
         raise ConfigError(
-            f"a batch of {batch_size} images does not divide into {groups}; give a multiple of {multiple}."
+            f"a batch of {batch_size} images cannot be divided into {groups}. Give a multiple of {multiple} as "
+            "--batch-size."
         )

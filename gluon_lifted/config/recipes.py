@@ -32,7 +32,7 @@ _PAPER = {
     "crop": Sourced(227, "train_val: crop_size 227"),
     "colors": Sourced("caffe", "bvlc_googlenet: BGR, mean_value 104, 117, 123"),
     "augment": Sourced("paper", "train_val: crop_size, mirror"),
-    "mean_image": Sourced("", "not as published: train_val subtracts imagenet_mean.binaryproto; name yours"),
+    "mean_image": Sourced("", "not as published: train_val subtracts imagenet_mean.binaryproto; give yours"),
     "validation_classes": Sourced(0.0, "no validation split in the published code"),
     "backbone": Sourced("googlenet", "train_val: the layers of bvlc_googlenet"),
     "weights": Sourced("bvlc_googlenet.caffemodel", "README: fine-tuned from bvlc_googlenet"),
@@ -82,5 +82,5 @@ RECIPES: dict[str, dict[str, Sourced]] = {
 def recipe(name: str) -> dict[str, Sourced]:
     """Return a recipe: field of `TrainConfig` -> value and source. Raises `ConfigError` for an unknown name."""
     if name not in RECIPES:
-        raise ConfigError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}.")
+        raise ConfigError(f"recipe {name!r} is unknown. Choose one of {', '.join(RECIPES)}.")
     return RECIPES[name]

@@ -98,19 +98,24 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.suffix not in (".toml", ".yaml", ".yml"):
-        raise ConfigError(f"{path}: unknown format; expected a name that ends in .toml, .yaml or .yml.")
+        raise ConfigError(f"{path}: unknown format; expected a file that ends in .toml, .yaml or .yml.")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes; expected a short configuration.")
+            raise ConfigError(
+                f"{path}: larger than {MAX_FILE_BYTES:,} bytes, so it is not a configuration of `lifted train`."
+            )
         text = path.read_text(encoding="utf-8")
         parsed = _parse_toml(text) if path.suffix == ".toml" else _parse_yaml(text)
     except (OSError, ValueError, RecursionError) as error:  # TOML and YAML errors are ValueErrors
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
         raise ConfigError(
-            f"{path}: cannot be read as a configuration ({reason}); `lifted train --print-config` prints one."
+            f"{path}: cannot be read as a configuration ({reason}). See one with `lifted train --print-config`."
         ) from None
     if not isinstance(parsed, dict):
-        raise ConfigError(f"{path}: holds no fields; expected lines such as: dim = 64.")
+        raise ConfigError(
+            f"{path}: contains no options; expected lines such as "
+            f"`{'dim = 64' if path.suffix == '.toml' else 'dim: 64'}`."
+        )
     fields = {str(name).replace("-", "_"): value for name, value in parsed.items()}
     _require_fields(fields, path)
     return {name: _as_number(name, value) for name, value in fields.items()}
@@ -121,8 +126,8 @@ def _require_fields(names: Iterable[str], where: str | Path) -> None:
     for name in names:
         if name not in DEFAULTS:
             close = difflib.get_close_matches(name, DEFAULTS, 1)
-            hint = f"; did you mean {close[0]}?" if close else "; `lifted train --print-config` lists them."
-            raise ConfigError(f"{where}: unknown field {name!r}{hint}")
+            hint = f"Did you mean {close[0]}?" if close else "`lifted train --print-config` lists all options."
+            raise ConfigError(f"{where}: unknown option {name!r}. {hint}")
 
 
 def _as_number(name: str, value: Any) -> Any:
@@ -147,7 +152,8 @@ def _parse_yaml(text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"reading YAML needs the pyyaml package: {install_command('train')}; or write TOML."
+            f"pyyaml is not installed, and reading YAML needs it. Write TOML instead, or install it: "
+            f"`{install_command('train')}`"
         ) from None
     try:
         return yaml.safe_load(text)

@@ -36,15 +36,19 @@ def _option(
     lowest: float | None = None,
     highest: float | None = None,
     choices: tuple[str, ...] | None = None,
+    otherwise: str = "",
 ) -> Any:
-    """Declare a field with its help text, the panel of --help that shows it, and its bounds."""
+    """Declare a field with its help text, the panel of --help that shows it, its bounds, and when its default differs.
+
+    ``otherwise`` follows the default in --help, e.g. ``"1e-4 with --weights"``.
+    """
     metadata = {"help": help, "panel": panel, "lowest": lowest, "highest": highest, "choices": choices}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={**metadata, "otherwise": otherwise})
 
 
-def _flag(help: str, panel: str) -> Any:
+def _flag(help: str, panel: str, otherwise: str = "") -> Any:
     """Declare a field that is false by default."""
-    return _option(default=False, help=help, panel=panel)
+    return _option(default=False, help=help, panel=panel, otherwise=otherwise)
 
 
 def _listed(declarations: Mapping[str, LossDeclaration] | Mapping[str, DatasetDeclaration]) -> str:
@@ -56,9 +60,12 @@ def _losses_where(chosen: Callable[[LossDeclaration], bool]) -> str:
 
 
 def _defaults_by_loss(field: str) -> str:
-    """List the values of a field whose default changes with the loss: ``"; 120 with --loss triplet"``."""
-    values = {name: loss.defaults[field][0] for name, loss in LOSSES.items() if field in loss.defaults}
-    return "".join(f"; {value:g} with --loss {name}" for name, value in values.items())
+    """List the values of a field whose default changes with the loss: ``"120 with --loss triplet"``."""
+    losses: dict[float, list[str]] = {}
+    for name, loss in LOSSES.items():
+        if field in loss.defaults:
+            losses.setdefault(loss.defaults[field][0], []).append(name)
+    return "; ".join(f"{value:g} with --loss {' or '.join(names)}" for value, names in losses.items())
 
 
 def _margins() -> str:
@@ -125,8 +132,8 @@ class TrainConfig:
     )
     validation_classes: float = _option(
         0.1,
-        "Hold out this share of the training classes and measure recall on them; on the test classes if the share is "
-        "below 2 classes.",
+        "Hold out this share of the training classes to measure recall on. If the share is below 2 classes, none is "
+        "held out, and recall is measured on the test classes.",
         DATA_SET,
         lowest=0,
     )
@@ -138,39 +145,47 @@ class TrainConfig:
     weights: str = _option(
         "",
         "Start from these weights: imagenet (the first source that answers), a name that `lifted weights` lists, "
-        "hf://OWNER/NAME, or a .caffemodel, .onnx, .pth, .safetensors or .params file. They bring their colors and "
-        "interpolation, not their size: the usual --crop 224 --resize 256 --fit cover is slower than smaller crops.",
+        "hf://OWNER/NAME, or a .caffemodel, .onnx, .pth, .safetensors or .params file. They set --colors and "
+        "--interpolation. Most were trained with --crop 224 --resize 256 --fit cover; smaller crops train faster.",
         NETWORK,
+        otherwise="random numbers",
     )
     dim: int = _option(64, "Make embeddings of this width.", NETWORK, lowest=1, highest=65_536)
     batch_norm: str = _option(
         "batch",
-        "Normalize in training by each batch, or by the fixed statistics of --weights, the default with them.",
+        "Normalize in training by the statistics of each batch (batch), or by those stored with --weights (fixed).",
         NETWORK,
         choices=("batch", "fixed"),
+        otherwise="fixed with --weights",
     )
     embedding_init: str = _option(
         "random",
-        "Start the embedding layer as random numbers, or as pca: whitened principal components of the training "
-        "images' features, the default with --weights.",
+        "Start the embedding layer as random numbers (random), or as whitened principal components of the training "
+        "images' features (pca).",
         NETWORK,
         choices=EMBEDDING_INITS,
+        otherwise="pca with --weights",
     )
     init_distance: float = _option(
         8.0,
-        "Scale the embedding layer of --embedding-init pca to this root mean square of distances at the start, in "
-        f"margins (of 1 for losses by cosine){_defaults_by_loss('init_distance')}.",
+        "Scale the embedding layer of --embedding-init pca so that the root mean square of distances starts at this "
+        "multiple of the margin (at this value for losses by cosine).",
         NETWORK,
         lowest=1e-3,
+        otherwise=_defaults_by_loss("init_distance"),
     )
-    dropout: float = _option(0.1, "Drop this share of the backbone's outputs; 0 with --weights.", NETWORK, lowest=0)
+    dropout: float = _option(
+        0.1, "Drop this share of the backbone's outputs.", NETWORK, lowest=0, otherwise="0 with --weights"
+    )
     normalize: bool = _flag(
-        "Scale embeddings to unit length, in training and in the exported model; the default with "
-        f"{_losses_where(lambda loss: loss.distance == 'cosine')}.",
+        "Scale embeddings to unit length, in training and in the exported model.",
         NETWORK,
+        otherwise=f"on with {_losses_where(lambda loss: loss.distance == 'cosine')}",
     )
     loss: str = _option("lifted", f"Train with this loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
-    margin: float = _option(1.0, f"Set the margin of the loss: {_margins()}{_defaults_by_loss('margin')}.", LOSS)
+    margin: float = _option(
+        1.0, f"Set the margin of the loss: {_margins()}.", LOSS, otherwise=_defaults_by_loss("margin")
+    )
     sampler: str = _option(
         "balanced",
         "Build batches by: balanced (P classes x K images), "
@@ -180,7 +195,11 @@ class TrainConfig:
         choices=("balanced", *BATCH_MULTIPLES),
     )
     batch_size: int = _option(
-        128, f"Train on batches of this many images, over all devices{_defaults_by_loss('batch_size')}.", LOSS, lowest=2
+        128,
+        "Train on batches of this many images, over all devices.",
+        LOSS,
+        lowest=2,
+        otherwise=_defaults_by_loss("batch_size"),
     )
     images_at_a_time: int = _option(
         0,
@@ -200,7 +219,11 @@ class TrainConfig:
     optimizer: str = _option("adam", "Use this optimizer: adam or sgd.", LEARNING, choices=("adam", "sgd"))
     momentum: float = _option(0.9, "Set the momentum of sgd.", LEARNING, lowest=0)
     learning_rate: float = _option(
-        2e-3, "Train the backbone's weights with this learning rate; 1e-4 with --weights.", LEARNING, lowest=0
+        2e-3,
+        "Train the backbone's weights with this learning rate.",
+        LEARNING,
+        lowest=0,
+        otherwise="1e-4 with --weights",
     )
     embedding_lr_mult: float = _option(
         1.0, "Multiply the learning rate of the embedding layer by this.", LEARNING, lowest=0
@@ -208,9 +231,10 @@ class TrainConfig:
     bias_lr_mult: float = _option(2.0, "Multiply the learning rate of biases by this.", LEARNING, lowest=0)
     proxy_lr_mult: float = _option(
         1.0,
-        f"Multiply the learning rate of proxies by this{_defaults_by_loss('proxy_lr_mult')}. They do not decay.",
+        "Multiply the learning rate of proxies by this. They do not decay.",
         LEARNING,
         lowest=0,
+        otherwise=_defaults_by_loss("proxy_lr_mult"),
     )
     schedule: str = _option(
         "linear",
@@ -270,29 +294,36 @@ class TrainConfig:
                 raise ConfigError(f"{spelled(name)} is {getattr(self, name)}; expected a share from 0 to below 1.")
         if self.crop > self.resize:
             raise ConfigError(
-                f"crop is {self.crop} px, more than the resized image: {self.resize} px. Give a smaller --crop or a "
+                f"crop is {self.crop} px, but images are resized to {self.resize} px. Give a smaller --crop or a "
                 "larger --resize."
             )
         if self.colors != "auto":
             colors_of(self.colors)
         if self.mean_image and self.colors != "caffe":
-            raise ConfigError(f"mean-image is for --colors caffe, not {self.colors}; add --colors caffe, or omit it.")
+            raise ConfigError(
+                f"mean-image needs --colors caffe, not {self.colors}. Change --colors, or leave out --mean-image."
+            )
         if self.mean_image and self.augment != "paper":
-            raise ConfigError(f"mean-image needs --augment paper, not {self.augment}; give it, or omit the mean image.")
+            raise ConfigError(
+                f"mean-image needs --augment paper, not {self.augment}. Change --augment, or leave out --mean-image."
+            )
         if self.batch_norm == "fixed" and not self.weights:
-            raise ConfigError("batch-norm fixed needs the statistics of trained weights; give --weights, or omit it.")
+            raise ConfigError(
+                "batch-norm fixed needs the statistics of trained weights. Give --weights, or leave out --batch-norm."
+            )
         if self.patience and self.eval_every == 0:
-            raise ConfigError("patience needs measurements during training; omit --eval-every 0, or --patience.")
+            raise ConfigError("patience needs measurements during training. Leave out --eval-every 0, or --patience.")
         needed = LOSSES[self.loss].sampler
         if needed is not None and self.sampler != needed:
             raise ConfigError(
-                f"loss {self.loss} reads its batches as {needed}, not {self.sampler}; use --sampler {needed}."
+                f"loss {self.loss} needs batches of {needed}, and the sampler is {self.sampler}. Use --sampler "
+                f"{needed}."
             )
         multiple = BATCH_MULTIPLES.get(self.sampler, self.images_per_class)
         if self.batch_size % multiple or (self.sampler == "balanced" and self.batch_size < 2 * multiple):
             raise ConfigError(
-                f"batch-size {self.batch_size} does not suit the {self.sampler} sampler; "
-                f"expected a multiple of {multiple}{f', {2 * multiple} or more' if self.sampler == 'balanced' else ''}."
+                f"batch-size {self.batch_size} does not suit the {self.sampler} sampler. "
+                f"Give a multiple of {multiple}{f', at least {2 * multiple}' if self.sampler == 'balanced' else ''}."
             )
 
     @property
@@ -310,13 +341,13 @@ class TrainConfig:
         path = Path(run) / CONFIG_FILE
         if not path.is_file():
             raise RunError(
-                f"{run}: not a run folder, it has no {CONFIG_FILE}; give a folder that `lifted train` wrote."
+                f"{run}: not a run folder, because it has no {CONFIG_FILE}. Give a folder that `lifted train` wrote."
             )
         try:
             values: dict[str, Any] = json.loads(path.read_text())
             return TrainConfig(**{setting.name: values[setting.name] for setting in fields(TrainConfig)})
         except (KeyError, TypeError, ValueError, RecursionError, ConfigError) as error:
-            raise RunError(f"{path}: damaged ({error!r}); train again into a new folder.") from None
+            raise RunError(f"{path}: damaged ({error!r}). Train again into a new folder.") from None
 
 
 def spelled(name: str) -> str:
@@ -341,8 +372,8 @@ def _check_field(name: str, value: Any, metadata: Any) -> None:
 def _closest(value: str, choices: tuple[str, ...]) -> str:
     """Return the end of a message about an unknown name: the closest choice, if any is close, and all of them."""
     close = get_close_matches(value, choices, 1, cutoff=0.7)
-    hint = f"did you mean {close[0]}? Choose" if close else "choose"
-    return f"; {hint} one of {', '.join(choices)}."
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return f". {hint}Choose one of {', '.join(choices)}."
 
 
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -40,9 +40,9 @@ class Annotation(NamedTuple):
 def require_file(path: Path, remedy: str) -> None:
     """Raise `DataError` if a file is missing or too large for an annotation file."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file; {remedy}.")
+        raise DataError(f"{path}: no such file. {remedy}.")
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path}: too large for an annotation file ({path.stat().st_size:,} bytes); {remedy}.")
+        raise DataError(f"{path}: too large for an annotation file ({path.stat().st_size:,} bytes). {remedy}.")
 
 
 def read_lines(path: Path, remedy: str) -> Iterator[Line]:
@@ -51,7 +51,7 @@ def read_lines(path: Path, remedy: str) -> Iterator[Line]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as UTF-8 text ({error}); {remedy}.") from None
+        raise DataError(f"{path}: not readable as UTF-8 text ({error}). {remedy}.") from None
     for number, line in enumerate(text.split("\n"), start=1):
         if stripped := line.strip():
             yield Line(f"{path}, line {number}", stripped)
@@ -79,7 +79,7 @@ def checked_box(box: Box, where: str) -> Box:
     if not (-MAX_EDGE < left < right < MAX_EDGE and -MAX_EDGE < top < bottom < MAX_EDGE):  # False for NaN
         raise DataError(
             f"{where}: a box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is empty or out of range; "
-            "left must be below right, and top below bottom."
+            "expected left < right and top < bottom, in pixels."
         )
     return box
 
@@ -97,8 +97,8 @@ def require_images(paths: Sequence[Path], remedy: str) -> None:
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         raise DataError(
-            f"{missing[0]}: listed in the annotations but missing "
-            f"({len(missing):,} of {len(paths):,} images are); {remedy}."
+            f"{missing[0]}: listed in the annotations, but missing. {len(missing):,} of {len(paths):,} images are "
+            f"missing. {remedy}."
         )
 
 

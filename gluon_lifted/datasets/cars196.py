@@ -54,7 +54,7 @@ PUBLISHED: Mapping[str, PublishedCounts] = MappingProxyType(
     }
 )
 BOX_FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
-REMEDY = "get it from https://www.kaggle.com/datasets/jutrera/stanford-car-dataset-by-classes-folder and unpack it"
+REMEDY = "Download it from https://www.kaggle.com/datasets/jutrera/stanford-car-dataset-by-classes-folder and unpack it"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def load_cars196(root: Path, published: Mapping[str, PublishedCounts] = PUBLISHE
     if part == "whole":
         return splits
     return replace(
-        splits, note=f"cars196: only the official {part} half; its recall cannot be compared with published values."
+        splits,
+        note=f"cars196: only the official {part} half is here, so recall cannot be compared with published values.",
     )
 
 
@@ -113,7 +114,7 @@ def _read_halves(root: Path) -> dict[str, list[Annotation]]:
     if not halves:
         raise DataError(
             f"{root}: not CARS196; expected cars_annos.mat with car_ims/, devkit/ with cars_train/ and cars_test/, "
-            f"or names.csv with car_data/; {REMEDY}."
+            f"or names.csv with car_data/. {REMEDY}."
         )
     return halves
 
@@ -142,7 +143,7 @@ def _read_mat(layout: _MatLayout) -> list[Annotation]:
         columns = [records[field] for field in fields]
     except (KeyError, IndexError, ValueError) as error:
         raise DataError(
-            f"{layout.annotations}: no fields {layout.file_field!r} and 'class' ({error}); {REMEDY}."
+            f"{layout.annotations}: has no fields {layout.file_field!r} and 'class' ({error}). {REMEDY}."
         ) from None
     rows = []
     for number, (file, label, *box) in enumerate(zip(*columns, strict=True), start=1):
@@ -161,7 +162,7 @@ def _read_csv(root: Path, half: str) -> list[Annotation]:
     for where, line in read_lines(root / f"anno_{half}.csv", REMEDY):
         file, *cells = line.rsplit(",", 5)
         if len(cells) != 5:
-            raise DataError(f"{where}: expected file, x1, y1, x2, y2, class, found {line!r:.100}; {REMEDY}.")
+            raise DataError(f"{where}: expected file, x1, y1, x2, y2, class, found {line!r:.100}. {REMEDY}.")
         class_id = _class_id(cells[4], where)
         folder = names[class_id - 1].replace("/", "-")
         path = path_inside(root / "car_data" / "car_data" / half, f"{folder}/{file}", where)
@@ -178,7 +179,7 @@ def _annotation(path: Path, class_id: int, names: list[str], box: Box | None) ->
 def _class_id(text: str, where: str) -> int:
     class_id = whole_number(text, where)
     if not 1 <= class_id <= NUM_CLASSES:
-        raise DataError(f"{where}: has class {class_id}; expected 1 to {NUM_CLASSES}.")
+        raise DataError(f"{where}: the class is {class_id}; expected 1 to {NUM_CLASSES}.")
     return class_id
 
 
@@ -190,7 +191,7 @@ def _box(cells: Sequence[Any], where: str) -> Box:
 
 def _require_names(names: list[str], path: Path) -> None:
     if len(names) != NUM_CLASSES:
-        raise DataError(f"{path}: {len(names)} class names; expected {NUM_CLASSES}.")
+        raise DataError(f"{path}: has {len(names)} class names; expected {NUM_CLASSES}. {REMEDY}.")
 
 
 def _load_mat(path: Path, variable: str) -> Any:
@@ -200,9 +201,9 @@ def _load_mat(path: Path, variable: str) -> Any:
         from scipy.io import loadmat
     except ImportError:
         raise MissingPackageError(
-            f"SciPy is not installed; {path.name} needs it: {install_command('cars196')}."
+            f"SciPy is not installed, and reading {path.name} needs it. Install it: `{install_command('cars196')}`"
         ) from None
     try:
         return loadmat(path, squeeze_me=True, variable_names=[variable])[variable]
     except Exception as error:  # SciPy raises a dozen types for damaged files, including zlib.error and struct.error
-        raise DataError(f"{path}: not a MATLAB file with the variable {variable!r} ({error}); {REMEDY}.") from None
+        raise DataError(f"{path}: not a MATLAB file with the variable {variable!r} ({error}). {REMEDY}.") from None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NUM_TRAIN_CLASSES = 100
 PUBLISHED = PublishedCounts(train_images=5_864, train_classes=100, test_images=5_924, test_classes=100)
-REMEDY = "get CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158 and unpack it"
+REMEDY = "Download CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158 and unpack it"
 
 
 def load_cub200(root: Path, published: PublishedCounts = PUBLISHED) -> Splits:
@@ -72,14 +72,14 @@ def _read_list(path: Path) -> dict[int, Line]:
         number, _, text = line.partition(" ")
         key = whole_number(number, where)
         if not text or key in entries:
-            raise DataError(f"{where}: {'duplicate id' if text else 'nothing follows the id'}; {REMEDY}.")
+            raise DataError(f"{where}: {'the id is used twice' if text else 'nothing follows the id'}. {REMEDY}.")
         entries[key] = Line(where, text.strip())
     return entries
 
 
 def _entry(entries: dict[int, Line], key: int, path: Path) -> Line:
     if key not in entries:
-        raise DataError(f"{path}: no line for id {key}; {REMEDY}.")
+        raise DataError(f"{path}: has no line for id {key}. {REMEDY}.")
     return entries[key]
 
 

@@ -27,8 +27,8 @@ def load_folder(root: Path) -> Splits:
     table = _read_classes(root)
     if len(table.class_names) < 2:
         raise DataError(
-            f"{root}: only one class ({table.class_names[0]!r}); at least 2 are needed, "
-            "half of them for training and half for testing."
+            f"{root}: has only one class, {table.class_names[0]!r}. At least 2 are needed, half of them for training "
+            "and half for testing."
         )
     return Splits(*table.split_classes(len(table.class_names) // 2))
 
@@ -40,7 +40,7 @@ def _read_classes(root: Path) -> ImageTable:
         outside = len(_images_in(root))
         found = f"its {len(folders)} sub-folders contain no images" if folders else "it has no sub-folders"
         raise DataError(
-            f"{root}: {found}{f', and {outside:,} images are directly in it' if outside else ''}; expected {LAYOUT} "
+            f"{root}: {found}{f', but {outside:,} images directly inside' if outside else ''}; expected {LAYOUT} "
             f"({', '.join(sorted(IMAGE_SUFFIXES))}). Move the images of each class into a folder with its name."
         )
     return ImageTable.from_names(paths, [path.parent.name for path in paths])

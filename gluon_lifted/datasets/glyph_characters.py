@@ -39,13 +39,14 @@ def _face_files() -> list[Path]:
         import matplotlib
     except ModuleNotFoundError:
         raise DataError(
-            "Matplotlib is not installed; the glyphs are drawn with its fonts: pip install matplotlib."
+            "Matplotlib is not installed, and glyphs are drawn with its fonts. Install it: `pip install matplotlib`"
         ) from None
     files = [Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf" for face in FACES]
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0]}: no such font; Matplotlib's wheels contain it: pip install --force-reinstall matplotlib."
+            f"{missing[0]}: this font of Matplotlib is missing. Install Matplotlib again: "
+            "`pip install --force-reinstall matplotlib`"
         )
     return files
 

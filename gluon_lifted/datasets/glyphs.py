@@ -54,11 +54,11 @@ class GlyphOptions:
     def __post_init__(self) -> None:
         if self.train_classes < 1 or self.test_classes < 1 or self.images_per_class < 2:
             raise ConfigError(
-                f"{self.train_classes} training and {self.test_classes} test classes of {self.images_per_class} "
-                "images are too few; at least 1, 1 and 2 are needed."
+                f"train_classes, test_classes and images_per_class are {self.train_classes}, {self.test_classes} and "
+                f"{self.images_per_class}; expected at least 1, 1 and 2."
             )
         if not 16 <= self.size <= 512:
-            raise ConfigError(f"size {self.size} px is outside 16 to 512.")
+            raise ConfigError(f"size is {self.size} px; expected 16 to 512.")
 
 
 def generate_glyphs(root: Path, options: GlyphOptions = GlyphOptions()) -> None:
@@ -118,7 +118,7 @@ def _is_complete(root: Path, options: GlyphOptions) -> bool:
     if text == _marker(options):
         return True
     content = "other files" if text is None else f"glyphs with other options ({' '.join(text.split()):.200})"
-    raise DataError(f"{root} contains {content}; nothing was written. Choose another folder, or remove this one.")
+    raise DataError(f"{root}: contains {content}, so nothing was written. Choose another folder, or remove this one.")
 
 
 def _draw_set(folder: Path, options: GlyphOptions) -> None:
@@ -127,7 +127,10 @@ def _draw_set(folder: Path, options: GlyphOptions) -> None:
     order = np.random.default_rng(options.seed).permutation(len(characters))
     num_classes = options.train_classes + options.test_classes
     if num_classes > len(characters):
-        raise ConfigError(f"{num_classes} classes are more than the {len(characters)} characters that look different.")
+        raise ConfigError(
+            f"train_classes and test_classes add up to {num_classes}; at most {len(characters)} characters look "
+            "different."
+        )
     masks = {i: [character_mask(characters[i], face) for face in faces] for i in order[:num_classes]}
     splits = {"train": order[: options.train_classes], "test": order[options.train_classes : num_classes]}
     for split, members in splits.items():

@@ -88,8 +88,8 @@ class Splits:
         common = set(self.train.class_names) & set(self.test.class_names)
         if common:
             raise DataError(
-                f"class {min(common)!r} is in both the training and the test images ({len(common)} such classes); "
-                "a zero-shot test needs classes never trained on: move each class to one side."
+                f"class {min(common)!r} has both training and test images ({len(common)} such classes); expected test "
+                "classes that are not trained on. Put each class on one side."
             )
 
     def without_boxes(self) -> Splits:
@@ -112,7 +112,7 @@ class PublishedCounts:
             len(splits.train), len(splits.train.class_names), len(splits.test), len(splits.test.class_names)
         )
         if counts != self:
-            raise DataError(f"{where}: has {counts}; expected the published {self}; {remedy}.")
+            raise DataError(f"{where}: has {counts}; expected the published {self}. {remedy}.")
 
     def __str__(self) -> str:
         return (
@@ -125,13 +125,13 @@ def require_trainable(table: ImageTable, where: Path) -> None:
     """Raise `DataError` if a training table has no negatives, or a class without a positive pair."""
     if len(table.class_names) < 2:
         raise DataError(
-            f"{where}: only {len(table.class_names)} training class; the loss needs at least 2: "
-            "add classes (half of a folder's classes are for testing) or lower --validation-classes."
+            f"{where}: has {len(table.class_names)} training class, but the loss needs at least 2. Add classes (half "
+            "of a folder's classes are for testing), or lower --validation-classes."
         )
     counts = table.images_per_class()
     if counts.min() < 2:
         alone = int(counts.argmin())
         raise DataError(
-            f"{where}: class {table.class_names[alone]!r} has 1 image; a positive pair needs 2: "
-            f"add images or remove the class ({int((counts < 2).sum())} such classes)."
+            f"{where}: class {table.class_names[alone]!r} has 1 image, but a positive pair needs 2 "
+            f"({int((counts < 2).sum())} such classes). Add images, or remove the class."
         )

@@ -89,13 +89,13 @@ def load_dataset(name: str, root: str | Path, *, use_boxes: bool = False) -> Spl
         If the root does not contain the data set, or boxes are requested and it has none.
     """
     if name not in DATASETS:
-        raise ConfigError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}.")
+        raise ConfigError(f"data set {name!r} is unknown. Choose one of {', '.join(DATASETS)}.")
     root, declaration = Path(root), DATASETS[name]
     if declaration.needs_root and not root.exists():
-        raise DataError(f"{root}: no such {declaration.root}; expected the data set {name}, {declaration.files}.")
+        raise DataError(f"{root}: no such {declaration.root}; expected the data set {name} ({declaration.files}).")
     splits = declaration.loader(root)
     if not use_boxes:
         return splits.without_boxes()
     if splits.train.boxes is None:
-        raise DataError(f"{root}: has no bounding boxes; leave out --use-boxes.")
+        raise DataError(f"{root}: has no bounding boxes. Leave out --use-boxes.")
     return splits

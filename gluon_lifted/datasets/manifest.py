@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NEEDED, SPLIT, BOX = ("path", "label"), "split", ("x1", "y1", "x2", "y2")
 MAX_ROWS = 10_000_000
 MAX_BYTES = 4 << 30  # of its text, uncompressed
-REMEDY = "correct the manifest or add the images"
+REMEDY = "Correct the manifest, or add the images"
 
 Row = dict[str, Any]
 
@@ -49,14 +49,14 @@ def load_manifest(path: Path) -> Splits:
     for number, row in enumerate(read(path), start=1):
         where = f"{path}, row {number}"
         if number > MAX_ROWS:
-            raise DataError(f"{where}: more than the limit of {MAX_ROWS:,} rows.")
+            raise DataError(f"{where}: a manifest can have {MAX_ROWS:,} rows at most.")
         rows.append(_annotation(row, path.parent, where))
         first = seen.setdefault((rows[-1].path, rows[-1].box), number)
         if first != number:
-            raise DataError(f"{where}: the same image as in row {first}; remove one of them.")
+            raise DataError(f"{where}: the same image as in row {first}. Remove one of them.")
     splits = tables(_split_by_label(rows, path), REMEDY)
     if not len(splits.test):
-        raise DataError(f"{path}: has no test images; give some rows the split 'test'.")
+        raise DataError(f"{path}: has no test images. Set 'split' to 'test' in some rows.")
     return splits
 
 
@@ -66,7 +66,10 @@ def _split_by_label(rows: list[Annotation], path: Path) -> list[Annotation]:
         return rows
     labels = sorted({row.name for row in rows})
     if len(labels) < 2:
-        raise DataError(f"{path}: only one label ({labels[0]!r:.100}) and no column 'split'; at least 2 are needed.")
+        raise DataError(
+            f"{path}: has only one label, {labels[0]!r:.100}. At least 2 are needed, half of them for testing. Add "
+            "images of another label, or a column 'split'."
+        )
     training = set(labels[: len(labels) // 2])
     return [row._replace(split="train" if row.name in training else "test") for row in rows]
 
@@ -107,7 +110,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                     raise DataError(f"{path}, line {reader.line_num}: has more cells than the header.")
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not readable as CSV ({error}); save it as UTF-8 text with commas.") from None
+        raise DataError(f"{path}: not readable as CSV ({error}). Save it as UTF-8 text with commas.") from None
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
@@ -126,19 +129,19 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             for batch in table.iter_batches(columns=wanted, use_threads=False):
                 yield from batch.to_pylist()
     except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:  # including C++ exceptions
-        raise DataError(f"{path}: not readable as parquet ({error!s:.200}); write it again.") from None
+        raise DataError(f"{path}: not readable as parquet ({error!s:.200}). Write it again.") from None
 
 
 def _require_columns(columns: list[str], path: Path) -> None:
     boxed = any(name in columns for name in BOX)
     for name in (*NEEDED, *(BOX if boxed else ())):
         if name not in columns:
-            raise DataError(f"{path}: has no column {name!r}; found {', '.join(columns)!r:.200}.")
+            raise DataError(f"{path}: has no column {name!r}, only {', '.join(columns)!r:.200}.")
     twice = [name for name in (*NEEDED, SPLIT, *BOX) if columns.count(name) > 1]
     if twice:
-        raise DataError(f"{path}: has the column {twice[0]!r} more than once.")
+        raise DataError(f"{path}: has the column {twice[0]!r} more than once. Remove or rename one.")
 
 
 def _require_size(size: int, path: Path) -> None:
     if size > MAX_BYTES:
-        raise DataError(f"{path}: {size:,} bytes are more than the limit of {MAX_BYTES:,}.")
+        raise DataError(f"{path}: has {size:,} bytes; the limit is {MAX_BYTES:,}.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HEADER = ["image_id", "class_id", "super_class_id", "path"]
 PUBLISHED = PublishedCounts(train_images=59_551, train_classes=11_318, test_images=60_502, test_classes=11_316)
 REMEDY = (
-    "get Stanford_Online_Products.zip from https://drive.google.com/file/d/1TclrpQOF_ullUP99wk_gjGN8pKvtErG8 "
+    "Download Stanford_Online_Products.zip from https://drive.google.com/file/d/1TclrpQOF_ullUP99wk_gjGN8pKvtErG8 "
     "or ftp://cs.stanford.edu/cs/cvgl/ and unpack it"
 )
 
@@ -59,12 +59,12 @@ def _read_list(root: Path, split: str) -> list[Annotation]:
     lines = read_lines(path, REMEDY)
     header = next(lines, None)
     if header is None or header.text.split() != HEADER:
-        raise DataError(f"{path}: does not begin with the line {' '.join(HEADER)!r}; {REMEDY}.")
+        raise DataError(f"{path}: does not begin with the line {' '.join(HEADER)!r}. {REMEDY}.")
     rows = []
     for where, line in lines:
         cells = line.split(maxsplit=3)  # a path may contain spaces
         if len(cells) < 4:
-            raise DataError(f"{where}: expected {' '.join(HEADER)}, found {line!r:.100}; {REMEDY}.")
+            raise DataError(f"{where}: expected {' '.join(HEADER)}, found {line!r:.100}. {REMEDY}.")
         _, class_id, _ = (whole_number(cell, where) for cell in cells[:3])
         category = cells[3].partition("/")[0].removesuffix("_final")
         # The number, padded with zeros, keeps the official order of classes when names are sorted.

@@ -126,8 +126,8 @@ class Cluster:
         differs = np.flatnonzero((digests != digests[0]).any(axis=1))
         if len(differs):
             raise HostsDifferError(
-                f"host {differs[0]} has another {what} than host 0; "
-                "run the same command, with the same data and the same versions, on every host."
+                f"host {differs[0]} and host 0 differ in {what}. "
+                "Run the same command, with the same data and the same versions, on every host."
             )
 
 

@@ -93,8 +93,8 @@ class ServedCluster(Cluster):
         from gluon_lifted.mx import mx, nd
 
         absent = (
-            f"not all {self.size} hosts joined at {self._spec.scheduler} within {self._limits.join:g} s; "
-            f"start the same command on each, with --rank 0 to {self.size - 1}."
+            f"not all {self.size} hosts joined at {self._spec.scheduler} within {self._limits.join:g} s. "
+            f"Start the same command on each host, with --rank 0 to {self.size - 1}."
         )
         self._store = self._waited(lambda: mx.kv.create("dist_sync"), self._limits.join, RunError(absent))
         expected = np.zeros(MAX_HOSTS, np.float32)
@@ -102,8 +102,8 @@ class ServedCluster(Cluster):
         expected = self.all_sum("hosts", nd.array(expected)).asnumpy()
         if not (expected[: self.size] == self.size).all() or expected[self.size :].any():
             raise HostsDifferError(
-                "the hosts differ in --num-hosts, or two have the same --rank; "
-                f"start the same command on each, with --rank 0 to {self.size - 1}."
+                "the hosts differ in --num-hosts, or two have the same --rank. "
+                f"Start the same command on each host, with --rank 0 to {self.size - 1}."
             )
 
     def all_sum(self, name: str, array: Any) -> Any:
@@ -111,7 +111,7 @@ class ServedCluster(Cluster):
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name}: expected float32 or float64, found {np.dtype(array.dtype)}")
         late = (
-            f"another host did not reach {name!r} within {self._limits.stall:g} s; start all hosts again with --resume."
+            f"another host did not reach {name!r} within {self._limits.stall:g} s. Start all hosts again with --resume."
         )
         total = self._waited(lambda: self._exchanged(name, array), self._limits.stall, RunError(late))
         return total.as_in_context(array.context)
@@ -152,15 +152,15 @@ class ServedCluster(Cluster):
             process.check()
         if self._store is not None and silent_nodes(self._store, SCHEDULER_NODE, self._limits.silence):
             raise RunError(
-                f"scheduler {self._spec.scheduler} gave no sign of life for {self._limits.silence} s: it or another "
-                "host has ended or cannot be reached; start all hosts again with --resume."
+                f"no sign of life from the scheduler at {self._spec.scheduler} for {self._limits.silence} s. Host 0 or "
+                "another host has ended, or cannot be reached. Start all hosts again with --resume."
             )
 
     def close(self) -> None:
         """Leave together with the other hosts. The scheduler and the server then end by themselves."""
         self.barrier()
         store, self._store, self._processes = self._store, None, []  # closing stops the signs of life
-        late = RunError(f"the training has ended, but the cluster did not close within {self._limits.reach:g} s.")
+        late = RunError(f"training has finished, but the other hosts did not leave within {self._limits.reach:g} s.")
         self._waited(lambda: _free(store), self._limits.reach, late)
 
     def leave(self, error: BaseException) -> None:
@@ -202,8 +202,8 @@ def _check_free(spec: ClusterSpec, address: str) -> None:
             probe.bind((address, spec.port))
         except OSError as error:
             raise ConfigError(
-                f"scheduler {spec.scheduler}: host 0 cannot listen there ({error.strerror}); "
-                "give an address of host 0 and a free port above 1023."
+                f"scheduler {spec.scheduler}: host 0 cannot listen there ({error.strerror}). "
+                "Give an address of host 0 and a free port above 1023."
             ) from None
 
 
@@ -213,8 +213,8 @@ def _address_towards(spec: ClusterSpec, address: str, limit: float) -> str:
     while (own := _own_address((address, spec.port))) is None:
         if time.monotonic() > deadline:
             raise RunError(
-                f"scheduler {spec.scheduler} cannot be reached within {limit:g} s; "
-                "start host 0 (--rank 0), and check the address and the firewall."
+                f"scheduler {spec.scheduler}: cannot be reached within {limit:g} s. "
+                "Start host 0 (--rank 0), and check the address and the firewall."
             )
         time.sleep(min(0.2, limit))
     return own

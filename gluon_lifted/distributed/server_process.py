@@ -44,11 +44,11 @@ class Process:
         status = self._process.poll()
         if status == HOST_SILENT:
             raise RunError(
-                f"a host gave no sign of life for {self._silence} s: it has ended or cannot be reached; "
-                "start all hosts again with --resume."
+                f"no sign of life from a host for {self._silence} s. It has ended, or cannot be reached. "
+                "Start all hosts again with --resume."
             )
         if status is not None:
-            raise RunError(f"the {self._role} has ended (status {status}); start all hosts again with --resume.")
+            raise RunError(f"the {self._role} has ended (status {status}). Start all hosts again with --resume.")
 
     def wait(self, limit: float) -> None:
         """Wait at most ``limit`` seconds for the process to end."""

@@ -35,12 +35,12 @@ class ClusterSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= self.hosts <= MAX_HOSTS:
-            raise ConfigError(f"num_hosts is {self.hosts}; expected 1 to {MAX_HOSTS}.")
+            raise ConfigError(f"num-hosts is {self.hosts}; expected 1 to {MAX_HOSTS}.")
         if not 0 <= self.rank < self.hosts:
             raise ConfigError(f"rank is {self.rank}; expected 0 to {self.hosts - 1}, different on each host.")
         host, _, port = self.scheduler.rpartition(":")
         if not host or ":" in host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
-            raise ConfigError(f"scheduler {self.scheduler!r} is not understood; write HOST:PORT, like 10.0.0.1:9091.")
+            raise ConfigError(f"scheduler is {self.scheduler!r}; expected HOST:PORT, such as 10.0.0.1:9091.")
 
     @property
     def port(self) -> int:
@@ -52,7 +52,9 @@ class ClusterSpec:
         try:
             return socket.gethostbyname(self.scheduler.rpartition(":")[0])
         except (OSError, UnicodeError) as error:
-            raise ConfigError(f"scheduler {self.scheduler}: host is not known ({error}); give its address.") from None
+            raise ConfigError(
+                f"scheduler {self.scheduler}: the host name cannot be resolved ({error}). Give its IP address."
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,6 @@ def why_not(gpu: Gpu) -> str:
     """Explain why MXNet cannot use this GPU and what to do, in one sentence."""
     major, minor = gpu.compute_capability
     return (
-        f"{gpu.name} has compute capability {major}.{minor}, but MXNet's CUDA wheels contain code for 5.0 to 8.9 only; "
-        "train on the CPU or on an older GPU (serving with onnxruntime-gpu does not depend on this)."
+        f"{gpu.name} has compute capability {major}.{minor}, but MXNet's CUDA wheels contain code for 5.0 to 8.9 only. "
+        "Train on the CPU or on an older GPU. Serving with onnxruntime-gpu is not affected."
     )

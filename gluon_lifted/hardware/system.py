@@ -66,7 +66,7 @@ def main() -> int:
     if problem:
         sys.stdout.write(problem + "\n")
     if packages:
-        sys.stdout.write("System libraries are missing; install them as root:\n  " + apt_line(packages) + "\n")
+        sys.stdout.write("System libraries are missing. Install them as root:\n  " + apt_line(packages) + "\n")
     return 1 if problem or packages else 0
 
 

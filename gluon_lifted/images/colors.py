@@ -54,10 +54,10 @@ def colors_of(text: str) -> Colors:
         channels = ""
     if len(parts) != 3 or channels not in ("RGB", "BGR") or min(std) <= 0:
         close = difflib.get_close_matches(text, COLORS, 1)
-        hint = f", perhaps {close[0]}," if close else ""
+        hint = f" Did you mean {close[0]}?" if close else ""
         raise ConfigError(
-            f"colors {text!r:.100} are unknown; expected {', '.join(COLORS)},{hint} or CHANNELS:MEAN:STD of pixels of "
-            "0-255, such as RGB:127.5,127.5,127.5:64,64,64."
+            f"colors {text!r:.100} are unknown.{hint} Choose one of {', '.join(COLORS)}, or give CHANNELS:MEAN:STD for "
+            "pixels of 0-255, such as RGB:127.5,127.5,127.5:64,64,64."
         )
     return Colors(channels, mean, std)
 

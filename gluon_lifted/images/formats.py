@@ -147,10 +147,10 @@ def _formats_of(file: BinaryIO) -> list[str]:
     head = file.read(HEAD_BYTES)
     claimed = [format_ for format_ in FORMATS if format_.begins(head)]
     if not claimed:
-        raise ValueError(f"not an image of a known format: {', '.join(format_.name for format_ in FORMATS)}")
+        raise ValueError(f"it is not an image of a known format: {', '.join(format_.name for format_ in FORMATS)}")
     readable = [format_ for format_ in claimed if format_.installed]
     if not readable:
-        raise ImportError(f"{claimed[-1].name} needs a decoder: pip install '{claimed[-1].package}'")
+        raise ImportError(f"{claimed[-1].name} needs a decoder: `pip install '{claimed[-1].package}'`")
     for format_ in readable:
         _register(format_)
     return [format_.name for format_ in readable]

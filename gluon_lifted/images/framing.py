@@ -42,8 +42,8 @@ def box_problem(box: Box, size: tuple[int, int]) -> str | None:
     if inside:
         return None
     return (
-        f"its box, ({left:g}, {top:g}, {right:g}, {bottom:g}), does not fit into its {width} x {height} px; "
-        "leave out --use-boxes if the images are cropped already."
+        f"its bounding box ({left:g}, {top:g}, {right:g}, {bottom:g}) exceeds its {width} x {height} px. "
+        "If the images are cropped already, leave out --use-boxes."
     )
 
 

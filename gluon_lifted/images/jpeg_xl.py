@@ -88,5 +88,5 @@ def _codestream(content: bytes) -> bytes:
             break
         offset += max(size, head)
     if not content.startswith(CODESTREAM, offset):
-        raise ValueError("JPEG XL without a codestream")
+        raise ValueError("its JPEG XL has no codestream")
     return content[offset + len(CODESTREAM) :][:HEADER_BYTES]

@@ -57,13 +57,16 @@ class DecodeLimits:
         Pillow resizes rows before columns, so an image of 1 x 10,000,000 px becomes a very large one.
         """
         if max(image.width, resize) * image.height > self.max_pixels:
-            widened = f" ({resize} px wide)" if image.width < resize else ""
+            widened = f" ({resize} px wide after resizing)" if image.width < resize else ""
             raise ImageError(
-                f"{name}: {image.width} x {image.height} px{widened} is more than the limit of {self.max_pixels:,}."
+                f"{name}: has {image.width} x {image.height} px{widened}, more than the limit of {self.max_pixels:,} "
+                "pixels."
             )
         width, height = _strip_size(image)
         if width * height > self.max_pixels:
-            raise ImageError(f"{name}: a tile of {width} x {height} px is more than the limit of {self.max_pixels:,}.")
+            raise ImageError(
+                f"{name}: has a tile of {width} x {height} px, more than the limit of {self.max_pixels:,} pixels."
+            )
 
     @contextmanager
     def memory(self, needed: int, name: str) -> Iterator[None]:
@@ -71,8 +74,8 @@ class DecodeLimits:
         most = math.inf if self.max_bytes is None else self.max_bytes
         if needed > most:
             raise ImageError(
-                f"{name}: needs {needed / 1e6:,.0f} MB to be decoded, more than the {most / 1e6:,.0f} MB for images; "
-                "raise --max-memory."
+                f"{name}: decoding it needs {needed / 1e6:,.0f} MB, more than the {most / 1e6:,.0f} MB for images. "
+                "Raise --max-memory."
             )
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= most)
@@ -90,7 +93,9 @@ def check_scans(image: Image.Image, name: str) -> None:
     if isinstance(image, JpegImageFile) and not _has_one_scan(image):
         scans = _count_scans(image)
         if scans > MAX_SCANS:
-            raise ImageError(f"{name}: a JPEG of {scans:,} scans is more than the limit of {MAX_SCANS:,}.")
+            raise ImageError(
+                f"{name}: the JPEG has {scans:,} scans, more than the limit of {MAX_SCANS:,}. Save it again."
+            )
 
 
 def decoding_bytes(image: Image.Image, stored_pixels: int, resize: int, *, cut: bool = False) -> int:

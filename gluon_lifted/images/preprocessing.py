@@ -60,18 +60,20 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if not 1 <= self.crop <= self.resize <= 4096:
             raise ConfigError(
-                f"crop {self.crop} and resize {self.resize} px do not fit; 1 <= crop <= resize <= 4096 must hold."
+                f"crop is {self.crop} px and resize is {self.resize} px; expected 1 <= crop <= resize <= 4096."
             )
         if self.channels not in ("RGB", "BGR"):
-            raise ConfigError(f"channel order {self.channels!r} is unknown; use 'RGB' or 'BGR'.")
+            raise ConfigError(f"channel order is {self.channels!r}; expected 'RGB' or 'BGR'.")
         finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
         if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
-            raise ConfigError(f"mean {self.mean} and std {self.std} need three finite values each, std above 0.")
+            raise ConfigError(
+                f"mean is {self.mean} and std is {self.std}; expected three finite numbers each, with std above 0."
+            )
         if self.fit not in FITS:
-            raise ConfigError(f"fit {self.fit!r} is unknown; use {', '.join(map(repr, FITS))}.")
+            raise ConfigError(f"fit {self.fit!r} is unknown. Choose one of {', '.join(map(repr, FITS))}.")
         if self.interpolation not in INTERPOLATIONS:
             known = ", ".join(map(repr, INTERPOLATIONS))
-            raise ConfigError(f"interpolation {self.interpolation!r} is unknown; use {known}.")
+            raise ConfigError(f"interpolation {self.interpolation!r} is unknown. Choose one of {known}.")
 
 
 def center_crop(image: NDArray[Value], crop: int) -> NDArray[Value]:

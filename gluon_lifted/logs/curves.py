@@ -113,7 +113,9 @@ def read_curves(path: Path) -> tuple[Curve, Curve]:
                     if iteration is not None and value is not None:
                         curve.append((iteration, value))
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); give the folder of a run.") from None
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}). Give a run folder, which `lifted train` writes."
+        ) from None
     loss, recall = (Curve(*np.array(points[name]).reshape(-1, 2).T) for name in ("loss", "recall@1"))
     return loss, recall
 
@@ -163,7 +165,7 @@ def _new_figure(panels: int, lines: int) -> Figure:
         if error.name != "matplotlib":
             raise
         raise MissingPackageError(
-            f"Matplotlib is not installed; drawing curves needs it: {install_command('train')}."
+            f"Matplotlib is not installed, and drawing curves needs it. Install it: `{install_command('train')}`"
         ) from None
     height = TITLE_HEIGHT + LINE_HEIGHT * lines + PANEL_HEIGHT * panels
     drawn = figure.Figure(figsize=(WIDTH, height), dpi=DPI)  # without pyplot: no window
@@ -238,7 +240,7 @@ def _save(figure: Figure, path: Path) -> None:
         with replaced_file(path) as temporary:
             figure.savefig(temporary, format="png", backend="agg")
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}); make room, or change the permissions.") from None
+        raise RunError(f"{path}: cannot be written ({error.strerror}). Make room, or change the permissions.") from None
 
 
 def _style(axes: Axes, name: str) -> None:

@@ -34,7 +34,7 @@ def write_recall(path: Path, values: dict[str, Any]) -> None:
             temporary.write_text(json.dumps(values, indent=2))
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror}); make room and run the same command with --resume."
+            f"{path}: cannot be written ({error.strerror}). Make room, and run the same command with --resume."
         ) from None
 
 
@@ -59,6 +59,6 @@ def read_baselines(run: Path) -> Baselines:
 
 def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_START_BYTES:
-        raise ValueError(f"{path}: larger than any that is written")
+        raise ValueError(f"{path}: has more than {MAX_START_BYTES:,} bytes")
     values: dict[str, Any] = json.loads(path.read_text())
     return values

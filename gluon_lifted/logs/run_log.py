@@ -119,7 +119,7 @@ def _close(file: TextIO) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:
-    return RunError(f"{path}: cannot be written ({error.strerror}); make room and run the same command with --resume.")
+    return RunError(f"{path}: cannot be written ({error.strerror}). Make room, and run the same command with --resume.")
 
 
 def _drop_after(path: Path, start: int) -> None:

@@ -86,8 +86,8 @@ class EventLog:
             yield
         except OSError as error:
             raise RunError(
-                f"{self._folder}: cannot be written ({error.strerror}); "
-                "make room and run the same command with --resume."
+                f"{self._folder}: cannot be written ({error.strerror}). "
+                "Make room, and run the same command with --resume."
             ) from None
 
 
@@ -100,6 +100,6 @@ def require_tensorboardx() -> tuple[Any, Any, Any]:
         if error.name != "tensorboardX":
             raise
         raise MissingPackageError(
-            f"tensorboardX is not installed; writing for TensorBoard needs it: {install_command('tensorboard')}."
+            f"tensorboardX is not installed, and --tensorboard needs it. Install it: `{install_command('tensorboard')}`"
         ) from None
     return event_file_writer, event_pb2, summary_pb2

@@ -151,7 +151,7 @@ def build_loss(name: str, margin: float, num_classes: int = 0, dim: int = 0) -> 
         If there is no loss of that name, the margin is not a finite number, or proxies would have no shape.
     """
     if name not in LOSSES:
-        raise ConfigError(f"loss {name!r} is unknown; choose one of {', '.join(LOSSES)}.")
+        raise ConfigError(f"loss {name!r} is unknown. Choose one of {', '.join(LOSSES)}.")
     declaration = LOSSES[name]
     shape = {"num_classes": num_classes, "dim": dim} if declaration.has_proxies else {}
     return declaration.loss_class(margin, **shape)

@@ -30,8 +30,8 @@ class ProxyLoss(MetricLoss):
         super().__init__(margin)
         if num_classes < 1 or dim < 1:
             raise ConfigError(
-                f"{type(self).__name__} got {num_classes} classes and embeddings of width {dim}; expected 1 or more "
-                "of each, because it has a proxy per class."
+                f"{type(self).__name__} got num_classes {num_classes} and dim {dim}; expected at least 1 each. It has "
+                "one proxy of this width per class."
             )
         with self.name_scope():
             self.proxies = self.params.get("proxies", shape=(num_classes, dim), init=init)  # (C, D)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gluon_lifted.images.framing import Box
+
+Image = TypeVar("Image")
 
 THUMBNAIL = 16  # side in pixels
 STRETCHED = Preprocessing(resize=THUMBNAIL, crop=THUMBNAIL)
@@ -51,11 +53,31 @@ def pixel_thumbnails(
     ImageError
         If a file cannot be read.
     """
-    rows = np.empty((len(paths), THUMBNAIL * THUMBNAIL * 3), np.float32)
     parts = [None] * len(paths) if boxes is None else boxes
+    images = list(zip(paths, parts, strict=True))
+    return thumbnail_rows(images, lambda image: read_image(image[0], STRETCHED, image[1]), threads, report)
+
+
+def thumbnail_rows(
+    images: Sequence[Image],
+    thumbnail: Callable[[Image], NDArray[np.uint8]],
+    threads: int | None = None,
+    report: Callable[[int], None] = lambda done: None,
+) -> NDArray[np.float32]:
+    """Return what `pixel_thumbnails` does, of images that are read in another way.
+
+    Parameters
+    ----------
+    images : sequence
+        Anything that ``thumbnail`` takes.
+    thumbnail : callable
+        Returns an image's thumbnail, (16, 16, 3). Called in threads. An error that it raises ends the work.
+    threads, report
+        See `pixel_thumbnails`.
+    """
+    rows = np.empty((len(images), THUMBNAIL * THUMBNAIL * 3), np.float32)
     with ThreadPoolExecutor(threads or usable_cpus()) as pool:
-        thumbnails = pool.map(lambda path, box: read_image(path, STRETCHED, box), paths, parts)
-        for index, thumbnail in enumerate(thumbnails):
-            rows[index] = thumbnail.ravel()
+        for index, pixels in enumerate(pool.map(thumbnail, images)):
+            rows[index] = pixels.ravel()
             report(index + 1)
     return rows

@@ -112,7 +112,7 @@ def cluster_scores(
     classes = np.asarray(labels)
     if classes.shape != np.shape(embedding)[:1]:
         raise DataError(
-            f"embedding {np.shape(embedding)} and labels {classes.shape} do not match; expected (N, D), (N,)."
+            f"embedding {np.shape(embedding)} and labels {classes.shape} do not match; expected (N, D) and (N,)."
         )
     k = len(np.unique(classes))
     clusters = kmeans(embedding, k, seed, protocol)
@@ -165,7 +165,7 @@ def kmeans(
     if rows.ndim != 2 or not np.isfinite(rows).all():
         raise DataError(f"embedding {rows.shape} cannot be clustered; expected (N, D), all values finite.")
     if not 1 <= k <= len(rows):
-        raise DataError(f"{len(rows)} rows cannot form {k} clusters; k must be 1 to {len(rows)}.")
+        raise DataError(f"k is {k}; expected 1 to {len(rows)}, the number of embeddings.")
     KMeans, ConvergenceWarning = require_scikit_learn()
     model = KMeans(
         k,
@@ -190,6 +190,6 @@ def require_scikit_learn() -> Any:
         if error.name != "sklearn":
             raise
         raise MissingPackageError(
-            f"scikit-learn is not installed; clustering needs it: {install_command('report')}."
+            f"scikit-learn is not installed, and clustering needs it. Install it: `{install_command('report')}`"
         ) from None
     return cluster.KMeans, exceptions.ConvergenceWarning

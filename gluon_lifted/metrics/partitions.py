@@ -59,7 +59,7 @@ def nmi(labels: ArrayLike, clusters: ArrayLike, average: str = "arithmetic") -> 
     0.3456
     """
     if average not in AVERAGES:
-        raise ConfigError(f"average {average!r} is unknown; choose one of {', '.join(AVERAGES)}.")
+        raise ConfigError(f"average {average!r} is unknown. Choose one of {', '.join(AVERAGES)}.")
     of_class, of_cluster, of_both = _sizes(labels, clusters)
     H_class, H_cluster = _entropy(of_class), _entropy(of_cluster)
     if min(H_class, H_cluster) == 0:

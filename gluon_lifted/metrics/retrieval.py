@@ -151,7 +151,7 @@ class Scores:
 
     def _all(self, metric: int) -> NDArray[np.float64]:
         if self.of_all is None:
-            raise ValueError("only first ranks were computed; call retrieval_scores without only_first")
+            raise ValueError("only first ranks were computed. Call retrieval_scores without only_first")
         values: NDArray[np.float64] = self.of_all[metric]
         return values
 

@@ -76,7 +76,7 @@ def build_backbone(name: str, crop: int, *, fixed_batch_norm: bool = False) -> A
         return _build_classifier(name, crop, fixed_batch_norm=fixed_batch_norm)
     backbone = BACKBONES[name]
     if crop < backbone.smallest_crop:
-        raise ConfigError(f"crop {crop} px is too small for {name}; give {backbone.smallest_crop} or more.")
+        raise ConfigError(f"a crop of {crop} px is too small for {name}. Give --crop {backbone.smallest_crop} or more.")
     return backbone.build(fixed_batch_norm)
 
 
@@ -85,7 +85,7 @@ def require_backbone(name: str) -> None:
     if name not in BACKBONES and name not in (names := classifier_names()):
         close = difflib.get_close_matches(name, [*BACKBONES, *names], 3) or ["resnet50_v1b"]
         raise ConfigError(
-            f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or a classification network of "
+            f"backbone {name!r} is unknown. Choose one of {', '.join(BACKBONES)}, or a classification network of "
             f"GluonCV, such as {', '.join(close)}."
         )
 
@@ -97,8 +97,8 @@ def _build_classifier(name: str, crop: int, *, fixed_batch_norm: bool) -> Any:
     block = headless(gluoncv_network(name), side, classifier_layers=layers, fixed_batch_norm=fixed_batch_norm)
     if not accepts(block, crop):
         larger = next((side for side in range(crop + 1, crop + LARGER_CROPS) if accepts(block, side)), None)
-        advice = f"the next larger crop that does is {larger}" if larger else "choose another backbone"
-        raise ConfigError(f"crop {crop} px does not suit {name}; {advice}.")
+        advice = f"The next larger one that works is --crop {larger}" if larger else "Choose another backbone"
+        raise ConfigError(f"{name} cannot take a crop of {crop} px. {advice}.")
     return block
 
 

@@ -37,7 +37,7 @@ def mean_residual(config: TrainConfig) -> NDArray[np.float32] | None:
     image = read_mean_image(Path(config.mean_image))
     if image.shape != (3, config.resize, config.resize):
         raise DataError(
-            f"{config.mean_image}: a mean image of {image.shape[2]} x {image.shape[1]} px; "
+            f"{config.mean_image}: the mean image has {image.shape[2]} x {image.shape[1]} px; "
             f"expected {config.resize} x {config.resize}, the value of --resize."
         )
     means = np.asarray(COLORS["caffe"].mean, np.float32)
@@ -54,7 +54,10 @@ def read_mean_image(path: Path) -> NDArray[np.float32]:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes; expected a mean image.")
+            raise DataError(
+                f"{path}: larger than {MAX_FILE_BYTES:,} bytes, so it is not a mean image; expected a Caffe "
+                ".binaryproto."
+            )
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); expected a Caffe .binaryproto.") from None
@@ -63,5 +66,7 @@ def read_mean_image(path: Path) -> NDArray[np.float32]:
     image = np.asarray(blob.reshape(shape), np.float32)
     in_range = image.size > 0 and bool(((image >= 0) & (image <= 255)).all())  # False where a number is NaN
     if image.ndim != 3 or len(image) != 3 or not in_range:
-        raise DataError(f"{path}: holds an array of shape {blob.shape}; expected 3 channels of means from 0 to 255.")
+        raise DataError(
+            f"{path}: contains an array of shape {blob.shape}; expected (3, H, W), with means from 0 to 255."
+        )
     return image

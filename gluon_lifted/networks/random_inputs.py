@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gluon_lifted.mx import mx
+from gluon_lifted.networks.mxnet_errors import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,9 +38,15 @@ def random_inputs(
     shapes, dtypes : mapping
         Name of an input -> its shape, and its type if that is not float32. An integer input whose use is not known
         gets 0 and 1.
+
+    Raises
+    ------
+    DataError
+        If MXNet cannot load the network, or its operators do not take these shapes.
     """
-    nodes = json.loads(network.symbol.read_text())["nodes"]
-    inferred = _inferred(network, shapes)
+    with explained(network):
+        nodes = json.loads(network.symbol.read_text())["nodes"]
+        inferred = _inferred(network, shapes)
     rng = np.random.default_rng(0)
     inputs = {}
     for name, shape in shapes.items():

@@ -15,6 +15,7 @@ from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import replaced_file, write_npz
 from gluon_lifted.mx import gluon, mx, nd
+from gluon_lifted.networks.mxnet_errors import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -70,23 +71,16 @@ def write_reference(
         If the GPU does not exist, or is too new for MXNet.
     """
     context = mxnet_contexts(device)[0]
-    try:
-        with _shapes_of(network):
-            outputs = network_outputs(network, feeds, context)
-            nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
-    except (RuntimeError, KeyError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines() or [repr(error)]
-        raise DataError(
-            f"{network.symbol}: MXNet cannot run this network ({reason[-1].strip():.200}). Check --shape, --dtype, "
-            "--output and that the two files belong together."
-        ) from None
+    with explained(network), _shapes_of(network):
+        outputs = network_outputs(network, feeds, context)
+        nodes = node_outputs(network, _first_image(feeds, batch_axes), context=context)
     check(outputs, nodes)
     arrays = _stored(feeds) | outputs | nodes
     size = sum(array.nbytes + HEADER_BYTES for array in arrays.values())
     if size > MAX_REFERENCE_BYTES:
         raise DataError(
-            f"{path}: inputs and outputs take {size:,} bytes; a reference has at most {MAX_REFERENCE_BYTES:,}. Give "
-            "fewer images with --shape."
+            f"{path}: inputs and outputs take {size:,} bytes; the limit of a reference is {MAX_REFERENCE_BYTES:,}. "
+            "Give fewer images with --shape."
         )
     try:
         with replaced_file(path) as temporary, temporary.open("wb") as file:

@@ -54,7 +54,7 @@ def require_features(width: int, dim: int) -> None:
     """Raise `ConfigError` if a backbone has fewer features than the embedding has dimensions."""
     if dim > width:
         raise ConfigError(
-            f"dim {dim} is more than the {width:,} features of the backbone; give --dim {width} or less, or "
+            f"dim is {dim}, more than the {width:,} features of the backbone. Give --dim {width} or less, or "
             "--embedding-init random."
         )
 
@@ -96,12 +96,12 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
     """
     covariance = moments.covariance
     if not (np.isfinite(moments.mean).all() and np.isfinite(covariance).all()):
-        raise DataError("the backbone's features are not finite; check the file given with --weights.")
+        raise DataError("the backbone's features contain NaN or infinity. Check the file given with --weights.")
     require_features(len(covariance), dim)
     ascending, directions = np.linalg.eigh(covariance)
     variances, components = np.maximum(ascending[::-1], 0), directions.T[::-1][:dim]  # (C,), (D, C)
     if not variances.any():
-        raise ConfigError("all images have the same features; check the images, or give --embedding-init random.")
+        raise ConfigError("all images have the same features. Check the images, or give --embedding-init random.")
     shrunk = variances[:dim] + variances.mean()
     scale = distance / math.sqrt(2 * (variances[:dim] / shrunk).sum())
     weight = components * (scale / np.sqrt(shrunk))[:, None]

@@ -33,7 +33,7 @@ def preprocessing_of_hub(config: dict[str, Any], where: str) -> Preprocessing | 
             interpolation=interpolation if interpolation in INTERPOLATIONS else DEFAULT_INTERPOLATION,
         )
     except (ConfigError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
-        raise DataError(f"{where}: its config.json holds a damaged pretrained_cfg ({error!r:.200}).") from None
+        raise DataError(f"{where}: pretrained_cfg in its config.json is damaged ({error!r:.200}).") from None
 
 
 def _of_255(values: Any) -> tuple[float, float, float]:

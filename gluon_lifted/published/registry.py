@@ -47,7 +47,7 @@ def weights_of(backbone: str) -> list[PublishedWeights]:
     known = backbones_with_weights()
     close = difflib.get_close_matches(backbone, known, 3, cutoff=0.3) or known[:3]
     raise ConfigError(
-        f"{backbone}: has no published weights; backbones that have some: {', '.join(close)}. "
+        f"{backbone}: has no published weights. Backbones that have some: {', '.join(close)}. "
         "`lifted weights` lists all."
     )
 
@@ -70,7 +70,11 @@ def named_weights(source: str, backbone: str) -> PublishedWeights:
         if any(weights.source == source for weights in published_weights(other))
     ]
     if owners:
-        raise ConfigError(f"{source}: are weights of --backbone {owners[0]}, not of {backbone}; give one that fits.")
+        raise ConfigError(
+            f"{source}: weights of {owners[0]}, not of {backbone}. Give --backbone {owners[0]}, or other weights."
+        )
     close = difflib.get_close_matches(source, [weights.source for weights in own], 3, cutoff=0.3)
     known = f"known for {backbone}: {', '.join(close)}" if close else f"none are known for {backbone}"
-    raise ConfigError(f"{source}: no such weights; {known}. `lifted weights` lists all; hf://OWNER/NAME takes others.")
+    raise ConfigError(
+        f"{source}: no such weights; {known}. `lifted weights` lists all. Give others as hf://OWNER/NAME."
+    )

@@ -77,18 +77,18 @@ def settle_keep(
     """
     held_out = watched_kind == "validation"
     if (config.keep == "best" or config.patience) and not held_out:
-        on_note("the weights are chosen by recall on the test classes; do not report that recall as a result.")
-    if config.keep != "auto":
+        on_note("the best weights are chosen by recall on the test classes, so do not report that recall as a result.")
+    if config.keep != "auto" or config.iterations == 0:
         return config
     if not held_out:
         on_note(
-            "the last weights are kept: to choose the best by recall on the test classes would be to train on them; "
-            "hold out --validation-classes."
+            "keeping the last weights. Choosing the best ones by recall on the test classes would amount to training "
+            "on them. To keep the best, hold out classes with --validation-classes."
         )
     elif num_classes < ENOUGH_CLASSES:
         on_note(
-            f"the last weights are kept: {num_classes} validation classes are too few to choose the best; raise "
-            "--validation-classes."
+            f"keeping the last weights, because {num_classes} validation classes are too few to choose the best ones. "
+            "To keep the best, raise --validation-classes."
         )
     return replace(config, keep="best" if held_out and num_classes >= ENOUGH_CLASSES else "last")
 

@@ -52,14 +52,14 @@ def save_checkpoint(run: Path, iteration: int, state: State, kept: Collection[in
                 old.unlink()
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror}); {_newest(run)}. "
-            "Make room and run the same command with --resume."
+            f"{path}: cannot be written ({error.strerror}). {_newest(run)}. "
+            "Make room, and run the same command with --resume."
         ) from None
 
 
 def _newest(run: Path) -> str:
     earlier = checkpoints(run)
-    return f"the previous checkpoint, {earlier[-1].name}, is intact" if earlier else "there is no earlier checkpoint"
+    return f"The previous checkpoint, {earlier[-1].name}, is intact" if earlier else "There is no earlier checkpoint"
 
 
 def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callable[[str], None]) -> int:
@@ -82,10 +82,10 @@ def load_checkpoint(run: Path, restore: Callable[[State], None], on_note: Callab
         problem = _problem(path, restore)
         if problem is None:
             return int(path.stem)
-        on_note(f"{path}: damaged ({problem}); using the previous checkpoint.")
+        on_note(f"{path}: damaged ({problem}). Trying the previous checkpoint.")
     if candidates:
-        raise RunError(f"{run}: none of its {len(candidates)} checkpoints can be used; train again into a new folder.")
-    raise RunError(f"{run}: no checkpoint to resume from; train again into a new folder.")
+        raise RunError(f"{run}: its checkpoints ({len(candidates)}) are all damaged. Train again into a new folder.")
+    raise RunError(f"{run}: has no checkpoint to resume from. Train again into a new folder.")
 
 
 def restore_checkpoint(run: Path, iteration: int, restore: Callable[[State], None]) -> str | None:
@@ -120,7 +120,7 @@ def _read(path: Path) -> State:
     with zipfile.ZipFile(path) as members:  # refuses other files; NumPy would also load a plain array
         unpacked = sum(member.file_size for member in members.infolist())
         if unpacked > size:  # checkpoints are not compressed
-            raise ValueError(f"{unpacked:,} bytes unpacked, but the file has {size:,}")
+            raise ValueError(f"it declares {unpacked:,} bytes unpacked, but the file has {size:,}")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 

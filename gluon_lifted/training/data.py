@@ -91,8 +91,14 @@ def batch_notes(config: TrainConfig, table: ImageTable, batch: int) -> list[str]
         return []
     notes = []
     if batch != config.batch_size:
-        notes.append(f"{len(table.class_names)} classes to train on make batches of {batch} images.")
+        notes.append(
+            f"batches have {batch} images instead of {config.batch_size}, because there are only "
+            f"{len(table.class_names)} training classes."
+        )
     smallest = int(table.images_per_class().min())
     if smallest < config.images_per_class:
-        notes.append(f"the smallest class has {smallest} images: some are repeated within a batch.")
+        notes.append(
+            f"the smallest class has {smallest} images, fewer than --images-per-class {config.images_per_class}, so "
+            "some are repeated within a batch."
+        )
     return notes

@@ -8,6 +8,7 @@ import numpy as np
 
 from gluon_lifted.losses.known_losses import LOSSES
 from gluon_lifted.networks.whitening import Moments, require_features, whitened_layer
+from gluon_lifted.progress import open_progress
 from gluon_lifted.training.inference import BATCH, infer
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     """
     config, net = trainer.config, trainer.net
     if trainer.weights is not None and net.embedding.weight.name in trainer.weights.used:
-        hooks.on_note("the embedding layer comes with the weights; --embedding-init pca does not change it.")
+        hooks.on_note("the weights include an embedding layer, so --embedding-init pca has no effect.")
         return
     width = net.embedding.weight.shape[1]  # C
     require_features(width, config.dim)
@@ -40,8 +41,9 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
     hooks.on_note(f"the embedding layer starts as whitened principal components of {len(rows):,} training images.")
     moments = Moments(width)
     batches = loader.test_batches(BATCH, rows)
-    for (pooled,) in infer(batches, trainer.devices, lambda images: (net.pool(images),)):
-        moments.add(pooled)
-        hooks.on_measuring("features", moments.count, len(rows))
+    with open_progress("measure features", len(rows)) as progress:
+        for (pooled,) in infer(batches, trainer.devices, lambda images: (net.pool(images),)):
+            moments.add(pooled)
+            progress.update(moments.count)
     distance = config.init_distance * LOSSES[config.loss].as_distance(config.margin)
     net.set_embedding_layer(*whitened_layer(moments, config.dim, distance))

@@ -9,6 +9,7 @@ import numpy as np
 
 from gluon_lifted.batches.loader import ImageLoader
 from gluon_lifted.contract import START_FILE
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.errors import DataError
 from gluon_lifted.logs.recall_files import (
     RESULT_FILE,
@@ -25,16 +26,15 @@ from gluon_lifted.metrics.recall_comparison import (
     RecallComparison,
     measure_recall,
 )
+from gluon_lifted.progress import open_progress
 from gluon_lifted.training.inference import BATCH
 from gluon_lifted.training.verdict import Verdict, baseline_verdicts, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from gluon_lifted.batches.loader import Batch
     from gluon_lifted.datasets import ImageTable
     from gluon_lifted.metrics.choices import Distance
     from gluon_lifted.training.data import TrainingData
@@ -94,7 +94,7 @@ class Evaluation:
     threads : int
         Images decoded at a time.
     hooks : Hooks
-        Callbacks for progress, notes and the measured start.
+        Callbacks for notes and the measured start.
 
     Raises
     ------
@@ -107,7 +107,12 @@ class Evaluation:
     ) -> None:
         self.trainer, self.config, self.watcher = trainer, trainer.config, watcher
         self.kind, self.watched_as = data.watched_kind, data.watched_as
-        self.classes = {"training_classes": data.learned.class_names, "measured_classes": data.watched.class_names}
+        watched = data.watched
+        self.images = {
+            "training_classes": data.learned.class_names,
+            "measured_classes": watched.class_names,
+            "measured_images": image_digest(watched.paths, [watched.class_names[label] for label in watched.labels]),
+        }
         self.folder, self.threads, self.hooks = folder, threads, hooks
         self.start: RecallComparison | None = None
         several = len(data.test.class_names) > 1  # recall within a single class is always 1
@@ -122,9 +127,9 @@ class Evaluation:
         start = read_start(self.folder, self.watcher.table.labels) if resume else None
         if start is None and iteration == 0:
             start = self._compare("before training", self.kind, self.watcher)
-            write_recall(path, start.to_json_with_hits() | self.classes)
+            write_recall(path, start.to_json_with_hits() | self.images)
         if start is None:
-            self.hooks.on_note(f"{path}: missing or damaged; the report has no recall before training.")
+            self.hooks.on_note(f"{path}: missing or damaged, so training is not compared with recall before training.")
         else:
             self.hooks.on_start(start)
         self.start = start
@@ -149,29 +154,13 @@ class Evaluation:
     ) -> RecallComparison:
         """Measure embedding, pooled features and, unless given, raw pixels of all images of a loader."""
         table = loader.table
-        baseline: tuple[EmbeddingRecall, ...] = (pixels,) if pixels else ()
-        if pixels is None:
-            boxes = [table.box(row) for row in range(len(table))]
-
-            def report(done: int) -> None:
-                self.hooks.on_measuring(f"{label}, pixels", done, len(table))
-
-            thumbnails = pixel_thumbnails(table.paths, self.threads, boxes, report)
-            baseline = self._rank(label, PIXELS, thumbnails, table)
-        pooled, embedding = self._embed(self._counted(loader.test_batches(BATCH), label, len(table)), len(table))
+        baseline = (pixels,) if pixels else self._rank_by_pixels(label, table)
+        pooled, embedding = self._embed(label, loader)
         network = (
-            *self._rank(label, EMBEDDING, embedding, table, LOSSES[self.config.loss].distance),
-            *self._rank(label, POOLED, pooled, table, "cosine"),
+            *_rank(label, EMBEDDING, embedding, table, LOSSES[self.config.loss].distance),
+            *_rank(label, POOLED, pooled, table, "cosine"),
         )
         return RecallComparison(kind, table.labels, network + baseline)
-
-    def _rank(
-        self, label: str, name: str, rows: NDArray[np.float32], table: ImageTable, distance: Distance = "euclidean"
-    ) -> tuple[EmbeddingRecall, ...]:
-        def report(share: float) -> None:
-            self.hooks.on_measuring(f"{label}, ranks by {name}", round(share * len(table)), len(table))
-
-        return measure_recall(name, rows, table.labels, distance, report)
 
     def _compare_test(self, table: ImageTable) -> RecallComparison | None:
         """Measure the test images; None, with a note, if one is damaged: training must not end in an error then."""
@@ -179,28 +168,38 @@ class Evaluation:
             with self._loader(table) as tester:
                 return self._compare("test", "test", tester)
         except DataError as error:
-            self.hooks.on_note(f"{error} The test images were not measured.")
+            self.hooks.on_note(f"{error} Recall on the test classes was not measured.")
             return None
 
-    def _embed(self, batches: Iterator[Batch], num_images: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _rank_by_pixels(self, label: str, table: ImageTable) -> tuple[EmbeddingRecall, ...]:
+        boxes = [table.box(row) for row in range(len(table))]
+        with open_progress(f"measure {label}, {PIXELS}", len(table)) as progress:
+            thumbnails = pixel_thumbnails(table.paths, self.threads, boxes, progress.update)
+        return _rank(label, PIXELS, thumbnails, table)
+
+    def _embed(self, label: str, loader: ImageLoader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Compute pooled features (N, C) and embedding (N, D) of all images."""
         arrays: list[NDArray[np.float32]] = []
-        first = 0
-        for parts in self.trainer.pool_and_embed(batches):
-            arrays = arrays or [np.empty((num_images, part.shape[1]), np.float32) for part in parts]
-            last = first + len(parts[0])
-            for array, part in zip(arrays, parts, strict=True):
-                array[first:last] = part
-            first = last
+        first, num_images = 0, len(loader.table)
+        with open_progress(f"measure {label}", num_images) as progress:
+            for parts in self.trainer.pool_and_embed(loader.test_batches(BATCH)):
+                arrays = arrays or [np.empty((num_images, part.shape[1]), np.float32) for part in parts]
+                last = first + len(parts[0])
+                for array, part in zip(arrays, parts, strict=True):
+                    array[first:last] = part
+                progress.update(last)
+                first = last
         pooled, embedding = arrays
         return pooled, embedding
 
-    def _counted(self, batches: Iterable[Batch], label: str, total: int) -> Iterator[Batch]:
-        done = 0
-        for batch in batches:
-            yield batch
-            done += len(batch.images)
-            self.hooks.on_measuring(label, done, total)
-
     def _loader(self, table: ImageTable) -> ImageLoader:
         return ImageLoader(table, self.watcher.preprocessing, self.threads)
+
+
+def _rank(
+    label: str, name: str, rows: NDArray[np.float32], table: ImageTable, distance: Distance = "euclidean"
+) -> tuple[EmbeddingRecall, ...]:
+    with open_progress(f"measure {label}, ranks by {name}", len(table)) as progress:
+        return measure_recall(
+            name, rows, table.labels, distance, lambda share: progress.update(round(share * len(table)))
+        )

@@ -62,7 +62,10 @@ def freeze(net: Any, run: Path, card: ModelCard, images: NDArray[np.float32], dt
     net.hybridize(static_alloc=True, static_shape=True)
     trained = as_float32(net(nd.array(images, ctx=device))).asnumpy()  # (n, D)
     if not np.isfinite(trained).all():
-        raise RunError(f"{run}: the network's embeddings are not finite; train again with a lower learning rate.")
+        raise RunError(
+            f"{run}: the trained network's embeddings contain NaN or infinity. Train again with a lower "
+            "--learning-rate."
+        )
     with tempfile.TemporaryDirectory(dir=run, prefix=".freeze-") as name:
         folder = Path(name)
         nd.waitall()  # MXNet 1.9.1 may save weights that an operator still rearranges in the background
@@ -96,8 +99,8 @@ def _require_same(net: Any, path: Path) -> None:
         same_kind = (array.dtype, array.shape) == (expected.dtype, expected.shape)
         if not same_kind or array.tobytes() != expected.tobytes():
             raise RunError(
-                f"{path.parent.parent}: MXNet wrote other numbers for {key[4:]!r} than the network has. Repeat "
-                "`lifted train` with --resume to write the files again."
+                f"{path.parent.parent}: the file that MXNet wrote differs from the trained network in {key[4:]!r}. To "
+                "write the files again, repeat `lifted train` with --resume."
             )
 
 
@@ -105,7 +108,7 @@ def _require_close(frozen: NDArray[np.float32], trained: NDArray[np.float32], ru
     difference = float(np.linalg.norm(frozen - trained))
     if not difference <= tolerance * float(np.linalg.norm(trained)):
         raise RunError(
-            f"{run}: the frozen network's embeddings differ from the trained network's by {difference:.3g} of "
-            f"{np.linalg.norm(trained):.3g} (Frobenius norms; at most {tolerance:g} of it expected). Repeat "
-            "`lifted train` with --resume to write the files again."
+            f"{run}: the embeddings of the saved network differ from those of the trained network by {difference:.3g} "
+            f"(Frobenius norm); expected at most {tolerance:g} of {np.linalg.norm(trained):.3g}. To write the files "
+            "again, repeat `lifted train` with --resume."
         )

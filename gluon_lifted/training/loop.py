@@ -24,6 +24,7 @@ from gluon_lifted.training.freeze import freeze
 from gluon_lifted.training.inference import BATCH
 from gluon_lifted.training.interrupt import interruptible
 from gluon_lifted.training.run_folder import weights_origin
+from gluon_lifted.training.training_progress import training_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +148,8 @@ class Loop:
             log = None
             if self.writes:
                 log = stack.enter_context(run_log(self.folder, start, tensorboard=self.config.tensorboard))
+            classes = len(self.watcher.table.class_names)
+            show = stack.enter_context(training_progress(self.config.iterations, start, classes))
             tick = time.monotonic()
             for batch in () if ended else self.trainer.copied_ahead(batches):
                 times.waiting += time.monotonic() - tick
@@ -161,6 +164,7 @@ class Loop:
                 if log is not None:
                     log(progress)
                     self._save(iteration, stop=stop)
+                show(progress)
                 hooks.on_progress(progress)
                 if stop:
                     break
@@ -248,7 +252,10 @@ class Loop:
             if problem is None:
                 kept = best.iteration
             else:
-                hooks.on_note(f"the best weights, of iteration {best.iteration:,}, are damaged ({problem}).")
+                hooks.on_note(
+                    f"the best weights, of iteration {best.iteration:,}, are damaged ({problem}), so the last ones are "
+                    "kept."
+                )
         self.trainer.finish()
         recall = best.recall if kept == best.iteration else self.recall
         return replace(report, kept=kept, kept_recall=recall)
@@ -266,8 +273,8 @@ class Loop:
                 )
         except OSError as error:
             raise RunError(
-                f"{self.folder}: cannot be written ({error.strerror or error}); "
-                "make room and run the same command with --resume."
+                f"{self.folder}: cannot be written ({error.strerror or error}). "
+                "Make room, and run the same command with --resume."
             ) from None
         return replace(report, measured=self.evaluation.measure_end()) if report.finished else report
 

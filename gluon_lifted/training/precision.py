@@ -35,8 +35,8 @@ def compute_type(config: TrainConfig, devices: list[Any]) -> str:
     if has_bfloat16_units(instruction_sets()):
         return BFLOAT16
     raise ConfigError(
-        "--amp needs GPUs, or a CPU with bfloat16 units (avx512_bf16 or amx_bf16 in /proc/cpuinfo), which this one "
-        "lacks; train on --device gpu, or omit --amp."
+        "--amp needs a GPU, or a CPU with bfloat16 units (avx512_bf16 or amx_bf16 in /proc/cpuinfo). This CPU has "
+        "none. Train with --device gpu, or leave out --amp."
     )
 
 
@@ -67,5 +67,5 @@ def require_computable(net: Any, shape: tuple[int, ...], device: Any, dtype: str
     except mx.MXNetError as error:
         raise ConfigError(
             f"MXNet cannot compute this network in {dtype} on {device} "
-            f"({str(error).strip().splitlines()[-1]:.200}); omit --amp."
+            f"({str(error).strip().splitlines()[-1]:.200}). Leave out --amp."
         ) from None

@@ -18,7 +18,6 @@ from gluon_lifted.logs.tensorboard import require_tensorboardx
 from gluon_lifted.networks.mean_image import mean_residual
 from gluon_lifted.training.best_recall import settle_keep
 from gluon_lifted.training.data import batch_notes, build_sampler, load_data
-from gluon_lifted.training.reported import ProgressReport
 from gluon_lifted.training.run_folder import check_run, open_run
 
 if TYPE_CHECKING:
@@ -46,17 +45,14 @@ class Hooks:
     on_progress : callable
         Called after each iteration.
     on_note : callable
-        Called with each sentence to show the user.
+        Called with each sentence to show the user. By default it is logged.
     on_start : callable
         Called with the recall before training, once it is known.
-    on_measuring : callable
-        Called while the start and the end of a run are measured, with the measurement, images done and images in total.
     """
 
     on_progress: Callable[[TrainProgress], None] = lambda _: None
-    on_note: Callable[[str], None] = lambda _: None
+    on_note: Callable[[str], None] = lambda note: log.info("%s", note)
     on_start: Callable[[RecallComparison], None] = lambda _: None
-    on_measuring: Callable[[str, int, int], None] = lambda what, done, total: None
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ def train(
     hardware: Hardware = Hardware(),
     *,
     resume: bool = False,
-    hooks: Hooks | None = None,
+    hooks: Hooks = Hooks(),
 ) -> TrainReport:
     """Train a network and freeze it into ``run``.
 
@@ -102,8 +98,8 @@ def train(
         Devices, decoding threads and hosts to train with.
     resume : bool
         Resume the run in ``run`` from its newest intact checkpoint.
-    hooks : Hooks, optional
-        Callbacks for progress and notes. By default, progress goes to `gluon_lifted.progress`, and notes to the log.
+    hooks : Hooks
+        Callbacks. Progress goes to `gluon_lifted.progress` without them, too.
 
     Raises
     ------
@@ -115,10 +111,6 @@ def train(
     >>> config = resolve_config({"data": "photos", "weights": "imagenet"})  # doctest: +SKIP
     >>> train(config, "runs/mine").kept_recall  # doctest: +SKIP
     """
-    if hooks is None:
-        with ProgressReport() as report:
-            hooks = Hooks(report.training, lambda note: log.info("%s", note), on_measuring=report.measuring)
-            return train(config, run, hardware, resume=resume, hooks=hooks)
     run = Path(run)
     config = check_run(run, config, resume=resume)
     if config.tensorboard:
@@ -201,6 +193,8 @@ def _require_same_work(cluster: Cluster, config: TrainConfig, table: ImageTable)
 def _check_batches(config: TrainConfig, data: TrainingData, batch: int, devices: int, hooks: Hooks) -> None:
     """Refuse batches with fewer images than devices. Report notes on data and batches."""
     if batch < devices:
-        raise ConfigError(f"a batch of {batch} images cannot be shared by {devices} devices; use fewer devices.")
+        raise ConfigError(
+            f"a batch of {batch} images is too small for {devices} devices. Raise --batch-size, or use fewer devices."
+        )
     for note in (*data.notes, *batch_notes(config, data.learned, batch)):
         hooks.on_note(note)

@@ -35,13 +35,13 @@ def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
         more than `MAY_CHANGE`.
     """
     if run.exists() and not run.is_dir():
-        raise RunError(f"{run}: is not a folder; give --out the name of the run folder to write.")
+        raise RunError(f"{run}: not a folder. Give the run folder to write with --out.")
     if not resume:
         if (run / CONFIG_FILE).exists():
-            raise RunError(f"{run}: already holds a run; add --resume to continue it, or give another --out.")
+            raise RunError(f"{run}: already contains a run. Add --resume to continue it, or give another --out.")
         return config
     if not (run / CONFIG_FILE).exists():
-        raise RunError(f"{run}: not a run folder, so there is nothing to resume; leave out --resume, or check --out.")
+        raise RunError(f"{run}: not a run folder, so there is nothing to resume. Leave out --resume, or check --out.")
     started = TrainConfig.read(run)
     settled = {setting.name: getattr(started, setting.name) for setting in fields(config)}  # when the run began
     config = replace(config, **{name: value for name, value in settled.items() if getattr(config, name) == "auto"})
@@ -50,7 +50,7 @@ def check_run(run: Path, config: TrainConfig, *, resume: bool) -> TrainConfig:
         if getattr(same, setting.name) != getattr(config, setting.name):
             raise RunError(
                 f"{run}: was started with {spelled(setting.name)} {getattr(started, setting.name)}, "
-                f"not {getattr(config, setting.name)}; resume with the same options, or train into a new folder."
+                f"not {getattr(config, setting.name)}. Resume with the same options, or train into a new folder."
             )
     return config
 
@@ -72,8 +72,8 @@ def open_run(config: TrainConfig, run: Path, trainer: Trainer, on_note: Callable
             start = load_checkpoint(run, trainer.restore, on_note)
             if start > config.iterations:
                 raise RunError(
-                    f"{run}: has trained {start:,} iterations, more than --iterations {config.iterations:,}; "
-                    f"give --iterations {start} or more."
+                    f"{run}: has already trained {start:,} iterations, more than --iterations {config.iterations:,}. "
+                    f"Give --iterations {start} or more."
                 )
             _note_rate(TrainConfig.read(run), config, start, on_note)
         _write_settings(config, run, trainer)
@@ -91,8 +91,8 @@ def _note_rate(before: TrainConfig, now: TrainConfig, start: int, on_note: Calla
     last, following = learning_rate(before, max(start - 1, 0)), learning_rate(now, start)
     if learning_rate(before, start) != following:
         on_note(
-            f"the {now.schedule} schedule now ends at iteration {now.iterations:,} instead of {before.iterations:,}: "
-            f"the learning rate continues at {following:.3g}; the last batch had {last:.3g}."
+            f"the {now.schedule} schedule now ends at iteration {now.iterations:,} instead of {before.iterations:,}, "
+            f"so the learning rate changes from {last:.3g} to {following:.3g}."
         )
 
 
@@ -113,7 +113,7 @@ def _write_settings(config: TrainConfig, run: Path, trainer: Trainer) -> None:
             _write(run / WEIGHTS_FILE, json.dumps(asdict(trainer.weights), indent=2))
         _write(run / CONFIG_FILE, config.to_json())
     except OSError as error:
-        raise RunError(f"{run}: cannot be written ({error.strerror}); give another --out.") from None
+        raise RunError(f"{run}: cannot be written ({error.strerror}). Give another --out.") from None
 
 
 def _write(path: Path, text: str) -> None:

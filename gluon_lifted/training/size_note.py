@@ -20,4 +20,4 @@ def size_note(recommended: Preprocessing | None, config: TrainConfig) -> str:
     wanted, used = (
         " ".join(f"--{name} {getattr(settings, name)}" for name in names) for settings in (recommended, config)
     )
-    return "" if wanted == used else f"was evaluated by its publisher with {wanted}; this run uses {used}."
+    return "" if wanted == used else f"its publisher evaluated these weights with {wanted}; this run uses {used}."

@@ -175,8 +175,8 @@ class Trainer:
         self.skipped.count(applied=applied, dead=dead, searching=searching)
         if self.skipped.in_a_row == MAX_SKIPPED:
             raise RunError(
-                f"training has diverged: {MAX_SKIPPED} batches in a row had a gradient that is not finite; "
-                f"train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
+                f"training has diverged: the gradients of {MAX_SKIPPED} batches in a row contain NaN or infinity. "
+                f"Train again with a lower --learning-rate (it is {self.config.learning_rate:g})."
             )
         return sums.loss
 
@@ -249,7 +249,9 @@ class Trainer:
         for name, expected in used.items():
             wanted = getattr(self.config, name)
             if wanted not in ("auto", expected):
-                on_note(f"{source}: was trained with --{name} {expected}; training continues with --{name} {wanted}.")
+                on_note(
+                    f"{source}: these weights were trained with --{name} {expected}; this run uses --{name} {wanted}."
+                )
                 used[name] = wanted
         if note := size_note(report.preprocessing, self.config):
             on_note(f"{source}: {note}")

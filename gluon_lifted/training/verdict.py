@@ -78,9 +78,9 @@ def warning(config: TrainConfig, verdicts: Sequence[Verdict]) -> str:
     """Say what training lost to, or cannot be told apart from, and what to try. Empty if it beat all baselines."""
     worse = [verdict for verdict in verdicts if verdict.outcome == "worse"]
     undecided = [verdict for verdict in verdicts if verdict.outcome == "undecided"]
-    clauses = [f"lost to {_listed(worse)}"] if worse else []
+    clauses = [f"is lower than that of {_listed(worse)}"] if worse else []
     if undecided:
-        clauses.append(f"cannot be told apart from {_listed(undecided)}")
+        clauses.append(f"cannot be distinguished from that of {_listed(undecided)}")
     if not clauses:
         return ""
     remedy = _remedy(config, _names(worse), _names(undecided))
@@ -107,13 +107,15 @@ def _remedy(config: TrainConfig, lost_to: set[str], undecided: set[str]) -> str:
     """Return the change that helps most, given what this run did."""
     rate = f"Lower --learning-rate (it is {config.learning_rate:g})"
     if not config.weights:
-        return "Start from trained weights: --weights imagenet, or a file; else train on more images and longer."
+        return (
+            "Start from trained weights (--weights imagenet, or a file). Without any, train longer and on more images."
+        )
     if STARTED[EMBEDDING] in lost_to:
-        return f"{rate} or --iterations: training undid its weights. Or freeze the best ones: --keep best."
+        return f"{rate} or --iterations, because training has made the initial weights worse. Or give --keep best."
     if STARTED[POOLED] in lost_to:
         return f"Raise --iterations or --dim (it is {config.dim}), or train on more images."
     if PIXELS in lost_to:
-        return f"Raise --crop (it is {config.crop} px), so that the network sees more than a thumbnail does."
+        return f"Raise --crop (it is {config.crop} px), so that the network sees more detail."
     if STARTED[EMBEDDING] in undecided:  # all of training counted for little, or its start is what was kept
         return f"{rate}, raise --iterations, or train on more images."
     return "Raise --iterations, or train on more images."

@@ -47,7 +47,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(field: Field[Any]) -> inspect.Parameter:
-    kind, help, shown = type(field.default), field.metadata["help"], _shown(field.default) or False
+    kind, help, shown = type(field.default), field.metadata["help"], _shown(field) or False
     spelling = f"--{spelled(field.name)}"
     if field.name == ARGUMENT:
         declared: Any = typer.Argument(metavar="DATASET", help=help, show_default=shown)
@@ -69,8 +69,11 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
     )
 
 
-def _shown(default: object) -> str:
-    """Return the default as --help shows it, or an empty string if it is off or empty."""
-    if default is True:
-        return "on"
-    return f"{default:g}" if isinstance(default, float) else str(default or "")
+def _shown(field: Field[Any]) -> str:
+    """Return the default as --help shows it, e.g. ``0.1; 0 with --weights``. Empty if the field is off or empty."""
+    default, otherwise = field.default, field.metadata["otherwise"]
+    if isinstance(default, bool):
+        usual = "on" if default else "off" if otherwise else ""
+    else:
+        usual = f"{default:g}" if isinstance(default, float) else str(default)
+    return "; ".join(filter(None, (usual, otherwise)))

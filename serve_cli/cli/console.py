@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gluon_lifted.errors import RunError
-from gluon_lifted.progress import clock, pace, progress_to
+from gluon_lifted.progress import QUIET_S, clock, pace, progress_to
+from serve_cli.cli.wrapping import wrap_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,8 +78,9 @@ class ResultStream(io.TextIOWrapper):
 
 
 def say(message: str) -> None:
-    """Print one line on stderr."""
-    typer.echo(message, err=True)
+    """Print a message on stderr. A terminal shows it in whole words."""
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+    typer.echo(wrap_message(message, columns) if columns else message, err=True)  # some terminals have no size
 
 
 class ConsoleHandler(logging.Handler):
@@ -149,7 +151,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 def _wrapped(head: str, cells: Sequence[str]) -> str:
     """Break the heading of a column into lines as long as its cells, so that long names do not widen the table."""
-    return "\n".join(textwrap.wrap(head, max((SHORTEST_HEAD, *map(len, cells)))))
+    return "\n".join(textwrap.wrap(head, max((SHORTEST_HEAD, *map(len, cells))), break_long_words=False))
 
 
 def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list[list[int]]:
@@ -165,6 +167,8 @@ def _columns_of_tables(widths: Sequence[int], left: int, available: int) -> list
 
 class Progress:
     """Progress, rate and time left of a run: a bar on a terminal, otherwise a line every 10 s.
+
+    The bar of work that took less than a second disappears.
 
     Parameters
     ----------
@@ -214,9 +218,10 @@ class Progress:
     ) -> None:
         if self._bar is None:
             return
+        seconds = self._now() - self._began
         if self._total is None and error is None:  # the total is known now
-            took = f"took {clock(self._now() - self._began)}"
-            self._bar.update(self._task, total=self._done, completed=self._done, status=took)
+            self._bar.update(self._task, total=self._done, completed=self._done, status=f"took {clock(seconds)}")
+        self._bar.live.transient = seconds < QUIET_S
         self._bar.stop()
 
     def update(self, done: int, text: str = "") -> None:

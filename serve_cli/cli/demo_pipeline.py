@@ -12,9 +12,8 @@ from export import export_run
 from gluon_lifted.config.train_config import TrainConfig
 from gluon_lifted.datasets.glyphs import load_glyphs
 from gluon_lifted.errors import DataError
-from gluon_lifted.training.run import Hooks, train
+from gluon_lifted.training.run import train
 from serve_cli.cli.console import say
-from serve_cli.cli.training_console import TrainingBar
 from serve_cli.embed.embed_images import embed_images
 from serve_cli.embed.embed_options import EmbedOptions
 from serve_cli.evaluate.eval_options import EvalOptions, Images
@@ -90,8 +89,8 @@ def run_demo(root: Path, iterations: int, seed: int) -> DemoReport:
     with _step(report, "untrained network"):
         train(demo_config(files.glyphs, 0, seed), files.untrained)
         export_run(files.untrained, files.untrained_model)
-    with _step(report, "train"), TrainingBar() as bar:
-        train(config, files.trained, hooks=Hooks(bar.show))
+    with _step(report, "train"):
+        train(config, files.trained)
     with _step(report, "export and verify"):
         export_run(files.trained, files.model)
     with _step(report, "embed"):

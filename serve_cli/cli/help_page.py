@@ -5,6 +5,7 @@ Typer's own pages have up to six columns, which leave little room for the senten
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ REQUIRED, USUAL, GENERAL = "Required", "Options", "General"  # panels: the first
 MAX_NAME = 30  # characters of the left column; what 80 columns leave for the sentences
 MAX_WIDTH = 120  # characters; longer lines are hard to read
 MARGIN = 2
+MARK = 1  # characters of the column that marks what is required
+UNBROKEN = re.compile(r"`[^`]{1,24}`|\[default: [^]]{1,16}\]")  # short commands and defaults stay on one line
+SPACE_WITHIN = "\ue000"  # as wide as a space
 
 
 class Command(TyperCommand):
@@ -116,7 +120,6 @@ def _print_head(console: Console, command: Any, ctx: Any) -> None:
         console.print()
         text = paragraph if paragraph.startswith(" ") else " ".join(paragraph.split())
         console.print(Text.from_markup(text))
-    console.print()
 
 
 def _print_panel(
@@ -125,15 +128,28 @@ def _print_panel(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, MARGIN, 0, 0), expand=True)
-    table.add_column(width=1, style="red")
+    table = Table.grid(padding=(0, MARGIN, 0, 0))
+    table.add_column(width=MARK, style="red")
     table.add_column(width=width, overflow="fold")
-    table.add_column(ratio=1)
+    table.add_column()
+    left = MARK + width + 2 * MARGIN
     for name, sentence in rows:
-        table.add_row("*" if marked else "", name, sentence)
+        table.add_row("*" if marked else "", name, _wrapped(console, sentence, console.width - left))
+    console.print()
     console.print(Text(title, "bold"))
     console.print(table)
-    console.print()
+
+
+def _wrapped(console: Console, sentence: Text, width: int) -> Text:
+    """Break a sentence into lines, but not within a short command or default."""
+    from rich.text import Text
+
+    joined = sentence.copy()
+    joined.plain = UNBROKEN.sub(lambda match: match[0].replace(" ", SPACE_WITHIN), sentence.plain)
+    lines = joined.wrap(console, width)
+    for line in lines:
+        line.plain = line.plain.replace(SPACE_WITHIN, " ").rstrip()
+    return Text("\n").join(lines)
 
 
 def _styled_name(param: Any) -> Text:

@@ -51,6 +51,10 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # click's; newer versions of typ
 class Commands(TyperGroup):
     """The group of commands. Ctrl-C or SIGTERM ends any of them with one line."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows ``lifted`` in the usage."""
+        return ["COMMAND", "[OPTIONS]"]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page of all commands."""
         print_commands(self, ctx)
@@ -91,7 +95,23 @@ def lifted(
         bool, typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train image embeddings, export them to ONNX, embed an image catalog, evaluate and search it."""
+    r"""Train image embeddings, export them to ONNX, embed an image catalog, evaluate and search it.
+
+    Each command has a page with examples, such as `lifted embed --help`.
+
+    [bold]From photographs to a search page[/bold]
+
+      lifted train folder --data photos --out runs/start --iterations 0 \
+        --backbone mobilenetv2_1.0 --weights imagenet --resize 128 --crop 112
+
+      lifted export runs/start --onnx model.onnx
+
+      lifted embed model.onnx photos --out embeddings
+
+      lifted index embeddings --out catalog.index
+
+      lifted serve catalog.index
+    """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -130,8 +150,16 @@ def main() -> None:
     except PermissionError as error:  # raised by any access to a path, even Path.is_file()
         if error.filename is None:
             raise
-        say(f"lifted: error: {error.filename}: permission denied; get access to it and to the folders above it.")
+        say(f"lifted: error: {_denied(str(error.filename))}")
         sys.exit(1)
+
+
+def _denied(path: str) -> str:
+    """Say which right a path lacks: to be written, or to be read."""
+    above = os.path.dirname(os.path.abspath(path))
+    if os.access(path, os.R_OK) or (os.access(above, os.X_OK) and not os.path.lexists(path)):
+        return f"{path}: permission denied to write. Get write access to it or its folder, or choose another path."
+    return f"{path}: permission denied to read. Get read access to it, and access to the folders above it."
 
 
 def _open_standard_streams() -> None:

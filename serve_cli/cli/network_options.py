@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gluon_lifted.errors import ConfigError
+from gluon_lifted.errors import ConfigError, RunError
 from gluon_lifted.images.fits import FITS_HELP
 from gluon_lifted.images.interpolations import INTERPOLATION_HELP
 from gluon_lifted.images.presets import PRESETS, preset
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gluon_lifted.images import Preprocessing
 
 MODEL_CARD = "Model card"  # title of a panel of --help
-FROM_PRESET = "from --preprocessing"
+FROM_PRESET = "from --preprocessing, else from the card"
 
 Preset = Annotated[
     str | None,
@@ -220,7 +220,10 @@ def given_card(path: Path | None, options: PreprocessingOptions, crop: int | Non
         raise typer.BadParameter(f"--card describes the preprocessing; leave out {', '.join(given)}")
     from gluon_lifted.card import read_card
 
-    return read_card(path)
+    try:
+        return read_card(path)
+    except RunError as error:
+        raise RunError(f"{error} --card expects the JSON that `lifted card MODEL.onnx --json` prints.") from None
 
 
 def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:

@@ -1,19 +1,14 @@
-"""What `lifted train` shows: progress, the recall before training, and the result."""
+"""What `lifted train` prints: the recall before training, and the result."""
 
 from __future__ import annotations
 
 import math
-import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS
-from serve_cli.cli.console import Progress, say
+from serve_cli.cli.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gluon_lifted.logs.run_log import TrainProgress
     from gluon_lifted.metrics.bootstrap import Estimate
     from gluon_lifted.metrics.recall_comparison import (
         EmbeddingRecall,
@@ -21,61 +16,13 @@ if TYPE_CHECKING:
     )
     from gluon_lifted.training.evaluation import RunRecall
 
-QUIET_S = 2.0  # shorter measurements show no progress
 
-
-class TrainingBar(ExitStack):
-    """Progress of training, and of the measurements before and after it.
-
-    The bar of training starts with the first batch: a resumed run does not start with batch 1.
-
-    Parameters
-    ----------
-    now : callable
-        The clock, in seconds. Tests pass their own.
-    """
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._now = now
-        self._bar: Progress | None = None
-        self._measured, self._began = "", 0.0
-        self._recall = self._classes = ""
-
-    def show(self, progress: TrainProgress) -> None:
-        """Show the progress after a batch, and the newest recall@1."""
-        if self._measured or self._bar is None:
-            self._open("train", progress.iterations, "batches", progress.iteration - 1)
-            self._measured = ""
-        assert self._bar is not None
-        if progress.recall is not None:
-            self._recall = f", recall@1 {progress.recall:.3f} (batch {progress.iteration:,}{self._classes})"
-        text = f"loss {progress.loss:.3f}{self._recall}, {progress.images_per_second:.1f} images/s"
-        self._bar.update(progress.iteration, text)
-
-    def show_measuring(self, what: str, done: int, total: int) -> None:
-        """Show the progress of a measurement that takes more than two seconds."""
-        if self._measured != what:
-            self.close()
-            self._bar, self._measured, self._began = None, what, self._now()
-        elif self._bar is None and self._now() - self._began > QUIET_S:
-            self._open(f"measure {what}", total, "images", done)
-        if self._bar is not None:
-            self._bar.update(done)
-
-    def show_start(self, start: RecallComparison) -> None:
-        """Print recall@1 before training, and show the number of classes beside recall from now on."""
-        self.close()
-        self._bar = None
-        self._classes = f", {start.num_classes:,} classes"
-        say(f"train: recall@1 before training, of {start.images} (all others are the gallery):")
-        for embedding in start.embeddings:
-            name = f"{embedding_name(embedding)}, {embedding.dim:,}-d"
-            say(f"train:   {name:34}{percent(embedding.recall[1])} %")
-
-    def _open(self, label: str, total: int, unit: str, done: int) -> None:
-        self.close()
-        self._bar = self.enter_context(Progress(label, total, unit, done, self._now))
+def show_start(start: RecallComparison) -> None:
+    """Print recall@1 before training."""
+    say(f"train: recall@1 before training, of {start.images} (all others are the gallery):")
+    for embedding in start.embeddings:
+        name = f"{embedding_name(embedding)}, {embedding.dim:,}-d"
+        say(f"train:   {name:34}{percent(embedding.recall[1])} %")
 
 
 def embedding_name(embedding: EmbeddingRecall) -> str:

@@ -9,7 +9,7 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
-from serve_cli.cli.help_page import is_argument, name_of
+from serve_cli.cli.help_page import REQUIRED, is_argument, name_of, panel_of
 
 UNKNOWN_OPTION = re.compile(r"No such option:? '?(?P<name>--?[^ ']*)")
 UNKNOWN_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
@@ -22,6 +22,7 @@ EXPECTED = {  # of pydantic's error types, which Typer reports
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "at most {le}",
 }
+MOST_NAMES = 60  # characters of surplus arguments that are shown
 
 UNITS = {"MB": " of megabytes", "SECONDS": " of seconds"}  # by metavar
 
@@ -84,14 +85,25 @@ def _unknown_option(name: str, context: Any) -> str:
 
 def _unknown_command(name: str, context: Any) -> str:
     commands = context.command.list_commands(context)
+    if name == "help":
+        return "lifted has no command 'help'. For a command's page, use `lifted COMMAND --help`."
     close = [command for command in commands if command.startswith(name) or name.startswith(command)]
     return f"lifted has no command {name!r}.{_did_you_mean(close or get_close_matches(name, commands))}"
 
 
 def _extra(names: str, context: Any) -> str:
-    arguments = [name_of(param) for param in context.command.get_params(context) if is_argument(param)]
+    """Return what the command takes and what was found as well; long lists, which the shell makes, are cut off."""
+    params = context.command.get_params(context)
+    arguments = [name_of(param) for param in params if is_argument(param)]
     taken = f"takes {' and '.join(arguments)} only" if arguments else "takes options only"
-    return f"{context.command_path} {taken}; found {names!r} as well. Put a pattern such as 'photos/*.jpg' in quotes."
+    found = names if len(names) <= MOST_NAMES else f"{names[:MOST_NAMES]}..."
+    required = [name_of(param) for param in params if not is_argument(param) and panel_of(param) == REQUIRED]
+    cure = ""
+    if "PHOTOS" in arguments:
+        cure = " Put a pattern such as 'photos/*.jpg' in quotes."
+    elif required:
+        cure = f" Options need their names: {' and '.join(required)}."
+    return f"{context.command_path} {taken}; found {found!r} as well.{cure}"
 
 
 def _did_you_mean(close: list[str]) -> str:

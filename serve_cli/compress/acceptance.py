@@ -40,15 +40,19 @@ class AcceptanceCriteria:
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.data is None):
-            raise ConfigError("--eval and --data belong together; give a data set's name and its folder.")
+            raise ConfigError("give --eval and --data together: a data set's name and its folder.")
 
     def objection(self, comparison: PrecisionComparison) -> str:
         """Return why the model is worse, as the middle of a sentence, or an empty string if it is acceptable."""
         if comparison.recall is not None and comparison.single_recall is not None:
             drop = 100 * (comparison.single_recall - comparison.recall)
             if drop > self.max_recall_drop:
-                return f"loses {drop:.2f} points of recall@1, more than {self.max_recall_drop:g}"
+                return (
+                    f"loses {drop:.2f} points of recall@1 ({comparison.recall:.2%} instead of "
+                    f"{comparison.single_recall:.2%}), more than the {self.max_recall_drop:g} that --max-recall-drop "
+                    "allows"
+                )
         rate, single_rate = comparison.images_per_s, comparison.single_images_per_s
         if rate <= single_rate:
-            return f"is not faster here: {rate:.0f} images/s, fp32 {single_rate:.0f}"
+            return f"is not faster than fp32 here: {rate:.0f} images/s instead of {single_rate:.0f}"
         return ""

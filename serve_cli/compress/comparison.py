@@ -55,7 +55,7 @@ class PrecisionComparison:
         ratio = self.images_per_s / self.single_images_per_s
         facts = {
             "size": f"{self.size_bytes / 1e6:.1f} MB (fp32 {self.single_bytes / 1e6:.1f})",
-            "cosine to fp32": f"mean {self.mean_cosine:.5f}, least {self.min_cosine:.5f}",
+            "cosine to fp32": f"mean {self.mean_cosine:.5f}, smallest {self.min_cosine:.5f}",
             "images/s": f"{self.images_per_s:.0f} (fp32 {self.single_images_per_s:.0f}): {ratio:.2f} times as fast",
         }
         if self.recall is not None and self.single_recall is not None:

@@ -70,7 +70,7 @@ def export_reduced(
         report = export_to(reduced, options)
         log.info("export: comparing %s with fp32", options.precision)
         images = _images(single, options, reference)
-        facts: dict[str, str] = {"weighed on": criteria.device}
+        facts: dict[str, str] = {"compared on": criteria.device}
         if options.precision == "int8":
             offset_weights(reduced, amx)
             reduced = fastest([reduced, amx], images, criteria.device)
@@ -80,7 +80,7 @@ def export_reduced(
             comparison = replace(comparison, recall=_recall(reduced, criteria), single_recall=_recall(single, criteria))
         objection = criteria.objection(comparison)
         if objection and not criteria.force:
-            raise ConfigError(f"{options.precision} {objection}. Model not written; --force writes it anyway.")
+            raise ConfigError(f"{options.precision} {objection}. The model was not written; --force writes it anyway.")
         add_provenance(reduced, onnx_path, facts | comparison.facts())
     return replace(report, path=onnx_path, size_bytes=model_bytes(onnx_path)), comparison
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +22,6 @@ from serve_cli.embeddings.vectors import DTYPES
 from serve_cli.sources.passed_over import passed_over_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from serve_cli.embed.embed_options import EmbedOptions
 
 LEAST_TRIED, BATCHES_TRIED = 64, 8  # images and batches for measuring the rate
@@ -82,19 +82,24 @@ class RunEstimate:
         passed_over = {"skipped": passed_over_text(self.passed_over)} if self.passed_over else {}
         if not self.rows_left:
             source = {"source": f"{self.source}, {self.rows:,} images"}
-            return source | passed_over | {"to do": "nothing; all parts exist"}
+            return source | passed_over | {"to do": "nothing: all part files exist"}
         failed = f", {self.failed} of them failed" if self.failed else ""
-        scarce = "; that is not enough" if self.bytes > self.bytes_free else ""
+        scarce = ", not enough" if self.bytes > self.bytes_free else ""
         return {
-            "source": f"{self.source}, {self.rows:,} images in {self.parts} part files",
+            "source": f"{self.source}, {self.rows:,} images in {_part_files(self.parts)}",
             **passed_over,
-            "carried": ", ".join(self.columns) or "no further columns",
+            **({"columns": f"{', '.join(self.columns)}, copied from the table"} if self.columns else {}),
             "model": self.model,
-            "to do": f"{self.rows_left:,} images, {self.parts_left} part files",
+            "to do": f"{self.rows_left:,} images, {_part_files(self.parts_left)}",
             "tried": f"the first {self.tried} images{failed}; {self.spent_on}",
             "time": f"about {clock(self.seconds)} at {self.images_per_second:.0f} images/s",
-            "disk": f"{self.bytes / 1e6:,.0f} MB below {self.out}, {self.bytes_free / 1e6:,.0f} MB free{scarce}",
+            "disk": f"{math.ceil(self.bytes / 1e6):,} MB below {self.out}, "
+            f"{self.bytes_free / 1e6:,.0f} MB free{scarce}",
         }
+
+
+def _part_files(count: int) -> str:
+    return f"{count} part file{'s' if count > 1 else ''}"
 
 
 def estimate_run(options: EmbedOptions) -> RunEstimate:
@@ -109,8 +114,8 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
     errors = [error for error in tried.errors if error is not None]
     return RunEstimate(
         source=run.plan.source,
-        out=options.out,
-        model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers an image",
+        out=Path(options.out),
+        model=f"{run.embedder.card.name}, {run.embedder.card.dim} numbers per image",
         rows=run.rows_of(run.mine),
         parts=len(run.mine),
         rows_left=rows_left,
@@ -124,7 +129,7 @@ def estimate_run(options: EmbedOptions) -> RunEstimate:
         seconds=rows_left / rate if rows_left else 0.0,
         spent_on=times.text(),
         bytes=rows_left * run.embedder.card.dim * np.dtype(DTYPES[run.plan.dtype]).itemsize,
-        bytes_free=shutil.disk_usage(_existing_ancestor(options.out)).free,
+        bytes_free=shutil.disk_usage(_existing_ancestor(Path(options.out))).free,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.progress import clock, open_progress
@@ -14,8 +15,6 @@ from serve_cli.sources.passed_over import passed_over_text
 from serve_cli.sources.source import as_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from serve_cli.embed.embed_options import EmbedOptions
     from serve_cli.embed.embed_run import EmbedRun
 
@@ -77,11 +76,13 @@ class EmbedReport:
     def facts(self) -> dict[str, str]:
         """Return the report as text."""
         failed = f", {self.failed:,} of them failed" if self.failed else ""
+        if self.failed == self.rows > 1:
+            failed = ", all failed"
         resumed = f", {self.resumed:,} of them by an earlier run" if self.resumed else ""
         missing = f", {self.parts_missing} of them not written yet" if self.parts_missing else ""
         facts = {
             "embeddings": f"{self.out} ({self.parts} part file{'s' if self.parts > 1 else ''}{missing})",
-            "model": f"{self.model}, {self.dim} numbers an image",
+            "model": f"{self.model}, {self.dim} numbers per image",
             "images": f"{self.rows:,}{failed}{resumed}",
         }
         if self.passed_over:
@@ -91,7 +92,7 @@ class EmbedReport:
         return facts | {
             "time": f"{clock(self.seconds)}, {self.images_per_second:.1f} images/s",
             "spent on": ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items()),
-            "decoding": f"{self.decode_per_second:.0f} images/s a thread, "
+            "decoding": f"{self.decode_per_second:.0f} images/s per thread, "
             f"{self.threads} thread{'s' if self.threads > 1 else ''}"
             + (f" in each of {self.workers} workers" if self.workers > 1 else ""),
             "memory": f"{self.peak_memory / 1e6:,.0f} MB at most",
@@ -122,7 +123,7 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
         run.folder.complete(_about(run))
     seconds = time.perf_counter() - began
     return EmbedReport(
-        out=options.out,
+        out=Path(options.out),
         model=run.embedder.card.name,
         dim=run.embedder.card.dim,
         rows=total,
@@ -144,10 +145,11 @@ def embed_images(options: EmbedOptions) -> EmbedReport:
 
 def _about(run: EmbedRun) -> dict[str, Any]:
     """Collect the manifest's fields about the model file, package versions and time."""
+    model = Path(run.options.model)
     return {
         "model": {
-            "file": as_text(run.options.model.name),
-            "path": as_text(run.options.model.resolve()),
+            "file": as_text(model.name),
+            "path": as_text(model.resolve()),
             "sha256": run.plan.model_sha256,
         },
         "versions": versions(),

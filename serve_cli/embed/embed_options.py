@@ -48,7 +48,7 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.rows_per_file < 1:
-            raise ConfigError(f"parts of {self.rows_per_file} rows; give 1 or more.")
+            raise ConfigError(f"the number of rows per file is {self.rows_per_file}; give 1 or more.")
         if self.format not in FORMATS:
             raise ConfigError(f"format {self.format!r} is unknown; use {' or '.join(FORMATS)}.")
         if self.dtype not in get_args(Dtype):
@@ -81,11 +81,11 @@ class EmbedOptions:
 
     Parameters
     ----------
-    model : Path or str
+    model : str or Path
         The ONNX file.
-    source : Path or str
+    source : str or Path
         The path, pattern or URL of the images.
-    out : Path or str
+    out : str or Path
         The embedding folder. If it has parts of the same run, the run resumes.
     model_options : ModelOptions
         Device, threads, sessions and batch size.
@@ -117,9 +117,9 @@ class EmbedOptions:
         If an option is out of range or options contradict each other.
     """
 
-    model: Path
-    source: Path | str
-    out: Path
+    model: str | Path
+    source: str | Path
+    out: str | Path
     model_options: ModelOptions = ModelOptions()
     columns: Columns = Columns()
     output: Output = Output()
@@ -133,25 +133,23 @@ class EmbedOptions:
     image_timeout: float = IMAGE_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        for name in ("model", "out"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
         if self.overwrite and self.task.count > 1:
-            raise ConfigError("tasks that share a folder cannot overwrite it; remove the folder first.")
+            raise ConfigError("--overwrite would remove what other tasks have written; remove the folder first.")
         if self.overwrite and self.retry_failed:
             raise ConfigError(
-                "--overwrite and --retry-failed exclude each other: one replaces the parts that the other keeps."
+                "--overwrite and --retry-failed exclude each other: one replaces the part files that the other keeps."
             )
         if REMOTE.match(str(self.out)):
             raise ConfigError(
                 f"--out {self.out}: expected a local folder; write there, then copy the folder to the URL."
             )
-        if Path(self.source).resolve() == self.out.resolve():
+        if Path(self.source).resolve() == Path(self.out).resolve():
             raise ConfigError(
                 f"--out {self.out}: is the folder with the images; give a separate folder for embeddings."
             )
         if not 0 < self.image_timeout <= MAX_IMAGE_TIMEOUT_S:
             raise ConfigError(
-                f"an image timeout of {self.image_timeout:g} s; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
+                f"the image timeout is {self.image_timeout:g} s; give more than 0 and at most {MAX_IMAGE_TIMEOUT_S:,}."
             )
         if not 1 <= self.pixel_limit <= MAX_PIXELS:
-            raise ConfigError(f"a pixel limit of {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")
+            raise ConfigError(f"the pixel limit is {self.pixel_limit:,}; give 1 to {MAX_PIXELS:,}.")

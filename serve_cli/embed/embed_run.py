@@ -13,7 +13,7 @@ from serve_cli.embed.decoding import CHECKSUMS
 from serve_cli.embeddings.embedding_folder import EmbeddingFolder
 from serve_cli.embeddings.resume_plan import Plan, survey
 from serve_cli.model.embedder import Embedder
-from serve_cli.path_kinds import wrong_kind
+from serve_cli.path_kinds import may_be_model, refuse_other_folder, wrong_kind
 from serve_cli.sources.resolve import open_source
 from serve_cli.sources.source import as_text
 
@@ -66,10 +66,12 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     DataError, RunError, DeviceError
         See `serve_cli.embed.embed_images.embed_images`.
     """
-    if not options.model.is_file():
-        raise RunError(wrong_kind(options.model, "model", other=Path(options.source)))
+    model = Path(options.model)
+    if not may_be_model(model):
+        raise RunError(wrong_kind(model, "model", other=Path(options.source)))
+    refuse_other_folder(Path(options.out), "embeddings")
     source = open_source(options.source, options.columns)
-    embedder = Embedder(options.model, options.model_options)
+    embedder = Embedder(model, options.model_options)
     surveyed = surveyed or survey(source)
     plan = Plan(
         source=as_text(source.root),
@@ -86,7 +88,7 @@ def open_run(options: EmbedOptions, surveyed: Survey | None = None) -> EmbedRun:
     )
     extra = pa.schema([*(CHECKSUMS if plan.checksums else ()), *source.extra])
     folder = EmbeddingFolder(
-        options.out,
+        Path(options.out),
         plan,
         embedder.card,
         extra,

@@ -56,14 +56,14 @@ def bounded_decoding(options: EmbedOptions, source: Source, embedder: Embedder, 
         enough = ROUND_MB * -(-(taken + LEAST_FOR_IMAGES) // (ROUND_MB * 1_000_000))
         if in_source > taken // 2:
             raise ConfigError(
-                f"{reading.where}: reading takes up to {in_source / 1e6:,.0f} MB, because a page is decompressed as a "
-                f"whole, and {max_memory / 1e6:,.0f} MB of memory are too little; write it with row groups of a few "
-                f"images each, or give --max-memory {enough}MB or more."
+                f"{reading.where}: reading it takes up to {in_source / 1e6:,.0f} MB, because a page is decompressed as "
+                f"a whole, and the process may use {max_memory / 1e6:,.0f} MB of memory. Write the file with row "
+                f"groups of a few images each, or give --max-memory {enough}MB or more."
             )
         raise ConfigError(
-            f"{max_memory / 1e6:,.0f} MB of memory are too little: network, batches and rows take {taken / 1e6:,.0f} "
-            f"MB, and images need {LEAST_FOR_IMAGES / 1e6:,.0f} MB; give --max-memory "
-            f"{enough}MB or more, or a smaller --batch-size."
+            f"{max_memory / 1e6:,.0f} MB of memory is too little: network, batches and rows take {taken / 1e6:,.0f} "
+            f"MB, and images need at least {LEAST_FOR_IMAGES / 1e6:,.0f} MB. Give --max-memory {enough}MB or more, or "
+            "a smaller --batch-size."
         )
     return replace(
         decoding_within(room, threads, options.pixel_limit),

@@ -100,7 +100,7 @@ class PartWorker:
             self._position += 1
             yield row
         if self._position < wanted.stop:
-            raise RunError(f"{self._plan.source}: has fewer images than when the run began; start it again.")
+            raise RunError(f"{self._plan.source}: has fewer images than when the run began; start the run again.")
 
     def _noting_failures(self, batches: Iterable[EmbeddedRows]) -> Iterator[EmbeddedRows]:
         """Yield the batches and record failures. If images fail, check that the source still exists."""
@@ -129,8 +129,8 @@ class PartWorker:
             return
         except ImageError as error:
             raise DataError(
-                f"{self._plan.source}: has vanished or changes while it is read: {row.id} could be read a moment ago "
-                f"({error}). Run the same command once the source is back; the run resumes."
+                f"{self._plan.source}: is gone or changing: {row.id} could be read a moment ago and cannot "
+                f"be read now ({error}). Run the same command once the source is back. It resumes this run."
             ) from None
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import LiftedError, RunError
@@ -113,9 +114,9 @@ def _results(ray: Any, run: EmbedRun, missing: list[int], crew: Crew) -> Iterato
     source = options.source if "://" in str(options.source) else os.path.abspath(options.source)
     settings = replace(
         options,
-        model=options.model.absolute(),
+        model=Path(options.model).absolute(),
         source=source,
-        out=options.out.absolute(),
+        out=Path(options.out).absolute(),
         model_options=replace(options.model_options, threads=crew.threads, batch_size=plan.batch_size),
         overwrite=False,
     )
@@ -158,10 +159,10 @@ class _Actor:
         host = socket.gethostname()
         if version(PACKAGE) != release:
             raise RunError(
-                f"{host}: has {PACKAGE} {version(PACKAGE)}, and the run was started with {release}; install that "
-                "version."
+                f"{host}: has {PACKAGE} {version(PACKAGE)}, but the run was started with {release}; install that "
+                "version there."
             )
-        if read_plan(options.out) is None:
+        if read_plan(Path(options.out)) is None:
             raise RunError(f"{options.out}: does not exist on {host}; give a folder on a disk that all hosts share.")
         share = min(options.model_options.num_threads / usable_cpus(), 1)
         memory = int(share * usable_memory() / 2) if options.max_memory is None else options.max_memory
@@ -176,14 +177,17 @@ def _cluster() -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError:
-        raise RunError(f"--engine ray needs Ray; {install_command('ray')}.") from None
+        raise RunError(f"Ray is not installed; --engine ray needs it: `{install_command('ray')}`.") from None
     joined = ray.is_initialized()
     if not joined:
         on_terminate = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # network errors, bad values, timeouts and others
-            raise RunError(f"no Ray cluster ({error!s:.300}); see RAY_ADDRESS, or `ray start --head`.") from error
+            raise RunError(
+                f"cannot connect to a Ray cluster ({error!s:.300}). Set RAY_ADDRESS to its address, or start one with "
+                "`ray start --head`."
+            ) from error
         signal.signal(signal.SIGTERM, on_terminate)  # Ray's handler would exit with another status
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()

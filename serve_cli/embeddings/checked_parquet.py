@@ -109,12 +109,12 @@ class CheckedParquet:
             file.seek(0)
             metadata = pq.read_metadata(file)
         if self._rows is not None and metadata.num_rows != self._rows:
-            raise self._error(f"has {metadata.num_rows} rows and {MANIFEST} says {self._rows}")
+            raise self._error(f"has {metadata.num_rows} rows, but {MANIFEST} says {self._rows}")
         columns = metadata.schema.to_arrow_schema()
         if list(columns)[: len(self._own)] != list(self._own):
             raise self._error("has other columns than `lifted embed` writes")
         if self._card is not None and (columns.metadata or {}).get(CARD_KEY.encode()) != self._card.to_json().encode():
-            raise self._error(f"is of another model than {MANIFEST}")
+            raise self._error(f"names another model than {MANIFEST}")
         self._check_sizes(metadata, groups)
         return metadata
 
@@ -135,7 +135,7 @@ class CheckedParquet:
     def _check_carried(self, metadata: pq.FileMetaData, carried: pa.Schema) -> None:
         columns = metadata.schema.to_arrow_schema().remove_metadata()
         if list(columns)[len(self._own) :] != list(carried):
-            raise self._error("carries other columns than the first part file")
+            raise self._error("has other carried columns than the first part file")
         with self._path.open("rb") as file:
             read_groups(file, metadata.num_columns)  # refuses pages that claim more than the file has
             for chunks in read_chunks(file):
@@ -146,7 +146,7 @@ class CheckedParquet:
 
     def _check_table(self, table: pa.Table, rows: int) -> None:
         if len(table) != rows:
-            raise self._error(f"holds {len(table)} rows where its footer says {rows}")
+            raise self._error(f"holds {len(table)} rows, but its footer says {rows}")
         table.validate(full=True)
         for name in table.column_names:
             if not pa.types.is_dictionary(table[name].type):
@@ -154,7 +154,7 @@ class CheckedParquet:
             values = (chunk.dictionary for chunk in table[name].chunks)
             longest = max(chain([0], (pc.max(pc.binary_length(value)).as_py() or 0 for value in values)))
             if longest > MAX_TEXT:
-                raise self._error(f"column {name!r} has a text of {longest:,} bytes; at most {MAX_TEXT:,} are read")
+                raise self._error(f"column {name!r} has a string of {longest:,} bytes; at most {MAX_TEXT:,} are read")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -190,8 +190,8 @@ class EmbeddingFolder:
         old = read_plan(self._folder)
         if old is None and (parts or (self._folder / MANIFEST).exists()):
             raise RunError(
-                f"{self._folder}: already holds embeddings without a {PLAN}; choose another --out, or replace them "
-                "with --overwrite."
+                f"{self._folder}: holds embeddings but no {PLAN}, so no run can resume there. Choose another --out, "
+                "or replace the embeddings with --overwrite."
             )
         if old is not None and self._accept_changed_files:
             accepted = replace(old, files_sha256=self._plan.files_sha256)

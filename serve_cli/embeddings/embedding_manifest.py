@@ -23,7 +23,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         if part_files(folder):
-            raise RunError(f"{folder}: has no {MANIFEST}: `lifted embed` has not finished; repeat its command.")
+            raise RunError(
+                f"{folder}: is unfinished (no {MANIFEST}); repeat the command of `lifted embed`, which resumes."
+            )
         raise RunError(wrong_kind(folder, "embeddings"))
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
@@ -51,9 +53,9 @@ def _check(manifest: dict[str, Any]) -> None:
     """Raise `KeyError`, `TypeError` or `ValueError` if a field is missing or not what `lifted embed` writes."""
     version = _whole_number(manifest, "manifest_version")
     if version != MANIFEST_VERSION:
-        raise ValueError(f"version {version} is not {MANIFEST_VERSION}")
+        raise ValueError(f"its version is {version}, expected {MANIFEST_VERSION}")
     if manifest["dtype"] not in DTYPES:
-        raise ValueError(f"embeddings of type {manifest['dtype']!r:.40}")
+        raise ValueError(f"its dtype is {manifest['dtype']!r:.40}, expected {', '.join(DTYPES)}")
     part_name = FORMATS[manifest.get("format", DEFAULT_FORMAT)].part_name
     if not isinstance(manifest["card"], dict):
         raise TypeError("its card is not an object")
@@ -64,9 +66,9 @@ def _check(manifest: dict[str, Any]) -> None:
         total += _whole_number(part, "rows")
     rows, failed = _whole_number(manifest, "rows"), _whole_number(manifest, "failed")
     if rows != total:
-        raise ValueError(f"its parts have {total} rows together, and it says {rows}")
+        raise ValueError(f"its parts have {total} rows in total, but it says {rows}")
     if failed > rows:
-        raise ValueError(f"{failed} of {rows} rows failed")
+        raise ValueError(f"it says that {failed} of {rows} rows failed")
 
 
 def _whole_number(fields: dict[str, Any], name: str) -> int:

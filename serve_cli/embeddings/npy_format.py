@@ -173,7 +173,7 @@ def open_numbers(path: Path) -> NDArray[Any]:
         dtype, shape = np.dtype(header[1].decode()), (int(header[3]), int(header[4]))
         size, expected = file.seek(0, 2), 10 + length + dtype.itemsize * shape[0] * shape[1]
         if size != expected:
-            raise ValueError(f"its header says {shape} of {dtype}, {expected:,} bytes, and it has {size:,}")
+            raise ValueError(f"its header says {shape} of {dtype}, {expected:,} bytes, but it has {size:,}")
         return np.memmap(file, dtype, "r", offset=10 + length, shape=shape, order="F" if header[2] == b"True" else "C")
 
 
@@ -196,7 +196,7 @@ class NpyPartReader:
         numbers = self._numbers(number, known.count())
         if (present := len(numbers) + failed.count()) != rows:
             path = npy_paths(self._folder, number)[0]
-            raise RunError(f"{path}: has {present} rows with its failures and {MANIFEST} says {rows}; embed again.")
+            raise RunError(f"{path}: has {present} rows, with failed ones, but {MANIFEST} says {rows}; embed again.")
 
     def carried(self, number: int) -> pa.Schema:
         """Return the carried columns of a part. Raises as `check` does."""

@@ -48,7 +48,8 @@ def schema(own: list[pa.Field], extra: pa.Schema | None, card: ModelCard) -> pa.
     for name in (extra or pa.schema([])).names:
         if name in taken:
             raise DataError(
-                f"the source's column {name!r} occurs twice or has the name of a column that is added; rename it."
+                f"the source's column {name!r} occurs twice, or has the name of a column that is added "
+                f"({', '.join(sorted(field.name for field in own))}); rename it."
             )
         taken.add(name)
     return pa.schema([*own, *(extra or ())], metadata={CARD_KEY: card.to_json()})

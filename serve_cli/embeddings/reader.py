@@ -166,7 +166,7 @@ def read_embeddings(folder: str | os.PathLike[str]) -> Embeddings:
                 column.extend(texts(rows.table[name]))
     ids, paths, names, errors = (tuple(column) for column in columns)
     if (failed := len(errors) - errors.count(None)) != manifest["failed"]:
-        raise RunError(f"{folder}: {failed} rows have an error and {MANIFEST} says {manifest['failed']}; embed again.")
+        raise RunError(f"{folder}: {failed} rows have an error, but {MANIFEST} says {manifest['failed']}; embed again.")
     labels, class_names = encode_labels(names)
     return Embeddings(
         name=folder.name,
@@ -188,8 +188,8 @@ def _room(folder: Path, rows: int, dim: int) -> NDArray[np.float32]:
         return np.empty((rows, dim), np.float32)
     except MemoryError:
         raise RunError(
-            f"{folder}: {rows:,} embeddings of {dim:,} numbers need {needed / 1e9:,.1f} GB of memory, and "
-            f"{usable / 1e9:,.1f} GB may be used; read its part files one by one, or use a host with more memory."
+            f"{folder}: {rows:,} embeddings of {dim:,} numbers need {needed / 1e9:,.1f} GB of memory, but "
+            f"only {usable / 1e9:,.1f} GB may be used; read its part files one by one, or use a host with more memory."
         ) from None
 
 
@@ -205,8 +205,8 @@ def _require_finite(rows: PartRows, part: Path) -> None:
     bad = np.flatnonzero(embedded_rows(rows, part) & ~np.isfinite(rows.embedding).all(axis=1))
     if len(bad):
         raise RunError(
-            f"{part}: the embedding of {rows.table['id'][int(bad[0])].as_py()!r:.200} is not finite and has no error "
-            f"({len(bad)} such rows); embed again."
+            f"{part}: the embedding of {rows.table['id'][int(bad[0])].as_py()!r:.200} has NaN or infinity, and its row "
+            f"has no error ({len(bad)} such rows); embed again."
         )
 
 

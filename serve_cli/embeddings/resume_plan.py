@@ -120,22 +120,22 @@ class Plan:
 
 
 DIFFERENCES = {
-    "source": "the source is another one",
-    "columns": "the table was read with other column names",
-    "rows": "the source has another number of images",
-    "ids_sha256": "the source has other images or labels",
-    "paths_sha256": "the images have other paths",
-    "carried_sha256": "the carried columns have other values or types",
-    "files_sha256": "image files have other sizes or modification times. If their contents are the same, for instance "
-    "after a copy, resume with --ignore-changed-files; if failed images were repaired, with --retry-failed",
-    "model_sha256": "the model is another one",
-    "provider": "the network ran on another device",
-    "batch_size": "the batch size was another one",
-    "rows_per_file": "the number of rows per file was another one",
-    "pixel_limit": "the pixel limit was another one",
-    "format": "the part files had another format",
-    "dtype": "the storage type was another one",
-    "checksums": "the setting of --checksums was another one",
+    "source": "the source has changed",
+    "columns": "the names of the table's columns have changed",
+    "rows": "the number of images has changed",
+    "ids_sha256": "images or labels have changed",
+    "paths_sha256": "the paths of images have changed",
+    "carried_sha256": "values or types of carried columns have changed",
+    "files_sha256": "sizes or modification times of image files have changed. If their contents are the same, for "
+    "instance after a copy, resume with --ignore-changed-files; if failed images were repaired, with --retry-failed",
+    "model_sha256": "the model has changed",
+    "provider": "the device that runs the network has changed",
+    "batch_size": "the batch size has changed",
+    "rows_per_file": "the number of rows per file has changed",
+    "pixel_limit": "the pixel limit has changed",
+    "format": "the format of part files has changed",
+    "dtype": "the storage type has changed",
+    "checksums": "the setting of --checksums has changed",
 }
 
 
@@ -203,5 +203,5 @@ def difference(old: Plan, new: Plan) -> str:
     for name, description in DIFFERENCES.items():
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
-            return description if name.endswith("_sha256") else f"{description} ({before}, now {now})"
+            return description if name.endswith("_sha256") else f"{description} (from {before} to {now})"
     return ""

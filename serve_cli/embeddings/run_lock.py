@@ -83,8 +83,8 @@ def _busy(folder: Path) -> RunError:
     owners = [owner for path in sorted(folder.glob(TASK_LOCK.format(index="*", count="*"))) if (owner := _read(path))]
     who = f" ({owners[0]})" if owners else ""
     return RunError(
-        f"{folder}: another run is writing to it{who}. Wait for it to end or stop it; several runs share a folder "
-        "with --num-tasks and one --task-index each."
+        f"{folder}: another run is writing to it{who}. Wait until it ends, or stop it. To let several runs share "
+        "the folder, give each --num-tasks and its own --task-index."
     )
 
 

@@ -132,7 +132,7 @@ class EmbeddingStream:
                 yield self._batch(rows, finite)
         if failed != self.failed:
             raise RunError(
-                f"{self.folder}: {failed} rows have an error and {MANIFEST} says {self.failed}; embed again."
+                f"{self.folder}: {failed} rows have an error, but {MANIFEST} says {self.failed}; embed again."
             )
         if count != self.rows:
             raise RunError(f"{self.folder}: has {count} embeddings, expected {self.rows}; embed again.")

@@ -1,4 +1,4 @@
-"""Convert embeddings to their storage type and back."""
+"""Convert embeddings to their storage type and back, and scale them to unit norm."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ def from_stored(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDAr
         return numbers if scale is None else numbers * scale[:, None]
 
 
+def to_unit_norm(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide rows by their norm. Rows of zeros stay unchanged."""
+    wide = vectors.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray((wide / np.where(norms > 0, norms, 1)).astype(np.float32))
+
+
 def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRows]:
     """Yield the batches, with an error instead of an embedding where a number exceeds the range of ``dtype``."""
     if dtype != "float16":
@@ -64,5 +71,7 @@ def fitting(batches: Iterable[EmbeddedRows], dtype: str) -> Iterator[EmbeddedRow
         embedding, errors = batch.embedding.copy(), list(batch.errors)
         embedding[beyond] = np.nan
         for row in beyond:
-            errors[row] = f"{batch.rows[row].id}: its embedding exceeds {most:.0f}; use --dtype float32."
+            errors[row] = (
+                f"{batch.rows[row].id}: its embedding exceeds {most:.0f}, the largest float16; use --dtype float32."
+            )
         yield replace(batch, embedding=embedding, errors=errors)

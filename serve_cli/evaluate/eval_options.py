@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serve_cli.model.model_options import ModelOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from gluon_lifted.metrics.choices import ClusteringProtocol, Distance
     from serve_cli.choices import PublishedDataset
 
@@ -21,7 +23,7 @@ class Images:
     ----------
     dataset : str, optional
         A name that `gluon_lifted.load_dataset` knows. Its test images are used. By default, ``"folder"``.
-    data : Path or str, optional
+    data : str or Path, optional
         Root of the data set.
     use_boxes : bool
         Crop images to the data set's boxes, as in training.
@@ -30,13 +32,9 @@ class Images:
     """
 
     dataset: str | None = None
-    data: Path | None = None
+    data: str | Path | None = None
     use_boxes: bool = False
     model_options: ModelOptions = ModelOptions()
-
-    def __post_init__(self) -> None:
-        if self.data is not None:
-            object.__setattr__(self, "data", Path(self.data))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +43,13 @@ class EvalOptions:
 
     Parameters
     ----------
-    sources : sequence of Path or str
+    sources : sequence of str or Path
         Folders that `lifted embed` wrote, or models. The others are compared with the first.
     ks : tuple of int
         Ranks to report recall at.
     images : Images
         Images for the models among the sources.
-    gallery : Path or str, optional
+    gallery : str or Path, optional
         Folder of embeddings in which the images of the only source are searched. By default, each image is searched
         among all others of its source.
     distance : {"euclidean", "cosine"}, optional
@@ -70,10 +68,10 @@ class EvalOptions:
         Seed of samples, bootstrap resamples and clusters.
     """
 
-    sources: tuple[Path, ...]
+    sources: Sequence[str | Path]
     ks: tuple[int, ...] = (1, 2, 4, 8)
     images: Images = field(default_factory=Images)
-    gallery: Path | None = None
+    gallery: str | Path | None = None
     distance: Distance | None = None
     recall_only: bool = False
     queries: int | None = None
@@ -81,8 +79,3 @@ class EvalOptions:
     baseline: bool = False
     published: PublishedDataset | None = None
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", tuple(map(Path, self.sources)))
-        if self.gallery is not None:
-            object.__setattr__(self, "gallery", Path(self.gallery))

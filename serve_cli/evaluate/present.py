@@ -40,7 +40,7 @@ def _interval_text(inputs: EvalInputs, results: tuple[Result, ...]) -> str:
             "differences: over classes (bootstrap of 2,000)"
         )
     if first.classes < 2:
-        return "none; they need two classes"
+        return "none; they need at least two classes"
     return "95 %, over classes (bootstrap of 2,000)"
 
 

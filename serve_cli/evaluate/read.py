@@ -61,12 +61,13 @@ class EvalInputs:
 
 def read_inputs(options: EvalOptions) -> EvalInputs:
     """Read every source and the gallery. Raise as `evaluate_embeddings` does."""
-    _check(options)
-    sources = [_read_source(source, options.images) for source in options.sources]
+    paths = [Path(source) for source in options.sources]
+    _check(options, paths)
+    sources = [_read_source(path, options.images) for path in paths]
     distance = options.distance or _trained_distance(sources)
-    gallery = None if options.gallery is None else _read_gallery(options.gallery, sources[0])
+    gallery = None if options.gallery is None else _read_gallery(Path(options.gallery), sources[0])
     failed = sum(embeddings.failed for embeddings in (*sources, gallery) if embeddings is not None)
-    comparable, paired = _comparable(_with_unique_names(sources, options.sources))
+    comparable, paired = _comparable(_with_unique_names(sources, paths))
     if options.baseline:
         comparable.append(_pixel_baseline(comparable[0], options.images.model_options.threads))
     return EvalInputs(
@@ -78,14 +79,14 @@ def read_inputs(options: EvalOptions) -> EvalInputs:
     )
 
 
-def _check(options: EvalOptions) -> None:
-    folders = [source for source in options.sources if source.is_dir()]
+def _check(options: EvalOptions, sources: Sequence[Path]) -> None:
+    folders = [source for source in sources if source.is_dir()]
     images = options.images
-    if len(folders) == len(options.sources) and (images.dataset is not None or images.data is not None):
+    if len(folders) == len(sources) and (images.dataset is not None or images.data is not None):
         raise ConfigError(
             f"{folders[0]} is a folder of embeddings, which has its own labels; leave out --dataset and --data."
         )
-    if options.gallery is not None and (len(options.sources) > 1 or options.baseline):
+    if options.gallery is not None and (len(sources) > 1 or options.baseline):
         raise ConfigError("--gallery needs exactly one source and no --baseline.")
     if options.clustering is not None:
         require_scikit_learn()  # fails before the long work of embedding and ranking
@@ -93,7 +94,10 @@ def _check(options: EvalOptions) -> None:
 
 def _read_source(source: Path, images: Images) -> Embeddings:
     if not source.exists():
-        raise RunError(f"{source}: no such folder of embeddings or model.{did_you_mean(source)}")
+        raise RunError(
+            f"{source}: no such file or folder.{did_you_mean(source)} Expected a folder of embeddings, or an "
+            "ONNX model."
+        )
     return read_labeled_folder(source) if source.is_dir() else _embed_test_images(source, images)
 
 
@@ -113,14 +117,14 @@ def read_labeled_folder(folder: Path) -> Embeddings:
 def _embed_test_images(model: Path, images: Images) -> Embeddings:
     if images.data is None:
         raise ConfigError(
-            f"{model} is a model, which needs images: give a folder with one sub-folder per class by --data, and "
-            "--dataset for another kind of data set. Or give a folder of embeddings instead of the model."
+            f"{model} is a model, which needs images: give --data a folder with one sub-folder per class. For another "
+            "kind of data set, add --dataset. Or give a folder of embeddings instead of the model."
         )
     embedder = Embedder(model, images.model_options)
     splits = load_dataset(images.dataset or DEFAULT_DATASET, images.data, use_boxes=images.use_boxes)
     if splits.note:
         log.info("%s: %s", model.name, splits.note)
-    source = dataset_source(splits.test, images.data)
+    source = dataset_source(splits.test, Path(images.data))
     with open_progress("embed", total=source.count()) as progress:
         times = StageTimes()
         batches = embed_rows(embedder, source, embedder.batch_size, Decoding(embedder.threads), times)
@@ -144,7 +148,7 @@ def _warn_of_failures(embeddings: Embeddings) -> None:
     if embeddings.failed:
         first = next(error for error in embeddings.errors if error is not None)
         failed = f"{embeddings.failed:,} of {len(embeddings):,}"
-        log.warning("%s: %s images have no embedding, the first: %s", embeddings.name, failed, first)
+        log.warning("%s: %s images have no embedding. The first: %s", embeddings.name, failed, first)
 
 
 def _read_gallery(folder: Path, queries: Embeddings) -> Embeddings:
@@ -194,6 +198,8 @@ def _pixel_baseline(embeddings: Embeddings, threads: int | None) -> Embeddings:
     """Embed the same images by their pixels. Only local files are read, since a folder can name any path."""
     for path in embeddings.paths:
         if not os.path.isfile(path):  # reading a pipe would block
-            raise DataError(f"{path:.200}: no such image file; --baseline reads the images that were embedded.")
+            raise DataError(
+                f"{path:.200}: no such image file; restore it, or leave out --baseline, which reads all images."
+            )
     pixels = pixel_thumbnails([Path(path) for path in embeddings.paths], threads)
     return replace(embeddings, name=f"raw pixels, {THUMBNAIL} x {THUMBNAIL}", embedding=pixels)

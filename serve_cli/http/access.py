@@ -60,10 +60,14 @@ class Access:
             _require_local_name(scope)
         if self._tokens is None:
             if path.startswith(ADMIN):
-                raise RequestError(403, "the server has no tokens, so nobody may administer it; give it --token-file.")
+                raise RequestError(
+                    403, "this server has no tokens, so nobody may administer it; start it with --token-file."
+                )
         elif path not in PUBLIC and not self._has_token(scope):
             raise RequestError(
-                401, "a bearer token is needed: Authorization: Bearer TOKEN.", headers={"WWW-Authenticate": "Bearer"}
+                401,
+                "the bearer token is missing or wrong; send the header Authorization: Bearer TOKEN.",
+                headers={"WWW-Authenticate": "Bearer"},
             )
 
     def _has_token(self, scope: Scope) -> bool:
@@ -100,7 +104,8 @@ def _read_tokens(path: Path) -> list[bytes]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give --token-file a text file of tokens.") from None
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read ({reason}); give --token-file a text file of tokens.") from None
     tokens = [line.strip() for line in lines if line.strip()]
     if not tokens:
         raise ConfigError(f"{path}: has no token; write one per line, such as `openssl rand -hex 32` prints.")
@@ -118,5 +123,7 @@ def _require_local_name(scope: Scope) -> None:
     name = host if host.endswith("]") else host.rsplit(":", 1)[0]
     if name.lower() not in LOCAL_NAMES and not (name.startswith("127.") and is_loopback(name)):
         raise RequestError(
-            403, f"the host is {name!r:.100}; a server on a loopback address without tokens answers to localhost only."
+            403,
+            f"the Host header is {name!r:.100}; expected localhost, since this server has no tokens and listens on a "
+            "loopback address.",
         )

@@ -55,8 +55,8 @@ class AllowedHosts:
                 continue
             if match is None:
                 raise ConfigError(
-                    f"--allow-urls: {pattern!r:.100} is no host; give names such as example.com, *.example.com or "
-                    "example.com:8443, without http:// and paths."
+                    f"--allow-urls: {pattern!r:.100} is not a host; give names such as example.com, *.example.com or "
+                    "example.com:8443, without http:// and without a path."
                 )
             host = text[: match.start(2) - 1] if match[2] else text
             self._hosts.add((host.strip("[]").rstrip("."), int(match[2]) if match[2] else None))

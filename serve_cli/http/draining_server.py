@@ -137,7 +137,7 @@ class DrainingServer(uvicorn.Server):
         except (BlockingIOError, ConnectionAbortedError):  # there are no more, or a client has left; others can wait
             return
         except OSError as error:
-            log.warning("lifted: no connection can be accepted: %s.", error.strerror)
+            log.warning("lifted: cannot accept connections: %s.", error.strerror)
             loop.remove_reader(self._listener)
             loop.call_later(NO_FILES_S, self._listen)
 
@@ -192,7 +192,7 @@ class DrainingServer(uvicorn.Server):
         try:
             await self._application.holder.reload()
         except LiftedError as error:
-            log.error("lifted: not reloaded: %s", error)
+            log.error("lifted: not reloaded, the old model and index stay: %s", error)
         else:
             spare_the_collector()
             log.info("lifted: reloaded.")
@@ -212,7 +212,7 @@ class DrainingServer(uvicorn.Server):
                 for connection in list(state.connections):
                     connection.shutdown()  # closes it, if it is idle
             if passed > self._longest_s + SLACK_S:
-                log.warning("lifted: %d requests did not end in time.", len(state.tasks))
+                log.warning("lifted: %d requests did not end in time and were cut off.", len(state.tasks))
                 break
             self._close_late()
         for task in list(state.tasks):

@@ -35,7 +35,7 @@ KINDS = {
     503: "unavailable",
     504: "deadline_exceeded",
 }
-BUG = "the service failed on this request; its log says why."
+BUG = "the server failed on this request; its log says why."
 RETRY_S = 1  # suggested after 503
 
 
@@ -96,7 +96,7 @@ def as_request_error(error: Exception, private: Iterable[Path] = ()) -> RequestE
             log.error("lifted: %s", error)
             refusal = RequestError(500, BUG)
         case _:
-            log.error("lifted: a bug, please report it:", exc_info=error)
+            log.error("lifted: this is a bug, please report it:", exc_info=error)
             refusal = RequestError(500, BUG)
     return refusal
 

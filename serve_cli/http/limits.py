@@ -44,4 +44,4 @@ class RequestLimits:
     def __post_init__(self) -> None:
         for field in fields(self):
             if not getattr(self, field.name) > 0:
-                raise ConfigError(f"the limit of {field.name} is {getattr(self, field.name)}; expected more than 0.")
+                raise ConfigError(f"the limit {field.name} is {getattr(self, field.name)}; expected more than 0.")

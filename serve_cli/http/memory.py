@@ -43,8 +43,8 @@ class ServiceMemory:
         """Count bytes of a body. Raises `QueueFullError` if all bodies together are too large."""
         if self._body_bytes + size > self.most_body_bytes:
             raise QueueFullError(
-                f"the bodies of all requests take {self._body_bytes / 1e6:,.0f} of {self.most_body_bytes / 1e6:,.0f} "
-                "MB; try again in 1 s."
+                "the server is busy: bodies of requests take "
+                f"{self._body_bytes / 1e6:,.0f} of {self.most_body_bytes / 1e6:,.0f} MB; try again in 1 s."
             )
         self._body_bytes += size
 
@@ -72,8 +72,8 @@ class ServiceMemory:
         if room < LEAST:
             enough = ROUND_MB * -(-(taken + LEAST) // (ROUND_MB * 1_000_000))
             raise ConfigError(
-                f"{limit / 1e6:,.0f} MB of memory are too little: the network takes {taken / 1e6:,.0f} MB, and "
-                f"requests need {LEAST / 1e6:,.0f} MB; give --max-memory {enough}MB or more, or a smaller --batch-size."
+                f"{limit / 1e6:,.0f} MB of memory is too little: the network takes {taken / 1e6:,.0f} MB, and requests "
+                f"need at least {LEAST / 1e6:,.0f} MB. Give --max-memory {enough}MB or more, or a smaller --batch-size."
             )
         return cls(
             int(BODIES_SHARE * room / BODY_COPIES), DecodeLimits(options.limits.pixels, int(PIXELS_SHARE * room))

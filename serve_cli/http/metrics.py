@@ -33,28 +33,36 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "lifted_requests", "Requests by route and status.", ["route", "status"], registry=registry
+            "lifted_requests", "Requests, by route and status.", ["route", "status"], registry=registry
         )
         self._seconds = Histogram(
-            "lifted_request_seconds", "Time to answer.", ["route"], registry=registry, buckets=SECONDS
+            "lifted_request_seconds", "Time to answer a request.", ["route"], registry=registry, buckets=SECONDS
         )
-        stages = Histogram("lifted_stage_seconds", "Time of a stage.", ["stage"], registry=registry, buckets=SECONDS)
+        stages = Histogram(
+            "lifted_stage_seconds",
+            "Time of a stage: decode, wait for the network, network.",
+            ["stage"],
+            registry=registry,
+            buckets=SECONDS,
+        )
         self._decode, self._wait, self._network = map(stages.labels, ("decode", "wait", "network"))
-        self._batch = Histogram("lifted_batch_images", "Images of a batch.", registry=registry, buckets=IMAGES)
-        images = Counter("lifted_images", "Images by outcome.", ["outcome"], registry=registry)
+        self._batch = Histogram("lifted_batch_images", "Images in a batch.", registry=registry, buckets=IMAGES)
+        images = Counter("lifted_images", "Images, by outcome.", ["outcome"], registry=registry)
         self._admitted, self._embedded, self._failed, self._dropped = map(
             images.labels, ("admitted", "embedded", "failed", "dropped")
         )
         self._queue = Gauge(
             "lifted_queue_images",
-            "Images that wait for the network.",
+            "Images waiting for the network.",
             registry=registry,
             multiprocess_mode="livesum",
         )
         self._in_flight = Gauge(
             "lifted_requests_in_flight", "Requests without a reply yet.", registry=registry, multiprocess_mode="livesum"
         )
-        self._reloads = Counter("lifted_reloads", "Reloads by outcome.", ["outcome"], registry=registry)
+        self._reloads = Counter(
+            "lifted_reloads", "Reloads of model and index, by outcome.", ["outcome"], registry=registry
+        )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def request_started(self) -> None:

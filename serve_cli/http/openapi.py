@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DESCRIPTIONS = {
-    200: "Done.",
+    200: "Success.",
     400: "The request is malformed.",
     401: "The bearer token is missing or wrong.",
-    403: "Not allowed by this server.",
-    404: "There is no such thing.",
-    409: "Not reloaded; what was open stays.",
+    403: "This server does not allow the request.",
+    404: "This server has no such model, row, picture or index.",
+    409: "Not reloaded; the old model and index stay.",
     408: "The body arrived too slowly.",
-    413: "More than a request may have.",
+    413: "The request has more bytes, images, queries or values than allowed.",
     415: "The body has another content type than expected.",
-    422: "An image, a condition, a vector or a number cannot be used.",
-    429: "Too much work waits; `Retry-After` says when to try again.",
-    503: "The model is being opened, or the server shuts down.",
+    422: "An image, condition, vector or number of the request is invalid.",
+    429: "The server is busy; `Retry-After` says when to try again.",
+    503: "The model is being opened, or the server is shutting down.",
     504: "The answer was not ready in time.",
 }
 READS = (401, 503)
@@ -38,15 +38,17 @@ def document() -> Json:
         "info": {
             "title": "lifted serve",
             "version": __version__,
-            "description": 'Embeddings of images, and search in an index of them. Errors are `{"error": {...}}`; below '
-            '`/v2`, `{"error": "message"}` as KServe has it.',
+            "description": 'Embed images, and search an index of embeddings. Errors are `{"error": {...}}`, and below '
+            '`/v2` `{"error": "message"}`, as in KServe.',
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {}],
         "paths": {**_embedding_paths(), **_search_paths(), **_kserve_paths(), **_server_paths()},
         "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "With --token-file."}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Required if --token-file is set."}
+            },
             "schemas": SCHEMAS,
         },
     }
@@ -61,15 +63,17 @@ def _embedding_paths() -> Json:
     embed["responses"]["200"] |= {
         "content": {
             "application/json": _ref("EmbedReply"),
-            "application/octet-stream": {"schema": {"description": "float32, little endian, (N, D) in C order."}},
+            "application/octet-stream": {
+                "schema": {"description": "Embeddings: float32, little-endian, (N, D) in C order."}
+            },
         },
-        "headers": {"X-Shape": {"description": "N,D of a binary reply.", "schema": {"type": "string"}}},
+        "headers": {"X-Shape": {"description": "Shape of a binary reply: N,D.", "schema": {"type": "string"}}},
     }
-    openai = _operation("createEmbedding", "Embed images in OpenAI's form.", "EmbeddingReply", (*WORKS, 403, 404))
+    openai = _operation("createEmbedding", "Embed images, in OpenAI's format.", "EmbeddingReply", (*WORKS, 403, 404))
     example = {"input": f"data:image/png;base64,{PIXEL_BASE64}", "encoding_format": "float"}
     openai["requestBody"] = _body({"application/json": _ref("EmbeddingRequest", example)})
-    models = _operation("listModels", "List the model in OpenAI's form.", "ModelList", READS)
-    model = _operation("retrieveModel", "Describe the model in OpenAI's form.", "Model", (*READS, 404))
+    models = _operation("listModels", "List the model, in OpenAI's format.", "ModelList", READS)
+    model = _operation("retrieveModel", "Describe the model, in OpenAI's format.", "Model", (*READS, 404))
     return {
         "/embed": {"post": embed},
         "/v1/embeddings": {"post": openai},
@@ -92,7 +96,12 @@ def _search_paths() -> Json:
     )
     options = SCHEMAS["SearchRequest"]["properties"]
     search["parameters"] = [
-        {"name": name, "in": "query", "description": "For a search with an image.", "schema": options[name]}
+        {
+            "name": name,
+            "in": "query",
+            "description": "As in `SearchRequest`, for a body that is an image.",
+            "schema": options[name],
+        }
         for name in ("k", "where", "max_distance", "unique")
     ]
     columns = {"type": "string", "description": "Names of columns, separated by commas."}
@@ -104,7 +113,7 @@ def _search_paths() -> Json:
         {
             "name": "size",
             "in": "query",
-            "description": "Pixels of the longer side.",
+            "description": "Longer side, in pixels.",
             "schema": {"type": "integer", "minimum": 16, "maximum": 512, "default": 256},
         },
     ]
@@ -117,7 +126,7 @@ def _kserve_paths() -> Json:
     infer["requestBody"] = _body(
         {
             "application/json": _ref("InferRequest"),
-            "application/octet-stream": {"schema": {"description": "JSON, and tensors behind it."}},
+            "application/octet-stream": {"schema": {"description": "JSON, followed by the bytes of the tensor."}},
         }
     )
     length = {"type": "integer", "minimum": 0}
@@ -125,11 +134,11 @@ def _kserve_paths() -> Json:
         {
             "name": "Inference-Header-Content-Length",
             "in": "header",
-            "description": "Length of the JSON if tensors follow it as bytes.",
+            "description": "Length of the JSON, if the bytes of a tensor follow it.",
             "schema": length,
         }
     ]
-    infer["responses"]["200"]["content"]["application/octet-stream"] = {"schema": {"description": "As the request."}}
+    infer["responses"]["200"]["content"]["application/octet-stream"] = {"schema": {"description": "As in the request."}}
     gets = {
         "/v2": ("serverMetadata", "Describe the server.", "ServerMetadata", (401,)),
         "/v2/health/live": ("serverLive", "Answer as long as the process runs.", "Live", ()),
@@ -153,8 +162,10 @@ def _kserve_paths() -> Json:
 
 
 def _server_paths() -> Json:
-    reload = _operation("reload", "Open model and index again, and switch to them.", "Reloaded", (401, 403, 409))
-    page = _open(_operation("page", "Show the page to search with.", None, ()))
+    reload = _operation(
+        "reload", "Open the model and the index again, and switch to them.", "Reloaded", (401, 403, 409)
+    )
+    page = _open(_operation("page", "Show the search page.", None, ()))
     page["responses"]["200"]["content"] = {"text/html": {"schema": {"type": "string"}}}
     metrics = _operation("metrics", "Return counters for Prometheus.", None, (401,))
     metrics["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}

@@ -39,16 +39,16 @@ NUMBER: Json = {"type": "number"}
 WHOLE: Json = {"type": "integer"}
 FLAG: Json = {"type": "boolean"}
 VECTOR = _list(NUMBER)
-IMAGE = _said("Base64, a data URL, or a URL if the server allows its host.")
+IMAGE = _said("Image as base64, a data URL, or a URL if the server allows its host.")
 
 QUERY = _object(
     closed=True,
     image=IMAGE,
-    id=_said("Id of a row, which is left out of the results."),
-    vector=_said("D numbers.", "array", items=NUMBER),
+    id=_said("Id of a row to search with. The row itself is left out of the results."),
+    vector=_said("Embedding to search with: D numbers.", "array", items=NUMBER),
     url=_said("URL of an image, if the server allows its host."),
-    file=_said("Number of a file of the form, from 0.", "integer", minimum=0),
-    weight=_said("Negative for what results should not be like.", "number", default=1.0),
+    file=_said("Number of a file in the form, from 0.", "integer", minimum=0),
+    weight=_said("Weight of the query. Negative: results should not be similar to it.", "number", default=1.0),
 ) | {"oneOf": [{"required": [name]} for name in ("image", "id", "vector", "url", "file")]}
 
 SEARCH = _object(
@@ -56,26 +56,26 @@ SEARCH = _object(
     closed=True,
     queries=_list(_ref("Query"), minItems=1),
     k=_or_null("integer", minimum=1, default=10),
-    where=_or_null("string", description="A condition on columns, as of `lifted search --where`."),
+    where=_or_null("string", description="Condition on columns, as for `lifted search --where`."),
     max_distance=_or_null("number", minimum=0),
     unique=_or_null("boolean", default=False, description="Return one row of each group of duplicates."),
-    columns=_or_null("array", items=TEXT, description="Null for all but `path`."),
+    columns=_or_null("array", items=TEXT, description="Columns to return; null returns all except `path`."),
 )
 
 TENSOR = _object(
     "name datatype shape",
     name={"const": "images"},
     datatype={"const": "UINT8"},
-    shape=_said("N, crop, crop, 3.", "array", items=WHOLE, minItems=4, maxItems=4),
+    shape=_said("[N, crop, crop, 3].", "array", items=WHOLE, minItems=4, maxItems=4),
     parameters=_object(binary_data_size={"type": "integer", "minimum": 0}),
-    data=_said("0 to 255, flat or nested.", "array"),
+    data=_said("Pixels from 0 to 255, flat or nested.", "array"),
 )
 
 COLUMN = _object(
     "name type values min max",
     name=TEXT,
     type=TEXT,
-    values=_or_null("array", description="All distinct values among the first rows, if they are few."),
+    values=_or_null("array", description="All distinct values in the first rows, if there are few."),
     min=_or_null("number"),
     max=_or_null("number"),
 )
@@ -107,7 +107,7 @@ SCHEMAS: dict[str, Json] = {
             message=TEXT,
             type=TEXT,
             status=WHOLE,
-            position=_said("Index of the wrong character of a condition.", "integer"),
+            position=_said("Index of the first wrong character in the condition.", "integer"),
         ),
     ),
     "KServeError": _object("error", error=TEXT),
@@ -121,9 +121,9 @@ SCHEMAS: dict[str, Json] = {
     "EmbeddingRequest": _object(
         "input",
         input={"oneOf": [_ref("Image"), _list(_ref("Image"), minItems=1)]},
-        model=_or_null("string", description="Name of the model; no other than the served one."),
+        model=_or_null("string", description="Name of the served model."),
         encoding_format={"enum": ["float", "base64", None], "default": "float"},
-        dimensions=_or_null("integer", description="No other than D."),
+        dimensions=_or_null("integer", description="Must be D, the width of the embeddings."),
         user=_or_null("string", description="Ignored."),
     ),
     "Image": {"oneOf": [IMAGE, _object("image", image=IMAGE)]},
@@ -135,7 +135,7 @@ SCHEMAS: dict[str, Json] = {
                 "object index embedding",
                 object={"const": "embedding"},
                 index=WHOLE,
-                embedding={"oneOf": [VECTOR, _said("Base64 of float32, little endian.")]},
+                embedding={"oneOf": [VECTOR, _said("Base64 of float32, little-endian.")]},
             )
         ),
         model=TEXT,

@@ -91,7 +91,7 @@ class RemoteImages:
             async with self._room:
                 return await asyncio.wait_for(self._follow(url), self.seconds)
         except asyncio.TimeoutError:
-            raise RequestError(422, f"the image's URL gave no image within {self.seconds:g} s.") from None
+            raise RequestError(422, f"the image's server sent no image within {self.seconds:g} s.") from None
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -159,7 +159,7 @@ class RemoteImages:
             elif isinstance(event, h11.EndOfMessage):
                 return bytes(content)
             elif not isinstance(event, h11.InformationalResponse):
-                raise h11.RemoteProtocolError("no whole response")
+                raise h11.RemoteProtocolError("the response is cut off")
 
     def _checked(self, response: h11.Response) -> _Redirect | None:
         """Return where a redirect leads, or None for an image of bounded size. Raises `RequestError` otherwise."""
@@ -167,11 +167,11 @@ class RemoteImages:
         if response.status_code in REDIRECTS and "location" in headers:
             return _Redirect(headers["location"])
         if response.status_code != 200:
-            raise RequestError(422, f"the image's server answers with status {response.status_code}.")
+            raise RequestError(422, f"the image's server answered with status {response.status_code}.")
         media_type = parse_media_type(headers.get("content-type", ""))
         if not media_type.is_image or headers.get("content-encoding", "identity").lower() != "identity":
             raise RequestError(
-                422, f"the URL's content is {media_type.name!r:.100}, possibly encoded; expected an image."
+                422, f"the image's server sent the content type {media_type.name!r:.100}; expected an unencoded image."
             )
         length = headers.get("content-length", "0")
         self._require_within(int(length) if length.isdecimal() else 0)
@@ -179,7 +179,7 @@ class RemoteImages:
 
     def _require_within(self, size: int) -> None:
         if size > self.max_bytes:
-            raise RequestError(422, f"images by URL have {size:,} bytes or more; expected at most {self.max_bytes:,}.")
+            raise RequestError(422, f"the image has {size:,} bytes or more; expected at most {self.max_bytes:,}.")
 
 
 @dataclass(frozen=True)

@@ -75,4 +75,4 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def _too_large(size: int, most: int) -> RequestError:
-    return RequestError(413, f"the body has {size:,} bytes or more; at most {most:,} are accepted.", headers=CLOSE)
+    return RequestError(413, f"the body has {size:,} bytes or more; expected at most {most:,}.", headers=CLOSE)

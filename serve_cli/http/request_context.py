@@ -97,7 +97,7 @@ class RequestContext:
         self.images += number
         most = self.options.limits.images
         if self.images > most:
-            raise RequestError(413, f"{self.images} images are more than the {most} that a request may have.")
+            raise RequestError(413, f"the request has {self.images} images; expected at most {most}.")
 
 
 def context_of(request: Request) -> RequestContext:

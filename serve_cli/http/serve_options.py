@@ -70,7 +70,7 @@ class ServeOptions:
         if not 0 <= self.port <= HIGHEST_PORT:
             raise ConfigError(f"port {self.port} does not exist; give 0 to {HIGHEST_PORT}.")
         if self.workers < 1:
-            raise ConfigError(f"{self.workers} workers; give 1 or more.")
+            raise ConfigError(f"the number of workers is {self.workers}; give 1 or more.")
         if self.max_waiting < self.limits.images:
             raise ConfigError(
                 f"a request may have {self.limits.images} images, but only {self.max_waiting} may wait, so it would "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import ConfigError, RunError, Terminated
 from serve_cli.http.access import is_loopback
-from serve_cli.path_kinds import kind_of, wrong_kind
+from serve_cli.path_kinds import kind_of, may_be_model, wrong_kind
 
 if TYPE_CHECKING:
     from serve_cli.http.serve_options import ServeOptions
@@ -32,14 +32,14 @@ def serve(options: ServeOptions) -> None:
         If the model or the index cannot be opened.
     """
     kind = kind_of(options.source)
-    if kind != "index" and not options.source.is_file():
+    if kind != "index" and not may_be_model(options.source):
         raise RunError(wrong_kind(options.source, "index" if kind == "embeddings" else "model"))
     listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     log.info("lifted: serving %s on http://%s:%d", options.source, shown, port)
     if options.token_file is None and not is_loopback(options.host):
-        log.warning("lifted: everyone who reaches this port has access; restrict it with --token-file.")
+        log.warning("lifted: everyone who can reach this port has access; require tokens with --token-file.")
     if options.workers > 1:
         from serve_cli.http.workers import Workers
 

@@ -75,7 +75,7 @@ class Service:
         """
         if not Path(options.source).is_dir():
             if options.model is not None:
-                raise ConfigError(f"{options.source}: is a model itself; give --model only with an index.")
+                raise ConfigError(f"{options.source}: is a model; give --model only with an index.")
             return cls(options, Embedder(options.source, options.model_options), None, observer)
         from serve_cli.retrieval.search.index import Index
 
@@ -108,7 +108,7 @@ class Service:
             If it is not finished by ``deadline``, a time of the event loop. Its thread ends later.
         """
         if self._calls >= self._most_calls:
-            raise QueueFullError(f"{self._calls} searches wait already; try again in 1 s.")
+            raise QueueFullError(f"the queue is full: {self._calls} searches are waiting; try again in 1 s.")
         with self._lock:
             self._calls += 1
         future = self._pool.submit(function)
@@ -116,7 +116,7 @@ class Service:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), deadline - asyncio.get_running_loop().time())
         except asyncio.TimeoutError:
-            raise DeadlineError("the answer was not ready in time; try later.") from None
+            raise DeadlineError("the answer was not ready in time; try again later.") from None
 
     def _call_ended(self, _: Future[Value]) -> None:
         with self._lock:

@@ -111,9 +111,11 @@ class Workers:
         from prometheus_client.multiprocess import mark_process_dead
 
         if not self._any_ready:
-            raise RunError("a worker ended before it was ready; its message above says why.")
+            raise RunError("a worker process ended before it was ready; its message above says why.")
         log.warning(
-            "lifted: worker %s ended with status %s; starting another.", worker.process.pid, worker.process.exitcode
+            "lifted: worker process %s ended with status %s; starting another.",
+            worker.process.pid,
+            worker.process.exitcode,
         )
         worker.reports.close()
         mark_process_dead(worker.process.pid)  # type: ignore[no-untyped-call]  # the library does not annotate it

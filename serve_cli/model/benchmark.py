@@ -123,7 +123,7 @@ class BenchReport:
     def facts(self) -> dict[str, str]:
         """Return the conclusion as text: model, device, and the options to use."""
         setting = f"--batch-size {self.best.batch_size} --sessions {self.best.sessions}"
-        use = {"saved": f"{self.saved}; embed and eval take it from there"} if self.saved else {"to keep it": "--save"}
+        use = {"saved": f"{self.saved}; other commands will use it"} if self.saved else {"to keep it": "--save"}
         return {"model": str(self.model), "device": f"{self.device}, {self.provider}", "best": setting, **use}
 
 
@@ -151,7 +151,7 @@ def bench(options: BenchOptions) -> BenchReport:
     trials = tuple(_trial(setting, measured) for setting, measured in rounds.items() if len(measured) == ROUNDS)
     if not trials:
         raise ConfigError(
-            f"{options.model}: every setting failed, perhaps for lack of memory; set a smaller --batch-size."
+            f"{options.model}: every setting failed, perhaps for lack of memory; give a smaller --batch-size."
         )
     best = _best(trials)
     saved = None

@@ -32,7 +32,9 @@ class Cuda:
         try:
             from cuda.bindings import runtime
         except ImportError:
-            raise DeviceError(f"cuda-bindings is not installed: {install_command('serve-gpu')}.") from None
+            raise DeviceError(
+                f"cuda-bindings is not installed; GPUs need it: `{install_command('serve-gpu')}`."
+            ) from None
         self._runtime = runtime
         self._held: list[tuple[Callable[[Any], Any], Any]] = []
         weakref.finalize(self, _release, self._held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import ModelCard
@@ -17,8 +18,8 @@ def read_card(session: Any, model: Path) -> ModelCard:
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         raise RunError(
-            f"{model}: no model card inside, so its preprocessing is unknown; add one with "
-            f"`lifted card {model} --preprocessing NAME`, see `lifted card --help`."
+            f"{model}: has no model card, so its preprocessing is unknown. Add a card with "
+            f"`lifted card {quote(str(model))} --preprocessing NAME`; `lifted card --help` lists the names."
         )
     return ModelCard.from_json(text, str(model))
 

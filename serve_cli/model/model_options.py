@@ -53,7 +53,7 @@ class ModelOptions:
         if self.device not in get_args(Device):
             raise ConfigError(f"device {self.device!r} is unknown; use {', '.join(get_args(Device))}.")
         if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"{self.threads} threads; give 1 or more.")
+            raise ConfigError(f"the number of threads is {self.threads}; give 1 or more.")
 
     @property
     def num_threads(self) -> int:

@@ -15,7 +15,7 @@ from gluon_lifted.extras import install_command
 from serve_cli.model.cache import cache_folder, evict, mark_used
 from serve_cli.model.interface import read_card
 from serve_cli.model.optimized_graph import open_optimized
-from serve_cli.path_kinds import wrong_kind
+from serve_cli.path_kinds import may_be_model, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,8 @@ def import_onnxruntime() -> Any:
         if error.name != "onnxruntime":
             raise
         raise DeviceError(
-            f"onnxruntime is not installed: {install_command('serve')} (or the extra serve-gpu for NVIDIA GPUs)."
+            f"onnxruntime is not installed; models need it: `{install_command('serve')}` (for NVIDIA GPUs, the extra "
+            "serve-gpu)."
         ) from None
     return onnxruntime
 
@@ -78,7 +79,7 @@ def open_session(model: Path, options: ModelOptions, model_hash: str | None = No
         If onnxruntime is not installed, or the device cannot be used and falling back to the CPU is not allowed.
     """
     onnxruntime = import_onnxruntime()
-    if not model.is_file():
+    if not may_be_model(model):
         raise RunError(wrong_kind(model, "model"))
     try:
         return _open(model, options, onnxruntime, model_hash)
@@ -93,8 +94,8 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
     wanted = PROVIDERS[options.device][0]
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
-            f"this onnxruntime {onnxruntime.__version__} has no {wanted}; in a fresh environment: "
-            f"{install_command(EXTRAS[options.device])}, or use --device cpu."
+            f"this onnxruntime {onnxruntime.__version__} has no {wanted}. Use --device cpu, or run in a fresh "
+            f"environment: `{install_command(EXTRAS[options.device])}`."
         )
     try:
         start = _open_on_cpu if wanted == CPU else _open_elsewhere
@@ -106,7 +107,7 @@ def _open(model: Path, options: ModelOptions, onnxruntime: Any, model_hash: str 
                 "missing (see `lifted doctor`). Use --allow-fallback to run the rest on the CPU."
             ) from error
         raise RunError(
-            f"{model}: is no ONNX model, or damaged: onnxruntime cannot load it ({first_line(error)}). Give "
+            f"{model}: is not an ONNX model, or is damaged: onnxruntime cannot load it ({first_line(error)}). Give "
             "a file of `lifted export`."
         ) from error
     if session.get_providers()[0] != wanted:

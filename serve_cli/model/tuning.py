@@ -64,7 +64,9 @@ def save_tuning(model_hash: str, device: Device, tuning: Tuning) -> Path:
         with replaced_file(path) as temporary:
             temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error}).") from None
+        raise RunError(
+            f"{path}: cannot be written ({error}); free some space, or set XDG_CACHE_HOME to another folder."
+        ) from None
     mark_used(path)
     evict(folder, MAX_TOTAL_BYTES)
     return path

@@ -142,7 +142,7 @@ class Access:
         """Explain a reason in words, with the option that helps."""
         return {
             Reason.outside: self._why_outside(),
-            Reason.remote: "have URLs; --fetch fetches them",
+            Reason.remote: "have URLs; --fetch downloads them",
             Reason.unsupported: "have URLs of an unsupported kind, or are inside tar files behind URLs",
             Reason.limit: f"exceed the limits of a page ({MOST_FETCHED:,} pictures, "
             f"{MOST_BYTES >> 30} GiB, {MOST_SECONDS / 60:.0f} minutes); ask for fewer with --images",
@@ -151,8 +151,10 @@ class Access:
 
     def _why_outside(self) -> str:
         if self.roots:
-            return f"are not in {', '.join(map(str, self.roots))}; --root DIR shows those below DIR"
-        return f"are local files, and the source {self.source!s:.200} allows none; --root DIR shows those below DIR"
+            return f"are not below {', '.join(map(str, self.roots))}; --root DIR shows those below DIR"
+        return (
+            f"are local files, which the source {self.source!s:.200} does not allow; --root DIR shows those below DIR"
+        )
 
 
 def is_url(path: str) -> bool:

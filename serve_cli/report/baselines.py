@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from gluon_lifted.hardware.cpus import usable_cpus
 from gluon_lifted.images import read_image
-from gluon_lifted.metrics.baselines import STRETCHED, THUMBNAIL
+from gluon_lifted.metrics.baselines import STRETCHED, thumbnail_rows
 from gluon_lifted.metrics.bootstrap import ClassBootstrap, Estimate
 from gluon_lifted.metrics.ranking.search import Search
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
 from gluon_lifted.metrics.retrieval import retrieval_scores
 from gluon_lifted.progress import open_progress
-from serve_cli.report.access import Reason, is_url
+from serve_cli.report.access import Reason, WithheldError, is_url
 from serve_cli.report.summary import curve_ks
 from serve_cli.report.thumbnails import decoded_or_reason, image_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from serve_cli.embeddings.reader import Embeddings
@@ -73,12 +70,13 @@ def measure_baselines(
     if known or pixels is False:
         return Baselines(before)
     if pixels is None and len(embeddings) > MOST_UNASKED:
-        return Baselines(before, f"are more than {MOST_UNASKED:,}; --baseline compares them")
+        return Baselines(before, f"there are more than {MOST_UNASKED:,} images; --baseline compares them")
     if pixels is None and any(map(is_url, embeddings.paths)):
-        return Baselines(before, "have URLs; --baseline with --fetch compares them")
-    rows = _pixel_rows(embeddings.paths, access)
-    if isinstance(rows, Reason):
-        return Baselines(before, access.why(rows))
+        return Baselines(before, "images have URLs; --baseline with --fetch compares them")
+    try:
+        rows = _pixel_rows(embeddings.paths, access)
+    except WithheldError as error:
+        return Baselines(before, f"images {access.why(error.reason)}")
     return Baselines((*before, _recall_by_pixels(rows, embeddings.labels)))
 
 
@@ -99,20 +97,15 @@ def _recall_by_pixels(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> B
     return Baseline(PIXELS, KINDS[PIXELS], recall, ClassBootstrap(labels).interval(scores.recall_at_k(1)))
 
 
-def _pixel_rows(paths: Sequence[str], access: Access) -> NDArray[np.float32] | Reason:
-    """Read every image as a thumbnail of 16 x 16 px, one per row. Return why the first one that fails is not read."""
+def _pixel_rows(paths: Sequence[str], access: Access) -> NDArray[np.float32]:
+    """Read every image as a thumbnail, one per row. Raise `WithheldError` if one is not read."""
     read = image_reader(paths, access)
-    rows = np.empty((len(paths), THUMBNAIL * THUMBNAIL * 3), np.float32)
-    with open_progress("raw pixels", len(paths)) as progress, ThreadPoolExecutor(usable_cpus()) as pool:
-        found = pool.map(lambda path: decoded_or_reason(path, read, _thumbnail), paths)
-        for row, pixels in enumerate(found):
-            if isinstance(pixels, Reason):
-                pool.shutdown(wait=False, cancel_futures=True)
-                return pixels
-            rows[row] = pixels.ravel()
-            progress.update(row + 1)
-    return rows
 
+    def thumbnail(path: str) -> NDArray[np.uint8]:
+        pixels = decoded_or_reason(path, read, lambda content: read_image(content, STRETCHED))
+        if isinstance(pixels, Reason):
+            raise WithheldError(pixels)
+        return pixels
 
-def _thumbnail(content: bytes) -> NDArray[np.uint8]:
-    return read_image(content, STRETCHED)
+    with open_progress("raw pixels", len(paths)) as progress:
+        return thumbnail_rows(paths, thumbnail, report=progress.update)

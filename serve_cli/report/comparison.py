@@ -122,7 +122,8 @@ def same_images(embeddings: Embeddings, other: Embeddings) -> tuple[Embeddings, 
     if differ:
         raise DataError(
             f"{other.name}: {embeddings.ids[differ[0]]!r:.100} has label {aligned.label_names[differ[0]]!r:.60}, "
-            f"expected {embeddings.label_names[differ[0]]!r:.60} as in {embeddings.name}; embed the same images."
+            f"expected {embeddings.label_names[differ[0]]!r:.60} as in {embeddings.name}; embed the same images with "
+            "the same labels."
         )
     both = embeddings.embedded & aligned.embedded
     return embeddings.only(both), aligned.only(both)

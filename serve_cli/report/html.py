@@ -61,7 +61,9 @@ def require_jinja() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "jinja2":
             raise
-        raise MissingPackageError(f"Jinja2 is not installed; a report needs it: {install_command('report')}.") from None
+        raise MissingPackageError(
+            f"Jinja2 is not installed; a report needs it: `{install_command('report')}`."
+        ) from None
     return jinja2
 
 

@@ -127,7 +127,7 @@ def _scikit_learn() -> tuple[Any, Any]:
         if error.name != "sklearn":
             raise
         raise MissingPackageError(
-            f"scikit-learn is not installed; the map needs it: {install_command('report')}."
+            f"scikit-learn is not installed; the map needs it: `{install_command('report')}`."
         ) from None
     return decomposition, manifold
 
@@ -138,5 +138,7 @@ def _umap() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "umap":
             raise
-        raise MissingPackageError("umap-learn is not installed; --map umap needs it: pip install umap-learn.") from None
+        raise MissingPackageError(
+            "umap-learn is not installed; --map umap needs it: `pip install umap-learn`."
+        ) from None
     return umap

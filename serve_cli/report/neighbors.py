@@ -45,7 +45,7 @@ def neighbor_grids(embeddings: Embeddings, scores: Scores, seed: int) -> tuple[G
     kinds = (
         (
             "Worst queries",
-            "Queries whose first image of the same class has the largest rank; at most one per class.",
+            "Queries whose first image of the same class is ranked lowest; at most one per class.",
             worst_queries(embeddings, scores),
         ),
         (

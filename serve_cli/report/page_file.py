@@ -28,12 +28,12 @@ def check_page(out: Path, generator: str, kind: str, option: str = "--out", *, o
         Replace any file.
     """
     if out.is_dir():
-        raise ConfigError(f"{out} is a folder; name a file such as {kind}.html.")
+        raise ConfigError(f"{out} is a folder; name a file in it, such as {out}/page.html.")
     if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent}: no such folder; make it, or choose another {option}.")
+        raise ConfigError(f"{out.parent}: no such folder; create it, or choose another {option}.")
     if out.exists() and not overwrite and generator.encode() not in _head(out, option):
         raise ConfigError(
-            f"{out}: exists and is not a {kind}; choose another {option}, or replace it with --overwrite."
+            f"{out}: exists, but is not a {kind}; choose another {option}, or replace it with --overwrite."
         )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluon_lifted.progress import clock
 from serve_cli.evaluate.metrics import recall_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from serve_cli.choices import MapMethod
 
 MB = 1_000_000
@@ -21,13 +23,13 @@ class ReportOptions:
 
     Parameters
     ----------
-    source : Path or str
+    source : str or Path
         A folder of `lifted embed`.
-    out : Path or str
+    out : str or Path
         The HTML file to write.
-    other : Path or str, optional
+    other : str or Path, optional
         A second folder, of the same images embedded by another model, to compare with.
-    run : Path or str, optional
+    run : str or Path, optional
         Folder of the training run that made the model: marks the classes that it trained on, and adds recall before
         training.
     baseline : bool, optional
@@ -48,16 +50,16 @@ class ReportOptions:
         Command that made the page, shown on it.
     overwrite : bool
         Replace a file even if it is not a report.
-    roots : sequence of Path or str
+    roots : sequence of str or Path
         Read images below these folders instead of the source that the embeddings name.
     fetch : bool
         Fetch images that have URLs.
     """
 
-    source: Path
-    out: Path
-    other: Path | None = None
-    run: Path | None = None
+    source: str | Path
+    out: str | Path
+    other: str | Path | None = None
+    run: str | Path | None = None
     baseline: bool | None = None
     ks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     method: MapMethod = "tsne"
@@ -67,14 +69,8 @@ class ReportOptions:
     title: str | None = None
     command: str = ""
     overwrite: bool = False
-    roots: tuple[Path, ...] = ()
+    roots: Sequence[str | Path] = ()
     fetch: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("source", "out", "other", "run"):
-            path = getattr(self, name)
-            object.__setattr__(self, name, None if path is None else Path(path))
-        object.__setattr__(self, "roots", tuple(map(Path, self.roots)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.card import read_card
 from gluon_lifted.contract import CARD_FILE, MAX_START_BYTES, START_FILE
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.errors import RunError
 from gluon_lifted.metrics.recall_comparison import recall_from_json
 
@@ -34,6 +35,8 @@ class RunStart:
     training_classes, measured_classes : frozenset of str
         Names of the classes that the run trained on, none if it kept the weights that it started from, and of the
         classes that recall was measured on.
+    measured_images : str or None
+        The `image_digest` of the images that it was measured on; None in runs of older versions.
     recall : dict
         Name of an embedding, such as ``"raw pixels"`` -> k -> recall@k before training, with its interval.
     """
@@ -42,11 +45,12 @@ class RunStart:
     kind: str
     training_classes: frozenset[str]
     measured_classes: frozenset[str]
+    measured_images: str | None
     recall: dict[str, dict[int, Estimate]]
 
     def measured_same_images(self, embeddings: Embeddings) -> bool:
-        """Return whether recall was measured on as many images of the same classes."""
-        return self.images == len(embeddings) and self.measured_classes == set(embeddings.class_names)
+        """Return whether recall was measured on the same images of the same classes."""
+        return self.measured_images == image_digest(embeddings.paths, embeddings.label_names)
 
 
 def read_run_start(run: Path, embeddings: Embeddings) -> RunStart:
@@ -81,7 +85,7 @@ def _card_of_same_weights(run: Path, embeddings: Embeddings) -> ModelCard:
     if trained is None or trained != used:
         raise RunError(
             f"{run}: its weights are not those of {embeddings.name} ({WEIGHTS_HASH} {trained!s:.12}, expected "
-            f"{used!s:.12}); give --run the run that trained this model."
+            f"{used!s:.12}); give --run the run folder that trained this model."
         )
     return card
 
@@ -89,9 +93,16 @@ def _card_of_same_weights(run: Path, embeddings: Embeddings) -> ModelCard:
 def _parse(values: dict[str, Any]) -> RunStart:
     training, measured = values["training_classes"], values["measured_classes"]
     if not all(isinstance(name, str) for name in (*training, *measured)):
-        raise TypeError("classes are not named by text")
+        raise TypeError("class names are not strings")
     recall = {str(entry["name"]): recall_from_json(entry["recall"]) for entry in values["embeddings"]}
     for estimates in recall.values():
         if not all(0 <= estimate.value <= 1 for estimate in estimates.values()) or 1 not in estimates:
-            raise ValueError("recall is not within 0 and 1")
-    return RunStart(int(values["images"]), str(values["kind"]), frozenset(training), frozenset(measured), recall)
+            raise ValueError("recall is not between 0 and 1")
+    return RunStart(
+        images=int(values["images"]),
+        kind=str(values["kind"]),
+        training_classes=frozenset(training),
+        measured_classes=frozenset(measured),
+        measured_images=values.get("measured_images"),
+        recall=recall,
+    )

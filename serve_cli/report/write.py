@@ -6,11 +6,13 @@ import math
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
 from gluon_lifted.metrics.recall_comparison import estimate_to_json
 from serve_cli.embeddings.embedding_manifest import read_manifest
+from serve_cli.embeddings.vectors import to_unit_norm
 from serve_cli.evaluate.read import read_labeled_folder
 from serve_cli.path_kinds import wrong_kind
 from serve_cli.provenance import version, versions
@@ -45,7 +47,6 @@ from serve_cli.report.visual_similarity import compare_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from PIL.Image import Image
 
@@ -72,13 +73,14 @@ def write_report(options: ReportOptions) -> ReportFacts:
     began = time.monotonic()
     require_jinja()
     require_method(options.method)
-    check_page(options.out, GENERATOR, "report", overwrite=options.overwrite)
+    source, out = Path(options.source), Path(options.out)
+    check_page(out, GENERATOR, "report", overwrite=options.overwrite)
     embeddings, other, failed = _read_embeddings(options)
-    manifest = read_manifest(options.source)
+    manifest = read_manifest(source)
     access, access_of_pixels = (  # each with its own limits on downloads, so that all pictures remain
-        Access(manifest.get("source"), options.roots, Fetcher() if options.fetch else None) for _ in range(2)
+        Access(manifest.get("source"), map(Path, options.roots), Fetcher() if options.fetch else None) for _ in range(2)
     )
-    start = None if options.run is None else read_run_start(options.run, embeddings)
+    start = None if options.run is None else read_run_start(Path(options.run), embeddings)
     baselines = measure_baselines(embeddings, access_of_pixels, start, pixels=options.baseline)
     analysis = analyze(embeddings, Context(baselines, other, start), options)
     wanted = analysis.rows_outside_map() | {int(row) for row in analysis.map.rows}
@@ -90,9 +92,9 @@ def write_report(options: ReportOptions) -> ReportFacts:
     analysis = analysis.with_suspects(compare_pictures(analysis.suspects, pictures))
     heading = _heading(options, embeddings, manifest, failed, not_shown)
     page, on_map = _small_enough(heading, analysis, pictures, options)
-    write_page(options.out, page)
+    write_page(out, page)
     return ReportFacts(
-        out=options.out,
+        out=out,
         bytes=len(page),
         images=len(embeddings),
         classes=len(embeddings.class_names),
@@ -111,13 +113,15 @@ def write_report(options: ReportOptions) -> ReportFacts:
 
 def _read_embeddings(options: ReportOptions) -> tuple[Embeddings, Embeddings | None, int]:
     """Return the rows with an embedding, those of the other model, and the number of images left out."""
-    whole = _read(options.source)
+    folder = Path(options.source)
+    whole = _read(folder)
     if options.other is None:
         return whole.only(whole.embedded), None, whole.failed
-    embeddings, other = same_images(whole, _read(options.other))
-    _require_two(options.source, len(embeddings))
+    other_folder = Path(options.other)
+    embeddings, other = same_images(whole, _read(other_folder))
+    _require_two(folder, len(embeddings))
     if embeddings.name == other.name:
-        names = _distinct_names(options.source, options.other)
+        names = _distinct_names(folder, other_folder)
         embeddings, other = replace(embeddings, name=names[0]), replace(other, name=names[1])
     return embeddings, other, len(whole) - len(embeddings)
 
@@ -133,7 +137,9 @@ def _read(folder: Path) -> Embeddings:
         raise RunError(wrong_kind(folder, "embeddings"))
     embeddings = read_labeled_folder(folder)
     _require_two(folder, len(embeddings) - embeddings.failed)
-    return embeddings
+    if embeddings.card.distance == "euclidean":
+        return embeddings
+    return replace(embeddings, embedding=to_unit_norm(embeddings.embedding))  # Euclidean then ranks as cosine does
 
 
 def _require_two(folder: Path, embedded: int) -> None:
@@ -164,7 +170,8 @@ def _small_enough(
         if len(page) <= options.max_bytes:
             return page, len(fewer.map.rows)
     raise ConfigError(
-        f"the page has {len(page) / MB:.2f} MB with the smallest pictures; give --max-size {len(page) / MB + 0.1:.1f}."
+        f"the page has {len(page) / MB:.2f} MB even with the smallest pictures; give --max-size "
+        f"{len(page) / MB + 0.1:.1f} or more."
     )
 
 

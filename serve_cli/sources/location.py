@@ -60,7 +60,7 @@ def to_location(name: str | os.PathLike[str]) -> Location:
 
 def _without_nul(path: str) -> str:
     if "\0" in path:
-        raise UrlError("no path holds a zero byte")
+        raise UrlError("a path cannot contain a zero byte")
     return path
 
 
@@ -76,7 +76,7 @@ def _missing_for(protocol: str) -> str:
     try:
         from fsspec import get_filesystem_class
     except ImportError:
-        return f"URLs need further packages; {install_command('remote')}"
+        return f"URLs need further packages: `{install_command('remote')}`"
     try:
         import upath  # noqa: F401  # checks that it is installed
 
@@ -84,12 +84,13 @@ def _missing_for(protocol: str) -> str:
             get_filesystem_class(name)  # imports the packages that this protocol needs
     except ImportError as error:
         return (
-            f"{protocol}:// needs a further package: {error}; {install_command('remote')} has those of most protocols"
+            f"{protocol}:// needs a further package: {error}; `{install_command('remote')}` installs those of most "
+            "protocols"
         )
     except ValueError:
         return (
             f"{protocol[:40]!r} is not a known scheme; expected s3, gs, https, http or another that fsspec supports "
-            f"({install_command('remote')})"
+            f"(`{install_command('remote')}`)"
         )
     return ""
 

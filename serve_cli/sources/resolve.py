@@ -67,7 +67,8 @@ def open_source(name: str | os.PathLike[str], columns: Columns = DEFAULTS) -> So
 def _of_web(location: Location, columns: Columns) -> Source:
     if location_suffix(location) not in {*FILE_KINDS, *IMAGE_SUFFIXES} or "*" in name_of(location):
         raise DataError(
-            f"{location}: web servers list no folders; give the URL of an image or of a {', '.join(FILE_KINDS)} file."
+            f"{location}: web servers do not list folders; give the URL of an image or of a file "
+            f"({', '.join(FILE_KINDS)})."
         )
     require_there(location)
     return _of_file(location, columns)

@@ -109,7 +109,7 @@ def _damage_named(shard: Location, read: Callable[[], Result]) -> Result:
 
 
 def _damaged(shard: Location, why: str) -> DataError:
-    return DataError(f"{shard}: not a plain tar file that can be read ({why:.200}).")
+    return DataError(f"{shard}: cannot be read as an uncompressed tar file ({why:.200}).")
 
 
 def _is_hidden(name: str) -> bool:

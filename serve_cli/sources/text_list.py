@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from serve_cli.sources.location import Location
 
 MAX_LINE = 1 << 16  # characters
+FIRST_LINES = 10  # one of them must name an image
 
 
 def list_source(path: Location) -> Source:
@@ -28,7 +30,7 @@ def list_source(path: Location) -> Source:
     Raises
     ------
     DataError
-        If all lines are blank, or the list cannot be read.
+        If all lines are blank, the first ones name nothing that exists, or the list cannot be read.
     """
 
     def listing(start: int = 0) -> Iterator[ImageRow]:
@@ -40,8 +42,14 @@ def list_source(path: Location) -> Source:
                     f"line {number}", f"{path}, line {number}", f"{MAX_LINE:,} or more characters; expected a path"
                 )
 
-    if next(listing(), None) is None:
+    first = list(islice(listing(), FIRST_LINES))
+    if not first:
         raise DataError(f"{path}: lists no images; expected one path per line.")
+    if all(isinstance(row.path, Path) and not row.path.exists() for row in first):
+        raise DataError(
+            f"{path}: names no image that exists in its first lines; looked for {as_text(first[0].path)}. Expected one "
+            "path or URL of an image per line. Relative paths begin at the folder of the list."
+        )
     return Source(root_of(path), listing, starting=listing)
 
 

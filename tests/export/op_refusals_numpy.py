@@ -29,5 +29,5 @@ NUMPY_REFUSED = [
     ("_npi_tensordot_int_axes", {"axes": "0"}, "axes=0 is not supported (expected 1 to 3)"),
     ("_npi_einsum", {"subscripts": "a...,a...->a..."}, "is not supported (expected letters, as in 'bij,bjk->bik')"),
     ("_npi_einsum", {"subscripts": "aacd,abcd->ab"}, "(expected different letters for the axes of an input)"),
-    ("_npi_equal_scalar", {"scalar": "0.5"}, "scalar=0.5 is not supported (expected 0 or 1 beside truth values)"),
+    ("_npi_equal_scalar", {"scalar": "0.5"}, "scalar=0.5 is not supported (expected 0 or 1 for truth values)"),
 ]

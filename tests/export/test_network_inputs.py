@@ -64,9 +64,12 @@ def test_two_inputs_are_verified_at_several_batch_sizes(tmp_path: Path) -> None:
 
 def test_an_input_that_is_missing_or_unknown_is_named(tmp_path: Path) -> None:
     files = save(two_inputs(), tmp_path)
-    with pytest.raises(MalformedModelError, match=r"1 further inputs, or parameters .*: 'right'.*--shape NAME:N,128"):
+    with pytest.raises(MalformedModelError, match=r"inputs or parameters without a value: 'right'.*--shape NAME:N,128"):
         export_network(files, NetworkInputs({"left": (N, 4)}), tmp_path / "net.onnx")
-    with pytest.raises(MalformedModelError, match=r"has no input 'data'. Variables without a value: 'left', 'right'"):
+    with pytest.raises(
+        MalformedModelError,
+        match=r"has no input 'data'. Give --shape for the inputs that have no value: 'left', 'right'",
+    ):
         export_network(files, NetworkInputs({"data": (N, 4)}), tmp_path / "net.onnx")
 
 

@@ -8,7 +8,7 @@ from gluon_lifted.errors import ConfigError
 
 @pytest.mark.parametrize("tolerance", [0, -1, float("nan"), float("inf")])
 def test_tolerance_that_proves_nothing_is_refused(tolerance: float) -> None:
-    with pytest.raises(ConfigError, match="is not a positive number"):
+    with pytest.raises(ConfigError, match="expected a positive number"):
         ExportOptions(tolerance=tolerance)
 
 

@@ -95,7 +95,7 @@ def test_missing_parents_are_made_and_an_old_model_is_replaced(run: Path, tmp_pa
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file_is_named(run: Path, tmp_path: Path, name: str) -> None:
     (run / name).unlink()
-    with pytest.raises(RunError, match=rf"run: {name} missing; the run folder is incomplete"):
+    with pytest.raises(RunError, match=rf"run: the run folder lacks {name}"):
         export_run(run, tmp_path / "model.onnx")
 
 
@@ -135,9 +135,9 @@ def _other_operator(run: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
-    "parity": (_break_parity, ParityError, r"max \|d\| 1\.0e-01 .*Model not written\.$"),
+    "parity": (_break_parity, ParityError, r"by up to 1\.0e-01, more than .*The model was not written\.$"),
     "operator": (_other_operator, UnsupportedOpError, "erfinv x1 .first: node 'norm1'"),
-    "symbol": (lambda run: (run / FILES[0]).write_bytes(b"{"), MalformedModelError, "not a symbol in JSON"),
+    "symbol": (lambda run: (run / FILES[0]).write_bytes(b"{"), MalformedModelError, "not JSON"),
     "params": (lambda run: (run / FILES[1]).write_bytes(b"{"), MalformedModelError, "the header needs 16 bytes"),
     "reference": (lambda run: (run / FILES[3]).write_bytes(b"{"), MalformedModelError, "not a readable npz archive"),
     "card": (lambda run: (run / FILES[2]).write_bytes(b"{}"), RunError, "the model card is damaged"),
@@ -149,7 +149,7 @@ DAMAGES: dict[str, tuple[Any, type[LiftedError], str]] = {
     "huge card": (
         lambda run: (run / FILES[2]).write_bytes(b" " * 2**21),
         RunError,
-        "larger than 1,048,576 bytes, so it is no model card",
+        "larger than 1,048,576 bytes, so it is not a model card",
     ),
 }
 
@@ -174,7 +174,7 @@ def test_embedding_of_another_width_than_the_cards_is_refused(tmp_path: Path) ->
     net = small_network()
     reference = small_reference(net)
     reference["embedding"] = reference["embedding"][:, :4]
-    with pytest.raises(MalformedModelError, match=r"the outputs are {'embedding': \(N, 6\)}; the reference has"):
+    with pytest.raises(MalformedModelError, match=r"the outputs are {'embedding': \(N, 6\)}, but the reference has"):
         export_run(write_run(tmp_path / "run", net, reference), tmp_path / "model.onnx")
 
 
@@ -268,7 +268,7 @@ def test_parameters_that_the_card_does_not_describe_are_refused(run: Path, tmp_p
     content = bytearray(path.read_bytes())
     content[content.index(small_network().params["fc_weight"].tobytes())] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"model-0000\.params is not the file that card\.json describes"):
+    with pytest.raises(RunError, match=r"model-0000\.params does not match card\.json"):
         export_run(run, tmp_path / "model.onnx")
 
 

@@ -20,25 +20,25 @@ def test_tolerance_grows_with_the_largest_output(difference: float, differs: boo
     if not differs:
         compare_with_recorded(actual, {}, recorded(), 1e-4)
         return
-    with pytest.raises(ParityError, match=r"output 'fc1_output' of the files .*row 1"):
+    with pytest.raises(ParityError, match=r"output 'fc1_output', computed from the files, .*row 1"):
         compare_with_recorded(actual, {}, recorded(), 1e-4)
 
 
 def test_first_node_in_the_networks_order_is_named() -> None:
     nodes = {f"node/{name}": ROWS[:1] for name in ("a", "b", "c", "d")} | {"node/c": np.ones((1, 2), np.float32)}
     expected = {"d": ROWS[:1] + 1, "c": np.ones((1, 1), np.float32), "b": ROWS[:1], "x": ROWS[:1] + 1}
-    with pytest.raises(ParityError, match="First node to differ: 'c'"):
+    with pytest.raises(ParityError, match="The first node that differs is 'c'"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(**expected), 1e-4)
-    with pytest.raises(ParityError, match=r"row 0\)\. The files do not contain"):
+    with pytest.raises(ParityError, match=r"row 0\)\. So the files do not contain"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(b=ROWS[:1]), 1e-4)
-    with pytest.raises(ParityError, match=r"row 0\)\. The program recorded no nodes"):
+    with pytest.raises(ParityError, match=r"row 0\)\. The program recorded no outputs"):
         compare_with_recorded({"out": ROWS + 1}, nodes, recorded(), 1e-4)
 
 
 def test_node_that_differs_without_effect_on_the_output_is_noticed() -> None:
     nodes = {"node/a": ROWS[:1], "node/b": ROWS[:1]}
     compare_with_recorded({"out": ROWS}, nodes, recorded(a=ROWS[:1]), 1e-4)
-    with pytest.raises(ParityError, match=r"node 'b' of the files differs .* although the outputs are the same"):
+    with pytest.raises(ParityError, match=r"node 'b', computed from the files, differs .* although the outputs agree"):
         compare_with_recorded({"out": ROWS}, nodes, recorded(a=ROWS[:1], b=ROWS[:1] + 1), 1e-4)
 
 
@@ -52,5 +52,7 @@ def test_other_outputs_are_refused(outputs: dict[str, np.ndarray]) -> None:
 
 def test_output_that_only_the_program_has_is_named() -> None:
     reference = Reference(DATA, {"out": ROWS, "more": ROWS}, {})
-    with pytest.raises(MalformedModelError, match=r"computes out \(2, 2\); the program recorded out .*, more \(2, 2\)"):
+    with pytest.raises(
+        MalformedModelError, match=r"computes out \(2, 2\), but the program recorded out .*, more \(2, 2\)"
+    ):
         compare_with_recorded({"out": ROWS}, {}, reference, 1e-4)

@@ -94,20 +94,22 @@ def test_a_difference_in_any_row_of_any_output_is_noticed(tmp_path: Path, name: 
 def test_the_first_node_that_differs_is_named(tmp_path: Path) -> None:
     net = network()
     net.params["weight"] = WEIGHT + 1
-    with pytest.raises(ParityError, match=r"First node to differ: 'words' \(Gather\)"):
+    with pytest.raises(ParityError, match=r"The first node that differs is 'words' \(Gather\)"):
         export_with(tmp_path, arrays(), net)
 
 
 def test_other_inputs_are_refused(tmp_path: Path) -> None:
     complete = arrays()
     missing = {name: array for name, array in complete.items() if name != "input/tokens"}
-    with pytest.raises(MalformedModelError, match=r"has inputs \['steps', 'tokens'\].*expected the inputs \['steps'\]"):
+    with pytest.raises(
+        MalformedModelError, match=r"has inputs \['steps', 'tokens'\].*but the reference has \['steps'\]"
+    ):
         export_with(tmp_path, missing)
     real = complete | {"input/tokens": complete["input/tokens"].astype(np.float32)}
-    with pytest.raises(MalformedModelError, match="'tokens' is INT32; the reference has float32"):
+    with pytest.raises(MalformedModelError, match="'tokens' is INT32, but the reference has float32"):
         export_with(tmp_path, real)
     longer = complete | {"input/tokens": complete["input/tokens"].repeat(2, axis=1)}
-    with pytest.raises(MalformedModelError, match=r"the model takes \(N, 2\), the reference has \(5, 4\)"):
+    with pytest.raises(MalformedModelError, match=r"is \(N, 2\), but the reference has \(5, 4\)"):
         export_with(tmp_path, longer)
 
 

@@ -89,16 +89,16 @@ def test_nodes_that_the_output_does_not_need_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("op", "hint"),
     [
-        ("_contrib_quantized_conv", "The network is quantized: export the original network instead."),
-        ("_contrib_MultiProposal", "ONNX has no such operator: export the network up to an earlier node, and make"),
+        ("_contrib_quantized_conv", "The network is quantized. Export the original network instead."),
+        ("_contrib_MultiProposal", "ONNX has no such operator. Export the network up to an earlier node"),
         ("_sg_mkldnn_conv", "The network is quantized"),
-        ("_npi_svd", "Operators of mx.np that can be exported"),
+        ("_npi_svd", "lists the mx.np operators that can be exported"),
     ],
 )
 def test_operators_that_will_not_be_translated_say_what_to_do(op: str, hint: str) -> None:
     net = Net()
     net.op(op, "one", [net.variable("data")])
-    with pytest.raises(UnsupportedOpError, match=rf"net uses 1 operator without a translator: {op} x1 .*{hint}"):
+    with pytest.raises(UnsupportedOpError, match=rf"net: 1 operator cannot be exported: {op} x1 .*{hint}"):
         translate_net(net, ROW)
 
 
@@ -110,7 +110,7 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
     with pytest.raises(UnsupportedOpError) as caught:
         translate_net(net, ROW)
     assert str(caught.value) == (
-        "net uses 2 operators without a translator: erfinv x1 (first: node 'node1'), gamma x2 (first: node 'node0')."
+        "net: 2 operators cannot be exported: erfinv x1 (first: node 'node1'), gamma x2 (first: node 'node0')."
     )
 
 
@@ -118,7 +118,7 @@ def test_all_missing_parameters_are_counted() -> None:
     document, params = small_parts()
     del params["conv1_bias"], params["fc_weight"]
     with pytest.raises(
-        MalformedModelError, match="2 parameters are not in the parameter file: 'conv1_bias', 'fc_weight'"
+        MalformedModelError, match=r"the .params file lacks 2 of the network's parameters: 'conv1_bias', 'fc_weight'"
     ):
         translate_document(document, params)
 
@@ -221,7 +221,9 @@ def test_all_outputs_of_a_node() -> None:
     np.testing.assert_array_equal(difference, images[:, 2:] - images[:, :1])
     np.testing.assert_array_equal(middle, images[:, 1:2])
     symbol["nodes"][2]["inputs"][0][1] = 3
-    with pytest.raises(UnsupportedOpError, match="output 3 of SliceChannel 'split' is used; only 3 can be translated"):
+    with pytest.raises(
+        UnsupportedOpError, match="uses output 3 of SliceChannel 'split', of which only the first 3 can be exported"
+    ):
         translate(parse_symbol(json.dumps(symbol).encode(), "s"), {}, {"data": (N, *ROW)}, "s")
 
 

@@ -38,7 +38,10 @@ def test_unknown_fields_of_a_later_release_are_passed_over():
 
 def test_other_version_is_refused_as_such():
     text = json.dumps({**json.loads(CARD.to_json()), "card_version": CARD_VERSION + 1})
-    with pytest.raises(RunError, match=r"model\.onnx: card version \d is not \d; use the release that wrote it"):
+    with pytest.raises(
+        RunError,
+        match=r"model\.onnx: the model card has version \d; this release reads version \d\. Use",
+    ):
         ModelCard.from_json(text, "model.onnx")
 
 

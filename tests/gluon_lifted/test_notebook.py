@@ -75,7 +75,7 @@ def test_html_has_a_bar_and_no_markup_of_others():
 
 def test_a_notebook_shows_all_work_from_now_on(monkeypatch):
     monkeypatch.setattr("gluon_lifted.notebook._in_notebook", lambda: True)
-    monkeypatch.setattr(progress_module._Usual, "open", staticmethod(progress_module._silent))
+    monkeypatch.setattr(progress_module._default, "open", progress_module._silent)
     gluon_lifted.show_progress()
     with open_progress("embed", 2) as shown:
         assert isinstance(shown, NotebookProgress)
@@ -84,5 +84,5 @@ def test_a_notebook_shows_all_work_from_now_on(monkeypatch):
 
 
 def test_it_is_refused_elsewhere():
-    with pytest.raises(ConfigError, match="show_progress is for Jupyter notebooks"):
+    with pytest.raises(ConfigError, match="show_progress works in Jupyter notebooks only"):
         gluon_lifted.show_progress()

@@ -61,7 +61,7 @@ def patched(offset, layout, value):
     [
         (patched(0, "<Q", 0x111), "begins with 0x111, not 0x112"),
         (patched(16, "<Q", 2**61), "2,305,843,009,213,693,952 arrays do not fit"),
-        (patched(28, "<i", 1), "array 0 has storage type 1, a sparse array"),
+        (patched(28, "<i", 1), "array 0 has is sparse .storage type 1"),
         (patched(32, "<i", 33), "array 0 has 33 axes"),
         (patched(32, "<i", -1), "array 0 is empty"),
         (patched(36, "<q", 2**40), "array 0 needs 13,194,139,533,312 bytes"),

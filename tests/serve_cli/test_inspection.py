@@ -70,5 +70,5 @@ def test_damaged_card(tmp_path, content, message):
 
 def test_unfinished_embeddings(tmp_path):
     (tmp_path / "part-00000.parquet").write_bytes(b"")
-    with pytest.raises(RunError, match="`lifted embed` has not finished"):
+    with pytest.raises(RunError, match=r"is unfinished \(no manifest\.json\); repeat the command of `lifted embed`"):
         inspect_path(tmp_path)

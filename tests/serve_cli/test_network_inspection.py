@@ -40,7 +40,7 @@ def test_facts_say_what_is_a_guess(symbol, tmp_path):
     assert facts["written by"] == "MXNet, version 1.9.1"
     assert facts["operators"].startswith("Convolution x2, Activation x2, Pooling x2, LRN x1")
     assert facts["inputs"] == "data (guessed from names; give --params)"
-    assert facts["embedding, a guess"] == "unit: no classifier follows it"
+    assert facts["embedding, a guess"] == "unit: the network does not end in a classifier"
     assert facts["image"] == "3 x 19 x 19 (declared in the file)"
     assert not {"no translator", "labels", "not in --params", "problem"} & set(facts)
     assert f"--params '{tmp_path}/my net-0007.params' --shape data:1,3,19,19 --onnx 'my net.onnx'" in facts["try"]
@@ -65,7 +65,7 @@ def test_operators_without_a_translator_are_listed(symbol, tmp_path):
 def test_parameters_belong_to_a_network(model, lifted):
     status, _, err = lifted("inspect", model, "--params", model)
     assert status == 1
-    assert "--params belongs to its -symbol.json" in err
+    assert "give --params only with a -symbol.json" in err
 
 
 def test_symbol_that_does_not_exist(tmp_path, lifted):

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from serve_cli.path_kinds import CURES, MAKERS, NAMES, did_you_mean, kind_of, wrong_kind
+from gluon_lifted.errors import RunError
+from serve_cli.path_kinds import (
+    CURES,
+    MAKERS,
+    NAMES,
+    did_you_mean,
+    kind_of,
+    may_be_model,
+    refuse_other_folder,
+    wrong_kind,
+)
 from tests.serve_cli.photos import photo
 
 
@@ -13,6 +23,7 @@ def paths(tmp_path):
     """One path of each kind."""
     for name, files in {
         "run": ["card.json", "model-symbol.json"],
+        "several": ["start/card.json"],
         "unfinished": ["checkpoints/1/state"],
         "embeddings": ["manifest.json", "plan.json"],
         "index": ["index.json"],
@@ -25,7 +36,10 @@ def paths(tmp_path):
     (tmp_path / "empty").mkdir()
     photo(tmp_path / "classes" / "cat" / "1.jpg")
     photo(tmp_path / "flat" / "1.jpg")
-    for name in ("model.onnx", "reference.npz", "net-symbol.json", "notes.txt"):
+    for name in (
+        *("model.onnx", "reference.npz", "net-symbol.json", "net-0000.params"),
+        *("notes.txt", "notes.md", "table.csv"),
+    ):
         (tmp_path / name).touch()
     return tmp_path
 
@@ -33,6 +47,9 @@ def paths(tmp_path):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
+        ("several", "runs"),
+        ("net-0000.params", "params"),
+        ("table.csv", "table"),
         ("run", "run"),
         ("unfinished", "run"),
         ("embeddings", "embeddings"),
@@ -45,7 +62,8 @@ def paths(tmp_path):
         ("model.onnx", "model"),
         ("reference.npz", "reference"),
         ("net-symbol.json", "symbol"),
-        ("notes.txt", "file"),
+        ("notes.txt", "list"),
+        ("notes.md", "file"),
         ("nothing", "none"),
     ],
 )
@@ -71,7 +89,34 @@ def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
 def test_a_run_where_a_model_is_expected_is_to_be_exported(paths):
     message = wrong_kind(paths / "run", "model")
     assert message.startswith(f"{paths / 'run'} is a run folder of `lifted train`; expected an ONNX model")
-    assert message.endswith(f"Export it first: lifted export {paths / 'run'} --onnx model.onnx.")
+    assert message.endswith(f"Export it first: lifted export {paths / 'run'} --onnx model.onnx")
+
+
+@pytest.mark.parametrize("cure", CURES.values())
+def test_a_command_to_copy_ends_without_a_full_stop(cure):
+    assert cure.endswith(".") != (": lifted " in cure)
+
+
+def test_a_path_with_a_space_is_quoted_in_a_command(paths):
+    (paths / "my run").mkdir()
+    (paths / "my run" / "card.json").touch()
+    assert f"lifted export '{paths / 'my run'}' --onnx" in wrong_kind(paths / "my run", "model")
+
+
+@pytest.mark.parametrize(("name", "possible"), [("model.onnx", True), ("notes.md", True), ("flat/1.jpg", False)])
+def test_what_may_be_a_model(paths, name, possible):
+    assert may_be_model(paths / name) is possible
+
+
+@pytest.mark.parametrize("name", ["classes", "flat", "run", "index"])
+def test_nothing_is_written_among_files_of_another_kind(paths, name):
+    with pytest.raises(RunError, match="Expected a new folder: give another --out"):
+        refuse_other_folder(paths / name, "embeddings")
+
+
+@pytest.mark.parametrize("name", ["embeddings", "empty", "folder", "nothing"])
+def test_a_new_folder_or_one_of_the_same_kind_is_written(paths, name):
+    refuse_other_folder(paths / name, "embeddings")
 
 
 def test_swapped_arguments_are_noticed(paths):

@@ -232,11 +232,11 @@ def _bound_of_norms(rows: NDArray[np.floating[Any]], *, cosine: bool) -> float:
         peak = np.abs(rows[part]).max(axis=1).astype(np.float64)
         bad = np.flatnonzero(~np.isfinite(peak))
         if len(bad):
-            raise DataError(f"embedding row {part.start + bad[0]} is not finite; embed its image again.")
+            raise DataError(f"embedding row {part.start + bad[0]} contains NaN or infinity. Embed its image again.")
         if cosine and not peak.all():
             raise DataError(
-                f"embedding row {part.start + np.flatnonzero(peak == 0)[0]} is all zeros, so its cosine is undefined; "
-                "use the Euclidean distance."
+                f"embedding row {part.start + np.flatnonzero(peak == 0)[0]} is all zeros, so its cosine is undefined. "
+                "Use the Euclidean distance."
             )
         largest = max(largest, float(peak.max()))
     return largest * float(np.sqrt(rows.shape[1]))

@@ -108,13 +108,14 @@ class Search:
         names, other_names = _labels(labels, rows), _labels(gallery_labels, others)
         if rows.shape[1] != others.shape[1]:
             raise DataError(
-                f"queries {rows.shape} and gallery {others.shape} have different widths; embed both with one model."
+                f"queries {rows.shape} and gallery {others.shape} have different widths. Embed both with the same "
+                "model."
             )
         if not len(rows) or not len(others):
             raise DataError(f"retrieval needs queries and a gallery, found {len(rows)} and {len(others)} images.")
         if (names.dtype.kind in "UO") != (other_names.dtype.kind in "UO"):
             raise DataError(
-                "labels of queries and gallery are strings in one and numbers in the other; expected the same type."
+                "the labels of queries and gallery have different types, strings and numbers; expected the same type."
             )
         _, classes = np.unique(np.concatenate([names, other_names]), return_inverse=True)
         queries, items = (rows, classes[: len(rows)]), (others, classes[len(rows) :])

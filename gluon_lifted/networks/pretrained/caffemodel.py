@@ -66,7 +66,9 @@ def parse_caffemodel(content: memoryview, where: str) -> dict[str, NDArray[Any]]
             continue
         for name, blob in _layer(Cursor(value, where), LAYERS[number], where):
             if name in blobs or len(blobs) == MAX_BLOBS:
-                raise Cursor(content, where).damaged(f"two blobs are {name!r:.100}, or more than {MAX_BLOBS} blobs")
+                raise Cursor(content, where).damaged(
+                    f"two blobs are named {name!r:.100}, or there are more than {MAX_BLOBS} blobs"
+                )
             blobs[name] = blob
     return blobs
 
@@ -109,7 +111,7 @@ def _blob(cursor: Cursor, what: str) -> NDArray[Any]:
         shape = [legacy[4]] if legacy[1] == legacy[2] == legacy[3] == 1 else list(legacy.values())
     count = 0 if data is None else data.size
     if data is None or len(shape) > MAX_AXES or 0 in shape or math.prod(shape) != count:
-        raise cursor.damaged(f"{what} has {count:,} numbers, its shape is {shape!s:.100}")
+        raise cursor.damaged(f"{what} has {count:,} numbers, but its shape is {shape!s:.100}")
     return data.reshape(shape)
 
 

@@ -38,7 +38,7 @@ class HttpsRedirects(urllib.request.HTTPRedirectHandler):
         parts = urlsplit(newurl)
         if parts.scheme != "https":
             fp.close()
-            raise ValueError(f"it redirects to {parts.scheme}://{parts.netloc}, expected https")
+            raise ValueError(f"it redirects to {parts.scheme}://{parts.netloc}; expected https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -46,7 +46,7 @@ def check_online() -> None:
     """Raise `ValueError` if the environment forbids downloads, as for huggingface_hub."""
     for name in OFFLINE_VARIABLES:
         if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
-            raise ValueError(f"{name} forbids downloads")
+            raise ValueError(f"the environment variable {name} forbids downloads")
 
 
 def download(url: str, path: Path, sha256: str, on_note: Callable[[str], None]) -> None:
@@ -69,7 +69,7 @@ def download(url: str, path: Path, sha256: str, on_note: Callable[[str], None]) 
         with temporary.open("wb") as file:
             digest = copy_url(url, file, on_note)
         if not digest.startswith(sha256):
-            raise ValueError(f"its SHA-256 begins with {digest[: len(sha256)]}, expected {sha256}")
+            raise ValueError(f"its SHA-256 begins with {digest[: len(sha256)]}; expected {sha256}")
 
 
 def copy_url(url: str, file: IO[bytes], on_note: Callable[[str], None]) -> str:
@@ -80,7 +80,7 @@ def copy_url(url: str, file: IO[bytes], on_note: Callable[[str], None]) -> str:
         if response.headers.get_content_type() == "text/html":
             raise ValueError("the server sent a web page instead of a file")
         total = _content_length(response)
-        on_note(f"fetching {url_without_credentials(url)}" + (f" ({total / MB:,.0f} MB)" if total else ""))
+        on_note(f"downloading {url_without_credentials(url)}" + (f" ({total / MB:,.0f} MB)" if total else ""))
         return _copy(response, file, total, on_note)
 
 
@@ -132,7 +132,7 @@ def _copy(response: Any, file: IO[bytes], total: int | None, on_note: Callable[[
         file.write(chunk)
         if time.monotonic() - noted > NOTE_EVERY:
             noted = time.monotonic()
-            on_note(f"fetched {size / MB:,.0f}" + (f" of {total / MB:,.0f} MB" if total else " MB"))
+            on_note(f"downloaded {size / MB:,.0f}" + (f" of {total / MB:,.0f} MB" if total else " MB"))
     if total is not None and size != total:
         raise ValueError(f"the connection ended after {size:,} of {total:,} bytes")
     return digest.hexdigest()

@@ -51,8 +51,8 @@ def require_source(source: str) -> None:
         return
     hint = f" Did you mean {IMAGENET}?" if get_close_matches(source, [IMAGENET]) else ""
     raise ConfigError(
-        f"--weights {source}: no such file, and no name of published weights.{hint} Expected {IMAGENET}, a name that "
-        "`lifted weights` lists, hf://OWNER/NAME, or a file of Caffe, ONNX, PyTorch or MXNet."
+        f"--weights {source}: neither a file nor a name of published weights.{hint} Expected {IMAGENET}, a name that "
+        "`lifted weights` lists, hf://OWNER/NAME, or a file of Caffe, ONNX, PyTorch, safetensors or MXNet."
     )
 
 
@@ -100,8 +100,8 @@ def _first_that_answers(backbone: str, on_note: OnNote) -> Fetched:
     location = _to_download(known[0]) if known else stored
     if location is None:
         raise ConfigError(
-            f"there are no ImageNet weights of {backbone}; give a file or hf://OWNER/NAME with --weights. "
-            "`lifted weights` lists the backbones that have some."
+            f"no ImageNet weights are known for {backbone}. Give a file or hf://OWNER/NAME with --weights, or choose "
+            "another backbone: `lifted weights` lists the ones with weights."
         )
     raise _unreachable(f"ImageNet weights of {backbone}", reasons, location)
 
@@ -112,7 +112,7 @@ def _attempt(weights: PublishedWeights, reasons: dict[str, str], on_note: OnNote
         return _published(weights, on_note)
     except FAILURES as error:
         reasons[weights.source] = failure_reason(error)
-        on_note(f"{weights.source}: {reasons[weights.source]}; trying the next source")
+        on_note(f"{weights.source}: {reasons[weights.source]}. Trying the next source.")
         return None
 
 
@@ -153,7 +153,7 @@ def _download_or_note(location: WebFile | HubFile, on_note: OnNote) -> Path | No
     try:
         return _download(location, on_note)
     except FAILURES as error:
-        on_note(f"{location}: {failure_reason(error)}; trying the next location")
+        on_note(f"{location}: {failure_reason(error)}. Trying the next location.")
         return None
 
 
@@ -166,7 +166,7 @@ def _from_hub(file: HubFile, on_note: OnNote) -> Fetched:
     try:
         config = hub_config(pinned, on_note)
     except FAILURES as error:
-        on_note(f"{file}: its config.json cannot be fetched ({failure_reason(error)}), so its colors are a guess.")
+        on_note(f"{file}: config.json cannot be downloaded ({failure_reason(error)}), so the colors are guessed.")
         config = {}
     return Fetched(cached.path, str(pinned), preprocessing_of_hub(config, str(file)))
 
@@ -196,5 +196,6 @@ def _unreachable(what: str, reasons: Mapping[str, str], location: WebFile | HubF
     saved = f"save it as {cached_path(location)}, or " if isinstance(location, WebFile) else ""
     given = "its .params file" if isinstance(location, Stored) else "it"
     return DataError(
-        f"{what}: cannot be fetched ({told}). Download {location.url} elsewhere and {saved}give {given} with --weights."
+        f"{what}: cannot be downloaded ({told}). Download {location.url} on another host, and {saved}give {given} "
+        "with --weights."
     )

@@ -39,7 +39,9 @@ def hub_address(source: str) -> HubFile:
     """
     match = ADDRESS.fullmatch(source)
     if match is None or ".." in source or "--" in match["repository"]:
-        raise ConfigError(f"{source}: is no address of the hub; expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION.")
+        raise ConfigError(
+            f"{source}: not an address of the Hugging Face hub; expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION."
+        )
     return HubFile(match["repository"], match["revision"])
 
 
@@ -69,7 +71,7 @@ def hub_weights(file: HubFile, on_note: Callable[[str], None]) -> Cached:
     fetched = _fetch(file, WEIGHTS_FILE, download.MAX_FILE_BYTES, on_note)
     if not _is_intact(fetched.path, file.sha256):
         _remove(fetched.path)
-        raise ValueError("its SHA-256 is not the expected one")
+        raise ValueError("its SHA-256 differs from the expected one")
     return fetched
 
 
@@ -91,10 +93,10 @@ def hub_config(file: HubFile, on_note: Callable[[str], None]) -> dict[str, Any]:
         return {}
     try:
         if cached.path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ValueError(f"more than {MAX_CONFIG_BYTES:,} bytes")
+            raise ValueError(f"it has more than {MAX_CONFIG_BYTES:,} bytes")
         config = json.loads(cached.path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: its {CONFIG_FILE} is not JSON ({error!s:.100}).") from None
+        raise DataError(f"{file}: {CONFIG_FILE} cannot be read as JSON ({error!s:.100}).") from None
     return config if isinstance(config, dict) else {}
 
 
@@ -116,7 +118,7 @@ def _fetch(file: HubFile, name: str, highest: int, on_note: Callable[[str], None
         if size > highest:
             raise ValueError(f"the file has {size:,} bytes, more than {highest:,}")
         if name == WEIGHTS_FILE:
-            on_note(f"fetching {file} ({size / download.MB:,.0f} MB)")
+            on_note(f"downloading {file} ({size / download.MB:,.0f} MB)")
         path = Path(hub.hf_hub_download(**asked, force_download=damaged))
     return Cached(path, path.parent.name)  # snapshots/COMMIT/model.safetensors
 
@@ -139,7 +141,8 @@ def _client() -> Any:
         import huggingface_hub
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"fetching from the hub needs the huggingface_hub package: {install_command('train')}."
+            f"huggingface_hub is not installed, and downloads from the hub need it. Install it: "
+            f"`{install_command('train')}`"
         ) from None
     return huggingface_hub
 

@@ -116,9 +116,9 @@ def load_weights(
     if backbone not in BACKBONES_OF.get(kind, (backbone,)):
         close = difflib.get_close_matches(backbone, BACKBONES_OF[kind], 3, cutoff=0.0)
         raise ConfigError(
-            f"{source}: {kind} weights are read for --backbone {', '.join(close)}"
-            f"{' and others' if len(BACKBONES_OF[kind]) > len(close) else ''}, not for {backbone}; "
-            "give such a backbone or another file."
+            f"{source}: weights from a {kind} file fit --backbone {', '.join(close)}"
+            f"{' and others' if len(BACKBONES_OF[kind]) > len(close) else ''}, but not {backbone}. "
+            "Choose one of these, or give another file."
         )
     names = _names(kind, net, backbone, set(tensors))
     chosen = _fitting(net, names, tensors, source, backbone)
@@ -154,8 +154,8 @@ def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: st
     absent = [ours for ours in required if names.get(ours) not in tensors]
     if absent:
         raise ConfigError(
-            f"{source}: has no tensor {names.get(absent[0], absent[0])!r} and lacks {len(absent)} of the "
-            f"{len(required)} that {backbone} needs; give the weights of this backbone."
+            f"{source}: lacks {len(absent)} of the {len(required)} tensors that {backbone} needs, such as "
+            f"{names.get(absent[0], absent[0])!r}. Give weights of this backbone."
         )
     chosen = {}
     for ours, parameter in net.collect_params().items():
@@ -167,8 +167,8 @@ def _fitting(net: Any, names: Names, tensors: Tensors, source: str, backbone: st
             chosen[ours] = _checked(tensors[theirs], f"{source}: tensor {theirs!r}")
         elif ours in required:
             raise ConfigError(
-                f"{source}: tensor {theirs!r} has the shape {shape}, {backbone} needs {expected} for {ours}; "
-                "give weights of this backbone and crop."
+                f"{source}: tensor {theirs!r} has the shape {shape}, but {backbone} needs {expected} for {ours}. "
+                "Give weights of this backbone and crop."
             )
     return chosen
 
@@ -180,9 +180,9 @@ def _same_shape(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
 
 def _checked(array: NDArray[Any], what: str) -> NDArray[np.float32]:
     if array.dtype.kind != "f":
-        raise DataError(f"{what} has the type {array.dtype}; expected floating point.")
+        raise DataError(f"{what} has the type {array.dtype}; expected floating-point numbers.")
     with np.errstate(over="ignore"):
         single = array.astype(np.float32, copy=False)
     if not np.isfinite(single).all():
-        raise DataError(f"{what} holds NaN, infinity or numbers too large for float32; the file is damaged.")
+        raise DataError(f"{what} contains NaN, infinity or numbers too large for float32. The file is damaged.")
     return single

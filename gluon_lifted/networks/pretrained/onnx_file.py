@@ -66,7 +66,7 @@ def parse_onnx(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
             name, array = _initializer(Cursor(message, where))
             if name in tensors or len(tensors) == MAX_INITIALIZERS:
                 raise Cursor(content, where).damaged(
-                    f"two initializers are {name!r:.100}, or more than {MAX_INITIALIZERS}"
+                    f"two initializers are named {name!r:.100}, or there are more than {MAX_INITIALIZERS}"
                 )
             if array is not None:
                 tensors[name] = array
@@ -88,7 +88,7 @@ def _initializer(cursor: Cursor) -> tuple[str, NDArray[Any] | None]:
             dims.append(value)
         elif number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
             raise DataError(
-                f"{cursor.where}: initializer {name!r:.100} is in another file; save the network as a single file."
+                f"{cursor.where}: initializer {name!r:.100} is in another file. Save the network as a single file."
             )
         elif number in (RAW_DATA, FLOAT_DATA, DOUBLE_DATA) and isinstance(value, memoryview):
             data[number] = value
@@ -101,10 +101,10 @@ def _array(cursor: Cursor, name: str, kind: int, shape: list[int], data: dict[in
     if dtype is None or len(data) != 1 or 0 in shape:
         return None
     if dtype.itemsize == 1 and math.prod(shape) > 1:
-        raise DataError(f"{cursor.where}: {what} is quantized to 8 bits; give the network in float32.")
+        raise DataError(f"{cursor.where}: {what} is quantized to 8 bits. Give the network in float32.")
     ((field, content),) = data.items()
     if field != RAW_DATA and dtype != DTYPE_OF[field]:
-        raise cursor.damaged(f"{what} has the type {dtype} and numbers of {DTYPE_OF[field]}")
+        raise cursor.damaged(f"{what} has the type {dtype}, but numbers of type {DTYPE_OF[field]}")
     if len(shape) > MAX_AXES or math.prod(shape) * dtype.itemsize != len(content):
-        raise cursor.damaged(f"{what} has {len(content):,} bytes, its shape is {shape!s:.100} of {dtype}")
+        raise cursor.damaged(f"{what} has {len(content):,} bytes, but its shape is {shape!s:.100} of {dtype}")
     return np.frombuffer(content, dtype).reshape(shape)

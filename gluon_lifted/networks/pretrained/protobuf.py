@@ -37,7 +37,7 @@ def fields(cursor: Cursor) -> Iterator[tuple[int, int | memoryview]]:
         elif kind in (FIXED32, FIXED64):
             yield number, cursor.take(4 if kind == FIXED32 else 8, what)
         else:
-            raise cursor.damaged(f"{what} has wire type {kind}, which protobuf does not write here")
+            raise cursor.damaged(f"{what} has wire type {kind}; expected 0, 1, 2 or 5")
 
 
 def integers(values: Iterable[int | memoryview], highest_count: int, where: str) -> list[int]:

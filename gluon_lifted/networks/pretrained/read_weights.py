@@ -49,12 +49,12 @@ def read_weights(path: Path) -> tuple[str, Tensors]:
     except (OSError, ValueError) as error:  # ValueError: an empty file
         reason = error.strerror if isinstance(error, OSError) else "it is empty"
         raise DataError(
-            f"{path}: cannot be read ({reason}); expected the name of published weights, or a weights "
-            "file of Caffe, ONNX, PyTorch or MXNet."
+            f"{path}: cannot be read ({reason}); expected the name of published weights, or a weights file of Caffe, "
+            "ONNX, PyTorch, safetensors or MXNet."
         ) from None
     kind, tensors = _parse(path, content)
     if not tensors:
-        raise DataError(f"{path}: holds no tensors; expected the weights of a network.")
+        raise DataError(f"{path}: contains no tensors; expected the weights of a network.")
     return kind, tensors
 
 
@@ -71,5 +71,6 @@ def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
     if start.startswith(ONNX_START):
         return "onnx", parse_onnx(content, str(path))
     raise DataError(
-        f"{path}: begins with {start!r}; expected a .caffemodel, .onnx, .pth, .safetensors or .params file."
+        f"{path}: its content is no known kind of weights; expected a .caffemodel, .onnx, .pth, .safetensors or "
+        ".params file."
     )

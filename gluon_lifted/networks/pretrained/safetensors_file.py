@@ -39,7 +39,7 @@ def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
         from safetensors.numpy import load_file
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"{path}: reading it needs the safetensors package: {install_command('train')}."
+            f"safetensors is not installed, and reading {path} needs it. Install it: `{install_command('train')}`"
         ) from None
     try:
         return dict(load_file(path))

@@ -70,7 +70,7 @@ def _download(stored: Stored, target: Path, on_note: Callable[[str], None]) -> N
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, KeyError, RuntimeError) as error:
             raise ValueError(error.args[0] if error.args else type(error).__name__) from None
     if not matches(target, stored.sha1, "sha1"):
-        raise ValueError("its SHA-1 is not the store's")
+        raise ValueError("its SHA-1 differs from the store's")
 
 
 def _extract(stored: Stored, archive: IO[bytes], target: Path) -> None:

@@ -60,7 +60,7 @@ def parse_torch(content: memoryview, where: str) -> dict[str, NDArray[Any]]:
 
 def _named_tensors(value: Any, where: str) -> dict[str, Tensor]:
     if not isinstance(value, dict) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
-        raise DataError(f"{where}: holds more than tensors by name; save the network's state_dict() alone.")
+        raise DataError(f"{where}: contains more than named tensors. Save only the network's state_dict().")
     return {str(name): tensor for name, tensor in value.items()}
 
 
@@ -70,10 +70,13 @@ def _read_zip(content: memoryview, where: str) -> tuple[dict[str, Tensor], Stora
             members = {info.filename: info for info in archive.infolist()}
             roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
             if len(roots) != 1:
-                raise DataError(f"{where}: a ZIP archive, but not one of torch.save: it has no data.pkl, or several.")
+                raise DataError(
+                    f"{where}: a ZIP archive, but not written by torch.save, since it contains {len(roots)} data.pkl, "
+                    "not one."
+                )
             _check_members(members, len(content), where)
             if roots[0] + "byteorder" in members and archive.read(roots[0] + "byteorder") != b"little":
-                raise DataError(f"{where}: was written on a big-endian system; only little-endian files are read.")
+                raise DataError(f"{where}: written on a big-endian system; expected a little-endian file.")
             tensors = _named_tensors(read_pickle(memoryview(archive.read(roots[0] + "data.pkl")), where)[0], where)
             storages = {
                 storage.key: np.frombuffer(archive.read(f"{roots[0]}data/{storage.key}"), storage.dtype)
@@ -91,7 +94,7 @@ def _check_members(members: dict[str, zipfile.ZipInfo], size: int, where: str) -
     pickle = max(info.file_size for name, info in members.items() if name.endswith("/data.pkl"))
     if compressed or total > size or pickle > MAX_PICKLE_BYTES:
         raise DataError(
-            f"{where}: a ZIP archive, but not one of torch.save: compressed, or larger inside than outside."
+            f"{where}: a ZIP archive, but not written by torch.save, since it is compressed or its sizes are wrong."
         )
 
 
@@ -104,13 +107,15 @@ def _read_legacy(content: memoryview, where: str) -> tuple[dict[str, Tensor], St
     magic, version, system, tensors, keys = values
     little = isinstance(system, dict) and system.get("little_endian") is True
     if magic != LEGACY_MAGIC or version != LEGACY_VERSION or not little or not isinstance(keys, list):
-        raise DataError(f"{where}: not a little-endian file of torch.save, version {LEGACY_VERSION}.")
+        raise DataError(
+            f"{where}: a pickle, but not written by torch.save in version {LEGACY_VERSION} on a little-endian system."
+        )
     named = _named_tensors(tensors, where)
     known = {storage.key: storage for storage in _distinct_storages(named, where)}
     cursor, storages = Cursor(content[position:], where), {}
     for key in keys:
         if not isinstance(key, str) or key not in known:
-            raise cursor.damaged(f"storage {key!r:.100} belongs to no tensor")
+            raise cursor.damaged(f"storage {key!r:.100} does not belong to a tensor")
         dtype = np.dtype(known[key].dtype)
         (size,) = cursor.numbers("<Q", "a storage's size")
         storages[key] = np.frombuffer(cursor.take(size * dtype.itemsize, f"storage {key!r:.100}"), dtype)
@@ -121,7 +126,7 @@ def _distinct_storages(tensors: dict[str, Tensor], where: str) -> list[Storage]:
     """List the distinct storages of all tensors. Tensors that share a storage must agree on its type and size."""
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if any(storages[tensor.storage.key] != tensor.storage for tensor in tensors.values()):
-        raise DataError(f"{where}: two tensors do not agree on their storage; the file is damaged.")
+        raise DataError(f"{where}: two tensors disagree on the storage that they share. The file is damaged.")
     return list(storages.values())
 
 
@@ -129,9 +134,9 @@ def _view(tensor: Tensor, storages: Storages, where: str) -> NDArray[Any]:
     """View a tensor in its storage, after checking that it fits."""
     storage = storages.get(tensor.storage.key)
     if storage is None or storage.size != tensor.storage.size:
-        raise DataError(f"{where} has a storage of another size than declared; the file is damaged.")
+        raise DataError(f"{where} has a storage whose size differs from the declared one. The file is damaged.")
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     if min(tensor.shape, default=1) < 1 or last >= storage.size:
-        raise DataError(f"{where} of shape {tensor.shape!s:.100} does not fit into its storage.")
+        raise DataError(f"{where} of shape {tensor.shape!s:.100} does not fit into its storage. The file is damaged.")
     strides = [stride * storage.itemsize for stride in tensor.strides]
     return as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)

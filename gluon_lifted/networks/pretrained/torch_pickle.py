@@ -121,14 +121,17 @@ class _Interpreter:
         elif opcode in COMBINE:
             COMBINE[opcode](self)
         elif opcode != "PROTO":
-            raise DataError(f"{self._where}: has the opcode {opcode}, which a state_dict does not need; not loaded.")
+            raise DataError(
+                f"{self._where}: its pickle has the opcode {opcode}, which a state_dict never contains. It may run "
+                "code, so it was not loaded. Save only the network's state_dict()."
+            )
 
     def _name(self, module: str, name: str) -> Name:
         reference = Name(module, name)
         if reference not in KNOWN:
             raise DataError(
-                f"{self._where}: names {f'{module}.{name}'!r:.100}, and only tensors are loaded; save the network's "
-                "state_dict()."
+                f"{self._where}: its pickle needs {f'{module}.{name}'!r:.100}, but only tensors are loaded. Save only "
+                "the network's state_dict()."
             )
         return reference
 
@@ -194,7 +197,7 @@ class _Interpreter:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
     if len(shape) > MAX_AXES or len(strides) > MAX_AXES:
-        raise ValueError(f"a tensor of {len(shape)} axes; NumPy has at most {MAX_AXES}")
+        raise ValueError(f"a tensor of {len(shape)} axes; the limit is {MAX_AXES}")
     sizes = (offset, *shape, *strides)
     if not isinstance(storage, Storage) or len(shape) != len(strides) or not all(map(_is_count, sizes)):
         raise TypeError("a tensor without storage, shape or strides")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gluon_lifted.errors import RunError
-from serve_cli.cli.console import print_facts, print_json
+from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.network_options import (
     MODEL_CARD,
     CardFile,
@@ -117,7 +117,19 @@ def card(
         described=described,
     )
     out = out or model
-    _show(add_card(file, out, embedding), as_json=as_json, written=out)
+    written = add_card(file, out, embedding)
+    if described and not as_json and (kept := _kept(options, described.preprocessing)):
+        say(f"card: {kept}")
+    _show(written, as_json=as_json, written=out)
+
+
+def _kept(options: PreprocessingOptions, old: Preprocessing) -> str:
+    """Say which of mean and std stays as it was if only the other one is given."""
+    if options.preset or (options.mean is None) == (options.std is None and options.scale is None):
+        return ""
+    name, numbers = ("std", old.std) if options.mean else ("mean", old.mean)
+    values = ",".join(f"{number:g}" for number in numbers)
+    return f"{name} stays {values}, from the old card; to change it as well, give --{name}."
 
 
 def _card_of(model: Path) -> ModelCard:

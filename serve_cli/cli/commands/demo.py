@@ -67,7 +67,8 @@ def _print(report: DemoReport) -> None:
     )
     typer.echo(
         "\nNow try your own photographs, with one sub-folder per class:\n\n"
-        "  lifted train folder --data PHOTOS --out runs/mine --resize 72 --crop 64 --iterations 1000\n"
+        "  lifted train folder --data PHOTOS --out runs/mine --backbone mobilenetv2_1.0 --weights imagenet \\\n"
+        "    --resize 128 --crop 112 --batch-size 64 --iterations 300\n"
         "  lifted export runs/mine --onnx mine.onnx\n"
         "  lifted eval mine.onnx --dataset folder --data PHOTOS --baseline\n"
         "  lifted embed mine.onnx PHOTOS --out embeddings\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -80,7 +81,7 @@ FileFormat = Annotated[
     str,
     typer.Option(
         "--format",
-        metavar=f"[{'|'.join(FORMATS)}]",
+        metavar="|".join(FORMATS),
         help=f"Write {', or '.join(f'{name} ({form.help})' for name, form in FORMATS.items())}.",
         rich_help_panel=OUTPUT,
     ),
@@ -199,9 +200,9 @@ def embed(
 
     The files have one row per image, in order. An image that cannot be read becomes a row with its error, and the run
     continues. The exit status is then 3. If every image is in a sub-folder, the
-    first sub-folder is its label, and `lifted eval` can measure recall. Further
-    columns of a table are copied. Those of CSV become numbers, or true and false,
-    where every value in the file is one and keeps its digits.
+    first sub-folder is its label, and `lifted eval` can measure recall. Other
+    columns of a table are copied. A column of a CSV file becomes numbers, or true
+    and false, if all its values are, and no digit would be lost.
 
     Interrupted runs resume where they stopped when the same command is repeated.
     If the model, the images or the settings have changed since, the command fails
@@ -228,6 +229,11 @@ def embed(
     from serve_cli.model.model_options import ModelOptions
     from serve_cli.sources.tables.columns import Columns
 
+    if file_format not in FORMATS:
+        raise typer.BadParameter(f"{file_format!r} is unknown; expected {' or '.join(FORMATS)}", param_hint="--format")
+    if task_index >= num_tasks:
+        message = f"{task_index} needs --num-tasks {task_index + 1} or more; found {num_tasks}"
+        raise typer.BadParameter(message, param_hint="--task-index")
     options = EmbedOptions(
         model=model,
         source=photos,
@@ -263,7 +269,7 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.embed_images import embed_images
 
     report = embed_images(options)
-    _show(report, as_json)
+    _show(report, _next_step(report), as_json)
     if report.failed:
         more = report.failed - len(report.failures)
         others = f"and {more:,} others; " if more else ""
@@ -274,15 +280,22 @@ def _embed(options: EmbedOptions, as_json: bool) -> None:
 def _estimate(options: EmbedOptions, as_json: bool) -> None:
     from serve_cli.embed.dry_run import estimate_run
 
-    _show(estimate_run(options), as_json)
+    _show(estimate_run(options), {}, as_json)
 
 
-def _show(report: EmbedReport | RunEstimate, as_json: bool) -> None:
+def _next_step(report: EmbedReport) -> dict[str, str]:
+    """Return the command that indexes a complete folder of this host with at least one embedding."""
+    if report.parts_missing or report.failed == report.rows or "://" in str(report.out):
+        return {}
+    return {"next": f"lifted index {shlex.quote(str(report.out))} --out catalog.index"}
+
+
+def _show(report: EmbedReport | RunEstimate, next_step: dict[str, str], as_json: bool) -> None:
     from serve_cli.cli.console import print_facts, print_json, say
 
     if as_json:
         print_json(asdict(report))
     else:
-        print_facts(report.facts())
+        print_facts(report.facts() | next_step)
     for failure in report.failures:
         say(f"lifted: failed: {failure}")

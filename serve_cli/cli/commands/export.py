@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.choices import CalibrationMethod, Precision
+from export.choices import Precision
 from gluon_lifted.contract import REFERENCE_FILE, SavedNetwork
 from gluon_lifted.errors import RunError
-from serve_cli.choices import Device
 from serve_cli.cli.console import print_facts, print_json, say
+from serve_cli.cli.export_console import export_facts, next_step, weights_facts, weights_json
+from serve_cli.cli.graph_options import KeepBatchNorm, Normalize, Opset, PlainOperators, Preprocess
 from serve_cli.cli.input_options import ANY_NETWORK, Dtypes, Shapes, network_inputs
 from serve_cli.cli.network_options import (
     CardFile,
@@ -31,17 +32,26 @@ from serve_cli.cli.network_options import (
     Std,
     given_card,
 )
+from serve_cli.cli.precision_options import (
+    Calibration,
+    Data,
+    EvalOn,
+    Force,
+    ForDevice,
+    MaxRecallDrop,
+    RangeMethod,
+    ToPrecision,
+)
 from serve_cli.cli.shared_options import Json, Tolerance
 from serve_cli.path_kinds import kind_of, wrong_kind
 
 if TYPE_CHECKING:
-    from export import ExportReport, NetworkInputs, WeightsReport
+    from export import NetworkInputs, WeightsReport
     from gluon_lifted.card import ModelCard
     from gluon_lifted.images import Preprocessing
     from serve_cli.compress.export_reduced import ExportTo
 
 USUAL_SIDE = 224  # of images, without --shape, --crop and --card
-GRAPH, LOWER = "Graph", "Lower precision"
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="Export this run folder of `lifted train`.")]
 Onnx = Annotated[Path | None, typer.Option("--onnx", metavar="FILE", help="Write the model to this file.")]
@@ -80,91 +90,6 @@ Reference = Annotated[
         help="Compare the model with MXNet's outputs in this .npz file of `lifted reference`.",
         rich_help_panel=ANY_NETWORK,
     ),
-]
-Preprocess = Annotated[
-    Literal["caller", "graph"],
-    typer.Option(
-        "--preprocess",
-        metavar="caller|graph",
-        help="Leave the normalization of images to the caller, or put it into the graph (uint8 input).",
-    ),
-]
-Normalize = Annotated[bool, typer.Option("--normalize", help="Scale embeddings to unit length in the graph.")]
-Opset = Annotated[
-    int, typer.Option("--opset", metavar="N", help="Use this ONNX operator set, 13 or newer.", rich_help_panel=GRAPH)
-]
-PlainOperators = Annotated[
-    bool,
-    typer.Option(
-        "--plain-operators",
-        help="Keep ONNX's LRN and PRelu instead of equivalents that run faster on CPUs.",
-        rich_help_panel=GRAPH,
-    ),
-]
-KeepBatchNorm = Annotated[
-    bool,
-    typer.Option(
-        "--keep-batch-norm",
-        help="Keep batch norm and the weights as trained, for further training. Inference is slower.",
-        rich_help_panel=GRAPH,
-    ),
-]
-ToPrecision = Annotated[
-    Precision,
-    typer.Option(
-        "--precision",
-        metavar="PRECISION",
-        help="Keep the trained precision (fp32), or reduce it for GPUs (fp16) or CPUs with VNNI or AMX (int8).",
-    ),
-]
-Calibration = Annotated[
-    Path | None,
-    typer.Option(
-        "--calibration",
-        metavar="DIR",
-        help="Calibrate int8 with up to 200 images of this folder, similar to the images to embed.",
-    ),
-]
-RangeMethod = Annotated[
-    CalibrationMethod,
-    typer.Option(
-        "--calibration-method",
-        metavar="METHOD",
-        help=f"Measure activation ranges by this method: {', '.join(get_args(CalibrationMethod))}.",
-        rich_help_panel=LOWER,
-    ),
-]
-ForDevice = Annotated[
-    Device,
-    typer.Option(
-        "--device",
-        metavar="DEVICE",
-        help="Compare the model with fp32 on this device: cpu, openvino, gpu or tensorrt.",
-        rich_help_panel=LOWER,
-    ),
-]
-EvalOn = Annotated[
-    str | None,
-    typer.Option(
-        "--eval", metavar="DATASET", help="Compare recall@1 with fp32 on this data set.", rich_help_panel=LOWER
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="PATH", help="Read the data set from this folder.", rich_help_panel=LOWER),
-]
-MaxRecallDrop = Annotated[
-    float,
-    typer.Option(
-        "--max-recall-drop",
-        metavar="POINTS",
-        min=0,
-        help="Accept a loss of up to this many points of recall@1.",
-        rich_help_panel=LOWER,
-    ),
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Write the model even if it is slower or worse.", rich_help_panel=LOWER)
 ]
 
 
@@ -237,6 +162,8 @@ def export(
     """
     if onnx is None and weights is None:
         raise typer.BadParameter("the file to write is missing; give --onnx FILE, --weights FILE or both")
+    _require_suffix("--onnx", onnx, ".onnx")
+    _require_suffix("--weights", weights, ".safetensors")
     source = _source(run, symbol, params, output)
     if isinstance(source, Path) and kind_of(source) not in ("run", "folder"):
         raise RunError(wrong_kind(source, "run"))
@@ -273,7 +200,7 @@ def export(
     )
     if onnx is None:
         written = _write_weights(source, weights)
-        print_json(_weights_json(written)) if as_json else print_facts(_weights_facts(written))
+        print_json(weights_json(written)) if as_json else print_facts(weights_facts(written))
         return
     say(f"export: {run or symbol} to {onnx}")
     export_to = _exporter(
@@ -294,10 +221,16 @@ def export(
     written = _write_weights(source, weights)
     if as_json:
         compared = {"comparison": asdict(comparison)} if comparison else {}
-        print_json(asdict(report) | compared | _weights_json(written))
+        print_json(asdict(report) | compared | weights_json(written))
         return
-    facts = _facts(report, precision) | (comparison.facts() if comparison else {}) | _weights_facts(written)
-    print_facts(facts | _next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
+    facts = export_facts(report, precision) | (comparison.facts() if comparison else {}) | weights_facts(written)
+    print_facts(facts | next_step(report, has_card=isinstance(source, Path) or pixel_settings is not None))
+
+
+def _require_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Raise `typer.BadParameter` if another kind of file would be written or replaced than the name says."""
+    if path is not None and path.suffix != suffix:
+        raise typer.BadParameter(f"{option} is {str(path)!r}; expected a name that ends in {suffix}")
 
 
 def _side(inputs: NetworkInputs) -> int:
@@ -344,17 +277,6 @@ def _write_weights(source: Path | SavedNetwork, weights: Path | None) -> Weights
     return export_weights(source, weights)
 
 
-def _weights_json(report: WeightsReport | None) -> dict[str, object]:
-    return {} if report is None else {"weights": asdict(report)}
-
-
-def _weights_facts(report: WeightsReport | None) -> dict[str, str]:
-    if report is None:
-        return {}
-    size = f"{report.num_tensors} arrays, {report.num_parameters:,} parameters, {report.size_bytes / 1e6:.1f} MB"
-    return {"weights": f"{report.path}, {size}, names of {report.names}"}
-
-
 def _source(run: Path | None, symbol: Path | None, params: Path | None, output: str | None) -> Path | SavedNetwork:
     """Return the run folder, or the two files of a network."""
     if run is not None and symbol is None and params is None:
@@ -375,25 +297,3 @@ def _refuse_without_card(*, normalize: bool, preprocess: str, precision: Precisi
         raise typer.BadParameter("--preprocess and --normalize need a model card; export a RUN, or add --preprocessing")
     if precision != "fp32":
         raise typer.BadParameter("--precision needs a model card; export a RUN, or add --preprocessing")
-
-
-def _next_step(report: ExportReport, *, has_card: bool) -> dict[str, str]:
-    """Return the command that embeds with the model, unless it has no card or onnxruntime cannot run it."""
-    ready = has_card and (report.parity is None or report.parity.engine == "onnxruntime")
-    return {"next": f"lifted embed {report.path} PHOTOS --out embeddings"} if ready else {}
-
-
-def _facts(report: ExportReport, precision: Precision) -> dict[str, str]:
-    parity = report.parity
-    return {
-        "model": f"{report.path}, {report.size_bytes / 1e6:.1f} MB, opset {report.opset}",
-        "graph": f"{report.num_nodes} nodes, {report.num_parameters:,} parameters",
-        "parity, before int8"
-        if precision == "int8"
-        else "parity": "not verified against MXNet: needs --reference (see `lifted reference`)"
-        if parity is None
-        else f"max |d| {parity.max_abs_error:.1e} of {parity.largest:.2g}, min cosine {parity.min_cosine:.7f}, "
-        f"at batch sizes {', '.join(map(str, parity.batch_sizes))}, in {parity.engine}",
-        **({"batch": f"fixed at {report.fixed_batch}"} if report.fixed_batch else {}),
-        "time": f"{report.seconds:.1f} s",
-    }

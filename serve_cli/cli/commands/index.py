@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -117,7 +118,7 @@ def index(
 ) -> None:
     """Build an index of embeddings to search in, or change one.
 
-    Up to 50,000 rows every search compares all of them. Larger catalogs get
+    Up to 50,000 rows, every search compares all rows. Larger catalogs get
     inverted lists of FAISS (extra `search`), which propose candidates. Their
     exact distances decide. The recall reached is measured on rows of the catalog,
     printed and stored.
@@ -180,16 +181,15 @@ def index(
             typer.echo(estimate.describe())
         return
     built = build_index(source, out, options)
-    facts = _facts(built)
     if as_json:
-        print_json({**facts, "search": asdict(built.manifest.search)})
+        print_json(_values(built))
     else:
-        print_facts({name.replace("_", " "): value for name, value in facts.items() if value is not None})
+        print_facts(_facts(built))
     if built.failed or built.not_finite:
         raise typer.Exit(SOME_FAILED)
 
 
-def _facts(built: BuiltIndex) -> dict[str, Any]:
+def _values(built: BuiltIndex) -> dict[str, Any]:
     manifest = built.manifest
     return {
         "out": str(built.out),
@@ -201,5 +201,30 @@ def _facts(built: BuiltIndex) -> dict[str, Any]:
         "distance": manifest.card.distance,
         "target_recall": manifest.target_recall,
         "recall": 1.0 if manifest.exact else round(manifest.recall or 0.0, 4),
-        "megabytes": round(sum(path.stat().st_size for path in built.out.rglob("*") if path.is_file()) / 1e6, 1),
+        "megabytes": _megabytes(built.out),
+        "search": asdict(manifest.search),
     }
+
+
+def _facts(built: BuiltIndex) -> dict[str, str]:
+    manifest = built.manifest
+    left_out = {
+        "without an embedding": built.failed,
+        "with NaN or infinity": built.not_finite,
+        "repeated": built.repeated,
+    }
+    kind = manifest.kind
+    if not manifest.exact:
+        kind += f", recall@10 {manifest.recall:.3f}, target {manifest.target_recall:g}"
+    return {
+        "index": f"{built.out}, {_megabytes(built.out):,} MB",
+        "rows": f"{built.rows:,} of {manifest.card.dim} numbers",
+        "left out": ", ".join(f"{count:,} {name}" for name, count in left_out.items() if count) or "none",
+        "kind": kind,
+        "distance": manifest.card.distance,
+        "next": f"lifted serve {shlex.quote(str(built.out))}",
+    }
+
+
+def _megabytes(folder: Path) -> float:
+    return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6, 1)

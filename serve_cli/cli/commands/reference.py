@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gluon_lifted.extras import require_extras
 from serve_cli.cli.console import print_facts, print_json, say
 from serve_cli.cli.input_options import Dtypes, Shapes, network_inputs
 from serve_cli.cli.shared_options import Json, Tolerance
@@ -70,7 +69,7 @@ def reference(
 
     MXNet 1.9.1 can save a scrambled weight, and the saved files do not show it.
     In the program that saves the network, call mx.nd.waitall() first. Then record
-    images and outputs, and compare the files with them by --expected:
+    images and outputs, and compare them with the files, with --expected:
 
       np.savez("outputs.npz", data=images.asnumpy(), out=net(images).asnumpy())
 
@@ -85,7 +84,6 @@ def reference(
       lifted reference --symbol net-symbol.json --params net-0000.params \
         --expected outputs.npz --out reference.npz
     """
-    require_extras("lifted reference", "train")
     from gluon_lifted.contract import SavedNetwork
     from gluon_lifted.networks.random_inputs import random_inputs
     from gluon_lifted.networks.reference import write_reference

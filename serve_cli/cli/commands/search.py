@@ -190,7 +190,9 @@ def search(
 
 def _check_usage(photos: Sequence[str] | None, ids: str | None, outputs: Sequence[bool], *, include_self: bool) -> None:
     if bool(photos) == (ids is not None):
-        raise typer.BadParameter("give photographs, a folder of embeddings, or --ids", param_hint="PHOTO...")
+        found = "found both; " if photos else ""
+        message = f"{found}give photographs, a folder of embeddings, or --ids"
+        raise typer.BadParameter(message, param_hint="PHOTO...")
     if include_self and ids is None:
         raise typer.BadParameter("applies to --ids only", param_hint="--include-self")
     if sum(outputs) > 1:

@@ -24,6 +24,7 @@ from serve_cli.cli.console import (
 )
 from serve_cli.cli.help_page import REQUIRED
 from serve_cli.cli.shared_options import HARDWARE, Json, Threads
+from serve_cli.path_kinds import refuse_other_folder
 
 if TYPE_CHECKING:
     from gluon_lifted.config.train_config import TrainConfig
@@ -111,7 +112,8 @@ def train(
     [bold]Examples[/bold]
 
       lifted train folder --data photos --out runs/mine \
-        --crop 64 --resize 72 --iterations 1000
+        --backbone mobilenetv2_1.0 --weights imagenet \
+        --resize 128 --crop 112 --batch-size 64 --iterations 300
 
       lifted train --recipe paper-cars --data CARS196 --out runs/cars \
         --weights bvlc_googlenet.caffemodel
@@ -132,9 +134,11 @@ def train(
     from gluon_lifted.hardware.cpus import usable_cpus
     from gluon_lifted.training.run import Hardware, Hooks
     from gluon_lifted.training.run import train as run_training
-    from serve_cli.cli.training_console import TrainingBar
+    from serve_cli.cli.training_console import show_start
 
     _refuse_path(given, out)
+    if out is not None:
+        refuse_other_folder(out, "run")
     settings = resolve(given, recipe, config)
     resolved = config_of(settings)
     if print_config:
@@ -156,10 +160,9 @@ def train(
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for MXNet, which is not imported yet
     cluster = ClusterSpec(num_hosts, rank, scheduler) if num_hosts > 1 else None
-    with TrainingBar() as bar:
-        hardware = Hardware(device, threads or usable_cpus(), cluster)
-        hooks = Hooks(bar.show, lambda note: say(f"train: {note}"), bar.show_start, bar.show_measuring)
-        report = run_training(resolved, out, hardware, resume=resume, hooks=hooks)
+    hardware = Hardware(device, threads or usable_cpus(), cluster)
+    hooks = Hooks(on_note=lambda note: say(f"train: {note}"), on_start=show_start)
+    report = run_training(resolved, out, hardware, resume=resume, hooks=hooks)
     _print_report(report, as_json)
     if not report.finished:
         raise typer.Exit(128 + (report.signal or signal.SIGINT))  # as shells report it
@@ -186,6 +189,8 @@ def _kept(report: TrainReport) -> str:
     """Say in words which weights were frozen."""
     if report.kept is None:
         return "-"
+    if report.iterations == 0:
+        return "of the start, untrained"
     early = f"; stopped early at {report.iteration:,}" if report.stopped_early else ""
     if report.kept == report.iteration:
         return f"of the last iteration{early}"
@@ -208,11 +213,12 @@ def _print_report(report: TrainReport, as_json: bool) -> None:
         values = asdict(replace(report, measured=None))
         print_json(values | {"measured": measured and measured.to_json(), "finished": report.finished})
         return
+    waiting = f", {100 * report.waiting:.1f} % of training waiting for images" if report.iterations else ""
     facts = {
         "run": report.run,
         "iterations": f"{report.iteration:,} of {report.iterations:,}",
-        "time": f"{clock(report.seconds)}, {100 * report.waiting:.1f} % of training waiting for images",
-        "loss": "-" if report.loss is None else f"{report.loss:.4g}",
+        "time": f"{clock(report.seconds)}{waiting}",
+        **({} if report.loss is None else {"loss": f"{report.loss:.4g}"}),
         "recall@1": "-" if report.recall is None else f"{report.recall:.4f} on {report.watched}",
         "weights": _kept(report),
         "curves": report.run / "curves.png",

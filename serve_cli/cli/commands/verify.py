@@ -11,7 +11,7 @@ import typer
 from gluon_lifted.errors import RunError
 from serve_cli.cli.console import print_facts, print_json
 from serve_cli.cli.shared_options import Json, Tolerance
-from serve_cli.path_kinds import kind_of, wrong_kind
+from serve_cli.path_kinds import kind_of, may_be_model, wrong_kind
 
 OnnxFile = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Verify this file.")]
 Reference = Annotated[
@@ -41,9 +41,9 @@ def verify(
 
       lifted verify net.onnx reference.npz --tolerance 1e-5
     """
-    if not model.is_file() or kind_of(model) in ("image", "reference"):
+    if not may_be_model(model):
         raise RunError(wrong_kind(model, "model", other=reference))
-    if not reference.is_file() and kind_of(reference) != "run":
+    if kind_of(reference) not in ("run", "reference", "file"):
         raise RunError(wrong_kind(reference, "reference"))
     from export import verify_file
 

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 Backbone = Annotated[
     str | None,
-    typer.Argument(metavar="BACKBONE", help="List all weights of this backbone.", show_default="one line a backbone"),
+    typer.Argument(
+        metavar="BACKBONE", help="List all weights of this backbone.", show_default="all backbones, one line each"
+    ),
 ]
 
 
 def weights(backbone: Backbone = None, as_json: Json = False) -> None:
     r"""List the published weights that training can start from.
 
-    --weights imagenet takes the first that answers: torchvision's, timm's, the
-    ONNX model zoo's (googlenet), then GluonCV's own store, which has not answered
-    since February 2024. Backbones that are missing here have weights only in that
-    store, or none. --weights also takes a file or hf://OWNER/NAME.
+    `lifted train --weights imagenet` takes the first that answers: torchvision's,
+    timm's, the ONNX model zoo's (googlenet), then GluonCV's own store, which has
+    not answered since February 2024. Backbones that are missing here have weights
+    only in that store, or none. --weights also takes a name of this list, a file
+    or hf://OWNER/NAME.
 
     Files are verified by their SHA-256 where the publisher names it, and cached
     where torch, huggingface_hub and onnx cache them.

@@ -128,7 +128,7 @@ class Batcher:
         results = await self._results(job, queued, deadline)
         for position, result in enumerate(results):
             if result.error is not None:
-                raise ImageError(f"pixels[{position}]: {result.error}")
+                raise ImageError(f"pixels[{position}]: {result.error.removeprefix(f'{IMAGE}: ')}")
         rows = [result.embedding for result in results if result.embedding is not None]
         return np.stack(rows) if rows else np.empty((0, self._embedder.card.dim), np.float32)
 
@@ -138,7 +138,8 @@ class Batcher:
         if waiting + num_images > self._max_waiting:
             seconds = max(1, math.ceil(waiting * self._seconds_per_image / self._embedder.lanes))
             raise QueueFullError(
-                f"{waiting} images wait already, and at most {self._max_waiting} may; try again in {seconds} s.",
+                f"the queue has {waiting} of at most {self._max_waiting} images and no room for {num_images} more; "
+                f"try again in {seconds} s.",
                 seconds,
             )
 
@@ -159,7 +160,9 @@ class Batcher:
             return []
         self._admit(images)
         loop = asyncio.get_running_loop()
-        alarm = loop.call_at(deadline, job.set_result, 0, DeadlineError("the answer was not ready in time; try later."))
+        alarm = loop.call_at(
+            deadline, job.set_result, 0, DeadlineError("the answer was not ready in time; try again later.")
+        )
         try:
             return await job.done
         finally:

@@ -50,7 +50,7 @@ async def model_ready(request: Request) -> Response:
 async def metadata(request: Request) -> Response:
     """Describe the tensors of the model."""
     if request.path_params["name"].endswith("/infer"):  # names may contain slashes, so this route takes it, too
-        raise RequestError(405, "infer is asked with POST.", headers={"Allow": "POST"})
+        raise RequestError(405, "infer takes POST requests only.", headers={"Allow": "POST"})
     service = _named(request)
     card = service.embedder.card
     crop = card.preprocessing.crop

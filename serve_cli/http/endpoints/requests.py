@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from starlette.responses import Response
 
+from serve_cli.http.batching.batcher import IMAGE
 from serve_cli.http.errors import JSON, RequestError
 from serve_cli.http.parsing.image_text import ImageUrl
 from serve_cli.http.request_context import context_of, unless_client_leaves
@@ -43,7 +44,7 @@ def require_embedded(results: Sequence[Embedded], names: Sequence[str]) -> None:
     """Raise `RequestError` 422 that names the first image without an embedding."""
     for result, name in zip(results, names, strict=True):
         if result.error is not None:
-            raise RequestError(422, f"{name}: {result.error}")
+            raise RequestError(422, f"{name}: {result.error.removeprefix(f'{IMAGE}: ')}")
 
 
 def json_response(content: Any, status: int = 200) -> Response:

@@ -45,7 +45,7 @@ def parse_embed(
         parts = parse_multipart(body, media_type, max_images)
         field = next((part for part in parts if not part.is_file), None)
         if field is not None:
-            raise RequestError(400, f"the form's field {field.name!r:.100} is no file; expected image files only.")
+            raise RequestError(400, f"the form's field {field.name!r:.100} is not a file; expected image files only.")
         if not parts:
             raise RequestError(400, "the form is empty; expected one part per image file.")
         return EmbedRequest([part.content for part in parts], single=False, as_bytes=as_bytes)

@@ -38,14 +38,14 @@ def parse_image_text(text: str, where: str) -> RequestImage:
     if text[: len(DATA)].lower() == DATA:
         text = _data(text, where)
     elif "://" in text[:MAX_PREFIX]:
-        raise RequestError(422, f"{where} is a URL of another kind; expected http, https or data.")
+        raise RequestError(422, f"{where} is a URL with another scheme; expected http, https or data.")
     if "\n" in text or "\r" in text:
         text = LINE_ENDS.sub("", text)
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(
-            422, f"{where} is no image: neither base64 nor a data URL ({error!s:.100}); encode the bytes of its file."
+            422, f"{where} is not an image as base64 or a data URL ({error!s:.100}); encode the bytes of its file."
         ) from None
     if not content:
         raise RequestError(422, f"{where} is empty; expected an image as base64 or a data URL.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_VALUES = 1 << 20  # of a body: at most 32 bytes each
 MAX_CONTAINERS = 1 << 16  # objects and lists: about 64 bytes each, even if they are empty
-NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+NAMES = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
 def parse_json(body: bytes, max_values: int = MAX_VALUES, max_containers: int = MAX_CONTAINERS) -> Any:
@@ -45,7 +45,7 @@ def parse_json(body: bytes, max_values: int = MAX_VALUES, max_containers: int = 
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestError(400, f"the body is no JSON ({error!s:.200}).") from None
+        raise RequestError(400, f"the body is not valid JSON ({error!s:.200}).") from None
 
 
 def shown(value: object) -> str:
@@ -75,7 +75,7 @@ class JsonObject:
         value = self.get(field)
         if value is None or isinstance(value, str):
             return value
-        raise self.wrong(field, "a text")
+        raise self.wrong(field, "a string")
 
     def flag(self, field: str) -> bool:
         """Return a boolean, or false if it is missing or null."""
@@ -112,7 +112,7 @@ class JsonObject:
         items = self.items(field)
         for item in items or ():
             if not isinstance(item, str):
-                raise RequestError(400, f"{self.name(field)} contains {shown(item)}; expected texts only.")
+                raise RequestError(400, f"{self.name(field)} contains {shown(item)}; expected strings only.")
         return None if items is None else tuple(items)
 
     def wrong(self, field: str, expected: str, status: int = 400) -> RequestError:

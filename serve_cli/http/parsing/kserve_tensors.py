@@ -127,8 +127,8 @@ def _binary_pixels(content: bytes, size: int, shape: tuple[int, ...]) -> NDArray
     if not size == len(content) == math.prod(shape):
         raise RequestError(
             422,
-            f"binary_data_size is {size:,}, and {len(content):,} bytes follow the JSON; expected {math.prod(shape):,} "
-            "for the shape.",
+            f"binary_data_size is {size:,}, and {len(content):,} bytes follow the JSON; the shape needs "
+            f"{math.prod(shape):,}.",
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
@@ -144,10 +144,12 @@ def _json_pixels(tensor: JsonObject, shape: tuple[int, ...]) -> NDArray[np.uint8
         numbers = np.empty(0, object)
     if numbers.dtype.kind not in "iu" or numbers.shape not in (shape, (math.prod(shape),)):
         raise RequestError(
-            422, f"inputs[0].data is no list of {math.prod(shape):,} whole numbers, flat or nested as the shape."
+            422, f"inputs[0].data is not a list of {math.prod(shape):,} whole numbers, flat or nested as in the shape."
         )
     if numbers.min() < 0 or numbers.max() > 255:
-        raise RequestError(422, f"inputs[0].data has {numbers.min()} to {numbers.max()}; expected 0 to 255.")
+        raise RequestError(
+            422, f"inputs[0].data has values from {numbers.min()} to {numbers.max()}; expected 0 to 255."
+        )
     return numbers.astype(np.uint8).reshape(shape)
 
 

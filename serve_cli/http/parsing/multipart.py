@@ -57,7 +57,7 @@ def parse_multipart(body: bytes, content_type: MediaType, max_parts: int) -> lis
     try:
         form.read(boundary)
     except FormParserError as error:
-        raise RequestError(400, f"the form is damaged ({error!s:.200}).") from None
+        raise RequestError(400, f"the form is malformed ({error!s:.200}).") from None
     if not form.complete:
         raise RequestError(400, "the form is cut off: its closing boundary is missing.")
     return form.parts
@@ -89,7 +89,7 @@ class _Form:
 
     def _begin_part(self) -> None:
         if len(self.parts) == self._max_parts:
-            raise RequestError(413, f"the form has more than {self._max_parts:,} parts; expected at most that many.")
+            raise RequestError(413, f"the form has too many parts; expected at most {self._max_parts:,}.")
         self._name, self._value, self._disposition = b"", b"", ""
         self._header_bytes = 0
         self._content: list[bytes] = []
@@ -121,7 +121,9 @@ class _Form:
         name = disposition.parameters.get("name")
         if disposition.name != "form-data" or name is None:
             raise RequestError(
-                400, f"part {len(self.parts)} of the form has no Content-Disposition: form-data with a name."
+                400,
+                f"part {len(self.parts)} of the form has no name; expected the header Content-Disposition: form-data; "
+                "name=...",
             )
         is_file = not disposition.parameters.keys().isdisjoint(("filename", "filename*"))
         self.parts.append(Part(name, is_file, b"".join(self._content)))

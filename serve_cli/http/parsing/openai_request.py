@@ -52,7 +52,7 @@ def parse_openai(body: bytes, model: str, dim: int, max_images: int) -> OpenAIRe
         raise fields.wrong("encoding_format", " or ".join(FORMATS))
     dimensions = fields.integer("dimensions")
     if dimensions not in (None, dim):
-        raise fields.wrong("dimensions", f"{dim}: the model has no other", 422)
+        raise fields.wrong("dimensions", f"{dim}, the width of this model's embeddings", 422)
     given = fields.get("input")
     items = given if isinstance(given, list) else [given]
     if not items:

@@ -118,7 +118,7 @@ def parse_search(
             415, f"the content type is {media_type.name!r:.100}; expected image/*, {BYTES}, {JSON} or {MULTIPART}."
         )
     if not body:
-        raise RequestError(400, "the body is empty; expected an image file, or JSON with its content type.")
+        raise RequestError(400, f"the body is empty; expected an image file, or JSON with the content type {JSON}.")
     return _request([WeightedQuery(body)], _options(parameters), limits)
 
 
@@ -128,7 +128,7 @@ def _from_form(parts: Sequence[Part], parameters: Mapping[str, str], limits: Sea
     files = [part.content for part in parts if part.name != REQUEST]
     field = next((part.name for part in parts if part.name != REQUEST and not part.is_file), None)
     if field is not None:
-        raise RequestError(400, f"the form's field {field!r:.100} is no file; expected image files and {REQUEST!r}.")
+        raise RequestError(400, f"the form's field {field!r:.100} is not a file; expected image files and {REQUEST!r}.")
     if len(described) > 1:
         raise RequestError(400, f"the form has {len(described)} parts {REQUEST!r}; expected one.")
     if described:
@@ -168,12 +168,12 @@ def _query(query: JsonObject, files: Sequence[bytes], dim: int) -> WeightedQuery
     given = [name for name in SOURCES if query.get(name) is not None]
     if len(given) != 1:
         raise RequestError(
-            400, f"{query.where} has {' and '.join(given) or 'none'} of {', '.join(SOURCES)}; expected one."
+            400, f"{query.where} has {' and '.join(given) or 'none'} of {', '.join(SOURCES)}; expected exactly one."
         )
     weight = query.number("weight")
     weight = 1.0 if weight is None else weight
     if not 1 / MAX_WEIGHT <= abs(weight) <= MAX_WEIGHT:
-        raise query.wrong("weight", f"{1 / MAX_WEIGHT:g} to {MAX_WEIGHT:,.0f}, or minus that", 422)
+        raise query.wrong("weight", f"{1 / MAX_WEIGHT:g} to {MAX_WEIGHT:,.0f}, or the negative of that", 422)
     return WeightedQuery(_source(query, given[0], files, dim), weight, query.name(given[0]))
 
 
@@ -201,7 +201,7 @@ def _vector(numbers: list[object], name: str, dim: int) -> NDArray[np.float32]:
         raise RequestError(422, f"{name} contains {shown(wrong)}; expected numbers only.")
     vector = np.array(numbers, np.float64)
     if not (np.abs(vector) <= MAX_COMPONENT).all():
-        raise RequestError(422, f"{name} contains a number beyond {MAX_COMPONENT:,.0f}; expected finite, smaller ones.")
+        raise RequestError(422, f"{name} has a number that is not finite or beyond {MAX_COMPONENT:,.0f}.")
     return vector.astype(np.float32)
 
 

@@ -166,7 +166,9 @@ def planned(source: str | os.PathLike[str], options: IndexOptions) -> tuple[Embe
     """Open an embedding folder and plan its index. Raises as `build_index` does."""
     stream = EmbeddingStream(source)
     if not stream.rows:
-        raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
+        raise DataError(
+            f"{stream.folder}: has no row with an embedding, since every image failed; repair them, and embed again."
+        )
     return stream, plan_index(stream.rows, stream.card.dim, options.factory, options.max_memory)
 
 
@@ -202,7 +204,7 @@ def _write_segments(stream: EmbeddingStream, folder: Path, plan: IndexPlan) -> I
         name = segment_name(number + len(records))
         records.append(SegmentRecord(name, writer.rows, str(stream.folder.resolve())))
     if not records:
-        raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
+        raise DataError(f"{stream.folder}: every embedding has NaN or infinity; check the model.")
     manifest = IndexManifest(stream.card, stream.model, stream.model_sha256, segments=tuple(records))
     repeated = repeated_rows(CatalogIndex(folder, manifest), hashes.candidates())
     if len(repeated):

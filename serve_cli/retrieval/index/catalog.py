@@ -250,7 +250,9 @@ class CatalogIndex:
     def _checked_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         rows = np.asarray(rows, np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < self.total):
-            raise DataError(f"{self.path}: has rows 0 to {self.total - 1}, not {rows.min()} to {rows.max()}.")
+            raise DataError(
+                f"{self.path}: row numbers are {rows.min()} to {rows.max()}; expected 0 to {self.total - 1}."
+            )
         return rows
 
     def _check_columns(self, names: Sequence[str]) -> None:

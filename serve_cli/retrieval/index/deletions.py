@@ -47,7 +47,7 @@ def read_deletions(folder: Path, manifest: IndexManifest) -> NDArray[np.int64]:
             raise RunError(f"{path}: has {size:,} bytes, expected {expected:,}; build the index again.")
         file.seek(0)
         if file.read(len(header)) != header:
-            raise RunError(f"{path}: is no list of {manifest.deleted} row numbers; build the index again.")
+            raise RunError(f"{path}: is not a list of {manifest.deleted} row numbers; build the index again.")
         rows = np.frombuffer(file.read(), "<i8").astype(np.int64)
     if len(rows) and (rows[0] < 0 or rows[-1] >= manifest.total or (np.diff(rows) <= 0).any()):
         raise RunError(f"{path}: its row numbers are not sorted within 0 to {manifest.total}; build the index again.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gluon_lifted.errors import DataError
+from serve_cli.embeddings.vectors import to_unit_norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,13 +86,6 @@ def pair_keys(queries: NDArray[np.float32], vectors: NDArray[np.float32], distan
 def to_distances(keys: NDArray[np.float64], distance: Distance) -> NDArray[np.float32]:
     """Convert the keys of `pair_keys` to distances."""
     return (keys if distance == "cosine" else np.sqrt(keys)).astype(np.float32)
-
-
-def to_unit_norm(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divide rows by their norm. Rows of zeros stay unchanged."""
-    wide = vectors.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.asarray((wide / np.where(norms > 0, norms, 1)).astype(np.float32))
 
 
 def checked_queries(queries: NDArray[Any], dim: int, distance: Distance) -> NDArray[np.float32]:

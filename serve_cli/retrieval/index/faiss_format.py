@@ -158,7 +158,7 @@ class FaissFile:
         """Walk through a chain of one linear transform."""
         self._numbers(HEADER)
         if self._number(INT32) != 1:
-            raise ValueError("has other transforms than one that is linear")
+            raise ValueError("has a transform that is not linear, or several")
         kind = self._kind()
         if kind == "Pcam":
             self._numbers(FLOAT32 * 2 + UINT8 + INT32)

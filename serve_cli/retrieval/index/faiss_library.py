@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
     if error.name != "faiss":
         raise
     raise MissingPackageError(
-        f"faiss is not installed; indexes that are not exact need it: {install_command('search')}."
+        f"faiss is not installed; indexes that are not exact need it: `{install_command('search')}`."
     ) from None
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ def hnsw_of(index: Any) -> tuple[Any | None, Any]:
         inner = faiss.downcast_index(index.index)
         transform = faiss.downcast_VectorTransform(index.chain.at(0)) if index.chain.size() == 1 else None
         if not isinstance(transform, faiss.LinearTransform):
-            raise TypeError("has other transforms than one that is linear")
+            raise TypeError("has a transform that is not linear, or several")
     if not isinstance(inner, (faiss.IndexHNSWFlat, faiss.IndexHNSWSQ)):
         raise TypeError(f"is {type(inner).__name__}, expected HNSW of flat or scalar-quantized vectors")
     return transform, inner

@@ -229,7 +229,7 @@ def _segment(fields: dict[str, Any]) -> SegmentRecord:
 def _text(fields: dict[str, Any], name: str) -> str | None:
     value = fields[name]
     if value is not None and (not isinstance(value, str) or len(value) > MAX_TEXT):
-        raise TypeError(f"{name} is {value!r:.40}, expected a text or null")
+        raise TypeError(f"{name} is {value!r:.40}, expected a string or null")
     return value
 
 

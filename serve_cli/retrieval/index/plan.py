@@ -58,7 +58,7 @@ class IndexPlan:
         """Return a summary in one line."""
         return (
             f"{self.rows:,} rows of {self.dim}: {self.kind}, {self.memory_bytes / 1e6:,.0f} MB of memory, "
-            f"{self.disk_bytes / 1e6:,.0f} MB on disk, about {math.ceil(self.seconds):,} s."
+            f"{math.ceil(self.disk_bytes / 1e6):,} MB on disk, about {math.ceil(self.seconds):,} s."
         )
 
 
@@ -142,8 +142,8 @@ def encodable_rows(rows: int, added: int, dim: int, kind: str, max_memory: int |
     needed = fixed + row_bytes * added
     if needed > limit:
         raise ConfigError(
-            f"adding {added:,} rows needs {needed / 1e6:,.0f} MB of memory and may use {limit / 1e6:,.0f} MB; allow "
-            "more with --max-memory, or embed and add fewer images at a time."
+            f"adding {added:,} rows needs {needed / 1e6:,.0f} MB of memory, but may use only {limit / 1e6:,.0f} MB; "
+            "allow more with --max-memory, or embed and add fewer images at a time."
         )
     return (limit - fixed) // row_bytes if row_bytes else rows + added
 
@@ -189,6 +189,6 @@ def product_rate() -> float:
 def _check_memory(needed: int, limit: int) -> None:
     if needed > limit:
         raise ConfigError(
-            f"the index needs at least {needed / 1e6:,.0f} MB of memory and may use {limit / 1e6:,.0f} MB; allow more "
-            "with --max-memory, or give a --factory with fewer lists."
+            f"the index needs at least {needed / 1e6:,.0f} MB of memory, but may use only {limit / 1e6:,.0f} MB; allow "
+            "more with --max-memory, or give a --factory with fewer lists."
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from serve_cli.retrieval.index.plan import EXACT_ROWS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serve_cli.retrieval.index.layout import IndexManifest
 
 # Measured with 200,000 rows (benchmarks/search_updates.py): a query takes 1.3 to 1.5 times as long once rows are
@@ -16,8 +19,8 @@ DELETED_SHARE = 0.2
 ADDED_SHARE = 0.3
 
 
-def rebuild_advice(manifest: IndexManifest) -> str | None:
-    """Return a sentence if updates are no longer few, so that rebuilding the index pays off."""
+def rebuild_advice(folder: Path, manifest: IndexManifest) -> str | None:
+    """Return a sentence if updates are no longer few, so that rebuilding the index in ``folder`` pays off."""
     total = max(manifest.total, 1)
     deleted, added = manifest.deleted / total, manifest.added / total
     reasons = []
@@ -29,4 +32,5 @@ def rebuild_advice(manifest: IndexManifest) -> str | None:
         reasons.append(f"it has grown to {manifest.total - manifest.deleted:,} rows, which every search compares")
     if not reasons:
         return None
-    return f"{' and '.join(reasons)}; build it again for faster searches: lifted index EMBEDDINGS --overwrite"
+    command = f"lifted index EMBEDDINGS --out {quote(str(folder))} --overwrite"
+    return f"{' and '.join(reasons)}; build it again for faster searches: `{command}`"

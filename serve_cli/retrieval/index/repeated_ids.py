@@ -34,7 +34,7 @@ def repeated_rows(index: CatalogIndex | Segment, candidates: NDArray[np.int64]) 
         if not np.array_equal(pair[0], pair[1]):
             raise DataError(
                 f"the id {name!r:.200} occurs twice with different embeddings, in rows {first[name]} and {row} of the "
-                "embedding folder; give every image an id of its own."
+                "embedding folder; give every image a unique id, and embed again."
             )
         repeated.append(row)
     return np.array(repeated, np.int64)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.files import sync
-from serve_cli.retrieval.index.exact_search import to_unit_norm
+from serve_cli.embeddings.vectors import to_unit_norm
 from serve_cli.retrieval.index.layout import ROWS, VECTORS
 
 if TYPE_CHECKING:

@@ -48,8 +48,8 @@ def new_faiss_index(factory: str, dim: int, distance: Distance) -> Any:
             hnsw_of(index)
     except TypeError as error:
         raise ConfigError(
-            f"{factory!r:.100} {error}; give one that starts with inverted lists, such as IVF1024,PQ32x4fs, or a graph "
-            "such as PCA64,HNSW16_SQ8."
+            f"--factory {factory!r:.100} {error}; give one that starts with inverted lists, such as IVF1024,PQ32x4fs, "
+            "or a graph such as PCA64,HNSW16_SQ8."
         ) from None
     return index
 
@@ -90,7 +90,10 @@ def train(index: Any, segments: Sequence[Segment]) -> None:
 
 def _train_lists(index: Any, sample: NDArray[np.float32], total: int) -> None:
     if total < index.nlist:
-        raise ConfigError(f"{index.nlist:,} lists need as many rows, and there are {total:,}; use fewer lists.")
+        raise ConfigError(
+            f"{index.nlist:,} lists need at least as many rows, but there are {total:,}; give a --factory with fewer "
+            "lists."
+        )
     index.cp.niter, index.cp.seed = ITERATIONS, SEED
     index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
     index.train_q1(len(sample), faiss.swig_ptr(sample), index.verbose, index.metric_type)

@@ -215,8 +215,8 @@ def delete_rows(index: str | os.PathLike[str], ids: Sequence[str], *, missing_ok
         missing = [name for name, row in zip(unique, rows, strict=True) if row < 0]
         if missing and not missing_ok:
             raise DataError(
-                f"{catalog.path}: does not have {_some(missing)} of the {len(unique):,} ids to delete; nothing was "
-                "deleted. Give ids of its `id` column, or ignore missing ones with --missing-ok."
+                f"{catalog.path}: lacks {_some(missing)} of the {len(unique):,} ids to delete; nothing was deleted. "
+                " Give ids of its `id` column, or ignore missing ones with --missing-ok."
             )
         rows = rows[rows >= 0]
         deleted, number = np.union1d(catalog.deleted, rows), next_number(catalog.path)
@@ -246,7 +246,9 @@ def _write(
 ) -> UpdatedIndex:
     stream = EmbeddingStream(embeddings)
     if not stream.rows:
-        raise DataError(f"{stream.folder}: has no row with an embedding; embed images first.")
+        raise DataError(
+            f"{stream.folder}: has no row with an embedding, since every image failed; repair them, and embed again."
+        )
     with _writing(index) as catalog, threads(options.threads):
         check_compatible(stream, catalog)
         kind, total = catalog.manifest.kind, catalog.total
@@ -255,7 +257,7 @@ def _write(
         with new_segment(catalog.path, number) as temporary:
             added, candidates = write_added(stream, catalog, temporary)
             if not added.rows:
-                raise DataError(f"{stream.folder}: has no row with a finite embedding; embed images first.")
+                raise DataError(f"{stream.folder}: every embedding has NaN or infinity; check the model.")
             repeated = repeated_rows(added, candidates)
             old = _rows_with_ids_of(added, catalog, stream, replace_existing=replace_existing)
             record = replace(added.record, name=segment_name(number), faiss_bytes=encode_added(added, catalog))
@@ -288,8 +290,8 @@ def _writing(path: str | os.PathLike[str]) -> Iterator[CatalogIndex]:
             yield catalog
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be written to ({error}); the index is as it was. Free some space, or get the right to "
-            "write to it."
+            f"{folder}: cannot be written to ({error}); the index was not changed. Free some space, or get write "
+            "permission."
         ) from None
 
 
@@ -302,7 +304,7 @@ def _rows_with_ids_of(
     if (rows >= 0).any() and not replace_existing:
         known = ids.filter(pa.array(rows >= 0)).unique().to_pylist()
         raise DataError(
-            f"{stream.folder}: {_some(known)} of its {len(ids):,} ids are in {catalog.path} already; nothing was "
+            f"{stream.folder}: {_some(known)} of its {len(ids):,} ids are already in {catalog.path}; nothing was "
             "added. Use --replace to replace their rows."
         )
     return np.asarray(np.unique(rows[rows >= 0]))
@@ -321,7 +323,7 @@ def _with_deletions(
 
 
 def _advice(path: Path, manifest: IndexManifest) -> str | None:
-    advice = rebuild_advice(manifest)
+    advice = rebuild_advice(path, manifest)
     if advice is not None:
         logger.warning("%s: %s", path, advice)
     return advice

@@ -42,7 +42,7 @@ def index_lock(folder: Path) -> Iterator[None]:
     try:
         if try_lock(handle) is False:
             raise RunError(
-                f"{folder}: another process is changing this index{_holder(handle)}; wait for it to end, or stop it."
+                f"{folder}: another process is changing this index{_holder(handle)}; wait until it ends, or stop it."
             )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
@@ -124,4 +124,4 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
         raise RunError(f"{folder}: holds an index; choose another --out, or replace it with --overwrite.")
     known = [name for name in others if SEGMENT_NAME.fullmatch(name) or DELETIONS_NAME.fullmatch(name)]
     if INDEX_FILE not in others and len(known) < len(others):
-        raise RunError(f"{folder}: holds files that are no index; choose another --out.")
+        raise RunError(f"{folder}: holds files that are not an index; choose another --out.")

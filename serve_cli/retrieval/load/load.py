@@ -169,7 +169,9 @@ def _check_range(batch: EmbeddedBatch) -> None:
     beyond = np.flatnonzero(np.abs(batch.embedding).max(axis=1, initial=0) > FLOAT16_MOST)
     if len(beyond):
         name = batch.table["id"][int(beyond[0])].as_py()
-        raise DataError(f"{name!r:.200}: its embedding exceeds {FLOAT16_MOST:.0f}; use --dtype float32.")
+        raise DataError(
+            f"{name!r:.200}: its embedding exceeds {FLOAT16_MOST:.0f}, the largest float16; use --dtype float32."
+        )
 
 
 def _write(batches: Iterator[EmbeddedBatch], target: Target, plan: LoadPlan, call: _Caller) -> tuple[Sample, int]:

@@ -145,7 +145,7 @@ class LoadReport:
         return ", ".join(f"{count:,} {reason}" for count, reason in reasons if count)
 
     def _resumed(self) -> str:
-        return f", {self.resumed:,} of them by the load that was interrupted" if self.resumed else ""
+        return f", {self.resumed:,} of them by an interrupted load" if self.resumed else ""
 
     def _time(self) -> dict[str, str]:
         if self.dry_run:

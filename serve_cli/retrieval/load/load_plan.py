@@ -45,7 +45,7 @@ def plan_load(stream: EmbeddingStream, options: LoadOptions, kind: type[Target],
     """
     table = stream.name if options.table is None else options.table
     if not table.strip():
-        raise ConfigError("the table's name is empty; give one with --table.")
+        raise ConfigError("the table name is empty; give one with --table.")
     schema = _chosen_columns(stream, options.columns)
     dtype, batch_rows = _dtype(stream, options.dtype, kind), _batch_rows(kind, stream.card.dim)
     return LoadPlan(

@@ -44,8 +44,8 @@ def repeated_rows(stream: EmbeddingStream) -> NDArray[np.int64]:
                 repeated.append(start + row)
             else:
                 raise DataError(
-                    f"{stream.folder}: the id {identifier!r:.200} occurs twice with different embeddings; every image "
-                    "needs an id of its own: remove one of the two rows from the source and embed again."
+                    f"{stream.folder}: the id {identifier!r:.200} occurs twice with different embeddings; give every "
+                    "image a unique id, or remove one of the two rows from the source, and embed again."
                 )
         start += len(batch)
     return np.array(repeated, np.int64)

@@ -212,8 +212,8 @@ def target_class(url: str) -> type[Target]:
     scheme, mark, _ = url.partition("://")
     if not mark or scheme.lower() not in SCHEMES:
         choices = ", ".join(f"{name}://" for name in SCHEMES)
-        given = f"{scheme}://" if mark else "a text without ://"  # never the rest, which may hold a password
-        raise ConfigError(f"--to is {given}, expected a URL that starts with {choices}.")
+        given = f"{scheme}://" if mark else "not a URL"  # never the rest, which may hold a password
+        raise ConfigError(f"--to is {given}; expected a URL that starts with {choices}.")
     target = SCHEMES[scheme.lower()]
     try:
         kind: type[Target] = getattr(import_module(target.module), target.name)
@@ -221,6 +221,6 @@ def target_class(url: str) -> type[Target]:
         if error.name is None or error.name.partition(".")[0] in ("serve_cli", "gluon_lifted"):
             raise
         raise MissingPackageError(
-            f"{error.name} is not installed; loading into {scheme}:// needs it: {install_command(target.extra)}"
+            f"{error.name} is not installed; loading into {scheme}:// needs it: `{install_command(target.extra)}`."
         ) from None
     return kind

@@ -61,8 +61,8 @@ def verify(target: Target, plan: LoadPlan, sample: Mapping[str, NDArray[np.float
     count = target.count()
     if count != plan.rows:
         raise RunError(
-            f"{target.database} has {count:,} rows for {plan.table!r}, expected {plan.rows:,}; the table that readers "
-            "use is unchanged; load again."
+            f"{target.database} has {count:,} rows for {plan.table!r}, expected {plan.rows:,}. The table that readers "
+            "use is unchanged. Load again."
         )
     ids = list(sample)
     for start in range(0, len(ids), READ_ROWS):
@@ -71,8 +71,8 @@ def verify(target: Target, plan: LoadPlan, sample: Mapping[str, NDArray[np.float
         wrong = [name for name in chunk if name not in stored or not _equal(stored[name], sample[name], plan)]
         if wrong:
             raise RunError(
-                f"{target.database} returns another embedding for the id {wrong[0]!r:.200} than was sent "
-                f"({len(wrong)} of {len(chunk)} that were compared); the table that readers use is unchanged; load "
+                f"{target.database} does not return the embedding that was sent for the id {wrong[0]!r:.200} "
+                f"({len(wrong)} of {len(chunk)} that were compared). The table that readers use is unchanged. Load "
                 "again."
             )
 

@@ -89,7 +89,7 @@ def combine_queries(positives: Sequence[Query], negatives: Sequence[Query], dist
     same. For euclidean, :math:`u(x) = x`.
     """
     if not positives:
-        raise ConfigError("a combined query needs at least one photograph besides --without.")
+        raise ConfigError("a combined query needs at least one photograph that is not given with --without.")
     return combine_weighted([(query, 1.0) for query in positives] + [(query, -1.0) for query in negatives], distance)
 
 

@@ -41,9 +41,9 @@ def open_query_model(
     """
     path = model if model is not None else index.model
     if path is None:
-        raise RunError(f"{index.path}: names no model; give the one that embedded the catalog with --model.")
+        raise RunError(f"{index.path}: does not name its model; give --model the file that embedded the catalog.")
     if model is None and not path.is_file():
-        raise RunError(f"{path}: the model that {index.path} names is missing; give its new location with --model.")
+        raise RunError(f"{path}: no such file, but {index.path} names it as its model; give --model its new location.")
     embedder = Embedder(path, options)
     try:
         require_same_model(index, str(path), embedder.card, embedder.model_sha256)
@@ -71,14 +71,14 @@ def require_same_model(index: CatalogIndex, name: str, card: ModelCard, sha256: 
         ours, theirs = getattr(card, field), getattr(index.card, field)
         if ours != theirs:
             raise RunError(
-                f"{name}: {field} is {ours!s:.300}, and {theirs!s:.300} in {index.path}; embed queries with the model "
+                f"{name}: {field} is {ours!s:.300}, but {theirs!s:.300} in {index.path}; embed queries with the model "
                 f"that embedded the catalog{_model(index)}."
             )
     if sha256 is None or index.model_sha256 is None:
-        log.warning("lifted: %s: no hash of the model is known, so only the model cards were compared.", name)
+        log.warning("lifted: %s: the hash of the model is unknown, so only the model cards were compared.", name)
     elif sha256 != index.model_sha256:
         raise RunError(
-            f"{name}: the model's SHA-256 is {sha256[:SHOWN_DIGITS]}…, and {index.model_sha256[:SHOWN_DIGITS]}… in "
+            f"{name}: the model's SHA-256 is {sha256[:SHOWN_DIGITS]}…, but {index.model_sha256[:SHOWN_DIGITS]}… in "
             f"{index.path}; embed queries with the model that embedded the catalog{_model(index)}."
         )
 

@@ -98,7 +98,7 @@ def id_queries(index: CatalogIndex, ids: Sequence[str], *, include_self: bool) -
     """Make queries from rows of the index. Raises `DataError` for unknown ids."""
     if len(set(ids)) != len(ids):
         twice = next(name for number, name in enumerate(ids) if name in ids[:number])
-        raise ConfigError(f"the id {twice!r:.200} is given twice; give each once.")
+        raise ConfigError(f"the id {twice!r:.200} is given twice; give each id once.")
     rows = index.rows_of_ids(ids)
     table = index.table(rows, ["id", "path", "label"])
     return [

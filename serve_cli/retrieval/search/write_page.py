@@ -118,8 +118,8 @@ def write_search_page(
             break
     else:
         raise ConfigError(
-            f"the page has {len(page) / MB:.1f} MB with the smallest pictures; expected at most {MAX_BYTES / MB:.0f}: "
-            "search with fewer photographs or a smaller -k."
+            f"the page has {len(page) / MB:.1f} MB even with the smallest pictures; expected at most "
+            f"{MAX_BYTES / MB:.0f}: search with fewer photographs or a smaller -k."
         )
     write_page(options.out, page, OPTION)
     return WrittenPage(options.out, len(page), len(read.pictures), read.not_shown)

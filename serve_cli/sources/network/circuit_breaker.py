@@ -61,8 +61,8 @@ class CircuitBreaker:
                 failing.next_try = self._clock() + self._rest_s
                 return
         raise HostDownError(
-            f"{host} is down: at least its last {self._failures} attempts failed, so no further attempt was made; "
-            "resume with --retry-failed later"
+            f"{host} is down: its last {self._failures} attempts or more failed, so no further attempt was made; "
+            "resume later with --retry-failed"
         )
 
     def is_down(self, host: str) -> bool:

@@ -46,7 +46,9 @@ class Columns:
     def __post_init__(self) -> None:
         names = [getattr(self, field.name) for field in fields(self)]
         if len(set(names)) < len(names):
-            raise ConfigError(f"columns {', '.join(names)}: id, path, bytes and label must be four different names.")
+            raise ConfigError(
+                f"the columns of id, path, bytes and label are {', '.join(names)}; give four different names."
+            )
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class ParquetTableReader(TableReader):
         """Return the file's columns. Raises `DataError` if a name occurs twice or the file cannot be read."""
         with _opened(path) as opened:
             if len(set(opened.schema.names)) < len(opened.schema.names):
-                raise DataError(f"{path}: has a column more than once: {opened.schema.names}.")
+                raise DataError(f"{path}: has a column more than once: {opened.schema.names}; rename it.")
             return opened.schema
 
     def count(self, path: Location) -> int:

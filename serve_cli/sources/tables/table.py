@@ -132,11 +132,15 @@ class _Tables:
         if different := sorted(set(self.known.names) ^ set(schema.names)):
             raise DataError(f"{where}: only one of them has a column {different[0]!r}; embed them one by one.")
         if image_columns(location, self.columns, schema) != self.present:
-            raise DataError(f"{where}: only one of them has images in column {self.columns.bytes!r}.")
+            raise DataError(
+                f"{where}: only one of them has images in column {self.columns.bytes!r}; embed them one by one."
+            )
         for name in self.extra.names:
             one, other = self.known.field(name).type, schema.field(name).type
             if one != other:
-                raise DataError(f"{where}: column {name!r} is {one} in one and {other} in the other.")
+                raise DataError(
+                    f"{where}: column {name!r} is {one} in one and {other} in the other; embed them one by one."
+                )
 
     def _image_row(self, location: Location, folder: str, number: int, first: int, row: dict[str, Any]) -> ImageRow:
         image = image_of(row.get(self.present.bytes or ""))
@@ -157,7 +161,8 @@ class _Tables:
             return self.reader.carried_value(row.get(field.name), field.type)
         except ValueError as error:
             raise DataError(
-                f"{location}, row {number}: {field.name!r} {error}; the file changes while it is read. Start again."
+                f"{location}, row {number}: {field.name!r} {error}; the file is changing. Start again once it "
+                "is complete."
             ) from None
 
 
@@ -167,7 +172,7 @@ def _to_tables(files: Files, columns: Columns, reader: TableReader) -> _Tables:
     for field in fields(Columns):
         name = getattr(columns, field.name)
         if name != field.default and name not in known.names:
-            raise DataError(f"{location}: has no column {name!r}; found {known.names}.")
+            raise DataError(f"{location}: has no column {name!r}; its columns are {', '.join(known.names)}.")
     present = image_columns(location, columns, known)
     extra = pa.schema([field for field in known if field.name not in present.names()])
     extra = reader.carried([files.at(name) for name in files.names], extra)

@@ -47,7 +47,7 @@ class TextTableReader(TableReader):
         if value is None or value == "":
             return None
         if not self.fits(value, kind):
-            raise ValueError(f"is {value!r:.80}, expected {kind} as in a first reading")
+            raise ValueError(f"is {value!r:.80}, expected {kind} as when the file was first read")
         return to_type(value, kind)
 
 
@@ -61,7 +61,7 @@ class CsvReader(TextTableReader):
         if any("\0" in name for name in names):
             raise DataError(f"{path}: has a NUL in its first line; save it as UTF-8 text with commas.")
         if len(set(names)) < len(names):
-            raise DataError(f"{path}: has a column more than once: {names}.")
+            raise DataError(f"{path}: has a column more than once: {names}; rename it.")
         return pa.schema([(name, pa.string()) for name in names])
 
     def fits(self, value: str, kind: pa.DataType) -> bool:
@@ -75,7 +75,10 @@ class CsvReader(TextTableReader):
             filled = ((line, cells) for line, cells in rows if len(cells) > 1 or "".join(cells).strip())
             for line, cells in islice(filled, start, None):
                 if len(cells) != len(header):
-                    raise DataError(f"{path}, line {line}: has {len(cells)} cells; the header has {len(header)}.")
+                    raise DataError(
+                        f"{path}, line {line}: has {len(cells)} cells, but the header has {len(header)}; "
+                        "quote cells that contain commas."
+                    )
                 yield dict(zip(header, cells, strict=True))
 
 
@@ -126,7 +129,9 @@ class JsonLinesReader(TextTableReader):
             try:
                 row = _as_row(json.loads(line))
             except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not readable as JSON ({error!s:.200}).") from None
+                raise DataError(
+                    f"{path}, line {number}: not readable as JSON ({error!s:.200}); expected one object per line."
+                ) from None
             known = known or set(row)
             if unknown := sorted(row.keys() - known):
                 raise DataError(

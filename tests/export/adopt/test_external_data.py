@@ -64,16 +64,16 @@ def test_the_rest_of_a_file_without_a_length(theirs):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"location": "/etc/passwd"}, r"its weights are in '/etc/passwd', outside its folder"),
+        ({"location": "/etc/passwd"}, r"keeps its weights in '/etc/passwd', outside its folder"),
         ({"location": "a/../../x"}, "outside its folder"),
         ({"location": "a\0b"}, "outside its folder"),
-        ({"location": None}, "its weights file .* is missing"),
+        ({"location": None}, "the file with its weights, .*, is missing"),
         ({"location": "a" * 300}, r"its weights cannot be read \(File name too long\)"),
-        ({"location": "gone"}, "its weights file .*/gone is missing; copy both"),
-        ({"offset": "1000000"}, r"needs 32 bytes at 1,000,000 of .*\.data, which has"),
+        ({"location": "gone"}, "the file with its weights, .*/gone, is missing. Copy both"),
+        ({"offset": "1000000"}, r"needs 32 bytes at offset 1,000,000 of .*\.data, which has"),
         ({"length": "999999999999999999"}, "needs 999,999,999,999,999,999 bytes"),
         ({"length": "-5"}, "needs -1 bytes"),
-        ({"offset": "9" * 5000}, "at -1 of"),
+        ({"offset": "9" * 5000}, "at offset -1 of"),
     ],
 )
 def test_hostile_entries(theirs, entries, message):
@@ -83,7 +83,7 @@ def test_hostile_entries(theirs, entries, message):
 
 def test_no_more_than_a_file_holds(theirs, monkeypatch):
     monkeypatch.setattr(external_data, "MAX_MODEL_BYTES", 1200)
-    with pytest.raises(MalformedModelError, match=r"takes more than 1,200 bytes with its weights files"):
+    with pytest.raises(MalformedModelError, match=r"larger than 1,200 bytes together with its weights"):
         read_onnx(theirs)
 
 
@@ -96,5 +96,5 @@ def test_in_a_branch_of_a_branch(theirs):
     outer = helper.make_graph([node], "outer", [], [])
     model.graph.node.append(helper.make_node("If", ["yes"], ["y"], then_branch=outer, else_branch=outer))
     theirs.write_bytes(model.SerializeToString())
-    with pytest.raises(MalformedModelError, match="/gone is missing"):
+    with pytest.raises(MalformedModelError, match="/gone, is missing"):
         read_onnx(theirs)

@@ -100,7 +100,7 @@ def test_without_parameters_names_decide(tmp_path: Path) -> None:
     assert (guessed.inputs, guessed.labels) == (known.inputs, known.labels)
     assert (guessed.num_parameters, guessed.dim, guessed.problem) == (None, None, None)
     assert (guessed.embedding, guessed.preprocessing, guessed.in_the_way) == (known.embedding, known.preprocessing, ())
-    assert (guessed.image.shape, guessed.image.reason) == ((3, 112, 112), "a guess")
+    assert (guessed.image.shape, guessed.image.reason) == ((3, 112, 112), "guessed")
 
 
 def test_parameters_missing_in_the_file_are_no_inputs(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_parameters_missing_in_the_file_are_no_inputs(tmp_path: Path) -> None:
     inventory = inspect(net, tmp_path)
     assert (inventory.inputs, inventory.missing_parameters) == (("data",), ("conv0_weight",))
     assert inventory.problem is not None
-    assert "1 parameters are not in the parameter file: 'conv0_weight'" in inventory.problem
+    assert "the .params file lacks 1 of the network's parameters: 'conv0_weight'" in inventory.problem
 
 
 def test_inputs_are_known_with_parameters_whatever_their_names(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_declared_shape_is_preferred(tmp_path: Path) -> None:
 def test_shape_that_is_declared_in_part_is_not_used(tmp_path: Path, shape: str) -> None:
     net = classifier()
     net.nodes[0]["attrs"] = {"__shape__": shape}
-    assert inspect(net, tmp_path, params=False).image.reason == "a guess"
+    assert inspect(net, tmp_path, params=False).image.reason == "guessed"
 
 
 @pytest.mark.parametrize("classes", [10, 32])

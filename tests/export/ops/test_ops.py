@@ -173,7 +173,7 @@ def test_padding_beyond_the_pooling_kernel_is_refused() -> None:
 
 
 def test_groups_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(MalformedModelError, match="do not divide into 3 groups"):
+    with pytest.raises(MalformedModelError, match="cannot be divided into 3 groups"):
         translate_net(with_attrs(FIRST_CASE["Convolution"], {"num_group": "3"}), ROW)
 
 
@@ -198,7 +198,7 @@ def test_computed_weight_is_refused() -> None:
     net = FIRST_CASE["Convolution"].net()
     node = next(node for node in net.nodes if node["name"] == "tested")
     node["inputs"] = [[0, 0, 0], [0, 0, 0], [2, 0, 0]]
-    with pytest.raises(UnsupportedOpError, match="only a parameter is supported there"):
+    with pytest.raises(UnsupportedOpError, match="is computed by the network; expected a parameter"):
         translate_net(net, ROW)
 
 

@@ -109,7 +109,7 @@ def test_numbers_beyond_float32_are_refused(name: str, value: float) -> None:
     net.op("Flatten", "flat", [net.norm("norm", net.conv("conv", net.variable("data"), "weight", None))])
     net.params["weight"] = net.params["weight"] + np.float32(2)
     net.params[name] = np.full_like(net.params[name], value)
-    with pytest.raises(MalformedModelError, match="'conv' and 'norm': their folded parameters exceed"):
+    with pytest.raises(MalformedModelError, match="'norm' cannot be folded into 'conv', because the result exceeds"):
         translate_net(net, ROW)
 
 

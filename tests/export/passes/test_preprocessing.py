@@ -89,7 +89,7 @@ def test_wrong_preprocessing_is_noticed(run: Path, tmp_path: Path, monkeypatch: 
         take_pixels(graph, replace(preprocessing, channels="BGR"))
 
     monkeypatch.setattr(preprocessing_module, "take_pixels", mistaken)
-    with pytest.raises(ParityError, match="with preprocessing in the file"):
+    with pytest.raises(ParityError, match="with the preprocessing inside the model"):
         export_run(run, tmp_path / "model.onnx", pixels=True)
     assert not (tmp_path / "model.onnx").exists()
 

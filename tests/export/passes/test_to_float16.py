@@ -130,5 +130,5 @@ def test_products_of_integers_stay_integers() -> None:
 def test_network_in_half_precision_is_refused() -> None:
     net = Net()
     net.op("Cast", "half", [net.variable("data")], {"dtype": "float16"})
-    with pytest.raises(UnsupportedOpError, match="already in half precision"):
+    with pytest.raises(UnsupportedOpError, match="already computes in float16"):
         halved(net, ROW)

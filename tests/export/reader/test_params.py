@@ -70,7 +70,7 @@ def test_another_kind_of_file_is_refused() -> None:
     ("content", "message"),
     [
         (damaged(16, "<Q", 2**62), "arrays do not fit"),
-        (damaged(FIRST_ARRAY + 4, "<i", 1), "storage type 1, a sparse array"),
+        (damaged(FIRST_ARRAY + 4, "<i", 1), "is sparse .storage type 1"),
         (damaged(FIRST_ARRAY + 8, "<i", -7), "-7 axes"),
         (damaged(FIRST_ARRAY + 8, "<i", 2**30), "1073741824 axes"),
         (damaged(FIRST_ARRAY + 8, "<i", 0), "array 0 is empty"),

@@ -43,7 +43,7 @@ def test_reads_booleans_and_numbers_without_axes(tmp_path: Path) -> None:
 def test_sparse_and_unnamed_arrays_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.params"
     nd.save(str(path), {"arg:w": nd.ones((2, 2)).tostype("csr")})
-    with pytest.raises(MalformedModelError, match="storage type 2, a sparse array"):
+    with pytest.raises(MalformedModelError, match=r"is sparse .storage type 2"):
         parse_params(path.read_bytes(), "x")
     nd.save(str(path), [nd.ones((2, 2))])
     with pytest.raises(MalformedModelError, match="1 arrays but 0 names"):

@@ -91,7 +91,7 @@ def test_wrong_array_is_refused(wrong: dict[str, np.ndarray]) -> None:
         (HEADER % (b"1, " * 40 + b"1"), "is not an array in NumPy's format"),
         (HEADER % b"-1, -1", "is not an array in NumPy's format"),
         (HEADER % (b"1" * 5000), "is not an array in NumPy's format"),
-        (HEADER.replace(b"<f4", b"|O") % b"1,", r"has the type '\|O'; expected '<f4', float32"),
+        (HEADER.replace(b"<f4", b"|O") % b"1,", r"has the type '\|O'; expected a type of numbers"),
         (HEADER.replace(b"<f4", b">f4") % b"1,", "has the type '>f4'"),
         (b"[" * 100, "is not an array in NumPy's format"),
         (b"__import__('os').abort()", "is not an array in NumPy's format"),
@@ -103,7 +103,7 @@ def test_hostile_header_is_refused(header: bytes, message: str) -> None:
 
 
 def test_other_compression_is_refused() -> None:
-    with pytest.raises(MalformedModelError, match="a compression that NumPy does not use"):
+    with pytest.raises(MalformedModelError, match="its compression is not one that NumPy uses"):
         parse_reference(archive({"data.npy": bytes(100)}, zipfile.ZIP_LZMA), "r")
 
 

@@ -70,7 +70,7 @@ def test_mistake_is_found_where_it_is(tmp_path: Path) -> None:
     assert report.parity.max_abs_error < 1e-5
     net.params["bn_beta"] = net.params["bn_beta"] + np.float32(0.1)
     other = save(net, tmp_path)
-    with pytest.raises(ParityError, match=r"First node to differ: 'bn' \(Conv\)"):
+    with pytest.raises(ParityError, match=r"The first node that differs is 'bn' \(Conv\)"):
         export_network(other, INPUTS, tmp_path / "other.onnx", reference=tmp_path / "r.npz")
 
 
@@ -171,7 +171,10 @@ def scrambled(net: Net) -> Net:
 
 @pytest.mark.parametrize(
     ("nodes", "message"),
-    [(True, "First node to differ: 'conv2'. The files do not contain"), (False, "The program recorded no nodes")],
+    [
+        (True, "The first node that differs is 'conv2'. So the files do not contain"),
+        (False, "The program recorded no outputs"),
+    ],
 )
 def test_weight_that_was_scrambled_while_saving_is_noticed(tmp_path: Path, nodes: bool, message: str) -> None:
     """The program records what its live network computes: here, plain loops."""
@@ -184,7 +187,9 @@ def test_weight_that_was_scrambled_while_saving_is_noticed(tmp_path: Path, nodes
     line += ["--symbol", str(network.symbol), "--params", str(network.params)]
     done = CliRunner().invoke(app, line)
     assert isinstance(done.exception, ParityError)
-    assert "output 'unit_output' of the files differs from what the program recorded" in str(done.exception)
+    assert "output 'unit_output', computed from the files, differs from what the program recorded" in str(
+        done.exception
+    )
     assert message in str(done.exception)
     assert "mx.nd.waitall()" in str(done.exception)
     assert not (tmp_path / "r.npz").exists()

@@ -116,6 +116,6 @@ def test_boxes_are_cut_out_and_checked_beforehand(photos):
         batch.images, normalize(np.stack([center_crop(square, 20) for square in squares]), SMALL)
     )
     boxes[4] = (5, 10, 400, 40)
-    misfit = r"does not fit into its 60 x 52 px; .* \(1 of 24 images\)"
+    misfit = r"exceeds its 60 x 52 px\. .* 1 of 24 images have"
     with ImageLoader(boxed, SMALL, threads=2) as loader, pytest.raises(DataError, match=misfit):
         loader.check_readable()

@@ -290,12 +290,12 @@ def test_the_seed_and_the_iteration_decide_a_batch(make):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PairSampler(LABELS, 15, 0), "15 images does not divide into pairs; give a multiple of 2"),
+        (lambda: PairSampler(LABELS, 15, 0), "15 images cannot be divided into pairs. Give a multiple of 2"),
         (lambda: PairSampler(LABELS, 0, 0), "multiple of 2"),
-        (lambda: PairSampler(LABELS, 5000, 0), "needs 2500 pairs; the images make"),
-        (lambda: TripletSampler(LABELS, 128, 0), "128 images does not divide into triplets; give a multiple of 3"),
+        (lambda: PairSampler(LABELS, 5000, 0), "needs 2500 pairs, but the images only form"),
+        (lambda: TripletSampler(LABELS, 128, 0), "128 images cannot be divided into triplets. Give a multiple of 3"),
         (lambda: TripletSampler(LABELS, -3, 0), "multiple of 3"),
-        (lambda: ShuffleSampler(LABELS, 60, 0), "60 images does not fit; expected 2 to 59"),
+        (lambda: ShuffleSampler(LABELS, 60, 0), "60 images is not possible; expected 2 to 59"),
         (lambda: ShuffleSampler(LABELS, 1, 0), "expected 2 to 59"),
         (lambda: PairSampler(np.repeat([0, 1], 5000), 128, 0), "25,005,000 positive pairs"),
     ],
@@ -307,5 +307,5 @@ def test_a_batch_size_that_does_not_fit(make, message):
 
 @pytest.mark.parametrize("labels", [np.zeros(9, np.int64), np.arange(9)])
 def test_no_triplets(labels):
-    with pytest.raises(DataError, match="two classes, one of them with two images"):
+    with pytest.raises(DataError, match="two classes, and one of them needs two images"):
         TripletSampler(labels, 3, seed=0)

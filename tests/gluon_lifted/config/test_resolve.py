@@ -31,7 +31,7 @@ def test_python_has_the_defaults_of_the_command_line():
     config = resolve_config(given)
     assert config == config_of(resolve(given))
     assert (config.batch_norm, config.sampler, config.batch_size) == ("fixed", "triplets", 120)
-    with pytest.raises(ConfigError, match="unknown field 'iteration'; did you mean iterations"):
+    with pytest.raises(ConfigError, match=r"unknown option 'iteration'\. Did you mean iterations"):
         resolve_config({"iteration": 3})
 
 
@@ -80,7 +80,7 @@ def test_a_loss_that_reads_pairs_or_triplets_gets_them():
     assert config_of(resolve({"loss": "contrastive"})).sampler == "pairs"
     triplet = config_of(resolve({"loss": "triplet"}))
     assert (triplet.sampler, triplet.batch_size) == ("triplets", 120)
-    with pytest.raises(ConfigError, match="loss triplet reads its batches as triplets, not balanced"):
+    with pytest.raises(ConfigError, match="loss triplet needs batches of triplets, and the sampler is balanced"):
         config_of(resolve({"loss": "triplet", "sampler": "balanced"}))
 
 
@@ -120,13 +120,13 @@ def test_yaml_and_toml_say_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.toml", "dimm = 3", "unknown field 'dimm'; did you mean dim"),
+        ("a.toml", "dimm = 3", "unknown option 'dimm'. Did you mean dim"),
         ("a.toml", "qqqqq = 3", "--print-config"),
         ("a.toml", "dim = ", "cannot be read as a configuration"),
         ("a.yaml", "a: [", "cannot be read as a configuration"),
         ("a.yaml", "!!python/object/apply:os.system ['true']", "cannot be read as a configuration"),
         ("a.yaml", "- 1", "holds no fields"),
-        ("a.json", "{}", r"expected a name that ends in \.toml"),
+        ("a.json", "{}", r"expected a file that ends in \.toml"),
         ("a.toml", "x" * (2 << 20), "larger than"),
     ],
 )
@@ -151,7 +151,9 @@ def test_yaml_without_its_reader_names_the_package(tmp_path, monkeypatch):
 def test_missing_file_and_unknown_recipe(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
         read_config_file(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="recipe 'paper' is unknown; choose one of paper-cub, paper-cars, paper-sop"):
+    with pytest.raises(
+        ConfigError, match=r"recipe 'paper' is unknown\. Choose one of paper-cub, paper-cars, paper-sop"
+    ):
         resolve({}, "paper")
 
 
@@ -165,14 +167,17 @@ def test_missing_file_and_unknown_recipe(tmp_path):
         ({"learning_rate": -1.0}, "learning-rate is -1.0; expected 0 or more"),
         ({"learning_rate": "fast"}, "learning-rate is 'fast'; expected a number"),
         ({"normalize": "yes"}, "normalize is 'yes'; expected true or false"),
-        ({"loss": "hinge"}, "loss 'hinge' is unknown; choose one of lifted, contrastive"),
+        ({"loss": "hinge"}, "loss 'hinge' is unknown. Choose one of lifted, contrastive"),
         ({"schedule": "poly"}, "schedule 'poly' is unknown"),
         ({"dropout": 1.0}, "dropout is 1.0; expected a share"),
-        ({"batch_size": 12}, "batch-size 12 does not suit the balanced sampler; expected a multiple of 8, 16 or more"),
+        ({"batch_size": 12}, "batch-size 12 does not suit the balanced sampler. Give a multiple of 8, at least 16"),
         ({"batch_size": 8}, "expected a multiple of 8, 16 or more"),
-        ({"batch_size": 9, "sampler": "pairs"}, "does not suit the pairs sampler; expected a multiple of 2"),
+        ({"batch_size": 9, "sampler": "pairs"}, "does not suit the pairs sampler. Give a multiple of 2"),
         ({"batch_size": 10, "sampler": "triplets"}, "multiple of 3"),
-        ({"loss": "contrastive"}, "loss contrastive reads its batches as pairs, not balanced; use --sampler pairs"),
+        (
+            {"loss": "contrastive"},
+            "loss contrastive needs batches of pairs, and the sampler is balanced. Use --sampler pairs",
+        ),
         ({"patience": 2, "eval_every": 0}, "patience needs measurements"),
     ],
 )

@@ -162,18 +162,20 @@ def test_the_published_numbers_hold_unless_told_otherwise(split_layout):
 
 def test_bad_copies_are_named(split_layout):
     (split_layout / "cars_train" / "00002.jpg").unlink()
-    with pytest.raises(DataError, match=r"00002\.jpg: listed in the annotations but missing \(1 of 5 images .* get it"):
+    with pytest.raises(
+        DataError, match=r"00002\.jpg: listed in the annotations, but missing\. 1 of 5 images .* Download it"
+    ):
         load_cars196(split_layout, TINY)
     annotations = split_layout / "devkit" / "cars_train_annos.mat"
     write_annotations(annotations, [("00001.jpg", 1), ("00003.jpg", 197)], "fname")
-    with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 2: has class 197; expected 1 to 196"):
+    with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 2: the class is 197; expected 1 to 196"):
         load_cars196(split_layout, TINY)
     write_annotations(annotations, [("../cars_test/00001.jpg", 1)], "fname")
     with pytest.raises(DataError, match=r"cars_train_annos\.mat, entry 1: .* is not a path inside"):
         load_cars196(split_layout, TINY)
     (split_layout / "cars_test_annos_withlabels.mat").unlink()
     write_annotations(annotations, [("00001.jpg", 1)], "fname")
-    with pytest.raises(DataError, match=r"cars_test_annos_withlabels\.mat: no such file; get it from"):
+    with pytest.raises(DataError, match=r"cars_test_annos_withlabels\.mat: no such file\. Download it from"):
         load_cars196(split_layout, TINY)
 
 
@@ -197,7 +199,7 @@ def test_unlabeled_and_damaged_annotations(split_layout):
 
 def test_scipy_that_is_not_installed(split_layout, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(MissingPackageError, match=r"annos.mat needs it: pip install .*\[cars196\]"):
+    with pytest.raises(MissingPackageError, match=r"annos.mat needs it\. Install it: `pip install .*\[cars196\]'`$"):
         load_cars196(split_layout, TINY)
 
 
@@ -205,12 +207,12 @@ def test_scipy_that_is_not_installed(split_layout, monkeypatch):
     ("file", "old", "new", "message"),
     [
         ("anno_train.csv", "00002.jpg,39,", "00002.jpg,", r"anno_train\.csv, line 2: expected file, x1, y1, x2, y2"),
-        ("anno_train.csv", "375,99", "375,0", r"anno_train\.csv, line 2: has class 0; expected 1 to 196"),
+        ("anno_train.csv", "375,99", "375,0", r"anno_train\.csv, line 2: the class is 0; expected 1 to 196"),
         ("anno_train.csv", "375,99", "375,car", r"anno_train\.csv, line 2: expected a whole number, found 'car'"),
         ("anno_test.csv", "39,116", "x,116", r"anno_test\.csv, line 1: expected a box of four numbers"),
         ("anno_test.csv", "39,116", "570,116", r"anno_test\.csv, line 1: a box .* is empty"),
         ("anno_test.csv", "00001.jpg", "../00001.jpg", r"anno_test\.csv, line 1: .* is not a path inside"),
-        ("names.csv", "Make7 Model/7 2012\n", "", r"names\.csv: 195 class names; expected 196"),
+        ("names.csv", "Make7 Model/7 2012\n", "", r"names\.csv: has 195 class names; expected 196"),
     ],
 )
 def test_kaggle_lists_that_are_damaged(kaggle_layout, file, old, new, message):
@@ -236,5 +238,5 @@ def test_the_real_training_half_with_cropped_images():
     splits = load_dataset("cars196", HALF)
     assert (len(splits.train), len(splits.test)) == (4052, 4092)
     boxed = load_dataset("cars196", HALF, use_boxes=True).test
-    with pytest.raises(ImageError, match="leave out --use-boxes if the images are cropped already"):
+    with pytest.raises(ImageError, match="If the images are cropped already, leave out --use-boxes"):
         read_image(boxed.paths[0], Preprocessing(), boxed.box(0))

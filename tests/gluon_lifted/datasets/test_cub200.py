@@ -92,7 +92,7 @@ def test_images_that_are_missing(copy):
 
 def test_folders_that_are_not_cub200(tmp_path):
     for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"classes\.txt: no such file; get CUB_200_2011\.tgz from"):
+        with pytest.raises(DataError, match=r"classes\.txt: no such file\. Download CUB_200_2011\.tgz from"):
             load_cub200(root)
 
 

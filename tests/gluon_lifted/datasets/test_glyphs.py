@@ -172,7 +172,7 @@ def test_options_out_of_range():
 
 
 def test_more_classes_than_characters(tmp_path):
-    with pytest.raises(ConfigError, match="are more than the"):
+    with pytest.raises(ConfigError, match="characters look different"):
         generate_glyphs(tmp_path / "set", GlyphOptions(train_classes=100_000))
     assert list(tmp_path.iterdir()) == []
 

@@ -41,10 +41,10 @@ def test_counts_that_differ_from_the_published_ones():
     published.require(splits, Path("copy"), "get it")
     for wrong in ((3, 1, 2, 2), (2, 2, 2, 2), (2, 1, 1_234, 2), (2, 1, 2, 1)):
         with pytest.raises(
-            DataError, match=r"^copy: has 2 training images of 1 classes .*; expected the published .*; get it\.$"
+            DataError, match=r"^copy: has 2 training images of 1 classes .*; expected the published .*\. get it\.$"
         ):
             PublishedCounts(*wrong).require(splits, Path("copy"), "get it")
     with pytest.raises(
-        DataError, match="the published 2 training images of 1 classes and 1,234 test images of 2; get it"
+        DataError, match=r"the published 2 training images of 1 classes and 1,234 test images of 2\. get it"
     ):
         PublishedCounts(2, 1, 1_234, 2).require(splits, Path("copy"), "get it")

@@ -30,7 +30,7 @@ def test_boxes_are_left_out_unless_asked_for(manifest):
 
 def test_data_sets_without_boxes_cannot_use_them(manifest):
     manifest.write_text("path,label\na.png,a\nb.png,b\n")
-    with pytest.raises(DataError, match=r"list\.csv: has no bounding boxes; leave out --use-boxes"):
+    with pytest.raises(DataError, match=r"list\.csv: has no bounding boxes\. Leave out --use-boxes"):
         load_dataset("manifest", manifest, use_boxes=True)
     for name in ("a", "b"):
         (manifest.parent / "photos" / name).mkdir(parents=True)
@@ -41,7 +41,7 @@ def test_data_sets_without_boxes_cannot_use_them(manifest):
 
 
 def test_names_that_are_unknown():
-    message = f"'nothing' is unknown; choose one of {', '.join(DATASETS)}"
+    message = f"'nothing' is unknown. Choose one of {', '.join(DATASETS)}"
     with pytest.raises(ConfigError, match=message):
         load_dataset("nothing", Path())
 
@@ -54,6 +54,6 @@ def test_every_declared_loader_can_be_imported(name):
 def test_a_missing_root_is_named_with_what_it_should_hold(tmp_path):
     for name, declaration in DATASETS.items():
         if declaration.needs_root:
-            message = f"nowhere: no such {declaration.root}; expected the data set {name}, {declaration.files}."
+            message = f"nowhere: no such {declaration.root}; expected the data set {name} ({declaration.files})."
             with pytest.raises(DataError, match=re.escape(message)):
                 load_dataset(name, str(tmp_path / "nowhere"))

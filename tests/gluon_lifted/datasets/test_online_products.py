@@ -74,9 +74,9 @@ def test_images_that_are_missing(copy):
 
 def test_lists_that_are_missing(copy):
     (copy / "Ebay_test.txt").unlink()
-    with pytest.raises(DataError, match=r"Ebay_test\.txt: no such file; get Stanford_Online_Products\.zip from"):
+    with pytest.raises(DataError, match=r"Ebay_test\.txt: no such file\. Download Stanford_Online_Products\.zip from"):
         load_online_products(copy, TINY)
-    with pytest.raises(DataError, match=r"Ebay_train\.txt: no such file; get Stanford_Online_Products\.zip from"):
+    with pytest.raises(DataError, match=r"Ebay_train\.txt: no such file\. Download Stanford_Online_Products\.zip from"):
         load_online_products(copy / "nowhere")
 
 

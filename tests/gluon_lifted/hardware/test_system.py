@@ -37,7 +37,7 @@ def test_missing_libraries_give_one_apt_line(machine, capsys):
     assert system.main() == 1
     assert (
         capsys.readouterr().out
-        == "System libraries are missing; install them as root:\n  apt-get install -y libglib2.0-0 libquadmath0\n"
+        == "System libraries are missing. Install them as root:\n  apt-get install -y libglib2.0-0 libquadmath0\n"
     )
 
 
@@ -61,7 +61,7 @@ def test_python_without_venv(machine, monkeypatch, capsys):
     assert system.main() == 1
     assert (
         capsys.readouterr().out
-        == "System libraries are missing; install them as root:\n  apt-get install -y python3-venv\n"
+        == "System libraries are missing. Install them as root:\n  apt-get install -y python3-venv\n"
     )
 
 

@@ -44,7 +44,7 @@ def test_a_run_takes_spelled_colors():
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text):
-    with pytest.raises(ConfigError, match="are unknown; expected imagenet, caffe, inception"):
+    with pytest.raises(ConfigError, match=r"are unknown\. Choose one of imagenet, caffe, inception"):
         colors_of(text)
     if text != "auto":
         with pytest.raises(ConfigError, match="are unknown"):

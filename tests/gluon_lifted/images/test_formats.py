@@ -78,7 +78,7 @@ def test_the_list_of_suffixes_loads_no_decoder() -> None:
 def test_a_missing_decoder_is_named(monkeypatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda _: None)
     for brand, package in ((b"heic", "pillow-heif"), (b"avif", "pillow>=11.3")):
-        with pytest.raises(ImageError, match=f"x: cannot be read .* needs a decoder: pip install '{package}'"):
+        with pytest.raises(ImageError, match=f"x: cannot be read .* needs a decoder: `pip install '{package}'`"):
             read_image(b"\0\0\0\x1cftyp" + brand + bytes(50), HOW, name="x")
 
 

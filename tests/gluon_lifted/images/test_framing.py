@@ -129,4 +129,4 @@ def test_a_box_without_a_problem_holds_a_pixel(width, height, edges):
 def test_boxes_that_are_not_finite_do_not_fit(edge, value):
     box = [0.0, 0.0, 5.0, 5.0]
     box[edge] = value
-    assert "does not fit into its 9 x 9 px" in box_problem(tuple(box), (9, 9))
+    assert "exceeds its 9 x 9 px" in box_problem(tuple(box), (9, 9))

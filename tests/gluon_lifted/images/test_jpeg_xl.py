@@ -77,7 +77,7 @@ def test_header_that_an_encoder_wrote() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cJXL \0\0\0\0\0\0\0\0jxlc"])
 def test_file_without_a_codestream(content: bytes) -> None:
-    with pytest.raises(ValueError, match="without a codestream"):
+    with pytest.raises(ValueError, match="has no codestream"):
         upright_size(content)
 
 
@@ -91,7 +91,7 @@ def test_images_are_decoded_when_they_are_loaded() -> None:
         with open_image(header(8, 8)):
             Image.fromarray(picture).save(content, "JXL", lossless=True, **options)
         np.testing.assert_array_equal(read_image(content.getvalue(), how), picture)
-        with pytest.raises(ImageError, match="32 x 32 px is more than the limit of 1,000"):
+        with pytest.raises(ImageError, match="32 x 32 px, more than the limit of 1,000"):
             read_image(content.getvalue(), how, limits=DecodeLimits(max_pixels=1000))
         with pytest.raises(ImageError, match="cannot be read"):
             read_image(content.getvalue()[:-20], how)

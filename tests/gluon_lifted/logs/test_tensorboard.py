@@ -122,7 +122,7 @@ def test_a_full_disk(tmp_path, monkeypatch, method):
     with EventLog(tmp_path, start=0) as log, monkeypatch.context() as patch:
         patch.setattr(event_file_writer.EventsWriter, method, fail)
         patch.setattr(tensorboard, "FLUSH_SECONDS", 0.0)
-        with pytest.raises(RunError, match=r"cannot be written \(No space left on device\); make room"):
+        with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)\. Make room"):
             log.write(1, {"loss": 1.0})
         patch.setattr(event_file_writer.EventsWriter, "close", fail)
         with pytest.raises(RunError, match="No space left"):

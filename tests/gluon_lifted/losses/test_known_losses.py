@@ -37,7 +37,7 @@ def test_build_loss_gives_the_loss_of_that_name(name):
 
 
 def test_unknown_name_is_an_error_that_lists_the_names():
-    with pytest.raises(ConfigError, match=r"loss 'angular' is unknown; .* lifted, contrastive, contrastive-all"):
+    with pytest.raises(ConfigError, match=r"loss 'angular' is unknown. .* lifted, contrastive, contrastive-all"):
         build_loss("angular", 1.0)
 
 
@@ -56,7 +56,7 @@ def test_margin_is_the_declared_one_unless_told(name):
 
 @pytest.mark.parametrize("name", ["proxy-anchor", "normalized-softmax"])
 def test_proxies_need_a_shape(name):
-    with pytest.raises(ConfigError, match="got 0 classes and embeddings of width 8; expected 1 or more"):
+    with pytest.raises(ConfigError, match="got num_classes 0 and dim 8; expected at least 1"):
         build_loss(name, 0.1, 0, 8)
 
 

@@ -88,9 +88,9 @@ def test_kmeans_of_equal_rows(k, protocol):
     [
         (np.zeros(3), 1, r"\(3,\) cannot be clustered"),
         (np.array([[0.0], [np.nan]]), 1, "all values finite"),
-        (np.zeros((3, 2)), 4, "3 rows cannot form 4 clusters"),
+        (np.zeros((3, 2)), 4, "k is 4; expected 1 to 3"),
         (np.zeros((3, 2)), 0, "k must be 1 to 3"),
-        (np.zeros((0, 2)), 1, "0 rows cannot form 1"),
+        (np.zeros((0, 2)), 1, "k is 1; expected 1 to 0"),
     ],
 )
 def test_kmeans_of_bad_input(rows, k, message):
@@ -122,7 +122,7 @@ def test_cluster_scores_are_those_of_its_clusters(protocol):
     [
         (np.zeros((3, 2)), [0, 1], r"embedding \(3, 2\) and labels \(2,\) do not match"),
         (np.zeros((3, 2)), [[0], [1], [1]], "do not match"),
-        (np.zeros((0, 2)), [], "0 rows cannot form 0"),
+        (np.zeros((0, 2)), [], "k is 0; expected 1 to 0"),
         (np.full((3, 2), np.inf), [0, 0, 1], "all values finite"),
     ],
 )

@@ -238,7 +238,7 @@ def test_bad_input(measure, labels, clusters, message):
 
 
 def test_an_average_that_is_not_there():
-    with pytest.raises(ConfigError, match="average 'max' is unknown; choose one of arithmetic, geometric"):
+    with pytest.raises(ConfigError, match=r"average 'max' is unknown\. Choose one of arithmetic, geometric"):
         nmi([0, 1], [0, 1], average="max")
 
 

@@ -99,13 +99,13 @@ def test_every_name_of_gluoncv_is_sorted():
 @pytest.mark.parametrize(
     ("name", "crop", "message"),
     [
-        ("resnet50v1b", 64, "'resnet50v1b' is unknown; choose one of googlenet, googlenet_bn .*such as resnet50_v1b"),
+        ("resnet50v1b", 64, "'resnet50v1b' is unknown. Choose one of googlenet, googlenet_bn .*such as resnet50_v1b"),
         ("Inception", 64, "such as .*inceptionv3"),
         ("???", 64, r"such as resnet50_v1b\."),
         ("ssd_300_vgg16_atrous_voc", 300, "is unknown"),
-        ("inceptionv3", 74, "crop 74 px does not suit inceptionv3; the next larger crop that does is 75"),
-        ("hrnet_w18_small_v1_c", 227, "does not suit hrnet_w18_small_v1_c; the next larger crop that does is 253"),
-        ("residualattentionnet56", 300, "crop 300 px does not suit residualattentionnet56; choose another backbone"),
+        ("inceptionv3", 74, "inceptionv3 cannot take a crop of 74 px. The next larger one that works is --crop 75"),
+        ("hrnet_w18_small_v1_c", 227, "cannot take a crop of 227 px. The next larger one that works is --crop 253"),
+        ("residualattentionnet56", 300, "residualattentionnet56 cannot take a crop of 300 px. Choose another backbone"),
         ("googlenet_bn", 30, "crop 30 px is too small for googlenet_bn; give 31 or more"),
     ],
 )  # fmt: skip

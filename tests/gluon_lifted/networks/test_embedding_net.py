@@ -100,7 +100,7 @@ def test_smallest_crop_is_the_smallest(name):
 
 
 def test_unknown_backbone():
-    with pytest.raises(ConfigError, match="'vgg' is unknown; choose one of googlenet, googlenet_bn"):
+    with pytest.raises(ConfigError, match=r"'vgg' is unknown\. Choose one of googlenet, googlenet_bn"):
         build_backbone("vgg", 227)
 
 

@@ -119,10 +119,10 @@ def test_files_that_are_none_are_named(config, tmp_path, image):
         with pytest.raises(DataError, match=r"bad\.binaryproto"):
             mean_residual(config)
     path.write_bytes(binaryproto(image[:, :20, :20]))
-    with pytest.raises(DataError, match="a mean image of 20 x 20 px; expected 24 x 24"):
+    with pytest.raises(DataError, match="the mean image has 20 x 20 px; expected 24 x 24"):
         mean_residual(config)
 
 
 def test_it_goes_with_caffes_colors(config):
-    with pytest.raises(ConfigError, match="mean-image is for --colors caffe, not auto"):
+    with pytest.raises(ConfigError, match="mean-image needs --colors caffe, not auto"):
         replace(config, colors="auto")

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is not installed")
 
 from gluon_lifted.contract import SavedNetwork
+from gluon_lifted.errors import DataError
 from gluon_lifted.networks.random_inputs import random_inputs
 from tests.export.mxnet_files import Net
 
@@ -35,6 +36,16 @@ def inputs(tmp_path: Path) -> dict[str, np.ndarray]:
     network = SavedNetwork(tmp_path / "net-symbol.json", tmp_path / "net-0000.params")
     network.symbol.write_bytes(net.symbol_bytes())
     return random_inputs(network, SHAPES, {"flags": np.dtype("int32")})
+
+
+def test_a_shape_that_no_operator_takes_is_an_error_of_ours(tmp_path: Path) -> None:
+    net = Net()
+    attrs = {"kernel": "(3, 3)", "num_filter": "4"}
+    net.op("Convolution", "conv", [net.variable("data"), net.variable("weight", np.zeros((4, 3, 3, 3)))], attrs)
+    network = SavedNetwork(tmp_path / "net-symbol.json", tmp_path / "net-0000.params")
+    network.symbol.write_bytes(net.symbol_bytes())
+    with pytest.raises(DataError, match=r"MXNet cannot run this network .*Check --shape"):
+        random_inputs(network, {"data": (1, 3, 16)}, {})
 
 
 def test_indices_are_below_the_vocabulary(inputs: dict[str, np.ndarray]) -> None:

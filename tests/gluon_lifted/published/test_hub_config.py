@@ -33,5 +33,5 @@ def test_other_files_say_nothing(config):
     ],
 )  # fmt: skip
 def test_damaged_fields_are_refused(change):
-    with pytest.raises(DataError, match=r"^hf://a/b: its config.json holds a damaged pretrained_cfg"):
+    with pytest.raises(DataError, match=r"^hf://a/b: pretrained_cfg in its config.json is damaged"):
         preprocessing_of_hub({"pretrained_cfg": TIMM | change}, "hf://a/b")

@@ -78,7 +78,7 @@ def test_each_brings_its_preprocessing(backbone, source, expected):
         (
             "resnet18_v1b",
             "torchvision:resnet50.IMAGENET1K_V1",
-            "are weights of --backbone resnet50_v1b, not of resnet18_",
+            "weights of resnet50_v1b, not of resnet18_",
         ),
         ("darknet53", "timm:darknet53.c2ns_in1k", "no such weights; none are known for darknet53"),
     ],

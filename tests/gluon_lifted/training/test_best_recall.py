@@ -27,7 +27,7 @@ def test_the_best_is_the_first_largest_of_the_list(seed):
     [
         ("auto", "validation", 5, "best", ""),
         ("auto", "validation", 4, "last", "4 validation classes are too few"),
-        ("auto", "test", 50, "last", "to choose the best by recall on the test classes"),
+        ("auto", "test", 50, "last", "Choosing the best ones by recall on the test classes"),
         ("last", "test", 50, "last", ""),
         ("best", "validation", 2, "best", ""),
         ("best", "test", 50, "best", "chosen by recall on the test classes"),

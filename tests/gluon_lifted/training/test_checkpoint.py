@@ -66,7 +66,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, damage):
     assert loaded["updates"] == 10
     assert len(notes) == 1
     assert "00000015.npz: damaged" in notes[0]
-    assert "using the previous checkpoint" in notes[0]
+    assert "Trying the previous checkpoint" in notes[0]
 
 
 def test_a_checkpoint_of_another_network_is_passed_over(run):
@@ -110,7 +110,7 @@ def test_nothing_to_resume_from(tmp_path, run):
         load(run / "nowhere")
     for path in checkpoints(run):
         path.write_bytes(b"PK")
-    with pytest.raises(RunError, match="none of its 2 checkpoints can be used"):
+    with pytest.raises(RunError, match=r"its checkpoints \(2\) are all damaged"):
         load(run)
 
 
@@ -136,7 +136,7 @@ def test_a_write_that_fails_leaves_the_earlier_checkpoints(run):
     )
     assert process.stderr == ""
     assert "00000020.npz: cannot be written" in process.stdout
-    assert "the previous checkpoint, 00000015.npz, is intact" in process.stdout
+    assert "The previous checkpoint, 00000015.npz, is intact" in process.stdout
     assert {path: path.read_bytes() for path in (run / "checkpoints").iterdir()} == before
     assert load(run)[0] == 15
 

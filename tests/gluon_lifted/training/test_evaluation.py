@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ pytest.importorskip("gluon_lifted.mx", exc_type=ImportError, reason="MXNet is no
 from gluon_lifted.batches.loader import Batch, ImageLoader
 from gluon_lifted.card import ModelCard
 from gluon_lifted.config.train_config import TrainConfig
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.devices import mxnet_contexts
 from gluon_lifted.images import Preprocessing
 from gluon_lifted.metrics.recall_comparison import EMBEDDING, PIXELS, POOLED
 from gluon_lifted.mx import gluon, nd
+from gluon_lifted.progress import progress_to
 from gluon_lifted.training import evaluation
 from gluon_lifted.training.data import load_data
 from gluon_lifted.training.freeze import freeze
@@ -37,11 +41,16 @@ def config(photos):
 
 @pytest.fixture(scope="module")
 def finished(config, tmp_path_factory):
-    run, starts, measuring = tmp_path_factory.mktemp("runs") / "run", [], []
-    hooks = Hooks(on_start=starts.append, on_measuring=lambda *state: measuring.append(state))
-    with pytest.MonkeyPatch.context() as patch:
+    run, starts, shown = tmp_path_factory.mktemp("runs") / "run", [], []
+
+    @contextmanager
+    def show(label, total, unit="images", start=0):
+        yield SimpleNamespace(update=lambda done, text="": shown.append((label, done, total)))
+        shown.append((label, "closed", total))
+
+    with pytest.MonkeyPatch.context() as patch, progress_to(show):
         patch.setattr(evaluation, "BATCH", 5)  # several batches, the last smaller
-        return run, train(config, run, hooks=hooks), starts, measuring
+        return run, train(config, run, hooks=Hooks(on_start=starts.append)), starts, shown
 
 
 def recall_by_loops(rows, labels, k, distance="euclidean"):
@@ -84,6 +93,7 @@ def test_the_start_is_the_network_as_it_was_drawn(finished, config):
     classes = {
         "training_classes": list(load_data(config).learned.class_names),
         "measured_classes": list(table.class_names),
+        "measured_images": image_digest(table.paths, [path.parent.name for path in table.paths]),
     }
     assert json.loads((run / "start.json").read_text()) == start.to_json_with_hits() | classes
     assert not set(classes["training_classes"]) & set(classes["measured_classes"])
@@ -97,14 +107,19 @@ def test_the_trained_validation_recall_is_that_of_the_last_evaluation(finished):
 
 
 def test_progress_counts_every_pass_over_the_images(finished):
-    measuring = finished[-1]
-    ends = {what: (done, total) for what, done, total in measuring if "ranks" not in what}
-    images = {"before training": 12, "validation": 12, "test": 24}
-    pixels = {"before training, pixels": 12, "test, pixels": 24}  # those of the validation images only once
-    assert ends == {what: (count, count) for what, count in (images | pixels).items()}
-    ranked = {what: (done, total) for what, done, total in measuring if what.startswith("test, ranks by")}
-    assert set(ranked.values()) == {(24, 24)}
-    assert len(ranked) == 3
+    shown = finished[-1]
+    labels = list(dict.fromkeys(label for label, _, _ in shown))
+    steps = {label: [done for name, done, _ in shown if name == label] for label in labels}
+    assert [label for label in labels if "ranks" not in label] == [
+        "measure before training, raw pixels", "measure before training", "train",
+        "measure validation", "measure test, raw pixels", "measure test",  # pixels of validation images are known
+    ]  # fmt: skip
+    assert steps["train"] == [1, 2, "closed"]
+    assert steps["measure validation"] == [5, 10, 12, "closed"]
+    assert steps["measure test"] == [5, 10, 15, 20, 24, "closed"]
+    assert steps["measure test, raw pixels"] == [*range(1, 25), "closed"]
+    ranked = [label for label in labels if label.startswith("measure test, ranks by")]
+    assert [steps[label][-2:] for label in ranked] == [[24, "closed"]] * 3
 
 
 def test_a_resumed_run_reads_its_start(finished, config):
@@ -148,7 +163,7 @@ def test_a_damaged_test_image_does_not_undo_the_training(config, photos, tmp_pat
     assert report.measured.test is None
     assert (tmp_path / "run" / "card.json").is_file()
     assert "5.png" in notes[-1]
-    assert notes[-1].endswith("The test images were not measured.")
+    assert notes[-1].endswith("Recall on the test classes was not measured.")
 
 
 @pytest.mark.parametrize("normalize", [False, True])

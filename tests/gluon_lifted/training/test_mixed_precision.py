@@ -135,7 +135,7 @@ def test_the_type_follows_from_the_devices(monkeypatch):
         if expected:
             assert precision.compute_type(AMP, [cpu]) == expected
         else:
-            with pytest.raises(ConfigError, match="needs GPUs, or a CPU with bfloat16 units"):
+            with pytest.raises(ConfigError, match="needs a GPU, or a CPU with bfloat16 units"):
                 precision.compute_type(AMP, [cpu])
 
 

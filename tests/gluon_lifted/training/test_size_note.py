@@ -9,6 +9,6 @@ def test_only_what_differs_is_said():
     assert size_note(None, TrainConfig()) == ""
     assert size_note(PUBLISHED, TrainConfig(crop=224, fit="cover")) == ""
     assert size_note(PUBLISHED, TrainConfig(crop=112, resize=128)) == (
-        "was evaluated by its publisher with --crop 224 --resize 256 --fit cover; this run uses --crop 112 "
+        "its publisher evaluated these weights with --crop 224 --resize 256 --fit cover; this run uses --crop 112 "
         "--resize 128 --fit stretch."
     )

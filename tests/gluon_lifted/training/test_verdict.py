@@ -48,16 +48,16 @@ def test_nothing_is_said_if_all_baselines_were_beaten():
 def test_losses_and_what_is_undecided_are_named_with_their_intervals():
     text = warning(RANDOM, (verdict(PIXELS, -0.2, -0.1), verdict(STARTED[EMBEDDING], -0.01, 0.03)))
     assert text.startswith(
-        "recall@1 lost to raw pixels (-15.0 points [-20.0, -10.0] on test) and cannot be told apart from "
-        "the embedding before training (+1.0 points [-1.0, +3.0] on test). "
+        "recall@1 is lower than that of raw pixels (-15.0 points [-20.0, -10.0] on test) and cannot be distinguished "
+        "from that of the embedding before training (+1.0 points [-1.0, +3.0] on test). "
     )
 
 
 @pytest.mark.parametrize(
     ("config", "name", "advice"),
     [
-        (RANDOM, PIXELS, "Start from trained weights: --weights imagenet"),
-        (RANDOM, STARTED[EMBEDDING], "Start from trained weights: --weights imagenet"),
+        (RANDOM, PIXELS, "Start from trained weights (--weights imagenet"),
+        (RANDOM, STARTED[EMBEDDING], "Start from trained weights (--weights imagenet"),
         (TRAINED, STARTED[EMBEDDING], "Lower --learning-rate (it is 0.0001)"),
         (TRAINED, STARTED[POOLED], "--dim (it is 32)"),
         (TRAINED, PIXELS, "Raise --crop (it is 64 px)"),

@@ -69,6 +69,29 @@ def test_in_place_and_from_a_card(tmp_path, lifted, theirs):
     assert "flowers" in shown
 
 
+@pytest.mark.parametrize(
+    ("given", "stays"),
+    [
+        (("--mean", "1"), "card: std stays 64,64,64, from the old card; to change it as well, give --std."),
+        (("--std", "2"), "card: mean stays 127.5,127.5,127.5, from the old card; to change it as well, give --mean."),
+        (("--mean", "1", "--std", "2"), ""),
+        (("--mean", "1", "--scale", "2"), ""),
+        (("--resize", "20"), ""),
+    ],
+)
+def test_one_of_mean_and_std_says_what_the_other_one_is(lifted, theirs, given, stays):
+    assert lifted("card", theirs, "--mean", "127.5", "--std", "64")[0] == 0
+    status, _, err = lifted("card", theirs, *given)
+    assert status == 0
+    assert err.strip() == stays
+
+
+def test_a_file_that_is_no_card(lifted, theirs, tmp_path):
+    (tmp_path / "config.json").write_text('{"dim": 64}')
+    status, _, err = lifted("card", theirs, "--card", tmp_path / "config.json")
+    assert (status, "--card expects the JSON that `lifted card MODEL.onnx --json` prints." in err) == (1, True)
+
+
 def test_sizes_left_open(lifted, tmp_path):
     path = Foreign(side="s").write(tmp_path / "open.onnx")
     status, _, err = lifted("card", path, "--preprocessing", "raw")
@@ -98,7 +121,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ((), 1, "no model card inside, so its preprocessing is unknown; add one with `lifted card"),
+        ((), 1, "has no model card, so its preprocessing is unknown. Add a card with `lifted card"),
         (("--name", "x"), 2, "has no card yet; give the preprocessing of its images: --preprocessing"),
         (("--mean", "1"), 2, "the card needs --preprocessing, or --mean with --std or --scale"),
         (("--card", "card.json", "--scale", "2", "--fit", "pad"), 2, "leave out --fit, --scale"),
@@ -107,7 +130,7 @@ def test_a_model_of_ours(lifted, model, tmp_path):
         (("--card", "none.json"), 1, "none.json: cannot be read"),
         (("--out", "other.onnx"), 2, "--out needs a change to the card"),
         (("--preprocessing", "raw", "--crop", "10"), 1, "takes images of 12 px, but the card's crop is 10"),
-        (("--preprocessing", "raw", "--out", "."), 1, ". is a folder; expected the path of the ONNX file to write"),
+        (("--preprocessing", "raw", "--out", "."), 1, ".: is a folder; expected the path of the ONNX file to write"),
     ],
 )
 def test_what_does_not_fit(lifted, theirs, tmp_path, monkeypatch, arguments, status, message):

@@ -63,10 +63,10 @@ def test_what_is_printed_is_a_config_file(lifted, tmp_path):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["--recipe", "paper"], 1, "recipe 'paper' is unknown; choose one of paper-cub"),
+        (["--recipe", "paper"], 1, "recipe 'paper' is unknown. Choose one of paper-cub"),
         (["--config", "none.toml"], 1, "none.toml: cannot be read"),
         (["--loss", "hinge"], 1, "loss 'hinge' is unknown"),
-        (["--loss", "triplet", "--sampler", "pairs"], 1, "loss triplet reads its batches as triplets"),
+        (["--loss", "triplet", "--sampler", "pairs"], 1, "loss triplet needs batches of triplets"),
         (["--out", "run"], 2, "missing: --data, the folder of the data set"),
         (["--data", "photos"], 2, "missing: --out, the run folder to write"),
         (["--dim", "many"], 2, "--dim is 'many'; expected a whole number"),
@@ -122,7 +122,7 @@ def test_refusals_before_anything_is_written(lifted, photos, tmp_path):
         *([] if has_bfloat16_units(instruction_sets()) else [(["--amp"], "--amp needs GPUs")]),
         (["--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         (["--use-boxes"], "has no bounding boxes"),
-        (["--weights", "imagnet"], "no such file, and no name of published weights. Did you mean imagenet?"),
+        (["--weights", "imagnet"], "neither a file nor a name of published weights. Did you mean imagenet?"),
         (["--backbone", "resnet51_v1", "--data", "nowhere"], "backbone 'resnet51_v1' is unknown"),
         (["--backbone", "resnet51_v1"], "backbone 'resnet51_v1' is unknown"),
         (["--num-hosts", "2", "--rank", "2"], "rank is 2; expected 0 to 1"),

@@ -1,7 +1,11 @@
+import fcntl
 import io
 import json
+import os
 import re
+import struct
 import sys
+import termios
 
 import pytest
 
@@ -75,6 +79,18 @@ def test_bar_on_a_terminal(monkeypatch):
     assert "2 s left, [bold] failed, 10.0 images/s" in shown
 
 
+@pytest.mark.parametrize(("seconds", "stays"), [(0.5, False), (1.5, True)])
+def test_short_work_leaves_nothing_on_a_terminal(monkeypatch, seconds, stays):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    now = Clock()
+    with Progress("measure", total=40, now=now) as progress:
+        now.seconds += seconds
+        progress.update(40)
+    erased = "\x1b[1A\x1b[2K"  # one line up, and clear it
+    assert sys.stderr.getvalue().endswith(erased) != stays
+
+
 def shown_lines():
     """The lines that a terminal of this width has shown."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue())
@@ -122,6 +138,18 @@ def test_results_go_to_stdout_and_words_to_stderr(capsys):
     assert out.isascii()
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(30, ["train: the messages break", "  between words"]), (0, None)])
+def test_a_terminal_shows_whole_words(monkeypatch, columns, lines):
+    message = "train: the messages break between words"
+    ours, its = os.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with open(its, "w") as terminal, open(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        say(message)
+        shown = screen.read(1000).decode()
+    assert shown.splitlines() == (lines or [message])
+
+
 def test_facts_and_tables_show_text_as_it_is(capsys):
     print_facts({"model": "[red]x[/red]", "images": 3})
     print_table(["name", "R@1"], [["[bold]a", "25.00"], ["b", "5.00"]])
@@ -141,6 +169,12 @@ def test_a_table_that_is_too_wide_goes_on_below_and_loses_nothing(capsys, monkey
     assert all(cell in out for line in (columns, *rows) for cell in line)
     tables = out.count("metric")
     assert tables == out.count("\n R@1") + out.count("\nR@1") > 1
+
+
+def test_a_word_of_a_heading_is_never_broken(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(("name", "interpolation"), [("a", "cubic")])
+    assert "interpolation" in capsys.readouterr().out
 
 
 def test_long_headings_are_broken_instead_of_widening_the_table(capsys, monkeypatch):

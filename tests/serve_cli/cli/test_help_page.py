@@ -82,10 +82,37 @@ def test_required_options_are_marked_and_part_of_the_usage(page):
 
 def test_defaults_are_shown_as_they_are_typed(page):
     text = " ".join(" ".join(page(120, "train")).split())
-    for default in ("[default: googlenet_bn]", "[default: 0.002]", "[default: 127.0.0.1:9091]", "--[no-]test"):
+    for default in ("[default: googlenet_bn]", "[default: 127.0.0.1:9091]", "--[no-]test"):
         assert default in text
     assert "[default: False]" not in text
     assert "[default: None]" not in text
+
+
+def test_defaults_that_depend_on_other_options_are_shown_as_defaults(page):
+    text = " ".join(" ".join(page(120, "train")).split())
+    for default in (
+        "[default: 0.002; 1e-4 with --weights]",
+        "[default: 128; 120 with --loss triplet]",
+        "[default: 8; 1 with --loss contrastive or contrastive-all]",
+        "iterations. [default: 0]",
+    ):
+        assert default in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_short_defaults_and_commands_stay_on_one_line(page, name, width):
+    lines = page(width, name)
+    assert not any(line.endswith("[default:") for line in lines if len(line) < width - MAX_NAME)
+    for line in lines[lines.index("General") :]:
+        assert line.count("`") % 2 == 0
+
+
+def test_the_page_of_all_commands_ends_without_blank_lines_and_leads_to_the_other_pages(page):
+    lines = page(80)
+    assert lines[0] == "Usage: lifted COMMAND [OPTIONS]"
+    assert "`lifted embed --help`" in " ".join(lines)
+    assert lines[-2]
 
 
 def test_the_commands_fit_on_a_line_each(page):

@@ -55,7 +55,9 @@ def test_memory_and_threads_reach_the_update(run, index, tmp_path, capsys, monke
     monkeypatch.setattr(update, "threads", lambda count: used.append(count) or nullcontext())
     more = write_embeddings(tmp_path / "more", np.ones((2, 10), np.float32), ids=["a", "b"])
     assert run(index, option, more, "--max-memory", "100MB") == 1
-    message = "adding 2 rows needs 157 MB of memory and may use 100 MB; allow more with --max-memory, or embed and add"
+    message = (
+        "adding 2 rows needs 157 MB of memory, but may use only 100 MB; allow more with --max-memory, or embed and add"
+    )
     assert message in capsys.readouterr().err
     assert CatalogIndex.open(index).rows == 10
     assert run(index, option, more, "--max-memory", "200MB", "--threads", "3") == 0

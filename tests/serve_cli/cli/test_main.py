@@ -68,7 +68,7 @@ def test_completion_lists_the_commands():
 def test_module_runs_as_the_command_does():
     run = subprocess.run([sys.executable, "-m", "serve_cli", "fly"], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert "Usage: lifted [OPTIONS]" in run.stderr
+    assert "Usage: lifted COMMAND [OPTIONS]" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,14 @@ def test_module_runs_as_the_command_does():
         (("train", "--iteration", "9"), "has no option --iteration. Did you mean --iterations"),
         (("evaluate", "a"), "lifted has no command 'evaluate'. Did you mean eval?"),
         (("doctor", "now"), "takes options only; found 'now' as well."),
+        (("train", "folder", "photos"), "found 'photos' as well. Options need their names: --data PATH and --out DIR."),
+        (("export", "net-symbol.json", "net.params"), "takes RUN only; found 'net.params' as well."),
+        (("embed", "a", *("photo.jpg",) * 50, "--out", "d"), "photo.jpg ..."),
+        (("help",), "use `lifted COMMAND --help`"),
+        (("export", "runs/a", "--weights", "a.pth"), "--weights is 'a.pth'; expected a name that ends in .safetensors"),
+        (("export", "runs/a", "--onnx", "photo.jpg"), "--onnx is 'photo.jpg'; expected a name that ends in .onnx"),
+        (("embed", "a", "b", "--out", "c", "--format", "csv"), "--format: 'csv' is unknown; expected parquet or npy"),
+        (("embed", "a", "b", "--out", "c", "--task-index", "3"), "--task-index: 3 needs --num-tasks 4 or more"),
         (("eval", "a", "--k", "0"), "--k: found rank 0; expected 1 to 1,000,000,000."),
     ],
 )
@@ -147,20 +155,20 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     out = tmp_path / "emb"
     (tmp_path / "text.onnx").write_text("not a model")
     (tmp_path / "nothing").mkdir()
-    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "is no ONNX model, or damaged")
+    fails(lifted("embed", tmp_path / "text.onnx", album, "--out", out), "is not an ONNX model, or is damaged")
     fails(lifted("embed", tmp_path / "none.onnx", album, "--out", out), "no such file")
     fails(lifted("embed", model, tmp_path / "none", "--out", out), "no such file or folder")
     fails(lifted("embed", model, tmp_path / "nothing", "--out", out), "no images found")
     fails(lifted("embed", model, album, "--out", out, "--device", "gpu"), "no CUDAExecutionProvider")
     fails(lifted("embed", model, album, "--out", model), "is a file")
-    fails(lifted("eval", out), "no such folder of embeddings or model")
+    fails(lifted("eval", out), r"no such file or folder\. Expected a folder of embeddings")
     fails(lifted("eval", tmp_path / "nothing"), "is an empty folder; expected a folder of embeddings")
     fails(lifted("eval", model, "--dataset", "mnist", "--data", album), "data set 'mnist' is unknown")
     fails(lifted("inspect", tmp_path / "text.onnx"), "cannot load it")
     fails(lifted("embed", album, model, "--out", out), "is an ONNX model: are the two arguments swapped?")
     fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
     fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
-    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: lifted train --data")
+    fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: `lifted train --data")
     fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
     assert not out.exists()
 
@@ -171,14 +179,14 @@ def test_train_with_a_path_in_place_of_the_data_set_says_the_command(lifted, alb
     assert f"Try: lifted train folder --data {album} --out {tmp_path / 'run'}." in run.stderr
     assert "missing: --out, the run folder to write." in lifted("train", "--data", album).stderr
     assert "missing: --data, the folder of the data set." in lifted("train", "--out", tmp_path / "run").stderr
-    assert "did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
+    assert "Did you mean lifted?" in lifted("train", "--loss", "lfited").stderr
 
 
 def test_eval_takes_a_folder_of_classes_as_train_does(lifted, model, album):
     by_default = lifted("eval", model, "--data", album, "--k", "1", "--json")
     named = lifted("eval", model, "--data", album, "--k", "1", "--json", "--dataset", "folder")
     assert (by_default.returncode, by_default.stdout) == (0, named.stdout)
-    fails(lifted("eval", model), "give a folder with one sub-folder per class by --data")
+    fails(lifted("eval", model), "give --data a folder with one sub-folder per class")
 
 
 def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, model, album):
@@ -186,7 +194,7 @@ def test_second_run_has_nothing_to_do_until_the_images_change(lifted, tmp_path, 
     assert lifted(*arguments).returncode == 0
     assert "12 of them by an earlier run" in lifted(*arguments).stdout
     photo(album / "cat" / "new.jpg")
-    fails(lifted(*arguments), r"the source has another number of images \(12, now 13\)")
+    fails(lifted(*arguments), r"the number of images has changed \(from 12 to 13\)")
     assert lifted(*arguments, "--overwrite").returncode == 0
     assert len(read_embeddings(tmp_path / "emb").ids) == 13
 
@@ -347,7 +355,11 @@ def test_paths_without_permission_are_one_sentence(lifted, monkeypatch, tmp_path
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
 
     monkeypatch.setattr("serve_cli.inspection.inspect_path", refuse)
-    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied; get access to it")
+    message = "permission denied to write. Get write access"  # nothing is there, and the folder can be entered
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: {message}")
+    (tmp_path / "secret").touch()
+    monkeypatch.setattr("os.access", lambda path, mode: "secret" not in str(path))
+    fails(lifted("inspect", tmp_path), f"{tmp_path / 'secret'}: permission denied to read. Get read access")
 
 
 def test_bug_keeps_its_traceback(model):

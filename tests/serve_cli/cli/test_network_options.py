@@ -107,7 +107,7 @@ def test_the_crop_gives_the_size_of_the_input(tmp_path, monkeypatch, capsys):
         assert embedder.card.preprocessing.resize == 16
         assert embedder.card.preprocessing.crop == SIDE
     assert lifted(monkeypatch, "export", *files, "--crop", SIDE, "--shape", "data:1,3,10,10", *arguments) == 1
-    assert f"takes images (N, 3, {SIDE}, {SIDE})" in capsys.readouterr().err
+    assert f"one input of images, (N, 3, {SIDE}, {SIDE})" in capsys.readouterr().err
 
 
 def test_a_pooled_output_is_flattened(tmp_path, monkeypatch):
@@ -155,9 +155,9 @@ def test_a_card_in_place_of_the_options(tmp_path, monkeypatch, capsys):
     )
     for changed, more, message in (
         (card, ("--preprocessing", "raw", "--mean", "1"), "leave out --preprocessing, --mean"),
-        (replace(card, dim=9), (), "gives 8 numbers per image, its card says 9"),
+        (replace(card, dim=9), (), "computes 8 numbers per image, but the card says dim 9"),
         (replace(card, normalized=True), (), "says that embeddings have unit length"),
-        (replace(card, preprocessing=Preprocessing(16, 10)), (), "a model that embeds takes"),
+        (replace(card, preprocessing=Preprocessing(16, 10)), (), "a model card needs one input of images"),
     ):
         (tmp_path / "card.json").write_text(changed.to_json())
         assert lifted(monkeypatch, "export", *files, *given, *more) in (1, 2)
@@ -184,8 +184,8 @@ def test_int8_of_a_network_of_others(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--output", "fc9", "--preprocessing", "raw"), "has no node 'fc9'; similar ones are fc"),
-        (("--output", "conv", "--preprocessing", "raw"), "has the shape (6, 10, 10), expected (D,) or (D, 1, 1)"),
+        (("--output", "fc9", "--preprocessing", "raw"), "has no node 'fc9'. Similar names: fc"),
+        (("--output", "conv", "--preprocessing", "raw"), "has the shape (6, 10, 10); expected (D,) or (D, 1, 1)"),
         (("--normalize",), "add --preprocessing"),
         (("--precision", "fp16"), "add --preprocessing"),
         (("--preprocessing", "raw", "--mean", "1,2"), "--mean is '1,2'; expected one number, or three"),
@@ -208,7 +208,7 @@ def test_images_are_squares_of_three_channels(tmp_path, monkeypatch, capsys):
     for shape in ("data0:1,3,14,12", "data0:1,1,12,12"):
         arguments = ("--shape", shape, "--output", "fc1", "--preprocessing", "raw", "--onnx", tmp_path / "no.onnx")
         assert lifted(monkeypatch, "export", *files, *arguments) == 1
-        assert "a model that embeds takes images (N, 3, 12, 12)" in capsys.readouterr().err
+        assert "one input of images, (N, 3, 12, 12)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

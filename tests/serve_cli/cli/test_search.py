@@ -86,7 +86,7 @@ def test_what_is_refused(shop, lifted, words, status, message):
 def test_a_folder_that_is_no_index(shop, lifted):
     status, _, stderr = lifted("search", shop.emb, shop.photos / "0.png")
     assert status == 1
-    assert "Index them first: lifted index" in stderr
+    assert "Index them first: `lifted index" in stderr
 
 
 def test_k_beyond_all_rows(shop, lifted):
@@ -107,7 +107,7 @@ def test_a_page(shop, lifted, tmp_path):
     out.write_text("my notes")
     status, _, stderr = lifted(*words)
     assert status == 1
-    assert "exists and is not a page of a search; choose another --html" in stderr
+    assert "exists, but is not a page of a search; choose another --html" in stderr
     assert out.read_text() == "my notes"
     assert lifted(*words, "--overwrite")[0] == 0
     assert lifted(*words)[0] == 0  # a page of a search

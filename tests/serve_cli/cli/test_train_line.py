@@ -38,7 +38,7 @@ def test_train_interrupt_resume_export(lifted, photos, tmp_path):
     assert (report["iteration"], report["finished"], report["run"]) == (2, True, str(run))
     assert "train: googlenet_bn with the lifted loss on folder" in err
     status, _, err = lifted(*words)
-    assert (status, "already holds a run; add --resume" in err) == (1, True)
+    assert (status, "already contains a run. Add --resume" in err) == (1, True)
     status, out, err = lifted(*words[:-1], 3, "--resume")
     assert status == 0, err
     assert "3 of 3" in out
@@ -66,8 +66,12 @@ def test_bad_data_is_one_sentence_exit_1_and_nothing_written(lifted, photos, tmp
     for data, message in (
         (tmp_path / "nowhere", "nowhere: no such folder; expected the data set folder"),
         (tmp_path / "empty", "empty: it has no sub-folders; expected one sub-folder of images per class"),
-        (single, "single: only one class ('class 0'); at least 2 are needed"),
-        (alone, "class 'class 1' has 1 image; a positive pair needs 2: add images or remove the class"),
+        (single, "single: has only one class, 'class 0'. At least 2 are needed"),
+        (
+            alone,
+            "class 'class 1' has 1 image, but a positive pair needs 2 (1 such classes). Add images, or remove the "
+            "class",
+        ),
         (broken, "class 1/2.png: cannot be read"),
     ):
         status, out, err = lifted("train", "folder", "--data", data, "--out", tmp_path / "run", *SMALL)

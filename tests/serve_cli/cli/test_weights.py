@@ -54,5 +54,5 @@ def test_json(lifted, caches):
 def test_a_backbone_without_published_weights(lifted):
     status, _, err = lifted("weights", "resnet50")
     assert status == 1
-    assert "resnet50: has no published weights; backbones that have some: resnet50_v1" in " ".join(err.split())
+    assert "resnet50: has no published weights. Backbones that have some: resnet50_v1" in " ".join(err.split())
     assert "`lifted weights` lists all." in " ".join(err.split())

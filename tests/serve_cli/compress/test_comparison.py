@@ -51,7 +51,7 @@ def test_cosines_are_those_of_the_embeddings(model: Path, tmp_path: Path) -> Non
 def test_facts() -> None:
     assert COMPARISON.facts() == {
         "size": "1.0 MB (fp32 4.0)",
-        "cosine to fp32": "mean 0.99900, least 0.98000",
+        "cosine to fp32": "mean 0.99900, smallest 0.98000",
         "images/s": "300 (fp32 100): 3.00 times as fast",
     }
     facts = replace(COMPARISON, recall=0.5, single_recall=0.51).facts()

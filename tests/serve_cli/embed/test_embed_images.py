@@ -110,7 +110,7 @@ def test_memory_stays_below_its_bound_whatever_the_images(tmp_path, model):
 def test_too_little_memory_is_said_before_anything_is_written(tmp_path, model, album):
     options = EmbedOptions(model=model, source=album, out=tmp_path / "emb", max_memory=50_000_000)
     for most, text in ((50_000_000, "50 MB"), (0, "0 MB")):
-        with pytest.raises(ConfigError, match=rf"{text} of memory are too little: .*give --max-memory \d+MB or more"):
+        with pytest.raises(ConfigError, match=rf"{text} of memory is too little: .*Give --max-memory \d+MB or more"):
             embed_images(replace(options, max_memory=most))
     assert not (tmp_path / "emb").exists()
 
@@ -119,7 +119,7 @@ def test_pixel_limit(tmp_path, model, album):
     photo(album / "cat" / "large.png", width=41)
     report = embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb", pixel_limit=40 * 30))
     assert report.failed == 1
-    assert "large.png: 41 x 30 px is more than the limit of 1,200" in report.failures[0]
+    assert "large.png: has 41 x 30 px, more than the limit of 1,200" in report.failures[0]
 
 
 def test_forecast_writes_nothing_and_tells_what_there_is_to_do(tmp_path, model, album):

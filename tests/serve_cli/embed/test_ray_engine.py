@@ -138,7 +138,7 @@ def test_a_worker_with_another_model(options: EmbedOptions) -> None:
     assert plan is not None
     write_model(options.model, replace(CARD, name="another"))
     worker = ray_engine._Actor(options, plan.survey, version(ray_engine.PACKAGE))
-    with pytest.raises(RunError, match="holds embeddings of another run: the model is another one"):
+    with pytest.raises(RunError, match="holds embeddings of another run: the model has changed"):
         worker({"number": 0})
 
 
@@ -170,13 +170,13 @@ def test_two_machines_and_one_of_them_goes(options: EmbedOptions, tmp_path: Path
 
 def test_a_worker_of_another_version(options: EmbedOptions) -> None:
     worker = ray_engine._Actor(options, Survey(PARTS * PART_ROWS, "", "", "", ""), "0.0")
-    with pytest.raises(RunError, match=r": has gluon-lifted \d.*, and the run was started with 0\.0"):
+    with pytest.raises(RunError, match=r": has gluon-lifted \d.*, but the run was started with 0\.0"):
         worker({"number": 0})
 
 
 def test_ray_that_is_not_there(options: EmbedOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RunError, match=r"needs Ray; pip install .*\[ray\]"):
+    with pytest.raises(RunError, match=r"--engine ray needs it: `pip install .*\[ray\]"):
         embed_images(options)
     assert not options.out.exists()
 
@@ -220,5 +220,5 @@ def test_no_cluster(options: EmbedOptions, monkeypatch: pytest.MonkeyPatch) -> N
     ray = pytest.importorskip("ray", reason=REASON)
     ray.shutdown()
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
-    with pytest.raises(RunError, match=r"no Ray cluster \(.*RAY_ADDRESS"):
+    with pytest.raises(RunError, match=r"cannot connect to a Ray cluster \(.*RAY_ADDRESS"):
         embed_images(options)

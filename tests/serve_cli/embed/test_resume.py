@@ -149,11 +149,11 @@ def test_changed_model_or_images_are_refused(model: Path, many: Path, tmp_path: 
     embed_images(options)
     before = columns(tmp_path / "emb")
     (many / "class0" / "0.jpg").rename(many / "class0" / "zero.jpg")
-    with pytest.raises(RunError, match="other images or labels"):
+    with pytest.raises(RunError, match="images or labels have changed"):
         embed_images(options)
     (many / "class0" / "zero.jpg").rename(many / "class0" / "0.jpg")
     write_model(model, replace(CARD, preprocessing=replace(CARD.preprocessing, resize=18)))
-    with pytest.raises(RunError, match="the model is another one"):
+    with pytest.raises(RunError, match="the model has changed"):
         embed_images(options)
     assert columns(tmp_path / "emb") == before
 
@@ -195,13 +195,13 @@ def changed(table: pa.Table, name: str, row: int, value: object) -> pa.Table:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("sku", "sku", "other images or labels"),
-        ("color", None, "other images or labels"),
-        ("color", "b", "other images or labels"),
-        ("front", "many/class0/0.jpg", "other paths"),
-        ("price", -1, "carried columns have other values"),
-        ("price", None, "carried columns have other values"),
-        ("when", 2**61, "carried columns have other values"),
+        ("sku", "sku", "images or labels have changed"),
+        ("color", None, "images or labels have changed"),
+        ("color", "b", "images or labels have changed"),
+        ("front", "many/class0/0.jpg", "paths of images have changed"),
+        ("price", -1, "carried columns have changed"),
+        ("price", None, "carried columns have changed"),
+        ("when", 2**61, "carried columns have changed"),
     ],
 )
 def test_an_edited_manifest_is_refused(
@@ -230,7 +230,7 @@ def test_a_manifest_read_by_other_columns_is_refused(
         model=model, source=catalog, out=tmp_path / "emb", columns=Columns(id="sku", path="front", label="color")
     )
     embed_images(options)
-    with pytest.raises(RunError, match="the table was read with other column names"):
+    with pytest.raises(RunError, match="the names of the table's columns have changed"):
         embed_images(replace(options, columns=replace(options.columns, **which)))
 
 
@@ -241,11 +241,11 @@ def test_other_images_inside_a_manifest_are_refused(model: Path, many: Path, tmp
     pq.write_table(pa.table({"id": ids, "bytes": photos, "other": photos[::-1]}), manifest)
     options = EmbedOptions(model=model, source=manifest, out=tmp_path / "emb")
     embed_images(options)
-    with pytest.raises(RunError, match="other column names"):
+    with pytest.raises(RunError, match="names of the table's columns have changed"):
         embed_images(replace(options, columns=Columns(bytes="other")))
     pq.write_table(pa.table({"id": ids, "bytes": photos[1:] + photos[:1], "other": photos[::-1]}), manifest)
     os.utime(manifest, ns=(1, 1))
-    with pytest.raises(RunError, match="other sizes or modification times"):
+    with pytest.raises(RunError, match="sizes or modification times of image files have changed"):
         embed_images(options)
 
 
@@ -254,7 +254,7 @@ def test_swapped_external_weights_are_refused(many: Path, tmp_path: Path) -> Non
     options = EmbedOptions(model=model, source=many, out=tmp_path / "emb")
     embed_images(options)
     (tmp_path / "w.bin").write_bytes((2 * weight(CARD)).tobytes())
-    with pytest.raises(RunError, match="the model is another one"):
+    with pytest.raises(RunError, match="the model has changed"):
         embed_images(options)
 
 
@@ -287,7 +287,9 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
     before = columns(tmp_path / "emb")
     photo(many / "class0" / "0.jpg", seed=77, width=300, height=300)
     os.utime(source(), ns=(1, 1))
-    with pytest.raises(RunError, match=r"other sizes or modification times\. If their contents are the same"):
+    with pytest.raises(
+        RunError, match=r"sizes or modification times of image files have changed\. If their contents are the same"
+    ):
         embed_images(options)
     assert columns(tmp_path / "emb") == before
     part = next(iter(part_files(tmp_path / "emb")))
@@ -301,17 +303,17 @@ def test_an_image_replaced_under_its_name_is_noticed(model: Path, many: Path, tm
 def test_options_that_do_not_fit_together(model: Path, many: Path, tmp_path: Path) -> None:
     options = EmbedOptions(model=model, source=many, out=tmp_path / "emb")
     for make, message in [
-        (lambda: Output(rows_per_file=0), "parts of 0 rows"),
+        (lambda: Output(rows_per_file=0), "the number of rows per file is 0"),
         (lambda: Output(format="csv"), "format 'csv' is unknown; use parquet or npy"),
         (lambda: Output(dtype="float64"), "storage type 'float64' is unknown; use float32, float16, int8"),
         (lambda: ArrayTask(2, 2), "task 2 of 2 does not exist; --task-index counts from 0 to 1"),
-        (lambda: replace(options, task=ArrayTask(0, 2), overwrite=True), "cannot overwrite it"),
+        (lambda: replace(options, task=ArrayTask(0, 2), overwrite=True), "what other tasks have written"),
         (lambda: replace(options, retry_failed=True, overwrite=True), "exclude each other"),
         (lambda: replace(options, out=Path("s3:/shop/emb")), "expected a local folder"),
         (lambda: replace(options, out=many / "." / "class0" / ".."), "give a separate folder"),
-        (lambda: replace(options, image_timeout=0), "an image timeout of 0 s; give more than 0 and at most 86,400"),
-        (lambda: replace(options, image_timeout=float("nan")), "an image timeout of nan s"),
-        (lambda: replace(options, pixel_limit=0), "a pixel limit of 0; give 1 to 178,956,970"),
+        (lambda: replace(options, image_timeout=0), "the image timeout is 0 s; give more than 0 and at most 86,400"),
+        (lambda: replace(options, image_timeout=float("nan")), "the image timeout is nan s"),
+        (lambda: replace(options, pixel_limit=0), "the pixel limit is 0; give 1 to 178,956,970"),
     ]:
         with pytest.raises(ConfigError, match=message):
             make()
@@ -331,7 +333,7 @@ def test_images_that_vanish_after_the_survey(
 
     monkeypatch.setattr(embed_run, "survey", surveyed)
     options = EmbedOptions(model=model, source=many, out=tmp_path / "emb", output=Output(rows_per_file=40))
-    with pytest.raises(RunError, match="has fewer images than when the run began; start it again"):
+    with pytest.raises(RunError, match="has fewer images than when the run began; start the run again"):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
     assert survey(open_source(many)) != found
@@ -360,9 +362,7 @@ def test_a_source_that_vanishes_ends_the_run(
         model_options=ModelOptions(batch_size=2),
         output=Output(rows_per_file=20),
     )
-    with pytest.raises(
-        DataError, match=r"many: has vanished or changes while it is read: class\d.*Run the same command once"
-    ):
+    with pytest.raises(DataError, match=r"many: is gone or changing: class\d.*Run the same command once"):
         embed_images(options)
     assert [path.name for path in part_files(tmp_path / "emb")] == ["part-00000.parquet"]
     (tmp_path / "unmounted").rename(many)
@@ -380,7 +380,7 @@ def test_failed_images_are_tried_again_when_asked_for(model: Path, many: Path, t
     )
     whole = embed_images(options)
     photo(many / "class2" / "empty.jpg", seed=99)  # whole now
-    with pytest.raises(RunError, match=r"other sizes or modification times.*if failed images .*--retry-failed"):
+    with pytest.raises(RunError, match=r"sizes or modification times .*if failed images .*--retry-failed"):
         embed_images(options)
     failing = sum(part["failed"] > 0 for part in read_manifest(tmp_path / "emb")["parts"])
     assert failing < 3

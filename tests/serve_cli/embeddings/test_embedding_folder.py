@@ -126,17 +126,17 @@ def test_damaged_part_is_not_finished(tmp_path, damage):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "/other"}, r"the source is another one \(/photos, now /other\)"),
-        ({"rows": 11}, r"another number of images \(10, now 11\)"),
-        ({"ids_sha256": "other"}, "other images or labels"),
-        ({"paths_sha256": "other"}, "the images have other paths"),
-        ({"carried_sha256": "other"}, "the carried columns have other values"),
-        ({"files_sha256": "other"}, "other sizes or modification times.*--ignore-changed-files"),
-        ({"columns": "other"}, "read with other column names"),
-        ({"model_sha256": "other"}, "the model is another one"),
-        ({"provider": "CUDAExecutionProvider"}, "another device"),
-        ({"batch_size": 3}, "the batch size was another one"),
-        ({"rows_per_file": 5}, "the number of rows per file was another one"),
+        ({"source": "/other"}, r"the source has changed \(from /photos to /other\)"),
+        ({"rows": 11}, r"the number of images has changed \(from 10 to 11\)"),
+        ({"ids_sha256": "other"}, "images or labels have changed"),
+        ({"paths_sha256": "other"}, "the paths of images have changed"),
+        ({"carried_sha256": "other"}, "values or types of carried columns have changed"),
+        ({"files_sha256": "other"}, "sizes or modification times of image files have changed.*--ignore-changed-files"),
+        ({"columns": "other"}, "the names of the table's columns have changed"),
+        ({"model_sha256": "other"}, "the model has changed"),
+        ({"provider": "CUDAExecutionProvider"}, "the device that runs the network has changed"),
+        ({"batch_size": 3}, "the batch size has changed"),
+        ({"rows_per_file": 5}, "the number of rows per file has changed"),
     ],
 )
 def test_another_plan_is_refused_with_the_difference(tmp_path, change, message):
@@ -149,7 +149,7 @@ def test_another_plan_is_refused_with_the_difference(tmp_path, change, message):
 def test_embeddings_without_a_plan_are_refused(tmp_path):
     open_folder(tmp_path).write(0, [parts()[0]])
     (tmp_path / "plan.json").unlink()
-    with pytest.raises(RunError, match=r"without a plan\.json"):
+    with pytest.raises(RunError, match=r"holds embeddings but no plan\.json"):
         open_folder(tmp_path)
 
 
@@ -210,9 +210,9 @@ def test_a_plan_without_parts_gives_way_to_another_unless_a_job_array_shares_it(
     with open_folder(tmp_path).begin(0, 2):
         pass
     other = replace(PLAN, batch_size=3)
-    with pytest.raises(RunError, match="the batch size was another one"), open_folder(tmp_path, other).begin(1, 2):
+    with pytest.raises(RunError, match="the batch size has changed"), open_folder(tmp_path, other).begin(1, 2):
         pass
-    with pytest.raises(RunError, match="the batch size was another one"):
+    with pytest.raises(RunError, match="the batch size has changed"):
         open_folder(tmp_path, other).write(0, [parts()[0]])  # as a worker does, whose run has the folder reserved
     assert (files(tmp_path), read_plan(tmp_path)) == (["plan.json"], PLAN)
     with open_folder(tmp_path, other).begin(0, 1):
@@ -260,7 +260,7 @@ def test_a_column_may_not_have_the_name_of_an_own_one(tmp_path):
         plan = Plan(
             "/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4, dtype=dtype
         )
-        with pytest.raises(DataError, match=f"column '{name}' occurs twice or has the name of a column that is added"):
+        with pytest.raises(DataError, match=f"column '{name}' occurs twice, or has the name of a column that is added"):
             EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([(name, pa.string())]))
     plan = Plan("/photos", 1, "ids", "paths", "carried", "files", "model", "CPUExecutionProvider", 2, 4)
     EmbeddingFolder(tmp_path / "emb", plan, CARD, pa.schema([("scale", pa.string())]))

@@ -159,7 +159,7 @@ def test_a_damaged_card(tmp_path: Path, change: dict[str, object], message: str)
 
 def test_a_manifest_that_counts_other_failures(tmp_path: Path) -> None:
     edit(folder_of(tmp_path), failed=0)
-    refused(tmp_path, r"2 rows have an error and manifest\.json says 0")
+    refused(tmp_path, r"2 rows have an error, but manifest\.json says 0")
 
 
 @pytest.mark.parametrize("model", [[], "x", {"file": {}}, None])
@@ -204,7 +204,7 @@ def test_numbers_that_are_not_finite(tmp_path: Path, value: float, layout: str) 
         numbers = np.load(path)
         numbers[2, 2] = value
         np.save(path, numbers)
-    refused(tmp_path, r"the embedding of '3\.jpg' is not finite and has no error \(1 such rows\)")
+    refused(tmp_path, r"the embedding of '3\.jpg' has NaN or infinity, and its row has no error \(1 such rows\)")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 3e38])
@@ -217,7 +217,7 @@ def test_scales_that_cannot_be(tmp_path: Path, value: float, layout: str) -> Non
         path = tmp_path / "metadata/metadata_00000.parquet"
         table = pq.read_table(path)
         pq.write_table(table.set_column(3, table.schema.field(3), pa.array([value] * 5, pa.float32())), path)
-    refused(tmp_path, "a finite number, 0 or more|is not finite")
+    refused(tmp_path, "a finite number, 0 or more|has NaN or infinity")
 
 
 def test_a_scale_that_stands_in_another_row(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_text_that_is_far_too_long(tmp_path: Path) -> None:
     rewrite(tmp_path, lambda rows: rows[0].update(id="x" * (1 << 16)))
     assert len(read_embeddings(tmp_path).ids[0]) == 1 << 16
     rewrite(tmp_path, lambda rows: rows[0].update(id="x" * ((1 << 16) + 1)))
-    refused(tmp_path, r"column 'id' has a text of 65,537 bytes; at most 65,536")
+    refused(tmp_path, r"column 'id' has a string of 65,537 bytes; at most 65,536")
 
 
 @pytest.mark.parametrize("column", ["id", "path", "label", "error"])

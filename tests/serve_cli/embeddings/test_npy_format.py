@@ -104,7 +104,7 @@ def test_smaller_numbers(tmp_path: Path, dtype: str) -> None:
 def test_another_format_is_refused_and_overwriting_leaves_nothing_of_it(tmp_path: Path) -> None:
     write(tmp_path)
     plan = replace(PLAN, format="parquet")
-    with pytest.raises(RunError, match="the part files had another format"):
+    with pytest.raises(RunError, match="the format of part files has changed"):
         EmbeddingFolder(tmp_path, plan, CARD)
     folder = EmbeddingFolder(tmp_path, plan, CARD, overwrite=True)
     folder.write(0, [next(regroup(batches(10, bad=BAD), 4))])
@@ -147,7 +147,7 @@ def test_read_as_parquet_is_but_for_the_order_and_labels_of_failures(tmp_path: P
         (
             "failed/failed_00001.parquet",
             lambda path: shutil.copy(path.with_name("failed_00000.parquet"), path),
-            "img_emb_00001.npy: has 5 rows with its failures and manifest.json says 4",
+            "img_emb_00001.npy: has 5 rows, with failed ones, but manifest.json says 4",
         ),
     ],
 )

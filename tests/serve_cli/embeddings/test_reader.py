@@ -47,7 +47,7 @@ def test_folder_without_manifest(tmp_path, folder):
     with pytest.raises(RunError, match=r"expected a folder of embeddings, which `lifted embed` writes"):
         read_embeddings(tmp_path)
     (folder / "manifest.json").unlink()
-    with pytest.raises(RunError, match=r"has no manifest\.json: `lifted embed` has not finished"):
+    with pytest.raises(RunError, match=r"is unfinished \(no manifest\.json\); repeat the command of `lifted embed`"):
         read_embeddings(folder)
 
 
@@ -65,7 +65,7 @@ def test_part_that_is_missing_or_extra(folder):
 def test_part_with_other_rows_than_the_manifest_says(folder):
     part = folder / "part-00001.parquet"
     pq.write_table(read_table(part).slice(0, 2), part)
-    with pytest.raises(RunError, match=r"part-00001\.parquet: has 2 rows and manifest\.json says 3"):
+    with pytest.raises(RunError, match=r"part-00001\.parquet: has 2 rows, but manifest\.json says 3"):
         read_embeddings(folder)
 
 
@@ -73,7 +73,7 @@ def test_part_of_another_model(folder, tmp_path):
     other = replace(CARD, name="other")
     write_folder(tmp_path / "other", batches(4, 3), 4, other)
     (tmp_path / "other/part-00001.parquet").replace(folder / "part-00001.parquet")
-    with pytest.raises(RunError, match="is of another model"):
+    with pytest.raises(RunError, match="names another model"):
         read_embeddings(folder)
 
 

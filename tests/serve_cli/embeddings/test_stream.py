@@ -121,7 +121,7 @@ def test_other_columns_in_a_later_part_are_refused(tmp_path):
     part = folder / "part-00001.parquet"
     table = pq.read_table(part, partitioning=None)
     rewritten(part, table.drop_columns(["brand"]), use_dictionary=False, row_group_size=4)
-    with pytest.raises(RunError, match=r"part-00001\.parquet: carries other columns than the first part"):
+    with pytest.raises(RunError, match=r"part-00001\.parquet: has other carried columns than the first part"):
         list(EmbeddingStream(folder).batches())
 
 

@@ -49,7 +49,7 @@ def test_numbers_beyond_float16_are_errors_and_not_infinite():
     assert found.errors == [
         None,
         "1.jpg: broken",
-        "2.jpg: its embedding exceeds 65504; use --dtype float32.",
+        "2.jpg: its embedding exceeds 65504, the largest float16; use --dtype float32.",
         None,
     ]
     assert np.isnan(found.embedding[[1, 2]]).all()

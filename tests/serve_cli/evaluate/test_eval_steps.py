@@ -255,7 +255,7 @@ def test_models_are_compared_with_the_first_and_the_first_with_pixels(tmp_path, 
 
 
 def test_source_and_data_set_that_do_not_go_together(tmp_path, model):
-    with pytest.raises(RunError, match="no such folder of embeddings or model"):
+    with pytest.raises(RunError, match=r"no such file or folder\. Expected a folder of embeddings, or an ONNX model"):
         evaluate_embeddings(EvalOptions(sources=(tmp_path / "none",)))
     with pytest.raises(ConfigError, match="is a model, which needs images"):
         evaluate_embeddings(EvalOptions(sources=(model,)))
@@ -274,7 +274,7 @@ def test_what_does_not_compare_is_said(tmp_path):
         == "no query has another image of its class in the gallery"
     )
     one_class = embedded(tmp_path / "one", 5, labels="a")
-    assert evaluate_embeddings(EvalOptions(sources=(one_class,))).interval == "none; they need two classes"
+    assert evaluate_embeddings(EvalOptions(sources=(one_class,))).interval == "none; they need at least two classes"
 
 
 def embedded_by(folder, *, normalized=False, distance="euclidean"):

@@ -133,5 +133,5 @@ def test_a_baseline_reads_only_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "none.jpg")
     rows = [ImageRow(str(number), tmp_path / "none.jpg", label) for number, label in enumerate(LABELS)]
     write_folder(tmp_path / "emb", [EmbeddedRows(rows, PLAIN, [None] * 24)])
-    with pytest.raises(DataError, match=r"none\.jpg: no such image file; --baseline reads"):
+    with pytest.raises(DataError, match=r"none\.jpg: no such image file; restore it, or leave out --baseline"):
         evaluate_embeddings(EvalOptions(sources=(tmp_path / "emb",), baseline=True))

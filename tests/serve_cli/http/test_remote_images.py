@@ -168,7 +168,7 @@ def test_damaged_replies(web, reply):
 def test_encoded_content_is_refused(web):
     """A small gzip could expand to gigabytes."""
     reply = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"
-    with answering(reply) as port, refused(422, "expected an image"):
+    with answering(reply) as port, refused(422, "expected an unencoded image"):
         fetch(remote(web, f"127.0.0.1:{port}"), f"http://127.0.0.1:{port}/a.jpg")
 
 

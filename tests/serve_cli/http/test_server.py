@@ -154,7 +154,7 @@ def test_sighup_reloads_under_load_or_keeps_the_old_model(model, jpeg):
         content = model.read_bytes()
         model.write_bytes(b"not a model")
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("lifted: not reloaded: ")
+        server.wait_for("lifted: not reloaded, the old model and index stay: ")
         model.write_bytes(content)
         load.stop = True
         load.join()

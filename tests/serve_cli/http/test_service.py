@@ -110,7 +110,7 @@ def test_what_cannot_be_served_is_refused(model, tmp_path):
         ({"source": tmp_path / "missing.onnx"}, "no such file"),
         ({"source": model, "model": model}, "only with an index"),
         ({"source": tmp_path}, "index"),
-        ({"source": model, "max_memory": 1_000_000}, r"give --max-memory \d+MB or more"),
+        ({"source": model, "max_memory": 1_000_000}, r"Give --max-memory \d+MB or more"),
     ]:
         with pytest.raises(LiftedError, match=problem):
             Service.open(ServeOptions(**options))
@@ -157,7 +157,7 @@ def test_a_holder_without_service_lends_none(model):
 def test_options_that_contradict_themselves(model):
     for options, problem in [
         ({"port": 70_000}, "port 70000"),
-        ({"workers": 0}, "0 workers"),
+        ({"workers": 0}, "the number of workers is 0"),
         ({"max_waiting": 10}, "never be accepted"),
     ]:
         with pytest.raises(ConfigError, match=problem):

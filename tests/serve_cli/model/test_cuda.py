@@ -108,5 +108,7 @@ def test_memory_that_runs_out_is_one_sentence(runtime: Runtime) -> None:
 def test_bindings_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cuda", None)
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    with pytest.raises(DeviceError, match=r"cuda-bindings is not installed: pip install .*\[serve-gpu\]"):
+    with pytest.raises(
+        DeviceError, match=r"cuda-bindings is not installed; GPUs need it: `pip install .*\[serve-gpu\]"
+    ):
         Cuda()

@@ -166,7 +166,7 @@ def test_onnxruntime_that_is_not_installed_is_named_with_its_cure(model, monkeyp
 def test_file_that_is_not_onnx(tmp_path, content):
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"bad\.onnx: is no ONNX model, or damaged: onnxruntime cannot load it"):
+    with pytest.raises(RunError, match=r"bad\.onnx: is not an ONNX model, or is damaged: onnxruntime cannot load it"):
         Embedder(path)
 
 
@@ -180,7 +180,7 @@ def test_missing_file_and_folder(tmp_path):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (Oddity(metadata={}), "no model card inside"),
+        (Oddity(metadata={}), "has no model card"),
         (Oddity(metadata={CARD_KEY: "{}"}), "model card is damaged"),
         (Oddity(input_name="image"), r"'image' tensor\(float\) N x 3 x 16 x 16.*the card says 'data'"),
         (Oddity(output_name="out"), "'out'"),

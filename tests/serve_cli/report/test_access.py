@@ -263,8 +263,8 @@ def test_the_page_says_what_is_not_shown_and_why(tree, lifted):
     assert (status, facts["pictures"], facts["pictures_missing"]) == (0, 8, 7)
     assert counts == {"remote": 3, "outside": 2, "unsupported": 1, "unreadable": 1}
     page = (tree / "r.html").read_text("utf-8")
-    assert "3 have URLs; --fetch fetches them" in page
-    assert f"2 are not in {tree}/photos; --root DIR shows those below DIR" in page
+    assert "3 have URLs; --fetch downloads them" in page
+    assert f"2 are not below {tree}/photos; --root DIR shows those below DIR" in page
     _, stdout, _ = lifted(
         "report", tree / "emb", "--out", tree / "r.html", "--map", "pca", "--root", tree / "photos", "--root",
         tree / "secret",
@@ -273,4 +273,6 @@ def test_the_page_says_what_is_not_shown_and_why(tree, lifted):
     write_folder(tree / "all", [batch], source="/")
     written = write_report(options(tree / "all", tree / "r.html"))
     assert {line.reason: line.pictures for line in written.not_shown} == {"outside": 4, "remote": 3, "unsupported": 1}
-    assert "4 are local files, and the source / allows none; --root DIR shows" in (tree / "r.html").read_text("utf-8")
+    assert "4 are local files, which the source / does not allow; --root DIR shows" in (tree / "r.html").read_text(
+        "utf-8"
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.metrics.baselines import pixel_thumbnails
 from gluon_lifted.metrics.bootstrap import Estimate
 from gluon_lifted.metrics.retrieval import recall_at_k
@@ -33,7 +34,8 @@ def start_of(embeddings, **recall):
     estimates = {
         name.replace("_", " "): {1: Estimate(value, 0, 1), 4: Estimate(0.9, 0, 1)} for name, value in recall.items()
     }
-    return RunStart(len(embeddings), "test", frozenset(), frozenset(embeddings.class_names), estimates)
+    digest = image_digest(embeddings.paths, embeddings.label_names)
+    return RunStart(len(embeddings), "test", frozenset(), frozenset(embeddings.class_names), digest, estimates)
 
 
 def test_pixels_are_those_of_the_thumbnails(embeddings, access):
@@ -57,7 +59,7 @@ def test_a_run_has_measured_before(embeddings, access):
 
 
 def test_a_run_of_other_images_is_no_baseline(embeddings, access):
-    start = replace(start_of(embeddings, embedding=0.25), images=11)
+    start = replace(start_of(embeddings, embedding=0.25), measured_images="0" * 64)
     assert [line.kind for line in measure_baselines(embeddings, access, start, pixels=None).lines] == ["pixels"]
 
 
@@ -65,7 +67,7 @@ def test_pixels_that_are_not_measured(embeddings, access, monkeypatch):
     assert measure_baselines(embeddings, access, None, pixels=False) == ((), "")
     monkeypatch.setattr(baselines, "MOST_UNASKED", 11)
     found = measure_baselines(embeddings, access, None, pixels=None)
-    assert found == ((), "are more than 11; --baseline compares them")
+    assert found == ((), "there are more than 11 images; --baseline compares them")
     assert len(measure_baselines(embeddings, access, None, pixels=True).lines) == 1
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gluon_lifted.datasets.image_digest import image_digest
 from gluon_lifted.errors import RunError
 from gluon_lifted.metrics.bootstrap import ClassBootstrap
 from gluon_lifted.metrics.ranking.search import Search
@@ -20,7 +21,7 @@ from tests.serve_cli.tiny_model import CARD
 TRAINED = replace(CARD, provenance={"params sha256": "ab" * 32})
 
 
-def write_run(folder, embeddings, training=("dog",), names=None):
+def write_run(folder, embeddings, training=("dog",)):
     """A run that measured raw pixels and an embedding of the images of these embeddings."""
     folder.mkdir()
     (folder / "card.json").write_text(TRAINED.to_json())
@@ -29,8 +30,12 @@ def write_run(folder, embeddings, training=("dog",), names=None):
         *measure_recall("raw pixels", embeddings.embedding, embeddings.labels),
     ]
     start = RecallComparison("validation", embeddings.labels, tuple(found)).to_json_with_hits()
-    classes = {"training_classes": [*training], "measured_classes": [*(names or embeddings.class_names)]}
-    (folder / "start.json").write_text(json.dumps(start | classes))
+    images = {
+        "training_classes": [*training],
+        "measured_classes": [*embeddings.class_names],
+        "measured_images": image_digest(embeddings.paths, embeddings.label_names),
+    }
+    (folder / "start.json").write_text(json.dumps(start | images))
     return folder
 
 
@@ -60,8 +65,20 @@ def test_other_images_are_not_the_same(tmp_path, embeddings):
     run = write_run(tmp_path / "run", embeddings)
     fewer = embeddings.only(np.arange(21) > 0)
     assert not read_run_start(run, fewer).measured_same_images(fewer)
-    renamed = write_run(tmp_path / "renamed", embeddings, names=["a", "b", "c"])
-    assert not read_run_start(renamed, embeddings).measured_same_images(embeddings)
+    renamed = replace(embeddings, class_names=("a", "b", "c"))
+    assert not read_run_start(run, renamed).measured_same_images(renamed)
+    another = replace(embeddings, paths=("another.jpg", *embeddings.paths[1:]))
+    assert not read_run_start(run, another).measured_same_images(another)
+    moved = replace(embeddings, paths=tuple(f"/moved/{path}" for path in embeddings.paths))
+    assert read_run_start(run, moved).measured_same_images(moved)
+
+
+def test_a_run_that_did_not_record_its_images_has_other_ones(tmp_path, embeddings):
+    run = write_run(tmp_path / "run", embeddings)
+    values = json.loads((run / "start.json").read_text())
+    del values["measured_images"]
+    (run / "start.json").write_text(json.dumps(values))
+    assert not read_run_start(run, embeddings).measured_same_images(embeddings)
 
 
 @pytest.mark.parametrize("provenance", [{}, {"params sha256": "cd" * 32}], ids=["unknown", "other"])

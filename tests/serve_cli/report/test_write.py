@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from gluon_lifted.errors import ConfigError, DataError, RunError
+from gluon_lifted.metrics.retrieval import recall_at_k
 from serve_cli.report.report_options import MB, ReportOptions
 from serve_cli.report.write import write_report
 from serve_cli.sources.image_row import EmbeddedRows, ImageRow
 from tests.serve_cli.embedded import write_folder
-from tests.serve_cli.report.made import embedded_photos
+from tests.serve_cli.report.made import blobs, embedded_photos
 from tests.serve_cli.tiny_model import CARD
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
@@ -46,6 +47,22 @@ def test_a_report_says_what_it_shows(tmp_path):
         assert name in text
 
 
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_images_are_ranked_by_the_distance_of_the_card(tmp_path, distance):
+    made = blobs([8, 8, 8], CARD.dim, spread=1.0)
+    embedding = made.embedding * np.random.default_rng(3).uniform(0.1, 10, (24, 1)).astype(np.float32)
+    rows = [ImageRow(name, tmp_path / name, label) for name, label in zip(made.ids, made.label_names, strict=True)]
+    card = replace(CARD, distance=distance)
+    write_folder(tmp_path / "embeddings", [EmbeddedRows(rows, embedding, list(made.errors))], card=card)
+    recall = {name: recall_at_k(embedding, made.labels, (1,), name)[1] for name in ("euclidean", "cosine")}
+    assert recall["euclidean"] != recall["cosine"]
+    written = write_report(options(tmp_path / "embeddings", tmp_path / "report.html", baseline=False))
+    assert written.recall[1] == recall[distance]
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert f"by {distance} distance" in text.lower()
+    assert ("scaled to unit length" in text) == (distance == "cosine")
+
+
 def test_the_context_of_the_headline(tmp_path):
     source = embedded_photos(tmp_path / "a", LABELS)
     other = embedded_photos(tmp_path / "b", LABELS, seed=5)
@@ -61,7 +78,7 @@ def test_the_context_of_the_headline(tmp_path):
     difference = context.differences["R@1"]
     assert f"<b>{100 * difference['value']:+.2f}</b>".replace("-", "\N{MINUS SIGN}") in text
     assert written.facts()["R@1, difference"].startswith(f"{100 * difference['value']:+.2f} points (95 %: ")
-    assert "Embeddings do not say which classes were trained on" in text
+    assert "Embeddings do not record which classes the model was trained on" in text
     alone = write_report(options(source, tmp_path / "report.html", baseline=False))
     assert (alone.context.baselines, alone.context.differences) == ({}, {})
     assert "raw pixels" not in (tmp_path / "report.html").read_text("utf-8")
@@ -78,7 +95,7 @@ def test_classes_that_were_trained_on_are_marked(tmp_path):
     text = (tmp_path / "report.html").read_text("utf-8")
     assert written.context.trained_classes == 1
     assert written.facts()["trained on"] == "1 of the classes"
-    assert "1 of the classes, with 8 images, was trained on." in text
+    assert "The model was trained on 1 of the classes (8 images)." in text
     assert text.count('<em class="badge">trained on</em>') == 1
     assert '<span>bee</span> <em class="badge">' in text
     assert '"trained":[false,true,false]' in text
@@ -112,7 +129,7 @@ def test_a_page_is_no_larger_than_asked(tmp_path, limit):
 
 def test_a_page_that_cannot_be_so_small(tmp_path):
     source = embedded_photos(tmp_path, LABELS)
-    with pytest.raises(ConfigError, match=r"has 0\.\d\d MB with the smallest pictures; give --max-size"):
+    with pytest.raises(ConfigError, match=r"has 0\.\d\d MB even with the smallest pictures; give --max-size"):
         write_report(options(source, tmp_path / "report.html", max_bytes=MB // 100))
     assert not (tmp_path / "report.html").exists()
 
@@ -140,7 +157,7 @@ def test_other_files_are_not_replaced_unasked(tmp_path):
     source = embedded_photos(tmp_path, LABELS)
     out = tmp_path / "notes.html"
     out.write_text("my notes")
-    with pytest.raises(ConfigError, match="exists and is not a report"):
+    with pytest.raises(ConfigError, match="exists, but is not a report"):
         write_report(options(source, out))
     assert out.read_text() == "my notes"
     write_report(options(source, out, overwrite=True))

@@ -14,10 +14,26 @@ from serve_cli.sources.text_list import MAX_LINE
 
 def test_a_path_in_each_line(tmp_path: Path) -> None:
     odd = os.fsdecode(b"\xff.jpg")
+    (tmp_path / odd).touch()
     (tmp_path / "list.txt").write_bytes(b"b/2.jpg\r\n\n/photos/a b.jpg\n\xff.jpg")
     found = list(open_source(tmp_path / "list.txt"))
     assert [row.id for row in found] == ["b/2.jpg", "/photos/a b.jpg", "\\xff.jpg"]
     assert [row.path for row in found] == [tmp_path / "b/2.jpg", Path("/photos/a b.jpg"), tmp_path / odd]
+
+
+@pytest.mark.parametrize("content", ["prose\nof a letter\n", "photos/1.jpg\n" * 20 + "1.jpg"])
+def test_a_text_that_names_no_image_is_an_error_at_once(tmp_path: Path, content: str) -> None:
+    (tmp_path / "1.jpg").touch()
+    (tmp_path / "notes.txt").write_text(content)
+    with pytest.raises(DataError, match=r"notes\.txt: names no image that exists in its first lines; looked for .*"):
+        open_source(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("content", ["missing.jpg\n1.jpg\n", "https://host/1.jpg\n"])
+def test_one_image_or_url_makes_a_list(tmp_path: Path, content: str) -> None:
+    (tmp_path / "1.jpg").touch()
+    (tmp_path / "list.txt").write_text(content)
+    assert len(list(open_source(tmp_path / "list.txt"))) == content.count("\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b" \r\n\t", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])

@@ -42,7 +42,7 @@ function listenForDrops(act) {
     const files = [...event.dataTransfer.files];
     const adds = $("terms").contains(event.target);
     if (files.length) (adds ? act.add : act.search)(files);
-    else act.refuse("That was no file. Save the image first, then drop the file.");
+    else act.refuse("That was not a file. Save the image first, then drop the file.");
   });
 }
 
@@ -50,10 +50,10 @@ function listenForDrops(act) {
 function whyNot(files, limits) {
   const large = files.find((file) => file.size > limits.body_bytes);
   if (large) {
-    return `${large.name} has ${megabytes(large.size, Math.ceil)}; this server takes up to ${megabytes(limits.body_bytes)}. Choose a smaller file.`;
+    return `${large.name} is ${megabytes(large.size, Math.ceil)}; this server takes up to ${megabytes(limits.body_bytes)}. Choose a smaller file.`;
   }
   const empty = files.find((file) => !file.size);
-  if (empty) return `${empty.name} is empty, or a folder. Choose an image file.`;
+  if (empty) return `${empty.name} is empty or a folder. Choose an image file.`;
   if (files.length > limits.images) {
     return `${counted(files.length)} images; this server takes up to ${counted(limits.images)} at once. Choose fewer.`;
   }

@@ -88,7 +88,7 @@ function showError(error) {
 
 function drawGone(term) {
   setBusy(false);
-  drawProblem(`The photograph ${photoName(term.value)} has gone: an address cannot hold it, and this page no longer does. `
+  drawProblem(`The photograph ${photoName(term.value)} is no longer in the memory of this page. `
     + "Drop it again to repeat the search.", "Remove it", () => terms.remove(term));
   $("tiles").replaceChildren();
   for (const id of ["summary", "times"]) $(id).replaceChildren();
@@ -194,7 +194,7 @@ async function start() {
   }
   drawInfo();
   if (!info.index) {
-    drawProblem("This server has no index to search. Start it with one: lifted serve INDEX.");
+    drawProblem("This server has no index to search. Start it with an index: lifted serve INDEX");
     return;
   }
   makeFilters(info.index.columns, {

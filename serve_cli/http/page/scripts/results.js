@@ -69,7 +69,7 @@ function drawNone(query, reply, act) {
   if (hidden) {
     const text = `No image is within ${thresholdText(query.within)}. The nearest is at ${distanceText(nearest.distance)}.`;
     fill($("none"), make("p", {}, text), button("Any distance", "outlined", act.anyDistance));
-  } else if (!nearest) fill($("none"), make("p", {}, "No image meets the conditions."));
+  } else if (!nearest) fill($("none"), make("p", {}, "No image meets the condition."));
   else fill($("none"));
 }
 

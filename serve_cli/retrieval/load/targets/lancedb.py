@@ -56,7 +56,7 @@ STAGING = ".staging"
 TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 MOST_LETTERS = 200  # a file name has 255, and some are added
 BYTES_PER_SECOND = 2e8  # of rows, with their compaction
-NOT_WRITABLE = {errno.EACCES: "its rights", errno.EPERM: "its rights", errno.EROFS: "a read-only file system"}
+NOT_WRITABLE = {errno.EACCES: "no permission", errno.EPERM: "no permission", errno.EROFS: "a read-only file system"}
 # Parts of messages of Lance after which the same call may succeed.
 TRANSIENT = (
     "LanceError(IO)",
@@ -185,11 +185,13 @@ class LanceTarget:
     def explain(self, error: Exception) -> LiftedError | None:
         """Describe errors of the file system and of Lance in a sentence."""
         if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
-            return RunError(f"{self._location}: cannot be written ({NOT_WRITABLE[error.errno]}); use another folder.")
+            return RunError(
+                f"{self._location}: cannot be written to ({NOT_WRITABLE[error.errno]}); use another folder."
+            )
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return RunError(f"{self._location}: the disk is full; free space and load again; the load resumes.")
+            return RunError(f"{self._location}: the disk is full; free some space, then load again to resume.")
         if isinstance(error, OSError) or (isinstance(error, (RuntimeError, ValueError)) and "ance" in str(error)):
-            return RunError(f"{self._location}: LanceDB cannot go on ({plain_reason(error)}); load again to resume.")
+            return RunError(f"{self._location}: LanceDB failed ({plain_reason(error)}); load again to resume.")
         return None
 
     def _check_names(self) -> None:
@@ -211,8 +213,8 @@ class LanceTarget:
             shown = url_without_credentials(self._location)
             if shown != self._location:
                 raise ConfigError(
-                    f"{shown}: LanceDB takes no credentials from --to; set its driver's variables, such as "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+                    f"{shown}: LanceDB takes no credentials from --to; set environment variables instead, "
+                    "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
                 )
             return
         folder = Path(self._location)
@@ -288,7 +290,7 @@ class LanceTarget:
             return
         self._lock = os.open(Path(self._location) / f"{self._staging_name}.lance", os.O_RDONLY)
         if try_lock(self._lock) is False:
-            raise RunError(f"{self._location}: another load into {self._plan.table!r} is running; wait for it.")
+            raise RunError(f"{self._location}: another load into {self._plan.table!r} is running; wait until it ends.")
 
     def _release_lock(self) -> None:
         if self._lock is not None:

@@ -27,7 +27,7 @@ def parse_url(url: str) -> ServerUrl:
     """Parse a URL. Raises `ConfigError`."""
     server = ServerUrl.parse(url, EXAMPLE, OPTIONS)
     if server.is_local and not server.path.endswith(".db"):
-        raise ConfigError(f"--to names {server.path!r:.200}, and Milvus Lite needs a name that ends with .db.")
+        raise ConfigError(f"--to names the file {server.path!r:.200}; Milvus Lite needs a name that ends with .db.")
     return server
 
 
@@ -65,7 +65,7 @@ def check_local(server: ServerUrl) -> bool:
     """Return whether a local database exists. Raises `RunError` if it could not be created."""
     folder = Path(server.path).parent
     if not folder.is_dir():
-        raise RunError(f"{folder}: is no folder; make it, or choose another for the file after milvus://.")
+        raise RunError(f"{folder}: no such folder; create it, or name a file in another folder after milvus://.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RunError(f"{folder}: this user may not write there; choose another folder after milvus://.")
     return Path(server.path).exists()
@@ -85,9 +85,14 @@ def explain(error: Exception, server: ServerUrl) -> LiftedError | None:
     where = f"Milvus at {server.named(PORT)}"
     reason = server.hide(" ".join(str(error.message).split())[:300], token(server)).rstrip(".")
     if server.is_local and "Open local milvus failed" in reason:
-        return RunError(f"{where}: cannot be opened; another process may have it open, or it is damaged.")
+        return RunError(
+            f"{where}: cannot be opened; another process has it open, or it is damaged. End that "
+            "process, or use another file."
+        )
     if NO_RIGHT.search(reason):
-        return RunError(f"{where}: refuses this user ({reason}); set {TOKEN_VARIABLE}, or ask for the right.")
+        return RunError(f"{where}: refuses this user ({reason}); set {TOKEN_VARIABLE}, or ask for permission.")
     if NO_ANSWER.search(reason):
-        return RunError(f"{where}: does not answer ({reason}); check host, port and ?tls=true; a new load resumes.")
+        return RunError(
+            f"{where}: does not answer ({reason}); check host, port and ?tls=true, then load again to resume."
+        )
     return RunError(f"{where}: {reason}; load again to resume.")

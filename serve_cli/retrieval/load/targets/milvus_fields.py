@@ -79,7 +79,7 @@ def _field(column: pa.Field) -> FieldSchema:
     """Return the field of a column. The id is the primary key. Raises `ConfigError`."""
     if not FIELD_NAME.fullmatch(column.name):
         raise ConfigError(
-            f"Milvus cannot have a field named {column.name!r:.100}, only letters, digits and _; leave the column out "
+            f"Milvus field names have only letters, digits and _, not {column.name!r:.100}; leave the column out "
             "with --columns, or rename it in the source."
         )
     kind, options = _type(column.type)

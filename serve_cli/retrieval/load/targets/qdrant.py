@@ -233,7 +233,7 @@ class QdrantTarget:
             if json_type(field.type) is None or str(field.type) == "uint64":
                 raise ConfigError(
                     f"{where} cannot hold the column {field.name!r:.100} of type {field.type!s:.100}; leave it out "
-                    "with --columns, or embed with a table where it is a number, a text or a time."
+                    "with --columns, or embed with a table where it is a number, a string or a time."
                 )
 
     def _columns(self) -> dict[str, str]:

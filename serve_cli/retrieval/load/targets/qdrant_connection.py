@@ -99,7 +99,9 @@ def explain(error: Exception, server: ServerUrl) -> LiftedError | None:
         return RunError(f"{where}: refuses this key ({code}); set {KEY_VARIABLE} to one that may write collections.")
     reason = server.hide(_reason(error), api_key(server) or "")
     if isinstance(error, ResponseHandlingException) or code == "UNAVAILABLE":
-        return RunError(f"{where}: does not answer ({reason}); check host, port and ?tls=true; a new load resumes.")
+        return RunError(
+            f"{where}: does not answer ({reason}); check host, port and ?tls=true, then load again to resume."
+        )
     return RunError(f"{where}: {reason.rstrip('.')}; load again to resume.")
 
 

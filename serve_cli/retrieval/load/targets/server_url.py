@@ -62,9 +62,9 @@ class ServerUrl:
             raise ConfigError(f"--to is not a valid URL, such as {example}.") from None
         unknown = next((name for name in options if name not in names), None)
         if unknown is not None or parts.fragment:
-            raise ConfigError(f"--to has an option that is not known; after ? may stand {', '.join(names)}.")
+            raise ConfigError(f"--to has an unknown option after the ?; expected {', '.join(names)}.")
         if not host and len(parts.path) < 2:
-            raise ConfigError(f"--to names no server, expected a URL such as {example}.")
+            raise ConfigError(f"--to names no server; expected a URL such as {example}.")
         return ServerUrl(host, port, parts.path, unquote(parts.username or ""), unquote(parts.password or ""), options)
 
     @property
@@ -77,7 +77,7 @@ class ServerUrl:
         """Whether the connection is encrypted (``?tls=true``). Raises `ConfigError`."""
         value = self.options.get("tls", "false").lower()
         if value not in YES_NO:
-            raise ConfigError("--to has a tls that is neither true nor false; write ?tls=true.")
+            raise ConfigError("--to has a tls that is neither true nor false; write ?tls=true or ?tls=false.")
         return YES_NO[value]
 
     def named(self, default_port: int) -> str:

@@ -144,7 +144,7 @@ def _timestamp(token: Token, dtype: pa.DataType) -> pa.Scalar:
     except ValueError:
         raise LiteralMismatchError(expected) from None
     if moment.tzinfo is not None and dtype.tz is None:
-        raise LiteralMismatchError(f"{expected}, without a time zone, as {dtype} has none")
+        raise LiteralMismatchError(f"{expected}, without a time zone, since {dtype} has none")
     if moment.tzinfo is None and dtype.tz is not None:
         moment = moment.replace(tzinfo=timezone.utc)
     unit = dtype.unit if dtype.unit == "ns" or moment.microsecond == 0 else "us"

@@ -105,7 +105,7 @@ class _Parser:
     def _negation(self) -> pc.Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self._error(self.token, f"more than {MAX_DEPTH} levels of parentheses and not; expected fewer.")
+            raise self._error(self.token, f"more than {MAX_DEPTH} nested parentheses and not; expected fewer.")
         if self._take("not"):
             expression = ~self._negation()
         elif self._take("("):
@@ -159,7 +159,9 @@ class _Parser:
             token = self.token
             values.append(self._literal(column, self._operand()))
             if types.is_integer(column.type) and types.is_floating(values[-1].type):
-                raise self._error(token, f"found {token}; expected a whole number, as the column has only those.")
+                raise self._error(
+                    token, f"found {token}; expected a whole number, since the column has only whole numbers."
+                )
         self._expect(")")
         if types.is_decimal(column.type):  # of different scales, which an array of scalars cannot have
             among = column.expression.isin(pa.array([value.as_py() for value in values]))
@@ -179,14 +181,16 @@ class _Parser:
         if types.is_integer(column.type) and types.is_floating(literal.type):
             return _compare(column.expression.cast(pa.float64(), safe=False), literal, sign.value)
         if types.is_boolean(column.type) and sign.value not in ("=", "<>"):
-            raise self._error(sign, f"found {sign.source!r}; expected = or <>, as {left} is true or false.")
+            raise self._error(sign, f"found {sign.source!r}; expected = or <>, since {left} is true or false.")
         return _compare(column.expression, literal, sign.value)
 
     def _two_columns(self, column: Operand, token: Token) -> tuple[pc.Expression, pc.Expression]:
         other = self._column(token)
         for operand in (column, other):
             if operand.parse is None:
-                raise self._error(token, f'"{operand.name:.60}" is {operand.stored_type}, which has no order.')
+                raise self._error(
+                    token, f'"{operand.name:.60}" is {operand.stored_type}, which has no order; expected is null.'
+                )
         if column.type == other.type:
             return column.expression, other.expression
         if is_number(column.type) and is_number(other.type):
@@ -201,12 +205,12 @@ class _Parser:
                 token, f'"{column.name:.60}" is {column.stored_type}, which cannot be compared; expected is null.'
             )
         if token.value == "null" and token.kind is Kind.keyword:
-            raise self._error(token, "found null, which equals nothing; write is null or is not null.")
+            raise self._error(token, "found null, which is equal to nothing; write is null or is not null.")
         try:
             return column.parse(token)
         except LiteralMismatchError as expected:
             raise self._error(
-                token, f'found {token}; expected {expected}, as "{column.name:.60}" is {column.stored_type}.'
+                token, f'found {token}; expected {expected}, since "{column.name:.60}" is {column.stored_type}.'
             ) from None
 
     def _operand(self) -> Token:
@@ -225,6 +229,8 @@ class _Parser:
         advice = f' Did you mean "{close[0]:.60}"?' if close else ""
         if token.source.startswith('"') and not close:
             advice = " Write strings in single quotes."
+        if not close and token.source.isidentifier():
+            advice = f" If it is a text, write '{token.source:.60}'."
         raise self._error(token, f"{token} does not exist.{advice} {_columns(self._schema)}")
 
     def _advance(self) -> Token:

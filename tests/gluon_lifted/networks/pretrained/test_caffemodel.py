@@ -85,7 +85,7 @@ def small(tmp_path, write_caffemodel):
 @pytest.mark.parametrize("end", [-1, -5, 30, 12, 3])
 def test_truncated_file_is_refused_by_name(tmp_path, write_caffemodel, end):
     content = small(tmp_path, write_caffemodel)
-    with pytest.raises(DataError, match=r"^small\.caffemodel: .* the file is damaged"):
+    with pytest.raises(DataError, match=r"^small\.caffemodel: .* The file is damaged"):
         parse_caffemodel(memoryview(content[:end]), "small.caffemodel")
 
 
@@ -93,7 +93,7 @@ def test_size_and_shape_must_agree(tmp_path, write_caffemodel):
     content = small(tmp_path, write_caffemodel)
     at = content.index(b"\x0a\x02\x02\x03") + 2  # BlobShape: dim, 2 bytes, 2 x 3
     changed = content[:at] + b"\x02\x04" + content[at + 2 :]
-    with pytest.raises(DataError, match=r"a blob of layer 'a' has 6 numbers, its shape is \[2, 4\]"):
+    with pytest.raises(DataError, match=r"a blob of layer 'a' has 6 numbers, but its shape is \[2, 4\]"):
         parse_caffemodel(memoryview(changed), "x")
 
 
@@ -112,7 +112,7 @@ def test_huge_sizes_take_no_memory():
 def test_empty_blobs_are_refused_whatever_their_other_axes_say(shape):
     blob = message(7, message(1, b"".join(map(varint, shape)))) + message(5, b"")
     content = message(100, message(1, b"a") + message(7, blob))
-    with pytest.raises(DataError, match=r"a blob of layer 'a' has 0 numbers, its shape is \[.*0"):
+    with pytest.raises(DataError, match=r"a blob of layer 'a' has 0 numbers, but its shape is \[.*0"):
         parse_caffemodel(memoryview(content), "x")
 
 

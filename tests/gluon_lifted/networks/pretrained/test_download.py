@@ -35,7 +35,7 @@ def test_a_file_is_kept_once_its_hash_is_right(host, path, digits):
     notes = []
     fetch(host, path, SHA256[:digits], notes)
     assert path.read_bytes() == CONTENT
-    assert notes == [f"fetching {host.url}w.pth (0 MB)"]
+    assert notes == [f"downloading {host.url}w.pth (0 MB)"]
     assert matches(path, SHA256[:digits])
     assert not matches(path, "0" + SHA256[1:digits])
     assert not matches(path.with_name("other"), SHA256)
@@ -45,14 +45,14 @@ def test_a_file_is_kept_once_its_hash_is_right(host, path, digits):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"other", f"its SHA-256 begins with {hashlib.sha256(b'other').hexdigest()}, expected {SHA256}"),
+        (b"other", f"its SHA-256 begins with {hashlib.sha256(b'other').hexdigest()}; expected {SHA256}"),
         ((404, {}, b""), "the server answered 404 Not Found"),
         ((200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>"), "the server sent a web page instead"),
         ((200, {"Content-Length": "900"}, CONTENT), "the connection ended after 700 of 900 bytes"),
         ((200, {"Content-Length": str(3 << 30)}, b""), "the file has 3,221,225,472 bytes, more than 2,147,483,648"),
         (
             (302, {"Location": "http://127.0.0.1:9/secret?key=1"}, b""),
-            "it redirects to http://127.0.0.1:9, expected https",
+            "it redirects to http://127.0.0.1:9; expected https",
         ),
         ((302, {"Location": "file:///etc/passwd"}, b""), "not allowed"),
     ],
@@ -65,7 +65,7 @@ def test_anything_else_is_refused_and_not_kept(host, path, answer, reason):
 def test_reasons_hold_no_credentials_and_no_control_characters(host, path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
     host.answers["/w.pth"] = (302, {"Location": "http://me:secret@127.0.0.1:9/"}, b"")
-    assert refusal(host, path) == "it redirects to http://127.0.0.1:9, expected https"
+    assert refusal(host, path) == "it redirects to http://127.0.0.1:9; expected https"
     error = OSError("\x1b[31m403 for https://cdn.invalid/a?X-Amz-Signature=ab12&x=1 with hf_abcdefgh\nmore")
     assert failure_reason(error) == "?[31m403 for https://cdn.invalid/a?x=1 with ***"
 

@@ -48,7 +48,7 @@ def test_a_named_file_is_downloaded_into_torchs_cache_once(host, known, tmp_path
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.origin == file.url
     assert fetched.preprocessing.interpolation == "bicubic"
-    assert notes == [f"fetching {file.url} (0 MB)"]
+    assert notes == [f"downloading {file.url} (0 MB)"]
     assert len(host.asked) == 1
 
 
@@ -81,9 +81,9 @@ def test_imagenet_takes_the_first_that_answers(host, known):
     notes = []
     assert fetch("imagenet", BACKBONE, notes.append).origin == third.url
     assert [note for note in notes if "trying" in note] == [
-        f"{first.url}: the server answered 404 Not Found; trying the next location",
-        f"torchvision:resnet18.V1: its SHA-256 begins with {hashlib.sha256(b'another').hexdigest()[:8]}, expected "
-        f"{SHA256[:8]}; trying the next source",
+        f"{first.url}: the server answered 404 Not Found. Trying the next location.",
+        f"torchvision:resnet18.V1: its SHA-256 begins with {hashlib.sha256(b'another').hexdigest()[:8]}; expected "
+        f"{SHA256[:8]}. Trying the next source.",
     ]
 
 
@@ -114,8 +114,9 @@ def test_if_none_answers_the_message_says_what_to_download_where(host, known, mo
     with pytest.raises(DataError) as caught:
         fetch("imagenet", BACKBONE, lambda _: None)
     assert str(caught.value) == (
-        f"ImageNet weights of {BACKBONE}: cannot be fetched (HF_HUB_OFFLINE forbids downloads). Download {file.url} "
-        f"elsewhere and save it as {cached_path(file)}, or give it with --weights."
+        f"ImageNet weights of {BACKBONE}: cannot be downloaded (the environment variable HF_HUB_OFFLINE forbids "
+        f"downloads). Download {file.url} on another host, and save it as {cached_path(file)}, or give it with "
+        "--weights."
     )
     monkeypatch.delenv("HF_HUB_OFFLINE")
     host.answers[f"/{file.name}"] = b"x"
@@ -124,13 +125,13 @@ def test_if_none_answers_the_message_says_what_to_download_where(host, known, mo
         DataError, match=r"\(torchvision:resnet18.V1: its SHA-256 .*; GluonCV's store: .* 404 Not Found\)"
     ):
         fetch("imagenet", BACKBONE, lambda _: None)
-    with pytest.raises(DataError, match=r"^torchvision:resnet18.V1: cannot be fetched \(its SHA-256 begins with"):
+    with pytest.raises(DataError, match=r"^torchvision:resnet18.V1: cannot be downloaded \(its SHA-256 begins with"):
         fetch("torchvision:resnet18.V1", BACKBONE, lambda _: None)
 
 
 def test_backbones_that_nobody_has_weights_of(known):
     with pytest.raises(
-        ConfigError, match="there are no ImageNet weights of hrnet_w18_c; give a file or hf://OWNER/NAME"
+        ConfigError, match=r"no ImageNet weights are known for hrnet_w18_c\. Give a file or hf://OWNER/NAME"
     ):
         fetch("imagenet", "hrnet_w18_c", lambda _: None)
 
@@ -158,8 +159,12 @@ def test_a_hub_that_lost_its_config_says_so(hub_host, monkeypatch):
     fetch("hf://timm/net.tag", BACKBONE, lambda _: None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert fetch("hf://timm/net.tag", BACKBONE, notes.append).preprocessing is None
-    assert "its config.json cannot be fetched (HF_HUB_OFFLINE forbids downloads), so its colors are a guess" in notes[0]
-    with pytest.raises(DataError, match=r"^hf://a/b: cannot be fetched .* Download https://huggingface.co/a/b/resolve"):
+    assert (
+        "config.json cannot be downloaded (the environment variable HF_HUB_OFFLINE forbids downloads), so" in notes[0]
+    )
+    with pytest.raises(
+        DataError, match=r"^hf://a/b: cannot be downloaded .* Download https://huggingface.co/a/b/resolve"
+    ):
         fetch("hf://a/b", BACKBONE, lambda _: None)
 
 

@@ -30,7 +30,7 @@ def test_a_file_is_downloaded_once(hub_host, capsys):
     assert hub.hub_weights(FILE, notes.append) == first == hub.cached_weights(FILE)
     assert hub.cached_weights(FILE._replace(revision=COMMIT)) == first
     assert len(hub_host.asked) == asked
-    assert notes == ["fetching hf://timm/net.tag (0 MB)"]
+    assert notes == ["downloading hf://timm/net.tag (0 MB)"]
     assert capsys.readouterr() == ("", "")
 
 
@@ -44,7 +44,7 @@ def test_a_revision_is_asked_for(hub_host, revision):
 @pytest.mark.parametrize("known", [SHA256, None])
 def test_another_content_than_its_hash_says_is_refused_and_removed(hub_host, known):
     publish_on_hub(hub_host, b"changed" * 100, etag=SHA256)
-    with pytest.raises(FAILURES, match="its SHA-256 is not the expected one"):
+    with pytest.raises(FAILURES, match="its SHA-256 differs from the expected one"):
         hub.hub_weights(FILE._replace(sha256=known), lambda _: None)
     assert hub.cached_weights(FILE) is None
     publish_on_hub(hub_host, CONTENT)
@@ -108,7 +108,7 @@ def test_config_is_json(hub_host, content, config):
 
 def test_damaged_config_is_refused(hub_host):
     publish_on_hub(hub_host, b"<html>", "config.json", etag="0" * 40)
-    with pytest.raises(DataError, match=r"^hf://timm/net.tag: its config.json is not JSON"):
+    with pytest.raises(DataError, match=r"^hf://timm/net.tag: config.json cannot be read as JSON"):
         hub.hub_config(FILE, lambda _: None)
 
 
@@ -134,5 +134,7 @@ def test_addresses():
     ],
 )  # fmt: skip
 def test_other_addresses_are_refused(source):
-    with pytest.raises(ConfigError, match=re.escape(f"{source}: is no address of the hub; expected hf://OWNER/NAME")):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"{source}: not an address of the Hugging Face hub; expected hf://OWNER/NAME")
+    ):
         hub.hub_address(source)

@@ -56,7 +56,7 @@ def test_scalars_and_other_types_do_not_disturb():
 
 def test_quantized_weights_are_refused_by_name():
     quantized = onnx.numpy_helper.from_array(np.ones((2, 2), "i1"), "conv1_quantized")
-    with pytest.raises(DataError, match=r"'conv1_quantized' is quantized to 8 bits; give the network in float32"):
+    with pytest.raises(DataError, match=r"'conv1_quantized' is quantized to 8 bits. Give the network in float32"):
         parse(model(quantized))
 
 
@@ -64,18 +64,18 @@ def test_data_in_another_file_is_refused():
     tensor = onnx.numpy_helper.from_array(np.ones((2, 2), "f4"), "a")
     onnx.external_data_helper.set_external_data(tensor, "/etc/passwd")
     tensor.ClearField("raw_data")
-    with pytest.raises(DataError, match="'a' is in another file; save the network as a single file"):
+    with pytest.raises(DataError, match=r"'a' is in another file\. Save the network as a single file"):
         parse(model(tensor))
 
 
 def test_size_shape_and_type_must_agree():
     tensor = onnx.numpy_helper.from_array(np.ones((2, 3), "f4"), "a")
     tensor.dims[1] = 1 << 62
-    with pytest.raises(DataError, match=r"has 24 bytes, its shape is \[2, 4611686018427387904\] of float32"):
+    with pytest.raises(DataError, match=r"has 24 bytes, but its shape is \[2, 4611686018427387904\] of float32"):
         parse(model(tensor))
     tensor = listed("a", onnx.TensorProto.FLOAT, np.ones((2, 3)))
     tensor.data_type = onnx.TensorProto.INT32
-    with pytest.raises(DataError, match="has the type int32 and numbers of float32"):
+    with pytest.raises(DataError, match="has the type int32, but numbers of type float32"):
         parse(model(tensor))
 
 

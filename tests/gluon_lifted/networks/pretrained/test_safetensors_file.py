@@ -57,5 +57,5 @@ def test_other_files_are_not_taken_for_it(content):
 
 def test_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(MissingPackageError, match="needs the safetensors package"):
+    with pytest.raises(MissingPackageError, match="safetensors is not installed"):
         read_safetensors(tmp_path / "x.safetensors")

@@ -74,7 +74,7 @@ def test_wrong_content_is_refused_and_not_kept(tmp_path, gluoncv_host, monkeypat
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
     for content, reason in [
-        (other.getvalue(), "its SHA-1 is not the store's"),
+        (other.getvalue(), "its SHA-1 differs from the store's"),
         (empty.getvalue(), "There is no item named"),
         (cut_off(other.getvalue()), "EOFError"),
         (b"<html>", "File is not a zip file"),

@@ -72,7 +72,7 @@ def test_axes_are_counted_before_they_are_copied(tmp_path, write_torch):
     storage = Storage("0", np.arange(12, dtype="f4"))
     state = {"w": Tensor(storage, 0, (2,) * 33, (0,) * 33)}
     write_torch(tmp_path / "net.pth", state=state, storages=[storage])
-    with pytest.raises(DataError, match="a tensor of 33 axes; NumPy has at most 32"):
+    with pytest.raises(DataError, match="a tensor of 33 axes; the limit is 32"):
         parse(tmp_path / "net.pth")
 
 
@@ -101,14 +101,14 @@ def test_pickled_call_is_refused_and_not_made(tmp_path, protocol):
 
 def test_whole_networks_are_refused_by_the_name_of_their_class(tmp_path):
     content = pickle.dumps(zipfile.ZipInfo(), 2)
-    with pytest.raises(DataError, match=r"names .*; save the network's state_dict\(\)"):
+    with pytest.raises(DataError, match=r"its pickle needs .* Save only the network's state_dict\(\)"):
         read_pickle(memoryview(content), "net.pth")
 
 
 @pytest.mark.parametrize("value", [{"state_dict": {}, "epoch": 3}, [1, 2], {"a": "text"}, "text"])
 def test_what_is_no_state_dict_is_refused(tmp_path, write_torch, value):
     write_torch(tmp_path / "net.pth", state=value)
-    with pytest.raises(DataError, match=r"holds more than tensors by name; save the network's state_dict\(\) alone"):
+    with pytest.raises(DataError, match=r"contains more than named tensors\. Save only the network's state_dict\(\)"):
         parse(tmp_path / "net.pth")
 
 
@@ -168,10 +168,13 @@ def rewritten(path, change):
         (lambda m: m.pop("archive/data.pkl"), "it has no data.pkl"),
         (lambda m: m.update({"b/data.pkl": m["archive/data.pkl"]}), "or several"),
         (lambda m: m.pop("archive/data/0"), "the archive is damaged"),
-        (lambda m: m.update({"archive/data/0": (b"\0" * 8, 0)}), "a storage of another size"),
+        (lambda m: m.update({"archive/data/0": (b"\0" * 8, 0)}), "a storage whose size differs"),
         (lambda m: m.update({"archive/data/0": (b"\0" * 601, 0)}), "the archive is damaged"),
         (lambda m: m.update({"archive/byteorder": (b"big", 0)}), "big-endian"),
-        (lambda m: m.update({"bomb": (b"\0" * 10**6, zipfile.ZIP_DEFLATED)}), "compressed, or larger inside"),
+        (
+            lambda m: m.update({"bomb": (b"\0" * 10**6, zipfile.ZIP_DEFLATED)}),
+            "since it is compressed or its sizes are wrong",
+        ),
     ],
 )
 def test_archives_that_torch_does_not_write_are_refused(tmp_path, write_torch, change, message):
@@ -200,7 +203,7 @@ def test_legacy_storage_must_have_the_size_it_says(tmp_path, write_torch, size):
     at = len(content) - 8 - 150 * 4
     assert content[at : at + 8] == struct.pack("<q", 150)
     path.write_bytes(content[:at] + struct.pack("<q", size) + content[at + 8 :])
-    with pytest.raises(DataError, match=r"net\.pth.*(the file is damaged|needs)"):
+    with pytest.raises(DataError, match=r"net\.pth.*([Tt]he file is damaged|needs)"):
         parse(path)
 
 

@@ -59,4 +59,4 @@ def test_too_little_memory(lifted, tmp_path):
     source = write_embeddings(tmp_path / "a", VECTORS)
     status, _, err = lifted("index", source, "--out", tmp_path / "i", "--max-memory", "1MB")
     assert status == 1
-    assert "may use 1 MB; allow more with --max-memory" in err
+    assert "may use only 1 MB; allow more with --max-memory" in err

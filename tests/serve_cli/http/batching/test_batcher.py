@@ -104,7 +104,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_return(model):
         first = await hold_the_lane(batcher, held)
         waiting = asyncio.ensure_future(batcher.embed_pixels(squares(1, 2, 3), later()))
         await until(lambda: batcher.waiting == 3)
-        with pytest.raises(QueueFullError, match=r"3 images wait already, and at most 4") as refused:
+        with pytest.raises(QueueFullError, match=r"the queue has 3 of at most 4 images") as refused:
             await batcher.embed_pixels(squares(1, 2), later())
         assert batcher.waiting == 3  # the lane is still held: nothing was waited for
         assert refused.value.retry_after >= 1

@@ -41,4 +41,4 @@ def test_one_bad_image_among_others(client, photos):
 
 
 def test_a_single_bad_image(client):
-    assert "the body: image: cannot be read" in error_of(client.post("/embed", content=b"no", headers=PNG), 422)
+    assert "the body: cannot be read" in error_of(client.post("/embed", content=b"no", headers=PNG), 422)

@@ -100,7 +100,7 @@ def test_paths_are_shown_only_if_asked_for(client, shop):
         ({"queries": [{"vector": [1, 2]}]}, 422, "2 numbers; expected 8"),
         ({"queries": [{"id": "photos/0.png"}], "k": 10**9}, 422, "k is 1,000,000,000; expected 1 to 100"),
         ({"queries": [{"url": "http://a/b.png"}]}, 403, "images by URL are off"),
-        ({"queries": [{"image": "bm8gaW1hZ2U="}]}, 422, "queries[0].image: image: cannot be read"),
+        ({"queries": [{"image": "bm8gaW1hZ2U="}]}, 422, "queries[0].image: cannot be read"),
     ],
 )
 def test_refusals(client, shop, fields, status, message):

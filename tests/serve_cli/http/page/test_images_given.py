@@ -100,7 +100,7 @@ def test_photo_that_is_too_large_is_not_sent(open_page, catalog):
     drop(page, *[PHOTO] * 5)
     assert "5 images; this server takes up to 4 at once" in page.locator("#problem").inner_text()
     drop(page)
-    assert "That was no file" in page.locator("#problem").inner_text()
+    assert "That was not a file" in page.locator("#problem").inner_text()
     assert len(catalog.requests) == 1
 
 

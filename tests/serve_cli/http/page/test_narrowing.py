@@ -99,5 +99,5 @@ def test_hostile_address(open_page):
     page.wait_for_selector("#problem p")
     assert "The photograph photograph has gone" in page.locator("#problem").inner_text()
     page = open_page("#is.__proto__=x&min.price=no&k=1e9&within=-&constructor=1&show=&id=<img src=x onerror=alert(1)>")
-    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the conditions.'")
+    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the condition.'")
     assert page.locator("#summary").inner_text() == "0 images whose id contains “<img src=x onerror=alert(1)>”"

@@ -107,7 +107,7 @@ def test_typing_an_id(open_page, catalog):
     page.keyboard.press("Enter")
     expect_ids(page, nearest_ids(STEP * 20, leave_out=(20,)))
     page.fill("#text", "_")
-    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the conditions.'")
+    wait_for(page, "document.querySelector('#none').textContent === 'No image meets the condition.'")
 
 
 def test_later_query_overtakes_an_earlier_one(open_page, catalog):

@@ -29,8 +29,8 @@ def test_every_file_of_a_form_in_order():
         (b"x", "text/plain", 415, "expected image"),
         (b"{}", "application/json", 415, "Images in JSON go to /v1/embeddings"),
         (form(), MULTIPART, 400, "the form is empty"),
-        (form(part(b"k", b"v")), MULTIPART, 400, "field 'k' is no file"),
-        (form(*[part(b"a", b"1", b"a")] * 3), MULTIPART, 413, "more than 2 parts"),
+        (form(part(b"k", b"v")), MULTIPART, 400, "field 'k' is not a file"),
+        (form(*[part(b"a", b"1", b"a")] * 3), MULTIPART, 413, "too many parts; expected at most 2"),
     ],
 )
 def test_refusals(body, content_type, status, problem):

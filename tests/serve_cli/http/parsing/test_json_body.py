@@ -8,7 +8,7 @@ from tests.serve_cli.http.parsing.refusals import refused
     "body", [b"", b"{", b"NaN", b"[Infinity]", b"\xff", b'"\\ud800"', b"[" * 2000 + b"]" * 2000, b"{'a': 1}", b"[1,]"]
 )
 def test_what_is_no_json(body):
-    with refused(400, "no JSON"):
+    with refused(400, "not valid JSON"):
         parse_json(body)
 
 
@@ -30,7 +30,7 @@ def test_unknown_fields_are_named():
 @pytest.mark.parametrize(
     ("method", "value", "expected"),
     [
-        ("text", 1, "field is 1; expected a text"),
+        ("text", 1, "field is 1; expected a string"),
         ("flag", 1, "field is 1; expected true or false"),
         ("flag", "true", "field is 'true'; expected true or false"),
         ("number", True, "field is true; expected a number"),
@@ -39,7 +39,7 @@ def test_unknown_fields_are_named():
         ("integer", 1.0, "field is 1.0; expected a whole number"),
         ("integer", False, "field is false; expected a whole number"),
         ("items", {}, "field is an object; expected a list"),
-        ("texts", ["a", None], "field contains null; expected texts only"),
+        ("texts", ["a", None], "field contains null; expected strings only"),
     ],
 )
 def test_fields_of_another_type(method, value, expected):

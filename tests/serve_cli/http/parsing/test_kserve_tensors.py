@@ -62,16 +62,16 @@ def test_how_the_output_is_asked_for(fields, as_bytes):
         ({**TENSOR, "shape": [-1, 2, 2, 3]}, 413, "-1 images"),
         ({**TENSOR, "shape": [10**18, 2, 2, 3]}, 413, "images; expected 1 to 4"),
         (TENSOR, 400, "neither data nor"),
-        ({**TENSOR, "data": [0] * 23}, 422, "no list of 24 whole numbers"),
-        ({**TENSOR, "data": [[0] * 12, [0] * 11]}, 422, "no list of 24"),
-        ({**TENSOR, "data": [0.5] * 24}, 422, "no list of 24 whole"),
-        ({**TENSOR, "data": [True] * 24}, 422, "no list of 24 whole"),
-        ({**TENSOR, "data": ["0"] * 24}, 422, "no list of 24 whole"),
-        ({**TENSOR, "data": [None] * 24}, 422, "no list of 24 whole"),
+        ({**TENSOR, "data": [0] * 23}, 422, "not a list of 24 whole numbers"),
+        ({**TENSOR, "data": [[0] * 12, [0] * 11]}, 422, "not a list of 24"),
+        ({**TENSOR, "data": [0.5] * 24}, 422, "not a list of 24 whole"),
+        ({**TENSOR, "data": [True] * 24}, 422, "not a list of 24 whole"),
+        ({**TENSOR, "data": ["0"] * 24}, 422, "not a list of 24 whole"),
+        ({**TENSOR, "data": [None] * 24}, 422, "not a list of 24 whole"),
         ({**TENSOR, "data": [256] + [0] * 23}, 422, "0 to 256; expected 0 to 255"),
         ({**TENSOR, "data": [-1] + [0] * 23}, 422, "-1 to 0"),
-        ({**TENSOR, "data": [2**63] + [0] * 23}, 422, "expected 0 to 255|no list of 24"),
-        ({**TENSOR, "data": [10**40] + [0] * 23}, 422, "no list"),
+        ({**TENSOR, "data": [2**63] + [0] * 23}, 422, "expected 0 to 255|not a list of 24"),
+        ({**TENSOR, "data": [10**40] + [0] * 23}, 422, "not a list"),
         ({**TENSOR, "parameters": []}, 400, "parameters is a list"),
         (BINARY, 422, "binary_data_size is 24, and 0 bytes follow"),
     ],
@@ -86,7 +86,7 @@ def test_data_nested_deeper_than_arrays_go(shape):
     data = 0
     for _ in range(shape):
         data = [data]
-    with refused(422, "no list of 24"):
+    with refused(422, "not a list of 24"):
         parse({**TENSOR, "data": data})
 
 
@@ -106,7 +106,7 @@ def test_refused_requests():
             parse_infer(fields, None, CROP, 4)
     with refused(400, r"outputs\[0\].name is 'other'"):
         parse(outputs=[{"name": "other"}])
-    with refused(400, "id is 7; expected a text"):
+    with refused(400, "id is 7; expected a string"):
         parse(id=7)
 
 

@@ -31,7 +31,7 @@ def test_what_clients_add_is_ignored():
         ({"input": [1, 2]}, 400, r"input\[0\] is 1; expected an image"),
         ({"input": [[1, 2]]}, 400, r"input\[0\] is a list"),
         ({"input": [{"text": "a"}]}, 400, r"input\[0\].image is null"),
-        ({"input": ["QUJD", "a photo of a cat"]}, 422, r"input\[1\] is no image"),
+        ({"input": ["QUJD", "a photo of a cat"]}, 422, r"input\[1\] is not an image"),
         ({"input": ["QUJD"] * 4}, 413, "4 items; expected at most 3"),
         ({"input": "QUJD", "model": "other"}, 404, "no model 'other'; this server has 'tiny'"),
         ({"input": "QUJD", "model": 1}, 400, "model is 1"),

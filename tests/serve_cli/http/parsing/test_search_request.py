@@ -91,11 +91,11 @@ def test_forms():
         ({"queries": [{"id": "a", "weight": 0}]}, 422, r"queries\[0\].weight is 0"),
         ({"queries": [{"id": "a", "weight": 1e300}]}, 422, "weight is 1e"),
         ({"queries": [{"id": "a", "weight": "1"}]}, 400, "weight is '1'"),
-        ({"queries": [{"id": 5}]}, 400, r"queries\[0\].id is 5; expected a text"),
+        ({"queries": [{"id": 5}]}, 400, r"queries\[0\].id is 5; expected a string"),
         ({"queries": [{"id": "a" * 5000}]}, 422, "5,000 characters"),
-        ({"queries": [{}]}, 400, "none of image, id, vector, url, file; expected one"),
+        ({"queries": [{}]}, 400, "none of image, id, vector, url, file; expected exactly one"),
         ({"queries": [{"id": "a", "vector": [1, 2]}]}, 400, "id and vector of"),
-        ({"queries": [{"image": "a cat"}]}, 422, r"queries\[0\].image is no image"),
+        ({"queries": [{"image": "a cat"}]}, 422, r"queries\[0\].image is not an image"),
         ({"queries": [{"url": "ftp://a"}]}, 422, r"queries\[0\].url is 'ftp://a'"),
         ({"queries": [{"file": 0}]}, 422, "one of the form's 0 files"),
         ({"queries": [{"file": -1}]}, 422, "file is -1"),
@@ -105,7 +105,7 @@ def test_forms():
         ({"queries": [{"vector": [1, True]}]}, 422, "vector contains true"),
         ({"queries": [{"vector": [1, "2"]}]}, 422, "vector contains '2'"),
         ({"queries": [{"vector": [[1], [2]]}]}, 422, "vector contains a list"),
-        ({"queries": [{"vector": [1, -1.1e9]}]}, 422, "a number beyond 1,000,000,000"),
+        ({"queries": [{"vector": [1, -1.1e9]}]}, 422, "not finite or beyond 1,000,000,000"),
     ],
 )
 def test_refusals(fields, status, problem):
@@ -137,9 +137,9 @@ def test_refused_bodies():
         parse_search(b"x", "text/plain", {}, LIMITS)
     with refused(415, "gzip"):
         parse_search(b"x", "image/png", {}, LIMITS, "gzip")
-    with refused(400, "field 'k' is no file"):
+    with refused(400, "field 'k' is not a file"):
         parse_search(form(part(b"k", b"5")), MULTIPART, {}, LIMITS)
     with refused(400, "2 parts 'request'"):
         parse_search(form(*[part(b"request", b"{}")] * 2), MULTIPART, {}, LIMITS)
-    with refused(413, "more than 4 parts"):
+    with refused(413, "too many parts; expected at most 4"):
         parse_search(form(*[part(b"a", b"x", b"x")] * 6), MULTIPART, {}, LIMITS)

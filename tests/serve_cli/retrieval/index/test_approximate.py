@@ -172,8 +172,8 @@ def test_wrong_factories(tmp_path):
         "IVF4,PQ3x4fs": "FAISS cannot build 'IVF4,PQ3x4fs' for 8 columns",
         "nonsense": "FAISS cannot build 'nonsense'",
         "PQ4": "is IndexPQ, expected HNSW",
-        "ITQ,HNSW8": "other transforms",
-        "IVF64,Flat": "64 lists need as many rows, and there are 50",
+        "ITQ,HNSW8": "a transform that is not linear",
+        "IVF64,Flat": "64 lists need at least as many rows, but there are 50",
     }.items():
         with pytest.raises(ConfigError, match=message):
             build_index(source, tmp_path / "i", IndexOptions(factory=factory))

@@ -109,7 +109,7 @@ DAMAGED_GRAPHS = {
     "another width": (other("HNSW8_SQ8", dim=6), "expected"),
     "another metric": (other("HNSW8", metric=faiss.METRIC_INNER_PRODUCT), "expected"),
     "other codes": (other("HNSW8_PQ4"), "is a graph of type .IHNp."),
-    "two transforms": (other("PCA6,PCA4,HNSW8"), "other transforms"),
+    "two transforms": (other("PCA6,PCA4,HNSW8"), "a transform that is not linear"),
     "no graph": (other("PCA6,Flat"), "has vectors of type"),
 }
 

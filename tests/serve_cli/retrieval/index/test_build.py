@@ -57,7 +57,7 @@ def test_an_index_is_replaced_only_with_overwrite(tmp_path):
 
 def test_other_folders_are_kept(tmp_path):
     source = write_embeddings(tmp_path / "a", drawn(6))
-    with pytest.raises(RunError, match="holds files that are no index"):
+    with pytest.raises(RunError, match="holds files that are not an index"):
         build_index(source, source, IndexOptions(overwrite=True))
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written to"):
@@ -90,7 +90,7 @@ def test_rows_with_nan_are_left_out_and_counted(tmp_path, kind, monkeypatch):
 
 def test_no_embedding_at_all(tmp_path):
     nowhere = write_embeddings(tmp_path / "nan", np.full((3, 4), np.nan))
-    with pytest.raises(DataError, match="nan: has no row with a finite embedding"):
+    with pytest.raises(DataError, match="nan: every embedding has NaN or infinity"):
         build_index(nowhere, tmp_path / "i")
     assert not (tmp_path / "i").exists()
     with pytest.raises(DataError, match="has no row with an embedding"):

@@ -131,7 +131,7 @@ def test_wrong_arguments(two_segments):
         index.nearest(drawn(1, 4), 1)
     with pytest.raises(DataError, match="not finite"):
         index.nearest(np.full((1, 5), np.nan, np.float32), 1)
-    with pytest.raises(DataError, match="has rows 0 to 89, not 0 to 90"):
+    with pytest.raises(DataError, match="row numbers are 0 to 90; expected 0 to 89"):
         index.nearest(drawn(1), 1, among=np.array([0, 90]))
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from serve_cli.retrieval.index.exact_search import Block, exact_nearest, to_unit_norm
+from serve_cli.embeddings.vectors import to_unit_norm
+from serve_cli.retrieval.index.exact_search import Block, exact_nearest
 from tests.serve_cli.retrieval.index.catalogs import plain_nearest
 
 

@@ -31,7 +31,7 @@ def test_segments_keep_within_the_memory():
     small = plan_index(10**8, 128, max_memory=whole.memory_bytes // 2)
     assert small.segment_rows < 10**8
     assert small.memory_bytes <= whole.memory_bytes // 2
-    with pytest.raises(ConfigError, match=r"needs at least [\d,]+ MB of memory and may use 100 MB"):
+    with pytest.raises(ConfigError, match=r"needs at least [\d,]+ MB of memory, but may use only 100 MB"):
         plan_index(10**8, 128, max_memory=10**8)
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from serve_cli.retrieval.index.layout import IndexManifest, SegmentRecord
@@ -20,6 +22,6 @@ from tests.serve_cli.tiny_model import CARD
 def test_advice(kind, built, added, deleted, advice):
     segments = (SegmentRecord("segment-000001", built, "a"), SegmentRecord("segment-000002", added, "b", added=True))
     manifest = IndexManifest(CARD, None, None, kind, segments=segments, deleted=deleted)
-    sentence = rebuild_advice(manifest)
+    sentence = rebuild_advice(Path("my index"), manifest)
     assert (sentence is None) == (advice is None)
     assert advice is None or advice in sentence

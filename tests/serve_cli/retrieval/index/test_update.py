@@ -146,7 +146,7 @@ def test_added_rows_with_nan_are_left_out_and_counted(index, tmp_path):
     assert (updated.rows, updated.added, updated.failed, updated.not_finite) == (13, 1, 1, 1)
     assert ids_of(index)[12:] == ["a"]
     before = names_in(index)
-    with pytest.raises(DataError, match="has no row with a finite embedding"):
+    with pytest.raises(DataError, match="every embedding has NaN or infinity"):
         add_rows(index, write_embeddings(tmp_path / "nan", vectors[1:2], ids=["d"]))
     assert names_in(index) == before
 
@@ -233,7 +233,7 @@ def test_deletions_can_be_repeated(index):
     updated = delete_rows(index, ["3.jpg", "5.jpg", "3.jpg"])
     assert (updated.deleted, updated.missing, updated.rows) == (2, 0, 10)
     with pytest.raises(
-        DataError, match=r"not have 2 \('3.jpg', 'x'\) of the 3 ids to delete; nothing was deleted.*--missing-ok"
+        DataError, match=r"lacks 2 \('3.jpg', 'x'\) of the 3 ids to delete; nothing was deleted.*--missing-ok"
     ):
         delete_rows(index, ["3.jpg", "4.jpg", "x"])
     assert "4.jpg" in ids_of(index)
@@ -245,7 +245,9 @@ def test_ids_that_exist_are_not_added(index, tmp_path):
     names = ["new.jpg", "7.jpg", "2.jpg", "1.jpg", "0.jpg"]
     before = ids_of(index)
     more = write_embeddings(tmp_path / "more", drawn(5, seed=1), ids=names)
-    with pytest.raises(DataError, match=r"4 \('7.jpg', '2.jpg', '1.jpg', \.\.\.\) of its 5 ids are in .*--replace"):
+    with pytest.raises(
+        DataError, match=r"4 \('7.jpg', '2.jpg', '1.jpg', \.\.\.\) of its 5 ids are already in .*--replace"
+    ):
         add_rows(index, more)
     assert ids_of(index) == before
     assert [file.name for file in index.iterdir() if "segment" in file.name] == ["segment-000001"]
@@ -324,7 +326,7 @@ def test_a_full_disk(index, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("serve_cli.retrieval.index.segment_writer.sync", full)
-    with pytest.raises(RunError, match=r"cannot be written to .*No space left.*index is as it was"):
+    with pytest.raises(RunError, match=r"cannot be written to .*No space left.*index was not changed"):
         add_rows(index, more)
     assert ids_of(index) == before
     assert names_in(index) == ["index.json", "segment-000001"]

@@ -27,8 +27,8 @@ def test_a_load(lifted, emb, database, sql):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mysql://me:s3cret@host/db", "--to is mysql://, expected a URL that starts with postgresql://, postgres://"),
-        ("me:s3cret@host/db", "--to is a text without ://"),
+        ("mysql://me:s3cret@host/db", "--to is mysql://; expected a URL that starts with postgresql://, postgres://"),
+        ("me:s3cret@host/db", "--to is not a URL"),
         ("postgresql://me:s3cret/s3cret@host/db", "not a valid URL for PostgreSQL"),
         ("postgresql://me:s3cret@127.0.0.1:1/db", "PostgreSQL at 127.0.0.1:1, database db"),
         ("postgresql://127.0.0.1:1/db?user=me&password=s3cret", "PostgreSQL at 127.0.0.1:1, database db"),

@@ -163,7 +163,7 @@ def test_a_bug_keeps_its_traceback(emb):
 def test_another_vector_read_back_stops_the_switch(emb):
     vectors = drawn(5)
     Shelf.changed["3.jpg"] = vectors[3] + np.float32(1e-3)
-    with pytest.raises(RunError, match=r"another embedding for the id '3.jpg'"):
+    with pytest.raises(RunError, match=r"does not return the embedding that was sent for the id '3.jpg'"):
         load_embeddings(LoadOptions(write_embeddings(emb, vectors), "shelf://"))
     assert not Shelf.tables
     assert not Shelf.staging  # the next load starts over
@@ -201,7 +201,9 @@ def test_numbers_beyond_float16(emb):
     vectors = drawn(5)
     vectors[2, 1] = 70_000
     options = LoadOptions(write_embeddings(emb, vectors), "shelf://", dtype="float16")
-    with pytest.raises(DataError, match=r"'2.jpg': its embedding exceeds 65504; use --dtype float32"):
+    with pytest.raises(
+        DataError, match=r"'2.jpg': its embedding exceeds 65504, the largest float16; use --dtype float32"
+    ):
         load_embeddings(options)
     assert load_embeddings(replace(options, dtype="float32")).rows == 5
 

@@ -63,7 +63,7 @@ def test_rounding_to_the_storage_type_is_accepted_and_more_is_not(dtype, distanc
     precision = {"float32": 2**-20, "float16": 2**-10, "int8": 1 / 127}[dtype]
     step = 2**-22 if dtype == "float16" else 0  # subnormal numbers
     stored[7, 3] += np.float32(4 * precision * np.abs(sent[7]).max() + step)
-    with pytest.raises(RunError, match="another embedding for the id '7'"):
+    with pytest.raises(RunError, match="does not return the embedding that was sent for the id '7'"):
         verify(kept, plan(300, dtype, distance), named(sent))
 
 
@@ -93,9 +93,9 @@ def test_missing_rows_and_other_widths():
     sent = named(drawn(5, 16))
     with pytest.raises(RunError, match="has 4 rows"):
         verify(Kept({name: sent[name] for name in "0123"}), plan(5), sent)
-    with pytest.raises(RunError, match="another embedding for the id '4'"):
+    with pytest.raises(RunError, match="does not return the embedding that was sent for the id '4'"):
         verify(Kept({**{name: sent[name] for name in "0123"}, "x": sent["4"]}), plan(5), sent)
-    with pytest.raises(RunError, match="another embedding for the id '2'"):
+    with pytest.raises(RunError, match="does not return the embedding that was sent for the id '2'"):
         verify(Kept({**sent, "2": sent["2"][:1]}), plan(5), sent)
     zero = {"0": np.zeros(16, np.float32)}
     verify(Kept(zero), plan(1, distance="cosine"), zero)

@@ -44,10 +44,10 @@ def test_without_a_hash_only_cards_are_compared(index, caplog):
 
 
 def test_a_missing_model(index):
-    with pytest.raises(RunError, match=r"tiny.onnx: the model that shop.index names is missing; .* --model"):
+    with pytest.raises(RunError, match=r"tiny.onnx: no such file, but shop.index names it as its model; give --model"):
         open_query_model(index)
     index.model = None
-    with pytest.raises(RunError, match="names no model"):
+    with pytest.raises(RunError, match="does not name its model"):
         open_query_model(index)
 
 

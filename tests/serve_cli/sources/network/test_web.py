@@ -130,9 +130,9 @@ def test_what_a_url_asks_for_is_not_part_of_its_name(parts: WebServer, album: Pa
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "web servers list no folders"),
-        ("cat", "web servers list no folders"),
-        ("cat/*.jpg", "web servers list no folders"),
+        ("", "web servers do not list folders"),
+        ("cat", "web servers do not list folders"),
+        ("cat/*.jpg", "web servers do not list folders"),
         ("none.csv", r"none\.csv: cannot be read \(the server answers 404"),
         ("none.tar", r"none\.tar: cannot be read \(the server answers 404"),
         ("empty.txt", r"empty\.txt: lists no images"),

@@ -78,8 +78,8 @@ def test_page_larger_than_the_bound_is_said_before_it_is_read(tmp_path: Path, mo
     path = write(tmp_path / "m.parquet", rows, len(rows))
     status, _, error = embed(model, path, tmp_path / "emb", "--max-memory", BOUND)
     assert status == 1
-    assert "m.parquet, row group 0: reading takes up to" in error
-    assert "420 MB of memory are too little; write it with row groups of a few images each, or give" in error
+    assert "m.parquet, row group 0: reading it takes up to" in error
+    assert "420 MB of memory. Write the file with row groups of a few images each, or give" in error
     assert not (tmp_path / "emb").exists()
 
 

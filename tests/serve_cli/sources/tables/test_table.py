@@ -142,8 +142,8 @@ def test_naming_the_rows_reads_no_images(place: Path) -> None:
         ("m.csv", "path\n", "has no rows"),
         ("m.csv", "x" * 200_000, "not readable as CSV"),
         ("m.csv", "", "neither a column"),
-        ("m.csv", "path,b\na\n", "line 2: has 1 cells; the header has 2"),
-        ("m.csv", "path,b\na,b,c\n", "line 2: has 3 cells; the header has 2"),
+        ("m.csv", "path,b\na\n", "line 2: has 1 cells, but the header has 2"),
+        ("m.csv", "path,b\na,b,c\n", "line 2: has 3 cells, but the header has 2"),
         ("m.csv", 'path,b\n"a,b\n', "not readable as CSV"),
         ("m.jsonl", "", "neither a column"),
         ("m.jsonl", '{"path": "a"}\n[]\n', "line 2: not readable as JSON"),
@@ -186,7 +186,7 @@ def test_lines_of_json_may_be_empty_and_lack_columns_but_not_add_any(place: Path
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (Columns(id="sku"), r"has no column 'sku'; found \['image', 'path'\]"),
+        (Columns(id="sku"), r"has no column 'sku'; its columns are image, path"),
         (Columns(path="file"), "has no column 'file'"),
         (Columns(), "column 'path' is int64; expected paths \\(text"),
     ],

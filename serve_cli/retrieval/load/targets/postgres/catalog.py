@@ -124,6 +124,6 @@ def _check_dependents(connection: psycopg.Connection[Any], server: str, relation
     ).fetchall()
     if rows:
         raise RunError(
-            f"{server}: the table {shown} cannot be replaced since {len(rows)} objects depend on it ({rows[0][0]}); "
+            f"{server}: the table {shown} cannot be replaced, since {len(rows)} objects depend on it ({rows[0][0]}); "
             "drop them first, or choose another --table."
         )

@@ -21,13 +21,13 @@ SECRET_SETTINGS = ("password", "sslpassword", "oauth_client_secret")
 TRANSIENT_CLASSES = ("08",)
 TRANSIENT_CODES = frozenset({"40001", "40P01", "53300", "57P01", "57P02", "57P03", "55P03"})
 HINTS: dict[type[Exception], str] = {
-    errors.InsufficientPrivilege: "ask the database's owner for that right, or connect as another role",
+    errors.InsufficientPrivilege: "ask the database's owner for that privilege, or connect as another role",
     errors.InvalidPassword: "check user and password; PGPASSWORD and ~/.pgpass are read too",
     errors.InvalidCatalogName: "check the database's name at the end of the URL",
-    errors.DiskFull: "free space on the server and load again; the load resumes",
+    errors.DiskFull: "free some space on the server, then load again to resume",
     errors.ReadOnlySqlTransaction: "connect to the primary server",
     errors.DependentObjectsStillExist: "drop these objects first, or load into another --table",
-    errors.LockNotAvailable: "end the queries that use the table and load again; the load resumes",
+    errors.LockNotAvailable: "end the queries that use the table, then load again to resume",
 }
 
 

@@ -89,7 +89,7 @@ class PostgresTarget:
             numbers = find_relation(connection, self._schema, self._batches)
             if any(relation and relation.stamp is None for relation in (staging, numbers)):
                 raise RunError(
-                    f"{server}: the table {self._staging!r} or {self._batches!r} exists and is not the staging of "
+                    f"{server}: the table {self._staging!r} or {self._batches!r} exists, but is not a staging table of "
                     "`lifted load`; rename it, or choose another --table."
                 )
             stamps = {relation and relation.stamp and relation.stamp.fingerprint for relation in (staging, numbers)}

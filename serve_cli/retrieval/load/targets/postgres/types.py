@@ -119,7 +119,7 @@ NUMBERS = {
 def _texts(values: pa.Array) -> pa.Array:
     texts = values.cast(pa.string())
     if pc.any(pc.match_substring(texts, "\0")).as_py():
-        raise DataError("a text has a NUL character; remove it from the source and embed again.")
+        raise DataError("a string has a NUL character; remove it from the source and embed again.")
     return texts.cast(pa.binary())
 
 

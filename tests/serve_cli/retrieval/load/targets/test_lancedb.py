@@ -271,7 +271,7 @@ def test_two_loads_of_one_table_at_once_are_refused(url):
 def test_errors_are_sentences(tmp_path):
     target = LanceTarget(f"lancedb://{tmp_path}", plan_of(*catalog(2)))
     assert "the disk is full" in str(target.explain(OSError(28, "No space left on device")))
-    assert "cannot be written (a read-only file system)" in str(target.explain(OSError(30, "Read-only file system")))
+    assert "cannot be written to (a read-only file system)" in str(target.explain(OSError(30, "Read-only file system")))
     lost = RuntimeError("lance error: LanceError(IO): Generic S3 error: connection reset, /build/x.rs:1:2")
     assert target.is_transient(lost)
     assert "cargo" not in str(target.explain(lost))

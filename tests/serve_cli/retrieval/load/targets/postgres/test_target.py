@@ -240,7 +240,7 @@ def test_another_staging_is_discarded(emb, tmp_path, database, sql, monkeypatch)
     report = load_embeddings(replace(options, dtype="float16"))
     assert (report.resumed, len(rows_of(sql))) == (0, 20)
     sql.execute('CREATE TABLE "other__lifted_staging" (id int)')
-    with pytest.raises(RunError, match=r"'other__lifted_staging' or .* is not the staging of `lifted load`"):
+    with pytest.raises(RunError, match=r"'other__lifted_staging' or .* is not a staging table of `lifted load`"):
         load_embeddings(replace(options, table="other"))
 
 

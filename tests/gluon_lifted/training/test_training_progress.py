@@ -1,4 +1,4 @@
-"""A run without hooks reports its progress as all other work does."""
+"""Training reports its progress as all other work does."""
 
 from contextlib import contextmanager
 
@@ -6,7 +6,7 @@ import pytest
 
 from gluon_lifted.logs.run_log import TrainProgress
 from gluon_lifted.progress import progress_to
-from gluon_lifted.training.reported import ProgressReport
+from gluon_lifted.training.training_progress import training_progress
 
 
 @pytest.fixture
@@ -32,21 +32,15 @@ def batch(iteration, recall=None):
     return TrainProgress(iteration, 300, 0.5, 1e-3, 60.0, 0.0, recall)
 
 
-def test_measurements_and_training_have_a_bar_each(seen):
-    with ProgressReport() as report:
-        report.measuring("pixels", 32, 64)
-        report.measuring("pixels", 64, 64)
-        report.training(batch(201))
-        report.training(batch(202, recall=0.25))
-        report.training(batch(203))
+def test_the_newest_recall_stays_beside_the_loss(seen):
+    with training_progress(300, 200, 10) as show:
+        show(batch(201))
+        show(batch(202, recall=0.25))
+        show(batch(203))
     assert seen == [
-        ("measure pixels", 64, "images", 0),
-        (32, ""),
-        (64, ""),
-        "closed",
         ("train", 300, "batches", 200),
-        (201, "loss 0.500"),
-        (202, "loss 0.500, recall@1 0.250 at 202"),
-        (203, "loss 0.500, recall@1 0.250 at 202"),
+        (201, "loss 0.500, 60.0 images/s"),
+        (202, "loss 0.500, recall@1 0.250 (batch 202, 10 classes), 60.0 images/s"),
+        (203, "loss 0.500, recall@1 0.250 (batch 202, 10 classes), 60.0 images/s"),
         "closed",
     ]
