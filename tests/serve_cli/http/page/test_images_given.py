@@ -96,7 +96,7 @@ def test_photo_that_is_too_large_is_not_sent(open_page, catalog):
     wait_idle(page)
     assert "up to 0.2\N{NO-BREAK SPACE}MB" in page.locator("#hint").inner_text()
     drop(page, ("large.png", "image/png", b"x" * 200_001))
-    assert "large.png has 0.3" in page.locator("#problem").inner_text()
+    assert "large.png is 0.3" in page.locator("#problem").inner_text()
     drop(page, *[PHOTO] * 5)
     assert "5 images; this server takes up to 4 at once" in page.locator("#problem").inner_text()
     drop(page)
@@ -111,7 +111,7 @@ def test_photo_is_gone_after_a_reload(open_page, catalog):
     expect_ids(page, nearest_ids(61))
     page.reload()
     page.wait_for_selector("#problem p")
-    assert "my photo.png has gone" in page.locator("#problem").inner_text()
+    assert "my photo.png is no longer in the memory of this page" in page.locator("#problem").inner_text()
     assert len(catalog.requests) == 2
     page.click("#problem button")
     wait_idle(page)

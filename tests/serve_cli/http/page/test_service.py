@@ -55,7 +55,7 @@ def test_a_file_that_is_no_image_is_named_and_removed(open_url, url):
     first = shown_ids(page)
     page.set_input_files("#file", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no image"})
     page.wait_for_selector("#problem:not([hidden])")
-    assert page.locator("#problem p").inner_text().startswith("notes.jpg cannot be read (not an image of a known")
+    assert page.locator("#problem p").inner_text().startswith("notes.jpg cannot be read (it is not an image of a known")
     page.get_by_role("button", name="Remove it").click()
     wait_for(page, "document.querySelector('#problem').hidden")
     expect_ids(page, first)
