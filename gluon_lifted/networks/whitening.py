@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+IMAGES_PER_COMPONENT = 5  # fewer do not determine it
+
+
 class Moments:
     """Mean and covariance of feature vectors that arrive in batches. Memory is O(C²) for any number of them.
 
@@ -59,8 +62,12 @@ def require_features(width: int, dim: int) -> None:
         )
 
 
-def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def whitened_layer(
+    moments: Moments, dim: int, distance: float, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     r"""Return weight (D, C) and bias (D,) of a linear layer that whitens the D directions of the largest variance.
+
+    Fewer than `IMAGES_PER_COMPONENT` images per direction do not determine them: the last ones are random then.
 
     Parameters
     ----------
@@ -70,6 +77,8 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
         D, at most C.
     distance : float
         Root mean square of the distance between the embeddings of two random images.
+    seed : int
+        Seed of the random directions.
 
     Raises
     ------
@@ -93,16 +102,33 @@ def whitened_layer(moments: Moments, dim: int, distance: float) -> tuple[NDArray
     enlarging directions in which classes seen in training hardly differ. On unseen classes of CARS196 it raises
     recall@1 by Euclidean distance from 23.8 to 29.3 % (D = 512; 27.6 to 28.7 % with D = 128) and by cosine from 41.7 to
     42.3 %; 4 times the mean gives 31.3 and 40.8 %.
+
+    Components of few images describe those images alone: whitened, they lie far apart, and images that were not among
+    them lie near the origin, close to everything. With random directions in place of the last components, 100
+    photographs of CARS196 (D = 64) find one of their class among 200 in 29.8 in place of 7.0 %, and 100 photographs of
+    other classes in 46.0 in place of 65.0 %.
     """
     covariance = moments.covariance
     if not (np.isfinite(moments.mean).all() and np.isfinite(covariance).all()):
         raise DataError("the backbone's features contain NaN or infinity. Check the file given with --weights.")
     require_features(len(covariance), dim)
-    ascending, directions = np.linalg.eigh(covariance)
-    variances, components = np.maximum(ascending[::-1], 0), directions.T[::-1][:dim]  # (C,), (D, C)
+    components, variances = _directions(covariance, dim, moments.count // IMAGES_PER_COMPONENT, seed)
     if not variances.any():
         raise ConfigError("all images have the same features. Check the images, or give --embedding-init random.")
-    shrunk = variances[:dim] + variances.mean()
-    scale = distance / math.sqrt(2 * (variances[:dim] / shrunk).sum())
+    shrunk = variances + np.trace(covariance) / len(covariance)
+    scale = distance / math.sqrt(2 * (variances / shrunk).sum())
     weight = components * (scale / np.sqrt(shrunk))[:, None]
     return weight.astype(np.float32), (-weight @ moments.mean).astype(np.float32)
+
+
+def _directions(
+    covariance: NDArray[np.float64], dim: int, most: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return D orthonormal directions (D, C), at most ``most`` of them components, and the variances along them."""
+    components = np.linalg.eigh(covariance).eigenvectors.T[::-1][: max(1, min(dim, most))]
+    if more := dim - len(components):
+        drawn = np.random.default_rng(seed).standard_normal((more, covariance.shape[1]))
+        drawn -= drawn @ components.T @ components
+        components = np.concatenate([components, np.linalg.qr(drawn.T).Q.T])
+    variances = np.einsum("dc,dc->d", components @ covariance, components)
+    return components, np.maximum(variances, 0)

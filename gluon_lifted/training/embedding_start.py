@@ -46,4 +46,4 @@ def start_from_pca(trainer: Trainer, loader: ImageLoader, hooks: Hooks) -> None:
             moments.add(pooled)
             progress.update(moments.count)
     distance = config.init_distance * LOSSES[config.loss].as_distance(config.margin)
-    net.set_embedding_layer(*whitened_layer(moments, config.dim, distance))
+    net.set_embedding_layer(*whitened_layer(moments, config.dim, distance, config.seed))

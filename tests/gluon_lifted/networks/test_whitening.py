@@ -55,6 +55,30 @@ def test_the_largest_directions_come_first():
         assert abs(a @ b) == pytest.approx(np.linalg.norm(a) * np.linalg.norm(b), rel=1e-4)
 
 
+def test_components_of_few_images_are_left_to_chance():
+    rows = features(rows=20, width=40)
+    few, _ = whitened_layer(moments_of(rows, sizes=(20,)), 30, 1.0)
+    other, _ = whitened_layer(moments_of(rows, sizes=(20,)), 30, 1.0, seed=1)
+    directions = few / np.linalg.norm(few, axis=1, keepdims=True)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(30), atol=1e-5)
+    same = np.isclose(np.abs((few * other).sum(axis=1)), np.linalg.norm(few, axis=1) * np.linalg.norm(other, axis=1))
+    assert same.tolist() == [True] * 4 + [False] * 26
+
+
+def test_images_that_made_the_layer_can_be_found():
+    """Whitened by all 39 components of 40 images, none of them would be found."""
+    rng = np.random.default_rng(0)
+    classes = np.repeat(rng.normal(size=(8, 200)), 10, axis=0)
+    rows = (classes + rng.normal(scale=0.8, size=classes.shape)).astype(np.float32)  # (80, 200)
+    weight, bias = whitened_layer(moments_of(rows[:40], sizes=(40,)), 39, 1.0)
+    embedding = rows @ weight.T + bias
+    distance = ((embedding[:, None] - embedding) ** 2).sum(axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    found = distance.argmin(axis=1) // 10 == np.arange(80) // 10
+    assert found[:40].mean() > 0.3
+    assert found[40:].mean() > 0.9
+
+
 def test_few_images_leave_directions_without_variance_finite():
     weight, bias = whitened_layer(moments_of(features(rows=4), sizes=(4,)), 8, 1.0)
     assert np.isfinite(weight).all()
@@ -66,7 +90,7 @@ def test_few_images_leave_directions_without_variance_finite():
     [
         (features(), 10, ConfigError, "more than the 9 features"),
         (np.ones((5, 3), np.float32), 2, ConfigError, "the same features"),
-        (np.full((5, 3), np.nan, np.float32), 2, DataError, "not finite"),
+        (np.full((5, 3), np.nan, np.float32), 2, DataError, "NaN or infinity"),
     ],
 )
 def test_features_that_cannot_be_whitened_are_refused(rows, dim, error, message):
