@@ -66,7 +66,7 @@ def test_few_images_leave_directions_without_variance_finite():
     [
         (features(), 10, ConfigError, "more than the 9 features"),
         (np.ones((5, 3), np.float32), 2, ConfigError, "the same features"),
-        (np.full((5, 3), np.nan, np.float32), 2, DataError, "not finite"),
+        (np.full((5, 3), np.nan, np.float32), 2, DataError, "contain NaN"),
     ],
 )
 def test_features_that_cannot_be_whitened_are_refused(rows, dim, error, message):
