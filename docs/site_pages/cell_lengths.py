@@ -2,7 +2,7 @@
 
 from docutils import nodes
 
-SHORT, LONG = 16, 48  # characters
+SHORT, LONG = 20, 48  # characters
 
 
 def mark_cell_lengths(app, doctree, name):

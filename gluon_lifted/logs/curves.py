@@ -230,7 +230,8 @@ def _mark_kept(axes: Axes, recall: Curve, kept: int | None) -> None:
     at = recall.iterations == kept
     if at.any():
         point = (recall.iterations[at], 100 * recall.values[at])
-        axes.plot(*point, "o", color=RECALL, fillstyle="none", markersize=12, markeredgewidth=1.8, label="kept weights")
+        (ring,) = axes.plot(*point, "o", color=RECALL, fillstyle="none", markersize=12, markeredgewidth=1.8)
+        ring.set(label="kept weights", clip_on=False)
         axes.legend(loc="best", frameon=False, fontsize=11)
 
 

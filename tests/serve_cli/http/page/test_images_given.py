@@ -4,6 +4,7 @@ import pytest
 
 from tests.serve_cli.http.page.gray_catalog import HOSTILE, distance, gray_png, nearest_ids, row_id
 from tests.serve_cli.http.page.watching import data_transfer, drop, expect_ids, shown_ids, wait_idle
+from tests.serve_cli.report.devices import PHONE
 
 pytestmark = pytest.mark.slow
 PHOTO = ("my photo.png", "image/png", gray_png(61))
@@ -82,11 +83,12 @@ def test_chosen_photo_then_another_beside_it(open_page, catalog):
 
 
 def test_photograph_asks_for_the_camera(open_page):
-    page = open_page()
+    page = open_page("", PHONE)
     wait_idle(page)
     with page.expect_file_chooser() as chooser:
         page.click("#photograph")
     assert chooser.value.element.get_attribute("capture") == "environment"
+    assert not open_page().locator("#photograph").is_visible()
 
 
 def test_photo_that_is_too_large_is_not_sent(open_page, catalog):
