@@ -54,7 +54,7 @@ def mxnet_can_run(gpu: Gpu) -> bool:
 
 
 def why_not(gpu: Gpu) -> str:
-    """Explain why MXNet cannot use this GPU and what to do, in one sentence."""
+    """Explain why MXNet cannot use this GPU, and what to do."""
     major, minor = gpu.compute_capability
     return (
         f"{gpu.name} has compute capability {major}.{minor}, but MXNet's CUDA wheels contain code for 5.0 to 8.9 only. "

@@ -111,7 +111,7 @@ def test_path_that_is_no_folder_is_refused(run: Path, tmp_path: Path) -> None:
         export_run(tmp_path / "none", tmp_path / "model.onnx")
     with pytest.raises(RunError, match=r"cannot be read \(File name too long"):
         export_run(tmp_path / ("x" * 5000), tmp_path / "model.onnx")
-    with pytest.raises(RunError, match=r"card\.json is not a folder"):
+    with pytest.raises(RunError, match=r"card\.json: not a folder"):
         export_run(run / "card.json", tmp_path / "model.onnx")
 
 

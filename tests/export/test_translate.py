@@ -231,7 +231,7 @@ def test_second_output_of_a_node_is_refused() -> None:
     with pytest.raises(UnsupportedOpError, match="uses output 1 of FullyConnected 'fc'"):
         translate_document(document, params)
     document["nodes"][-1]["inputs"][0][1] = 0
-    with pytest.raises(UnsupportedOpError, match="output 2 of L2Normalization 'unit' is used"):
+    with pytest.raises(UnsupportedOpError, match="uses output 2 of L2Normalization 'unit'"):
         translate_document(document | {"heads": [[len(document["nodes"]) - 1, 2, 0]]}, params)
 
 

@@ -70,4 +70,4 @@ def test_only_the_extras_that_are_not_complete_are_installed(monkeypatch):
     monkeypatch.setattr(extras.util, "find_spec", lambda name: None if name == "uvicorn" else Path)
     with pytest.raises(MissingPackageError) as raised:
         require_extras("lifted serve", "serve", "http")
-    assert str(raised.value).endswith(f"not installed: uvicorn. Install them: {install_command('http')}")
+    assert str(raised.value).endswith(f"not installed: uvicorn. Install them: `{install_command('http')}`")
