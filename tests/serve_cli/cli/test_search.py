@@ -86,7 +86,7 @@ def test_what_is_refused(shop, lifted, words, status, message):
 def test_a_folder_that_is_no_index(shop, lifted):
     status, _, stderr = lifted("search", shop.emb, shop.photos / "0.png")
     assert status == 1
-    assert "Index them first: lifted index" in stderr
+    assert "Index them first: `lifted index" in stderr
 
 
 def test_k_beyond_all_rows(shop, lifted):
