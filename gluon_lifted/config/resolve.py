@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 1 << 20
 DEFAULT = "default"
 FINE_TUNING = {  # defaults with trained weights; measured in benchmarks/results/study_defaults.md
-    "learning_rate": Sourced(1e-4, "trained weights; Fehervari et al. 2019: Adam 1e-4 with this loss"),
-    "dropout": Sourced(0.0, "trained weights; the study of defaults"),
-    "batch_norm": Sourced("fixed", "trained weights; the study of defaults"),
-    "embedding_init": Sourced("pca", "trained weights; the study of defaults"),
+    "learning_rate": Sourced(1e-4, "default with --weights; Fehervari et al. 2019"),
+    "dropout": Sourced(0.0, "default with --weights"),
+    "batch_norm": Sourced("fixed", "default with --weights"),
+    "embedding_init": Sourced("pca", "default with --weights"),
 }
 Settings = dict[str, Sourced]
 

@@ -79,9 +79,10 @@ class WeightsReport:
 
     def __str__(self) -> str:
         origin = "" if self.origin == self.source else f" from {self.origin}"
+        new = "; the embedding layer is new" if self.missing else ""
         return (
-            f"{self.source}{origin} ({self.format}): {len(self.used)} tensors used, {len(self.skipped)} skipped, "
-            f"{len(self.missing)} missing"
+            f"{self.source}{origin} ({self.format}): {len(self.used):,} tensors used, {len(self.skipped):,} not "
+            f"needed{new}"
         )
 
 

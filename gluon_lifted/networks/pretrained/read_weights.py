@@ -71,6 +71,6 @@ def _parse(path: Path, content: memoryview) -> tuple[str, Tensors]:
     if start.startswith(ONNX_START):
         return "onnx", parse_onnx(content, str(path))
     raise DataError(
-        f"{path}: its content is no known kind of weights; expected a .caffemodel, .onnx, .pth, .safetensors or "
-        ".params file."
+        f"{path}: not weights of a known format (it begins with {start!r}); expected a .caffemodel, .onnx, .pth, "
+        ".safetensors or .params file."
     )
