@@ -94,11 +94,11 @@ def search(page: Any, address: str, image: Path) -> None:
         page.wait_for_selector(f".tile:nth-child({number}) .loaded")
 
 
-def save(page: Any, name: str) -> None:
-    """Save what the window shows with a palette."""
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+def save(shown: Any, name: str, colors: int = COLORS, dither: Image.Dither = Image.Dither.FLOYDSTEINBERG) -> None:
+    """Save what a page or an element of it shows, with a palette."""
+    shot = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
     path = IMAGES / name
-    shot.quantize(COLORS, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    shot.quantize(colors, dither=dither).save(path, optimize=True)
     if path.stat().st_size > MAX_BYTES:
         raise SystemExit(f"{path}: {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}; use fewer colors.")
     print(f"{path}: {path.stat().st_size:,} bytes")

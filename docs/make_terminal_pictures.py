@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import pyte
 from make_pictures import CHROMIUM_ARGUMENTS, save
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 COLUMNS = 80
 ROWS = 200  # more than any of the commands prints
 READ_BYTES = 1 << 16
+TEXT_COLORS = 64
 TRAIN = r"""lifted train folder --data photos --out runs/mine \
     --iterations 300 --batch-size 64 --backbone mobilenetv2_1.0 \
     --weights imagenet --resize 128 --crop 112"""
@@ -65,9 +67,7 @@ def main() -> None:
         page = browser.new_page(device_scale_factor=2)
         for name, commands in PICTURES.items():
             page.set_content(f"<style>{STYLE}</style><pre>{screens(commands, folder)}</pre>")
-            box = page.locator("body").bounding_box()
-            page.set_viewport_size({"width": round(box["width"]), "height": round(box["height"])})
-            save(page, name)
+            save(page.locator("body"), name, TEXT_COLORS, Image.Dither.NONE)
         browser.close()
 
 
