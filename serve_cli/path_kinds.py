@@ -31,6 +31,7 @@ Kind = Literal[
     "file",
     "none",
 ]
+Expected = Literal["model", "run", "embeddings", "index", "index or model", "reference", "images"]
 MOST_ENTRIES = 200  # of a folder that are looked at
 NAMES: dict[Kind, str] = {
     "model": "an ONNX model",
@@ -49,12 +50,14 @@ NAMES: dict[Kind, str] = {
     "empty": "an empty folder",
     "file": "another kind of file",
 }
-MAKERS: dict[Kind, str] = {
+MAKERS: dict[Expected, str] = {
     "model": "an ONNX model, which `lifted export` writes",
     "run": "a run folder, which `lifted train` writes",
     "embeddings": "a folder of embeddings, which `lifted embed` writes",
     "index": "an index, which `lifted index` writes",
+    "index or model": "an index of `lifted index` or an ONNX model of `lifted export`",
     "reference": "a run folder or a file of `lifted reference`",
+    "images": "a folder of images",
 }
 SUFFIXES: dict[str, Kind] = {
     **{".onnx": "model", ".npz": "reference", ".json": "symbol", ".params": "params", ".txt": "list"},
@@ -62,7 +65,7 @@ SUFFIXES: dict[str, Kind] = {
 }
 EXPORT, EMBED = "`lifted export {} --onnx model.onnx`", "`lifted embed MODEL.onnx {} --out embeddings`"
 EXPORT_FILES = "`lifted export --symbol {} --params FILE --onnx model.onnx`"
-CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} is the path. A command ends the text
+CURES: dict[tuple[Expected, Kind], str] = {  # (expected, found) -> what to do; {} is the path. A command ends the text
     ("model", "run"): f"Export it first: {EXPORT}",
     ("model", "symbol"): f"Export it first: {EXPORT_FILES}",
     ("model", "params"): "Export it first: `lifted export --symbol FILE --params {} --onnx model.onnx`",
@@ -79,6 +82,9 @@ CURES: dict[tuple[Kind, Kind], str] = {  # (expected, found) -> what to do; {} i
     ("index", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
     ("index", "images"): f"Embed them, then index the embeddings. First: {EMBED}",
     ("index", "model"): "Embed images with it, then index them. First: `lifted embed {} PHOTOS --out embeddings`",
+    ("index or model", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
+    ("index or model", "images"): f"Embed them, then index the embeddings. First: {EMBED}",
+    ("index or model", "run"): f"Export it first: {EXPORT}",
     ("index", "run"): f"Export it, embed images with the model, then index them. First: {EXPORT}",
 }
 
@@ -102,7 +108,7 @@ def may_be_model(path: Path) -> bool:
     return kind_of(path) in ("model", "file")
 
 
-def wrong_kind(path: Path, expected: Kind, other: Path | None = None) -> str:
+def wrong_kind(path: Path, expected: Expected, other: Path | None = None) -> str:
     """Return an error: what the path is, what was expected, and what to do.
 
     Parameters
@@ -118,8 +124,8 @@ def wrong_kind(path: Path, expected: Kind, other: Path | None = None) -> str:
     if found == "none":
         return f"{path}: no such file or folder.{did_you_mean(path)} Expected {MAKERS[expected]}."
     problem = f"{path} is {NAMES[found]}; expected {MAKERS[expected]}."
-    if other is not None and kind_of(other) == expected:
-        return f"{problem} {other} is {NAMES[expected]}: are the two arguments swapped?"
+    if other is not None and (kind := kind_of(other)) == expected:
+        return f"{problem} {other} is {NAMES[kind]}: are the two arguments swapped?"
     cure = CURES.get((expected, found), "").format(shlex.quote(str(path)))
     return f"{problem} {cure}" if cure else problem
 

@@ -31,9 +31,8 @@ def serve(options: ServeOptions) -> None:
     LiftedError
         If the model or the index cannot be opened.
     """
-    kind = kind_of(options.source)
-    if kind != "index" and not may_be_model(options.source):
-        raise RunError(wrong_kind(options.source, "index" if kind == "embeddings" else "model"))
+    if kind_of(options.source) != "index" and not may_be_model(options.source):
+        raise RunError(wrong_kind(options.source, "model" if options.source.suffix == ".onnx" else "index or model"))
     listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host

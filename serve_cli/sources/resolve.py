@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gluon_lifted.errors import DataError
 from gluon_lifted.images import IMAGE_SUFFIXES, MISSING_PACKAGES
-from serve_cli.path_kinds import did_you_mean
+from serve_cli.path_kinds import did_you_mean, kind_of, wrong_kind
 from serve_cli.sources.file_kinds import FILE_KINDS, known_kinds
 from serve_cli.sources.folder import folder_source, store_source
 from serve_cli.sources.image_bytes import image_at
@@ -92,6 +92,8 @@ def _cure(suffix: str) -> str:
 
 
 def _of_folder(location: Location, columns: Columns) -> Source:
+    if isinstance(location, Path) and kind_of(location) == "run":  # its curves are not photographs
+        raise DataError(wrong_kind(location, "images"))
     for kind in FILE_KINDS.values():
         others = PassedOver()
         if kind.in_folders and (names := matches(Pattern(location, (f"*{kind.suffix}",)), others.add)):

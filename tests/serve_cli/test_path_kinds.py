@@ -1,6 +1,7 @@
 """What a path is, and what an error about a wrong one says."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from serve_cli.path_kinds import (
     CURES,
     MAKERS,
     NAMES,
+    Expected,
     did_you_mean,
     kind_of,
     may_be_model,
@@ -83,13 +85,18 @@ def test_a_sub_folder_that_cannot_be_listed_is_passed_over(paths, monkeypatch):
 
 def test_every_kind_has_a_name_and_every_cure_is_of_kinds():
     assert {found for _, found in CURES} <= set(NAMES)
-    assert {expected for expected, _ in CURES} <= set(MAKERS) <= set(NAMES)
+    assert {expected for expected, _ in CURES} <= set(MAKERS) == set(get_args(Expected))
 
 
 def test_a_run_where_a_model_is_expected_is_to_be_exported(paths):
     message = wrong_kind(paths / "run", "model")
     assert message.startswith(f"{paths / 'run'} is a run folder of `lifted train`; expected an ONNX model")
     assert message.endswith(f"Export it first: `lifted export {paths / 'run'} --onnx model.onnx`")
+
+
+def test_an_index_or_a_model_can_be_served(paths):
+    message = wrong_kind(paths / "embeddings", "index or model")
+    assert "expected an index of `lifted index` or an ONNX model of `lifted export`. Index them first" in message
 
 
 @pytest.mark.parametrize("cure", CURES.values())

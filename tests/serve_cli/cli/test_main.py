@@ -169,7 +169,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(lifted, tmp_path, model, a
     fails(lifted("search", album, model), "expected an index, which `lifted index` writes")
     fails(lifted("verify", album, model), "expected an ONNX model, .* are the two arguments swapped?")
     fails(lifted("export", album, "--onnx", tmp_path / "x.onnx"), "Train on it first: `lifted train folder --data")
-    fails(lifted("serve", album), "is a folder of images; expected an ONNX model")
+    fails(lifted("serve", album), "is a folder of images; expected an index of .* or an ONNX model")
     assert not out.exists()
 
 

@@ -102,6 +102,12 @@ def test_missing_and_empty(tmp_path):
         open_source(tmp_path)
 
 
+def test_a_run_folder_is_no_folder_of_photographs(tmp_path):
+    touch(tmp_path / "run", "curves.png", "card.json")
+    with pytest.raises(DataError, match="is a run folder of `lifted train`; expected a folder of images"):
+        open_source(tmp_path / "run")
+
+
 def test_folder_that_cannot_be_listed(tmp_path, monkeypatch):
     touch(tmp_path, "a/1.jpg", "b/2.jpg")
     real = os.scandir
