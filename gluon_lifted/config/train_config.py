@@ -100,7 +100,7 @@ class TrainConfig:
         "", "Read the data set from this folder; for manifest, from this .csv or .parquet file.", DATA_SET
     )
     use_boxes: bool = _flag("Crop each image to its bounding box first.", DATA_SET)
-    trim: bool = _flag("Trim white margins first, as the authors did for products.", DATA_SET)
+    trim: bool = _flag("Trim white margins first, as the paper's authors did for Stanford Online Products.", DATA_SET)
     fit: str = _option(
         "stretch",
         f"Make images square: {FITS_HELP}.",
@@ -139,7 +139,7 @@ class TrainConfig:
     )
     backbone: str = _option(
         "googlenet_bn",
-        "Train this network: googlenet (the paper's), googlenet_bn (from random weights too), or a GluonCV classifier.",
+        "Train this network: googlenet (the paper's), googlenet_bn (with batch norm), or a GluonCV classifier.",
         NETWORK,
     )
     weights: str = _option(
@@ -168,8 +168,8 @@ class TrainConfig:
     )
     init_distance: float = _option(
         8.0,
-        "Scale the embedding layer of --embedding-init pca so that the root mean square of distances starts at this "
-        "multiple of the margin (at this value for losses by cosine).",
+        "Scale the embedding layer of --embedding-init pca to this root mean square of distances, in margins, or in "
+        "absolute terms with losses by cosine.",
         NETWORK,
         lowest=1e-3,
         otherwise=_defaults_by_loss("init_distance"),

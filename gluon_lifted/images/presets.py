@@ -33,7 +33,7 @@ PRESETS = {
     "imagenet": Preset(COLORS["imagenet"], "cover", _imagenet_side, "RGB, ImageNet's mean and std"),
     "gluoncv": Preset(COLORS["imagenet"], "cover", _imagenet_side, "same as imagenet"),
     # face_model.py of InsightFace passes RGB of 0-255: its networks subtract and scale themselves
-    "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces: RGB, 0 to 255"),
+    "insightface": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "faces; same as raw"),
     "caffe": Preset(COLORS["caffe"], "stretch", lambda crop: max(crop, 256), "BGR, mean subtracted"),
     "0-1": Preset(Colors("RGB", (0, 0, 0), (255, 255, 255)), "stretch", lambda crop: crop, "RGB, 0 to 1"),
     "raw": Preset(Colors("RGB", (0, 0, 0), (1, 1, 1)), "stretch", lambda crop: crop, "RGB, 0 to 255"),

@@ -201,8 +201,8 @@ def embed(
     The files have one row per image, in order. An image that cannot be read becomes a row with its error, and the run
     continues. The exit status is then 3. If every image is in a sub-folder, the
     first sub-folder is its label, and `lifted eval` can measure recall. Other
-    columns of a table are copied. A column of a CSV file becomes numbers, or true
-    and false, if all its values are, and no digit would be lost.
+    columns of a table are copied. A CSV column is converted to numbers or booleans
+    if every value can be converted without losing a digit.
 
     Interrupted runs resume where they stopped when the same command is repeated.
     If the model, the images or the settings have changed since, the command fails

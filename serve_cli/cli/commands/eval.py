@@ -146,8 +146,8 @@ def evaluate(
 ) -> None:
     """Print retrieval metrics of embeddings or models, side by side.
 
-    Metrics have 95 % intervals. Differences are those of later models minus
-    the first, and of the first minus raw pixels with --baseline.
+    Metrics have 95 % intervals. Each later model is compared with the first (later
+    minus first). With --baseline, the first is also compared with raw pixels.
 
     Every image is a query. All other images are ranked by their distance to it,
     with ties in the listed order. With --gallery, an image that is also in the

@@ -34,7 +34,7 @@ TargetRecall = Annotated[
         metavar="SHARE",
         min=0.01,
         max=0.999,
-        help="Find this share of the ten nearest, on average. Search does no more work than that takes.",
+        help="Tune the search to find this share of the ten nearest, on average. Lower shares are faster.",
     ),
 ]
 MaxMemory = Annotated[
@@ -74,7 +74,7 @@ PlanRows = Annotated[
         "--plan",
         min=1,
         metavar="ROWS",
-        help="Estimate what a catalog of this size needs: hours, bytes, memory and hosts. Read nothing.",
+        help="Estimate what a catalog of this size needs: hours, bytes, memory and hosts. No embeddings are read.",
         rich_help_panel=SIZING,
     ),
 ]
@@ -118,10 +118,9 @@ def index(
 ) -> None:
     """Build an index of embeddings to search in, or change one.
 
-    Up to 50,000 rows, every search compares all rows. Larger catalogs get
-    inverted lists of FAISS (extra `search`), which propose candidates. Their
-    exact distances decide. The recall reached is measured on rows of the catalog,
-    printed and stored.
+    Up to 50,000 rows, every search compares all rows. In larger catalogs, inverted
+    lists of FAISS find candidates, which are then ranked by exact distance. The
+    recall reached is measured on rows of the catalog, printed and stored.
 
     The folder holds vectors, ids, paths, labels, carried columns and the model
     card. It is mapped into memory and opens in milliseconds. Rows without an

@@ -17,7 +17,7 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="URL",
-        help="Load into this database: postgresql://, lancedb://, qdrant:// or milvus://.",
+        help="Load into this database, e.g. postgresql://HOST/DB, or one of lancedb://, qdrant:// or milvus://.",
     ),
 ]
 TableName = Annotated[

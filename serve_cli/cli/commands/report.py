@@ -105,9 +105,9 @@ def report(
 
     The page shows recall with its interval beside raw pixels, the worst classes,
     nearest neighbors of each image, a map of the images, distances, duplicates,
-    suspected label errors, and the model card. With OTHER it shows where two
-    models differ, as the first minus the other. It replaces an earlier report. Other files are
-    replaced only with --overwrite. Images without an embedding are left out and
+    suspected label errors, and the model card. With OTHER, it shows where
+    two models differ (the first minus the other). An earlier report at --out is
+    replaced, any other file only with --overwrite. Images without an embedding are left out and
     counted. The exit status is then 3.
 
     Images are read only from the source that the embeddings name, or from --root.

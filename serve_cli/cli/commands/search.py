@@ -144,8 +144,8 @@ def search(
 
     --where knows = <> < <= > >=, in (...), between, is null, like and ilike with
     % and _, and, or, not and parentheses. Strings and dates take single quotes,
-    odd column names double quotes. The condition is evaluated first, so fewer
-    than -k rows are returned only if fewer exist. As in SQL, a comparison with a
+    odd column names double quotes. The condition is evaluated before the
+    search: -k rows are returned if as many meet it. As in SQL, a comparison with a
     missing value is neither true nor false.
 
     The page of --html shows only images from the sources that the embeddings

@@ -167,9 +167,9 @@ def serve(
     Images of concurrent requests are embedded in batches. An idle server embeds
     an image at once. Embeddings are those of `lifted embed`.
 
-    SIGTERM answers the requests that have been sent and ends with status 143.
+    On SIGTERM, the server answers the requests already sent, and exits with 143.
     SIGHUP, or POST /admin/reload with a token, opens the model and the index
-    again and keeps the old ones if the new ones do not fit.
+    again, and keeps the old ones if the new ones do not belong together.
 
     GET /openapi.json describes all endpoints, GET /metrics is for Prometheus.
 

@@ -106,6 +106,8 @@ def train(
 ) -> None:
     r"""Train an embedding network.
 
+    The paper named below is Song et al., CVPR 2016 (arXiv:1511.06452).
+
     Ctrl-C stops after the current batch and saves a checkpoint. Repeat the
     command with --resume to continue.
 

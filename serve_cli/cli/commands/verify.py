@@ -18,7 +18,7 @@ Reference = Annotated[
     Path,
     typer.Argument(
         metavar="RUN|REFERENCE.npz",
-        help="Compare with this run folder, or with this file of `lifted reference`.",
+        help="Compare with a run folder of `lifted train`, or a file that `lifted reference` wrote.",
     ),
 ]
 

@@ -23,10 +23,10 @@ Backbone = Annotated[
 def weights(backbone: Backbone = None, as_json: Json = False) -> None:
     r"""List the published weights that training can start from.
 
-    `lifted train --weights imagenet` takes the first that answers: torchvision's,
+    `lifted train --weights imagenet` takes the first source that responds: torchvision's,
     timm's, the ONNX model zoo's (googlenet), then GluonCV's own store, which has
-    not answered since February 2024. Backbones that are missing here have weights
-    only in that store, or none. --weights also takes a name of this list, a file
+    not answered since February 2024. A backbone that is not listed has no weights
+    elsewhere. --weights also takes a name of this list, a file
     or hf://OWNER/NAME.
 
     Files are verified by their SHA-256 where the publisher names it, and cached
