@@ -185,7 +185,7 @@ def test_without_matplotlib(tmp_path, monkeypatch):
 
 def test_without_its_fonts(tmp_path, monkeypatch):
     monkeypatch.setattr("matplotlib.get_data_path", lambda: os.fspath(tmp_path))
-    with pytest.raises(DataError, match=r"DejaVuSans\.ttf: no such font"):
+    with pytest.raises(DataError, match=r"DejaVuSans\.ttf: this font of Matplotlib is missing"):
         generate_glyphs(tmp_path / "set", SMALL)
 
 

@@ -200,7 +200,7 @@ def test_server_that_dies_is_named(mxnet):
         _, server = started[0].read_until("children")
         os.kill(server, signal.SIGKILL)
         assert [host.end() for host in started] == [1, 1]
-        assert started[0].facts["error"].startswith("the server has ended (status -9); ")
+        assert started[0].facts["error"].startswith("the server has ended (status -9). ")
         assert "no sign of life" in started[1].facts["error"]
 
 
@@ -208,7 +208,7 @@ def test_server_that_dies_is_named(mxnet):
 def test_host_that_does_not_come_to_a_sum_is_waited_for_no_longer_than_the_limit(mxnet):
     with hosts(2, "stall", limits={"stall": 8}) as started:  # longer than silence: signs of life come meanwhile
         assert started[0].end() == 1
-        assert started[0].facts["error"].startswith("another host did not reach 'barrier' within 8 s; ")
+        assert started[0].facts["error"].startswith("another host did not reach 'barrier' within 8 s. ")
 
 
 @needs_linux

@@ -99,14 +99,14 @@ def test_every_name_of_gluoncv_is_sorted():
 @pytest.mark.parametrize(
     ("name", "crop", "message"),
     [
-        ("resnet50v1b", 64, "'resnet50v1b' is unknown. Choose one of googlenet, googlenet_bn .*such as resnet50_v1b"),
+        ("resnet50v1b", 64, "'resnet50v1b' is unknown. Choose one of googlenet, googlenet_bn, .*such as resnet50_v1b"),
         ("Inception", 64, "such as .*inceptionv3"),
         ("???", 64, r"such as resnet50_v1b\."),
         ("ssd_300_vgg16_atrous_voc", 300, "is unknown"),
         ("inceptionv3", 74, "inceptionv3 cannot take a crop of 74 px. The next larger one that works is --crop 75"),
         ("hrnet_w18_small_v1_c", 227, "cannot take a crop of 227 px. The next larger one that works is --crop 253"),
         ("residualattentionnet56", 300, "residualattentionnet56 cannot take a crop of 300 px. Choose another backbone"),
-        ("googlenet_bn", 30, "crop 30 px is too small for googlenet_bn; give 31 or more"),
+        ("googlenet_bn", 30, "crop of 30 px is too small for googlenet_bn. Give --crop 31 or more"),
     ],
 )  # fmt: skip
 def test_names_and_crops_that_cannot_work(name, crop, message):

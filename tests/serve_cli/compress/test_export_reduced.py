@@ -139,7 +139,7 @@ def test_too_few_images_to_calibrate_with(run: Path, tmp_path: Path) -> None:
 def test_options_that_do_not_belong_together() -> None:
     with pytest.raises(ConfigError, match="int8 needs a folder"):
         ExportOptions(precision="int8")
-    with pytest.raises(ConfigError, match="int8 needs a folder"):
+    with pytest.raises(ConfigError, match="only int8 is calibrated, not fp16"):
         ExportOptions(precision="fp16", calibration=Path("photos"))
     with pytest.raises(ConfigError, match="precision 'int4' is unknown"):
         ExportOptions(precision="int4")

@@ -80,6 +80,7 @@ def one_image(root: Path) -> Source:
 
 
 def list_of_paths(root: Path) -> Source:
+    touch(root, *NAMES)
     (root / "list.txt").write_text("\n\n".join(NAMES))
     return open_source(root / "list.txt")
 
