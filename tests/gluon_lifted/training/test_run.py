@@ -327,7 +327,7 @@ def test_runs_that_cannot_work_write_nothing(config, tmp_path, photos):
             train(bad, run)
         assert not run.exists()
     for spec in ("tpu", "cpu,gpu", "gpu:0,gpu:0", ""):
-        with pytest.raises(ConfigError, match="is not understood"):
+        with pytest.raises(ConfigError, match="expected cpu, gpu, or GPUs"):
             train(config, run, Hardware(spec))
     with pytest.raises(DeviceError, match="gpu:90 does not exist"):
         train(config, run, Hardware("gpu:90"))
