@@ -2,7 +2,7 @@
 
     python docs/make_terminal_pictures.py PHOTOS
 
-PHOTOS has one sub-folder per class. Training takes about ten minutes on two cores. The commands run in a terminal of
+PHOTOS has one sub-folder per class. Training takes about twelve minutes on two cores. The commands run in a terminal of
 80 columns; Chromium draws what is on its screen at the end.
 """
 
