@@ -95,7 +95,9 @@ def test_smallest_crop_is_the_smallest(name):
         else:
             with pytest.raises(mx.MXNetError, match=r"kernel size \(\d\) exceeds input"):
                 net(nd.zeros((1, 3, crop, crop))).wait_to_read()
-    with pytest.raises(ConfigError, match=f"crop of {smallest - 1} px is too small for {name}. Give --crop {smallest} "):
+    with pytest.raises(
+        ConfigError, match=f"crop of {smallest - 1} px is too small for {name}. Give --crop {smallest} "
+    ):
         build_backbone(name, smallest - 1)
 
 

@@ -142,7 +142,9 @@ def test_the_type_follows_from_the_devices(monkeypatch):
 def test_a_layer_without_code_for_the_type_is_refused_in_a_sentence():
     block = gluon.nn.Dense(1, in_units=2)
     block.initialize()
-    with pytest.raises(ConfigError, match=r"^MXNet cannot compute this network in float16 on cpu\(0\) .*Leave out --amp\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^MXNet cannot compute this network in float16 on cpu\(0\) .*Leave out --amp\.$"
+    ):
         precision.require_computable(block, (1, 3), mx.cpu(), "float16")
 
 
