@@ -82,10 +82,10 @@ CURES: dict[tuple[Expected, Kind], str] = {  # (expected, found) -> what to do; 
     ("index", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
     ("index", "images"): f"Embed them, then index the embeddings. First: {EMBED}",
     ("index", "model"): "Embed images with it, then index them. First: `lifted embed {} PHOTOS --out embeddings`",
+    ("index", "run"): f"Export it, embed images with the model, then index them. First: {EXPORT}",
     ("index or model", "embeddings"): "Index them first: `lifted index {} --out catalog.index`",
     ("index or model", "images"): f"Embed them, then index the embeddings. First: {EMBED}",
     ("index or model", "run"): f"Export it first: {EXPORT}",
-    ("index", "run"): f"Export it, embed images with the model, then index them. First: {EXPORT}",
 }
 
 
