@@ -13,7 +13,7 @@ from starlette.routing import Router
 from serve_cli.http.access import Access, add_security_headers
 from serve_cli.http.access_log import AccessLog
 from serve_cli.http.allowed_hosts import AllowedHosts
-from serve_cli.http.errors import ClientLeftError, as_request_error, error_response
+from serve_cli.http.errors import ClientLeftError, as_request_error, error_response, release_frames
 from serve_cli.http.metrics import Metrics
 from serve_cli.http.remote_images import RemoteImages
 from serve_cli.http.request_context import CONTEXT, RequestContext
@@ -116,6 +116,7 @@ class Application:
                 reply.status = refusal.status
             elif not reply.status:
                 await error_response(refusal, scope["path"])(scope, receive, reply.send)
+            release_frames(error)
 
     def _done(self, scope: Scope, reply: _Reply, context: RequestContext, seconds: float) -> None:
         path = self._paths.get(scope.get("endpoint"), NO_ROUTE)

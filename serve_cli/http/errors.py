@@ -112,6 +112,16 @@ def error_response(error: RequestError, path: str = "") -> Response:
     return Response(orjson.dumps(content), error.status, headers, JSON)
 
 
+def release_frames(error: BaseException | None) -> None:
+    """Remove the tracebacks of an error and of its causes.
+
+    Their frames hold the request's body and the error itself: a cycle that only the garbage collector would free.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def _without_folders(message: str, private: Iterable[Path]) -> str:
     for path in private:
         message = message.replace(str(path), path.name)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -200,6 +202,48 @@ def test_a_late_answer_is_504(model, jpeg):
 
     reply = serving(model, run, limits=RequestLimits(seconds=0.05))
     assert reply.status == 504
+
+
+def lose_device(*_):
+    raise DeviceError("it is gone.")
+
+
+def never_run(app):
+    app.holder.current.batcher._queue.free_lanes = 0  # nothing reaches the network
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "prepare", "status"),
+    [
+        (b"no image", "image/jpeg", None, 422),
+        (None, "text/plain", None, 415),
+        (b"{", "application/json", None, 400),
+        (None, "image/jpeg", never_run, 504),
+        (None, "image/jpeg", lambda app: setattr(app.holder.current.batcher._embedder, "embed", lose_device), 500),
+        (None, "image/jpeg", None, 200),
+    ],
+)
+def test_a_body_is_freed_with_its_reply(model, jpeg, content, content_type, prepare, status):
+    body = bytes(bytearray(content or jpeg))  # an object of its own
+
+    async def run(app):
+        if prepare is not None:
+            prepare(app)
+        path = "/v1/embeddings" if content_type == "application/json" else "/embed"
+        gc.disable()  # a server's collector runs rarely
+        try:
+            before = sys.getrefcount(body)
+            reply = await ask(app, "POST", path, body, headers=[("content-type", content_type)])
+            for _ in range(100):  # until the thread that decoded it has gone on
+                if sys.getrefcount(body) > before:
+                    await asyncio.sleep(0.01)
+            return reply, sys.getrefcount(body) - before
+        finally:
+            gc.enable()
+
+    reply, held = serving(model, run, limits=RequestLimits(seconds=0.2))
+    assert reply.status == status
+    assert held == 0
 
 
 def test_the_access_log_has_a_line_of_json_per_request_without_the_query(model, jpeg, tmp_path):
