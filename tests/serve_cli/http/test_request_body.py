@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -57,15 +56,12 @@ def test_a_body_that_does_not_come_is_408(model):
         await asyncio.sleep(0.01)
 
     async def run(app):
-        began = time.monotonic()
         stuck = await ask(app, "POST", "/embed", b"x", WAIT, headers=IMAGE)
-        seconds = time.monotonic() - began
         dripping = [part for _ in range(50) for part in (b"x", drip)]
-        return stuck, seconds, await ask(app, "POST", "/embed", *dripping, b"x", headers=IMAGE)
+        return stuck, await ask(app, "POST", "/embed", *dripping, b"x", headers=IMAGE)
 
-    stuck, seconds, slow = serving(model, run, limits=LIMITS)
+    stuck, slow = serving(model, run, limits=LIMITS)
     assert stuck.status == slow.status == 408
-    assert seconds < 5
     assert stuck.header("connection") == "close"
 
 
