@@ -4,11 +4,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' workers share the cores
+settings.register_profile("busy host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy host")
 LONGEST = {"test_readme.py", "test_trust.py", "test_limits.py", "test_train_line.py"}
 
 

@@ -10,4 +10,4 @@ SHARE = 10
 
 def examples(number, **options):
     """Settings of a property test that tries ``number`` examples, or a tenth of them in `make test`."""
-    return settings(max_examples=max(number // SHARE, 5) if QUICK else number, deadline=None, **options)
+    return settings(max_examples=max(number // SHARE, 5) if QUICK else number, **options)

@@ -109,7 +109,7 @@ def test_other_methods(client, path):
     error_of(client.get(path), 405)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BODIES, JSON)
 def test_fuzz(client, body, value):
     tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 16, 16, 3], "data": value}

@@ -33,7 +33,7 @@ def open_url(browser):
         tolerated.extend(f"console: Failed to load resource: the server responded with a status of {status}"
                          for status in expected)  # fmt: skip
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         record_problems(page, problems)
         page.on("request", lambda request: None if request.url.startswith((origin + "/", f"blob:{origin}/"))
                 else problems.append(f"request: {request.url}"))  # fmt: skip

@@ -33,6 +33,7 @@ def test_token(open_page, catalog):
     page.reload()
     page.wait_for_selector("#token-dialog[open]")
     page.click("#token-cancel")
+    page.wait_for_selector("#problem p")
     assert "A bearer token is needed." in page.locator("#problem").inner_text()
 
 

@@ -23,7 +23,7 @@ def shown_ids(page: Any) -> list[str]:
     return list(page.evaluate(SHOWN))
 
 
-def wait_for(page: Any, expression: str, seconds: float = 20) -> None:
+def wait_for(page: Any, expression: str, seconds: float = 60) -> None:
     """Wait for an expression. Playwright's own wait uses eval, which the page's policy forbids."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
@@ -35,7 +35,7 @@ def wait_idle(page: Any) -> None:
     wait_for(page, IDLE)
 
 
-def expect_ids(page: Any, expected: list[str], seconds: float = 20) -> None:
+def expect_ids(page: Any, expected: list[str], seconds: float = 60) -> None:
     """Wait until these tiles are shown, in this order."""
     end = time.monotonic() + seconds
     while shown_ids(page) != expected or not page.evaluate(IDLE):

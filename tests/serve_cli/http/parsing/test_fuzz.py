@@ -15,7 +15,7 @@ from serve_cli.http.parsing.multipart import parse_multipart
 from serve_cli.http.parsing.openai_request import parse_openai
 from serve_cli.http.parsing.search_request import SearchLimits, parse_search
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 NAMES = (
     "queries k where max_distance unique columns image id vector url file weight input model encoding_format "
     "dimensions inputs outputs name shape datatype data parameters binary_data_size binary_data binary_data_output"

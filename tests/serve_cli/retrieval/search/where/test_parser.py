@@ -145,7 +145,7 @@ def rows_of(text):
 
 
 @given(TREES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_conditions_equal_a_plain_evaluation(tree):
     expected = [number for number, row in enumerate(ROWS) if evaluated(tree, row) is True]
     assert rows_of(written(tree)) == expected
