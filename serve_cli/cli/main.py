@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # the exit statuses that shells report
 GRACE_S = 8.0  # after SIGTERM; `docker stop` kills after 10 s
+SHOWN_PATH = 100  # characters of a path that is too long
 USAGE = 2  # exit status of a command line that cannot be read
 STREAMS = ("stdin", "stdout", "stderr")
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's; newer versions of typer have a copy of click
@@ -147,10 +149,15 @@ def main() -> None:
     except LiftedError as error:
         say(f"lifted: error: {' '.join(str(error).split())}")
         sys.exit(1)
-    except PermissionError as error:  # raised by any access to a path, even Path.is_file()
-        if error.filename is None:
+    except OSError as error:  # these two are raised by any access to a path, even Path.is_file()
+        path = str(error.filename or "")
+        if path and isinstance(error, PermissionError):
+            say(f"lifted: error: {_denied(path)}")
+        elif path and error.errno == errno.ENAMETOOLONG:
+            size = f"{len(path):,} characters"
+            say(f"lifted: error: {path:.{SHOWN_PATH}}...: the path or a name in it is too long ({size}).")
+        else:
             raise
-        say(f"lifted: error: {_denied(str(error.filename))}")
         sys.exit(1)
 
 

@@ -122,6 +122,7 @@ def test_refusals_before_anything_is_written(lifted, photos, tmp_path):
         *([] if has_bfloat16_units(instruction_sets()) else [(["--amp"], "--amp needs a GPU")]),
         (["--weights", tmp_path / "none.caffemodel"], "none.caffemodel"),
         (["--use-boxes"], "has no bounding boxes"),
+        (["--weights", "x" * 5000, "--iterations", 0], "neither a file nor a name of published weights. Expected"),
         (["--weights", "imagnet"], "neither a file nor a name of published weights. Did you mean imagenet?"),
         (["--backbone", "resnet51_v1", "--data", "nowhere"], "backbone 'resnet51_v1' is unknown"),
         (["--backbone", "resnet51_v1"], "backbone 'resnet51_v1' is unknown"),

@@ -350,6 +350,11 @@ def test_reader_of_stdout_that_goes_away_is_not_an_error(model, arguments):
     assert run.returncode == 1
 
 
+@pytest.mark.parametrize("command", ["index", "inspect", "report", "eval"])
+def test_paths_that_are_too_long_are_one_sentence(lifted, command):
+    fails(lifted(command, "x" * 5000), r"x{100}\.\.\.: the path or a name in it is too long \(5,\d\d\d characters\)\.")
+
+
 def test_paths_without_permission_are_one_sentence(lifted, monkeypatch, tmp_path):
     def refuse(path, params):
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
