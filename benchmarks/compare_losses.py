@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from training_runs import embedded, machine, measured, run_jobs, train_run, write_result
+from training_runs import embedded, machine, measured, pooled_features, run_jobs, train_run, write_result
 
 RESULTS = Path(__file__).parent / "results"
 LOSSES = ["lifted", "contrastive-all", "triplet-semihard", "multi-similarity", "proxy-anchor", "normalized-softmax"]
@@ -82,7 +82,7 @@ def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
 
         embedding = pixel_thumbnails(test.paths)
     elif kind == "pooled":
-        embedding = pooled_features(options, test)
+        embedding = pooled_features(config_for(options, "lifted", 0, 1e-4), test)
     else:
         pilot = kind == "pilot"
         config = config_for(options, job["loss"], job["seed"], job["rate"], pilot=pilot)
@@ -91,22 +91,6 @@ def work(options: argparse.Namespace, job: dict[str, Any]) -> None:
         embedding = embedded(run, test, options.data)
     by_cosine = kind in ("pooled", "whitened")
     write_result(options.work, name, measured(embedding, test.labels, cosine=by_cosine) | {"minutes": seconds / 60})
-
-
-def pooled_features(options: argparse.Namespace, table: Any) -> Any:
-    """Return what the embedding layer reads: (N, C)."""
-    import numpy as np
-
-    from gluon_lifted.batches.loader import ImageLoader
-    from gluon_lifted.devices import mxnet_contexts
-    from gluon_lifted.images.colors import preprocessing_of
-    from gluon_lifted.training.trainer import Trainer
-
-    config = config_for(options, "lifted", 0, 1e-4)
-    trainer = Trainer(config, mxnet_contexts("cpu"))
-    config = replace(config, **trainer.load_weights(lambda _: None))
-    with ImageLoader(table, preprocessing_of(config), 1) as loader:
-        return np.concatenate([pooled for pooled, _ in trainer.pool_and_embed(loader.test_batches(32))])
 
 
 def chosen_rates(options: argparse.Namespace) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Run many trainings in single-threaded processes, two at a time, and measure their embeddings.
 
-Shared by `compare_losses` and `study_defaults`. A result is a JSON file in the work folder; what has one is not run
-again, and an interrupted run resumes from its checkpoint.
+Shared by `compare_losses`, `study_defaults` and `first_model`. A result is a JSON file in the work folder; what has one
+is not run again, and an interrupted run resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,19 @@ def embedded(run: Path, table: ImageTable, root: Path) -> NDArray[np.float32]:
     if failed := [error for error in result.errors if error]:
         raise SystemExit(f"{len(failed)} images could not be read; the first: {failed[0]}")
     return result.embedding
+
+
+def pooled_features(config: TrainConfig, table: ImageTable) -> NDArray[np.float32]:
+    """Return what the embedding layer of a network with loaded weights reads: (N, C)."""
+    from gluon_lifted.batches.loader import ImageLoader
+    from gluon_lifted.devices import mxnet_contexts
+    from gluon_lifted.images.colors import preprocessing_of
+    from gluon_lifted.training.trainer import Trainer
+
+    trainer = Trainer(config, mxnet_contexts("cpu"))
+    config = replace(config, **trainer.load_weights(lambda _: None))
+    with ImageLoader(table, preprocessing_of(config), 1) as loader:
+        return np.concatenate([pooled for pooled, _ in trainer.pool_and_embed(loader.test_batches(32))])
 
 
 def measured(embedding: NDArray[np.float32], labels: NDArray[np.int64], *, cosine: bool = False) -> dict[str, float]:

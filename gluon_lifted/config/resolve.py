@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,10 @@ FINE_TUNING = {  # defaults with trained weights; measured in benchmarks/results
     "dropout": Sourced(0.0, "default with --weights"),
     "batch_norm": Sourced("fixed", "default with --weights"),
     "embedding_init": Sourced("pca", "default with --weights"),
+}
+UNTRAINED = {  # with published weights and no training; measured in benchmarks/results/first_model.md
+    "dim": Sourced(512, "default with --iterations 0"),
+    "normalize": Sourced(value=True, source="default with --iterations 0"),
 }
 Settings = dict[str, Sourced]
 
@@ -55,7 +60,10 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
         loss = chosen.get("loss", settings["loss"]).value
         if loss in LOSSES:  # `TrainConfig` refuses other names
             settings |= {name: Sourced(*default) for name, default in LOSSES[loss].defaults.items()}
-        settings |= FINE_TUNING if chosen.get("weights", settings["weights"]).value else {}
+        weights, iterations = (chosen.get(name, settings[name]).value for name in ("weights", "iterations"))
+        settings |= FINE_TUNING if weights else {}
+        # A file may hold an embedding layer, which keeps its width
+        settings |= UNTRAINED if weights and iterations == 0 and not os.path.isfile(weights) else {}
     return settings | chosen
 
 

@@ -150,7 +150,14 @@ class TrainConfig:
         NETWORK,
         otherwise="random numbers",
     )
-    dim: int = _option(64, "Make embeddings of this width.", NETWORK, lowest=1, highest=65_536)
+    dim: int = _option(
+        64,
+        "Make embeddings of this width.",
+        NETWORK,
+        lowest=1,
+        highest=65_536,
+        otherwise="512 with published weights and --iterations 0",
+    )
     batch_norm: str = _option(
         "batch",
         "Normalize in training by the statistics of each batch (batch), or by those stored with --weights (fixed).",
@@ -180,7 +187,8 @@ class TrainConfig:
     normalize: bool = _flag(
         "Scale embeddings to unit length, in training and in the exported model.",
         NETWORK,
-        otherwise=f"on with {_losses_where(lambda loss: loss.distance == 'cosine')}",
+        otherwise=f"on with {_losses_where(lambda loss: loss.distance == 'cosine')}, and with published weights and "
+        "--iterations 0",
     )
     loss: str = _option("lifted", f"Train with this loss: {_listed(LOSSES)}.", LOSS, choices=tuple(LOSSES))
     margin: float = _option(

@@ -89,24 +89,23 @@ def whitened_layer(
 
     Notes
     -----
-    With mean :math:`\mu` and covariance :math:`U \Lambda U^T` of the features, variances
+    With mean :math:`\mu` and covariance :math:`U \Lambda U^T` of the features of n images, variances
     :math:`\lambda_1 \ge \lambda_2 \ge \dots` and their mean :math:`\bar\lambda` over all C,
 
     .. math::
-        z = s \, (\Lambda_D + \bar\lambda I)^{-1/2} U_D^T (x - \mu), \qquad
-        s = \text{distance} \Big/ \sqrt{2 \sum_{i \le D} \frac{\lambda_i}{\lambda_i + \bar\lambda}}
+        z = s \, (\Lambda_D + \kappa \bar\lambda I)^{-1/2} U_D^T (x - \mu), \qquad
+        \kappa = 1 + \frac{C}{n}, \qquad
+        s = \text{distance} \Big/ \sqrt{2 \sum_{i \le D} \frac{\lambda_i}{\lambda_i + \kappa \bar\lambda}}
 
     so that :math:`E \lVert z - z' \rVert^2 = \text{distance}^2` for two independent images. Whitening weakens the
     directions that all images share, which dominate the features' distances (Jégou and Chum 2012, "Negative evidences
     and co-occurrences in image retrieval: the benefit of PCA and whitening"). Adding the mean variance keeps it from
-    enlarging directions in which classes seen in training hardly differ. On unseen classes of CARS196 it raises
-    recall@1 by Euclidean distance from 23.8 to 29.3 % (D = 512; 27.6 to 28.7 % with D = 128) and by cosine from 41.7 to
-    42.3 %; 4 times the mean gives 31.3 and 40.8 %.
+    enlarging directions in which classes seen in training hardly differ. The fewer the images, the less is known of
+    their covariance, and the more is added.
 
     Components of few images describe those images alone: whitened, they lie far apart, and images that were not among
-    them lie near the origin, close to everything. With random directions in place of the last components, 100
-    photographs of CARS196 (D = 64) find one of their class among 200 in 29.8 in place of 7.0 %, and 100 photographs of
-    other classes in 46.0 in place of 65.0 %.
+    them lie near the origin, close to everything. So the last directions are random then.
+    ``benchmarks/results/first_model.md`` lists recall by D, number of images and distance.
     """
     covariance = moments.covariance
     if not (np.isfinite(moments.mean).all() and np.isfinite(covariance).all()):
@@ -115,7 +114,8 @@ def whitened_layer(
     components, variances = _directions(covariance, dim, moments.count // IMAGES_PER_COMPONENT, seed)
     if not variances.any():
         raise ConfigError("all images have the same features. Check the images, or give --embedding-init random.")
-    shrunk = variances + np.trace(covariance) / len(covariance)
+    width = len(covariance)  # C
+    shrunk = variances + (1 + width / moments.count) * np.trace(covariance) / width
     scale = distance / math.sqrt(2 * (variances / shrunk).sum())
     weight = components * (scale / np.sqrt(shrunk))[:, None]
     return weight.astype(np.float32), (-weight @ moments.mean).astype(np.float32)

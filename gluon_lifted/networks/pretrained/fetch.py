@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,12 +48,13 @@ class Fetched(NamedTuple):
 
 def require_source(source: str) -> None:
     """Raise `ConfigError` unless weights are a file, or have the form of a name that `fetch` knows."""
-    if source == IMAGENET or source.startswith((*NAMED, PREFIX)) or Path(source).is_file():
+    is_file = os.path.isfile(source)  # Path's own fails on long names
+    if is_file or source == IMAGENET or source.startswith((*NAMED, PREFIX)):
         return
     hint = f" Did you mean {IMAGENET}?" if get_close_matches(source, [IMAGENET]) else ""
     raise ConfigError(
-        f"--weights {source}: neither a file nor a name of published weights.{hint} Expected {IMAGENET}, a name that "
-        "`lifted weights` lists, hf://OWNER/NAME, or a file of Caffe, ONNX, PyTorch, safetensors or MXNet."
+        f"--weights {source:.200}: neither a file nor a name of published weights.{hint} Expected {IMAGENET}, a name "
+        "that `lifted weights` lists, hf://OWNER/NAME, or a file of Caffe, ONNX, PyTorch, safetensors or MXNet."
     )
 
 

@@ -92,6 +92,22 @@ def test_trained_weights_are_tuned_gently():
     assert config_of(resolve({"weights": "imagenet", "learning_rate": 0.5})).learning_rate == 0.5
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"weights": "imagenet", "iterations": 0}, (512, True)),
+        ({"weights": "imagenet", "iterations": 0, "dim": 32, "normalize": False}, (32, False)),
+        ({"weights": "imagenet", "iterations": 1}, (64, False)),
+        ({"weights": "imagenet"}, (64, False)),
+        ({"iterations": 0}, (64, False)),
+        ({"weights": __file__, "iterations": 0}, (64, False)),  # a file may hold an embedding layer
+    ],
+)
+def test_a_network_that_is_not_trained_gets_wide_embeddings_of_unit_length(given, expected):
+    config = config_of(resolve(given))
+    assert (config.dim, config.normalize) == expected
+
+
 @pytest.mark.parametrize("recipe", [None, *RECIPES])
 def test_what_is_printed_can_be_read_again(tmp_path, recipe):
     settings = resolve({"data": 'C:\\cars "new"\n\x00é'}, recipe)

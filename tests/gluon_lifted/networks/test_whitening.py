@@ -38,12 +38,13 @@ def test_embeddings_have_mean_0_and_the_wanted_distance():
     assert np.sqrt(np.mean(squared)) == pytest.approx(8.0, rel=1e-4)
 
 
-def test_components_are_uncorrelated_and_their_variances_shrunk():
-    rows = features()
-    weight, bias = whitened_layer(moments_of(rows), 9, 1.0)
+@pytest.mark.parametrize("num", [400, 45])  # few images: closer to no whitening
+def test_components_are_uncorrelated_and_their_variances_shrunk(num):
+    rows = features(num)
+    weight, bias = whitened_layer(moments_of(rows, sizes=(num,)), 9, 1.0)
     covariance = np.cov((rows.astype(np.float64) @ weight.T + bias).T, bias=True)
     variances = np.sort(np.linalg.eigvalsh(np.cov(rows.T.astype(np.float64), bias=True)))[::-1]
-    share = variances / (variances + variances.mean())
+    share = variances / (variances + (1 + 9 / num) * variances.mean())
     np.testing.assert_allclose(covariance, np.diag(share) / (2 * share.sum()), atol=1e-5)
 
 
