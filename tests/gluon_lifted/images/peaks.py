@@ -117,7 +117,9 @@ def measure(content, how):
 
 
 def main():
-    print(json.dumps({f"{kind} {way}": measure(content_of(kind), WAYS[way]) for kind in KINDS for way in WAYS}))
+    contents = {kind: content_of(kind) for kind in KINDS}
+    measured = {f"{kind} {way}": measure(contents[kind], WAYS[way]) for kind in KINDS for way in WAYS}
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":
