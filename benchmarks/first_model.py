@@ -129,8 +129,8 @@ Written by `python benchmarks/first_model.py --data {options.data.name} --crop {
 
 Recall@1 of MobileNetV2 from ImageNet's weights, in percent: of all images, and in parentheses of the classes that the
 embedding layer was computed from, and of the other half of the classes. All images are queries and gallery. Photographs
-of CARS196; means of {draws} random draws of classes. The layer is that of `lifted train --iterations 0`, which by
-default makes {WIDTHS[3]} numbers to compare by cosine.
+of CARS196; means of {draws} random draws of classes. The layer is that of `lifted train --iterations 0`. With published
+weights, it makes 512 numbers by default, to compare by cosine.
 
 {lines}
 """

@@ -37,7 +37,7 @@ READ_BYTES = 1 << 16
 TEXT_COLORS = 64
 TRAIN = r"""lifted train folder --data photos --out runs/mine \
     --iterations 300 --batch-size 64 --backbone mobilenetv2_1.0 \
-    --weights imagenet --resize 128 --crop 112"""
+    --weights imagenet --resize 128 --crop 112 --loss multi-similarity"""
 PICTURES = {
     "terminal_train.png": [TRAIN],
     "terminal_search.png": [

@@ -26,10 +26,9 @@ FINE_TUNING = {  # defaults with trained weights; measured in benchmarks/results
     "batch_norm": Sourced("fixed", "default with --weights"),
     "embedding_init": Sourced("pca", "default with --weights"),
 }
-UNTRAINED = {  # with published weights and no training; measured in benchmarks/results/first_model.md
-    "dim": Sourced(512, "default with --iterations 0"),
-    "normalize": Sourced(value=True, source="default with --iterations 0"),
-}
+# Further ones with published weights: measured in benchmarks/results/first_model.md
+PUBLISHED = {"dim": Sourced(512, "default with published weights")}
+UNTRAINED = {"normalize": Sourced(value=True, source="default with published weights and --iterations 0")}
 Settings = dict[str, Sourced]
 
 
@@ -62,8 +61,8 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
             settings |= {name: Sourced(*default) for name, default in LOSSES[loss].defaults.items()}
         weights, iterations = (chosen.get(name, settings[name]).value for name in ("weights", "iterations"))
         settings |= FINE_TUNING if weights else {}
-        # A file may hold an embedding layer, which keeps its width
-        settings |= UNTRAINED if weights and iterations == 0 and not os.path.isfile(weights) else {}
+        if weights and not os.path.isfile(weights):  # a file may hold an embedding layer, which keeps its width
+            settings |= PUBLISHED if iterations else PUBLISHED | UNTRAINED
     return settings | chosen
 
 

@@ -156,7 +156,7 @@ class TrainConfig:
         NETWORK,
         lowest=1,
         highest=65_536,
-        otherwise="512 with published weights and --iterations 0",
+        otherwise="512 with published weights",
     )
     batch_norm: str = _option(
         "batch",

@@ -97,13 +97,13 @@ def test_trained_weights_are_tuned_gently():
     [
         ({"weights": "imagenet", "iterations": 0}, (512, True)),
         ({"weights": "imagenet", "iterations": 0, "dim": 32, "normalize": False}, (32, False)),
-        ({"weights": "imagenet", "iterations": 1}, (64, False)),
-        ({"weights": "imagenet"}, (64, False)),
+        ({"weights": "imagenet", "iterations": 1}, (512, False)),
+        ({"weights": "imagenet"}, (512, False)),
         ({"iterations": 0}, (64, False)),
-        ({"weights": __file__, "iterations": 0}, (64, False)),  # a file may hold an embedding layer
+        ({"weights": __file__, "iterations": 0}, (64, False)),  # a file may hold an embedding layer of another width
     ],
 )
-def test_a_network_that_is_not_trained_gets_wide_embeddings_of_unit_length(given, expected):
+def test_published_weights_get_wide_embeddings_and_unit_length_without_training(given, expected):
     config = config_of(resolve(given))
     assert (config.dim, config.normalize) == expected
 
