@@ -117,7 +117,7 @@ def release_frames(error: BaseException | None) -> None:
 
     Their frames hold the request's body and the error itself: a cycle that only the garbage collector would free.
     """
-    while error is not None:
+    while error is not None and error.__traceback__ is not None:  # so a cycle of causes ends, too
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
