@@ -1,4 +1,4 @@
-"""Describe a model, a run folder or an embedding folder by its card and files, and an MXNet network by its nodes."""
+"""Describe a model, a run, embeddings or an index by its card and files, and an MXNet network by its nodes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from serve_cli.model.model_hash import model_bytes
 from serve_cli.model.model_options import ModelOptions
 from serve_cli.model.providers import open_session
 from serve_cli.path_kinds import NAMES, did_you_mean, kind_of, wrong_kind
+from serve_cli.retrieval.index.layout import INDEX_FILE, read_index_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from serve_cli.network_inspection import NetworkInspection
 
 SYMBOL_SUFFIX = ".json"
+HELD = {"model": "an ONNX model", "run": "a trained run", "embeddings": "embeddings", "index": "an index"}
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The kind of a path (``"model"``, ``"run"`` or ``"embeddings"``), its card, and facts about its files."""
+    """The kind of a path (a key of ``HELD``), its card, and facts about its files."""
 
     kind: str
     path: Path
@@ -40,7 +42,7 @@ class Inspection:
         """Return the card and the facts in words, one line each."""
         return {
             "file" if self.kind == "model" else "folder": str(self.path),
-            "holds": {"model": "an ONNX model", "run": "a trained run", "embeddings": "embeddings"}[self.kind],
+            "holds": HELD[self.kind],
             **card_facts(self.card),
             **{name: f"{value:,}" if isinstance(value, int) else value for name, value in self.about.items()},
             **self.card.provenance,
@@ -81,14 +83,14 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
     Parameters
     ----------
     path : Path
-        An ONNX model, a run, a folder of embeddings, or the symbol of an MXNet network.
+        An ONNX model, a run, a folder of embeddings, an index, or the symbol of an MXNet network.
     params : Path, optional
         The network's parameters.
 
     Raises
     ------
     RunError
-        If it is none of the four, or damaged.
+        If it is none of these, or damaged.
     ConfigError
         If parameters are given for something other than a symbol.
     MalformedModelError
@@ -104,12 +106,14 @@ def inspect_path(path: Path, params: Path | None = None) -> Inspection | Network
         return _model(path)
     if (path / MANIFEST).is_file() or (path.is_dir() and part_files(path)):
         return _embeddings(path)
+    if (path / INDEX_FILE).is_file():
+        return _index(path)
     if (path / CARD_FILE).is_file():
         return _run(path)
     problem = f"is {NAMES[kind_of(path)]}" if path.is_dir() else f"no such file or folder{did_you_mean(path)}"
     raise RunError(
         f"{path}: {problem}; expected an ONNX model, an MXNet network's -symbol.json, a run folder of "
-        "`lifted train`, or a folder of `lifted embed`."
+        "`lifted train`, a folder of `lifted embed`, or an index of `lifted index`."
     )
 
 
@@ -146,6 +150,17 @@ def _embeddings(path: Path) -> Inspection:
     file, digest = (_text(model.get(name)) if isinstance(model, dict) else "unknown" for name in ("file", "sha256"))
     about["model"] = f"{file}, sha256 {digest}"
     return Inspection("embeddings", path, manifest_card(path, manifest), about)
+
+
+def _index(path: Path) -> Inspection:
+    manifest = read_index_manifest(path)
+    about: dict[str, str | int] = {"rows": manifest.total - manifest.deleted, "kind": manifest.kind}
+    if manifest.recall is not None:
+        about["recall@10"] = f"{manifest.recall:.3f} when it was built"
+    about |= {"added since it was built": manifest.added, "deleted, still on disk": manifest.deleted}
+    about["embeddings"] = ", ".join(dict.fromkeys(segment.embeddings for segment in manifest.segments))
+    about["model"] = f"{manifest.model or 'unknown'}, sha256 {manifest.model_sha256 or 'unknown'}"
+    return Inspection("index", path, manifest.card, about)
 
 
 def _text(value: object) -> str:

@@ -192,9 +192,11 @@ def read_plan(folder: Path) -> Plan | None:
         if values.keys() != kinds.keys() or any(type(values[name]) is not kind for name, kind in kinds.items()):
             raise ValueError("unexpected fields")
         return Plan(**values)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: is damaged ({error}); embed again with --overwrite.") from None
 
 

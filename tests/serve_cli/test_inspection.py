@@ -29,6 +29,23 @@ def test_embeddings(tmp_path, model, album):
     assert inspection.about["source"] == str(album)
 
 
+def test_index(tmp_path, model, album):
+    pytest.importorskip("faiss", reason="faiss is not installed")
+    from serve_cli.retrieval.index.build import build_index
+    from serve_cli.retrieval.index.update import delete_rows
+
+    embed_images(EmbedOptions(model=model, source=album, out=tmp_path / "emb"))
+    build_index(tmp_path / "emb", tmp_path / "index")
+    rows = inspect_path(tmp_path / "index").about["rows"]
+    delete_rows(tmp_path / "index", ["cat/0.jpg"])
+    inspection = inspect_path(tmp_path / "index")
+    assert (inspection.kind, inspection.card) == ("index", CARD)
+    assert (inspection.about["rows"], inspection.about["kind"]) == (rows - 1, "exact")
+    assert inspection.about["deleted, still on disk"] == 1
+    assert inspection.about["embeddings"] == str(tmp_path / "emb")
+    assert inspection.facts()["holds"] == "an index"
+
+
 def test_run(tmp_path):
     (tmp_path / "card.json").write_text(CARD.to_json())
     (tmp_path / "model-symbol.json").write_text("{}")

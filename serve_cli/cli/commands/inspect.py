@@ -1,4 +1,4 @@
-"""`lifted inspect`: describe a model, a run, a folder of embeddings or an MXNet network."""
+"""`lifted inspect`: describe a model, a run, embeddings, an index or an MXNet network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ Subject = Annotated[
     Path,
     typer.Argument(
         metavar="PATH",
-        help="Describe this ONNX model, run of `lifted train`, folder of `lifted embed`, or -symbol.json of MXNet.",
+        help="Describe this ONNX model, run of `lifted train`, folder of `lifted embed`, index of `lifted index`, or "
+        "-symbol.json of MXNet.",
     ),
 ]
 Params = Annotated[
@@ -23,7 +24,7 @@ Params = Annotated[
 
 
 def inspect(path: Subject, params: Params = None, as_json: Json = False) -> None:
-    """Describe a model, a run, embeddings or an MXNet network.
+    """Describe a model, a run, embeddings, an index or an MXNet network.
 
     Show the preprocessing, the dimension, the origin and the files.
 
@@ -37,6 +38,8 @@ def inspect(path: Subject, params: Params = None, as_json: Json = False) -> None
       lifted inspect model.onnx
 
       lifted inspect embeddings --json
+
+      lifted inspect catalog.index
 
       lifted inspect r50-symbol.json --params r50-0000.params
     """
