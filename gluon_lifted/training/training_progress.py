@@ -24,14 +24,15 @@ def training_progress(iterations: int, start: int, classes: int) -> Iterator[Cal
     classes : int
         Number of classes that recall is measured on.
     """
-    recall = ""
+    recall = measured = ""
     with open_progress("train", iterations, "batches", start) as shown:
 
         def show(progress: TrainProgress) -> None:
-            nonlocal recall
+            nonlocal recall, measured
             if progress.recall is not None:
-                recall = f", recall@1 {progress.recall:.3f} (batch {progress.iteration:,}, {classes:,} classes)"
-            text = f"loss {progress.loss:.3f}{recall}, {progress.images_per_second:.1f} images/s"
+                recall = f", recall@1 {progress.recall:.3f}"
+                measured = f", recall of batch {progress.iteration:,} on {classes:,} classes"
+            text = f"loss {progress.loss:.3f}{recall}, {progress.images_per_second:.1f} images/s{measured}"
             shown.update(progress.iteration, text)
 
         yield show

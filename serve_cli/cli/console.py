@@ -13,6 +13,7 @@ import sys
 import textwrap
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import rich.progress
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.text import Text
 
 GAP = 3  # between two columns
 SHORTEST_HEAD = 12  # characters of a line of a heading
@@ -228,8 +232,9 @@ class Progress:
         """Show that ``done`` units are complete, followed by ``text``, e.g. ``"loss 3.21"``."""
         self._done = done
         if self._bar is not None:
-            parts = [*reversed(self.status(done).split(", "))]  # the time left comes first: the end may be cut off
-            status = ", ".join([parts[0], *([text] if text else []), *parts[1:]])
+            parts = [*reversed(self.status(done).split(", "))]  # the time left comes first: the end may not fit
+            has_rate = "/s" in text
+            status = ", ".join([*parts[: 1 if has_rate else None], *([text] if text else [])])
             self._bar.update(self._task, completed=done, count=self._count(done), status=status)
         elif self._now() - self._last_line >= LINE_EVERY_S:
             self._last_line = self._now()
@@ -245,17 +250,38 @@ class Progress:
         return pace(done - self._start, left, self._now() - self._began, self._unit) or "starting"
 
 
+@dataclass(frozen=True)
+class _WholeParts:
+    """Text whose parts, separated by commas, are left out from the last one on if they do not fit."""
+
+    text: str
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.cells import cell_len
+        from rich.measure import Measurement
+
+        return Measurement(1, cell_len(self.text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        parts = self.text.split(", ")
+        while len(parts) > 1 and cell_len(", ".join(parts)) > options.max_width:
+            parts.pop()
+        yield Text(", ".join(parts), overflow="ellipsis", no_wrap=True)
+
+
 def _bar() -> rich.progress.Progress:
-    """Return a line in which counts stay whole: the bar shrinks first, then the end of the status is cut off."""
+    """Return a line in which counts stay whole: the bar shrinks first, then the last parts of the status go."""
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bar
     from rich.table import Column
-    from rich.text import Text
 
     class Status(ProgressColumn):
-        def render(self, task: rich.progress.Task) -> Text:
-            return Text(task.fields["status"], overflow="ellipsis", no_wrap=True)
+        def render(self, task: rich.progress.Task) -> _WholeParts:
+            return _WholeParts(task.fields["status"])
 
     return Bar(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),

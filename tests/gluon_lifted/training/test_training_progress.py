@@ -40,7 +40,7 @@ def test_the_newest_recall_stays_beside_the_loss(seen):
     assert seen == [
         ("train", 300, "batches", 200),
         (201, "loss 0.500, 60.0 images/s"),
-        (202, "loss 0.500, recall@1 0.250 (batch 202, 10 classes), 60.0 images/s"),
-        (203, "loss 0.500, recall@1 0.250 (batch 202, 10 classes), 60.0 images/s"),
+        (202, "loss 0.500, recall@1 0.250, 60.0 images/s, recall of batch 202 on 10 classes"),
+        (203, "loss 0.500, recall@1 0.250, 60.0 images/s, recall of batch 202 on 10 classes"),
         "closed",
     ]
