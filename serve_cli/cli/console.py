@@ -260,7 +260,7 @@ class _WholeParts:
         from rich.cells import cell_len
         from rich.measure import Measurement
 
-        return Measurement(1, cell_len(self.text))
+        return Measurement(1, min(cell_len(self.text), options.max_width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         from rich.cells import cell_len
@@ -286,7 +286,7 @@ def _bar() -> rich.progress.Progress:
     return Bar(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=SHORTEST_BAR)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, width=SHORTEST_BAR)),
         Status(),
         console=Console(stderr=True),
         expand=True,
