@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from gluon_lifted.config.train_config import DEFAULTS, TrainConfig
 from gluon_lifted.errors import ConfigError, MissingPackageError
 from gluon_lifted.extras import install_command
 from gluon_lifted.losses.known_losses import LOSSES
+from gluon_lifted.published.registry import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +61,7 @@ def resolve(given: Mapping[str, Any], recipe_name: str | None = None, file: str 
             settings |= {name: Sourced(*default) for name, default in LOSSES[loss].defaults.items()}
         weights, iterations = (chosen.get(name, settings[name]).value for name in ("weights", "iterations"))
         settings |= FINE_TUNING if weights else {}
-        if weights and not os.path.isfile(weights):  # a file may hold an embedding layer, which keeps its width
+        if is_published(weights):  # a file may hold an embedding layer, which keeps its width
             settings |= PUBLISHED if iterations else PUBLISHED | UNTRAINED
     return settings | chosen
 

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 LIBRARIES = {TORCHVISION: torchvision_weights, TIMM: timm_weights}
 ONNX_BACKBONE = "googlenet"
+IMAGENET = "imagenet"  # the first weights that answer
 NAMED = ("torchvision:", "timm:", "onnx:")  # what the name of published weights starts with
+HUB = "hf://"
+
+
+def is_published(source: object) -> bool:
+    """Return whether initial weights have the form of a published name, rather than of a file."""
+    return isinstance(source, str) and (source == IMAGENET or source.startswith((*NAMED, HUB)))
 
 
 def published_weights(backbone: str) -> list[PublishedWeights]:

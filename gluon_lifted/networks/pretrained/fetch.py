@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gluon_lifted.errors import ConfigError, DataError, MissingPackageError
 from gluon_lifted.networks.pretrained.download import FAILURES, download, failure_reason, matches
-from gluon_lifted.networks.pretrained.hub import PREFIX, cached_weights, hub_address, hub_config, hub_weights
+from gluon_lifted.networks.pretrained.hub import cached_weights, hub_address, hub_config, hub_weights
 from gluon_lifted.networks.pretrained.store import Stored, fetch_stored, stored_weights
 from gluon_lifted.published.caches import cached_path
 from gluon_lifted.published.hub_config import preprocessing_of_hub
-from gluon_lifted.published.registry import NAMED, first_weights, named_weights, published_weights
+from gluon_lifted.published.registry import (
+    HUB,
+    IMAGENET,
+    NAMED,
+    first_weights,
+    is_published,
+    named_weights,
+    published_weights,
+)
 from gluon_lifted.published.weights import HubFile, PublishedWeights, WebFile
 from gluon_lifted.redaction import url_without_credentials
 
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
 
     OnNote = Callable[[str], None]
 
-IMAGENET = "imagenet"
 STORE = "GluonCV's store"
 
 
@@ -48,8 +55,7 @@ class Fetched(NamedTuple):
 
 def require_source(source: str) -> None:
     """Raise `ConfigError` unless weights are a file, or have the form of a name that `fetch` knows."""
-    is_file = os.path.isfile(source)  # Path's own fails on long names
-    if is_file or source == IMAGENET or source.startswith((*NAMED, PREFIX)):
+    if is_published(source) or os.path.isfile(source):  # Path's own fails on long names
         return
     hint = f" Did you mean {IMAGENET}?" if get_close_matches(source, [IMAGENET]) else ""
     raise ConfigError(
@@ -77,7 +83,7 @@ def fetch(source: str, backbone: str, on_note: OnNote) -> Fetched:
     """
     if source == IMAGENET:
         return _first_that_answers(backbone, on_note)
-    if source.startswith(PREFIX):
+    if source.startswith(HUB):
         return _from_hub(hub_address(source), on_note)
     if source.startswith(NAMED):
         weights = named_weights(source, backbone)

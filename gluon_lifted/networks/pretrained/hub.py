@@ -17,7 +17,6 @@ from gluon_lifted.published.weights import HubFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PREFIX = "hf://"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 MAX_CONFIG_BYTES = 1 << 20
 NAME = r"\w[\w.-]{0,95}"
