@@ -100,7 +100,10 @@ def test_trained_weights_are_tuned_gently():
         ({"weights": "imagenet", "iterations": 1}, (512, False)),
         ({"weights": "imagenet"}, (512, False)),
         ({"iterations": 0}, (64, False)),
-        ({"weights": "net.params", "iterations": 0}, (64, False)),  # a file may hold an embedding layer of another width
+        (
+            {"weights": "net.params", "iterations": 0},
+            (64, False),
+        ),  # a file may hold an embedding layer of another width
     ],
 )
 def test_published_weights_get_wide_embeddings_and_unit_length_without_training(given, expected):
