@@ -233,8 +233,7 @@ class Progress:
         self._done = done
         if self._bar is not None:
             parts = [*reversed(self.status(done).split(", "))]  # the time left comes first: the end may not fit
-            has_rate = "/s" in text
-            status = ", ".join([*parts[: 1 if has_rate else None], *([text] if text else [])])
+            status = ", ".join([*parts, *([text] if text else [])])
             self._bar.update(self._task, completed=done, count=self._count(done), status=status)
         elif self._now() - self._last_line >= LINE_EVERY_S:
             self._last_line = self._now()

@@ -101,10 +101,14 @@ def shown_lines():
     ("width", "status"),
     [
         (40, "10:20 left"),
-        (60, "10:20 left, loss 3.210"),
-        (66, "10:20 left, loss 3.210, recall@1 0.345"),
-        (80, "10:20 left, loss 3.210, recall@1 0.345, 92.1 images/s"),
-        (120, "10:20 left, loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 12,000 on 12 classes"),
+        (60, "10:20 left, 12.3 batches/s"),
+        (66, "10:20 left, 12.3 batches/s, loss 3.210"),
+        (80, "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345"),
+        (100, "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345, 92.1 images/s"),
+        (
+            140,
+            "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 12,000 on 12 classes",
+        ),
     ],
 )
 def test_numbers_stay_and_whole_parts_of_the_text_give_way(monkeypatch, width, status):
