@@ -107,7 +107,7 @@ def shown_lines():
         (100, "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345, 92.1 images/s"),
         (
             140,
-            "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 12,000 on 12 classes",
+            "10:20 left, 12.3 batches/s, loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 9,000 on 9 classes",
         ),
     ],
 )
@@ -118,7 +118,7 @@ def test_numbers_stay_and_whole_parts_of_the_text_give_way(monkeypatch, width, s
     now = Clock()
     with Progress("train", total=20_000, unit="batches", now=now) as progress:
         now.seconds += 1000
-        progress.update(12_345, "loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 12,000 on 12 classes")
+        progress.update(12_345, "loss 3.210, recall@1 0.345, 92.1 images/s, recall of batch 9,000 on 9 classes")
     last = shown_lines()[-1]
     assert len(last) <= width
     assert re.fullmatch(rf"train 12,345/20,000 [━╸╺]+ {re.escape(status)}", last)
