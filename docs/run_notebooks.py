@@ -2,7 +2,7 @@
 
     python docs/run_notebooks.py [--work FOLDER] [NAME ...]
 
-Without names, both run, which takes half an hour on two cores.
+Without names, both run.
 """
 
 from __future__ import annotations
